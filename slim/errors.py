@@ -1,0 +1,122 @@
+"""The one family of exceptions that slim raises on purpose.
+
+The exit code belongs to the class, so that nobody has to translate an error at the command line. Every error names
+the file it is about, the place inside it where that is known, and what to do next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class SlimError(Exception):
+    """Something is wrong that the user can act on.
+
+    ``message`` says what; ``file`` and ``place`` say where (a member of an archive, a key path such as
+    ``rule[3].remove[0]``, a line); ``hint`` says what to do about it.
+    """
+
+    exit_code: ClassVar[int] = 1
+    label: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, file: object = None, place: object = None, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.file = None if file is None else str(file)
+        self.place = None if place is None else str(place)
+        self.hint = hint
+
+    @property
+    def where(self) -> str:
+        """File and place in one word, empty where neither is known."""
+        return ": ".join(part for part in (self.file, self.place) if part)
+
+    def __str__(self) -> str:
+        where = self.where
+        text = f"{where}: {self.message}" if where else self.message
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+class RefusedError(SlimError):
+    """A budget is exceeded, or verification refused the result: nothing was published."""
+
+    exit_code = 1
+    label = "refused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong in a configuration or rule file."""
+
+    file: str
+    place: str
+    message: str
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.file}: {self.place}: {self.message}" if self.place else f"{self.file}: {self.message}"
+        return f"{text} ({self.hint})" if self.hint else text
+
+
+class ConfigError(SlimError):
+    """The command line, a configuration file or a rule is wrong. Carries everything wrong, not just the first."""
+
+    exit_code = 2
+    label = "configuration"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        file: object = None,
+        place: object = None,
+        hint: str | None = None,
+        problems: Iterable[Problem] = (),
+    ) -> None:
+        super().__init__(message, file=file, place=place, hint=hint)
+        self.problems = tuple(problems)
+
+    @classmethod
+    def from_problems(cls, problems: Iterable[Problem]) -> ConfigError:
+        """Build one error out of everything that is wrong."""
+        found = tuple(problems)
+        count = f"{len(found)} problems" if len(found) != 1 else "1 problem"
+        return cls(f"{count} in the configuration", problems=found)
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+
+class UnsafeInputError(SlimError):
+    """The input is malformed, or would do harm when unpacked."""
+
+    exit_code = 3
+    label = "unsafe or malformed input"
+
+
+class LimitError(SlimError):
+    """The input exceeds a limit (decompression ratio, window, number of members, total size)."""
+
+    exit_code = 4
+    label = "limit"
+
+
+class IntegrityError(SlimError):
+    """The input isn't what its manifest says it is (size or hash)."""
+
+    exit_code = 5
+    label = "integrity"
+
+
+class StorageError(SlimError):
+    """Reading or writing failed: missing file, full disk, permission."""
+
+    exit_code = 6
+    label = "input/output"
+
+    @classmethod
+    def from_os_error(cls, error: OSError, *, file: object = None, hint: str | None = None) -> StorageError:
+        """Wrap an :class:`OSError`, keeping the system's own words."""
+        return cls(error.strerror or str(error), file=file or error.filename, hint=hint)

@@ -1,0 +1,151 @@
+"""What an archive or tree is once it has been read: a virtual tree whose payloads are streamed.
+
+Nothing of an input archive is ever unpacked under its own names. A reader parses the structure strictly, puts the
+uncompressed bytes into one private spool file, and hands out members whose content is a slice of it; so no name in
+an archive can ever touch the file system.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from slim.model.limits import Limits
+from slim.model.record import EntryType
+from slim.model.stack import Platform
+
+
+class Content(Protocol):
+    """The bytes of one member. Cheap to hold, read on demand; valid until the tree is closed."""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        ...
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The content in pieces, for streaming."""
+        ...
+
+    def view(self) -> memoryview:
+        """The whole content without copying it where that is possible (memory-mapped). Read-only."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BytesContent:
+    """Content that is in memory: a rewritten file."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The one piece there is."""
+        yield self.data
+
+    def view(self) -> memoryview:
+        """The bytes."""
+        return memoryview(self.data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One member of a layer. ``path`` is relative to the layer's folder (surrogate escapes for bytes that aren't
+    UTF-8). ``mode`` holds the nine permission bits, ``mtime`` whole seconds since the epoch, ``link_target`` the
+    text of a symbolic link, or the path (relative to the layer's folder, of an earlier regular file) of a hard link.
+    ``content`` is there for regular files only; ``size`` is 0 for everything else."""
+
+    path: str
+    type: EntryType
+    mode: int
+    mtime: int
+    size: int = 0
+    link_target: str | None = None
+    content: Content | None = None
+
+
+@dataclass(kw_only=True)
+class Tree:
+    """A layer as it was read: members by path in the order of the source, directories included.
+
+    ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and for archives
+    without a common folder). ``format`` is the name in :data:`slim.formats.FORMATS`. ``warnings`` tell what was
+    masked or dropped. Close it (it is a context manager) to free the spool file and the memory maps.
+    """
+
+    root: str
+    format: str
+    members: Mapping[str, Member]
+    warnings: list[str] = field(default_factory=list)
+    resources: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """Free what the contents are read from."""
+        self.resources.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadOptions:
+    """``spool_dir`` is a private folder for spool files; ``platform`` decides which names would collide on the
+    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack)."""
+
+    spool_dir: Path
+    limits: Limits = Limits()
+    platform: Platform | None = None
+    siblings: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """``executor`` runs the compression jobs (shared by all layers of a run); ``workers`` is how many it has, which
+    must not influence a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter)."""
+
+    executor: Executor | None = None
+    workers: int = 1
+    machine: str = ""
+    level: str = "default"
+
+
+class Reader(Protocol):
+    """Reads one kind of archive."""
+
+    def __call__(self, source: Path, options: ReadOptions) -> Tree:
+        """Parse ``source``. Raises UnsafeInputError, LimitError or StorageError; never anything else."""
+        ...
+
+
+class Writer(Protocol):
+    """Writes one kind of archive."""
+
+    def __call__(self, members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
+        """Write the members (already in order, root folder not included) below ``root``. Raises StorageError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One line of the table of formats. ``suffixes`` are file name endings; ``magic`` are (offset, bytes) pairs of
+    which one has to be found in the file, whatever it is called."""
+
+    name: str
+    suffixes: tuple[str, ...]
+    magic: tuple[tuple[int, bytes], ...]
+    read: Reader
+    write: Writer

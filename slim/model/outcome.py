@@ -1,0 +1,91 @@
+"""What a run did: everything a report may want to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.plan import Plan
+from slim.model.rule import Rule, Safety
+from slim.model.stack import Layer, Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One verification: what was checked, on how many things, and what failed."""
+
+    name: str
+    tried: int
+    failures: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed."""
+        return not self.failures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """All checks of a run."""
+
+    checks: tuple[Check, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerOutcome:
+    """One layer before and after. ``archive_name`` and ``archive_sha256`` are those of the new archive; ``reused``
+    says that the input archive was carried over byte for byte."""
+
+    layer: Layer
+    before: Footprint
+    after: Footprint
+    archive_name: str | None = None
+    archive_sha256: str | None = None
+    tree_sha256: str = ""
+    reused: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accounts:
+    """The same bytes, told five ways. Each list reconciles to the byte with the sum of the layers."""
+
+    by_layer: tuple[FootprintDelta, ...] = ()
+    by_owner: tuple[FootprintDelta, ...] = ()
+    by_category: tuple[FootprintDelta, ...] = ()
+    by_pass: tuple[FootprintDelta, ...] = ()
+    by_rule: tuple[FootprintDelta, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResult:
+    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run."""
+
+    stack: Stack
+    plan: Plan
+    accounts: Accounts
+    layers: tuple[LayerOutcome, ...]
+    verification: Verification
+    profile: Safety
+    rules: Mapping[str, Rule] = field(default_factory=dict)
+    rules_sha256: str = ""
+    output: str | None = None
+    dry_run: bool = False
+    elapsed: float = 0.0
+    slim_version: str = ""
+
+    @property
+    def before(self) -> Footprint:
+        """The whole stack before."""
+        return sum((layer.before for layer in self.layers), Footprint())
+
+    @property
+    def after(self) -> Footprint:
+        """The whole stack after."""
+        return sum((layer.after for layer in self.layers), Footprint())

@@ -1,0 +1,173 @@
+"""Every file of a stack, with its owner and its category."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+
+
+class EntryType(StrEnum):
+    """What a member of a layer is. Anything else (devices, FIFOs) is refused when reading."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+
+
+class FileKind(StrEnum):
+    """The category a file's bytes are counted under."""
+
+    PYTHON = "python source"
+    BYTECODE = "bytecode"
+    TESTS = "tests"
+    LIBRARY = "native library"
+    EXTENSION = "extension module"
+    EXECUTABLE = "executable"
+    DEBUG = "debug information"
+    HEADERS = "headers"
+    STUBS = "type stubs"
+    STATIC = "static libraries"
+    SOURCES = "native sources"
+    DOCS = "documentation"
+    LOCALE = "locale data"
+    METADATA = "metadata"
+    LICENCE = "licences"
+    DATA = "other data"
+    LINK = "links"
+
+
+class NativeFormat(StrEnum):
+    """Native formats, told by magic and never by name."""
+
+    ELF = "elf"
+    MACHO = "mach-o"
+    PE = "pe"
+    ARCHIVE = "ar"
+
+
+class OwnerKind(StrEnum):
+    """Who answers for a file."""
+
+    DISTRIBUTION = "distribution"
+    RUNTIME = "runtime"
+    UNOWNED = "unowned"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Owner:
+    """The distribution that installed a file (by its RECORD), the runtime, or nobody.
+
+    ``name`` is the normalised project name (PEP 503); ``version`` as the distribution states it.
+    """
+
+    kind: OwnerKind
+    name: str
+    version: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name and version for people: ``numpy 2.5.5``."""
+        return f"{self.name} {self.version}".strip()
+
+
+UNOWNED = Owner(kind=OwnerKind.UNOWNED, name="(unowned)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """One member of a layer.
+
+    ``path`` is relative to the layer's folder, with ``/``, without a leading one; bytes that aren't UTF-8 are kept
+    as surrogate escapes. ``size`` is bytes of content: 0 for directories, links, and for a hard link, whose bytes
+    are counted with its target. ``sha256`` is hexadecimal and empty for what has no content. ``bytecode_size`` is
+    the bytes of ``.pyc`` that an installer's post-install step will write for this source.
+    """
+
+    layer: str
+    path: str
+    type: EntryType
+    kind: FileKind
+    owner: Owner
+    size: int
+    mode: int
+    sha256: str = ""
+    link_target: str | None = None
+    native: NativeFormat | None = None
+    bytecode_size: int = 0
+
+    @property
+    def key(self) -> FileKey:
+        """What identifies the file in the whole stack."""
+        return (self.layer, self.path)
+
+    @property
+    def deployed_path(self) -> str:
+        """The path below the folder that all layers are unpacked into."""
+        return f"{self.layer}/{self.path}"
+
+
+FileKey = tuple[str, str]
+"""(layer name, path in the layer)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPoint:
+    """One line of ``entry_points.txt``. ``value`` is ``module:attribute``."""
+
+    group: str
+    name: str
+    value: str
+
+    @property
+    def module(self) -> str:
+        """The module part of the value."""
+        return self.value.partition(":")[0].partition("[")[0].strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """An installed distribution. ``info_dir`` is its ``.dist-info`` folder relative to the layer; ``files`` are the
+    paths (relative to the layer) that its RECORD names and that exist; ``licences`` what its METADATA and the naming
+    conventions call licence files. ``requires`` are its ``Requires-Dist`` lines.
+
+    Source: PyPA "Recording installed projects" and "Core metadata".
+    """
+
+    layer: str
+    name: str
+    version: str
+    info_dir: str
+    files: frozenset[str]
+    licences: frozenset[str] = frozenset()
+    requires: tuple[str, ...] = ()
+    entry_points: tuple[EntryPoint, ...] = ()
+
+    @property
+    def owner(self) -> Owner:
+        """This distribution as the owner of its files."""
+        return Owner(kind=OwnerKind.DISTRIBUTION, name=self.name, version=self.version)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inventory:
+    """Everything in the stack: per layer, its records by path, sorted, and its distributions by name."""
+
+    records: Mapping[str, Mapping[str, FileRecord]]
+    distributions: Mapping[str, Mapping[str, Distribution]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    def __iter__(self) -> Iterator[FileRecord]:
+        for files in self.records.values():
+            yield from files.values()
+
+    def get(self, key: FileKey) -> FileRecord | None:
+        """The record for a key, or None."""
+        return self.records.get(key[0], {}).get(key[1])
+
+    @cached_property
+    def by_deployed_path(self) -> Mapping[str, FileRecord]:
+        """Every record by its path below the folder that all layers are unpacked into."""
+        return {record.deployed_path: record for record in self}

@@ -1,0 +1,114 @@
+"""Rules: who may remove or rewrite what, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from slim.model.stack import LayerKind
+
+
+class Safety(IntEnum):
+    """How far a rule goes. A profile applies its own level and those below it."""
+
+    SAFE = 0
+    STANDARD = 1
+    AGGRESSIVE = 2
+
+    @property
+    def label(self) -> str:
+        """The word used in rule files and on the command line."""
+        return self.name.lower()
+
+
+class Verb(StrEnum):
+    """What a pass does to the files that its rules select."""
+
+    REMOVE = "remove"
+    REWRITE = "rewrite"
+
+
+OptionValue = str | bool | int | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionSchema:
+    """One option that a pass understands. ``choices`` limits a string; ``type`` is the type of the value."""
+
+    type: type
+    default: OptionValue
+    help: str
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassSchema:
+    """What a rule file may say about a pass. The loader checks rules against it."""
+
+    name: str
+    summary: str
+    verb: Verb
+    options: Mapping[str, OptionSchema] = field(default_factory=dict)
+    needs_globs: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageSpec:
+    """A distribution, by normalised name (``*`` at the end matches any suffix) and PEP 440 specifier."""
+
+    name: str
+    specifier: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.specifier}".strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examples:
+    """Paths (relative to a layer) that the rule must and must not select."""
+
+    match: tuple[str, ...] = ()
+    no_match: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row of knowledge. Empty ``layers``, ``platforms`` or no ``package`` means: any.
+
+    ``globs`` is the rule's ``remove`` or ``rewrite`` list, after its pass's verb; ``keep`` takes files back out.
+    Globs are relative to the layer and may start with ``$site`` (each site-packages folder), ``$stdlib`` (the
+    runtime's standard library), ``$bin`` (``bin`` or ``Scripts``), or ``$package`` (with ``package``: any folder
+    that holds the distribution's files; same as ``$site``).
+    """
+
+    id: str
+    pass_name: str
+    reason: str
+    safety: Safety
+    globs: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    layers: frozenset[LayerKind] = frozenset()
+    package: PackageSpec | None = None
+    platforms: tuple[str, ...] = ()
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+    source: str = ""
+    examples: Examples = field(default_factory=Examples)
+    pack: str = ""
+    origin: str = ""
+    builtin: bool = True
+
+    @property
+    def precedence(self) -> tuple[bool, bool]:
+        """Where two rules of one pass want the same file: the user's own rule wins, then the one for a package."""
+        return (not self.builtin, self.package is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RulePack:
+    """One rule file. ``name`` is its stem; ``origin`` the path it was read from, for messages."""
+
+    name: str
+    origin: str
+    description: str
+    rules: tuple[Rule, ...]
