@@ -1,0 +1,10 @@
+"""Facts about the whole stack that no single file tells: who links what, who imports whom."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from slim.model.record import FileRecord
+
+ReadFile = Callable[[FileRecord], memoryview]
+"""Gives the bytes of a regular file of the stack (memory-mapped; empty for links and directories)."""

@@ -107,7 +107,7 @@ class ReadOptions:
     target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack)."""
 
     spool_dir: Path
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     platform: Platform | None = None
     siblings: bool = True
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.plan import Plan
+from slim.model.plan import Action, Plan, Skipped
+from slim.model.record import FileRecord
 from slim.model.rule import Rule, Safety
 from slim.model.stack import Layer, Stack
 
@@ -89,3 +91,21 @@ class RunResult:
     def after(self) -> Footprint:
         """The whole stack after."""
         return sum((layer.after for layer in self.layers), Footprint())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """Everything slim knows about one file: what happens to it, by which rules, and on what evidence.
+
+    ``verdict`` is ``removed``, ``rewritten``, ``refused`` (a rule wanted it, something held it) or ``kept`` (no rule
+    wants it). ``considered`` are enabled rules that select the file; ``out_of_reach`` those that would under a bolder
+    profile or that are disabled.
+    """
+
+    record: FileRecord
+    verdict: str
+    action: Action | None = None
+    skipped: tuple[Skipped, ...] = ()
+    considered: tuple[Rule, ...] = ()
+    out_of_reach: tuple[Rule, ...] = ()
+    facts: tuple[Evidence, ...] = ()

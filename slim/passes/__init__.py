@@ -1,0 +1,1 @@
+"""Passes: each proposes removals or rewrites, none does anything."""

@@ -1,0 +1,58 @@
+"""The seam between the planner and the passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from slim.analysis import ReadFile
+from slim.model.finding import Evidence, Finding
+from slim.model.plan import SkipReason
+from slim.model.record import FileKey, FileRecord, Inventory
+from slim.model.rule import PassSchema, Rule
+from slim.model.stack import Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A pass looked at a file that its rule selects and declines, saying why."""
+
+    key: FileKey
+    rule: str
+    reason: SkipReason
+    evidence: tuple[Evidence, ...] = ()
+
+
+Proposal = Finding | Refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a pass may look at: the whole stack, always.
+
+    ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the strongest first
+    (see ``Rule.precedence``). ``rules`` are all enabled rules of all passes. ``gone`` holds the removals decided by
+    earlier passes. ``read`` gives a file's bytes.
+    """
+
+    stack: Stack
+    inventory: Inventory
+    rules: tuple[Rule, ...]
+    select: Callable[[str, FileRecord], tuple[Rule, ...]]
+    read: ReadFile
+    gone: frozenset[FileKey] = frozenset()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+class Pass(Protocol):
+    """One pass. ``schema`` says what rules may tell it."""
+
+    @property
+    def schema(self) -> PassSchema:
+        """Name, verb and options."""
+        ...
+
+    def propose(self, context: Context) -> Iterable[Proposal]:
+        """Look at the stack and propose. Reads, never writes; the same context gives the same proposals."""
+        ...
