@@ -1,0 +1,1 @@
+"""Tests of slim. The folder is a package so that tests can share the helpers in it."""
