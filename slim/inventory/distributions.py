@@ -1,0 +1,182 @@
+"""Installed distributions: what RECORD, METADATA and entry_points.txt of each ``.dist-info`` folder say.
+
+Sources: PyPA specifications "Recording installed projects", "Core metadata" and "Entry points".
+"""
+
+from __future__ import annotations
+
+import configparser
+import csv
+import io
+import posixpath
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+
+from packaging.utils import canonicalize_name
+
+from slim.errors import UnsafeInputError
+from slim.formats.base import Member, Tree
+from slim.model.record import Distribution, EntryPoint, EntryType
+from slim.model.stack import Layer
+
+_LONGEST_FIELD = 32_768
+_LICENCE = re.compile(r"(licen[cs]e|notice|copying|copyright|authors)([._-].*)?\Z", re.IGNORECASE)
+_CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib", ".js", ".c", ".h")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRow:
+    """One row of RECORD. ``path`` is relative to the layer; ``written`` as the row spells it; ``digest`` is
+    ``algorithm=urlsafe-base64`` and ``size`` decimal bytes, both empty where the row leaves them out."""
+
+    path: str
+    written: str
+    digest: str
+    size: str
+
+
+def is_licence_name(path: str) -> bool:
+    """Whether a file is a licence by the naming conventions (LICENSE*, LICENCE*, NOTICE*, COPYING*, COPYRIGHT*,
+    AUTHORS*), whatever folder it lies in. A Python module called ``license.py`` isn't."""
+    name = posixpath.basename(path)
+    return bool(_LICENCE.match(name)) and not name.lower().endswith(_CODE_SUFFIXES)
+
+
+def parse_record(text: str, *, site: str, file: str) -> tuple[RecordRow, ...]:
+    """Parse RECORD strictly. ``site`` is the folder that its paths are relative to (relative to the layer), ``file``
+    names it in errors. Raises UnsafeInputError for anything the specification doesn't allow, and for rows that
+    lead out of the layer."""
+
+    def fail(line: int, message: str) -> UnsafeInputError:
+        return UnsafeInputError(
+            message, file=file, place=f"line {line}", hint="reinstall the distribution, or keep its layer as it is"
+        )
+
+    rows: list[RecordRow] = []
+    seen: set[str] = set()
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    try:
+        for fields in reader:
+            line = reader.line_num
+            if not fields:
+                continue
+            if len(fields) != 3:
+                raise fail(line, f"a row has {len(fields)} columns instead of 3")
+            written, digest, size = fields
+            if len(written) > _LONGEST_FIELD:
+                raise fail(line, f"a path of {len(written)} characters")
+            path = written.replace("\\", "/")
+            if path.startswith("/") or re.match(r"[A-Za-z]:", path) or "\0" in path:
+                raise fail(line, f"{written!r} is an absolute path")
+            joined = posixpath.normpath(posixpath.join(site, path))
+            if joined == ".." or joined.startswith("../"):
+                raise fail(line, f"{written!r} leads out of the layer")
+            if joined in seen:
+                raise fail(line, f"{written!r} stands twice")
+            if size and not size.isdecimal():
+                raise fail(line, f"{size!r} is not a size in bytes")
+            seen.add(joined)
+            rows.append(RecordRow(path=joined, written=written, digest=digest, size=size))
+    except csv.Error as error:
+        raise fail(reader.line_num, f"not valid CSV: {error}") from None
+    return tuple(rows)
+
+
+def render_record(rows: Iterable[RecordRow], *, newline: str = "\n") -> str:
+    """Write RECORD again, in the order given."""
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, lineterminator=newline)
+    for row in rows:
+        writer.writerow((row.written, row.digest, row.size))
+    return out.getvalue()
+
+
+def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ...]:
+    """The rows of a distribution's RECORD; empty where it has none."""
+    member = tree.members.get(f"{info_dir}/RECORD")
+    if member is None or member.content is None:
+        return ()
+    file = f"{layer}/{info_dir}/RECORD"
+    try:
+        text = bytes(member.content.view()).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UnsafeInputError(f"not valid UTF-8 at byte {error.start}", file=file) from None
+    return parse_record(text, site=posixpath.dirname(info_dir), file=file)
+
+
+def find_distributions(layer: Layer, tree: Tree) -> tuple[dict[str, Distribution], list[str]]:
+    """Every distribution in the layer's site-packages folders, by normalised name, and warnings."""
+    sites = set(layer.site_dirs)
+    infos = sorted(
+        {
+            posixpath.dirname(path)
+            for path in tree.members
+            if path.endswith(".dist-info/METADATA") and posixpath.dirname(posixpath.dirname(path)) in sites
+        }
+    )
+    found: dict[str, Distribution] = {}
+    warnings: list[str] = []
+    for info in infos:
+        distribution, phantom = _distribution(layer, tree, info)
+        if phantom:
+            count = "1 row" if phantom == 1 else f"{phantom} rows"
+            warnings.append(f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped")
+        if distribution.name in found:
+            warnings.append(f"{layer.name}/{info}: {distribution.name} is installed twice in this layer")
+            continue
+        found[distribution.name] = distribution
+    return found, warnings
+
+
+def _distribution(layer: Layer, tree: Tree, info: str) -> tuple[Distribution, int]:
+    def text(name: str) -> bytes:
+        member = tree.members.get(f"{info}/{name}")
+        return bytes(member.content.view()) if member is not None and member.content is not None else b""
+
+    headers = BytesHeaderParser().parsebytes(text("METADATA"))
+    folder_name, _, folder_version = posixpath.basename(info).removesuffix(".dist-info").partition("-")
+    rows = read_record(tree, info, layer=layer.name)
+    files = frozenset(row.path for row in rows if _is_file(tree.members.get(row.path)))
+    declared = [str(value).strip() for value in headers.get_all("License-File", [])]
+    return (
+        Distribution(
+            layer=layer.name,
+            name=canonicalize_name(str(headers.get("Name", folder_name)).strip()),
+            version=str(headers.get("Version", folder_version)).strip(),
+            info_dir=info,
+            files=files,
+            licences=frozenset(_licences(info, files, declared, tree.members)),
+            requires=tuple(str(value).strip() for value in headers.get_all("Requires-Dist", [])),
+            entry_points=tuple(_entry_points(text("entry_points.txt"))),
+        ),
+        len(rows) - len(files),
+    )
+
+
+def _is_file(member: Member | None) -> bool:
+    return member is not None and member.type is not EntryType.DIRECTORY
+
+
+def _licences(info: str, files: frozenset[str], declared: list[str], members: Mapping[str, Member]) -> Iterable[str]:
+    for name in declared:
+        for folder in (f"{info}/licenses", info):
+            path = posixpath.normpath(f"{folder}/{name}")
+            if path in members:
+                yield path
+    yield from (path for path in members if path.startswith((f"{info}/licenses/", f"{info}/license_files/")))
+    yield from (path for path in files if is_licence_name(path))
+
+
+def _entry_points(raw: bytes) -> Iterable[EntryPoint]:
+    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    keep_case: Callable[[str], str] = str
+    parser.optionxform = keep_case  # type: ignore[method-assign,assignment]
+    try:
+        parser.read_string(raw.decode("utf-8", "replace"))
+    except configparser.Error:
+        return
+    for group in parser.sections():
+        for name, value in parser.items(group):
+            yield EntryPoint(group=group, name=name, value=value)

@@ -1,0 +1,225 @@
+"""Reads the manifest that ``venvstacks publish`` and ``local-export`` write.
+
+The reader is strict about what it relies on (names, sizes, hashes, references between layers) and carries everything
+else over untouched, because every key may matter to somebody's installer.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+from slim.errors import StorageError, UnsafeInputError
+from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
+
+FOLDER = "__venvstacks__"
+ENV_METADATA = "env_metadata"
+
+_SECTIONS = {
+    "runtimes": LayerKind.RUNTIME,
+    "frameworks": LayerKind.FRAMEWORK,
+    "applications": LayerKind.APPLICATION,
+}
+_LARGEST = 64 << 20
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file strictly (RFC 8259): no byte order mark, duplicate keys, NaN, or lone surrogates.
+
+    Raises UnsafeInputError where it isn't, StorageError where it can't be read.
+    """
+    try:
+        if path.stat().st_size > _LARGEST:
+            raise UnsafeInputError(f"larger than {_LARGEST} bytes; not a layer manifest", file=path)
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=path) from None
+
+    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            keys = [key for key, _ in pairs]
+            twice = next(key for key in keys if keys.count(key) > 1)
+            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=path)
+        return found
+
+    def refuse(constant: str) -> object:
+        raise UnsafeInputError(f"{constant} is not JSON", file=path)
+
+    try:
+        text = raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates come in as \ud800
+    except UnsafeInputError:
+        raise
+    except RecursionError:
+        raise UnsafeInputError("nested too deeply", file=path) from None
+    except UnicodeError as error:
+        raise UnsafeInputError(f"not valid Unicode: {error}", file=path) from None
+    except json.JSONDecodeError as error:
+        raise UnsafeInputError(error.msg, file=path, place=f"line {error.lineno}, column {error.colno}") from None
+    except ValueError as error:  # numbers with too many digits
+        raise UnsafeInputError(str(error), file=path) from None
+    return value
+
+
+class _Entry:
+    """One layer's entry, with errors that name the key path."""
+
+    def __init__(self, path: Path, place: str, value: object) -> None:
+        self.path = path
+        self.place = place
+        if not isinstance(value, dict):
+            raise UnsafeInputError("must be an object", file=path, place=place)
+        self.value = cast(dict[str, object], value)
+
+    def fail(self, key: str, message: str) -> UnsafeInputError:
+        return UnsafeInputError(message, file=self.path, place=f"{self.place}.{key}")
+
+    def name(self, key: str) -> str:
+        value = self.value.get(key)
+        if not isinstance(value, str) or not _NAME.match(value) or value in (".", "..") or len(value) > 255:
+            raise self.fail(key, f"must be a plain file or folder name, not {_short(value)}")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        value = self.value.get(key)
+        if value is None or isinstance(value, str):
+            return value
+        raise self.fail(key, f"must be a string, not {_short(value)}")
+
+    def names(self, key: str) -> tuple[str, ...]:
+        value = self.value.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise self.fail(key, f"must be a list of layer names, not {_short(value)}")
+        return tuple(value)
+
+    def archive(self) -> ArchiveInfo | None:
+        if "archive_name" not in self.value:
+            return None
+        name = self.name("archive_name")
+        size = self.value.get("archive_size")
+        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+            raise self.fail("archive_size", f"must be a number of bytes, not {_short(size)}")
+        hashes = self.value.get("archive_hashes")
+        sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
+        if not isinstance(sha256, str) or not _SHA256.match(sha256.lower()):
+            raise self.fail("archive_hashes.sha256", f"must be 64 hexadecimal digits, not {_short(sha256)}")
+        return ArchiveInfo(name=name, size=size, sha256=sha256.lower())
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
+    """Turn a manifest into layers in dependency order (folders inside the layers aren't known yet).
+
+    Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and for a cycle.
+    """
+    sections = manifest.get("layers") if isinstance(manifest, dict) else None
+    if not isinstance(sections, dict) or not any(key in sections for key in _SECTIONS):
+        raise UnsafeInputError(
+            "no layers: this isn't a manifest that venvstacks wrote",
+            file=path,
+            place="layers",
+            hint="point slim at the folder that holds __venvstacks__, or at a manifest inside it",
+        )
+    layers: dict[str, Layer] = {}
+    direct: dict[str, tuple[str, ...]] = {}
+    archives: dict[str, str] = {}
+    for section, kind in _SECTIONS.items():
+        entries = sections.get(section, [])
+        if not isinstance(entries, list):
+            raise UnsafeInputError("must be a list", file=path, place=f"layers.{section}")
+        for index, value in enumerate(entries):
+            entry = _Entry(path, f"layers.{section}[{index}]", value)
+            layer, below = _layer(entry, kind)
+            if layer.name in layers:
+                raise entry.fail("install_target", f"{layer.name!r} is the target of two layers")
+            if layer.archive and archives.setdefault(layer.archive.name, layer.name) != layer.name:
+                raise entry.fail("archive_name", f"{layer.archive.name!r} is the archive of two layers")
+            layers[layer.name], direct[layer.name] = layer, below
+    if not layers:
+        raise UnsafeInputError("the manifest names no layer", file=path, place="layers")
+    return _in_order(path, layers, direct)
+
+
+def _layer(entry: _Entry, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
+    name = entry.name("install_target")
+    layer_name = entry.optional_text("layer_name") or name
+    runtime = entry.optional_text("runtime_layer")
+    below = entry.names("required_layers")
+    if runtime and runtime != name and kind is not LayerKind.RUNTIME:
+        below = (*below, runtime)
+    tag = entry.optional_text("target_platform")
+    implementation = entry.optional_text("python_implementation") or ""
+    version = implementation.partition("@")[2]
+    return (
+        Layer(
+            name=name,
+            layer_name=layer_name,
+            kind=kind,
+            platform=Platform.parse(tag) if tag else UNKNOWN_PLATFORM,
+            python_version=version if re.match(r"\d+\.\d+", version) else None,
+            launch_module=entry.optional_text("app_launch_module"),
+            archive=entry.archive(),
+            entry=entry.value,
+        ),
+        below,
+    )
+
+
+def _in_order(path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tuple[str, ...]]) -> tuple[Layer, ...]:
+    """Sort layers so that what is required comes first, and close ``requires`` over the layers below."""
+    by_layer_name = {layer.layer_name: name for name, layer in layers.items()}
+
+    def target(name: str, wanted: str) -> str:
+        found = wanted if wanted in layers else by_layer_name.get(wanted)
+        if found is None:
+            raise UnsafeInputError(
+                f"layer {name!r} requires {wanted!r}, which the manifest doesn't name",
+                file=path,
+                place="layers",
+                hint="publish the whole stack again, so that manifest and layers agree",
+            )
+        return found
+
+    resolved = {name: tuple(target(name, wanted) for wanted in below) for name, below in direct.items()}
+    order: list[str] = []
+    closed: dict[str, tuple[str, ...]] = {}
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            raise UnsafeInputError(f"layers require each other: {' -> '.join((*trail, name))}", file=path)
+        if name in closed:
+            return
+        for below in resolved[name]:
+            visit(below, (*trail, name))
+        closed[name] = _nearest_first(resolved[name], closed)
+        order.append(name)
+
+    for name in layers:
+        visit(name, ())
+    runtimes = {name for name, layer in layers.items() if layer.kind is LayerKind.RUNTIME}
+    return tuple(
+        _with_requires(layers[name], sorted(closed[name], key=lambda below: below in runtimes)) for name in order
+    )
+
+
+def _nearest_first(direct: Iterable[str], closed: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    seen: dict[str, None] = dict.fromkeys(direct)
+    for name in tuple(seen):
+        seen.update(dict.fromkeys(closed[name]))
+    return tuple(seen)
+
+
+def _with_requires(layer: Layer, requires: Iterable[str]) -> Layer:
+    return replace(layer, requires=tuple(requires))

@@ -1,0 +1,131 @@
+"""From the trees of a stack to its inventory: every file with owner, category, sizes and digest."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from collections.abc import Mapping
+
+from slim.binaries import identify
+from slim.formats.base import Member, Tree
+from slim.inventory.bytecode import estimate
+from slim.inventory.classify import classify
+from slim.inventory.distributions import find_distributions
+from slim.inventory.stack_reader import POSTINSTALL, OpenStack
+from slim.model.progress import Progress, Silent
+from slim.model.record import (
+    UNOWNED,
+    Distribution,
+    EntryType,
+    FileKind,
+    FileRecord,
+    Inventory,
+    NativeFormat,
+    Owner,
+    OwnerKind,
+)
+from slim.model.stack import Layer, LayerKind
+
+
+def scan(opened: OpenStack, progress: Progress | None = None) -> Inventory:
+    """Look at every file of every layer once. Raises UnsafeInputError for a RECORD that can't be right."""
+    watch = progress or Silent()
+    watch.stage("Scanning files", total=sum(len(tree.members) for tree in opened.trees.values()))
+    records: dict[str, dict[str, FileRecord]] = {}
+    distributions: dict[str, dict[str, Distribution]] = {}
+    warnings: list[str] = []
+    for layer in opened.stack:
+        tree = opened.trees[layer.name]
+        found, complaints = find_distributions(layer, tree)
+        warnings.extend(complaints)
+        distributions[layer.name] = found
+        records[layer.name] = _scan_layer(layer, tree, found, watch)
+    return Inventory(records=records, distributions=distributions, warnings=tuple(warnings))
+
+
+def _scan_layer(
+    layer: Layer, tree: Tree, distributions: Mapping[str, Distribution], watch: Progress
+) -> dict[str, FileRecord]:
+    owners = _owners(distributions)
+    licences = {path for distribution in distributions.values() for path in distribution.licences}
+    fallback = _fallback_owner(layer)
+    sites = tuple(f"{site}/" for site in layer.site_dirs)
+    found: dict[str, FileRecord] = {}
+    for path in sorted(path for path in tree.members if path):
+        member = tree.members[path]
+        owner = owners.get(path)
+        if owner is None:
+            owner = fallback if fallback and not path.startswith(sites) and not _scaffolding(path) else UNOWNED
+        found[path] = _record(layer, path, member, owner, tree, path in licences)
+        watch.advance()
+    return found
+
+
+def _owners(distributions: Mapping[str, Distribution]) -> dict[str, Owner]:
+    """Who installed what, by RECORD. Bytecode that isn't listed belongs to the owner of its source."""
+    owners: dict[str, Owner] = {}
+    for distribution in distributions.values():
+        for path in distribution.files:
+            owners.setdefault(path, distribution.owner)
+    return owners
+
+
+def _fallback_owner(layer: Layer) -> Owner | None:
+    if layer.kind is LayerKind.RUNTIME or (layer.kind is LayerKind.PLAIN and layer.stdlib_dir):
+        return Owner(kind=OwnerKind.RUNTIME, name="cpython", version=layer.python_version or "")
+    return None
+
+
+def _scaffolding(path: str) -> bool:
+    """Files that venvstacks adds to every layer; nobody's but the layer's own."""
+    return path.startswith("share/venv/") or path == POSTINSTALL
+
+
+def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, is_licence: bool) -> FileRecord:
+    if member.type is not EntryType.FILE or member.content is None:
+        return FileRecord(
+            layer=layer.name,
+            path=path,
+            type=member.type,
+            kind=FileKind.LINK,
+            owner=owner,
+            size=0,
+            mode=member.mode,
+            link_target=member.link_target,
+        )
+    view = member.content.view()
+    native = identify(view)
+    kind = classify(path, native=native, exports_module=_exports_module(path, view, native), is_licence=is_licence)
+    return FileRecord(
+        layer=layer.name,
+        path=path,
+        type=member.type,
+        kind=kind,
+        owner=owner,
+        size=member.size,
+        mode=member.mode,
+        sha256=hashlib.sha256(view).hexdigest(),
+        native=native,
+        bytecode_size=_bytecode(layer, path, view, tree),
+    )
+
+
+def _exports_module(path: str, view: memoryview, native: NativeFormat | None) -> bool:
+    """Whether a native file defines ``PyInit_NAME`` for its own name: then it is an extension module (PEP 489)."""
+    name = posixpath.basename(path)
+    stem, dot, rest = name.partition(".")
+    if native in (None, NativeFormat.ARCHIVE) or not dot or not rest.endswith(("so", "pyd", "dylib")):
+        return False
+    if rest not in ("so", "pyd", "abi3.so"):
+        return "cpython-" in rest or rest.startswith("cp3")
+    return f"PyInit_{stem}\0".encode("utf-8", "surrogateescape") in bytes(view)
+
+
+def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
+    """What ``postinstall.py`` will compile: every source below ``lib`` whose current bytecode isn't there already."""
+    if not path.endswith(".py") or not path.lower().startswith("lib/") or POSTINSTALL not in tree.members:
+        return 0
+    folder, name = posixpath.split(path)
+    if layer.cache_tag and f"{folder}/__pycache__/{name[:-3]}.{layer.cache_tag}.pyc" in tree.members:
+        return 0
+    return estimate(bytes(view))
