@@ -1,0 +1,62 @@
+"""What slim wants to know about any native file, whatever its format.
+
+Formats are told by their magic numbers and never by file names, from the headers alone: this is asked about every
+file of a stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slim.model.record import NativeFormat
+from slim.model.stack import System
+
+Buffer = bytes | memoryview
+"""The bytes of a file. Never copied as a whole, so that a memory map stays a memory map."""
+
+UNKNOWN_MACHINE = "unknown"
+"""The machine of a file whose header names none that slim knows."""
+
+
+class ImageKind(StrEnum):
+    """What a native file is for."""
+
+    EXECUTABLE = "executable"
+    SHARED = "shared"
+    RELOCATABLE = "relocatable"
+    ARCHIVE = "archive"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NativeInfo:
+    """What the headers of a native file say.
+
+    ``machine`` is normalised as in :class:`slim.model.stack.Platform` (``x86_64``, ``aarch64``); ``machines`` has one
+    for each slice of a universal Mach-O file. ``bits`` is 32, 64, or 0 where the header doesn't say. ``dynamic`` says
+    whether the file has a dynamic section (ELF) or names libraries (elsewhere the linker always does: True for images).
+    """
+
+    format: NativeFormat
+    system: System
+    machine: str = UNKNOWN_MACHINE
+    machines: tuple[str, ...] = ()
+    bits: int = 0
+    little: bool = True
+    kind: ImageKind = ImageKind.OTHER
+    dynamic: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryFormat:
+    """One line of the table of native formats.
+
+    ``magics`` are the first bytes of such a file; ``describe`` reads its headers, and returns None where a file that
+    begins like one isn't (a Java class, a DOS program). It raises nothing, whatever the bytes are.
+    """
+
+    format: NativeFormat
+    magics: tuple[bytes, ...]
+    describe: Callable[[Buffer], NativeInfo | None]
