@@ -1,0 +1,1 @@
+"""Rules: read from TOML, checked, and matched against the files of a layer."""

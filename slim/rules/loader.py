@@ -1,0 +1,318 @@
+"""Rule packs: TOML in, checked :class:`~slim.model.rule.RulePack` out.
+
+A file holds ``schema = 1``, ``description`` and any number of ``[[rule]]`` tables. What a rule may say about its pass
+comes from the pass's :class:`~slim.model.rule.PassSchema`, which the caller hands in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from slim.errors import ConfigError, Problem, StorageError
+from slim.model.rule import (
+    Examples,
+    OptionSchema,
+    OptionValue,
+    PackageSpec,
+    PassSchema,
+    Rule,
+    RulePack,
+    Safety,
+    Verb,
+)
+from slim.model.stack import LayerKind
+from slim.rules.glob import GlobError, compile_glob
+from slim.rules.protected import protected_target
+from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
+
+SCHEMA: Final = 1
+PACK_KEYS: Final = ("schema", "description", "rule")
+RULE_KEYS: Final = (
+    "id",
+    "pass",
+    "reason",
+    "safety",
+    "layers",
+    "package",
+    "platforms",
+    "remove",
+    "rewrite",
+    "keep",
+    "options",
+    "source",
+    "examples",
+)
+SAFETIES: Final = {safety.label: safety for safety in Safety}
+LAYER_KINDS: Final = {kind.value: kind for kind in LayerKind if kind is not LayerKind.PLAIN}
+
+_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
+_PACKAGE: Final = re.compile(
+    r"(\*|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:[._-]?\*)?)(?:\s*(?=[<>=!~])(.*))?\Z", re.DOTALL
+)
+_PLATFORM: Final = re.compile(r"[a-z0-9_*?]+\Z")
+
+
+def packs_folder() -> Path:
+    """Where the built-in packs are: ``slim/_rules`` in an installed wheel, ``rules/`` of the checkout otherwise.
+
+    Raises :class:`StorageError` where neither exists.
+    """
+    package = Path(__file__).resolve().parent.parent
+    for folder in (package / "_rules", package.parent / "rules"):
+        if folder.is_dir():
+            return folder
+    raise StorageError("the built-in rule packs are missing", file=package / "_rules", hint="install slim again")
+
+
+def builtin_packs(schemas: Mapping[str, PassSchema]) -> tuple[RulePack, ...]:
+    """The packs that slim comes with, by name. Raises :class:`ConfigError` with all problems of all packs."""
+    return load_packs(sorted(packs_folder().glob("*.toml")), schemas, builtin=True)
+
+
+def load_packs(
+    paths: Iterable[Path], schemas: Mapping[str, PassSchema], *, builtin: bool = False
+) -> tuple[RulePack, ...]:
+    """Read rule files. Raises :class:`ConfigError` with everything wrong in any of them, :class:`StorageError` where
+    one can't be read."""
+    packs: list[RulePack] = []
+    problems: list[Problem] = []
+    for path in paths:
+        pack, wrong = parse_pack(read_text(path), str(path), schemas, builtin=builtin)
+        problems += wrong
+        if pack is not None:
+            packs.append(pack)
+    problems += duplicate_ids(rule for pack in packs for rule in pack.rules)
+    if problems:
+        raise ConfigError.from_problems(problems)
+    return tuple(packs)
+
+
+def read_text(path: Path) -> str:
+    """A configuration or rule file as text. Raises :class:`StorageError`, or :class:`ConfigError` if not UTF-8."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("the file isn't UTF-8", file=path, place=f"byte {error.start}") from error
+
+
+def parse_pack(
+    text: str, origin: str, schemas: Mapping[str, PassSchema], *, builtin: bool = False
+) -> tuple[RulePack | None, list[Problem]]:
+    """Parse one rule file, and list what is wrong with it.
+
+    The pack is None where the file isn't TOML; otherwise it holds the rules that have no problem.
+    """
+    problems = Problems(origin)
+    values = parse_toml(text, problems)
+    if values is None:
+        return None, problems.found
+    top = Table(values, "", problems)
+    top.allow(PACK_KEYS)
+    top.schema(SCHEMA)
+    description = top.text("description", required=True) or ""
+    name = Path(origin).stem
+    rules = parse_rules(top.tables("rule"), schemas, pack=name, origin=origin, builtin=builtin)
+    problems.found += duplicate_ids(rules)
+    return RulePack(name=name, origin=origin, description=description, rules=rules), problems.found
+
+
+def parse_rules(
+    tables: Iterable[Table], schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool
+) -> tuple[Rule, ...]:
+    """Read ``[[rule]]`` tables, in a pack or in a configuration file. Problems are noted in the tables' file."""
+    rules: list[Rule] = []
+    for table in tables:
+        before = len(table.problems.found)
+        rule = _rule(table, schemas, pack=pack, origin=origin, builtin=builtin)
+        if rule is not None and len(table.problems.found) == before:
+            rules.append(rule)
+    return tuple(rules)
+
+
+def duplicate_ids(rules: Iterable[Rule]) -> list[Problem]:
+    """A problem for every rule whose id another one already has."""
+    first: dict[str, Rule] = {}
+    problems: list[Problem] = []
+    for rule in rules:
+        other = first.setdefault(rule.id, rule)
+        if other is not rule:
+            message = f"the id {rule.id!r} is already taken by a rule in {other.origin or other.pack}"
+            problems.append(Problem(file=rule.origin or rule.pack, place=f"rule {rule.id}", message=message))
+    return problems
+
+
+def rules_digest(rules: Iterable[Rule]) -> str:
+    """SHA-256, in hexadecimal, of everything that decides what the rules do; texts for people don't count.
+
+    The order of the rules doesn't matter, nor where they were read from.
+    """
+    canonical = [
+        {
+            "id": rule.id,
+            "pass": rule.pass_name,
+            "safety": rule.safety.label,
+            "globs": sorted(rule.globs),
+            "keep": sorted(rule.keep),
+            "layers": sorted(rule.layers),
+            "package": str(rule.package or ""),
+            "platforms": sorted(rule.platforms),
+            "options": dict(rule.options),
+            "builtin": rule.builtin,
+        }
+        for rule in sorted(rules, key=lambda rule: rule.id)
+    ]
+    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _rule(table: Table, schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool) -> Rule | None:
+    table.allow(RULE_KEYS)
+    rule_id = table.text("id", required=True)
+    if rule_id is not None and not _ID.match(rule_id):
+        table.note("id", f"{rule_id[:80]!r} isn't lower-case words joined by '-'")
+    reason = table.text("reason", required=True)
+    safety = table.text("safety", required=True, choices=tuple(SAFETIES))
+    layers = table.texts("layers", check=_one_of(LAYER_KINDS))
+    platforms = table.texts("platforms", check=_platform_problem)
+    package = _package(table)
+    examples = _examples(table)
+    source = table.text("source", required=builtin)
+    schema = _pass_schema(table, schemas)
+    if schema is None:
+        return None
+    globs, keep, options = _selection(table, schema)
+    if rule_id is None or reason is None or safety is None:
+        return None
+    return Rule(
+        id=rule_id,
+        pass_name=schema.name,
+        reason=reason.strip(),
+        safety=SAFETIES[safety],
+        globs=globs,
+        keep=keep,
+        layers=frozenset(LAYER_KINDS[kind] for kind in layers),
+        package=package,
+        platforms=platforms,
+        options=options,
+        source=(source or "").strip(),
+        examples=examples,
+        pack=pack,
+        origin=origin,
+        builtin=builtin,
+    )
+
+
+def _pass_schema(table: Table, schemas: Mapping[str, PassSchema]) -> PassSchema | None:
+    name = table.text("pass", required=True)
+    if name is None:
+        return None
+    schema = schemas.get(name)
+    if schema is None:
+        hint = did_you_mean(name, schemas) or f"passes: {', '.join(sorted(schemas))}"
+        table.note("pass", f"there is no pass {name[:80]!r}", hint)
+    return schema
+
+
+def _selection(table: Table, schema: PassSchema) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, OptionValue]]:
+    verb = schema.verb
+    other = Verb.REWRITE if verb is Verb.REMOVE else Verb.REMOVE
+    if other.value in table.values:
+        table.note(other.value, f"the pass {schema.name!r} doesn't {other}", f"write {verb.value} = [...]")
+    globs = table.texts(verb.value, check=lambda text: _glob_problem(text, verb))
+    keep = table.texts("keep", check=lambda text: _glob_problem(text, None))
+    options = _options(table, schema)
+    if options.get("roots") is True:
+        if globs:
+            table.note(verb.value, "a rule with options.roots removes nothing", "name the plug-in folders under keep")
+        if "keep" not in table.values:
+            table.note("keep", "is missing: the folders that hold plug-ins")
+    elif schema.needs_globs and not table.values.get(verb.value) and other.value not in table.values:
+        table.note(verb.value, "is missing: the globs that the rule selects")
+    return globs, keep, options
+
+
+def _glob_problem(text: str, verb: Verb | None) -> str | None:
+    try:
+        glob = compile_glob(text)
+    except GlobError as error:
+        return f"{error}: {text[:80]!r}"
+    named = None if verb is None else protected_target(glob, verb)
+    return None if named is None else f"names a protected file ({named}): {text[:80]!r}"
+
+
+def _platform_problem(text: str) -> str | None:
+    return None if _PLATFORM.match(text) else f"{text[:80]!r} isn't a platform such as 'linux_*' or 'macosx_arm64'"
+
+
+def _one_of(known: Iterable[str]) -> Callable[[str], str | None]:
+    words = tuple(known)
+
+    def check(text: str) -> str | None:
+        return None if text in words else f"{text[:80]!r} is none of {', '.join(words)}"
+
+    return check
+
+
+def _package(table: Table) -> PackageSpec | None:
+    text = table.text("package")
+    if text is None:
+        return None
+    try:
+        return parse_package(text)
+    except ValueError as error:
+        table.note("package", str(error))
+        return None
+
+
+def parse_package(text: str) -> PackageSpec:
+    """Parse ``numpy``, ``numpy >= 1.20``, ``nvidia-*`` or ``*``. Raises :class:`ValueError`."""
+    found = _PACKAGE.match(text.strip())
+    if found is None:
+        raise ValueError(f"{text[:80]!r} isn't a distribution such as 'numpy' or 'numpy >= 1.20'")
+    name, specifier = found[1], (found[2] or "").strip()
+    try:
+        normal = str(SpecifierSet(specifier))
+    except InvalidSpecifier as error:
+        raise ValueError(f"{specifier[:80]!r} isn't a version specifier (PEP 440)") from error
+    return PackageSpec(name=canonicalize_name(name), specifier=normal)
+
+
+def _examples(table: Table) -> Examples:
+    inner = table.table("examples")
+    if inner is None:
+        return Examples()
+    inner.allow(("match", "no_match"))
+    return Examples(match=inner.texts("match"), no_match=inner.texts("no_match"))
+
+
+def _options(table: Table, schema: PassSchema) -> dict[str, OptionValue]:
+    """The options as given, after the schema; those not given are left to the pass's defaults."""
+    inner = table.table("options")
+    if inner is None:
+        return {}
+    inner.allow(tuple(schema.options))
+    options: dict[str, OptionValue] = {}
+    for key, option in schema.options.items():
+        if key in inner.values and (value := _option(inner, key, option)) is not None:
+            options[key] = value
+    return options
+
+
+def _option(table: Table, key: str, option: OptionSchema) -> OptionValue | None:
+    if option.type is tuple:
+        return table.texts(key)
+    if option.type is bool:
+        return table.flag(key)
+    if option.type is int:
+        return table.number(key)
+    return table.text(key, choices=option.choices)
