@@ -1,0 +1,234 @@
+"""The library graph of the whole stack: which native file needs which, and by which way it is found.
+
+A process is started by one layer's ``bin/python`` wrapper, which puts the ``dynlib`` folders of the layers below on
+``LD_LIBRARY_PATH``. A library of a lower layer is therefore found differently by each application above it. Every
+ELF file is resolved once for each layer that can load it, as ``ld.so`` would (see :mod:`slim.analysis.link_loader`),
+and the answers are united: a library counts as needed if it is needed in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from slim.analysis import ReadFile
+from slim.analysis.link_loader import Edge, How, Loader, rpath_folders, same_machine
+from slim.analysis.link_paths import VirtualTree
+from slim.binaries.elf import ElfDynamic, read_dynamic
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
+from slim.model.stack import Stack
+
+ReadDynamic = Callable[[memoryview], ElfDynamic | None]
+"""Reads the dynamic section of an ELF file; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A needed name and what answers to it.
+
+    ``target`` is None (``how`` is ``host``) where nothing in the stack does. ``context`` is the layer whose process
+    was looked at. Where processes differ, one name has several resolutions.
+    """
+
+    name: str
+    target: FileRecord | None
+    how: How
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLink:
+    """In a process of layer ``context``, ``record`` used to get ``target`` for ``name``, and now gets nothing."""
+
+    context: str
+    record: FileRecord
+    name: str
+    target: FileRecord
+
+    def __str__(self) -> str:
+        return (
+            f"{self.record.deployed_path} needs {self.name}, which was {self.target.deployed_path} "
+            f"(in a process of {self.context})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a layer's wrapper starts: the layers it sees, its library path, and the ``DT_RPATH`` of its program."""
+
+    layer: str
+    layers: tuple[str, ...]
+    library_path: tuple[str, ...]
+    base_rpaths: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkage:
+    """The graph. Make it with :meth:`build`."""
+
+    stack: Stack
+    inventory: Inventory
+    dynamics: Mapping[FileKey, ElfDynamic]
+    processes: tuple[Process, ...]
+    tree: VirtualTree = field(repr=False)
+
+    @classmethod
+    def build(
+        cls, stack: Stack, inventory: Inventory, read: ReadFile, read_dynamic: ReadDynamic = read_dynamic
+    ) -> Linkage:
+        """Read the dynamic section of every ELF file in the stack, each once."""
+        dynamics: dict[FileKey, ElfDynamic] = {}
+        for record in inventory:
+            if record.native is NativeFormat.ELF and record.type is EntryType.FILE:
+                dynamic = read_dynamic(read(record))
+                if dynamic is not None:
+                    dynamics[record.key] = dynamic
+        tree = VirtualTree(inventory)
+        processes = tuple(_process(stack, layer.name, inventory, dynamics) for layer in stack)
+        return cls(stack=stack, inventory=inventory, dynamics=dynamics, processes=processes, tree=tree)
+
+    def needed(self, record: FileRecord) -> tuple[Resolution, ...]:
+        """What a native file needs, in the order of its dynamic section; empty for anything else."""
+        dynamic = self.dynamics.get(record.key)
+        if dynamic is None:
+            return ()
+        found: list[Resolution] = []
+        for name in dict.fromkeys(dynamic.needed):
+            nothing = Resolution(name=name, target=None, how=How.HOST, context=record.layer)
+            found.extend(self._resolutions.get((record.key, name), (nothing,)))
+        return tuple(found)
+
+    def dependents(self, record: FileRecord) -> tuple[FileRecord, ...]:
+        """The native files that get ``record`` for something they need, in any process."""
+        return tuple(self._record(key) for key in self._dependents.get(record.key, ()))
+
+    def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
+        """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
+        return tuple(
+            (self._record(key), name)
+            for key in sorted(self.dynamics)
+            for name in dict.fromkeys(self.dynamics[key].needed)
+            if (key, name) not in self._resolutions
+        )
+
+    def resolved_links(self, gone: Collection[FileKey] = frozenset()) -> Mapping[tuple[FileKey, str], FileKey]:
+        """For every native file and each name it needs: the file that answers once ``gone`` is gone.
+
+        Where processes differ, the first layer's answer stands for all; :meth:`broken_links` looks at each.
+        """
+        resolutions = self._resolutions if not gone else self._resolve(frozenset(gone))
+        return {
+            link: found[0].target.key for link, found in sorted(resolutions.items()) if found[0].target is not None
+        }
+
+    def broken_links(self, gone: Collection[FileKey]) -> tuple[BrokenLink, ...]:
+        """Every needed library that some process finds now, and wouldn't once ``gone`` is gone."""
+        removed = frozenset(gone)
+        broken: dict[tuple[str, FileKey, str], BrokenLink] = {}
+        for process in self.processes:
+            after = {
+                (root, edge.importer.key, edge.name): edge.target
+                for root, edges in self._loads(process, removed)
+                for edge in edges
+            }
+            for root, edges in self._loads(process, frozenset()):
+                for edge in edges:
+                    if root in removed or edge.importer.key in removed or edge.target is None:
+                        continue
+                    # An importer that isn't loaded any more is told by the link that led to it.
+                    if after.get((root, edge.importer.key, edge.name), edge.target) is None:
+                        broken.setdefault(
+                            (process.layer, edge.importer.key, edge.name),
+                            BrokenLink(
+                                context=process.layer, record=edge.importer, name=edge.name, target=edge.target
+                            ),
+                        )
+        return tuple(broken[key] for key in sorted(broken))
+
+    def _record(self, key: FileKey) -> FileRecord:
+        return self.inventory.records[key[0]][key[1]]
+
+    @cached_property
+    def _sonames(self) -> Mapping[str, tuple[FileKey, ...]]:
+        found: dict[str, list[FileKey]] = {}
+        for key in sorted(self.dynamics):
+            soname = self.dynamics[key].soname
+            if soname:
+                found.setdefault(soname, []).append(key)
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    @cached_property
+    def _resolutions(self) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
+        return self._resolve(frozenset())
+
+    @cached_property
+    def _dependents(self) -> Mapping[FileKey, tuple[FileKey, ...]]:
+        found: dict[FileKey, dict[FileKey, None]] = {}
+        for (key, _), resolutions in sorted(self._resolutions.items()):
+            for resolution in resolutions:
+                if resolution.target is not None:
+                    found.setdefault(resolution.target.key, {})[key] = None
+        return {key: tuple(users) for key, users in found.items()}
+
+    def _resolve(self, gone: frozenset[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
+        found: dict[tuple[FileKey, str], dict[FileKey, Resolution]] = {}
+        for process in self.processes:
+            for _, edges in self._loads(process, gone):
+                for edge in edges:
+                    answers = [(edge.target, edge.how)] if edge.target is not None else []
+                    if edge.target is None:
+                        answers = [(record, How.SONAME) for record in self._by_soname(edge, process, gone)]
+                    for target, how in answers:
+                        found.setdefault((edge.importer.key, edge.name), {}).setdefault(
+                            target.key, Resolution(name=edge.name, target=target, how=how, context=process.layer)
+                        )
+        return {link: tuple(by_target.values()) for link, by_target in found.items()}
+
+    def _by_soname(self, edge: Edge, process: Process, gone: frozenset[FileKey]) -> list[FileRecord]:
+        """Libraries with the soname that the search missed: one loaded earlier answers (torch preloads its own)."""
+        return [
+            self._record(key)
+            for key in self._sonames.get(edge.name, ())
+            if key not in gone
+            and key[0] in process.layers
+            and key != edge.importer.key
+            and same_machine(self.dynamics[key], self.dynamics[edge.importer.key])
+        ]
+
+    def _loads(self, process: Process, gone: frozenset[FileKey]) -> list[tuple[FileKey, list[Edge]]]:
+        """Each native file that the process may load, loaded alone."""
+        tree = self.tree if not gone else VirtualTree(self.inventory, gone)
+        loader = Loader(
+            tree=tree,
+            dynamics=self.dynamics,
+            library_path=process.library_path,
+            base_rpaths=process.base_rpaths,
+        )
+        loads = []
+        for key in sorted(self.dynamics):
+            if key in gone or key[0] not in process.layers or not self._may_resolve(key):
+                continue
+            record = self._record(key)
+            loads.append((key, loader.load(record, record.deployed_path)))
+        return loads
+
+    def _may_resolve(self, key: FileKey) -> bool:
+        """Whether a search could find anything at all: most files need libraries of the host only."""
+        return any(
+            "/" in name or name in self.tree.names or name in self._sonames for name in self.dynamics[key].needed
+        )
+
+
+def _process(stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, ElfDynamic]) -> Process:
+    layer = stack.layer(name)
+    layers = (name, *layer.requires)
+    rpaths: dict[str, None] = {}
+    for below in layers:
+        for path, record in inventory.records.get(below, {}).items():
+            dynamic = dynamics.get(record.key)
+            # The interpreter, or the libpython that opens extension modules for it.
+            program = path.rpartition("/")[2]
+            if dynamic is not None and program.startswith(("python", "libpython")):
+                rpaths.update(dict.fromkeys(rpath_folders(dynamic, record.deployed_path.rpartition("/")[0])))
+    return Process(layer=name, layers=layers, library_path=layer.dynlib_dirs, base_rpaths=tuple(rpaths))
