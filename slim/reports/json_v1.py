@@ -1,0 +1,341 @@
+"""The JSON report, version 1: a contract of its own, never a dump of the model.
+
+``schema/report-v1.schema.json`` (JSON Schema, draft 2020-12) describes it. What version 1 promises: keys keep their
+names and meanings; new ones may be added. Sizes are bytes. Everything that depends on the machine or the moment (where
+the stack lies, where the result went, how long it took) stands under the one top-level key ``run``; the rest is the
+same bytes for the same input.
+
+Names that aren't UTF-8: the name is given with U+FFFD for each bad byte, and ``<key>_base64`` beside it holds the
+real bytes. The text is ASCII (anything else is a JSON escape), so that no log viewer can be misled by it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, assert_never
+
+from slim.model.finding import Evidence
+from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.outcome import Accounts, Explanation, LayerOutcome, RunResult, Verification
+from slim.model.plan import Action, Remove, Rewrite, Skipped
+from slim.model.record import FileRecord
+from slim.model.rule import Rule
+from slim.model.stack import StaleArchive
+from slim.reports.grouping import archives_measured
+
+SCHEMA_ID = "urn:slim:report:v1"
+SCHEMA_VERSION = 1
+
+Json = dict[str, Any]
+
+
+def render(results: Sequence[RunResult]) -> str:
+    """The report as JSON text, with a newline at its end."""
+    return dumps(document(results))
+
+
+def dumps(value: object) -> str:
+    """JSON text as slim writes it: ASCII, indented, keys in the order of the contract."""
+    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def schema() -> Json:
+    """The JSON Schema of this report, as shipped with slim."""
+    text = files("slim.reports").joinpath("schema", "report-v1.schema.json").read_text(encoding="utf-8")
+    loaded: Json = json.loads(text)
+    return loaded
+
+
+def document(results: Sequence[RunResult]) -> Json:
+    """The report as plain dictionaries and lists. ``results`` holds one result for each manifest; at least one."""
+    first = results[0]
+    return {
+        "schema": SCHEMA_ID,
+        "schema_version": SCHEMA_VERSION,
+        "slim": {
+            "version": first.slim_version,
+            "profile": first.profile.label,
+            "rules_sha256": first.rules_sha256,
+        },
+        "run": {
+            "elapsed_seconds": round(sum(result.elapsed for result in results), 3),
+            "stacks": [
+                {
+                    **_name("source", result.stack.source),
+                    **(_name("output", result.output) if result.output is not None else {"output": None}),
+                    "elapsed_seconds": round(result.elapsed, 3),
+                }
+                for result in results
+            ],
+        },
+        "runs": [_run(result) for result in results],
+    }
+
+
+def explanation_document(explanations: Iterable[Explanation]) -> Json:
+    """What ``slim explain --json`` prints. The same shapes as in the report, without a schema of its own."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "explanations": [
+            {
+                **_file(item.record),
+                "size": item.record.size,
+                "bytecode": item.record.bytecode_size,
+                "verdict": item.verdict,
+                "action": None if item.action is None else _action(item.action),
+                "skipped": [_skipped(skipped) for skipped in item.skipped],
+                "considered": [rule_summary(rule) for rule in item.considered],
+                "out_of_reach": [rule_summary(rule) for rule in item.out_of_reach],
+                "facts": _evidence(item.facts),
+            }
+            for item in explanations
+        ],
+    }
+
+
+def rule_summary(rule: Rule) -> Json:
+    """What a report says about a rule."""
+    return {
+        "id": rule.id,
+        "pass": rule.pass_name,
+        "safety": rule.safety.label,
+        "reason": rule.reason,
+        "source": rule.source,
+        "pack": rule.pack,
+        "builtin": rule.builtin,
+    }
+
+
+def rule_document(rules: Iterable[Rule]) -> Json:
+    """What ``slim rules list --json`` prints: each rule whole."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "rules": [
+            {
+                **rule_summary(rule),
+                "layers": sorted(kind.value for kind in rule.layers),
+                "package": None
+                if rule.package is None
+                else {"name": rule.package.name, "specifier": rule.package.specifier},
+                "platforms": list(rule.platforms),
+                "globs": list(rule.globs),
+                "keep": list(rule.keep),
+                "options": _options(rule.options),
+                "examples": {"match": list(rule.examples.match), "no_match": list(rule.examples.no_match)},
+            }
+            for rule in rules
+        ],
+    }
+
+
+def _run(result: RunResult) -> Json:
+    actions = [action for layer in result.layers for action in result.plan.for_layer(layer.layer.name)]
+    position = {layer.layer.name: index for index, layer in enumerate(result.layers)}
+    skipped = sorted(
+        result.plan.skipped,
+        key=lambda item: (
+            position.get(item.record.layer, -1),
+            *item.record.key,
+            item.pass_name,
+            item.rule,
+            item.reason,
+        ),
+    )
+    told = {item.rule for item in (*actions, *skipped)}
+    return {
+        "stack": {
+            "kind": result.stack.kind.value,
+            "platform": {
+                "tag": result.stack.platform.tag,
+                "system": result.stack.platform.system.value,
+                "machine": result.stack.platform.machine,
+            },
+            "manifest": result.stack.manifest_name,
+        },
+        "dry_run": result.dry_run,
+        "totals": _sizes(result.before, result.after, archive_known=archives_measured(result)),
+        "layers": [_layer(layer, archives_measured(result)) for layer in result.layers],
+        "accounts": _accounts(result.accounts),
+        "actions": [_action(action) for action in actions],
+        "skipped": [_skipped(item) for item in skipped],
+        "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
+        "rules": [rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules],
+        "unmatched_rules": sorted(result.plan.unmatched),
+        "warnings": [_text(warning) for warning in result.plan.warnings],
+        "notes": [_text(note) for note in result.plan.notes],
+        "verification": _verification(result.verification),
+    }
+
+
+def _layer(outcome: LayerOutcome, measured: bool) -> Json:
+    layer = outcome.layer
+    return {
+        **_name("name", layer.name),
+        "layer_name": _text(layer.layer_name),
+        "kind": layer.kind.value,
+        "python_version": layer.python_version,
+        "requires": [_text(name) for name in layer.requires],
+        "launch_module": layer.launch_module,
+        "archive_before": None
+        if layer.archive is None
+        else {"name": _text(layer.archive.name), "size": layer.archive.size, "sha256": layer.archive.sha256},
+        "archive_after": None
+        if outcome.archive_name is None
+        else {
+            "name": _text(outcome.archive_name),
+            "size": outcome.after.archive,
+            "sha256": outcome.archive_sha256,
+        },
+        "tree_sha256": outcome.tree_sha256,
+        "reused": outcome.reused,
+        "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
+    }
+
+
+def _sizes(before: Footprint, after: Footprint, *, archive_known: bool) -> Json:
+    return {
+        "archive": {"before": before.archive, "after": after.archive if archive_known else None},
+        "unpacked": {"before": before.unpacked, "after": after.unpacked},
+        "bytecode": {"before": before.bytecode, "after": after.bytecode, "estimate": True},
+        "deployed": {"before": before.deployed, "after": after.deployed, "estimate": True},
+        "files": {"before": before.files, "after": after.files},
+    }
+
+
+def _accounts(accounts: Accounts) -> Json:
+    return {
+        "by_layer": _rows(accounts.by_layer),
+        "by_owner": _rows(accounts.by_owner),
+        "by_category": _rows(accounts.by_category),
+        "by_pass": _rows(accounts.by_pass),
+        "by_rule": _rows(accounts.by_rule),
+    }
+
+
+def _rows(rows: Iterable[FootprintDelta]) -> list[Json]:
+    return [
+        {
+            **_name("label", row.label),
+            "before": row.before,
+            "removed": row.removed,
+            "shrunk": row.shrunk,
+            "after": row.after,
+            "files": row.files,
+            "files_removed": row.files_removed,
+            "files_rewritten": row.files_rewritten,
+        }
+        for row in rows
+    ]
+
+
+def _file(record: FileRecord) -> Json:
+    return {
+        **_name("layer", record.layer),
+        **_name("path", record.path),
+        "type": record.type.value,
+        "category": record.kind.value,
+        "owner": {
+            "kind": record.owner.kind.value,
+            "name": _text(record.owner.name),
+            "version": _text(record.owner.version),
+        },
+    }
+
+
+def _action(action: Action) -> Json:
+    match action:
+        case Remove():
+            word, after, edit = "remove", 0, None
+        case Rewrite():
+            word, after = "rewrite", action.size_after
+            edit = {"editor": action.edit.editor, "options": _options(action.edit.options)}
+        case _:
+            assert_never(action)
+    return {
+        "action": word,
+        **_file(action.record),
+        "pass": action.pass_name,
+        "rule": action.rule,
+        "before": action.record.size,
+        "after": after,
+        "bytecode": action.record.bytecode_size,
+        "edit": edit,
+        "evidence": _evidence(action.evidence),
+    }
+
+
+def _skipped(item: Skipped) -> Json:
+    return {
+        **_file(item.record),
+        "pass": item.pass_name,
+        "rule": item.rule,
+        "reason": item.reason.value,
+        "held": item.held,
+        "evidence": _evidence(item.evidence),
+    }
+
+
+def _evidence(items: Iterable[Evidence]) -> list[Json]:
+    return [
+        {
+            "kind": item.kind,
+            "text": _text(item.text),
+            **({"file": None} if item.file is None else _name("file", item.file)),
+            "line": item.line,
+            "strength": item.strength.value,
+        }
+        for item in items
+    ]
+
+
+def _stale(item: StaleArchive) -> Json:
+    return {**_name("name", item.name), "size": item.size}
+
+
+def _verification(verification: Verification) -> Json:
+    return {
+        "passed": verification.passed if verification.checks else None,
+        "checks": [
+            {
+                "name": check.name,
+                "tried": check.tried,
+                "passed": check.passed,
+                "failures": [_text(failure) for failure in check.failures],
+                "note": _text(check.note),
+            }
+            for check in verification.checks
+        ],
+    }
+
+
+def _options(options: Mapping[str, object]) -> Json:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(options.items())}
+
+
+def _name(key: str, value: str) -> Json:
+    """A name under ``key``; where it isn't UTF-8, its bytes under ``<key>_base64`` as well."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        raw = _bytes(value)
+        return {key: raw.decode("utf-8", "replace"), f"{key}_base64": base64.b64encode(raw).decode("ascii")}
+    return {key: value}
+
+
+def _text(value: str) -> str:
+    """Prose: valid Unicode, whatever was quoted in it."""
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return _bytes(value).decode("utf-8", "replace")
+    return value
+
+
+def _bytes(value: str) -> bytes:
+    try:
+        return value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # a lone surrogate that never was a byte
+        return value.encode("utf-8", "surrogatepass")

@@ -1,0 +1,181 @@
+"""The report for the summary page of a CI run: GitHub-flavoured Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.outcome import RunResult
+from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
+from slim.reports.text import count, duration, evidence_text, percent, printable, size, stack_word
+
+_OWNERS = 10
+_GROUPS = 20
+
+
+def render(results: Sequence[RunResult]) -> str:
+    """The report as Markdown text, with a newline at its end."""
+    sections = [_result(result) for result in results]
+    return "\n".join(["# slim", "", *(line for section in sections for line in section)]).rstrip("\n") + "\n"
+
+
+def _result(result: RunResult) -> list[str]:
+    tag = result.stack.platform.tag
+    title = f"{_cell(result.stack.source)} ({tag})" if tag != "unknown" else _cell(result.stack.source)
+    lines = [
+        f"## {title}",
+        "",
+        f"{stack_word(result.stack.kind).capitalize()}, {count(len(result.layers), 'layer')}, "
+        f"profile {result.profile.label}, slim {result.slim_version}, {duration(result.elapsed)}.",
+        "",
+    ]
+    if result.dry_run:
+        lines += ["**Dry run: nothing was written.** Archive sizes are measured only after writing.", ""]
+    lines += [*_totals(result), *_layers(result)]
+    lines += _account("By pass", "Pass", contributors(result.accounts.by_pass))
+    lines += _account("Top owners", "Owner", contributors(result.accounts.by_owner), most=_OWNERS)
+    return [*lines, *_refusals(result), *_stale(result), *_warnings(result), *_verification(result)]
+
+
+def _totals(result: RunResult) -> list[str]:
+    measured = archives_measured(result)
+    before, after = result.before, result.after
+    rows = [
+        ["Archives", *_change(before.archive, after.archive if measured else None)],
+        ["Unpacked", *_change(before.unpacked, after.unpacked)],
+        ["Deployed (estimate)", *_change(before.deployed, after.deployed, mark="~")],
+        ["Files", f"{before.files:,}", f"{after.files:,}", percent(before.files, after.files)],
+    ]
+    return [
+        *_table(["Size", "Before", "After", "Change"], rows, "lrrr"),
+        "Deployed is what lies on the user's disk: unpacked plus the bytecode that postinstall compiles.",
+        "",
+    ]
+
+
+def _layers(result: RunResult) -> list[str]:
+    measured = archives_measured(result)
+
+    def row(name: str, kind: str, before: Footprint, after: Footprint) -> list[str]:
+        return [
+            name,
+            kind,
+            _arrow(before.archive, after.archive if measured else None),
+            _arrow(before.unpacked, after.unpacked),
+            _arrow(before.deployed, after.deployed, mark="~"),
+        ]
+
+    rows = [row(_cell(item.layer.name), item.layer.kind.value, item.before, item.after) for item in result.layers]
+    return ["### Layers", "", *_table(["Layer", "Kind", "Archive", "Unpacked", "Deployed"], rows, "llrrr")]
+
+
+def _account(title: str, noun: str, rows: Sequence[FootprintDelta], most: int | None = None) -> list[str]:
+    if not rows:
+        return []
+    shown = rows[:most]
+    table = [
+        [_cell(row.label), size(row.removed), size(row.shrunk), f"{row.files_removed:,}", f"{row.files_rewritten:,}"]
+        for row in shown
+    ]
+    rest = rows[len(shown) :]
+    if rest:
+        table.append(
+            [
+                f"*{len(rest)} more*",
+                size(sum(row.removed for row in rest)),
+                size(sum(row.shrunk for row in rest)),
+                f"{sum(row.files_removed for row in rest):,}",
+                f"{sum(row.files_rewritten for row in rest):,}",
+            ]
+        )
+    return [
+        f"### {title}",
+        "",
+        *_table([noun, "Removed", "Shrunk", "Files removed", "Files rewritten"], table, "lrrrr"),
+    ]
+
+
+def _refusals(result: RunResult) -> list[str]:
+    groups, shorten = group_refusals(result.plan.skipped), shortener(result.stack)
+    if not groups:
+        return []
+    files = sum(group.files for group in groups)
+    held = sum(group.held for group in groups)
+    lines = [f"### Refused: {count(files, 'file')} stay ({size(held)})", ""]
+    rows = [
+        [group.reason.value, _cell(shorten(group.place)), f"{group.files:,}", size(group.held), _proof(group, shorten)]
+        for group in groups[:_GROUPS]
+    ]
+    if len(groups) > _GROUPS:
+        rest = groups[_GROUPS:]
+        rows.append(["", f"*{len(rest)} more*", f"{sum(g.files for g in rest):,}", size(sum(g.held for g in rest)), ""])
+    return [*lines, *_table(["Reason", "What", "Files", "Size", "Evidence"], rows, "llrrl")]
+
+
+def _proof(group: RefusalGroup, shorten: Callable[[str], str]) -> str:
+    if not group.evidence:
+        return _cell(group.rule)
+    more = f" and {len(group.evidence) - 1} more" if len(group.evidence) > 1 else ""
+    return evidence_text(group.evidence[0], shorten, group.place).translate(_MARKDOWN) + more
+
+
+def _stale(result: RunResult) -> list[str]:
+    stale = sorted(result.stack.stale, key=lambda item: item.name)
+    if not stale:
+        return []
+    total = sum(item.size for item in stale)
+    return [
+        f"### Stale archives: {size(total)}",
+        "",
+        "No manifest names them.",
+        "",
+        *_table(["Archive", "Size"], [[_cell(item.name), size(item.size)] for item in stale], "lr"),
+    ]
+
+
+def _warnings(result: RunResult) -> list[str]:
+    lines = [f"- {_cell(warning)}" for warning in result.plan.warnings]
+    own = [name for name in result.plan.unmatched if name in result.rules and not result.rules[name].builtin]
+    lines += [f"- The rule {_cell(name)} selected nothing." for name in sorted(own)]
+    return ["### Warnings", "", *lines, ""] if lines else []
+
+
+def _verification(result: RunResult) -> list[str]:
+    checks = result.verification.checks
+    if not checks:
+        return []
+    word = "passed" if result.verification.passed else "FAILED"
+    rows = [
+        [_cell(check.name), f"{check.tried:,}", "passed" if check.passed else "**failed**", _cell(check.note)]
+        for check in checks
+    ]
+    failures = [f"- {_cell(check.name)}: {_cell(text)}" for check in checks for text in check.failures]
+    lines = [f"### Verification: {word}", "", *_table(["Check", "Tried", "Result", "Note"], rows, "lrll")]
+    return [*lines, *failures, ""] if failures else lines
+
+
+def _change(before: int, after: int | None, mark: str = "") -> list[str]:
+    if after is None:
+        return [mark + size(before), "not measured", ""]
+    return [mark + size(before), mark + size(after), percent(before, after)]
+
+
+def _arrow(before: int, after: int | None, mark: str = "") -> str:
+    if after is None:
+        return mark + size(before)
+    change = percent(before, after)
+    text = f"{mark}{size(before)} → {mark}{size(after)}"
+    return f"{text} ({change})" if change else text
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> list[str]:
+    rule = ["---:" if letter == "r" else "---" for letter in alignment]
+    return [*(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)), ""]
+
+
+_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
+
+
+def _cell(name: str) -> str:
+    """A name that Markdown takes literally, in one table cell."""
+    return printable(name).translate(_MARKDOWN)

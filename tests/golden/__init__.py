@@ -1,0 +1,1 @@
+"""Golden tests: what slim says, word for word."""

@@ -1,0 +1,118 @@
+"""Every report, word for word."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from slim.model.outcome import RunResult
+from slim.reports import REPORTERS, explain, json_v1, markdown, rules, terminal
+from slim.reports.canvas import Look
+from tests.golden import samples
+
+Golden = Callable[[str, str], None]
+SAMPLES = {
+    "finished": samples.finished,
+    "dry": samples.dry,
+    "failed": samples.failed,
+    "folder": samples.folder,
+    "hostile": samples.hostile,
+}
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("name", SAMPLES)
+def test_terminal(golden: Golden, name: str, width: int) -> None:
+    text = terminal.render([SAMPLES[name]()], Look(width=width))
+    assert max(map(len, text.splitlines())) <= width
+    golden(f"terminal-{name}-{width}.txt", text)
+
+
+def test_terminal_verbose(golden: Golden) -> None:
+    golden("terminal-finished-verbose.txt", terminal.render([samples.finished()], Look(width=100), verbosity=1))
+
+
+@pytest.mark.parametrize("name", ["finished", "failed"])
+def test_terminal_without_unicode(golden: Golden, name: str) -> None:
+    text = terminal.render([SAMPLES[name]()], Look(width=80, unicode=False))
+    assert text.isascii()
+    golden(f"terminal-{name}-ascii.txt", text)
+
+
+def test_terminal_several(golden: Golden) -> None:
+    golden("terminal-several.txt", terminal.render([samples.finished(), samples.dry()], Look(width=100)))
+
+
+def test_terminal_in_colour_says_the_same() -> None:
+    from rich.text import Text
+
+    coloured = terminal.render([samples.finished()], Look(width=100, color=True))
+    plain = terminal.render([samples.finished()], Look(width=100))
+    assert "\x1b[" in coloured and "\x1b" not in plain
+    stripped = Text.from_ansi(coloured).plain.rstrip("\n")
+    assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_markdown(golden: Golden, name: str) -> None:
+    golden(f"markdown-{name}.md", markdown.render([SAMPLES[name]()]))
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_json(golden: Golden, name: str) -> None:
+    golden(f"json-{name}.json", json_v1.render([SAMPLES[name]()]))
+
+
+@pytest.mark.parametrize("name", ["finished", "dry"])
+def test_only_the_run_key_depends_on_the_machine(name: str) -> None:
+    from dataclasses import replace
+
+    def moved(result: RunResult) -> RunResult:
+        stack = replace(result.stack, source="/elsewhere/_artifacts")
+        return replace(result, stack=stack, output="/mnt/out" if result.output else None, elapsed=99.0)
+
+    first = json_v1.document([SAMPLES[name]()])
+    second = json_v1.document([moved(SAMPLES[name]())])
+    assert first.pop("run") != second.pop("run")
+    assert first == second
+
+
+def test_explain(golden: Golden) -> None:
+    golden("explain.txt", explain.render(samples.explanations(), Look(width=100)))
+
+
+def test_explain_json(golden: Golden) -> None:
+    golden("explain.json", json_v1.dumps(json_v1.explanation_document(samples.explanations())))
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_rule_table(golden: Golden, width: int) -> None:
+    golden(f"rules-list-{width}.txt", rules.rule_table(list(samples.RULES.values()), Look(width=width)))
+
+
+@pytest.mark.parametrize("name", ["tests.site", "debug.elf", "own.samples"])
+def test_rule_page(golden: Golden, name: str) -> None:
+    golden(f"rules-show-{name}.md", rules.rule_page(samples.RULES[name]))
+
+
+@pytest.mark.parametrize("reporter", REPORTERS.values(), ids=REPORTERS)
+@pytest.mark.parametrize("name", SAMPLES)
+def test_no_report_lets_a_name_reach_the_terminal(name: str, reporter: object) -> None:
+    text = reporter.render([SAMPLES[name]()])  # type: ignore[attr-defined]
+    text.encode("utf-8")
+    assert not {"\x1b", "\x9b", "\x07", "\u202e", "\u2066"} & set(text)
+    assert text.endswith("\n")
+
+
+def test_json_is_ascii_and_lossless() -> None:
+    import base64
+
+    text = json_v1.render([samples.hostile()])
+    assert text.isascii()
+    (removed,) = json.loads(text)["runs"][0]["actions"]
+    assert base64.b64decode(removed["path_base64"]) == samples.HOSTILE.encode("utf-8", "surrogateescape")
+    kept = [item for item in json.loads(text)["runs"][0]["skipped"] if item["path"].endswith(".bin")]
+    assert [item["path"] for item in kept] == ["数据/模型.bin"]
+    assert "path_base64" not in kept[0]
