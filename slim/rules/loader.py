@@ -300,6 +300,9 @@ def _options(table: Table, schema: PassSchema) -> dict[str, OptionValue]:
     inner = table.table("options")
     if inner is None:
         return {}
+    if not schema.options:
+        table.note("options", f"the pass {schema.name!r} takes no options")
+        return {}
     inner.allow(tuple(schema.options))
     options: dict[str, OptionValue] = {}
     for key, option in schema.options.items():

@@ -128,6 +128,11 @@ class Table:
                 good.append(item)
         return tuple(good)
 
+    def strings(self, key: str) -> tuple[str, ...]:
+        """The strings in an array, without noting what is wrong with the rest: for a second look at a key."""
+        value = self.values.get(key)
+        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+
     def table(self, key: str) -> Table | None:
         """A table inside."""
         value = self.values.get(key)
