@@ -80,11 +80,15 @@ class Tree:
     ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and for archives
     without a common folder). ``format`` is the name in :data:`slim.formats.FORMATS`. ``warnings`` tell what was
     masked or dropped. Close it (it is a context manager) to free the spool file and the memory maps.
+
+    ``root_member`` is the root folder itself (its ``path`` is ``""``) where the source says something about it. It is
+    not among ``members``; hand it to a writer as the first member to carry its mode and time over.
     """
 
     root: str
     format: str
     members: Mapping[str, Member]
+    root_member: Member | None = None
     warnings: list[str] = field(default_factory=list)
     resources: ExitStack = field(default_factory=ExitStack)
 
@@ -135,7 +139,11 @@ class Writer(Protocol):
     """Writes one kind of archive."""
 
     def __call__(self, members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
-        """Write the members (already in order, root folder not included) below ``root``. Raises StorageError."""
+        """Write the members (already in order) below ``root``. Raises StorageError.
+
+        The first member may be the root folder itself (``path`` is ``""``); without one, a root folder with mode
+        0755 and the time of the first member is written, unless ``root`` is ``""``.
+        """
         ...
 
 

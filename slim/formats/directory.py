@@ -1,0 +1,206 @@
+"""Plain folders: a local export, a build tree, a venv; and writing members to a fresh one."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from slim.errors import LimitError, StorageError, UnsafeInputError
+from slim.formats.assemble import Assembler, RawMember
+from slim.formats.base import Content, Member, ReadOptions, Tree
+from slim.formats.names import display
+from slim.formats.spool import CHUNK
+from slim.model.record import EntryType
+
+FORMAT_NAME = "directory"
+
+_NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_BINARY = getattr(os, "O_BINARY", 0)
+_NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_UNPACK_AGAIN = "nothing else may write to the folder during a run; start again"
+_SPACE = "check the free space and the permissions of the folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileContent:
+    """A file on disk that is opened when its bytes are wanted.
+
+    It isn't memory-mapped: a file that somebody truncates meanwhile would end the process with SIGBUS. Raises
+    UnsafeInputError where the file isn't any more what it was when the folder was read.
+    """
+
+    path: Path
+    size: int
+    identity: tuple[int, int, int]
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The bytes in pieces of 1 MiB."""
+        try:
+            handle = os.open(self.path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY)
+            with os.fdopen(handle, "rb", buffering=0) as stream:
+                self._check(os.fstat(handle))
+                left = self.size
+                while left:
+                    data = stream.read(min(CHUNK, left))
+                    if not data:
+                        raise self._changed()
+                    left -= len(data)
+                    yield data
+                self._check(os.fstat(handle))
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=self.path, hint=_UNPACK_AGAIN) from error
+
+    def view(self) -> memoryview:
+        """The whole content, read into memory."""
+        return memoryview(b"".join(self.chunks()))
+
+    def _check(self, now: os.stat_result) -> None:
+        if now.st_size != self.size or _identity(now) != self.identity:
+            raise self._changed()
+
+    def _changed(self) -> UnsafeInputError:
+        return UnsafeInputError("the file changed while slim was reading it", file=self.path, hint=_UNPACK_AGAIN)
+
+
+def _identity(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_dev, status.st_ino, status.st_mtime_ns)
+
+
+# Reading
+
+
+def read_directory(source: Path, options: ReadOptions) -> Tree:
+    """The tree below a folder, sorted by path. Symbolic links are never followed, special files are refused, and
+    files that share an inode are separate files.
+
+    With ``options.siblings``, links may lead into folders beside ``source``. Raises UnsafeInputError, LimitError or
+    StorageError.
+    """
+    try:
+        top = source.resolve(strict=True)
+        status = top.stat()
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=source) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise UnsafeInputError("not a folder", file=source, hint="give slim a folder or an archive")
+    assembler = Assembler(source, options, top=top.name)
+    assembler.add(RawMember(name=".", type=EntryType.DIRECTORY, mode=_mode(status), mtime=_mtime(status)))
+    total = 0
+    for raw in _walk(source, top, options):
+        assembler.add(raw)
+        total += raw.size
+        if total > options.limits.total:
+            raise LimitError(f"more than {options.limits.total} bytes of files", file=source, hint="raise the limit")
+    return assembler.finish(format_name=FORMAT_NAME, resources=ExitStack())
+
+
+def _walk(source: Path, top: Path, options: ReadOptions) -> Iterator[RawMember]:
+    """Everything below ``top``: each folder before what is in it, siblings by the bytes of their names."""
+    stack = [""]
+    while stack:
+        path = stack.pop()
+        if path:
+            raw = _entry(source, top, path)
+            yield raw
+            if raw.type is not EntryType.DIRECTORY:
+                continue
+        try:
+            names = os.listdir(top / path)  # noqa: PTH208 - only the names are wanted
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=top / path) from error
+        if len(names) > options.limits.members:
+            raise LimitError(f"more than {options.limits.members} members", file=source, hint="raise the limit")
+        names.sort(key=os.fsencode, reverse=True)
+        stack.extend(f"{path}/{name}" if path else name for name in names)
+
+
+def _entry(source: Path, top: Path, path: str) -> RawMember:
+    file = top / path
+    try:
+        status = file.lstat()
+        link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - the text as it is
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=file, hint=_UNPACK_AGAIN) from error
+    mode, mtime = _mode(status), _mtime(status)
+    if link is not None:
+        return RawMember(name=path, type=EntryType.SYMLINK, mode=mode, mtime=mtime, link=link)
+    if stat.S_ISDIR(status.st_mode):
+        return RawMember(name=path, type=EntryType.DIRECTORY, mode=mode, mtime=mtime)
+    if not stat.S_ISREG(status.st_mode):
+        raise UnsafeInputError(
+            "a device, FIFO or socket can't be part of a layer", file=source, place=display(path), hint="remove it"
+        )
+    content = FileContent(path=file, size=status.st_size, identity=_identity(status))
+    return RawMember(name=path, type=EntryType.FILE, mode=mode, mtime=mtime, size=status.st_size, content=content)
+
+
+def _mode(status: os.stat_result) -> int:
+    return stat.S_IMODE(status.st_mode)
+
+
+def _mtime(status: os.stat_result) -> int:
+    """Whole seconds, not before 1970."""
+    return max(int(status.st_mtime_ns // 1_000_000_000), 0)
+
+
+# Writing
+
+
+def write_directory(members: Iterable[Member], target: Path) -> None:
+    """Create the folder ``target``, which mustn't exist yet, with the members in it.
+
+    Files are created exclusively, modes and times are set whatever the umask, symbolic links stay links, hard links
+    become copies (in an export they are hard links into the build tree, which must never be written through). The
+    members have to come from a checked tree. A first member with an empty path gives the folder's own mode and time.
+    Raises StorageError.
+    """
+    contents: dict[str, Content | None] = {}
+    folders: list[Member] = []
+    try:
+        target.mkdir(mode=0o700)
+        for member in members:
+            if member.type is EntryType.FILE:
+                contents[member.path] = member.content
+            if member.type is EntryType.DIRECTORY:
+                _make_folder(target, member.path)
+                folders.append(member)
+            else:
+                _write_member(target, member, contents)
+        # Last, and the innermost first: a folder without write permission, and the times that writing into it changes.
+        for member in sorted(folders, key=lambda member: member.path.count("/") + bool(member.path), reverse=True):
+            folder = target / member.path
+            folder.chmod(member.mode)
+            os.utime(folder, (member.mtime, member.mtime))
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=error.filename or target, hint=_SPACE) from error
+
+
+def _make_folder(target: Path, path: str) -> None:
+    """A folder and the folders above it, without following a link (a checked tree has none on the way)."""
+    (target / path).mkdir(mode=0o700, parents=True, exist_ok=True)
+
+
+def _write_member(target: Path, member: Member, contents: dict[str, Content | None]) -> None:
+    file = target / member.path
+    if not file.parent.is_dir():
+        _make_folder(target, member.path.rpartition("/")[0])
+    if member.type is EntryType.SYMLINK:
+        os.symlink(member.link_target or "", file)  # noqa: PTH211 - the text as it is
+        if os.utime in os.supports_follow_symlinks:
+            os.utime(file, (member.mtime, member.mtime), follow_symlinks=False)
+        return
+    content = contents[member.link_target or ""] if member.type is EntryType.HARDLINK else member.content
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o600)
+    with os.fdopen(handle, "wb", buffering=0) as stream:
+        for piece in content.chunks() if content else ():
+            view = memoryview(piece)
+            while view:
+                view = view[stream.write(view) :]
+        stream.flush()
+        os.fsync(handle)
+    file.chmod(member.mode)
+    os.utime(file, (member.mtime, member.mtime))

@@ -1,0 +1,159 @@
+"""Private, nameless files that uncompressed bytes are kept in, and contents that are slices of them."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from slim.errors import LimitError, StorageError, UnsafeInputError
+from slim.model.limits import Limits
+
+CHUNK = 1 << 20
+"""Bytes that are read, decompressed and written at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SliceContent:
+    """A member's bytes as a slice of a memory map."""
+
+    data: memoryview
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The slice in pieces of at most 1 MiB."""
+        for start in range(0, len(self.data), CHUNK):
+            yield self.data[start : start + CHUNK]
+
+    def view(self) -> memoryview:
+        """The slice, not copied."""
+        return self.data
+
+
+class Meter:
+    """Counts what goes into and comes out of a decompressor, and stops bombs.
+
+    ``consumed`` and ``produced`` are bytes. Raises LimitError as soon as the total or the ratio is exceeded.
+    """
+
+    def __init__(self, source: Path, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.consumed = 0
+        self.produced = 0
+
+    def count(self, consumed: int, produced: int) -> None:
+        """So many more bytes were read and came out."""
+        self.consumed += consumed
+        self.produced += produced
+        limits = self.limits
+        if self.produced > limits.total:
+            raise LimitError(
+                f"expands to more than {limits.total} bytes", file=self.source, hint="raise the limit on the total size"
+            )
+        if self.produced >= limits.ratio_floor and self.produced > limits.ratio * self.consumed:
+            raise LimitError(
+                f"expands to more than {limits.ratio} times its size (a decompression bomb?)",
+                file=self.source,
+                hint="raise the limit on the ratio if the archive is to be trusted",
+            )
+
+
+class Spool:
+    """A private file for uncompressed bytes: written once, then mapped.
+
+    It has no name on POSIX (it is unlinked while open), so nothing is left behind after a kill. Raises StorageError.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.size = 0
+        self._named: str | None = None
+        self._map: mmap.mmap | None = None
+        self._view: memoryview | None = None
+        try:
+            handle, name = tempfile.mkstemp(prefix="slim-", suffix=".spool", dir=folder)
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=folder, hint="free space or choose another folder") from error
+        self._file = os.fdopen(handle, "w+b", buffering=0)
+        try:
+            Path(name).unlink()
+        except OSError:  # Windows doesn't unlink open files
+            self._named = name
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append."""
+        view = memoryview(data)
+        try:
+            while view:
+                written = self._file.write(view)
+                self.size += written
+                view = view[written:]
+        except OSError as error:
+            raise StorageError.from_os_error(
+                error, file="the spool file", hint="free space for temporary files"
+            ) from error
+
+    def view(self) -> memoryview:
+        """Everything that was written, memory-mapped, read-only."""
+        if self._view is None:
+            if self.size == 0:
+                self._view = memoryview(b"")
+            else:
+                try:
+                    self._map = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
+                except OSError as error:
+                    raise StorageError.from_os_error(error, file="the spool file") from error
+                self._view = memoryview(self._map)
+        return self._view
+
+    def close(self) -> None:
+        """Free the file. Views that are still held stay valid until they are dropped."""
+        if self._view is not None and self._map is not None:
+            # A view held elsewhere keeps the map alive; it is freed with the last of them.
+            with contextlib.suppress(BufferError):
+                self._view.release()
+                self._map.close()
+        self._view = self._map = None
+        self._file.close()
+        if self._named is not None:
+            with contextlib.suppress(OSError):
+                Path(self._named).unlink()
+            self._named = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
+    """A regular file's bytes in pieces. Raises StorageError, and UnsafeInputError for what isn't a regular file."""
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+        handle = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(handle, "rb", buffering=0) as stream:
+            if not stat.S_ISREG(os.fstat(handle).st_mode):
+                raise UnsafeInputError("not a regular file", file=source)
+            while True:
+                data = stream.read(size)
+                if not data:
+                    return
+                yield data
+    except IsADirectoryError as error:
+        raise UnsafeInputError("this is a folder, not an archive", file=source) from error
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=source) from error

@@ -1,0 +1,140 @@
+"""Tar archives, plain or compressed: bytes to tree, and members to bytes."""
+
+from __future__ import annotations
+
+import bz2
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import zstandard
+
+from slim.errors import UnsafeInputError
+from slim.formats import decompress
+from slim.formats.assemble import Assembler, RawMember
+from slim.formats.base import Member, Reader, ReadOptions, Tree, WriteOptions, Writer
+from slim.formats.decompress import Decompress
+from slim.formats.names import display
+from slim.formats.output import write_file
+from slim.formats.spool import Meter, SliceContent, Spool
+from slim.formats.tar_headers import Header, TarParser
+from slim.formats.tar_stream import tar_stream
+from slim.formats.xz_container import xz_settings, xz_stream
+from slim.model.record import EntryType
+
+Compress = Callable[[Iterable[bytes | memoryview], WriteOptions], Iterator[bytes | memoryview]]
+
+_TYPES = {"0": EntryType.FILE, "1": EntryType.HARDLINK, "2": EntryType.SYMLINK, "5": EntryType.DIRECTORY}
+
+
+# Reading
+
+
+def tar_reader(name: str, unpack: Decompress) -> Reader:
+    """The reader of the format ``name`` whose bytes ``unpack`` decompresses."""
+
+    def read(source: Path, options: ReadOptions) -> Tree:
+        with ExitStack() as stack:
+            spool = stack.enter_context(Spool(options.spool_dir))
+            decompress.to_spool(source, unpack, Meter(source, options.limits), spool)
+            tree = parse_tar(spool.view(), source, options, format_name=name)
+            tree.resources.push(stack.pop_all())
+            return tree
+
+    return read
+
+
+def parse_tar(data: memoryview, source: object, options: ReadOptions, *, format_name: str) -> Tree:
+    """The tree of an uncompressed tar stream. Contents are slices of ``data``."""
+    assembler = Assembler(source, options)
+    for header in TarParser(data, source).headers():
+        assembler.add(_raw_member(header, data, source))
+        for keyword in header.dropped:
+            assembler.warnings.add(f"{keyword} dropped", display(header.name))
+    return assembler.finish(format_name=format_name, resources=ExitStack())
+
+
+def _raw_member(header: Header, data: memoryview, source: object) -> RawMember:
+    kind = _TYPES[header.kind]
+    if kind in (EntryType.SYMLINK, EntryType.HARDLINK) and not header.link:
+        raise UnsafeInputError("a link has an empty target", file=source, place=display(header.name))
+    is_file = kind is EntryType.FILE
+    return RawMember(
+        name=header.name,
+        type=kind,
+        mode=header.mode,
+        mtime=header.mtime,
+        size=header.size if is_file else 0,
+        link=header.link or None,
+        content=SliceContent(data[header.data : header.data + header.size]) if is_file else None,
+    )
+
+
+# Writing
+
+
+class _Compressor(Protocol):
+    def compress(self, data: bytes | memoryview, /) -> bytes: ...
+
+    def flush(self) -> bytes: ...
+
+
+def tar_writer(pack: Compress) -> Writer:
+    """The writer of tar files that ``pack`` compresses."""
+
+    def write(members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
+        write_file(target, pack(tar_stream(members, root), options))
+
+    return write
+
+
+def _through(compressor: _Compressor, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
+    for piece in pieces:
+        out = compressor.compress(piece)
+        if out:
+            yield out
+    yield compressor.flush()
+
+
+def pack_none(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes | memoryview]:
+    """Not compressed."""
+    del options
+    yield from pieces
+
+
+def pack_xz(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+    """One .xz stream of blocks that are compressed in parallel."""
+    yield from xz_stream(pieces, xz_settings(options.level, options.machine), options.executor, options.workers)
+
+
+def pack_gz(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+    """One gzip member without a name and with time 0, which is what zlib writes by itself (RFC 1952 2.3)."""
+    level = 1 if options.level == "fast" else 9
+    yield from _through(zlib.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS), pieces)
+
+
+def pack_bz2(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+    """One bzip2 stream, blocks of 900 kB (smaller blocks are no faster)."""
+    del options
+    yield from _through(bz2.BZ2Compressor(9), pieces)
+
+
+_ZSTD_LEVELS = {"fast": 3, "default": 19, "max": 22}
+
+
+def pack_zst(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+    """One Zstandard frame with a checksum.
+
+    Single-threaded whatever ``workers`` says: libzstd gives other bytes as soon as it has workers, and yet others
+    for each split of the input into calls only where it has them.
+    """
+    parameters = zstandard.ZstdCompressionParameters.from_level(
+        _ZSTD_LEVELS.get(options.level, 19),
+        window_log=27,
+        enable_ldm=True,
+        write_checksum=True,
+        write_content_size=False,
+    )
+    yield from _through(zstandard.ZstdCompressor(compression_params=parameters).compressobj(), pieces)
