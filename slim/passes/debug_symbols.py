@@ -1,0 +1,108 @@
+"""Takes debugging information and static symbol tables out of ELF programs and libraries.
+
+Mach-O, PE and static archives are recognised and left alone here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from slim.binaries.elf import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
+from slim.errors import IntegrityError
+from slim.formats.base import Content
+from slim.model.finding import EditSpec, Evidence, Finding
+from slim.model.plan import SkipReason
+from slim.model.record import EntryType, FileRecord, NativeFormat
+from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
+from slim.passes.base import Context, Proposal, Refusal
+
+EDITOR = "elf-symbols"
+"""The name under which plans refer to :func:`elf_symbols`."""
+
+DEFAULT_LEVEL = "unneeded"
+
+SCHEMA = PassSchema(
+    name="debug-symbols",
+    summary="Takes debugging information and static symbol tables out of ELF programs and libraries.",
+    verb=Verb.REWRITE,
+    options={
+        "level": OptionSchema(
+            type=str,
+            default=DEFAULT_LEVEL,
+            help=(
+                "what goes: none (the file stays as it is), debug (what only debuggers read; symbol tables stay), "
+                "unneeded (also the static symbol table and the toolchain's remarks; what is linked against stays)"
+            ),
+            choices=LEVELS,
+        )
+    },
+    needs_globs=False,
+)
+
+
+class DebugSymbols:
+    """The pass. The strongest rule that selects a file decides how much goes out of it."""
+
+    schema = SCHEMA
+
+    def propose(self, context: Context) -> Iterable[Proposal]:
+        """One proposal for each ELF file that gets smaller, a refusal for each that can't be edited."""
+        for record in context.inventory:
+            if record.native is not NativeFormat.ELF or record.type is not EntryType.FILE:
+                continue
+            if record.key in context.gone:
+                continue
+            rules = context.select(SCHEMA.name, record)
+            if rules:
+                proposal = _propose(record, rules[0], context)
+                if proposal is not None:
+                    yield proposal
+
+
+def _level(options: Mapping[str, OptionValue]) -> str:
+    return str(options.get("level", DEFAULT_LEVEL))
+
+
+def _propose(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
+    level = _level(rule.options)
+    if level == "none":
+        return None
+    edit = plan_edit(context.read(record), level)
+    if isinstance(edit, ElfEdit):
+        return Finding(
+            key=record.key,
+            rule=rule.id,
+            evidence=_dropped(record, edit),
+            edit=EditSpec(editor=EDITOR, options={"level": level}),
+            size_after=edit.size_after,
+        )
+    if edit.kind is RefusalKind.NOTHING_GAINED:
+        return None
+    evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
+    return Refusal(key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,))
+
+
+def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
+    """What goes, section by section, and what can't be won back because it lies amid the image."""
+    sections = ", ".join(f"{name} {size}" for name, size in edit.dropped)
+    found = [
+        Evidence(kind="sections", text=f"sections that are never loaded (bytes): {sections}", file=record.deployed_path)
+    ]
+    if edit.holes:
+        text = f"{edit.holes} of these bytes lie amid the loaded image and become zeros"
+        found.append(Evidence(kind="holes", text=text, file=record.deployed_path))
+    return tuple(found)
+
+
+def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
+    """Carry out an edit of this pass. The content is made when it is read, and ``view`` has to live as long.
+
+    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed that can't, so these
+    aren't the bytes that were looked at.
+    """
+    edit = plan_edit(view, _level(options))
+    if isinstance(edit, NotEditable):
+        raise IntegrityError(
+            f"the file can't be edited any more: {edit.reason}", hint="it has changed since it was planned; run again"
+        )
+    return edit
