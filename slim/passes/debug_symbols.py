@@ -43,7 +43,10 @@ SCHEMA = PassSchema(
 class DebugSymbols:
     """The pass. The strongest rule that selects a file decides how much goes out of it."""
 
-    schema = SCHEMA
+    @property
+    def schema(self) -> PassSchema:
+        """Name, verb and options."""
+        return SCHEMA
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """One proposal for each ELF file that gets smaller, a refusal for each that can't be edited."""
@@ -57,6 +60,9 @@ class DebugSymbols:
                 proposal = _propose(record, rules[0], context)
                 if proposal is not None:
                     yield proposal
+
+
+DEBUG_SYMBOLS = DebugSymbols()
 
 
 def _level(options: Mapping[str, OptionValue]) -> str:
