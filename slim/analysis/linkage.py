@@ -88,15 +88,19 @@ class Linkage:
         processes = tuple(_process(stack, layer.name, inventory, dynamics) for layer in stack)
         return cls(stack=stack, inventory=inventory, dynamics=dynamics, processes=processes, tree=tree)
 
-    def needed(self, record: FileRecord) -> tuple[Resolution, ...]:
-        """What a native file needs, in the order of its dynamic section; empty for anything else."""
+    def needed(self, record: FileRecord, gone: Collection[FileKey] = frozenset()) -> tuple[Resolution, ...]:
+        """What a native file needs, in the order of its dynamic section; empty for anything else.
+
+        With ``gone``, what answers once those files are gone: perhaps another copy.
+        """
         dynamic = self.dynamics.get(record.key)
         if dynamic is None:
             return ()
+        resolutions = self._after(gone)
         found: list[Resolution] = []
         for name in dict.fromkeys(dynamic.needed):
             nothing = Resolution(name=name, target=None, how=How.HOST, context=record.layer)
-            found.extend(self._resolutions.get((record.key, name), (nothing,)))
+            found.extend(resolutions.get((record.key, name), (nothing,)))
         return tuple(found)
 
     def dependents(self, record: FileRecord) -> tuple[FileRecord, ...]:
@@ -118,9 +122,7 @@ class Linkage:
         Where processes differ, the first layer's answer stands for all; :meth:`broken_links` looks at each.
         """
         resolutions = self._resolutions if not gone else self._resolve(frozenset(gone))
-        return {
-            link: found[0].target.key for link, found in sorted(resolutions.items()) if found[0].target is not None
-        }
+        return {link: found[0].target.key for link, found in sorted(resolutions.items()) if found[0].target is not None}
 
     def broken_links(self, gone: Collection[FileKey]) -> tuple[BrokenLink, ...]:
         """Every needed library that some process finds now, and wouldn't once ``gone`` is gone."""
@@ -140,11 +142,30 @@ class Linkage:
                     if after.get((root, edge.importer.key, edge.name), edge.target) is None:
                         broken.setdefault(
                             (process.layer, edge.importer.key, edge.name),
-                            BrokenLink(
-                                context=process.layer, record=edge.importer, name=edge.name, target=edge.target
-                            ),
+                            BrokenLink(context=process.layer, record=edge.importer, name=edge.name, target=edge.target),
                         )
         return tuple(broken[key] for key in sorted(broken))
+
+    def _after(self, gone: Collection[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
+        """The resolutions without the files that are gone; only native files and links make a difference."""
+        relevant = frozenset(key for key in gone if key in self.dynamics or key in self._link_keys)
+        if not relevant:
+            return self._resolutions
+        if relevant not in self._later:
+            self._later.clear()
+            self._later[relevant] = self._resolve(relevant)
+        return self._later[relevant]
+
+    @cached_property
+    def _link_keys(self) -> frozenset[FileKey]:
+        return frozenset(
+            record.key for record in self.inventory if record.type in (EntryType.SYMLINK, EntryType.HARDLINK)
+        )
+
+    @cached_property
+    def _later(self) -> dict[frozenset[FileKey], Mapping[tuple[FileKey, str], tuple[Resolution, ...]]]:
+        """The answer for the latest set of removals: it is asked for each file in turn."""
+        return {}
 
     def _record(self, key: FileKey) -> FileRecord:
         return self.inventory.records[key[0]][key[1]]
