@@ -53,11 +53,13 @@ def _scan_layer(
     found: dict[str, FileRecord] = {}
     for path in sorted(path for path in tree.members if path):
         member = tree.members[path]
+        watch.advance()
+        if member.type is EntryType.DIRECTORY:
+            continue
         owner = owners.get(path)
         if owner is None:
             owner = fallback if fallback and not path.startswith(sites) and not _scaffolding(path) else UNOWNED
         found[path] = _record(layer, path, member, owner, tree, path in licences)
-        watch.advance()
     return found
 
 
@@ -118,7 +120,12 @@ def _exports_module(path: str, view: memoryview, native: NativeFormat | None) ->
         return False
     if rest not in ("so", "pyd", "abi3.so"):
         return "cpython-" in rest or rest.startswith("cp3")
-    return f"PyInit_{stem}\0".encode("utf-8", "surrogateescape") in bytes(view)
+    return not stem.startswith("lib") and _contains(view, f"PyInit_{stem}\0".encode("utf-8", "surrogateescape"))
+
+
+def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
+    """Whether the bytes occur, without a copy of the whole file."""
+    return any(needle in bytes(view[at : at + piece + len(needle)]) for at in range(0, len(view), piece))
 
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:

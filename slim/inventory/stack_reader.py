@@ -53,10 +53,12 @@ class Located:
 
 @dataclass(kw_only=True)
 class OpenStack:
-    """A stack with its trees, by layer name. Close it (it is a context manager) to free the spool files."""
+    """A stack with its trees, and the archive or folder each was read from, by layer name. Close it (it is a context
+    manager) to free the spool files."""
 
     stack: Stack
     trees: Mapping[str, Tree]
+    places: Mapping[str, Path]
     warnings: tuple[str, ...]
     resources: ExitStack
 
@@ -265,14 +267,16 @@ def open_stack(
         raise errors[0]
     try:
         layers = tuple(_describe(layer, trees[layer.name], located.kind) for layer in located.stack)
+        places = dict(located.places)
         if located.kind is StackKind.ARCHIVE:
             layers, trees = _renamed(layers[0], trees)
+            places = {layers[0].name: place for place in places.values()}
         stack = _with_platform(replace(located.stack, layers=layers), trees)
     except BaseException:
         resources.close()
         raise
     warnings = tuple(f"{name}: {text}" for name, tree in trees.items() for text in tree.warnings)
-    return OpenStack(stack=stack, trees=trees, warnings=warnings, resources=resources)
+    return OpenStack(stack=stack, trees=trees, places=places, warnings=warnings, resources=resources)
 
 
 def _renamed(layer: Layer, trees: dict[str, Tree]) -> tuple[tuple[Layer, ...], dict[str, Tree]]:

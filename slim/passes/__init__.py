@@ -1,1 +1,36 @@
-"""Passes: each proposes removals or rewrites, none does anything."""
+"""Passes: each proposes removals or rewrites, none does anything.
+
+The tables below are all there is: no discovery. Order matters. Removals come first, because what is gone imports and
+links nothing any more; then the libraries that nothing is left to need; then rewrites of what stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from slim.formats.base import Content
+from slim.model.rule import OptionValue, PassSchema
+from slim.passes.base import Pass
+from slim.passes.bytecode import Bytecode
+from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
+from slim.passes.debug_symbols import DebugSymbols, elf_symbols
+from slim.passes.description import EDITOR as METADATA_DESCRIPTION
+from slim.passes.description import Description, edit_description
+from slim.passes.dylibs import UnusedLibraries
+from slim.passes.packages import Packages
+from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
+
+PACKAGES = Packages()
+REMOVING_PASSES: tuple[Pass, ...] = (PACKAGES, TESTS, RUNTIME, LEFTOVERS, DOCS, METADATA, Bytecode())
+LINK_PASSES: tuple[Pass, ...] = (UnusedLibraries(),)
+REWRITING_PASSES: tuple[Pass, ...] = (DebugSymbols(), Description())
+PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
+
+SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASSES}
+
+Editor = Callable[[memoryview, Mapping[str, OptionValue]], Content]
+EDITORS: Mapping[str, Editor] = {
+    ELF_SYMBOLS: elf_symbols,
+    METADATA_DESCRIPTION: edit_description,
+}
+"""Who does the rewrites that plans ask for, by ``EditSpec.editor``."""

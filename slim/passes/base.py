@@ -32,8 +32,10 @@ class Context:
     """What a pass may look at: the whole stack, always.
 
     ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the strongest first
-    (see ``Rule.precedence``). ``rules`` are all enabled rules of all passes. ``gone`` holds the removals decided by
-    earlier passes. ``read`` gives a file's bytes.
+    (see ``Rule.precedence``); ``marked`` gives those that only mark a file (plug-in folders of ``dylibs``). ``rules``
+    are all enabled rules of all passes. ``gone`` holds the removals decided by earlier passes. ``read`` gives a
+    file's bytes. ``held`` says whether a file stays whatever is proposed: its layer may not change, it is protected,
+    or the configuration keeps it. ``options`` holds what configuration says by layer: ``bytecode`` policies and ``drop`` lists.
     """
 
     stack: Stack
@@ -41,7 +43,9 @@ class Context:
     rules: tuple[Rule, ...]
     select: Callable[[str, FileRecord], tuple[Rule, ...]]
     read: ReadFile
+    marked: Callable[[str, FileRecord], tuple[Rule, ...]] = lambda _pass, _record: ()
     gone: frozenset[FileKey] = frozenset()
+    held: Callable[[FileRecord], bool] = lambda _record: False
     options: Mapping[str, object] = field(default_factory=dict)
 
 

@@ -1,0 +1,76 @@
+"""Bytecode that was shipped: variants nobody loads, orphans, and, by policy, all of it.
+
+The post-install step compiles every source anyway, so a layer that ships no bytecode is the small one. Policies, for
+each layer: ``none`` ships no bytecode for sources that are there, ``one`` ships just the runtime's own plain variant,
+``keep`` ships what was there but for variants that this runtime never loads. A sourceless ``.pyc`` outside
+``__pycache__`` is code, not a cache, and always stays.
+
+Source: PEP 3147 (``__pycache__`` and cache tags), PEP 488 (``opt-1``, ``opt-2``).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from slim.model.finding import Evidence, Finding
+from slim.model.record import FileRecord
+from slim.model.rule import PassSchema, Verb
+from slim.model.stack import Layer
+from slim.passes.base import Context
+
+_CACHED = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+[^.]*)(\.opt-(?P<level>[12]))?\.pyc\Z")
+
+
+class Bytecode:
+    """Rules say which layers; the policy of each layer says how much."""
+
+    schema = PassSchema(
+        name="bytecode",
+        summary="bytecode variants that the runtime never loads, orphans, and by policy every cache",
+        verb=Verb.REMOVE,
+        needs_globs=False,
+    )
+
+    def propose(self, context: Context) -> Iterator[Finding]:
+        """Look at every ``__pycache__``."""
+        policies = cast(Mapping[str, str], context.options.get("bytecode", {}))
+        for layer in context.stack:
+            policy = policies.get(layer.name, "none")
+            for record in context.inventory.records[layer.name].values():
+                why = _why(record, layer, policy, context)
+                if why is None:
+                    continue
+                rules = context.select(self.schema.name, record)
+                if rules:
+                    yield Finding(key=record.key, rule=rules[0].id, evidence=(why,))
+
+
+def _why(record: FileRecord, layer: Layer, policy: str, context: Context) -> Evidence | None:
+    """Why a cache file may go under a policy, or None."""
+    folder, name = posixpath.split(record.path)
+    if posixpath.basename(folder) != "__pycache__" or not name.endswith((".pyc", ".pyo")):
+        return None
+    match = _CACHED.match(name)
+    if match is None:
+        return Evidence(kind="bytecode", text="not a name that an import system looks for (PEP 3147)")
+    source = f"{posixpath.dirname(folder)}/{match['stem']}.py".lstrip("/")
+    key = (layer.name, source)
+    if source not in context.inventory.records[layer.name] or key in context.gone:
+        return Evidence(kind="bytecode", text="orphan: its source isn't there, so nothing ever loads it")
+    if match["level"]:
+        return Evidence(kind="bytecode", text=f"only loaded by an interpreter started with -O (opt-{match['level']})")
+    tag = _tag_of(layer, context)
+    if tag is not None and match["tag"] != tag:
+        return Evidence(kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}")
+    if policy == "none":
+        return Evidence(kind="bytecode", text="compiled again from its source when the layer is installed")
+    return None
+
+
+def _tag_of(layer: Layer, context: Context) -> str | None:
+    """The cache tag of the interpreter that runs the layer."""
+    tags = [layer.cache_tag, *(context.stack.layer(name).cache_tag for name in layer.requires)]
+    return next((tag for tag in tags if tag), None)

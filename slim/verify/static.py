@@ -1,0 +1,96 @@
+"""What can be proved without running anything: edited files, RECORD, libraries, links, licences."""
+
+from __future__ import annotations
+
+import base64
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from slim.analysis.link_paths import VirtualTree
+from slim.analysis.linkage import Linkage
+from slim.errors import SlimError
+from slim.formats.base import Content, Member
+from slim.inventory.distributions import parse_record
+from slim.model.outcome import Check
+from slim.model.plan import Plan, Remove
+from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
+from slim.verify.elf_oracle import check as check_elf
+
+DROP_PASS = "packages"
+
+
+def broken_edits(edits: Mapping[FileKey, tuple[memoryview, Content]]) -> dict[FileKey, str]:
+    """Which edited ELF files the independent oracle refuses, with its first complaint."""
+    broken: dict[FileKey, str] = {}
+    for key, (original, edited) in edits.items():
+        problems = check_elf(original, edited.view())
+        if problems:
+            broken[key] = problems[0]
+    return broken
+
+
+def check_records(
+    layer: str,
+    members: Sequence[Member],
+    digests: Mapping[str, str],
+    distributions: Iterable[Distribution],
+) -> Check:
+    """Every row of every RECORD names a file of the new layer, and has its hash and size."""
+    by_path = {member.path: member for member in members}
+    failures: list[str] = []
+    tried = 0
+    for distribution in distributions:
+        path = f"{distribution.info_dir}/RECORD"
+        member = by_path.get(path)
+        if member is None or member.content is None:
+            continue
+        site = posixpath.dirname(distribution.info_dir)
+        try:
+            rows = parse_record(bytes(member.content.view()).decode("utf-8"), site=site, file=f"{layer}/{path}")
+        except SlimError as error:
+            failures.append(str(error))
+            continue
+        for row in rows:
+            tried += 1
+            there = by_path.get(row.path)
+            if there is None or there.type is EntryType.DIRECTORY:
+                failures.append(f"{layer}/{path}: names {row.written}, which isn't there")
+            elif row.digest.startswith("sha256=") and _hex(row.digest) != digests.get(row.path, _hex(row.digest)):
+                failures.append(f"{layer}/{path}: the hash of {row.written} is wrong")
+    return Check(name="record", tried=tried, failures=tuple(failures))
+
+
+def _hex(digest: str) -> str:
+    text = digest.removeprefix("sha256=")
+    try:
+        return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)).hex()
+    except ValueError:
+        return ""
+
+
+def check_links(linkage: Linkage, inventory: Inventory, plan: Plan) -> Check:
+    """Every needed library that resolved before still resolves, and no symbolic link dangles that didn't before."""
+    gone = frozenset(key for key, action in plan.actions.items() if isinstance(action, Remove))
+    broken = linkage.broken_links(gone)
+    failures = [str(link) for link in broken]
+    before, after = VirtualTree(inventory), VirtualTree(inventory, gone)
+    links = [record for record in inventory if record.type is EntryType.SYMLINK and record.key not in gone]
+    failures += [
+        f"{record.deployed_path} -> {record.link_target}: dangles"
+        for record in links
+        if before.file(record.deployed_path) is not None and after.file(record.deployed_path) is None
+    ]
+    return Check(name="links", tried=len(linkage.resolved_links()) + len(links), failures=tuple(failures))
+
+
+def check_licences(inventory: Inventory, plan: Plan) -> Check:
+    """Every licence file of the original is there, but for those of distributions that the user dropped whole."""
+    licences = [record for record in inventory if record.kind is FileKind.LICENCE]
+    return Check(name="licences", tried=len(licences), failures=tuple(_lost((record.key for record in licences), plan)))
+
+
+def _lost(keys: Iterable[FileKey], plan: Plan) -> Iterator[str]:
+    for key in keys:
+        action = plan.actions.get(key)
+        if action is not None and action.pass_name != DROP_PASS:
+            yield f"{key[0]}/{key[1]}: removed or changed by {action.rule}"

@@ -1,0 +1,177 @@
+"""Fills the staging folder: new archives (or folders), and the manifest with their sizes and hashes."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from slim.errors import ConfigError, StorageError
+from slim.formats import FORMATS, format_by_name, is_archive_name, write_archive
+from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.directory import write_directory
+from slim.inventory.manifest import ENV_METADATA, FOLDER
+from slim.model.progress import Progress
+from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
+
+SLIM_KEY = "slim"
+"""The one key that slim adds to a layer's entry in the manifest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLayer:
+    """A layer ready to be written. ``source`` is the archive or folder it was read from, ``root`` the folder that an
+    archive's members lie under; ``carry`` says that the source is to be carried over byte for byte."""
+
+    layer: Layer
+    members: Sequence[Member]
+    source: Path
+    source_format: str
+    root: str
+    carry: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenLayer:
+    """Where a layer was staged, and its archive (None for a folder)."""
+
+    new: NewLayer
+    place: Path
+    archive: ArchiveInfo | None
+
+
+class Publisher:
+    """Stages the stacks of one run for one output. ``folder`` is created, private, and on the output's file system."""
+
+    def __init__(self, output: Path, folder: Path, *, format_name: str | None) -> None:
+        self._output = output
+        self._folder = folder
+        self._format = format_name
+        self._single: Path | None = None
+        folder.mkdir()
+
+    def write_layers(
+        self, stack: Stack, layers: Sequence[NewLayer], *, workers: int, progress: Progress
+    ) -> list[WrittenLayer]:
+        """Write every layer, two at a time, all compression jobs on one pool of ``workers`` threads."""
+        progress.stage("Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes")
+        for new in layers:
+            if os.path.lexists(self._place(stack, new)):
+                raise ConfigError(
+                    f"two stacks both write {self._place(stack, new).name!r}",
+                    file=stack.source,
+                    hint="run slim on one --platform at a time, or publish with --tag-outputs",
+                )
+        with (
+            ThreadPoolExecutor(max_workers=workers) as compressors,
+            ThreadPoolExecutor(max_workers=min(2, workers)) as writers,
+        ):
+            # The largest first, so that the last one to finish is a small one.
+            order = sorted(layers, key=lambda new: (-sum(m.size for m in new.members), new.layer.name))
+            futures = {
+                new.layer.name: writers.submit(self._write, stack, new, compressors, workers, progress) for new in order
+            }
+            return [futures[new.layer.name].result() for new in layers]
+
+    def _as_archives(self, stack: Stack) -> bool:
+        return self._format is not None or stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE)
+
+    def _archive_format(self, new: NewLayer) -> Format:
+        return format_by_name(self._format or new.source_format)
+
+    def _place(self, stack: Stack, new: NewLayer) -> Path:
+        if not self._as_archives(stack):
+            return self._folder if stack.kind is StackKind.FOLDER else self._folder / new.layer.name
+        archive_format = self._archive_format(new)
+        if new.layer.archive is None:
+            return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
+        name = new.layer.archive.name
+        if archive_format.name == new.source_format:
+            return self._folder / name
+        known = sorted((suffix for known in FORMATS for suffix in known.suffixes), key=len, reverse=True)
+        stem = next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)
+        return self._folder / f"{stem}{archive_format.suffixes[0]}"
+
+    def _write(
+        self, stack: Stack, new: NewLayer, compressors: Executor, workers: int, progress: Progress
+    ) -> WrittenLayer:
+        place = self._place(stack, new)
+        size = sum(member.size for member in new.members)
+        try:
+            if not self._as_archives(stack):
+                if place == self._folder:
+                    place.rmdir()  # the writer makes it afresh
+                write_directory(new.members, place)
+                progress.advance(size)
+                return WrittenLayer(new=new, place=place, archive=None)
+            if new.carry and place.name == new.source.name:
+                shutil.copyfile(new.source, place)
+            else:
+                options = WriteOptions(executor=compressors, workers=workers, machine=new.layer.platform.machine)
+                write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
+            progress.advance(size)
+            with place.open("rb") as file:
+                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256)
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=error.filename or place) from None
+        self._single = place
+        return WrittenLayer(new=new, place=place, archive=archive)
+
+    def write_manifest(
+        self, stack: Stack, written: Iterable[WrittenLayer], notes: Mapping[str, Mapping[str, object]]
+    ) -> None:
+        """Write the manifest and ``env_metadata`` again: new archive names, sizes and hashes, and ``notes`` (by layer)
+        under the key :data:`SLIM_KEY`. Every other key is carried over as it was."""
+        if stack.manifest_name is None:
+            if stack.kind is StackKind.BUILD:
+                self._copy_builds(stack)
+            return
+        manifest = copy.deepcopy(dict(stack.manifest))
+        by_target = {one.new.layer.name: one for one in written}
+        for section in cast(dict[str, list[dict[str, Any]]], manifest["layers"]).values():
+            for entry in section if isinstance(section, list) else []:
+                one = by_target.get(entry["install_target"])
+                if one is None:
+                    continue
+                _update(entry, one.archive, notes.get(one.new.layer.name))
+                name = stack.metadata_names.get(one.new.layer.name)
+                if name is not None:
+                    _write_json(self._folder / FOLDER / ENV_METADATA / name, entry)
+        _write_json(self._folder / FOLDER / stack.manifest_name, manifest)
+
+    def _copy_builds(self, stack: Stack) -> None:
+        for layer in stack:
+            name = f"{layer.name}.last-build.json"
+            if (Path(stack.source) / name).is_file():
+                shutil.copyfile(Path(stack.source) / name, self._folder / name)
+
+    def staged(self) -> Path:
+        """What is to be published: the folder, or the one archive where the output is named like an archive."""
+        if is_archive_name(self._output.name) and self._single is not None:
+            archives = [path for path in self._folder.iterdir() if path.is_file()]
+            if len(archives) == 1:
+                return self._single
+        return self._folder
+
+
+def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[str, object] | None) -> None:
+    if archive is not None:
+        entry["archive_name"] = archive.name
+        entry["archive_size"] = archive.size
+        entry["archive_hashes"] = {"sha256": archive.sha256}
+    if note is not None:
+        entry[SLIM_KEY] = dict(note)
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    """Write JSON the way venvstacks does: sorted keys, two spaces, a final newline."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
