@@ -64,6 +64,23 @@ class Process:
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Graph:
+    """Every needed name that something in the stack answers, and the same the other way round."""
+
+    resolutions: Mapping[tuple[FileKey, str], tuple[Resolution, ...]]
+
+    @cached_property
+    def users(self) -> Mapping[FileKey, tuple[FileKey, ...]]:
+        """The files that need a file, by that file."""
+        found: dict[FileKey, dict[FileKey, None]] = {}
+        for (key, _), resolutions in sorted(self.resolutions.items()):
+            for resolution in resolutions:
+                if resolution.target is not None:
+                    found.setdefault(resolution.target.key, {})[key] = None
+        return {key: tuple(users) for key, users in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Linkage:
     """The graph. Make it with :meth:`build`."""
 
@@ -96,16 +113,20 @@ class Linkage:
         dynamic = self.dynamics.get(record.key)
         if dynamic is None:
             return ()
-        resolutions = self._after(gone)
+        resolutions = self._after(gone).resolutions
         found: list[Resolution] = []
         for name in dict.fromkeys(dynamic.needed):
             nothing = Resolution(name=name, target=None, how=How.HOST, context=record.layer)
             found.extend(resolutions.get((record.key, name), (nothing,)))
         return tuple(found)
 
-    def dependents(self, record: FileRecord) -> tuple[FileRecord, ...]:
-        """The native files that get ``record`` for something they need, in any process."""
-        return tuple(self._record(key) for key in self._dependents.get(record.key, ()))
+    def dependents(self, record: FileRecord, gone: Collection[FileKey] = frozenset()) -> tuple[FileRecord, ...]:
+        """The native files, none in ``gone``, that get ``record`` for something they need, in any process."""
+        return tuple(self._record(key) for key in self._after(gone).users.get(record.key, ()))
+
+    def links_to(self, record: FileRecord) -> tuple[FileRecord, ...]:
+        """The symbolic and hard links, in any layer, that opening would lead to ``record``."""
+        return self._links.get(record.key, ())
 
     def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
         """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
@@ -113,7 +134,7 @@ class Linkage:
             (self._record(key), name)
             for key in sorted(self.dynamics)
             for name in dict.fromkeys(self.dynamics[key].needed)
-            if (key, name) not in self._resolutions
+            if (key, name) not in self._graph.resolutions
         )
 
     def resolved_links(self, gone: Collection[FileKey] = frozenset()) -> Mapping[tuple[FileKey, str], FileKey]:
@@ -121,8 +142,8 @@ class Linkage:
 
         Where processes differ, the first layer's answer stands for all; :meth:`broken_links` looks at each.
         """
-        resolutions = self._resolutions if not gone else self._resolve(frozenset(gone))
-        return {link: found[0].target.key for link, found in sorted(resolutions.items()) if found[0].target is not None}
+        answers = ((link, found[0].target) for link, found in sorted(self._after(gone).resolutions.items()))
+        return {link: target.key for link, target in answers if target is not None}
 
     def broken_links(self, gone: Collection[FileKey]) -> tuple[BrokenLink, ...]:
         """Every needed library that some process finds now, and wouldn't once ``gone`` is gone."""
@@ -146,26 +167,39 @@ class Linkage:
                         )
         return tuple(broken[key] for key in sorted(broken))
 
-    def _after(self, gone: Collection[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
-        """The resolutions without the files that are gone; only native files and links make a difference."""
+    def _after(self, gone: Collection[FileKey]) -> _Graph:
+        """The graph without the files that are gone; only native files and links make a difference."""
         relevant = frozenset(key for key in gone if key in self.dynamics or key in self._link_keys)
         if not relevant:
-            return self._resolutions
+            return self._graph
         if relevant not in self._later:
             self._later.clear()
-            self._later[relevant] = self._resolve(relevant)
+            self._later[relevant] = _Graph(resolutions=self._resolve(relevant))
         return self._later[relevant]
 
     @cached_property
-    def _link_keys(self) -> frozenset[FileKey]:
-        return frozenset(
-            record.key for record in self.inventory if record.type in (EntryType.SYMLINK, EntryType.HARDLINK)
-        )
+    def _graph(self) -> _Graph:
+        return _Graph(resolutions=self._resolve(frozenset()))
 
     @cached_property
-    def _later(self) -> dict[frozenset[FileKey], Mapping[tuple[FileKey, str], tuple[Resolution, ...]]]:
-        """The answer for the latest set of removals: it is asked for each file in turn."""
+    def _later(self) -> dict[frozenset[FileKey], _Graph]:
+        """The graph for the latest set of removals: it is asked for one file after the other."""
         return {}
+
+    @cached_property
+    def _links(self) -> Mapping[FileKey, tuple[FileRecord, ...]]:
+        found: dict[FileKey, list[FileRecord]] = {}
+        for record in self.inventory:
+            if record.type in (EntryType.SYMLINK, EntryType.HARDLINK):
+                target = self.tree.file(record.deployed_path)
+                if target is not None:
+                    found.setdefault(target.key, []).append(record)
+        return {key: tuple(links) for key, links in found.items()}
+
+    @cached_property
+    def _link_keys(self) -> frozenset[FileKey]:
+        links = (EntryType.SYMLINK, EntryType.HARDLINK)
+        return frozenset(record.key for record in self.inventory if record.type in links)
 
     def _record(self, key: FileKey) -> FileRecord:
         return self.inventory.records[key[0]][key[1]]
@@ -178,19 +212,6 @@ class Linkage:
             if soname:
                 found.setdefault(soname, []).append(key)
         return {name: tuple(keys) for name, keys in found.items()}
-
-    @cached_property
-    def _resolutions(self) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
-        return self._resolve(frozenset())
-
-    @cached_property
-    def _dependents(self) -> Mapping[FileKey, tuple[FileKey, ...]]:
-        found: dict[FileKey, dict[FileKey, None]] = {}
-        for (key, _), resolutions in sorted(self._resolutions.items()):
-            for resolution in resolutions:
-                if resolution.target is not None:
-                    found.setdefault(resolution.target.key, {})[key] = None
-        return {key: tuple(users) for key, users in found.items()}
 
     def _resolve(self, gone: frozenset[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
         found: dict[tuple[FileKey, str], dict[FileKey, Resolution]] = {}

@@ -109,10 +109,9 @@ class NameIndex:
         self._aliases: list[_Alias] = []
         self._by_owner: dict[tuple[str, Owner], list[_Alias]] = {}
         self._patterns: dict[str, tuple[_Alias, ...]] = {}
-        links = _links(linkage)
         self.candidates = tuple(candidates)
         for record in self.candidates:
-            names = {record.path.rpartition("/")[2], *links.get(record.key, ())}
+            names = {file.path.rpartition("/")[2] for file in (record, *linkage.links_to(record))}
             soname = linkage.dynamics[record.key].soname
             if soname and soname not in linkage.tree.names:
                 names.add(soname)
@@ -180,8 +179,9 @@ class NameIndex:
             self._patterns[text] = tuple(alias for alias in self._aliases if pattern.match(alias.name))
         if any(_is_specific(run) for run in runs):
             return self._patterns[text]
-        if source.native is not None:
-            # OpenSSL, linked into half of all wheels, has its ``lib%s.so``, and opens none of their libraries.
+        if source.native is not None or source.owner.kind is OwnerKind.RUNTIME:
+            # OpenSSL, linked into half of all wheels, has its ``lib%s.so``, and opens none of their libraries. Nor
+            # does ctypes open those of the runtime.
             return ()
         group = (source.layer, source.owner)
         return tuple(a for a in self._patterns[text] if (a.record.layer, a.record.owner) == group)
@@ -198,17 +198,6 @@ def _neighbours(linkage: Linkage) -> dict[str, frozenset[str]]:
         for name in process.layers:
             found.setdefault(name, set()).update(process.layers)
     return {name: frozenset(layers) for name, layers in found.items()}
-
-
-def _links(linkage: Linkage) -> dict[FileKey, list[str]]:
-    """The names of all links by the native file that they lead to."""
-    found: dict[FileKey, list[str]] = {}
-    for record in linkage.inventory:
-        if record.type in (EntryType.SYMLINK, EntryType.HARDLINK):
-            target = linkage.tree.file(record.deployed_path)
-            if target is not None and target.key in linkage.dynamics:
-                found.setdefault(target.key, []).append(record.path.rpartition("/")[2])
-    return found
 
 
 def _scan(record: FileRecord, linkage: Linkage, index: NameIndex, read: ReadFile) -> Iterator[Signal]:

@@ -1,0 +1,194 @@
+"""Shared libraries that nothing in the whole stack uses.
+
+What may go depends on the rule that selects a library:
+
+=============  ====================================================================================================
+``evidence``   the library goes if
+=============  ====================================================================================================
+``none``       nothing links it and nothing speaks of it (the default)
+``weak``       at most weak evidence speaks of it: part of its name, a mention in data, a folder that may be listed
+``curated``    the same; for rules that name a file of one package. What holds it back is reported
+=============  ====================================================================================================
+
+No rule removes a library that is linked, or that is named in full by code that loads libraries. A rule with
+``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are loaded because they are there.
+Links to a library go with it. Only ELF libraries are judged; links to Mach-O libraries that are gone go too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from slim.analysis.link_paths import VirtualTree
+from slim.analysis.link_verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
+from slim.analysis.linkage import Linkage
+from slim.model.finding import Evidence, Finding
+from slim.model.plan import SkipReason
+from slim.model.record import EntryType, FileKey, FileRecord, NativeFormat
+from slim.model.rule import OptionSchema, PassSchema, Rule, Verb
+from slim.passes.base import Context, Proposal, Refusal
+from slim.rules.match import marks_roots
+
+_NAME = "dylibs"
+_DYNLIB = "share/venv/dynlib/"
+_SHARED = (NativeFormat.ELF, NativeFormat.MACHO)
+_ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
+    "none": frozenset({LibraryStatus.NONE}),
+    "weak": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
+    "curated": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
+}
+
+
+class UnusedLibraries:
+    """The pass ``dylibs``."""
+
+    schema = PassSchema(
+        name=_NAME,
+        summary="Shared libraries that nothing in the stack links, names or loads",
+        verb=Verb.REMOVE,
+        options={
+            "evidence": OptionSchema(
+                type=str,
+                default="none",
+                help="how much may speak of a library that goes all the same",
+                choices=("none", "weak", "curated"),
+            ),
+            "roots": OptionSchema(
+                type=bool, default=False, help="mark the libraries that the keep globs name as used: plug-ins"
+            ),
+        },
+        needs_globs=False,
+    )
+
+    def propose(self, context: Context) -> Iterable[Proposal]:
+        """Judge every library that isn't gone yet, then follow the links to those that go."""
+        if not any(rule.pass_name == _NAME and not marks_roots(rule) for rule in context.rules):
+            return
+        linkage = Linkage.build(context.stack, context.inventory, context.read)
+        judge = LibraryJudge.build(linkage, context.read, gone=context.gone, roots=frozenset(_roots(context)))
+        rules = {key: _rules(context, record) for key, record in judge.candidates.items()}
+        held = frozenset(key for key, record in judge.candidates.items() if _is_held(context, linkage, record))
+        doomed = _doomed(judge, rules, context.gone, held)
+        verdicts = judge.verdicts(context.gone | doomed.keys())
+        for key in sorted(doomed):
+            yield Finding(key=key, rule=doomed[key].rule.id, evidence=doomed[key].evidence)
+        for key in sorted(verdicts):
+            sentence = _sentence(verdicts[key], rules[key])
+            if sentence is not None and context.held(verdicts[key].record):
+                # The planner says why the file stays.
+                yield Finding(key=key, rule=sentence.rule.id, evidence=sentence.evidence)
+            else:
+                yield from _refusal(verdicts[key], rules[key], linkage, context.gone | doomed.keys())
+        yield from _links(context, linkage, doomed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Doomed:
+    rule: Rule
+    evidence: tuple[Evidence, ...]
+
+
+def _roots(context: Context) -> Iterator[FileKey]:
+    """The native files that ``roots`` rules mark."""
+    for record in context.inventory:
+        if record.native is NativeFormat.ELF and context.marked(_NAME, record):
+            yield record.key
+
+
+def _rules(context: Context, record: FileRecord) -> tuple[Rule, ...]:
+    """The rules that may take a file, the strongest first."""
+    return tuple(rule for rule in context.select(_NAME, record) if not rule.options.get("roots"))
+
+
+def _is_held(context: Context, linkage: Linkage, record: FileRecord) -> bool:
+    """Whether the library, or a link to it, stays whatever is proposed. What it needs then has to stay, too."""
+    return any(context.held(file) for file in (record, *linkage.links_to(record)))
+
+
+def _evidence_option(rule: Rule) -> str:
+    return str(rule.options.get("evidence", "none"))
+
+
+def _doomed(
+    judge: LibraryJudge, rules: Mapping[FileKey, tuple[Rule, ...]], gone: frozenset[FileKey], held: frozenset[FileKey]
+) -> dict[FileKey, _Doomed]:
+    """What goes. Repeated until nothing more comes, because what goes uses nothing any more."""
+    doomed: dict[FileKey, _Doomed] = {}
+    while True:
+        verdicts = judge.verdicts(gone | doomed.keys())
+        sentences = {key: _sentence(verdicts[key], rules[key]) for key in verdicts if key not in held}
+        fresh = {key: sentence for key, sentence in sentences.items() if sentence is not None}
+        _spare(judge.linkage, fresh, gone | doomed.keys())
+        if not fresh:
+            return doomed
+        doomed |= fresh
+
+
+def _sentence(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Doomed | None:
+    """The strongest rule that lets the library go, if any does."""
+    for rule in rules:
+        if verdict.status in _ALLOWED[_evidence_option(rule)]:
+            return _Doomed(rule=rule, evidence=_grounds(verdict))
+    return None
+
+
+def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:
+    if verdict.status is LibraryStatus.NONE:
+        return (Evidence(kind="unused", text="no native file of the stack needs it, no code or data names it"),)
+    return (Evidence(kind="unused", text="no native file of the stack needs it"), *verdict.evidence)
+
+
+def _spare(linkage: Linkage, doomed: dict[FileKey, _Doomed], gone: frozenset[FileKey]) -> None:
+    """Take back every library that a library which stays needs, until that holds for all."""
+    records = linkage.inventory.records
+    while True:
+        spared = [
+            key
+            for key in doomed
+            if any(user.key not in doomed for user in linkage.dependents(records[key[0]][key[1]], gone))
+        ]
+        if not spared:
+            return
+        for key in spared:
+            del doomed[key]
+
+
+def _refusal(
+    verdict: LibraryVerdict, rules: tuple[Rule, ...], linkage: Linkage, gone: frozenset[FileKey]
+) -> Iterator[Refusal]:
+    """What holds back a library that a curated rule names. The other rules look at every library: no news there."""
+    rule = next((rule for rule in rules if _evidence_option(rule) == "curated"), None)
+    if rule is None:
+        return
+    reason, evidence = SkipReason.LINKED, verdict.evidence
+    if verdict.status is LibraryStatus.SIGNALLED:
+        reason = SkipReason.REFERENCED
+    elif verdict.status is not LibraryStatus.LINKED:
+        users = linkage.dependents(verdict.record, gone)[:MAX_EVIDENCE]
+        evidence = tuple(Evidence(kind="needed", text="needs it and stays", file=user.deployed_path) for user in users)
+        evidence = evidence or (Evidence(kind="link", text="a link to it stays"),)
+    yield Refusal(key=verdict.record.key, rule=rule.id, reason=reason, evidence=evidence)
+
+
+def _links(context: Context, linkage: Linkage, doomed: Mapping[FileKey, _Doomed]) -> Iterator[Finding]:
+    """Links that lead to a library which goes, and those that an earlier pass left dangling, where a rule selects
+    them."""
+    after = VirtualTree(context.inventory, context.gone | doomed.keys())
+    for record in context.inventory:
+        if record.type not in (EntryType.SYMLINK, EntryType.HARDLINK) or record.key in context.gone:
+            continue
+        target = linkage.tree.file(record.deployed_path)
+        if target is None or not (target.native in _SHARED or record.path.startswith(_DYNLIB)):
+            continue
+        rules: tuple[Rule, ...] = ()
+        if target.key in doomed:
+            rules = (doomed[target.key].rule,)
+        elif record.type is EntryType.SYMLINK and after.file(record.deployed_path) is None:
+            rules = _rules(context, record)
+        if rules:
+            evidence = Evidence(kind="link", text="leads to a library that goes", file=target.deployed_path)
+            yield Finding(key=record.key, rule=rules[0].id, evidence=(evidence,))
+
+
+DYLIBS = UnusedLibraries()
