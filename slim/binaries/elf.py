@@ -60,6 +60,7 @@ _DEBUG_NAMES = frozenset(
 )
 _UNNEEDED_PREFIXES = (b".gnu.build.attributes", b".annobin.", b".gnu.lto_")
 _UNNEEDED_NAMES = frozenset({b".symtab", b".strtab", b".symtab_shndx", b".comment"})
+_NAME_TABLES = frozenset({b".shstrtab", b".strtab"})
 # Everything else outside of the image is kept: a section that slim doesn't know may be somebody's payload.
 
 # Where slim has been tried. Other machines have rules of their own for sections outside of the image (.mdebug on
@@ -159,7 +160,7 @@ def _droppable(name: bytes, section: Section, level: str) -> bool:
         return True
     if level == "debug":
         return False
-    return section.type == SHT_SYMTAB or name in _UNNEEDED_NAMES or name.startswith(_UNNEEDED_PREFIXES)
+    return name in _UNNEEDED_NAMES or name.startswith(_UNNEEDED_PREFIXES)
 
 
 def _kept(image: ElfImage, level: str) -> set[int]:
@@ -168,8 +169,9 @@ def _kept(image: ElfImage, level: str) -> set[int]:
     for index, (name, section) in enumerate(zip(image.names, image.sections, strict=True)):
         if section.type == SHT_NULL:
             continue
-        spared = section.allocated or (section.file_size and contains(image.mapped, _range(section)))
-        if spared or (index != image.header.shstrndx and not _droppable(name, section, level)):
+        mapped = section.allocated or (section.file_size > 0 and contains(image.mapped, _range(section)))
+        rewritten = index == image.header.shstrndx and name in _NAME_TABLES
+        if mapped or not (rewritten or _droppable(name, section, level)):
             kept.add(index)
     # What a kept section outside of the image refers to is kept with it: relocations (ld --emit-relocs) keep their
     # symbols, symbols keep their strings. Loaded sections may refer to dropped ones (.rela.plt of a static program

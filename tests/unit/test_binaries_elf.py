@@ -136,6 +136,23 @@ def test_sections_that_slim_does_not_know_stay(name: str) -> None:
     assert section["sh_offset"] % 32 == 0
 
 
+def test_a_symbol_table_by_another_name_is_not_the_static_one() -> None:
+    data = build(SMALL + "section .my_symbols symtab 96 align 8 link .my_strings\nsection .my_strings strtab 70\n")
+    assert {".my_symbols", ".my_strings"} <= set(sections(edited(data)))
+
+
+@pytest.mark.parametrize("level", ["debug", "unneeded"])
+def test_names_and_symbols_may_share_one_string_table(level: str) -> None:
+    """As LLVM's tools write them."""
+    data = build(SMALL)
+    number = sections(data).index(".shstrtab") + 1
+    symbols = get(data, "e_shoff") + (sections(data).index(".symtab") + 1) * 64
+    data = data[: symbols + 40] + struct.pack("<I", number) + data[symbols + 44 :]
+    left = sections(edited(data, level))
+    assert (".symtab" in left) == (level == "debug")
+    assert ".shstrtab" in left
+
+
 def test_relocations_outside_of_the_image_keep_their_symbols() -> None:
     data = build(SMALL + "section .rela.text rela 48 align 8 link .symtab info .text\n")
     left = sections(edited(data))

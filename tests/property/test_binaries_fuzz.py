@@ -1,0 +1,107 @@
+"""Whatever the bytes are: no exception, and an edit that the oracle accepts or none at all."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from slim.binaries import describe, identify
+from slim.binaries.elf import LEVELS, ElfEdit, plan_edit, read_dynamic
+from slim.verify.elf_oracle import check
+from tests.elves import build
+
+BODY = """
+load 0x10000 align 0x1000
+section .dynsym dynsym 48 alloc align 8 link .dynstr
+section .dynstr strtab 20 alloc
+section .text progbits 64 alloc align 16
+end
+section .comment progbits 30
+section .debug_info progbits 900
+section .payload progbits 50 align 4
+load 0x20000 align 0x1000
+section .data progbits 64 alloc align 8
+section .bss nobits 64 alloc align 8
+end
+section .symtab symtab 96 align 8 link .strtab
+section .strtab strtab 90
+"""
+SEEDS = [
+    build(f"elf {kind}{BODY}")
+    for kind in (
+        "64 little x86_64 shared",
+        "32 little i686 executable",
+        "64 big s390x shared",
+        "32 big s390x executable",
+    )
+]
+HEADERS = 64 + 2 * 56
+
+
+def hold(data: bytes) -> ElfEdit | None:
+    """The invariant."""
+    info, found = describe(data), identify(data)
+    assert found is (None if info is None else info.format)
+    read_dynamic(data)
+    result = None
+    for level in LEVELS:
+        planned = plan_edit(data, level)
+        if isinstance(planned, ElfEdit):
+            edited = planned.data()
+            assert len(edited) == planned.size_after
+            assert check(data, edited) == []
+            result = planned
+        else:
+            assert planned.reason
+        assert isinstance(check(data, data), list)
+    return result
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+def test_the_seeds_are_editable(seed: int) -> None:
+    assert hold(SEEDS[seed]) is not None
+
+
+@pytest.mark.parametrize("seed", range(len(SEEDS)))
+def test_250_flipped_bytes(seed: int) -> None:
+    data = SEEDS[seed]
+    chance = random.Random(seed)
+    table = len(data) - 13 * (64 if data[4] == 2 else 40)
+    edits = 0
+    for _ in range(250):
+        # Half of the flips hit the headers: elsewhere hardly anything depends on a byte.
+        low, high = chance.choice([(0, HEADERS), (table, len(data)), (0, len(data))])
+        at = chance.randrange(low, high)
+        edits += hold(data[:at] + bytes([chance.randrange(256)]) + data[at + 1 :]) is not None
+    assert 0 < edits < 250
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(SEEDS),
+    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+    st.integers(0, 4000),
+)
+def test_patched_and_cut(data: bytes, patches: list[tuple[int, bytes]], cut: int) -> None:
+    for at, patch in patches:
+        at %= len(data)
+        data = data[:at] + patch + data[at + len(patch) :]
+    hold(data[: len(data) - cut] if cut < 200 else data)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from([b"", b"\x7fELF", b"\x7fELF\2\1\1", b"MZ", b"\xca\xfe\xba\xbe\0\0\0\2", b"!<arch>\n"]), st.binary()
+)
+@example(b"\xcf\xfa\xed\xfe", b"")
+def test_arbitrary_bytes(start: bytes, rest: bytes) -> None:
+    hold(start + rest)
+
+
+def test_every_truncation() -> None:
+    data = SEEDS[0]
+    for size in range(0, len(data), 7):
+        assert hold(data[:size]) is None
