@@ -12,6 +12,9 @@ from slim.model.plan import Skipped, SkipReason
 from slim.model.stack import Stack
 from slim.reports.text import common_place
 
+UNTOUCHED = "(untouched)"
+"""What reports call the bytes that no pass and no rule changes."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalGroup:
@@ -52,6 +55,15 @@ def contributors(rows: Sequence[FootprintDelta]) -> list[FootprintDelta]:
     """The rows of an account that changed something, the largest saving first."""
     changed = [row for row in rows if row.saved or row.files_removed or row.files_rewritten]
     return sorted(changed, key=lambda row: (-row.saved, row.label))
+
+
+def with_untouched(rows: Sequence[FootprintDelta], whole: Iterable[FootprintDelta]) -> list[FootprintDelta]:
+    """An account of what was touched, with one more row for the rest of the ``whole``: every byte is visible."""
+    everything = list(whole)
+    before = sum(row.before for row in everything) - sum(row.before for row in rows)
+    files = sum(row.files for row in everything) - sum(row.files for row in rows)
+    rest = FootprintDelta(label=UNTOUCHED, before=before, files=files)
+    return [*rows, rest] if before or files else list(rows)
 
 
 def shortener(stack: Stack) -> Callable[[str], str]:

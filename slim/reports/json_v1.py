@@ -24,7 +24,7 @@ from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import StaleArchive
-from slim.reports.grouping import archives_measured
+from slim.reports.grouping import archives_measured, with_untouched
 
 SCHEMA_ID = "urn:slim:report:v1"
 SCHEMA_VERSION = 1
@@ -210,8 +210,8 @@ def _accounts(accounts: Accounts) -> Json:
         "by_layer": _rows(accounts.by_layer),
         "by_owner": _rows(accounts.by_owner),
         "by_category": _rows(accounts.by_category),
-        "by_pass": _rows(accounts.by_pass),
-        "by_rule": _rows(accounts.by_rule),
+        "by_pass": _rows(with_untouched(accounts.by_pass, accounts.by_layer)),
+        "by_rule": _rows(with_untouched(accounts.by_rule, accounts.by_layer)),
     }
 
 

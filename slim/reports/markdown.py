@@ -21,7 +21,7 @@ def render(results: Sequence[RunResult]) -> str:
 
 def _result(result: RunResult) -> list[str]:
     tag = result.stack.platform.tag
-    title = f"{_cell(result.stack.source)} ({tag})" if tag != "unknown" else _cell(result.stack.source)
+    title = f"{_cell(result.stack.source)} ({_cell(tag)})" if tag != "unknown" else _cell(result.stack.source)
     lines = [
         f"## {title}",
         "",
@@ -41,11 +41,12 @@ def _totals(result: RunResult) -> list[str]:
     measured = archives_measured(result)
     before, after = result.before, result.after
     rows = [
-        ["Archives", *_change(before.archive, after.archive if measured else None)],
         ["Unpacked", *_change(before.unpacked, after.unpacked)],
         ["Deployed (estimate)", *_change(before.deployed, after.deployed, mark="~")],
         ["Files", f"{before.files:,}", f"{after.files:,}", percent(before.files, after.files)],
     ]
+    if before.archive or after.archive:
+        rows.insert(0, ["Archives", *_change(before.archive, after.archive if measured else None)])
     return [
         *_table(["Size", "Before", "After", "Change"], rows, "lrrr"),
         "Deployed is what lies on the user's disk: unpacked plus the bytecode that postinstall compiles.",
@@ -163,6 +164,8 @@ def _change(before: int, after: int | None, mark: str = "") -> list[str]:
 def _arrow(before: int, after: int | None, mark: str = "") -> str:
     if after is None:
         return mark + size(before)
+    if before == after == 0:
+        return "-"
     change = percent(before, after)
     text = f"{mark}{size(before)} → {mark}{size(after)}"
     return f"{text} ({change})" if change else text

@@ -33,7 +33,7 @@ RULES = {
     rule.id: rule
     for rule in (
         Rule(
-            id="tests.site",
+            id="tests-site",
             pass_name="tests",
             reason="Test suites of installed packages are never imported by the application.",
             safety=Safety.SAFE,
@@ -44,7 +44,7 @@ RULES = {
             pack="packages",
         ),
         Rule(
-            id="cpython.test",
+            id="cpython-test",
             pass_name="tests",
             reason="CPython's own test suite.",
             safety=Safety.SAFE,
@@ -53,7 +53,7 @@ RULES = {
             pack="cpython",
         ),
         Rule(
-            id="debug.elf",
+            id="debug-elf",
             pass_name="debug_symbols",
             reason="Debug sections and symbol tables aren't needed to run.",
             safety=Safety.STANDARD,
@@ -62,7 +62,7 @@ RULES = {
             pack="native",
         ),
         Rule(
-            id="numpy.testing",
+            id="numpy-testing",
             pass_name="modules",
             reason="numpy.testing is for test suites.",
             safety=Safety.AGGRESSIVE,
@@ -71,7 +71,7 @@ RULES = {
             pack="numpy",
         ),
         Rule(
-            id="own.samples",
+            id="own-samples",
             pass_name="data",
             reason="We don't ship sample data.",
             safety=Safety.STANDARD,
@@ -81,7 +81,7 @@ RULES = {
             builtin=False,
         ),
         Rule(
-            id="torch.test",
+            id="torch-test",
             pass_name="tests",
             reason="PyTorch's C++ tests.",
             safety=Safety.SAFE,
@@ -191,8 +191,8 @@ def accounts(rows: Sequence[Row]) -> Accounts:
         by_layer=account(rows, lambda row: row.layer),
         by_owner=account(rows, lambda row: row.owner.label),
         by_category=account(rows, lambda row: row.kind.value),
-        by_pass=account(rows, lambda row: RULES[row.rule].pass_name if row.rule else "(untouched)"),
-        by_rule=account(rows, lambda row: row.rule or "(untouched)"),
+        by_pass=account([row for row in rows if row.rule], lambda row: RULES[row.rule].pass_name),
+        by_rule=account([row for row in rows if row.rule], lambda row: row.rule),
     )
 
 
@@ -280,7 +280,7 @@ def story() -> list[Row]:
                 kind=tests,
                 owner=CPYTHON,
                 bytecode=size * 11 // 10,
-                removed_by="cpython.test",
+                removed_by="cpython-test",
             )
             for name, size in (("argparse", 9_270_101), ("email", 11_402_310), ("typing", 8_003_411))
         ),
@@ -294,7 +294,7 @@ def story() -> list[Row]:
             kind=tests,
             owner=NUMPY,
             bytecode=7_012_333,
-            removed_by="tests.site",
+            removed_by="tests-site",
             evidence=(Evidence(kind="glob", text="$site/**/tests/**"),),
         ),
         Row(
@@ -304,7 +304,7 @@ def story() -> list[Row]:
             kind=python,
             owner=NUMPY,
             bytecode=701,
-            refused_by="numpy.testing",
+            refused_by="numpy-testing",
             evidence=(imported_by(f"{scipy}/_lib/_testutils.py", 12), imported_by(f"{scipy}/stats/_fit.py", 9)),
         ),
         Row(
@@ -314,7 +314,7 @@ def story() -> list[Row]:
             kind=python,
             owner=NUMPY,
             bytecode=101_223,
-            refused_by="numpy.testing",
+            refused_by="numpy-testing",
             evidence=(
                 imported_by(f"{framework}/{SITE}/numpy/testing/__init__.py", 10, "numpy.testing._private.utils"),
             ),
@@ -325,7 +325,7 @@ def story() -> list[Row]:
             size=25_051_793,
             kind=library,
             owner=NUMPY,
-            refused_by="debug.elf",
+            refused_by="debug-elf",
             reason=SkipReason.UNSAFE_TO_EDIT,
             evidence=(
                 Evidence(
@@ -341,7 +341,7 @@ def story() -> list[Row]:
             size=2_100_200,
             kind=FileKind.EXTENSION,
             owner=SCIPY,
-            refused_by="debug.elf",
+            refused_by="debug-elf",
             reason=SkipReason.NOTHING_GAINED,
         ),
         Row(
@@ -351,7 +351,7 @@ def story() -> list[Row]:
             kind=tests,
             owner=SCIPY,
             bytecode=15_020_000,
-            removed_by="tests.site",
+            removed_by="tests-site",
         ),
         Row(
             layer=framework,
@@ -359,7 +359,7 @@ def story() -> list[Row]:
             size=11_310_444,
             kind=FileKind.EXTENSION,
             owner=TOKENIZERS,
-            shrunk_by="debug.elf",
+            shrunk_by="debug-elf",
             size_after=8_004_112,
             evidence=(Evidence(kind="section", text=".symtab and .strtab, 3306332 bytes", strength=Strength.WEAK),),
         ),
@@ -400,7 +400,7 @@ def finished() -> RunResult:
     )
     return _plan(
         found,
-        unmatched=("torch.test", "own.samples"),
+        unmatched=("torch-test", "own-samples"),
         warnings=("framework-science/lib/libodd.so: unknown machine 0xf3, left alone",),
         notes=("2 libraries are opened by name only",),
     )
@@ -412,7 +412,8 @@ def dry() -> RunResult:
         (layer("cpython3.13", LayerKind.RUNTIME, 33_782_944), 0),
         (layer("framework-science", LayerKind.FRAMEWORK, 33_104_220), 0),
     ]
-    return replace(result(story(), layers), dry_run=True, output=None, elapsed=3.2)
+    checks = Verification(checks=_CHECKS[2:3])
+    return replace(result(story(), layers), dry_run=True, output=None, elapsed=3.2, verification=checks)
 
 
 def failed() -> RunResult:
@@ -441,12 +442,12 @@ HOSTILE = "samples/\x1b[31mred\u202egnp.\udcff|[bold]"
 def hostile() -> RunResult:
     """Names that try to take over the terminal, the table and the markup."""
     rows = [
-        Row(layer="app", path=HOSTILE, size=5_000, removed_by="own.samples"),
+        Row(layer="app", path=HOSTILE, size=5_000, removed_by="own-samples"),
         Row(
             layer="app",
             path=f"lib/{HOSTILE}",
             size=7_000,
-            refused_by="own.samples",
+            refused_by="own-samples",
             reason=SkipReason.REFERENCED,
             evidence=(Evidence(kind="string", text="named in \x1b]0;title\x07", file=f"app/{HOSTILE}", line=3),),
         ),
@@ -454,7 +455,7 @@ def hostile() -> RunResult:
             layer="app",
             path="数据/模型.bin",
             size=9_000,
-            refused_by="own.samples",
+            refused_by="own-samples",
             reason=SkipReason.KEPT,
         ),
     ]
@@ -479,20 +480,20 @@ def explanations() -> tuple[Explanation, ...]:
             record=removed.record,
             verdict="removed",
             action=action(removed),
-            considered=(RULES["tests.site"],),
+            considered=(RULES["tests-site"],),
         ),
-        Explanation(record=shrunk.record, verdict="rewritten", action=action(shrunk), considered=(RULES["debug.elf"],)),
+        Explanation(record=shrunk.record, verdict="rewritten", action=action(shrunk), considered=(RULES["debug-elf"],)),
         Explanation(
             record=refused.record,
             verdict="refused",
             skipped=skipped([refused]),
-            considered=(RULES["numpy.testing"],),
+            considered=(RULES["numpy-testing"],),
             facts=(imported_by("framework-science/lib/a.py", 3),),
         ),
         Explanation(
             record=kept.record,
             verdict="kept",
-            out_of_reach=(RULES["numpy.testing"],),
+            out_of_reach=(RULES["numpy-testing"],),
             facts=(imported_by("framework-science/lib/b.py", 7, "numpy.core"),),
         ),
     )

@@ -92,7 +92,7 @@ def test_rule_table(golden: Golden, width: int) -> None:
     golden(f"rules-list-{width}.txt", rules.rule_table(list(samples.RULES.values()), Look(width=width)))
 
 
-@pytest.mark.parametrize("name", ["tests.site", "debug.elf", "own.samples"])
+@pytest.mark.parametrize("name", ["tests-site", "debug-elf", "own-samples"])
 def test_rule_page(golden: Golden, name: str) -> None:
     golden(f"rules-show-{name}.md", rules.rule_page(samples.RULES[name]))
 

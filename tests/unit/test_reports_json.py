@@ -72,10 +72,14 @@ def test_order_of_the_plan_does_not_show() -> None:
     assert json_v1.render([result]) == json_v1.render([replace(result, plan=turned)])
 
 
-def test_a_dry_run_claims_no_archive_size_and_no_verification() -> None:
+def test_a_dry_run_claims_no_archive_size() -> None:
     (run,) = json_v1.document([samples.dry()])["runs"]
     assert run["totals"]["archive"] == {"before": 66_887_164, "after": None}
     assert [layer["archive_after"] for layer in run["layers"]] == [None, None]
+
+
+def test_nothing_verified_is_not_passed() -> None:
+    (run,) = json_v1.document([samples.folder()])["runs"]
     assert run["verification"] == {"passed": None, "checks": []}
 
 

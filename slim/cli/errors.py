@@ -1,0 +1,82 @@
+"""Every way to end: what is said on stderr, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from slim.cli.look import look_for
+from slim.errors import ConfigError, SlimError, StorageError
+from slim.reports.text import printable
+
+EXIT_USAGE = 2
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
+EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+DEBUG = "SLIM_DEBUG"
+
+
+def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
+    """Run a command and return its exit code. No exception escapes; with ``SLIM_DEBUG=1`` tracebacks are shown."""
+    try:
+        code = command.main(args=arguments, prog_name="slim", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except SlimError as error:
+        return _told(error)
+    except OSError as error:
+        return _told(StorageError.from_os_error(error))
+    except click.ClickException as error:
+        return _usage(error)
+    except (KeyboardInterrupt, click.Abort):
+        _say("interrupted", "the output is what it was before, or complete")
+        return EXIT_INTERRUPTED
+    except Exception as error:  # the last line of defence: a bug, and said to be one
+        _trace()
+        _say("bug", f"{type(error).__name__}: {error}")
+        _hint(f"this is a mistake in slim, not yours; please report it with what {DEBUG}=1 shows")
+        return EXIT_BUG
+
+
+def _told(error: SlimError) -> int:
+    _trace()
+    _say(error.label, f"{error.where}: {error.message}" if error.where else error.message)
+    if isinstance(error, ConfigError):
+        for problem in error.problems:
+            _line(f"  {problem}")
+    if error.hint:
+        _hint(error.hint)
+    return error.exit_code
+
+
+def _usage(error: click.ClickException) -> int:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = error.format_message().rstrip(".")
+    _say("usage", message[:1].lower() + message[1:] if message[1:2].islower() else message)
+    _hint(f"see {context.command_path if context else 'slim'} --help")
+    return EXIT_USAGE
+
+
+def _trace() -> None:
+    if os.environ.get(DEBUG, "") not in ("", "0"):
+        click.echo(traceback.format_exc(), err=True, nl=False)
+
+
+def _say(label: str, text: str) -> None:
+    prefix = f"slim: {label}:"
+    if look_for(sys.stderr).color:
+        prefix = click.style(prefix, fg="red", bold=True)
+    _line(text, prefix + " ")
+
+
+def _hint(text: str) -> None:
+    _line(text, "  hint: ")
+
+
+def _line(text: str, prefix: str = "") -> None:
+    """Say it; names in it may be hostile, so each line goes through :func:`printable`."""
+    body = "\n".join(printable(line) for line in text.split("\n"))
+    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
+    click.echo(prefix + body.encode(encoding, "backslashreplace").decode(encoding), err=True, color=True)

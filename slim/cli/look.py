@@ -1,0 +1,47 @@
+"""What the terminal can show, and writing to it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from typing import TextIO
+
+import click
+
+from slim.reports.canvas import Look
+
+_SIGNS = "→·━─└✓✗"
+_WIDTH = 100
+
+
+def look_for(stream: TextIO) -> Look:
+    """How to draw on a stream. Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the
+    terminal is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own width."""
+    terminal = stream.isatty()
+    environ = os.environ
+    asked = terminal and environ.get("TERM") != "dumb"
+    color = (asked or bool(environ.get("FORCE_COLOR"))) and not environ.get("NO_COLOR")
+    width = shutil.get_terminal_size((_WIDTH, 24)).columns if terminal or environ.get("COLUMNS") else _WIDTH
+    return Look(width=width, color=color, unicode=_encodes(stream, _SIGNS))
+
+
+def _encodes(stream: TextIO, text: str) -> bool:
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def emit(text: str) -> None:
+    """Write to stdout. A character that the encoding lacks is escaped; a reader that went away is no error, because
+    what the command was asked to do is done."""
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hole = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(hole, sys.stdout.fileno())  # or Python complains when it flushes at exit
+        os.close(hole)

@@ -1,0 +1,112 @@
+"""``slim run``: make a stack smaller, or show what would become of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slim.cli.look import emit, look_for
+from slim.cli.options import (
+    OTHER,
+    PATH,
+    SectionCommand,
+    chosen_config,
+    config_options,
+    format_names,
+    option,
+    selection_options,
+)
+from slim.cli.progress import watch
+from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.errors import RefusedError
+from slim.model.outcome import RunResult
+from slim.reports import REPORTERS, terminal
+
+_OUTPUT = "What comes out"
+_REPORT = "What is told"
+_EXAMPLES = (
+    ("slim run _artifacts --dry-run", "look first: nothing is written"),
+    ("slim run _artifacts -o _slim", "write the smaller stack"),
+    ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
+    ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
+    ("slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-site", "a plain folder, with exceptions"),
+)
+
+
+@click.command("run", cls=SectionCommand, examples=_EXAMPLES, short_help="Make a stack smaller.")
+@click.argument("stack", type=PATH)
+@option("-o", "--output", type=PATH, metavar="OUT", section=_OUTPUT, help="Where the smaller stack goes.")
+@option("--dry-run", is_flag=True, section=_OUTPUT, help="Show what would happen; write nothing.")
+@option(
+    "--format",
+    type=click.Choice(format_names()),
+    section=_OUTPUT,
+    help="Format of the new archives. [default: that of the old ones]",
+)
+@option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
+@selection_options
+@config_options
+@option("--strict", is_flag=True, section=_REPORT, help="Refuse to publish where there are warnings.")
+@option(
+    "--report",
+    "targets",
+    multiple=True,
+    type=TargetType(),
+    section=_REPORT,
+    help=f"Write a report ({', '.join(REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
+)
+@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
+@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
+@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@option("--jobs", type=int, metavar="N", section=OTHER, help="Worker threads. [default: one a processor]")
+def run_command(
+    stack: Path,
+    output: Path | None,
+    dry_run: bool,
+    force: bool,
+    targets: tuple[Target, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    **said: Any,
+) -> int:
+    """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
+
+    STACK is a folder that venvstacks published, exported or built, a single layer archive, or any folder with Python
+    in it. It is never changed.
+    """
+    if (output is None) != dry_run:
+        wanted = "-o OUT says where the smaller stack goes, --dry-run only looks"
+        raise click.UsageError(f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them")
+    if quiet and verbose:
+        raise click.UsageError("-q and -v contradict each other")
+    if as_json:
+        targets = (*targets, Target(reporter=REPORTERS["json"], file=None))
+    check_targets(targets, output)
+    from slim import pipeline  # late: help and usage errors don't need to load every library
+
+    request = pipeline.RunRequest(
+        source=stack,
+        output=output,
+        config=chosen_config(stack, said),
+        platforms=said["platforms"],
+        layers=said["layers"],
+        dry_run=dry_run,
+        force=force,
+    )
+    with watch(quiet=quiet) as progress:
+        results = pipeline.run(request, progress)
+    return _tell(results, targets, quiet=quiet, verbose=verbose)
+
+
+def _tell(results: Sequence[RunResult], targets: Sequence[Target], *, quiet: bool, verbose: int) -> int:
+    if not quiet and all(target.file is not None for target in targets):
+        emit(terminal.render(results, look_for(sys.stdout), verbose))
+    deliver(targets, results)
+    if not all(result.verification.passed for result in results):
+        return RefusedError.exit_code
+    return 0

@@ -1,0 +1,113 @@
+"""Where reports go: ``--report NAME=FILE``."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slim.cli.look import emit
+from slim.errors import StorageError
+from slim.model.outcome import RunResult
+from slim.reports import REPORTERS, Reporter
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A report and where it goes; no file means stdout."""
+
+    reporter: Reporter
+    file: Path | None
+
+
+class TargetType(click.ParamType):  # type: ignore[type-arg]
+    """``NAME=FILE``, with ``-`` for stdout."""
+
+    name = "NAME=FILE"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+        """Take it apart, or say what is wrong with it."""
+        if isinstance(value, Target):
+            return value
+        name, separator, file = str(value).partition("=")
+        reporter = REPORTERS.get(name)
+        if reporter is None:
+            close = difflib.get_close_matches(name[:80], REPORTERS, n=1)
+            known = f"did you mean {close[0]!r}?" if close else f"reports are {', '.join(REPORTERS)}"
+            self.fail(f"there is no report {name[:80]!r}; {known}", param, ctx)
+        if not separator or not file:
+            self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
+        return Target(reporter=reporter, file=None if file == "-" else Path(file))
+
+
+def check_targets(targets: Sequence[Target], output: Path | None) -> None:
+    """Find out before a long run what would go wrong after it. Raises :class:`click.UsageError` or
+    :class:`StorageError`."""
+    if sum(target.file is None for target in targets) > 1:
+        raise click.UsageError("only one report can go to stdout")
+    files = [target.file.resolve() for target in targets if target.file is not None]
+    for file in files:
+        if files.count(file) > 1:
+            raise click.UsageError(f"two reports would go to {str(file)!r}")
+        if output is not None and (file == output.resolve() or output.resolve() in file.parents):
+            raise click.UsageError(f"the report {str(file)!r} would lie in the output, which holds what is published")
+        if file.is_dir():
+            raise StorageError("the report's file is a folder", file=file)
+        if not file.parent.is_dir():
+            raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
+
+
+def deliver(targets: Sequence[Target], results: Sequence[RunResult]) -> None:
+    """Write every report. Raises :class:`StorageError`."""
+    for target in targets:
+        text = target.reporter.render(results)
+        if target.file is None:
+            emit(text)
+        else:
+            write_atomically(target.file, text)
+
+
+def write_atomically(file: Path, text: str) -> None:
+    """Replace a file in one step: readers see the old text or the new one. Raises :class:`StorageError`.
+
+    A file that isn't a regular one (``/dev/stderr``, a named pipe) is written to instead of replaced.
+    """
+    try:
+        if file.exists() and not file.is_file():
+            file.write_text(text, encoding="utf-8", newline="\n")
+            return
+        _replace(file.resolve(), text)
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=file) from error
+
+
+def _replace(file: Path, text: str) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:100]}.", suffix=".tmp")
+    staged = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        staged.chmod(_mode(file))
+        staged.replace(file)
+    except BaseException:
+        with suppress(OSError):
+            staged.unlink()
+        raise
+
+
+def _mode(file: Path) -> int:
+    """Permissions as an ordinary write would leave them: those of the old file, or what the umask allows."""
+    if file.exists():
+        return file.stat().st_mode & 0o777
+    mask = os.umask(0o077)  # the only way to ask for it is to set it
+    os.umask(mask)
+    return 0o666 & ~mask
