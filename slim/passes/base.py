@@ -35,7 +35,8 @@ class Context:
     (see ``Rule.precedence``); ``marked`` gives those that only mark a file (plug-in folders of ``dylibs``). ``rules``
     are all enabled rules of all passes. ``gone`` holds the removals decided by earlier passes. ``read`` gives a
     file's bytes. ``held`` says whether a file stays whatever is proposed: its layer may not change, it is protected,
-    or the configuration keeps it. ``options`` holds what configuration says by layer: ``bytecode`` policies and ``drop`` lists.
+    or the configuration keeps it. ``options`` holds what configuration says by layer: ``bytecode`` policies and
+    ``drop`` lists.
     """
 
     stack: Stack
