@@ -74,7 +74,7 @@ class _TreeReader:
 
     def __init__(self, source: bytes, expressions: bool) -> None:
         self._expressions = expressions
-        self._lines = re.split(rb"\r\n|[\r\n]", source.removeprefix(BOM)) if expressions else []
+        self._lines = re.split(rb"\r\n|[\r\n]", source.removeprefix(BOM))
         self._imports: list[Import] = []
         self._strings: list[tuple[str, int]] = []
         self._listed: list[tuple[str, int]] = []
@@ -152,11 +152,8 @@ class _TreeReader:
             names = {child.id for target in targets for child in ast.walk(target) if isinstance(child, ast.Name)}
             self._bound |= names
             if "__all__" in names and node.value is not None:
-                self._exported.update(
-                    child.value
-                    for child in ast.walk(node.value)
-                    if isinstance(child, ast.Constant) and isinstance(child.value, str)
-                )
+                written = (self._plain(child) for child in ast.walk(node.value) if isinstance(child, ast.Constant))
+                self._exported.update(value for value in written if value is not None)
 
     # Expressions
 
