@@ -135,7 +135,11 @@ def zst(source: Path, meter: Meter) -> Iterator[bytes]:
         raise UnsafeInputError("the zstd frame needs a dictionary", file=source, hint="compress it without one")
     declared = frame.content_size
     if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > meter.limits.total:
-        raise LimitError(f"the zstd frame declares {declared} bytes", file=source, hint=_DAMAGED)
+        raise LimitError(
+            f"the zstd frame declares {declared} bytes of content, more than {meter.limits.total} bytes",
+            file=source,
+            hint="raise the limit on the total size",
+        )
     if frame.window_size > meter.limits.zstd_window:
         raise LimitError(
             f"the zstd window of {frame.window_size} bytes exceeds {meter.limits.zstd_window}",

@@ -18,7 +18,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
+from slim.errors import UnsafeInputError
 from slim.formats.base import Content, Member, WriteOptions
+from slim.formats.names import display
 from slim.formats.order import with_root
 from slim.formats.output import write_file
 from slim.model.limits import MIB
@@ -47,7 +49,7 @@ class _Packed:
 
 
 def write_zip(members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
-    """Write a zip file; see :class:`slim.formats.base.Writer`."""
+    """Write a zip file; see :class:`slim.formats.base.Writer`. Raises UnsafeInputError for a name that isn't UTF-8."""
     write_file(target, _zip_stream(members, root, options))
 
 
@@ -121,7 +123,12 @@ def _archive_name(member: Member, root: str) -> bytes:
     name = f"{root}/{member.path}" if root and member.path else root or member.path or "."
     if member.type is EntryType.DIRECTORY:
         name += "/"
-    return name.encode("utf-8", "surrogateescape")
+    try:
+        return name.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise UnsafeInputError(
+            "a zip file can't hold a name that isn't UTF-8", place=display(name), hint="choose a tar format"
+        ) from error
 
 
 def _common(name: bytes, member: Member, packed: _Packed) -> tuple[int, ...]:

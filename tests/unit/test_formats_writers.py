@@ -1,0 +1,230 @@
+"""What the writers write: the tar stream that venvstacks would, and containers whose bytes depend on nothing else."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import tarfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import zstandard
+
+from slim.errors import SlimError, StorageError
+from slim.formats import FORMATS, format_by_name, read_archive, write_archive
+from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.tar_stream import tar_stream
+from slim.formats.xz_container import Settings, dictionary_size, xz_settings, xz_stream
+from slim.model.limits import MIB
+from slim.model.record import EntryType
+from tests.tarballs import directory, file, hardlink, options, symlink
+
+MTIME = 1_700_000_000
+NAMES = ["a", "b/c", "n" * 89, "n" * 100, "caf\u00e9", "\udcff", "d/" * 40 + "deep" * 30, "l" * 99 + "\u00e9"]
+
+
+def members(known: str = "") -> Iterator[Member]:
+    yield directory("", mode=0o755, mtime=MTIME)
+    yield directory("b")
+    yield directory("longest/" + "f" * 91)
+    for number, name in enumerate(NAMES):
+        if known == "zip" and name == "\udcff":  # not for zip files
+            continue
+        yield file(name, b"x" * (number * 511), mode=0o755 if number % 2 else 0o644)
+    yield hardlink("hard", "n" * 100)
+    yield symlink("link", "../sibling/bin/python")
+    yield symlink("link-long", "t" * 101)
+    yield symlink("link-caf\u00e9", "caf\u00e9")
+
+
+def tarfile_stream(root: str) -> bytes:
+    """The same members through the standard library, as venvstacks does it."""
+    kinds = {
+        EntryType.FILE: tarfile.REGTYPE,
+        EntryType.DIRECTORY: tarfile.DIRTYPE,
+        EntryType.SYMLINK: tarfile.SYMTYPE,
+        EntryType.HARDLINK: tarfile.LNKTYPE,
+    }
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+        for member in members():
+            info = tarfile.TarInfo(f"{root}/{member.path}".rstrip("/"))
+            info.type, info.mode, info.mtime = kinds[member.type], member.mode, member.mtime
+            info.uname = info.gname = "root"
+            info.linkname = member.link_target or ""
+            if member.type is EntryType.HARDLINK:
+                info.linkname = f"{root}/{info.linkname}"
+            info.size = member.size
+            archive.addfile(info, io.BytesIO(member.content.view()) if member.content else None)
+    return buffer.getvalue()
+
+
+def test_the_stream_is_the_one_that_tarfile_writes() -> None:
+    assert b"".join(tar_stream(members(), "app")) == tarfile_stream("app")
+
+
+def test_reading_and_writing_gives_the_same_bytes(tmp_path: Path) -> None:
+    source, target = tmp_path / "a.tar", tmp_path / "b.tar"
+    source.write_bytes(tarfile_stream("app"))
+    with read_archive(source, options(tmp_path)) as tree:
+        assert tree.root_member is not None
+        everything = iter([tree.root_member, *tree.members.values()])
+        write_archive(format_by_name("tar"), everything, tree.root, target, WriteOptions())
+    assert target.read_bytes() == source.read_bytes()
+
+
+def test_a_root_folder_is_made_up_where_there_is_none() -> None:
+    stream = b"".join(tar_stream(iter([file("a", mtime=MTIME)]), "app"))
+    with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+        root = archive.getmembers()[0]
+        assert (root.name, root.isdir(), root.mode, root.mtime) == ("app", True, 0o755, MTIME)
+
+
+def test_no_root_folder_without_a_root() -> None:
+    stream = b"".join(tar_stream(iter([file("a")]), ""))
+    with tarfile.open(fileobj=io.BytesIO(stream)) as archive:
+        assert archive.getnames() == ["a"]
+
+
+def test_no_members_at_all() -> None:
+    assert b"".join(tar_stream(iter([]), "")) == bytes(10240)
+
+
+def test_a_file_larger_than_the_header_can_say() -> None:
+    class Huge:
+        size = 8**11
+
+        def chunks(self) -> Iterator[bytes]:
+            raise AssertionError("only the header is looked at")
+
+    huge = replace(file("a"), size=8**11, content=Huge())  # type: ignore[arg-type]
+    stream = tar_stream(iter([directory(""), huge]), "r")
+    next(stream)
+    header = bytes(next(stream))
+    assert b"19 size=8589934592\n" in header
+    assert tarfile.TarInfo.frombuf(header[1024:], "utf-8", "strict").size == 0
+
+
+def test_content_that_isnt_what_was_announced() -> None:
+    with pytest.raises(SlimError, match="announced"):
+        b"".join(tar_stream(iter([replace(file("a", b"xy"), size=3)]), "r"))
+
+
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_workers_change_nothing(tmp_path: Path, known: Format) -> None:
+    written = set()
+    for workers in (0, 1, 2, 8):
+        target = tmp_path / f"{workers}"
+        executor = ThreadPoolExecutor(workers) if workers else None
+        write_archive(known, members(known.name), "app", target, WriteOptions(executor=executor, workers=workers))
+        written.add(target.read_bytes())
+        if executor:
+            executor.shutdown()
+    assert len(written) == 1
+
+
+@pytest.mark.parametrize("level", ["fast", "default", "max"])
+@pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
+def test_levels(tmp_path: Path, known: Format, level: str) -> None:
+    target = tmp_path / "archive"
+    write_archive(known, members(known.name), "app", target, WriteOptions(level=level))
+    with read_archive(target, options(tmp_path)) as tree:
+        assert len(tree.members) == len(list(members(known.name))) - 1
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    target = tmp_path / "a.tar"
+    target.write_bytes(b"precious")
+    with pytest.raises(StorageError):
+        write_archive(format_by_name("tar"), members(), "app", target, WriteOptions())
+    assert target.read_bytes() == b"precious"
+
+
+def test_a_missing_folder(tmp_path: Path) -> None:
+    with pytest.raises(StorageError) as caught:
+        write_archive(format_by_name("tar.xz"), members(), "app", tmp_path / "no" / "a.tar.xz", WriteOptions())
+    assert caught.value.file == str(tmp_path / "no" / "a.tar.xz")
+
+
+# The xz container
+
+
+def compress(data: bytes, settings: Settings, *, piece: int = 1 << 16, workers: int = 0) -> bytes:
+    pieces = (data[start : start + piece] for start in range(0, len(data), piece))
+    if not workers:
+        return b"".join(xz_stream(pieces, settings, None, 1))
+    with ThreadPoolExecutor(workers) as executor:
+        return b"".join(xz_stream(pieces, settings, executor, workers))
+
+
+DATA = b"".join(f"line {number} {number * number}\n".encode() for number in range(20_000))
+
+
+@pytest.mark.parametrize("block_size", [4096, 100_000, len(DATA), len(DATA) + 1])
+@pytest.mark.parametrize("branch", [False, True])
+def test_any_blocks_give_the_data_back(block_size: int, branch: bool) -> None:
+    packed = compress(DATA, Settings(block_size=block_size, branch_x86=branch, preset=1))
+    decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ)
+    assert decompressor.decompress(packed) == DATA
+    assert decompressor.eof
+    assert decompressor.unused_data == b""
+    assert decompressor.check == lzma.CHECK_CRC32
+
+
+def test_block_boundaries_depend_on_the_stream_alone() -> None:
+    settings = Settings(block_size=50_000, branch_x86=False, preset=1)
+    expected = compress(DATA, settings)
+    for piece in (1000, 49_999, len(DATA)):
+        for workers in (0, 1, 2, 8):
+            assert compress(DATA, settings, piece=piece, workers=workers) == expected
+
+
+def test_an_empty_stream_has_no_block() -> None:
+    packed = compress(b"", xz_settings("default", ""))
+    assert lzma.decompress(packed) == b""
+    assert len(packed) == 32
+
+
+def test_an_abandoned_stream_cancels_its_jobs() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        stream = xz_stream([DATA] * 3, Settings(block_size=10_000, branch_x86=False, preset=1), executor, 2)
+        next(stream)
+        next(stream)
+        stream.close()
+        assert executor.submit(lambda: "free").result() == "free"
+
+
+@pytest.mark.parametrize("length", [1, 4096, 4097, 6144, 6145, 48 * MIB, 64 * MIB])
+def test_dictionary_sizes(length: int) -> None:
+    size, code = dictionary_size(length)
+    assert size >= max(length, 4096)
+    assert size < max(2 * length, 4097)
+    # The decoder's own formula, 5.3.1.
+    assert size == (2 | (code & 1)) << (code // 2 + 11)
+
+
+def test_readers_need_a_moderate_dictionary() -> None:
+    for level in ("fast", "default", "max"):
+        assert dictionary_size(xz_settings(level, "x86_64").block_size)[0] <= 64 * MIB
+
+
+def test_the_branch_filter_is_for_x86_64_only() -> None:
+    assert xz_settings("default", "x86_64").branch_x86
+    assert not xz_settings("default", "aarch64").branch_x86
+
+
+def test_zstd_frame_parameters(tmp_path: Path) -> None:
+    target = tmp_path / "a.tar.zst"
+    write_archive(format_by_name("tar.zst"), members(), "app", target, WriteOptions())
+    frame = zstandard.get_frame_parameters(target.read_bytes())
+    assert frame.has_checksum
+    assert frame.window_size <= 1 << 27
+
+
+def test_gzip_header_holds_no_time_and_no_name(tmp_path: Path) -> None:
+    target = tmp_path / "a.tar.gz"
+    write_archive(format_by_name("tar.gz"), members(), "app", target, WriteOptions())
+    assert target.read_bytes()[:9] == b"\x1f\x8b\x08\0\0\0\0\0\x02"
