@@ -19,10 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from slim.analysis.link_paths import VirtualTree
 from slim.analysis.link_verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage import Linkage, ReadDynamic
+from slim.binaries.elf import read_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileKey, FileRecord, NativeFormat
@@ -40,10 +42,11 @@ _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
 class UnusedLibraries:
-    """The pass ``dylibs``."""
+    """The pass ``dylibs``. ``read_dynamic`` tells what an ELF file needs."""
 
-    schema = PassSchema(
+    schema: ClassVar[PassSchema] = PassSchema(
         name=_NAME,
         summary="Shared libraries that nothing in the stack links, names or loads",
         verb=Verb.REMOVE,
@@ -61,11 +64,13 @@ class UnusedLibraries:
         needs_globs=False,
     )
 
+    read_dynamic: ReadDynamic = read_dynamic
+
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Judge every library that isn't gone yet, then follow the links to those that go."""
         if not any(rule.pass_name == _NAME and not marks_roots(rule) for rule in context.rules):
             return
-        linkage = Linkage.build(context.stack, context.inventory, context.read)
+        linkage = Linkage.build(context.stack, context.inventory, context.read, self.read_dynamic)
         judge = LibraryJudge.build(linkage, context.read, gone=context.gone, roots=frozenset(_roots(context)))
         rules = {key: _rules(context, record) for key, record in judge.candidates.items()}
         held = frozenset(key for key, record in judge.candidates.items() if _is_held(context, linkage, record))
