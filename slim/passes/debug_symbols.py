@@ -62,9 +62,6 @@ class DebugSymbols:
                     yield proposal
 
 
-DEBUG_SYMBOLS = DebugSymbols()
-
-
 def _level(options: Mapping[str, OptionValue]) -> str:
     return str(options.get("level", DEFAULT_LEVEL))
 

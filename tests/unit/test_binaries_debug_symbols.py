@@ -1,0 +1,149 @@
+"""The debug-symbols pass over small stacks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+from slim.binaries.elf import LEVELS
+from slim.errors import IntegrityError
+from slim.model.finding import Finding
+from slim.model.plan import SkipReason
+from slim.model.record import FileKey, FileRecord
+from slim.model.rule import OptionValue, Rule, Safety, Verb
+from slim.passes.base import Context, Proposal, Refusal
+from slim.passes.debug_symbols import EDITOR, SCHEMA, DebugSymbols, elf_symbols
+from slim.verify.elf_oracle import check
+from tests.elves import build
+from tests.virtual import Contents, HardLink, Link, make_stack
+
+LIBRARY = build("""
+elf 64 little x86_64 shared
+load 0x10000 align 0x1000
+section .text progbits 200 alloc align 16
+end
+section .debug_info progbits 3000
+section .symtab symtab 480 align 8 link .strtab
+section .strtab strtab 900
+""")
+STRIPPED = build("elf 64 little x86_64 shared\nload 0x10000 align 0x1000\nsection .text progbits 200 alloc\nend\n")
+OBJECT = build("elf 64 little x86_64 relocatable\nload 0x0 align 0x10\nend\nsection .symtab symtab 480\n")
+HOLES = build("""
+elf 64 little x86_64 shared
+load 0x10000 align 0x1000
+section .text progbits 200 alloc align 16
+end
+section .symtab symtab 4800 align 8 link .strtab
+section .strtab strtab 900
+load 0x20000 align 0x1000
+section .dynstr strtab 20 alloc
+end
+""")
+
+
+def rule(name: str = "symbols", **options: OptionValue) -> Rule:
+    return Rule(id=name, pass_name=SCHEMA.name, reason="never loaded", safety=Safety.SAFE, options=options)
+
+
+def propose(
+    files: Mapping[str, Contents],
+    rules: Mapping[str, tuple[Rule, ...]] | None = None,
+    gone: frozenset[FileKey] = frozenset(),
+) -> list[Proposal]:
+    """Run the pass on one layer; ``rules`` are those that select a path (one rule for every file, if none given)."""
+    made = make_stack({"app-x": files})
+
+    def select(pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
+        assert pass_name == "debug-symbols"
+        return (rule(),) if rules is None else rules.get(record.path, ())
+
+    context = Context(
+        stack=made.stack, inventory=made.inventory, rules=(), select=select, read=made.read, gone=frozenset(gone)
+    )
+    return list(DebugSymbols().propose(context))
+
+
+def test_a_library_with_symbols_is_rewritten() -> None:
+    (found,) = propose({"lib/a.so": LIBRARY})
+    assert isinstance(found, Finding)
+    assert (found.key, found.rule) == (("app-x", "lib/a.so"), "symbols")
+    assert found.edit is not None
+    assert (found.edit.editor, found.edit.options) == (EDITOR, {"level": "unneeded"})
+    (evidence,) = found.evidence
+    assert ".debug_info 3000, .symtab 480, .strtab 900" in evidence.text
+    assert evidence.file == "app-x/lib/a.so"
+    content = elf_symbols(memoryview(LIBRARY), found.edit.options)
+    assert content.size == found.size_after == len(b"".join(content.chunks()))
+    assert check(LIBRARY, content.view()) == []
+
+
+def test_zeros_amid_the_image_are_told() -> None:
+    (found,) = propose({"lib/a.so": HOLES})
+    assert isinstance(found, Finding)
+    assert [evidence.kind for evidence in found.evidence] == ["sections", "holes"]
+
+
+def test_the_strongest_rule_decides() -> None:
+    rules = {
+        "lib/debug.so": (rule("mine", level="debug"), rule("general")),
+        "lib/none.so": (rule("hands-off", level="none"), rule("general")),
+        "lib/unneeded.so": (rule("general"), rule("weaker", level="none")),
+    }
+    found = propose(dict.fromkeys([*rules, "lib/unselected.so"], LIBRARY), rules)
+    assert [(one.key[1], one.rule) for one in found] == [("lib/debug.so", "mine"), ("lib/unneeded.so", "general")]
+    sizes = [one.size_after for one in found if isinstance(one, Finding)]
+    assert sizes[0] > sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "kind"),
+    [
+        ("lib/a.so", LIBRARY + b"payload", "payload"),
+        ("lib/a.so", LIBRARY[:-9], "malformed"),
+        ("lib/a.so", LIBRARY[:18] + b"\xf3" + LIBRARY[19:], "unsupported"),
+        ("lib/a.so", OBJECT, "object-file"),
+        ("lib/empty.so", b"", "malformed"),
+    ],
+)
+def test_what_cannot_be_edited_is_refused_with_its_reason(path: str, content: bytes, kind: str) -> None:
+    (refused,) = propose({path: content})
+    assert isinstance(refused, Refusal)
+    assert (refused.key, refused.rule, refused.reason) == (("app-x", path), "symbols", SkipReason.UNSAFE_TO_EDIT)
+    assert [(one.kind, one.file) for one in refused.evidence] == [(kind, f"app-x/{path}")]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"lib/a.so": STRIPPED},
+        {"lib/a.dylib": b"\xcf\xfa\xed\xfe" + bytes(99)},
+        {"lib/a.dll": b"MZ" + bytes(99)},
+        {"lib/a.a": b"!<arch>\n"},
+        {"lib/a.py": "import b"},
+    ],
+)
+def test_what_is_left_alone_in_silence(files: Mapping[str, Contents]) -> None:
+    assert propose(files) == []
+
+
+def test_a_file_with_many_names_is_edited_once() -> None:
+    found = propose({"lib/a.so": LIBRARY, "lib/b.so": Link("a.so"), "lib/c.so": HardLink("lib/a.so")})
+    assert [one.key[1] for one in found] == ["lib/a.so"]
+
+
+def test_what_an_earlier_pass_removes_is_not_looked_at() -> None:
+    assert propose({"lib/a.so": LIBRARY}, gone=frozenset({("app-x", "lib/a.so")})) == []
+
+
+def test_the_editor_refuses_bytes_that_were_not_planned() -> None:
+    with pytest.raises(IntegrityError, match="nothing to drop"):
+        elf_symbols(memoryview(STRIPPED), {"level": "unneeded"})
+
+
+def test_the_schema_offers_the_levels_of_the_editor() -> None:
+    option = SCHEMA.options["level"]
+    assert option.choices == LEVELS
+    assert option.default in LEVELS
+    assert DebugSymbols().schema is SCHEMA
+    assert SCHEMA.verb is Verb.REWRITE
