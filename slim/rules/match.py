@@ -18,7 +18,7 @@ from packaging.version import InvalidVersion, Version
 
 from slim.errors import ConfigError, Problem
 from slim.model.record import EntryType, FileRecord, Owner, OwnerKind
-from slim.model.rule import PackageSpec, Rule
+from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
 from slim.rules.glob import Glob, GlobError, compile_glob, compile_regexes, folds_case
 
@@ -59,13 +59,15 @@ def applies_to_layer(rule: Rule, layer: Layer) -> bool:
     return not rule.platforms or any(fnmatchcase(layer.platform.tag, pattern) for pattern in rule.platforms)
 
 
-def strength(rule: Rule) -> tuple[bool, bool, bool, bool]:
+def strength(rule: Rule) -> tuple[bool, bool, bool, bool, Safety]:
     """What two rules of one pass that want the same file are compared by; the larger wins.
 
-    Refines :attr:`Rule.precedence`: a package named in full beats ``nvidia-*``, a version beats no version.
+    Refines :attr:`Rule.precedence`: a package named in full beats ``nvidia-*``, a version beats no version, and of
+    two rules about the same the bolder one wins, because switching it on would mean nothing otherwise.
     """
     package = rule.package
-    return (*rule.precedence, package is not None and "*" not in package.name, bool(package and package.specifier))
+    named = package is not None and "*" not in package.name
+    return (*rule.precedence, named, bool(package and package.specifier), rule.safety)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,7 @@ class RuleMatcher:
     """The enabled rules of a run, compiled once. Raises :class:`ConfigError` for a malformed glob or specifier."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        ordered = sorted(rules, key=lambda rule: (*(not wins for wins in strength(rule)), rule.id))
+        ordered = sorted(rules, key=lambda rule: (*(-int(part) for part in strength(rule)), rule.id))
         problems: list[Problem] = []
         self._compiled = tuple(self._compile(rule, problems) for rule in ordered)
         if problems:
