@@ -73,7 +73,7 @@ def run_command(
     quiet: bool,
     verbose: int,
     **said: Any,
-) -> int:
+) -> None:
     """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
 
     STACK is a folder that venvstacks published, exported or built, a single layer archive, or any folder with Python
@@ -100,13 +100,13 @@ def run_command(
     )
     with watch(quiet=quiet) as progress:
         results = pipeline.run(request, progress)
-    return _tell(results, targets, quiet=quiet, verbose=verbose)
+    _tell(results, targets, quiet=quiet, verbose=verbose)
 
 
-def _tell(results: Sequence[RunResult], targets: Sequence[Target], *, quiet: bool, verbose: int) -> int:
+def _tell(results: Sequence[RunResult], targets: Sequence[Target], *, quiet: bool, verbose: int) -> None:
     if not quiet and all(target.file is not None for target in targets):
         emit(terminal.render(results, look_for(sys.stdout), verbose))
     deliver(targets, results)
-    if not all(result.verification.passed for result in results):
-        return RefusedError.exit_code
-    return 0
+    failures = [text for result in results for check in result.verification.checks for text in check.failures]
+    if failures:
+        raise RefusedError(f"verification refused the result: {failures[0]}", hint="the report tells all that failed")

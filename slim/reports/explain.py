@@ -41,7 +41,7 @@ def _one(canvas: Canvas, item: Explanation) -> None:
     for name, value in facts:
         canvas.line(Text.assemble((f"{name:<9} ", "dim"), printable(value)), indent=2)
     if item.action is not None:
-        _proof(canvas, item.action.evidence, about, "seen")
+        _proof(canvas, item.action.evidence, about, "evidence")
     for skipped in item.skipped:
         _refusal(canvas, skipped, about)
     _rules(canvas, "rules that select it", item.considered)

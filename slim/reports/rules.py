@@ -40,7 +40,7 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
 def rule_table(rules: Sequence[Rule], look: Look | None = None) -> str:
     """The rules as a table, in their order."""
     canvas = Canvas(look or Look())
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, expand=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     table.add_column("rule", overflow="fold", header_style="dim", style="bold", ratio=3)
     table.add_column("pass", overflow="fold", header_style="dim")
     table.add_column("safety", no_wrap=True, header_style="dim")

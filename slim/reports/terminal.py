@@ -105,7 +105,7 @@ class _Report:
     def _sizes_wide(self, rows: Sequence[tuple[str, Footprint, Footprint]], *, with_percent: bool) -> None:
         columns = [[self._triples(before, after)[index] for _, before, after in rows] for index in range(3)]
         cells = [self._column(column, with_percent=with_percent) for column in columns]
-        table = Table(box=None, padding=(0, 2 if not with_percent else 3, 0, 0), pad_edge=False)
+        table = Table(box=None, padding=(0, 2 if not with_percent else 3, 0, 0), pad_edge=False, header_style="")
         table.add_column("layer", overflow="fold", header_style="dim")
         for title in ("archive", "unpacked", "~deployed"):
             table.add_column(title, no_wrap=True, header_style="dim")
@@ -163,7 +163,7 @@ class _Report:
     def _account(self, title: str, rows: Sequence[FootprintDelta], most: int | None) -> None:
         if not rows:
             return
-        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
         table.add_column(title, overflow="fold", header_style="bold")
         for name in ("removed", "shrunk", "saved"):
             table.add_column(name, justify="right", no_wrap=True, header_style="dim")
@@ -238,16 +238,8 @@ class _Report:
         stale = sorted(self.result.stack.stale, key=lambda item: (-item.size, item.name))
         if not stale:
             return
-        total = size(sum(item.size for item in stale))
-        fate = "they stay where they are" if self.result.dry_run else "they aren't carried over"
-        if len(stale) == 1:
-            fate = "it stays where it is" if self.result.dry_run else "it isn't carried over"
-        self.canvas.line(
-            Text.assemble(
-                ("stale", "bold"),
-                f"  {count(len(stale), 'archive')} that no manifest names, {total}; {fate}",
-            )
-        )
+        told = f"{count(len(stale), 'archive')} that no manifest names, {size(sum(item.size for item in stale))}"
+        self.canvas.line(Text.assemble(("stale", "bold"), f"  {told}; not part of the result"))
         most = len(stale) if self.verbose else 5
         self._list((f"{printable(item.name)}  {size(item.size)}" for item in stale[:most]), len(stale) - most)
 
@@ -285,7 +277,8 @@ class _Report:
         if not checks:
             return
         passed = self.result.verification.passed
-        head = Text(f"{self.look.good} verified", "bold green")
+        words = "plan verified" if self.result.dry_run else "verified"
+        head = Text(f"{self.look.good} {words}", "bold green")
         if not passed:
             head = Text(f"{self.look.bad} verification failed", "bold red")
         told = [f"{printable(check.name)} {check.tried:,}" for check in checks if check.passed and not self.verbose]
@@ -316,7 +309,7 @@ class _Report:
             line = Text.assemble("Written to ", (printable(result.output or ""), "bold"), f", {took}.")
         self.canvas.show(Line(style="dim", characters=self.look.rule))
         self.canvas.line(line)
-        more = "slim explain STACK PATH tells all about one file; --report json=FILE keeps every detail."
+        more = "slim explain STACK PATH tells all about a file; --report json=FILE, every detail."
         self.canvas.line(Text(more if self.verbose else f"-v shows more; {more}", "dim"))
 
 
