@@ -7,6 +7,7 @@ there on. Mach-O and PE libraries are no candidates.
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,9 @@ from slim.model.record import FileKey, FileKind, FileRecord
 
 MAX_EVIDENCE = 5
 """Pieces of evidence that a verdict gives; the C library of a big package would have hundreds."""
+
+
+_EXTENSION_NAME = re.compile(r"\.(?:cpython-\d+[^/.]*|abi3|pypy\d+[^/.]*|graalpy\d+[^/.]*)\.so\Z")
 
 
 class LibraryStatus(StrEnum):
@@ -47,7 +51,10 @@ def is_candidate(record: FileRecord, dynamic: ElfDynamic | None) -> bool:
     """Whether a native file is a shared library that must prove its use."""
     if dynamic is None or dynamic.kind != "shared" or record.kind is FileKind.EXTENSION:
         return False
-    stem = record.path.rpartition("/")[2].partition(".")[0]
+    name = record.path.rpartition("/")[2]
+    stem = name.partition(".")[0]
+    if _EXTENSION_NAME.search(name):
+        return False  # Whatever category it is counted under: extension modules of tests are test files.
     return not dynamic.python_inits & {f"PyInit_{stem}", f"PyInitU_{stem}"}
 
 

@@ -128,6 +128,15 @@ class Linkage:
         """The symbolic and hard links, in any layer, that opening would lead to ``record``."""
         return self._links.get(record.key, ())
 
+    def loader(self, process: Process, gone: Collection[FileKey] = frozenset()) -> Loader:
+        """The dynamic linker of one process, once ``gone`` is gone."""
+        return Loader(
+            tree=self.tree if not gone else VirtualTree(self.inventory, gone),
+            dynamics=self.dynamics,
+            library_path=process.library_path,
+            base_rpaths=process.base_rpaths,
+        )
+
     def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
         """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
         return tuple(
@@ -214,17 +223,19 @@ class Linkage:
         return {name: tuple(keys) for name, keys in found.items()}
 
     def _resolve(self, gone: frozenset[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
+        edges = [
+            (process, edge) for process in self.processes for _, loaded in self._loads(process, gone) for edge in loaded
+        ]
+        # What some process finds comes before what only a soname would answer.
+        answers = [(process, edge, edge.target, edge.how) for process, edge in edges if edge.target is not None]
+        for process, edge in edges:
+            if edge.target is None:
+                named = self._by_soname(edge, process, gone)
+                answers.extend((process, edge, target, How.SONAME) for target in named)
         found: dict[tuple[FileKey, str], dict[FileKey, Resolution]] = {}
-        for process in self.processes:
-            for _, edges in self._loads(process, gone):
-                for edge in edges:
-                    answers = [(edge.target, edge.how)] if edge.target is not None else []
-                    if edge.target is None:
-                        answers = [(record, How.SONAME) for record in self._by_soname(edge, process, gone)]
-                    for target, how in answers:
-                        found.setdefault((edge.importer.key, edge.name), {}).setdefault(
-                            target.key, Resolution(name=edge.name, target=target, how=how, context=process.layer)
-                        )
+        for process, edge, target, how in answers:
+            item = Resolution(name=edge.name, target=target, how=how, context=process.layer)
+            found.setdefault((edge.importer.key, edge.name), {}).setdefault(target.key, item)
         return {link: tuple(by_target.values()) for link, by_target in found.items()}
 
     def _by_soname(self, edge: Edge, process: Process, gone: frozenset[FileKey]) -> list[FileRecord]:
@@ -240,13 +251,7 @@ class Linkage:
 
     def _loads(self, process: Process, gone: frozenset[FileKey]) -> list[tuple[FileKey, list[Edge]]]:
         """Each native file that the process may load, loaded alone."""
-        tree = self.tree if not gone else VirtualTree(self.inventory, gone)
-        loader = Loader(
-            tree=tree,
-            dynamics=self.dynamics,
-            library_path=process.library_path,
-            base_rpaths=process.base_rpaths,
-        )
+        loader = self.loader(process, gone)
         loads = []
         for key in sorted(self.dynamics):
             if key in gone or key[0] not in process.layers or not self._may_resolve(key):

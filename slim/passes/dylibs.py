@@ -131,11 +131,12 @@ def _doomed(
 
 
 def _sentence(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Doomed | None:
-    """The strongest rule that lets the library go, if any does."""
-    for rule in rules:
-        if verdict.status in _ALLOWED[_evidence_option(rule)]:
-            return _Doomed(rule=rule, evidence=_grounds(verdict))
-    return None
+    """The rule that lets the library go, if any does: of equal ones the mildest, since it would do without others."""
+    willing = [rule for rule in rules if verdict.status in _ALLOWED[_evidence_option(rule)]]
+    if not willing:
+        return None
+    chosen = max(willing, key=lambda rule: (*rule.precedence, -rule.safety))
+    return _Doomed(rule=chosen, evidence=_grounds(verdict))
 
 
 def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:

@@ -1,0 +1,266 @@
+"""The pass ``dylibs``: files and rules in, proposals out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from slim.model.finding import Finding
+from slim.model.record import FileKey, FileRecord
+from slim.model.rule import PackageSpec, Rule, Safety
+from slim.passes.base import Context, Proposal, Refusal
+from slim.passes.dylibs import DYLIBS, UnusedLibraries
+from slim.rules.match import RuleMatcher
+from tests.linking import elf, linkage_of, linked_stack, read_fake
+from tests.virtual import SITE, Contents, Link, VirtualStack
+
+Layers = dict[str, dict[str, Contents]]
+
+
+def rule(name: str = "none", **changes: object) -> Rule:
+    """A rule of the pass; ``name`` is its id and its ``evidence``."""
+    values: dict[str, object] = {
+        "id": f"dylibs.{name}",
+        "pass_name": "dylibs",
+        "reason": "",
+        "safety": Safety.STANDARD,
+        "options": {"evidence": name},
+    }
+    return Rule(**(values | changes))  # type: ignore[arg-type]
+
+
+NONE = rule("none")
+WEAK = rule("weak", safety=Safety.AGGRESSIVE)
+ROOTS = rule("roots", options={"roots": True}, keep=("**/qt/**",))
+
+
+def propose(
+    made: VirtualStack,
+    *rules: Rule,
+    gone: frozenset[FileKey] = frozenset(),
+    held: Callable[[FileRecord], bool] = lambda _: False,
+) -> list[Proposal]:
+    matchers = {layer.name: RuleMatcher(rules).for_layer(layer) for layer in made.stack}
+    context = Context(
+        stack=made.stack,
+        inventory=made.inventory,
+        rules=rules,
+        select=lambda name, record: matchers[record.layer].select(name, record),
+        marked=lambda name, record: matchers[record.layer].marked(name, record),
+        read=made.read,
+        gone=gone,
+        held=held,
+    )
+    return list(UnusedLibraries(read_dynamic=read_fake).propose(context))
+
+
+def removed(proposals: list[Proposal]) -> dict[str, str]:
+    return {"/".join(item.key): item.rule for item in proposals if isinstance(item, Finding)}
+
+
+def refused(proposals: list[Proposal]) -> dict[str, str]:
+    return {"/".join(item.key): item.reason.value for item in proposals if isinstance(item, Refusal)}
+
+
+STACK: Layers = {
+    "plain": {
+        "p/m.so": elf("needed=libused.so runpath=$ORIGIN"),
+        "p/load.py": "import ctypes\nctypes.CDLL('libnamed.so')\n",
+        "p/words.py": "A = 'libweak.so'\n",
+        "p/libused.so": elf(),
+        "p/libnamed.so": elf(),
+        "p/libweak.so": elf(),
+        "p/libnothing.so": elf(),
+        "p/qt/libplugin.so": elf(),
+    }
+}
+
+
+@pytest.mark.parametrize(
+    ("rules", "gone"),
+    [
+        ((), {}),
+        ((NONE,), {"libnothing": "none", "qt/libplugin": "none"}),
+        ((NONE, ROOTS), {"libnothing": "none"}),
+        ((ROOTS,), {}),
+        ((WEAK, ROOTS), {"libnothing": "weak", "libweak": "weak"}),
+        ((NONE, WEAK, ROOTS), {"libnothing": "none", "libweak": "weak"}),
+        ((rule("none", globs=("**/libweak*", "**/libno*")),), {"libnothing": "none"}),
+        ((rule("curated", globs=("**/libweak.so",)),), {"libweak": "curated"}),
+        ((rule("none", keep=("**/libnothing.so",)),), {"qt/libplugin": "none"}),
+    ],
+)
+def test_what_goes_by_which_rule(rules: tuple[Rule, ...], gone: dict[str, str]) -> None:
+    made = linked_stack(STACK)
+    assert removed(propose(made, *rules)) == {f"plain/p/{name}.so": f"dylibs.{id}" for name, id in gone.items()}
+
+
+def test_only_curated_rules_report_refusals() -> None:
+    made = linked_stack(STACK)
+    assert refused(propose(made, NONE, WEAK)) == {}
+    proposals = propose(made, NONE, rule("curated", globs=("p/lib*.so",)))
+    assert refused(proposals) == {"plain/p/libused.so": "linked", "plain/p/libnamed.so": "referenced"}
+    (linked,) = [item for item in proposals if isinstance(item, Refusal) and item.key[1] == "p/libused.so"]
+    assert [str(evidence) for evidence in linked.evidence] == ["needs libused.so (plain/p/m.so)"]
+
+
+def test_what_held_libraries_back_goes_first() -> None:
+    """A library that is linked by an unused one goes along; so does what only that one names."""
+    made = linked_stack(
+        {
+            "plain": {
+                "p/liba.so": elf("needed=libb.so runpath=$ORIGIN"),
+                "p/libb.so": elf("needed=libcee.so runpath=$ORIGIN", "libdee.so"),
+                "p/libcee.so": elf(),
+                "p/libdee.so": elf(),
+            }
+        }
+    )
+    assert [path.rpartition("/")[2] for path in removed(propose(made, NONE))] == [
+        "liba.so",
+        "libb.so",
+        "libcee.so",
+        "libdee.so",
+    ]
+
+
+CHAIN: Layers = {
+    "plain": {
+        "p/words.py": "A = 'liba.so'\n",
+        "p/liba.so": elf("needed=libb.so runpath=$ORIGIN"),
+        "p/libb.so": elf("needed=libcee.so runpath=$ORIGIN"),
+        "p/libcee.so": elf(),
+    }
+}
+
+
+def test_no_library_that_stays_loses_what_it_needs() -> None:
+    """The bold rule is for libb and libcee only; liba stays, so both have to."""
+    bold = rule("curated", globs=("**/libb.so", "**/libcee.so"))
+    proposals = propose(linked_stack(CHAIN), bold)
+    assert removed(proposals) == {}
+    assert refused(proposals) == {"plain/p/libb.so": "linked", "plain/p/libcee.so": "linked"}
+
+
+def test_a_weakly_used_library_and_what_only_it_needs_go_under_different_rules() -> None:
+    """The rule for liba is bold, that for the others isn't: with liba gone, they are without evidence."""
+    rules = (rule("curated", globs=("**/liba.so",)), NONE)
+    first = removed(propose(linked_stack(CHAIN), *rules))
+    assert first == {
+        "plain/p/liba.so": "dylibs.curated",
+        "plain/p/libb.so": "dylibs.none",
+        "plain/p/libcee.so": "dylibs.none",
+    }
+
+
+@pytest.mark.parametrize("layers", [STACK, CHAIN], ids=["stack", "chain"])
+@pytest.mark.parametrize("rules", [(NONE,), (WEAK,), (NONE, rule("curated", globs=("**/liba.so",)))])
+def test_a_second_run_finds_nothing_more_and_nothing_breaks(layers: Layers, rules: tuple[Rule, ...]) -> None:
+    made = linked_stack(layers)
+    gone = frozenset(item.key for item in propose(made, *rules) if isinstance(item, Finding))
+    assert removed(propose(made, *rules, gone=gone)) == {}
+    assert linkage_of(made).broken_links(gone) == ()
+    kept: Layers = {
+        name: {path: content for path, content in files.items() if (name, path) not in gone}
+        for name, files in layers.items()
+    }
+    assert removed(propose(linked_stack(kept), *rules)) == {}
+
+
+def test_links_go_with_their_library_in_any_layer() -> None:
+    made = linked_stack(
+        {
+            "framework-a": {
+                f"{SITE}/p/libx.so": Link("libx.so.1"),
+                f"{SITE}/p/libx.so.1": Link("libx.so.1.2"),
+                f"{SITE}/p/libx.so.1.2": elf(),
+                "share/venv/dynlib/libx.so": Link(f"../../../{SITE}/p/libx.so"),
+                "share/venv/dynlib/liby.so": Link(f"../../../{SITE}/p/liby.so"),
+                f"{SITE}/p/liby.so": elf(),
+                f"{SITE}/p/m.so": elf("needed=liby.so runpath=$ORIGIN"),
+            },
+            "app-b": {"lib/libx.so": Link(f"../../framework-a/{SITE}/p/libx.so.1")},
+        }
+    )
+    proposals = propose(made, NONE)
+    assert sorted(removed(proposals)) == [
+        "app-b/lib/libx.so",
+        f"framework-a/{SITE}/p/libx.so",
+        f"framework-a/{SITE}/p/libx.so.1",
+        f"framework-a/{SITE}/p/libx.so.1.2",
+        "framework-a/share/venv/dynlib/libx.so",
+    ]
+    (link,) = [item for item in proposals if item.key[0] == "app-b"]
+    assert [evidence.file for evidence in link.evidence] == [f"framework-a/{SITE}/p/libx.so.1.2"]
+
+
+@pytest.mark.parametrize("name", ["libx.so", "libx.dylib"])
+def test_links_that_an_earlier_pass_left_dangling_go(name: str) -> None:
+    made = linked_stack(
+        {"framework-a": {f"p/{name}": "", f"share/venv/dynlib/{name}": Link(f"../../../p/{name}"), "a": Link("b")}}
+    )
+    gone = frozenset({("framework-a", f"p/{name}")})
+    assert removed(propose(made, NONE, gone=gone)) == {f"framework-a/share/venv/dynlib/{name}": "dylibs.none"}
+    assert removed(propose(made, rule("none", globs=("**/other.so",)), gone=gone)) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "platform"),
+    [
+        ("p/libx.dylib", "Mach-O", "macosx_arm64"),
+        ("p/x.dll", "MZ", "win_amd64"),
+        ("p/libx.so", "not ELF at all", "linux_x86_64"),
+    ],
+)
+def test_only_elf_libraries_are_judged(path: str, content: str, platform: str) -> None:
+    made = linked_stack({"plain": {path: content}}, platform=platform)
+    assert propose(made, NONE, WEAK) == []
+
+
+def test_what_earlier_passes_removed_uses_nothing_and_is_not_removed_again() -> None:
+    made = linked_stack(STACK)
+    gone = made.keys_below("plain/p/m.so") | made.keys_below("plain/p/libnothing.so")
+    assert removed(propose(made, NONE, ROOTS, gone=gone)) == {"plain/p/libused.so": "dylibs.none"}
+
+
+def test_what_is_held_keeps_what_it_needs() -> None:
+    """The planner refuses a held file; what that needs mustn't be proposed at all."""
+    made = linked_stack({"plain": {"p/liba.so": elf("needed=libb.so runpath=$ORIGIN"), "p/libb.so": elf()}})
+    proposals = propose(made, NONE, held=lambda record: record.path == "p/liba.so")
+    assert removed(proposals) == {"plain/p/liba.so": "dylibs.none"}
+
+
+def test_a_held_link_keeps_its_library() -> None:
+    made = linked_stack({"plain": {"p/liba.so": elf(), "q/liba.so": Link("../p/liba.so")}})
+    assert removed(propose(made, NONE, held=lambda record: record.path.startswith("q/"))) == {}
+
+
+def test_a_rule_for_one_package_stays_there() -> None:
+    made = linked_stack(
+        {
+            "plain": {
+                "$site/p-1.0.dist-info/METADATA": "Name: p\n\n",
+                "$site/p/libx.so": elf(),
+                "$site/q/liby.so": elf(),
+            }
+        }
+    )
+    only = rule("none", package=PackageSpec(name="p"))
+    assert removed(propose(made, only)) == {f"plain/{SITE}/p/libx.so": "dylibs.none"}
+
+
+def test_the_evidence_of_a_removal_tells_what_was_looked_for() -> None:
+    texts = {
+        item.key[1]: [str(evidence) for evidence in item.evidence]
+        for item in propose(linked_stack(STACK), NONE, WEAK, ROOTS)
+        if isinstance(item, Finding)
+    }
+    assert texts["p/libnothing.so"] == ["no native file of the stack needs it, no code or data names it"]
+    assert texts["p/libweak.so"] == ["no native file of the stack needs it", "names libweak.so (plain/p/words.py:1)"]
+
+
+def test_schema() -> None:
+    assert DYLIBS.schema.name == "dylibs"
+    assert not DYLIBS.schema.needs_globs
+    assert DYLIBS.schema.options["evidence"].choices == ("none", "weak", "curated")
