@@ -170,12 +170,20 @@ class _TreeReader:
                     self._list(node.elts, context)
                 case ast.Dict():
                     self._list([*(key for key in node.keys if key is not None), *node.values], context)
+                case ast.Compare(left=left, comparators=operands):
+                    self._compared((left, *operands))
                 case ast.Lambda():
                     context = context.deferred()
                 case ast.Constant(value=str(text)):
                     if id(node) not in self._used and "." in text and NAME.match(text) and self._plain(node):
                         self._strings.append((text, node.lineno))
             stack.extend((child, context) for child in ast.iter_child_nodes(node))
+
+    def _compared(self, operands: Sequence[ast.expr]) -> None:
+        """``"a.b" in sys.modules`` looks whether somebody else imported it."""
+        for operand in operands:
+            elements = operand.elts if isinstance(operand, ast.List | ast.Tuple | ast.Set) else (operand,)
+            self._used.update(id(element) for element in elements)
 
     def _plain(self, node: ast.expr) -> str | None:
         """The value of a string literal that is written in one piece and without escapes, as ``look`` finds it."""
