@@ -19,7 +19,7 @@ UNTOUCHED = "(untouched)"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalGroup:
     """Files that one rule wanted and that stay for the same reason. ``place`` is the file or their common folder
-    (a deployed path), ``held`` bytes; ``evidence`` are distinct facts in order of their first file."""
+    (a deployed path), ``held`` bytes; ``evidence`` are distinct facts, those seen outside the group first."""
 
     reason: SkipReason
     rule: str
@@ -44,11 +44,18 @@ def group_refusals(skipped: Iterable[Skipped]) -> list[RefusalGroup]:
             place=common_place([item.record.deployed_path for item in items]),
             files=len(items),
             held=sum(item.held for item in items),
-            evidence=tuple(dict.fromkeys(fact for item in items for fact in item.evidence)),
+            evidence=_evidence(items),
         )
         for items in found.values()
     ]
     return sorted(groups, key=lambda group: (-group.held, -group.files, group.place, group.rule, group.reason.value))
+
+
+def _evidence(items: Sequence[Skipped]) -> tuple[Evidence, ...]:
+    """What holds a group from outside says more than its files holding each other."""
+    own = {item.record.deployed_path for item in items}
+    facts = dict.fromkeys(fact for item in items for fact in item.evidence)
+    return tuple(sorted(facts, key=lambda fact: fact.file in own))
 
 
 def contributors(rows: Sequence[FootprintDelta]) -> list[FootprintDelta]:

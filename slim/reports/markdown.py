@@ -104,18 +104,26 @@ def _refusals(result: RunResult) -> list[str]:
     held = sum(group.held for group in groups)
     lines = [f"### Refused: {count(files, 'file')} stay ({size(held)})", ""]
     rows = [
-        [group.reason.value, _cell(shorten(group.place)), f"{group.files:,}", size(group.held), _proof(group, shorten)]
+        [
+            group.reason.value,
+            _cell(shorten(group.place)),
+            _cell(group.rule),
+            f"{group.files:,}",
+            size(group.held),
+            _proof(group, shorten),
+        ]
         for group in groups[:_GROUPS]
     ]
     if len(groups) > _GROUPS:
         rest = groups[_GROUPS:]
-        rows.append(["", f"*{len(rest)} more*", f"{sum(g.files for g in rest):,}", size(sum(g.held for g in rest)), ""])
-    return [*lines, *_table(["Reason", "What", "Files", "Size", "Evidence"], rows, "llrrl")]
+        files, held = sum(group.files for group in rest), sum(group.held for group in rest)
+        rows.append(["", f"*{len(rest)} more*", "", f"{files:,}", size(held), ""])
+    return [*lines, *_table(["Reason", "What", "Rule", "Files", "Size", "Evidence"], rows, "lllrrl")]
 
 
 def _proof(group: RefusalGroup, shorten: Callable[[str], str]) -> str:
     if not group.evidence:
-        return _cell(group.rule)
+        return ""
     more = f" and {len(group.evidence) - 1} more" if len(group.evidence) > 1 else ""
     return evidence_text(group.evidence[0], shorten, group.place).translate(_MARKDOWN) + more
 

@@ -218,7 +218,8 @@ class _Report:
         for group in groups[:most]:
             place = printable(self.shorten(group.place))
             amount = "" if group.files == 1 else f"{count(group.files, 'file')}, "
-            self.canvas.line(Text.assemble(place, (f"  {amount}{size(group.held)}", "dim")), indent=4)
+            told = f"  {amount}{size(group.held)}, rule {printable(group.rule)}"
+            self.canvas.line(Text.assemble(place, (told, "dim")), indent=4)
             proofs = group.evidence if self.verbose else group.evidence[:2]
             for proof in proofs:
                 self.canvas.line(

@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from slim.model.outcome import RunResult
+from slim.model.record import Owner, OwnerKind
+from slim.model.stack import LayerKind
 from slim.reports import REPORTERS, explain, json_v1, markdown, rules, terminal
 from slim.reports.canvas import Look
 from tests.golden import samples
@@ -116,3 +118,25 @@ def test_json_is_ascii_and_lossless() -> None:
     kept = [item for item in json.loads(text)["runs"][0]["skipped"] if item["path"].endswith(".bin")]
     assert [item["path"] for item in kept] == ["数据/模型.bin"]
     assert "path_base64" not in kept[0]
+
+
+def _crowd() -> RunResult:
+    """So many owners and refusals that people are shown the largest only."""
+    rows = []
+    for index in range(40):
+        owner = Owner(kind=OwnerKind.DISTRIBUTION, name=f"package-{index}", version="1")
+        path = f"{samples.SITE}/package_{index}"
+        removed = samples.Row(layer="app", path=f"{path}/a", size=index, owner=owner, removed_by="tests-site")
+        held = samples.Row(layer="app", path=f"{path}/b", size=index, owner=owner, refused_by="numpy-testing")
+        rows += [removed, held]
+    return samples.result(rows, [(samples.layer("app", LayerKind.PLAIN), 0)])
+
+
+def test_a_crowd_is_summed_up_and_nothing_is_lost(golden: Golden) -> None:
+    text = markdown.render([_crowd()])
+    golden("markdown-crowd.md", text)
+    golden("terminal-crowd.txt", terminal.render([_crowd()], Look(width=80)))
+    tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
+    assert tables
+    for table in tables:
+        assert len({line.count("|") for line in table}) == 1

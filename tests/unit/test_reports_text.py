@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,3 +168,15 @@ def test_parse_size_refuses(text: str) -> None:
 @given(st.integers(0, 10**15))
 def test_a_written_size_reads_back_nearly(size: int) -> None:
     assert abs(parse_size(format_size(size)) - size) <= max(size * 0.05, 0)
+
+
+def test_evidence_from_outside_the_group_comes_first() -> None:
+    def seen(file: str | None) -> Evidence:
+        return Evidence(kind="import", text="seen", file=file, line=1)
+
+    items = [
+        replace(_skipped("x/a", 1, SkipReason.IMPORTED), evidence=(seen("a/x/b"), seen("a/y"))),
+        replace(_skipped("x/b", 1, SkipReason.IMPORTED), evidence=(seen("a/x/a"), seen(None), seen("a/y"))),
+    ]
+    (group,) = group_refusals(items)
+    assert [fact.file for fact in group.evidence] == ["a/y", None, "a/x/b", "a/x/a"]
