@@ -178,13 +178,12 @@ class Linkage:
 
     def _after(self, gone: Collection[FileKey]) -> _Graph:
         """The graph without the files that are gone; only native files and links make a difference."""
-        relevant = frozenset(key for key in gone if key in self.dynamics or key in self._link_keys)
-        if not relevant:
-            return self._graph
-        if relevant not in self._later:
+        removed = frozenset(gone)
+        if removed not in self._later:
+            relevant = frozenset(key for key in removed if key in self.dynamics or key in self._link_keys)
             self._later.clear()
-            self._later[relevant] = _Graph(resolutions=self._resolve(relevant))
-        return self._later[relevant]
+            self._later[removed] = _Graph(resolutions=self._resolve(relevant)) if relevant else self._graph
+        return self._later[removed]
 
     @cached_property
     def _graph(self) -> _Graph:
