@@ -22,7 +22,7 @@ from slim.rules.examples import check_examples
 from slim.rules.loader import builtin_packs, load_packs
 from slim.rules.tables import did_you_mean
 
-_LIST_EXAMPLES = (("slim rules list --pass tests --profile safe", "what that profile does about tests"),)
+_LIST_EXAMPLES = (("slim rules list --pass tests --profile standard", "what that profile does about tests"),)
 _CHECK_EXAMPLES = (("slim rules check our-rules.toml slim.toml", "your own, before they are used"),)
 
 

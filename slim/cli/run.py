@@ -33,7 +33,10 @@ _EXAMPLES = (
     ("slim run _artifacts -o _slim", "write the smaller stack"),
     ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
-    ("slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-site", "a plain folder, with exceptions"),
+    (
+        "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
+        "a plain folder, with exceptions",
+    ),
 )
 
 

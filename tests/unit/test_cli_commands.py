@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -399,3 +400,20 @@ def test_amount(done: int, total: int | None, unit: str, text: str) -> None:
     from slim.cli.progress import amount
 
     assert amount(done, total, unit) == text
+
+
+def _examples() -> list[str]:
+    commands = [root, *COMMANDS.values()]
+    return [line for command in commands for line, _ in getattr(command, "examples", ())]
+
+
+@pytest.mark.parametrize("line", _examples())
+def test_examples_in_the_help_work(
+    line: str, requests: list[Any], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "our-rules.toml").write_text(PACK)
+    (folder / "slim.toml").write_text("schema = 1\n")
+    program, *words = shlex.split(line.partition(" | ")[0])
+    assert program == "slim"
+    assert main(words) == 0
+    assert "No rule is like that" not in capsys.readouterr().out
