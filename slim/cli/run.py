@@ -53,7 +53,7 @@ _EXAMPLES = (
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @selection_options
 @config_options
-@option("--strict", is_flag=True, section=_REPORT, help="Refuse to publish where there are warnings.")
+@option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
 @option(
     "--report",
     "targets",

@@ -144,8 +144,6 @@ def _stale(result: RunResult) -> list[str]:
 
 def _warnings(result: RunResult) -> list[str]:
     lines = [f"- {_cell(warning)}" for warning in result.plan.warnings]
-    own = [name for name in result.plan.unmatched if name in result.rules and not result.rules[name].builtin]
-    lines += [f"- The rule {_cell(name)} selected nothing." for name in sorted(own)]
     return ["### Warnings", "", *lines, ""] if lines else []
 
 

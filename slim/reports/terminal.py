@@ -247,8 +247,6 @@ class _Report:
     def warnings(self) -> None:
         plan = self.result.plan
         notes = [printable(warning) for warning in plan.warnings]
-        silent = [name for name in sorted(plan.unmatched) if not self._is_builtin(name)]
-        notes += [f"the rule {printable(name)} selected nothing" for name in silent]
         if notes:
             most = len(notes) if self.verbose else 8
             self.canvas.line(Text(count(len(notes), "warning"), "bold yellow"))

@@ -401,7 +401,10 @@ def finished() -> RunResult:
     return _plan(
         found,
         unmatched=("torch-test", "own-samples"),
-        warnings=("framework-science/lib/libodd.so: unknown machine 0xf3, left alone",),
+        warnings=(
+            "framework-science/lib/libodd.so: unknown machine 0xf3, left alone",
+            "slim.toml: rule own-samples: matches nothing in this stack",
+        ),
         notes=("2 libraries are opened by name only",),
     )
 
