@@ -1,0 +1,179 @@
+"""The rules that slim comes with: each runs its own examples, and none goes where it must not."""
+
+from __future__ import annotations
+
+import pytest
+
+from slim.model.rule import PackageSpec, Rule, Safety, Verb
+from slim.model.stack import LayerKind
+from slim.passes import SCHEMAS
+from slim.rules.examples import check_examples
+from slim.rules.glob import compile_glob
+from slim.rules.loader import builtin_packs
+from slim.rules.match import RuleMatcher, marks_roots
+from slim.rules.protected import protected_target
+from tests.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record
+
+PACKS = builtin_packs(SCHEMAS)
+RULES = [rule for pack in PACKS for rule in pack.rules]
+REMOVING = [rule for rule in RULES if SCHEMAS[rule.pass_name].verb is Verb.REMOVE and not marks_roots(rule)]
+PASSES = sorted({rule.pass_name for rule in REMOVING} - {"dylibs", "bytecode"})
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
+def test_a_rules_examples_hold(rule: Rule) -> None:
+    assert check_examples(rule) == []
+
+
+@pytest.mark.parametrize("rule", REMOVING, ids=lambda rule: rule.id)
+def test_no_rule_names_a_protected_file(rule: Rule) -> None:
+    for pattern in rule.globs:
+        assert protected_target(compile_glob(pattern), Verb.REMOVE) is None
+
+
+def test_packs_are_described_and_rules_are_reasoned() -> None:
+    assert len(RULES) >= 75
+    for pack in PACKS:
+        assert pack.rules
+        assert pack.description
+    for rule in RULES:
+        assert not rule.reason.endswith(".")
+        assert len(rule.reason) <= 120
+
+
+def removed_at(profile: Safety, path: str, package: str | None, kind: LayerKind) -> set[str]:
+    """The ids of the rules that would remove a file under a profile."""
+    rules = [rule for rule in RULES if rule.safety <= profile]
+    matcher = RuleMatcher(rules).for_layer(make_layer(kind))
+    record = make_record(path, RUNTIME if package is None else distribution(package, "2.0"))
+    return {rule.id for name in PASSES for rule in matcher.select(name, record)}
+
+
+TRAPS = [
+    ("numpy", "numpy/testing/__init__.py"),
+    ("numpy", "numpy/_core/_multiarray_umath.cpython-313-x86_64-linux-gnu.so"),
+    ("scipy", "scipy/stats/_page_trend_test.py"),
+    ("scipy", "scipy/stats/_bws_test.py"),
+    ("scipy", "scipy/_lib/_testutils.py"),
+    ("scipy", "scipy/stats/_sobol_direction_numbers.npz"),
+    ("pandas", "pandas/util/_tester.py"),
+    ("pandas", "pandas/testing.py"),
+    ("pandas", "pandas/_testing/__init__.py"),
+    ("scikit-learn", "sklearn/utils/_testing.py"),
+    ("scikit-learn", "sklearn/datasets/data/iris.csv"),
+    ("scikit-learn", "sklearn/datasets/images/china.jpg"),
+    ("scikit-image", "skimage/filters/__init__.pyi"),
+    ("scikit-image", "skimage/data/lfw_subset.npy"),
+    ("jinja2", "jinja2/tests.py"),
+    ("torch", "torch/testing/__init__.py"),
+    ("torch", "torch/bin/torch_shm_manager"),
+    ("torch", "torch/include/ATen/ATen.h"),
+    ("torch", "torch/distributed/__init__.py"),
+    ("torch", "torch/_inductor/codegen/cpp_prefix.h"),
+    ("triton", "triton/backends/nvidia/include/cuda.h"),
+    ("triton", "triton/backends/nvidia/bin/ptxas"),
+    ("triton", "triton/compiler/compiler.py"),
+    ("transformers", "transformers/models/auto/modeling_auto.py"),
+    ("transformers", "transformers/models/llama/modeling_llama.py"),
+    ("mlx", "mlx/lib/mlx.metallib"),
+    ("mlx", "mlx/lib/libmlx.so"),
+    ("nvidia-cudnn-cu12", "nvidia/cudnn/lib/libcudnn_ops.so.9"),
+    ("nvidia-cuda-runtime-cu12", "nvidia/cuda_runtime/include/cuda_runtime.h"),
+    ("numba", "numba/cuda/cuda_fp16.h"),
+    ("cupy-cuda12x", "cupy/_core/include/cupy/carray.cuh"),
+    ("warp-lang", "warp/native/builtin.h"),
+    ("cython", "Cython/Includes/libc/math.pxd"),
+    ("brian2", "brian2/codegen/runtime/cython_rt/templates/common_group.pyx"),
+    ("ziglang", "ziglang/lib/libc/musl/src/math/acos.c"),
+    ("jedi", "jedi/third_party/typeshed/stdlib/3/os.pyi"),
+    ("matplotlib", "matplotlib/mpl-data/matplotlibrc"),
+    ("matplotlib", "matplotlib/mpl-data/fonts/ttf/DejaVuSans.ttf"),
+    ("lxml", "lxml/isoschematron/resources/xsl/XSD2Schtrn.xsl"),
+    ("botocore", "botocore/data/endpoints.json"),
+    ("botocore", "botocore/data/s3/2006-03-01/service-2.json.gz"),
+    ("botocore", "botocore/docs/service.py"),
+    ("babel", "babel/locale-data/de.dat"),
+    ("babel", "babel/global.dat"),
+    ("faker", "faker/providers/address/de_DE/__init__.py"),
+    ("tzdata", "tzdata/zoneinfo/Europe/Paris"),
+    ("pyside6", "PySide6/Qt/plugins/platforms/libqxcb.so"),
+    ("numpy", "numpy-2.0.dist-info/METADATA"),
+    ("numpy", "numpy-2.0.dist-info/RECORD"),
+    ("numpy", "numpy-2.0.dist-info/WHEEL"),
+    ("numpy", "numpy-2.0.dist-info/entry_points.txt"),
+    ("numpy", "numpy-2.0.dist-info/top_level.txt"),
+    ("numpy", "numpy-2.0.dist-info/licenses/LICENSE.txt"),
+    ("tokenizers", "tokenizers-0.2.dist-info/sboms/tokenizers-python.cyclonedx.json"),
+    ("pydantic", "pydantic/py.typed"),
+]
+
+
+@pytest.mark.parametrize(("package", "path"), TRAPS)
+def test_known_traps_stay_under_the_standard_profile(package: str, path: str) -> None:
+    assert removed_at(Safety.STANDARD, f"{SITE}/{path}", package, LayerKind.APPLICATION) == set()
+
+
+RUNTIME_STAYS = [
+    "bin/python3.13",
+    "bin/python3",
+    "lib/python3.13/_sysconfigdata__linux_x86_64-linux-gnu.py",
+    "lib/python3.13/unittest/case.py",
+    "lib/python3.13/doctest.py",
+    "lib/python3.13/venv/__init__.py",
+    "lib/python3.13/pydoc.py",
+    "lib/python3.13/pydoc_data/topics.py",
+    "lib/python3.13/sysconfig/__init__.py",
+    "lib/python3.13/configparser.py",
+    "lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so",
+    "lib/python3.13/LICENSE.txt",
+    "lib/tcl8.6/init.tcl",
+    "lib/tk8.6/tk.tcl",
+    "share/terminfo/x/xterm-256color",
+    "share/venv/metadata/venvstacks_layer.json",
+    "postinstall.py",
+]
+
+
+@pytest.mark.parametrize("path", RUNTIME_STAYS)
+def test_the_runtime_stays_a_runtime(path: str) -> None:
+    assert removed_at(Safety.STANDARD, path, None, LayerKind.RUNTIME) == set()
+
+
+GOES = [
+    (Safety.SAFE, None, "lib/python3.13/config-3.13-x86_64-linux-gnu/libpython3.13.a"),
+    (Safety.SAFE, None, "include/python3.13/Python.h"),
+    (Safety.STANDARD, None, "lib/python3.13/test/test_os.py"),
+    (Safety.STANDARD, None, "lib/python3.13/ensurepip/_bundled/pip-24.2-py3-none-any.whl"),
+    (Safety.SAFE, "pyarrow", f"{SITE}/pyarrow/include/arrow/api.h"),
+    (Safety.STANDARD, "scipy", f"{SITE}/scipy/io/tests/data/testdouble.mat"),
+    (Safety.STANDARD, "transformers", f"{SITE}/transformers/models/gemma/modular_gemma.py"),
+]
+
+
+@pytest.mark.parametrize(("safety", "package", "path"), GOES)
+def test_what_goes_goes_from_its_profile_on(safety: Safety, package: str | None, path: str) -> None:
+    kind = LayerKind.RUNTIME if package is None else LayerKind.FRAMEWORK
+    assert removed_at(safety, path, package, kind)
+    if safety is not Safety.SAFE:
+        assert removed_at(Safety.SAFE, path, package, kind) == set()
+
+
+def level(package: str, profile: Safety) -> object:
+    matcher = RuleMatcher(rule for rule in RULES if rule.safety <= profile).for_layer(make_layer())
+    record = make_record(f"{SITE}/x/_native.abi3.so", distribution(package))
+    return matcher.select("debug-symbols", record)[0].options["level"]
+
+
+@pytest.mark.parametrize(
+    ("package", "safe", "standard"),
+    [("tokenizers", "debug", "unneeded"), ("triton", "debug", "debug"), ("memray", "none", "none")],
+)
+def test_how_much_of_the_symbols_goes(package: str, safe: str, standard: str) -> None:
+    assert (level(package, Safety.SAFE), level(package, Safety.STANDARD)) == (safe, standard)
+
+
+def test_rules_about_a_package_speak_of_normalised_names() -> None:
+    for rule in RULES:
+        if isinstance(rule.package, PackageSpec):
+            assert rule.package.name == rule.package.name.lower()
+            assert "_" not in rule.package.name
