@@ -243,7 +243,7 @@ class _TreeReader:
             if isinstance(given, ast.Constant) and isinstance(given.value, int) and 0 <= given.value < 100:
                 level = given.value
         self._used.add(id(name))
-        anchors: tuple[str | None, ...] = (anchor,)
+        anchors: tuple[str | None, ...] = (None if anchor == "__package__" else anchor,)
         if level and anchor is None and function in ("import_module", "find_spec"):
             anchors = _anchors(node.args[1] if len(node.args) > 1 else keywords.get("package"))
         for base in anchors:
@@ -360,7 +360,7 @@ def _literal_module(node: ast.expr) -> tuple[str, str | None] | None:
     match parts:
         case [ast.Name(id="__name__" | "__package__" as anchor), ast.Constant(value=str(text))]:
             if text.startswith(".") and NAME.match(text[1:]):
-                return text, "__name__" if anchor == "__name__" else None
+                return text, str(anchor)
     return None
 
 

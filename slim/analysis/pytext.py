@@ -10,6 +10,7 @@ Sources: the Python language reference ("Lexical analysis", "The import statemen
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -88,6 +89,7 @@ _IMPORT = re.compile(
 )
 _FROM = re.compile(rb"(?<![\w\x80-\xff])from(?![\w\x80-\xff])([\w.\s\\\x80-\xff]*)\Z")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
+_LINE_END = re.compile(rb"\r\n|[\r\n]")
 _COMMENT = re.compile(rb"#[^\r\n]*")
 _QUOTED_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)+)(?=[\"'])")
 _QUOTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)*)(?=[\"'])")
@@ -160,11 +162,11 @@ def _regions(source: bytes) -> Iterator[_Region | None]:
             return
         head = source[start:begin]
         bare = head.rstrip(b" \t\f")
-        origin = _FROM.search(head)
+        origin, base = _FROM.search(head), start
         if origin is None and start and b"\\" in source[max(0, start - 3) : start]:
-            origin = _FROM.search(source[floor:begin])  # "from x \" on the line before
+            origin, base = _FROM.search(source[floor:begin]), floor  # "from x \" on the line before
         if origin is not None:
-            yield _Region(begin, origin[1], match[1])
+            yield _Region(base + origin.start(), origin[1], match[1])
         if not bare or bare[-1:] in b";:":
             yield _Region(begin, None, match[1])
 
@@ -173,12 +175,11 @@ def scan_lines(source: bytes, problem: str) -> Scan:
     """Read what looks like import statements; everything counts as strong. Line by line, so never exact."""
     source = source.removeprefix(BOM)
     found: list[Import] = []
-    offset, line = 0, 1
+    starts = [match.end() for match in _LINE_END.finditer(source)]
     for region in _regions(source):
         if region is None:
             break
-        line += len(re.findall(rb"\r\n|[\r\n]", source[offset : region.offset]))
-        offset = region.offset
+        line = bisect_right(starts, region.offset) + 1
         tail = _COMMENT.sub(b"", region.tail).decode("utf-8", "replace")
         names = tuple(
             words[0]
@@ -203,6 +204,6 @@ def scan_lines(source: bytes, problem: str) -> Scan:
         )
     quoted = {(match[1], match.start()) for match in _QUOTED_DOTTED.finditer(source)}
     strings = tuple(
-        sorted((text.decode("utf-8", "replace"), source.count(b"\n", 0, start) + 1) for text, start in quoted)
+        sorted((text.decode("utf-8", "replace"), bisect_right(starts, start) + 1) for text, start in quoted)
     )
     return Scan(imports=tuple(found), strings=strings, problem=problem)
