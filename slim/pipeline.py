@@ -295,6 +295,8 @@ def _layers(
     records = Check(name="record", tried=0)
     for one in coming:
         name = one.new.layer.name
+        if not ready.planner.may_change(name):
+            continue  # carried over as it is, with whatever its RECORDs say
         found = check_records(name, one.new.members, one.digests, ready.inventory.distributions[name].values())
         records = replace(records, tried=records.tried + found.tried, failures=(*records.failures, *found.failures))
     if publisher is None or not records.passed:
@@ -319,7 +321,9 @@ def _read_back(
     watch.stage("Verifying layers", total=len(written))
 
     def check(done: WrittenLayer, one: _Next) -> tuple[int, tuple[str, ...]]:
-        options = ReadOptions(spool_dir=spool, limits=request.config.limits, platform=one.new.layer.platform)
+        options = ReadOptions(
+            spool_dir=spool, limits=request.config.limits, platform=one.new.layer.platform, anywhere=done.place.is_dir()
+        )
         # Formats other than tar can't hold every time; a carried archive wasn't written by us.
         times = done.place.name.endswith(".zip") is False
         result = compare(done.place, one.new.members, one.digests, options, times=times)

@@ -138,6 +138,15 @@ class Planner:
     def _keep_globs(self, layer: Layer) -> re.Pattern[str] | None:
         return GlobSet(self.config.settings_for(layer.name).keep).for_layer(layer)
 
+    def _held(self, record: FileRecord) -> bool:
+        """Whether a file stays whatever a pass proposes."""
+        kept = self._keep[record.layer]
+        return (
+            not self.may_change(record.layer)
+            or record.path in self._protected[record.layer]
+            or (kept is not None and kept.match(record.path) is not None)
+        )
+
     def _select(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         rules = self._matchers[record.layer].select(pass_name, record)
         self._draft.matched.update(rule.id for rule in rules)
@@ -176,6 +185,7 @@ class Planner:
             marked=self._marked,
             read=self.read,
             gone=self._draft.gone,
+            held=self._held,
             options={
                 "bytecode": {layer.name: self.config.settings_for(layer.name).bytecode for layer in self.stack},
                 "drop": {layer.name: self.config.settings_for(layer.name).drop for layer in self.stack},

@@ -182,6 +182,7 @@ def small_stack(folder: Path) -> Path:
                             "maths/tests/test_core.py": "from maths import core\n" * 20,
                             "maths/tests/helpers.py": "import maths\n",
                             "maths/core.pyi": "x: int\n",
+                            "maths/stubs/more.pyi": "x: int\n",
                             "maths/include/maths.h": "int maths(void);\n",
                         },
                         metadata="License-File: LICENSE\n\nA long description.\n" + "words " * 200,

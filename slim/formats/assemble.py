@@ -204,8 +204,16 @@ class Assembler:
             platform=self.options.platform,
         )
         for member in members.values():
-            if member.type is EntryType.SYMLINK and resolver.resolve(member.path) is End.DANGLING:
-                self.warnings.add("symbolic link to nothing", display(f"{member.path} -> {member.link_target}"))
+            if member.type is not EntryType.SYMLINK:
+                continue
+            shown = display(f"{member.path} -> {member.link_target}")
+            try:
+                if resolver.resolve(member.path) is End.DANGLING:
+                    self.warnings.add("symbolic link to nothing", shown)
+            except UnsafeInputError:
+                if not self.options.anywhere:
+                    raise
+                self.warnings.add("symbolic link out of the folder; kept as it is", shown)
 
 
 def _same(name: str) -> str:

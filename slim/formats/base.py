@@ -108,12 +108,16 @@ class Tree:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """``spool_dir`` is a private folder for spool files; ``platform`` decides which names would collide on the
-    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack)."""
+    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack). ``anywhere``
+    says that links may lead anywhere: a folder of the user's own, such as a venv, whose links are kept and never
+    followed.
+    """
 
     spool_dir: Path
     limits: Limits = field(default_factory=Limits)
     platform: Platform | None = None
     siblings: bool = True
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

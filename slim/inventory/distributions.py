@@ -107,7 +107,10 @@ def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ..
 
 
 def find_distributions(layer: Layer, tree: Tree) -> tuple[dict[str, Distribution], list[str]]:
-    """Every distribution in the layer's site-packages folders, by normalised name, and warnings."""
+    """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
+
+    That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
+    """
     sites = set(layer.site_dirs)
     infos = sorted(
         {
@@ -151,7 +154,7 @@ def _distribution(layer: Layer, tree: Tree, info: str) -> tuple[Distribution, in
             requires=tuple(str(value).strip() for value in headers.get_all("Requires-Dist", [])),
             entry_points=tuple(_entry_points(text("entry_points.txt"))),
         ),
-        len(rows) - len(files),
+        sum(row.path not in files and not row.path.endswith(".pyc") for row in rows),
     )
 
 

@@ -247,7 +247,13 @@ def open_stack(
     def read(layer: Layer) -> Tree:
         place = located.places[layer.name]
         known = None if layer.platform is UNKNOWN_PLATFORM else layer.platform
-        options = ReadOptions(spool_dir=spool_dir, limits=limits, platform=known, siblings=siblings)
+        options = ReadOptions(
+            spool_dir=spool_dir,
+            limits=limits,
+            platform=known,
+            siblings=siblings,
+            anywhere=located.kind is StackKind.FOLDER,
+        )
         tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
         watch.advance()
         return tree

@@ -54,7 +54,7 @@ class Publisher:
         self._output = output
         self._folder = folder
         self._format = format_name
-        self._single: Path | None = None
+        self._single: Path | None = None  # what becomes the output itself, instead of the folder around it
         folder.mkdir()
 
     def write_layers(
@@ -88,7 +88,7 @@ class Publisher:
 
     def _place(self, stack: Stack, new: NewLayer) -> Path:
         if not self._as_archives(stack):
-            return self._folder if stack.kind is StackKind.FOLDER else self._folder / new.layer.name
+            return self._folder / new.layer.name
         archive_format = self._archive_format(new)
         if new.layer.archive is None:
             return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
@@ -106,10 +106,10 @@ class Publisher:
         size = sum(member.size for member in new.members)
         try:
             if not self._as_archives(stack):
-                if place == self._folder:
-                    place.rmdir()  # the writer makes it afresh
                 write_directory(new.members, place)
                 progress.advance(size)
+                if stack.kind is StackKind.FOLDER:
+                    self._single = place
                 return WrittenLayer(new=new, place=place, archive=None)
             if new.carry and place.name == new.source.name:
                 shutil.copyfile(new.source, place)
@@ -122,7 +122,8 @@ class Publisher:
             archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256)
         except OSError as error:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
-        self._single = place
+        if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
+            self._single = place
         return WrittenLayer(new=new, place=place, archive=archive)
 
     def write_manifest(
@@ -154,12 +155,9 @@ class Publisher:
                 shutil.copyfile(Path(stack.source) / name, self._folder / name)
 
     def staged(self) -> Path:
-        """What is to be published: the folder, or the one archive where the output is named like an archive."""
-        if is_archive_name(self._output.name) and self._single is not None:
-            archives = [path for path in self._folder.iterdir() if path.is_file()]
-            if len(archives) == 1:
-                return self._single
-        return self._folder
+        """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one
+        archive where the input was one and the output is named like one."""
+        return self._single or self._folder
 
 
 def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[str, object] | None) -> None:

@@ -32,7 +32,7 @@ from tests.published import (
 
 
 def request(source: Path, output: Path | None, **more: Any) -> RunRequest:
-    config = more.pop("config", None) or load_config(None, schemas=SCHEMAS)
+    config = more.pop("config", None) or load_config(SCHEMAS)
     return RunRequest(source=source, output=output, config=config, **more)
 
 
@@ -44,7 +44,7 @@ def slim(source: Path, output: Path | None, **more: Any) -> RunResult:
 def config(tmp_path: Path, text: str) -> Any:
     path = tmp_path / "slim.toml"
     path.write_text(f"schema = 1\n{text}", encoding="utf-8")
-    return load_config(path, schemas=SCHEMAS)
+    return load_config(SCHEMAS, file=path)
 
 
 def members(archive: Path) -> dict[str, tarfile.TarInfo]:
@@ -85,7 +85,7 @@ def test_what_goes_and_what_stays(stack: Path, tmp_path: Path) -> None:
     assert f"{prefix}/maths/core.py" in framework
     assert f"{prefix}/maths/core.pyi" not in framework
     assert f"{prefix}/maths/tests/test_core.py" not in framework
-    assert f"{prefix}/maths/include" not in framework, "a folder goes when nothing is left in it"
+    assert f"{prefix}/maths/stubs" not in framework, "a folder goes when nothing is left in it"
     # another layer imports it, so it stays, and so does the package that it is in
     assert f"{prefix}/maths/tests/helpers.py" in framework
     assert f"{prefix}/maths/tests/__init__.py" in framework
@@ -129,7 +129,7 @@ def test_the_long_description_goes_and_headers_and_licences_stay(stack: Path, tm
     archive = tmp_path / "out" / "framework-maths.tar.xz"
     info = f"framework-maths/{SITE}/maths-1.0.dist-info"
     metadata = content(archive, f"{info}/METADATA").decode()
-    assert metadata == "Metadata-Version: 2.4\nName: maths\nVersion: 1.0\nLicense-File: LICENSE\n\n"
+    assert metadata == "Metadata-Version: 2.4\nName: maths\nVersion: 1.0\nLicense-File: LICENSE\n"
     assert content(archive, f"{info}/licenses/LICENSE") == b"MIT\n"
 
 
@@ -184,6 +184,16 @@ def test_only_the_named_layer_changes_and_the_others_are_carried_over(stack: Pat
     for name in ("cpython3.13", "app-main"):
         assert (tmp_path / "out" / f"{name}.tar.xz").read_bytes() == (stack / f"{name}.tar.xz").read_bytes()
     assert (tmp_path / "out/framework-maths.tar.xz").read_bytes() != (stack / "framework-maths.tar.xz").read_bytes()
+
+
+def test_a_carried_layer_keeps_its_records_whatever_they_say(tmp_path: Path) -> None:
+    files = merge(distribution("a", {"a.py": ""}), {f"{SITE}/a-1.0.dist-info/RECORD": "gone.py,,\n"})
+    stack = small_stack(tmp_path / "stack")
+    layer = {"framework-odd": LayerSpec("framework", files), "framework-b": LayerSpec("framework", {"b.pyi": ""})}
+    publish(stack, layer)
+    slim(stack, tmp_path / "out", layers=("framework-b",))
+    odd = "framework-odd.tar.xz"
+    assert (tmp_path / "out" / odd).read_bytes() == (stack / odd).read_bytes()
 
 
 def test_stale_archives_are_listed_and_not_copied(stack: Path, tmp_path: Path) -> None:
@@ -414,13 +424,13 @@ def test_explain_tells_rule_and_importer(stack: Path) -> None:
 def test_a_user_rule_that_matches_nothing_is_told_and_with_strict_an_error(stack: Path, tmp_path: Path) -> None:
     rule = """
 [[rule]]
-id = "mine.nothing"
+id = "mine-nothing"
 pass = "docs"
 reason = "never there"
 safety = "safe"
 remove = ["$site/nowhere/*.xyz"]
 """
     result = slim(stack, None, dry_run=True, config=config(tmp_path, rule))
-    assert any("mine.nothing" in warning for warning in result.plan.warnings)
-    with pytest.raises(ConfigError, match="mine.nothing"):
+    assert any("mine-nothing" in warning for warning in result.plan.warnings)
+    with pytest.raises(ConfigError, match=r"mine-nothing"):
         slim(stack, None, dry_run=True, config=config(tmp_path, f"strict = true\n{rule}"))
