@@ -6,7 +6,7 @@ import os
 import stat
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
@@ -159,35 +159,43 @@ def write_directory(members: Iterable[Member], target: Path) -> None:
     Raises StorageError.
     """
     contents: dict[str, Content | None] = {}
-    folders: list[Member] = []
+    folders: dict[str, Member] = {}
     try:
         target.mkdir(mode=0o700)
         for member in members:
+            _make_folders(target, member, folders)
             if member.type is EntryType.FILE:
                 contents[member.path] = member.content
-            if member.type is EntryType.DIRECTORY:
-                _make_folder(target, member.path)
-                folders.append(member)
-            else:
-                _write_member(target, member, contents)
+            if member.type is not EntryType.DIRECTORY:
+                _write_member(target / member.path, member, contents)
         # Last, and the innermost first: a folder without write permission, and the times that writing into it changes.
-        for member in sorted(folders, key=lambda member: member.path.count("/") + bool(member.path), reverse=True):
-            folder = target / member.path
-            folder.chmod(member.mode)
-            os.utime(folder, (member.mtime, member.mtime))
+        for path in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
+            folder = folders[path]
+            (target / path).chmod(folder.mode)
+            os.utime(target / path, (folder.mtime, folder.mtime))
     except OSError as error:
         raise StorageError.from_os_error(error, file=error.filename or target, hint=_SPACE) from error
 
 
-def _make_folder(target: Path, path: str) -> None:
-    """A folder and the folders above it, without following a link (a checked tree has none on the way)."""
-    (target / path).mkdir(mode=0o700, parents=True, exist_ok=True)
+def _make_folders(target: Path, member: Member, folders: dict[str, Member]) -> None:
+    """Create the member's folder, if it is one, and the folders above it, which get mode 0755 and the member's time
+    unless they are (or become) members themselves."""
+    wanted = []
+    path = member.path if member.type is EntryType.DIRECTORY else member.path.rpartition("/")[0]
+    while path not in folders:
+        wanted.append(path)
+        if not path:
+            break
+        path = path.rpartition("/")[0]
+    for path in reversed(wanted):
+        if path:
+            (target / path).mkdir(mode=0o700)
+        folders[path] = replace(member, path=path, type=EntryType.DIRECTORY, mode=0o755, content=None)
+    if member.type is EntryType.DIRECTORY:
+        folders[member.path] = member
 
 
-def _write_member(target: Path, member: Member, contents: dict[str, Content | None]) -> None:
-    file = target / member.path
-    if not file.parent.is_dir():
-        _make_folder(target, member.path.rpartition("/")[0])
+def _write_member(file: Path, member: Member, contents: dict[str, Content | None]) -> None:
     if member.type is EntryType.SYMLINK:
         os.symlink(member.link_target or "", file)  # noqa: PTH211 - the text as it is
         if os.utime in os.supports_follow_symlinks:

@@ -38,6 +38,15 @@ _NOT_REPRESENTED = {
     b"M": "a continued multi-volume member",
     b"V": "a volume label",
 }
+_NUMBERS = (
+    (100, 108, "mode"),
+    (108, 116, "uid"),
+    (116, 124, "gid"),
+    (124, 136, "size"),
+    (136, 148, "time"),
+    (329, 337, "device"),
+    (337, 345, "device"),
+)
 # Keywords of extended headers that say nothing about names, types or contents.
 _HARMLESS = frozenset(
     ["atime", "ctime", "comment", "uid", "gid", "uname", "gname", "LIBARCHIVE.creationtime", "LIBARCHIVE.symlinktype"]
@@ -137,6 +146,9 @@ class TarParser:
             raise self._refuse("a header is neither POSIX ustar nor GNU tar")
         if magic == b"ustar  \0" and any(block[345:500]):
             raise self._refuse("a GNU tar header has incremental or sparse fields")
+        # Nothing depends on most of these, but a tool that can't read one stops there.
+        for start, end, what in _NUMBERS:
+            self._number(block[start:end], what, "")
         return block[156:157]
 
     def _payload(self, block: bytes, what: str) -> bytes:
@@ -247,8 +259,6 @@ class TarParser:
             raise self._refuse(f"{_NOT_REPRESENTED[kind]} can't be part of a layer", place)
         if kind not in (b"0", b"\0", b"1", b"2", b"5"):
             raise self._refuse(f"the member type {kind!r} is unknown", place)
-        for start, end, what in ((108, 116, "uid"), (116, 124, "gid"), (329, 337, "device"), (337, 345, "device")):
-            self._number(block[start:end], what, place)
         size = self._size(block, pax, place)
         if size and kind in (b"1", b"2", b"5"):
             raise self._refuse("a link or folder with content", place)

@@ -32,6 +32,7 @@ _KNOWN_FLAGS = _DESCRIPTOR | _UTF8 | 0x0006
 
 _ZIP64_EXTRA = 0x0001
 _UNICODE_PATH_EXTRA = 0x7075
+_NEWEST = 63  # 4.4.3.2: version 6.3 of the format
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 
 _HINT = "build the archive again with a plain zip tool"
@@ -128,15 +129,15 @@ class ZipParser:
             if at + _CENTRAL.size > end.position:
                 raise self._refuse("the central directory is truncated")
             fields = _CENTRAL.unpack_from(self._data, at)
-            signature, made, _, flags, method, time, date, crc, packed, size = fields[:10]
+            signature, made, version, flags, method, time, date, crc, packed, size = fields[:10]
             name_length, extra_length, comment, disk, _, attributes, offset = fields[10:]
             body = at + _CENTRAL.size
             at = body + name_length + extra_length + comment
             if signature != b"PK\1\2" or at > end.position:
                 raise self._refuse("the central directory is malformed")
             name = self._name(body, name_length, flags)
-            if comment or disk:
-                raise self._refuse("the member has a comment or lies on another volume", name)
+            if comment or disk or version > _NEWEST:
+                raise self._refuse("the member has a comment, lies on another volume, or is of a newer version", name)
             extras = self._extras(body + name_length, extra_length, name)
             size, packed, offset = self._wide(extras, name, size, packed, offset)
             self._check(name, flags, method, packed, size)

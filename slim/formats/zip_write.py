@@ -49,7 +49,10 @@ class _Packed:
 
 
 def write_zip(members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
-    """Write a zip file; see :class:`slim.formats.base.Writer`. Raises UnsafeInputError for a name that isn't UTF-8."""
+    """Write a zip file; see :class:`slim.formats.base.Writer`.
+
+    Raises UnsafeInputError for a name that zip files can't hold.
+    """
     write_file(target, _zip_stream(members, root, options))
 
 
@@ -123,6 +126,12 @@ def _archive_name(member: Member, root: str) -> bytes:
     name = f"{root}/{member.path}" if root and member.path else root or member.path or "."
     if member.type is EntryType.DIRECTORY:
         name += "/"
+    if "\\" in name or name[1:2] == ":":
+        raise UnsafeInputError(
+            "a zip file can't hold a name with a backslash or drive letter",
+            place=display(name),
+            hint="choose a tar format",
+        )
     try:
         return name.encode("utf-8")
     except UnicodeEncodeError as error:

@@ -96,11 +96,10 @@ def test_extended_attributes_are_dropped(tmp_path: Path) -> None:
 
 
 def test_names_that_mean_something_elsewhere(tmp_path: Path) -> None:
-    with read(
-        tmp_path, tar(entry("venvstacks.json"), entry("__venvstacks__/x"), entry("aux.py"), entry("a:b"))
-    ) as tree:
+    names = ["venvstacks.json", "__venvstacks__/x", "aux.py", "a:b"]
+    with read(tmp_path, tar(*map(entry, names))) as tree:
         assert tree.root == ""
-        assert list(tree.members) == ["venvstacks.json", "__venvstacks__/x", "aux.py", "a:b"]
+        assert list(tree.members) == names
 
 
 @pytest.mark.parametrize("dot", [".", "./"])

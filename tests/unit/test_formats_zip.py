@@ -215,9 +215,10 @@ def test_zipfile_reads_what_is_written(tmp_path: Path) -> None:
         assert infos["r/d/empty"].date_time == (2023, 11, 14, 22, 13, 20)
 
 
-def test_a_name_that_zip_cannot_hold(tmp_path: Path) -> None:
-    with pytest.raises(UnsafeInputError, match="UTF-8"):
-        write_archive(format_by_name("zip"), iter([file("\udcff")]), "r", tmp_path / "a.zip", WriteOptions())
+@pytest.mark.parametrize(("root", "name"), [("", "\udcff"), ("r", "a\\b"), ("", "C:x"), ("C:", "x")])
+def test_a_name_that_zip_cannot_hold(tmp_path: Path, root: str, name: str) -> None:
+    with pytest.raises(UnsafeInputError, match="a zip file can't hold"):
+        write_archive(format_by_name("zip"), iter([file(name)]), root, tmp_path / "a.zip", WriteOptions())
 
 
 def test_workers_change_nothing(tmp_path: Path) -> None:
