@@ -200,6 +200,8 @@ def _check_sections(
     loads = [segment for segment in segments if segment.type == PT_LOAD]
     for index, section in enumerate(sections):
         if section.type == SHT_NULL:
+            if any(section):
+                return malformed(f"section {index} is unused, yet not empty")
             continue
         if section.link >= len(sections) or (refers_by_info(section) and section.info >= len(sections)):
             return malformed(f"section {index} refers to a section that doesn't exist")

@@ -134,7 +134,7 @@ class _Elf:
                 raise _Unreadable("a section has no name")
             text = names[name:end].decode("latin-1") if kind else ""
             section = _Section(text, kind, flags, address, offset, size, link, alignment, entry_size)
-            if kind and section.span[1] > len(self.data):
+            if kind not in _NO_BITS and section.span[1] > len(self.data):
                 raise _Unreadable(f"section {text} isn't wholly in the file")
             sections.append(section)
         return sections

@@ -306,6 +306,7 @@ def test_inconsistent_segments_are_refused(segment: int, at: int, change: int) -
 @pytest.mark.parametrize(
     ("section", "at", "value"),
     [
+        (1, SH_TYPE, 0),
         (1, SH_ADDR, 0x10001),
         (1, SH_OFFSET, 1 << 40),
         (1, SH_SIZE, 1 << 62),
