@@ -31,7 +31,7 @@ def clean_environment() -> dict[str, str]:
     return {**kept, "PYTHONNOUSERSITE": "1"}
 
 
-def run(*command: str | Path, cwd: Path | None = None, timeout: int = 10 * MINUTE) -> str:
+def output_of(*command: str | Path, cwd: Path | None = None, timeout: int = 10 * MINUTE) -> str:
     """Run a command to its end and return what it printed; AssertionError with its last words where it fails."""
     done = subprocess.run(
         [str(part) for part in command],
@@ -51,7 +51,7 @@ def unpack(published: Path, target: Path) -> Path:
     """All layers side by side, with the system's own tar."""
     target.mkdir(parents=True)
     for entry in entries(published):
-        run("tar", "-xf", (published / entry["archive_name"]).resolve(), cwd=target)
+        output_of("tar", "-xf", (published / entry["archive_name"]).resolve(), cwd=target)
     return target
 
 
@@ -60,18 +60,18 @@ def deploy(published: Path, target: Path) -> Path:
     unpack(published, target)
     for entry in entries(published):
         layer = target / entry["install_target"]
-        run(target / entry["runtime_layer"] / "bin" / "python3", layer / "postinstall.py")
+        output_of(target / entry["runtime_layer"] / "bin" / "python3", layer / "postinstall.py")
     return target
 
 
 def launch(deployed: Path, layer: str, module: str, *args: str) -> str:
     """What ``LAYER/bin/python -m MODULE`` prints."""
-    return run(deployed / layer / "bin" / "python", "-m", module, *args, cwd=deployed)
+    return output_of(deployed / layer / "bin" / "python", "-m", module, *args, cwd=deployed)
 
 
 def python(deployed: Path, layer: str, code: str) -> Any:
     """Run ``code`` in a deployed layer and return the JSON that it printed last."""
-    return json.loads(run(deployed / layer / "bin" / "python", "-c", code, cwd=deployed).splitlines()[-1])
+    return json.loads(output_of(deployed / layer / "bin" / "python", "-c", code, cwd=deployed).splitlines()[-1])
 
 
 def archived_size(published: Path) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -75,8 +75,8 @@ class LayerContents:
         """A folder that may stay empty. The folders above files need no mention."""
         self._members[path] = _folder(path)
 
-    def add_tree(self, path: str, source: Path, *, skip: Collection[str] = ()) -> None:
-        """Everything below a folder on disk, except files and folders with one of the names in ``skip``.
+    def add_tree(self, path: str, source: Path, *, skip: Callable[[str], bool] = lambda name: False) -> None:
+        """Everything below a folder on disk, except files and folders whose name ``skip`` is true of.
 
         A relative link that stays inside the tree remains a link, one to a file outside becomes that file (Debian
         links parts of its standard library to /etc and to multiarch folders), and one to nothing or to a folder
@@ -87,9 +87,10 @@ class LayerContents:
             here = Path(folder)
             prefix = PurePosixPath(path, here.relative_to(top).as_posix())
             linked = [name for name in folders if (here / name).is_symlink()]
-            folders[:] = sorted(name for name in folders if name not in skip and name not in linked)
-            for name in sorted({*files, *linked} - set(skip)):
-                self._add_found(str(prefix / name), here / name, top)
+            folders[:] = sorted(name for name in folders if name not in linked and not skip(name))
+            for name in sorted((*files, *linked)):
+                if not skip(name):
+                    self._add_found(str(prefix / name), here / name, top)
 
     def _add_found(self, path: str, source: Path, top: Path) -> None:
         if source.is_symlink():

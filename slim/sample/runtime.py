@@ -34,6 +34,16 @@ FOREIGN = frozenset(
 )
 """Names in a standard library's folder that aren't part of CPython."""
 
+
+def is_foreign(name: str) -> bool:
+    """Whether a file or folder of this name stays out of the runtime layer.
+
+    So does a static libpython: the builds that venvstacks uses have none, and 40 MB that anybody would delete would
+    make a poor sample.
+    """
+    return name in FOREIGN or (name.startswith("libpython") and name.endswith(".a"))
+
+
 _ORIGIN_LIB = b"$ORIGIN/../lib"
 
 
@@ -47,7 +57,7 @@ def runtime_contents(interpreter: Interpreter) -> LayerContents:
             file=interpreter.stdlib,
             hint="run slim with a Python whose standard library isn't zipped",
         )
-    contents.add_tree(layout.stdlib, interpreter.stdlib, skip=FOREIGN)
+    contents.add_tree(layout.stdlib, interpreter.stdlib, skip=is_foreign)
     if WINDOWS:
         _add_windows_files(contents, interpreter)
     else:
@@ -62,7 +72,7 @@ def _add_windows_files(contents: LayerContents, interpreter: Interpreter) -> Non
             contents.add_file(file.name, file)
     for name in ("DLLs", "include", "libs"):
         if (interpreter.prefix / name).is_dir():
-            contents.add_tree(name, interpreter.prefix / name, skip=FOREIGN)
+            contents.add_tree(name, interpreter.prefix / name, skip=is_foreign)
     contents.add_folder(interpreter.layout.site)
 
 
@@ -71,7 +81,7 @@ def _add_posix_files(contents: LayerContents, interpreter: Interpreter) -> None:
     name = f"python{short}"
     dynload = Path(sys.base_exec_prefix, sys.platlibdir, name, "lib-dynload")
     if dynload.is_dir() and not (interpreter.stdlib / "lib-dynload").is_dir():
-        contents.add_tree(f"{interpreter.layout.stdlib}/lib-dynload", dynload, skip=FOREIGN)
+        contents.add_tree(f"{interpreter.layout.stdlib}/lib-dynload", dynload, skip=is_foreign)
     _add_executable(contents, interpreter)
     contents.add_link("bin/python", name)
     contents.add_link("bin/python3", name)
