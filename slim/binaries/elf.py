@@ -28,11 +28,8 @@ from slim.binaries.base import Buffer
 from slim.binaries.elf_dynamic import ElfDynamic, read_dynamic
 from slim.binaries.elf_image import (
     ElfImage,
-    NotEditable,
     Range,
-    RefusalKind,
     contains,
-    malformed,
     merge,
     overlaps,
     read_image,
@@ -48,6 +45,7 @@ from slim.binaries.elf_layout import (
     Section,
     machine_name,
 )
+from slim.binaries.refusal import NotEditable, RefusalKind, malformed
 
 __all__ = ["LEVELS", "ElfDynamic", "ElfEdit", "NotEditable", "RefusalKind", "plan_edit", "read_dynamic"]
 
@@ -275,13 +273,22 @@ class _Writer:
         return self._fill(), self._end, sum(hole.size for hole in holes)
 
     def _holes(self) -> tuple[Range, ...]:
-        """What is free in the middle of the file: where a dropped section or the old table was."""
-        free = [
-            (start, end)
-            for start, end, _ in _unmapped(self._image)
-            if end <= self._end and not contains(self._fixed, (start, end))
-        ]
-        return merge(free)
+        """What is free in the middle of the file: where a dropped section or the old table was.
+
+        The padding between two of them is free with them.
+        """
+        free: list[Range] = []
+        for start, end, _ in _unmapped(self._image):
+            if end > self._end or contains(self._fixed, (start, end)):
+                continue
+            if free and self._is_padding(free[-1][1], start):
+                free[-1] = (free[-1][0], end)
+            else:
+                free.append((start, end))
+        return tuple(free)
+
+    def _is_padding(self, start: int, end: int) -> bool:
+        return end - start < _PADDING and not overlaps((start, end), self._fixed) and not any(self._view[start:end])
 
     def _take_hole(self, size: int, align: int) -> int | None:
         """The offset of so many bytes in the first hole that is large enough, or None."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import StrEnum
 from itertools import pairwise
 
 from slim.binaries.base import Buffer
@@ -35,27 +34,10 @@ from slim.binaries.elf_layout import (
     read_sections,
     read_segments,
 )
+from slim.binaries.refusal import NotEditable, RefusalKind, malformed
 
 Range = tuple[int, int]
 """First byte and the byte after the last one, as offsets into the file."""
-
-
-class RefusalKind(StrEnum):
-    """Why a file isn't edited. The values are stable."""
-
-    NOTHING_GAINED = "nothing-gained"
-    MALFORMED = "malformed"
-    OBJECT_FILE = "object-file"
-    UNSUPPORTED = "unsupported"
-    PAYLOAD = "payload"
-
-
-@dataclass(frozen=True, slots=True)
-class NotEditable:
-    """The file stays as it is. ``reason`` is half a sentence for people, with the place in the file."""
-
-    kind: RefusalKind
-    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,11 +97,6 @@ def read_image(view: Buffer) -> ElfImage | NotEditable:
         mapped=mapped,
         table=table,
     )
-
-
-def malformed(reason: str) -> NotEditable:
-    """A refusal because headers contradict each other, the file or the standard."""
-    return NotEditable(RefusalKind.MALFORMED, reason)
 
 
 def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:

@@ -111,9 +111,12 @@ def test_32_bit_libraries(tmp_path: Path) -> None:
 
 
 def test_what_patchelf_has_been_through(tmp_path: Path) -> None:
-    library = built_library(tmp_path, "-Wl,-soname,libsample.so")
+    """All symbols lie amid the image now: they become zeros, and the section header table goes in their place."""
+    library = built_library(tmp_path, "-g3", "-Wl,-soname,libsample.so")
     patchelf_three_times(library)
     before, found = read_dynamic(library.read_bytes()), edit(library)
+    assert b"hidden" in library.read_bytes()
+    assert b"hidden" not in found.read_bytes()
     after = read_dynamic(found.read_bytes())
     assert after == before
     assert before is not None

@@ -188,6 +188,14 @@ def test_sections_amid_the_image_become_zeros_and_keep_the_numbers_of_the_others
     assert len(result) == end, "the table fits into the hole, so the file ends with the image"
 
 
+def test_padding_does_not_split_a_hole() -> None:
+    text = GRAFTED.replace("symtab 480 align 8", "symtab 300 align 8").replace("strtab 900", "strtab 170")
+    data = build(text.replace("progbits 30\n", "progbits 33\n"))
+    assert len(edited(data)) == data.index(pattern(".dynstr", 20)) + 20
+    data = build(text.replace("section .symtab", "bytes 3\nsection .symtab"))
+    assert len(edited(data)) > data.index(pattern(".dynstr", 20)) + 20
+
+
 def test_a_hole_too_small_for_the_table_is_left() -> None:
     data = build(GRAFTED.replace("section .symtab symtab 480 align 8 link .strtab\n", "").replace(" 900", " 9"))
     result = edited(data)
