@@ -22,7 +22,7 @@ THIN_MAGICS = {
 FAT_MAGICS = {b"\xca\xfe\xba\xbe": struct.Struct(">IIIII"), b"\xca\xfe\xba\xbf": struct.Struct(">IIQQII")}
 """The first four bytes of a universal file, to the layout of ``fat_arch``: cputype, cpusubtype, offset, size, ..."""
 
-_MACHINES = {
+MACHINES = {
     7: "i686",
     0x0100_0007: "x86_64",
     12: "arm",
@@ -41,8 +41,8 @@ _KINDS = {
 
 # A Java class begins with the universal magic too; where a universal file has its number of slices, a class file has
 # its version, which is 45 or more. file(1) and LLVM draw the line in the same place.
-_MAX_SLICES = 44
-_MAX_ALIGN = 20
+MAX_SLICES = 44
+MAX_ALIGN = 20
 
 
 def describe_macho(view: Buffer) -> NativeInfo | None:
@@ -60,7 +60,7 @@ def _describe_thin(view: Buffer, magic: bytes) -> NativeInfo:
     machine, kind = UNKNOWN_MACHINE, ImageKind.OTHER
     if len(view) >= 16:
         _, cpu, _, filetype = struct.unpack_from(f"{order}IIII", view)
-        machine = _MACHINES.get(cpu, UNKNOWN_MACHINE)
+        machine = MACHINES.get(cpu, UNKNOWN_MACHINE)
         kind = _KINDS.get(filetype, ImageKind.OTHER)
     return NativeInfo(
         format=NativeFormat.MACHO,
@@ -79,13 +79,13 @@ def _describe_fat(view: Buffer, arch: struct.Struct) -> NativeInfo | None:
     if len(view) < 8:
         return None
     count = int.from_bytes(view[4:8], "big")
-    if not 0 < count < _MAX_SLICES or len(view) < 8 + count * arch.size:
+    if not 0 < count < MAX_SLICES or len(view) < 8 + count * arch.size:
         return None
     slices = list(arch.iter_unpack(view[8 : 8 + count * arch.size]))
     cpu, _, offset, size, align, *_ = slices[0]
-    if cpu not in _MACHINES or align > _MAX_ALIGN or offset < 8 + count * arch.size or offset + size > len(view):
+    if cpu not in MACHINES or align > MAX_ALIGN or offset < 8 + count * arch.size or offset + size > len(view):
         return None
-    machines = tuple(_MACHINES.get(row[0], UNKNOWN_MACHINE) for row in slices)
+    machines = tuple(MACHINES.get(row[0], UNKNOWN_MACHINE) for row in slices)
     first = bytes(view[offset : offset + 4])
     if first in THIN_MAGICS and size >= 16:
         inner = _describe_thin(view[offset : offset + 16], first)
