@@ -93,9 +93,11 @@ class LayerContents:
                     self._add_found(str(prefix / name), here / name, top)
 
     def _add_found(self, path: str, source: Path, top: Path) -> None:
+        if not source.exists():
+            return  # a link to nothing, or in a circle
         if source.is_symlink():
             target = os.readlink(source)  # noqa: PTH115 - the text as it is
-            if not target.startswith("/") and source.resolve().is_relative_to(top) and source.exists():
+            if not target.startswith("/") and source.resolve().is_relative_to(top):
                 self.add_link(path, target)
                 return
         if source.is_file():
