@@ -130,7 +130,8 @@ def _rows(
 
 
 def new_members(layer: str, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edited]) -> list[Member]:
-    """The members of the new layer, in the order of the old one.
+    """The members of the new layer, in the order of the old one, its root folder first where the old one says anything
+    about it.
 
     Folders that held something and hold nothing any more go; folders that were empty before stay.
     """
@@ -152,14 +153,15 @@ def new_members(layer: str, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edi
     for path in empty_before:
         full.update((path, *_parents(path)))
     gone = emptied - full
-    return [_edited(member, layer, edited) for member in kept if not _is_gone(member, gone)]
+    root = [] if tree.root_member is None else [tree.root_member]
+    return [*root, *(_edited(member, layer, edited) for member in kept if not _is_gone(member, gone))]
 
 
 def tree_digest(members: Iterable[Member], digests: Mapping[str, str]) -> str:
     """SHA-256 over names, types, modes, link targets and contents: what a deployment sees. Times don't count, so two
-    builds of the same files have the same digest."""
+    builds of the same files have the same digest; nor does the root folder, which not every format has."""
     state = hashlib.sha256()
-    for member in sorted(members, key=lambda member: member.path):
+    for member in sorted((member for member in members if member.path), key=lambda member: member.path):
         mode = 0 if member.type is EntryType.SYMLINK else member.mode
         target = member.link_target or ""
         row = (member.path, member.type.value, f"{mode:o}", target, digests.get(member.path, ""))

@@ -82,6 +82,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published.
     """
     watch = progress or Silent()
+    started = time.monotonic()
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
     if request.dry_run:
@@ -97,7 +98,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
         results = tuple(_run_one(request, one, spool_dir, publisher, watch) for one in located)
         watch.stage("Publishing")
         publish(publisher.staged(), request.output, force=request.force)
-    return results
+    return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
 
 
 def explain(request: RunRequest, path: str, progress: Progress | None = None) -> tuple[Explanation, ...]:

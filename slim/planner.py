@@ -162,7 +162,8 @@ class Planner:
         layer = self.stack.layer(record.layer)
         matcher = RuleMatcher(self.config.rules).for_layer(layer)
         enabled = {rule.id for rule in self._rules[record.layer]}
-        found = [rule for one in PASSES for rule in matcher.select(one.schema.name, record)]
+        concerned = [one.schema.name for one in PASSES if one.concerns(record)]
+        found = [rule for name in concerned for rule in matcher.select(name, record)]
         return (
             tuple(rule for rule in found if rule.id in enabled),
             tuple(rule for rule in found if rule.id not in enabled),

@@ -276,7 +276,7 @@ def open_stack(
         places = dict(located.places)
         if located.kind is StackKind.ARCHIVE:
             layers, trees = _renamed(layers[0], trees)
-            places = {layers[0].name: place for place in places.values()}
+            places = {layers[0].name: located.places[located.stack.layers[0].name]}
         stack = _with_platform(replace(located.stack, layers=layers), trees)
     except BaseException:
         resources.close()

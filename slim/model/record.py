@@ -147,7 +147,7 @@ class Distribution:
 
     @property
     def owner(self) -> Owner:
-        """This distribution as the owner of its files."""
+        """The distribution as the owner of its files."""
         return Owner(kind=OwnerKind.DISTRIBUTION, name=self.name, version=self.version)
 
 

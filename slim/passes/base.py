@@ -58,6 +58,10 @@ class Pass(Protocol):
         """Name, verb and options."""
         ...
 
+    def concerns(self, record: FileRecord) -> bool:
+        """Whether the pass could do anything to such a file: a rule without globs selects files that it can't."""
+        ...
+
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Look at the stack and propose. Reads, never writes; the same context gives the same proposals."""
         ...

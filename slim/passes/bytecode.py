@@ -34,6 +34,10 @@ class Bytecode:
         needs_globs=False,
     )
 
+    def concerns(self, record: FileRecord) -> bool:
+        """Whatever lies in a ``__pycache__``."""
+        return posixpath.basename(posixpath.dirname(record.path)) == "__pycache__"
+
     def propose(self, context: Context) -> Iterator[Finding]:
         """Look at every ``__pycache__``."""
         policies = cast(Mapping[str, str], context.options.get("bytecode", {}))

@@ -48,6 +48,10 @@ class DebugSymbols:
         """Name, verb and options."""
         return SCHEMA
 
+    def concerns(self, record: FileRecord) -> bool:
+        """Native files."""
+        return record.native is not None
+
     def propose(self, context: Context) -> Iterable[Proposal]:
         """One proposal for each ELF file that gets smaller, a refusal for each that can't be edited."""
         for record in context.inventory:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from slim.formats.base import BytesContent
 from slim.model.finding import EditSpec, Evidence, Finding
-from slim.model.record import OwnerKind
+from slim.model.record import FileRecord, OwnerKind
 from slim.model.rule import OptionValue, PassSchema, Verb
 from slim.passes.base import Context
 
@@ -41,6 +41,10 @@ class Description:
         verb=Verb.REWRITE,
         needs_globs=False,
     )
+
+    def concerns(self, record: FileRecord) -> bool:
+        """METADATA of a distribution."""
+        return record.path.endswith(".dist-info/METADATA")
 
     def propose(self, context: Context) -> Iterator[Finding]:
         """One finding for each METADATA that has a body."""

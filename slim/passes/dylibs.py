@@ -27,7 +27,7 @@ from slim.analysis.linkage import Linkage, ReadDynamic
 from slim.binaries.elf import read_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
-from slim.model.record import EntryType, FileKey, FileRecord, NativeFormat
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.rules.match import marks_roots
@@ -65,6 +65,10 @@ class UnusedLibraries:
     )
 
     read_dynamic: ReadDynamic = read_dynamic
+
+    def concerns(self, record: FileRecord) -> bool:
+        """Shared libraries."""
+        return record.kind is FileKind.LIBRARY
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Judge every library that isn't gone yet, then follow the links to those that go."""

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
-from slim.model.record import Distribution, EntryType, FileKey, Inventory
+from slim.model.record import Distribution, EntryType, FileKey, FileRecord, Inventory
 from slim.model.rule import PassSchema, Verb
 from slim.model.settings import DropSpec
 from slim.model.stack import Layer, Stack, System
@@ -68,6 +68,10 @@ class Packages:
         verb=Verb.REMOVE,
         needs_globs=False,
     )
+
+    def concerns(self, record: FileRecord) -> bool:
+        """Nothing by itself: the user's ``drop`` lists say which distributions go."""
+        return False
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose every file of what can go, and refuse every file of what can't."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slim.model.finding import Evidence, Finding
+from slim.model.record import FileRecord
 from slim.model.rule import PassSchema, Rule, Verb
 from slim.passes.base import Context
 
@@ -18,6 +19,10 @@ class SelectPass:
     """Proposes to remove every file that one of its rules selects; the strongest rule signs for it."""
 
     schema: PassSchema
+
+    def concerns(self, record: FileRecord) -> bool:
+        """Rules of these passes have globs, which say it all."""
+        return True
 
     def propose(self, context: Context) -> Iterator[Finding]:
         """One finding a file."""
