@@ -30,7 +30,7 @@ from slim.binaries.macho_layout import (
     Span,
     read_image,
 )
-from slim.binaries.macho_sign import Signature, check_pages, read_signature, sign, signed_size
+from slim.binaries.macho_sign import Signature, check_pages, read_signature, sign, sign_again, signed_size
 from slim.binaries.macho_symbols import LEVELS, SymbolTables, drop_symbols
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
@@ -228,9 +228,7 @@ def _resign(view: memoryview) -> _Image:
     signature = _signature(image)
     if signature is None:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no signature"))
-    limit = signature.span.offset
-    data = sign(signature, limit, lambda start, end: view[start:end])
-    return _Image(pieces=(view[:limit], data), resigned=True)
+    return _Image(pieces=(view[: signature.span.offset], sign_again(signature, view)), resigned=True)
 
 
 class _Layout:
@@ -269,7 +267,9 @@ class _Layout:
             return _Image(pieces=pieces, dropped=tables.dropped)
         unchanged = (image.commands_end, self._symbols.offset)
         signature = sign(self._signature, self._end, lambda start, end: _join(pieces, start, end), unchanged)
-        return _Image(pieces=(*pieces, signature), dropped=tables.dropped, resigned=True)
+        less = self._signature.span.size - len(signature)
+        dropped = (*tables.dropped, ("code signature", less)) if less > 0 else tables.dropped
+        return _Image(pieces=(*pieces, signature), dropped=dropped, resigned=True)
 
     def _patch(self, size: int) -> None:
         """Say in the load commands where everything is."""

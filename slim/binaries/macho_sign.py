@@ -67,7 +67,7 @@ class Signature:
     """An ad-hoc signature. ``span`` is where it is, ``length`` its bytes without the padding after it.
 
     ``entries`` are the blobs by their place: slot, offset in the super blob, and content (a code directory or bytes);
-    ``order`` lists the slots as the index has them.
+    ``order`` lists the slots as the index has them; ``padding`` are the bytes after the super blob.
     """
 
     span: Span
@@ -100,19 +100,24 @@ def read_signature(view: memoryview, span: Span) -> Signature:
     if len(set(slots)) != len(slots) or _SLOT_DIRECTORY not in slots:
         raise Refused.malformed("the code signature has no code directory, or a slot twice")
     at = start
-    entries: list[tuple[int, int, CodeDirectory | bytes]] = []
+    blobs: list[tuple[int, int, bytes]] = []
     for slot, offset in sorted(rows, key=lambda row: row[1]):
         blob = _read_blob(data, slot, at, offset, length)
         at = offset + len(blob)
-        is_directory = slot == _SLOT_DIRECTORY or slot in _ALTERNATES
-        entries.append((slot, offset, _read_directory(blob, span.offset) if is_directory else blob))
+        blobs.append((slot, offset, blob))
     if length - at >= _ALIGN or any(data[at:length]):
         raise Refused.malformed("the code signature holds bytes that belong to no blob")
-    signature = Signature(
-        span=span, length=length, order=slots, entries=tuple(entries), padding=data[at:length] + data[length:]
+    entries = tuple(
+        (slot, offset, _read_directory(blob, span.offset) if _holds_directory(slot) else blob)
+        for slot, offset, blob in blobs
     )
+    signature = Signature(span=span, length=length, order=slots, entries=entries, padding=data[length:])
     _check_special(signature)
     return signature
+
+
+def _holds_directory(slot: int) -> bool:
+    return slot == _SLOT_DIRECTORY or slot in _ALTERNATES
 
 
 def _read_blob(data: bytes, slot: int, at: int, offset: int, length: int) -> bytes:
@@ -125,7 +130,7 @@ def _read_blob(data: bytes, slot: int, at: int, offset: int, length: int) -> byt
     if slot == _SLOT_CMS:
         if magic != _CMS or size > _BLOB.size:
             raise Refused(NotEditable(RefusalKind.SIGNED, "it is signed with an identity"))
-    elif slot in _ALTERNATES or slot == _SLOT_DIRECTORY:
+    elif _holds_directory(slot):
         if magic != _CODE_DIRECTORY:
             raise Refused.malformed("the code directory isn't one")
     elif not 0 < slot <= _LAST_SPECIAL:
@@ -217,13 +222,10 @@ def check_pages(view: memoryview, signature: Signature) -> None:
 
 def signed_size(signature: Signature, limit: int) -> int:
     """Bytes that the signature takes in a file with ``limit`` bytes before it, with padding."""
-    length = _length(signature, limit)
-    if length == signature.length:
-        return signature.span.size
     # Apple's newer linkers round to 8 bytes, all others to 16. The space that codesign reserves for a certificate
     # (18,000 bytes) isn't carried over.
     tight = signature.span.size % _ALIGN and signature.span.size == _round_up(signature.length, _LINKER_ALIGN)
-    return _round_up(length, _LINKER_ALIGN if tight else _ALIGN)
+    return _round_up(_length(signature, limit), _LINKER_ALIGN if tight else _ALIGN)
 
 
 def _length(signature: Signature, limit: int) -> int:
@@ -252,10 +254,13 @@ def sign(signature: Signature, limit: int, read: ReadRange, unchanged: tuple[int
     index = b"".join(_INDEX.pack(slot, offsets[slot]) for slot in signature.order)
     body = b"".join(bytes(gap) + blob for gap, blob in blobs)
     data = _SUPER_BLOB.pack(_EMBEDDED_SIGNATURE, length, len(signature.order)) + index + body
-    size = signed_size(signature, limit)
-    if length == signature.length:
-        return data + signature.padding
-    return data + bytes(size - len(data))
+    return data + bytes(signed_size(signature, limit) - len(data))
+
+
+def sign_again(signature: Signature, view: memoryview) -> bytes:
+    """The signature of an image that hasn't changed in length, with the very padding that it had."""
+    data = sign(signature, signature.span.offset, lambda start, end: view[start:end])
+    return data[: signature.length] + signature.padding
 
 
 def _write_directory(old: CodeDirectory, limit: int, read: ReadRange, unchanged: tuple[int, int]) -> bytes:

@@ -77,6 +77,8 @@ class _Image:
         self.head_end = 32 + size
         self.commands = list(self._read_commands(count))
         self.segments = [self._read_segment(command) for command in self.commands if command.kind == _SEGMENT]
+        if not self.segments:
+            raise _Unreadable("there are no segments")
         self.tables: dict[str, tuple[int, int]] = {}
         self.partition: tuple[int, ...] = ()
         for command in self.commands:

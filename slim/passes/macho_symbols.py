@@ -1,0 +1,97 @@
+"""The Mach-O part of the debug-symbols pass: symbols that nobody binds to, and images for other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slim.binaries.macho_edit import MachoEdit, plan_macho_edit
+from slim.binaries.refusal import NotEditable, RefusalKind
+from slim.errors import IntegrityError
+from slim.formats.base import Content
+from slim.model.finding import EditSpec, Evidence, Finding
+from slim.model.plan import SkipReason
+from slim.model.record import FileRecord
+from slim.model.rule import OptionSchema, OptionValue, Rule
+from slim.model.stack import Platform, System
+from slim.passes.base import Context, Proposal, Refusal
+
+EDITOR = "macho-symbols"
+"""The name under which plans refer to :func:`macho_symbols`."""
+
+DEFAULT_LEVEL = "unneeded"
+
+THIN_OPTION = OptionSchema(
+    type=bool,
+    default=True,
+    help="take only the image for the layer's own machine out of a universal Mach-O file",
+)
+"""The option ``thin`` of the pass."""
+
+_THINNED_TO = frozenset({"x86_64", "aarch64"})
+
+
+def propose_macho(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
+    """One proposal for a Mach-O file that gets smaller, a refusal for one that can't be edited, else None."""
+    level = _level(rule.options)
+    machine = _machine(rule.options, context.stack.layer(record.layer).platform)
+    if level == "none" and machine is None:
+        return None
+    edit = plan_macho_edit(context.read(record), level, machine)
+    if isinstance(edit, NotEditable):
+        if edit.kind is RefusalKind.NOTHING_GAINED:
+            return None
+        evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
+        reason = SkipReason.SIGNED if edit.kind is RefusalKind.SIGNED else SkipReason.UNSAFE_TO_EDIT
+        return Refusal(key=record.key, rule=rule.id, reason=reason, evidence=(evidence,))
+    options: dict[str, OptionValue] = {"level": level}
+    if machine is not None:
+        options["machine"] = machine
+    return Finding(
+        key=record.key,
+        rule=rule.id,
+        evidence=_evidence(record, edit),
+        edit=EditSpec(editor=EDITOR, options=options),
+        size_after=edit.size_after,
+    )
+
+
+def _level(options: Mapping[str, OptionValue]) -> str:
+    return str(options.get("level", DEFAULT_LEVEL))
+
+
+def _machine(options: Mapping[str, OptionValue], platform: Platform) -> str | None:
+    """The machine whose image is to be taken out, None where all of them stay."""
+    wanted = options.get("thin", THIN_OPTION.default)
+    known = platform.system is System.MACOS and platform.machine in _THINNED_TO
+    return platform.machine if wanted and known else None
+
+
+def _evidence(record: FileRecord, edit: MachoEdit) -> tuple[Evidence, ...]:
+    dropped = ", ".join(f"{what} {size}" for what, size in edit.dropped)
+    found = [
+        Evidence(kind="symbols", text=f"what no program binds to or runs (bytes): {dropped}", file=record.deployed_path)
+    ]
+    if edit.resigned:
+        text = "its ad-hoc signature is written again, with all that it said but the hashes of pages"
+        found.append(Evidence(kind="signed-again", text=text, file=record.deployed_path))
+    found += [
+        Evidence(kind="kept-as-it-is", text=f"the image itself isn't edited: {note}", file=record.deployed_path)
+        for note in edit.notes
+    ]
+    return tuple(found)
+
+
+def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
+    """Carry out an edit of this pass. ``view`` has to live as long as the content.
+
+    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed that can't, so these
+    aren't the bytes that were looked at.
+    """
+    level = _level(options)
+    machine = options.get("machine")
+    edit = plan_macho_edit(view, level, None if machine is None else str(machine))
+    if isinstance(edit, NotEditable):
+        raise IntegrityError(
+            f"the file can't be edited any more: {edit.reason}", hint="it has changed since it was planned; run again"
+        )
+    return edit
