@@ -17,6 +17,8 @@ from slim.passes.debug_symbols import DebugSymbols, elf_symbols
 from slim.passes.description import EDITOR as METADATA_DESCRIPTION
 from slim.passes.description import Description, edit_description
 from slim.passes.dylibs import UnusedLibraries
+from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
+from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 
@@ -31,6 +33,7 @@ SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASS
 Editor = Callable[[memoryview, Mapping[str, OptionValue]], Content]
 EDITORS: Mapping[str, Editor] = {
     ELF_SYMBOLS: elf_symbols,
+    MACHO_SYMBOLS: macho_symbols,
     METADATA_DESCRIPTION: edit_description,
 }
 """Who does the rewrites that plans ask for, by ``EditSpec.editor``."""

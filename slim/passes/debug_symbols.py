@@ -1,11 +1,12 @@
-"""Takes debugging information and static symbol tables out of ELF programs and libraries.
+"""Takes debugging information and static symbol tables out of programs and libraries.
 
-Mach-O, PE and static archives are recognised and left alone here.
+This module does ELF files and hands Mach-O files on to :mod:`slim.passes.macho_symbols`. PE files and static archives
+are left alone: they hold nothing that is worth an edit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from slim.binaries.elf import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
 from slim.errors import IntegrityError
@@ -15,6 +16,7 @@ from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
+from slim.passes.macho_symbols import THIN_OPTION, propose_macho
 
 EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
@@ -23,7 +25,7 @@ DEFAULT_LEVEL = "unneeded"
 
 SCHEMA = PassSchema(
     name="debug-symbols",
-    summary="Takes debugging information and static symbol tables out of ELF programs and libraries.",
+    summary="Takes debugging information, symbol tables and code for other machines out of native files.",
     verb=Verb.REWRITE,
     options={
         "level": OptionSchema(
@@ -34,7 +36,8 @@ SCHEMA = PassSchema(
                 "unneeded (also the static symbol table and the toolchain's remarks; what is linked against stays)"
             ),
             choices=LEVELS,
-        )
+        ),
+        "thin": THIN_OPTION,
     },
     needs_globs=False,
 )
@@ -53,15 +56,16 @@ class DebugSymbols:
         return record.native is not None
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """One proposal for each ELF file that gets smaller, a refusal for each that can't be edited."""
+        """One proposal for each file that gets smaller, a refusal for each that can't be edited."""
         for record in context.inventory:
-            if record.native is not NativeFormat.ELF or record.type is not EntryType.FILE:
+            propose = _PROPOSE.get(record.native)
+            if propose is None or record.type is not EntryType.FILE:
                 continue
             if record.key in context.gone:
                 continue
             rules = context.select(SCHEMA.name, record)
             if rules:
-                proposal = _propose(record, rules[0], context)
+                proposal = propose(record, rules[0], context)
                 if proposal is not None:
                     yield proposal
 
@@ -70,7 +74,7 @@ def _level(options: Mapping[str, OptionValue]) -> str:
     return str(options.get("level", DEFAULT_LEVEL))
 
 
-def _propose(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
+def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
     level = _level(rule.options)
     if level == "none":
         return None
@@ -87,6 +91,12 @@ def _propose(record: FileRecord, rule: Rule, context: Context) -> Proposal | Non
         return None
     evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
     return Refusal(key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,))
+
+
+_PROPOSE: Mapping[NativeFormat | None, Callable[[FileRecord, Rule, Context], Proposal | None]] = {
+    NativeFormat.ELF: _propose_elf,
+    NativeFormat.MACHO: propose_macho,
+}
 
 
 def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:

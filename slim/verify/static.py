@@ -15,15 +15,17 @@ from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
 from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
 from slim.verify.elf_oracle import check as check_elf
+from slim.verify.macho_oracle import check as check_macho
 
 DROP_PASS = "packages"
 
 
 def broken_edits(edits: Mapping[FileKey, tuple[memoryview, Content]]) -> dict[FileKey, str]:
-    """Which edited ELF files the independent oracle refuses, with its first complaint."""
+    """Which edited native files the independent oracle for their format refuses, with its first complaint."""
     broken: dict[FileKey, str] = {}
     for key, (original, edited) in edits.items():
-        problems = check_elf(original, edited.view())
+        check = check_elf if bytes(original[:4]) == b"\x7fELF" else check_macho
+        problems = check(original, edited.view())
         if problems:
             broken[key] = problems[0]
     return broken
