@@ -104,7 +104,7 @@ def test_the_strongest_rule_decides() -> None:
         ("lib/a.so", LIBRARY[:18] + b"\xf3" + LIBRARY[19:], "unsupported"),
         ("lib/a.so", OBJECT, "object-file"),
         ("lib/empty.so", b"", "malformed"),
-        ("lib/a.dylib", b"\xcf\xfa\xed\xfe" + bytes(99), "malformed"),
+        ("lib/a.dylib", b"\xcf\xfa\xed\xfe" + bytes(99), "unsupported"),
     ],
 )
 def test_what_cannot_be_edited_is_refused_with_its_reason(path: str, content: bytes, kind: str) -> None:
