@@ -81,7 +81,11 @@ class _Draft:
 
 
 class Planner:
-    """Makes the plan for one stack. ``only`` limits which layers may change; the analysis sees all of them."""
+    """Makes the plan for one stack. ``only`` limits which layers may change; the analysis sees all of them.
+
+    ``proof`` is one that has already read the stack, for a second plan of it. Without ``proved`` the plan is a quick
+    upper bound: nothing is held for being imported, and libraries that nothing needs aren't looked for.
+    """
 
     def __init__(
         self,
@@ -92,13 +96,16 @@ class Planner:
         progress: Progress,
         *,
         only: Iterable[str] = (),
+        proof: ImportProof | None = None,
+        proved: bool = True,
     ) -> None:
         self.stack = stack
         self.inventory = inventory
         self.config = config
         self.read = read
         self.progress = progress
-        self.proof = ImportProof(stack, inventory, read)
+        self.proof = proof or ImportProof(stack, inventory, read)
+        self._proved = proved
         self._only = frozenset(only)
         self._rules = {layer.name: config.rules_for(layer) for layer in stack}
         self._matchers = {layer.name: RuleMatcher(self._rules[layer.name]).for_layer(layer) for layer in stack}
@@ -113,10 +120,11 @@ class Planner:
         self.progress.stage("Planning", total=len(passes) + 1, unit="passes")
         for one in REMOVING_PASSES:
             self._take(one)
-        self._prove_imports()
-        self.progress.advance()
-        for one in LINK_PASSES:
-            self._take(one)
+        if self._proved:
+            self._prove_imports()
+            self.progress.advance()
+            for one in LINK_PASSES:
+                self._take(one)
         self._follow_links()
         self._keep_shared_bytes()
         for one in REWRITING_PASSES:

@@ -7,7 +7,7 @@ an archive can ever touch the file system.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -82,7 +82,8 @@ class Tree:
     masked or dropped. Close it (it is a context manager) to free the spool file and the memory maps.
 
     ``root_member`` is the root folder itself (its ``path`` is ``""``) where the source says something about it. It is
-    not among ``members``; hand it to a writer as the first member to carry its mode and time over.
+    not among ``members``; hand it to a writer as the first member to carry its mode and time over. ``forget`` gives the
+    memory back that contents were mapped into; they stay valid and are mapped again when they are wanted.
     """
 
     root: str
@@ -91,6 +92,7 @@ class Tree:
     root_member: Member | None = None
     warnings: list[str] = field(default_factory=list)
     resources: ExitStack = field(default_factory=ExitStack)
+    forget: Callable[[], None] = lambda: None
 
     def close(self) -> None:
         """Free what the contents are read from."""
@@ -110,7 +112,8 @@ class ReadOptions:
     """``spool_dir`` is a private folder for spool files; ``platform`` decides which names would collide on the
     target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack). ``anywhere``
     says that links may lead anywhere: a folder of the user's own, such as a venv, whose links are kept and never
-    followed.
+    followed. ``skip_special`` leaves devices, FIFOs and sockets out, with a warning, instead of refusing them; only for
+    trees that are looked at and never written again.
     """
 
     spool_dir: Path
@@ -118,6 +121,7 @@ class ReadOptions:
     platform: Platform | None = None
     siblings: bool = True
     anywhere: bool = False
+    skip_special: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
-from slim.formats.assemble import Assembler, RawMember
+from slim.formats.assemble import Assembler, RawMember, Warnings
 from slim.formats.base import Content, Member, ReadOptions, Tree
 from slim.formats.names import display
 from slim.formats.spool import CHUNK
@@ -90,7 +90,7 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
     assembler = Assembler(source, options, top=top.name)
     assembler.add(RawMember(name=".", type=EntryType.DIRECTORY, mode=_mode(status), mtime=_mtime(status)))
     total = 0
-    for raw in _walk(source, top, options):
+    for raw in _walk(source, top, options, assembler.warnings):
         assembler.add(raw)
         total += raw.size
         if total > options.limits.total:
@@ -98,13 +98,16 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
     return assembler.finish(format_name=FORMAT_NAME, resources=ExitStack())
 
 
-def _walk(source: Path, top: Path, options: ReadOptions) -> Iterator[RawMember]:
+def _walk(source: Path, top: Path, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
     """Everything below ``top``: each folder before what is in it, siblings by the bytes of their names."""
     stack = [""]
     while stack:
         path = stack.pop()
         if path:
-            raw = _entry(source, top, path)
+            raw = _entry(source, top, path, skip_special=options.skip_special)
+            if raw is None:
+                warnings.add("device, FIFO or socket left out", display(path))
+                continue
             yield raw
             if raw.type is not EntryType.DIRECTORY:
                 continue
@@ -118,7 +121,7 @@ def _walk(source: Path, top: Path, options: ReadOptions) -> Iterator[RawMember]:
         stack.extend(f"{path}/{name}" if path else name for name in names)
 
 
-def _entry(source: Path, top: Path, path: str) -> RawMember:
+def _entry(source: Path, top: Path, path: str, *, skip_special: bool) -> RawMember | None:
     file = top / path
     try:
         status = file.lstat()
@@ -130,6 +133,8 @@ def _entry(source: Path, top: Path, path: str) -> RawMember:
         return RawMember(name=path, type=EntryType.SYMLINK, mode=mode, mtime=mtime, link=link)
     if stat.S_ISDIR(status.st_mode):
         return RawMember(name=path, type=EntryType.DIRECTORY, mode=mode, mtime=mtime)
+    if not stat.S_ISREG(status.st_mode) and skip_special:
+        return None
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeInputError(
             "a device, FIFO or socket can't be part of a layer", file=source, place=display(path), hint="remove it"

@@ -117,6 +117,11 @@ class Spool:
                 self._view = memoryview(self._map)
         return self._view
 
+    def forget(self) -> None:
+        """Give mapped pages back to the system (madvise(2), ``MADV_DONTNEED``); the view stays valid."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def close(self) -> None:
         """Free the file. Views that are still held stay valid until they are dropped."""
         if self._view is not None and self._map is not None:

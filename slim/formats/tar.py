@@ -41,6 +41,7 @@ def tar_reader(name: str, unpack: Decompress) -> Reader:
             decompress.to_spool(source, unpack, Meter(source, options.limits), spool)
             tree = parse_tar(spool.view(), source, options, format_name=name)
             tree.resources.push(stack.pop_all())
+            tree.forget = spool.forget
             return tree
 
     return read
@@ -49,7 +50,10 @@ def tar_reader(name: str, unpack: Decompress) -> Reader:
 def parse_tar(data: memoryview, source: object, options: ReadOptions, *, format_name: str) -> Tree:
     """The tree of an uncompressed tar stream. Contents are slices of ``data``."""
     assembler = Assembler(source, options)
-    for header in TarParser(data, source).headers():
+    for header in TarParser(data, source, skip_special=options.skip_special).headers():
+        if header.kind not in _TYPES:
+            assembler.warnings.add("device or FIFO left out", display(header.name))
+            continue
         assembler.add(_raw_member(header, data, source))
         for keyword in header.dropped:
             assembler.warnings.add(f"{keyword} dropped", display(header.name))

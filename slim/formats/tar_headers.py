@@ -38,6 +38,7 @@ _NOT_REPRESENTED = {
     b"M": "a continued multi-volume member",
     b"V": "a volume label",
 }
+_SPECIAL = frozenset({b"3", b"4", b"6"})
 _NUMBERS = (
     (100, 108, "mode"),
     (108, 116, "uid"),
@@ -90,11 +91,16 @@ class _Pending:
 
 
 class TarParser:
-    """Parses one uncompressed tar stream of which every byte has to make sense. Raises UnsafeInputError."""
+    """Parses one uncompressed tar stream of which every byte has to make sense. Raises UnsafeInputError.
 
-    def __init__(self, data: memoryview, source: object) -> None:
+    With ``skip_special`` device nodes and FIFOs, which have no content, are given with their own type flag instead of
+    being refused.
+    """
+
+    def __init__(self, data: memoryview, source: object, *, skip_special: bool = False) -> None:
         self._data = data
         self._source = source
+        self._skipped = _SPECIAL if skip_special else frozenset()
         self._at = 0
 
     def headers(self) -> Iterator[Header]:
@@ -255,12 +261,12 @@ class TarParser:
         pax = pending.pax or {}
         name = self._name(block, pending)
         place = decode(name)
-        if kind in _NOT_REPRESENTED:
+        if kind in _NOT_REPRESENTED and kind not in self._skipped:
             raise self._refuse(f"{_NOT_REPRESENTED[kind]} can't be part of a layer", place)
-        if kind not in (b"0", b"\0", b"1", b"2", b"5"):
+        if kind not in (b"0", b"\0", b"1", b"2", b"5") and kind not in self._skipped:
             raise self._refuse(f"the member type {kind!r} is unknown", place)
         size = self._size(block, pax, place)
-        if size and kind in (b"1", b"2", b"5"):
+        if size and kind not in (b"0", b"\0"):
             raise self._refuse("a link or folder with content", place)
         link = pax.get("linkpath") or pending.link or self._text(block, 157, 257, "link name")
         if link and kind not in (b"1", b"2"):

@@ -47,6 +47,7 @@ def read_zip(source: Path, options: ReadOptions) -> Tree:
             assembler.add(_raw_member(record, content[start : start + record.size], source))
         tree = assembler.finish(format_name="zip", resources=ExitStack())
         tree.resources.push(stack.pop_all())
+        tree.forget = spool.forget
         return tree
 
 

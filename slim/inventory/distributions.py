@@ -106,10 +106,12 @@ def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ..
     return parse_record(text, site=posixpath.dirname(info_dir), file=file)
 
 
-def find_distributions(layer: Layer, tree: Tree) -> tuple[dict[str, Distribution], list[str]]:
+def find_distributions(
+    layer: Layer, tree: Tree, *, lenient: bool = False
+) -> tuple[dict[str, Distribution], list[str]]:
     """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
 
-    That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
+    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient`` it is as if there were none. That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
     """
     sites = set(layer.site_dirs)
     infos = sorted(
@@ -122,7 +124,13 @@ def find_distributions(layer: Layer, tree: Tree) -> tuple[dict[str, Distribution
     found: dict[str, Distribution] = {}
     warnings: list[str] = []
     for info in infos:
-        distribution, phantom = _distribution(layer, tree, info)
+        try:
+            distribution, phantom = _distribution(layer, tree, info)
+        except UnsafeInputError as error:
+            if not lenient:
+                raise
+            warnings.append(f"{error.where}: {error.message}; its rows don't count")
+            distribution, phantom = _distribution(layer, tree, info, recorded=False)
         if phantom:
             count = "1 row" if phantom == 1 else f"{phantom} rows"
             warnings.append(f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped")
@@ -133,14 +141,14 @@ def find_distributions(layer: Layer, tree: Tree) -> tuple[dict[str, Distribution
     return found, warnings
 
 
-def _distribution(layer: Layer, tree: Tree, info: str) -> tuple[Distribution, int]:
+def _distribution(layer: Layer, tree: Tree, info: str, *, recorded: bool = True) -> tuple[Distribution, int]:
     def text(name: str) -> bytes:
         member = tree.members.get(f"{info}/{name}")
         return bytes(member.content.view()) if member is not None and member.content is not None else b""
 
     headers = BytesHeaderParser().parsebytes(text("METADATA"))
     folder_name, _, folder_version = posixpath.basename(info).removesuffix(".dist-info").partition("-")
-    rows = read_record(tree, info, layer=layer.name)
+    rows = read_record(tree, info, layer=layer.name) if recorded else ()
     files = frozenset(row.path for row in rows if _is_file(tree.members.get(row.path)))
     declared = [str(value).strip() for value in headers.get_all("License-File", [])]
     return (

@@ -27,8 +27,9 @@ from slim.model.record import (
 from slim.model.stack import Layer, LayerKind
 
 
-def scan(opened: OpenStack, progress: Progress | None = None) -> Inventory:
-    """Look at every file of every layer once. Raises UnsafeInputError for a RECORD that can't be right."""
+def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False) -> Inventory:
+    """Look at every file of every layer once. Raises UnsafeInputError for a RECORD that can't be right, unless
+    ``lenient``: for looking only."""
     watch = progress or Silent()
     watch.stage("Scanning files", total=sum(len(tree.members) for tree in opened.trees.values()))
     records: dict[str, dict[str, FileRecord]] = {}
@@ -36,10 +37,11 @@ def scan(opened: OpenStack, progress: Progress | None = None) -> Inventory:
     warnings: list[str] = []
     for layer in opened.stack:
         tree = opened.trees[layer.name]
-        found, complaints = find_distributions(layer, tree)
+        found, complaints = find_distributions(layer, tree, lenient=lenient)
         warnings.extend(complaints)
         distributions[layer.name] = found
         records[layer.name] = _scan_layer(layer, tree, found, watch)
+        tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(warnings))
 
 

@@ -85,7 +85,7 @@ def locate(source: Path, *, platforms: Iterable[str] = ()) -> tuple[Located, ...
             folder = source.parent.parent if source.parent.name == FOLDER else source.parent
             found: tuple[Located, ...] = (_from_manifest(folder, source, [source]),)
         elif is_archive_name(source.name):
-            found = (_single(source, StackKind.ARCHIVE),)
+            found = (single(source, StackKind.ARCHIVE),)
         else:
             raise ConfigError(
                 "neither a manifest (.json), nor an archive that slim reads, nor a folder",
@@ -120,7 +120,7 @@ def _in_folder(source: Path) -> tuple[Located, ...]:
                 file=source,
                 hint=f"give its output folder: {source / inner}",
             )
-    return (_single(source, StackKind.FOLDER),)
+    return (single(source, StackKind.FOLDER),)
 
 
 def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Located:
@@ -196,7 +196,8 @@ def _from_build(folder: Path, builds: list[Path]) -> Located:
     return Located(kind=StackKind.BUILD, stack=stack, places={layer.name: folder / layer.name for layer in layers})
 
 
-def _single(source: Path, kind: StackKind) -> Located:
+def single(source: Path, kind: StackKind) -> Located:
+    """A lone archive or folder as a stack of one plain layer."""
     name = source.resolve().name
     layer = Layer(name=name, layer_name=name, kind=LayerKind.PLAIN, platform=UNKNOWN_PLATFORM)
     if kind is StackKind.ARCHIVE:
@@ -237,9 +238,18 @@ def check_archives(located: Located, progress: Progress | None = None) -> None:
 
 
 def open_stack(
-    located: Located, *, spool_dir: Path, limits: Limits, workers: int = 1, progress: Progress | None = None
+    located: Located,
+    *,
+    spool_dir: Path,
+    limits: Limits,
+    workers: int = 1,
+    progress: Progress | None = None,
+    lenient: bool = False,
 ) -> OpenStack:
-    """Read every layer. Archives are decompressed side by side; nothing is unpacked under names from the input."""
+    """Read every layer. Archives are decompressed side by side; nothing is unpacked under names from the input.
+
+    ``lenient`` is for looking only: links may lead anywhere, and devices, FIFOs and sockets are left out.
+    """
     watch = progress or Silent()
     watch.stage("Reading layers", total=len(located.places))
     siblings = located.kind in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE)
@@ -252,7 +262,8 @@ def open_stack(
             limits=limits,
             platform=known,
             siblings=siblings,
-            anywhere=located.kind is StackKind.FOLDER,
+            anywhere=lenient or located.kind is StackKind.FOLDER,
+            skip_special=lenient,
         )
         tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
         watch.advance()
