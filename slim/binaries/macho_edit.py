@@ -178,6 +178,8 @@ def _edit_fat(view: memoryview, slices: Sequence[Slice], edit: Callable[[memoryv
                 reason = f"in the slice for {one.machine}: {refused.refusal.reason}"
                 raise Refused(NotEditable(refused.refusal.kind, reason)) from None
             images.append(_Image(pieces=(content,)))
+    if not any(image.dropped or image.resigned for image in images):
+        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is nothing to drop"))
     header, placed = write_fat(bytes(view[:4]), slices, [image.size for image in images])
     pieces: list[bytes | memoryview] = [header]
     at = len(header)

@@ -83,16 +83,17 @@ def _check(view: memoryview, slices: tuple[Slice, ...], header_end: int) -> None
             raise Refused.malformed(f"the slice at offset {one.offset:#x} ends after the end of the file")
         if one.offset < at:
             raise Refused.malformed(f"slices overlap at offset {one.offset:#x}")
-        start = bytes(view[one.offset : one.offset + 8])
-        if start[:4] in THIN_MAGICS and one.size >= 8:
-            cpu = struct.unpack_from(f"{THIN_MAGICS[start[:4]][0]}I", start, 4)[0]
-            if cpu != one.cpu:
+        start = bytes(view[one.offset : one.offset + 12])
+        if start[:4] in THIN_MAGICS and one.size >= 12:
+            cpu, subtype = struct.unpack_from(f"{THIN_MAGICS[start[:4]][0]}2I", start, 4)
+            if cpu != one.cpu or (subtype ^ one.subtype) & _SUBTYPE:
                 raise Refused.malformed(f"the slice at offset {one.offset:#x} is for another machine than it says")
         at = one.offset + one.size
     ends = [header_end, *(one.offset + one.size for one in slices)]
     starts = [*(one.offset for one in slices), len(view)]
     for end, start_of_next in zip(ends, starts, strict=True):
-        if any(view[end:start_of_next]):
+        # Between slices is padding; after the last one there is nothing.
+        if any(view[end:start_of_next]) or (end == ends[-1] and end < len(view)):
             raise Refused(
                 NotEditable(
                     RefusalKind.PAYLOAD, f"the {start_of_next - end} bytes at offset {end:#x} belong to no slice"

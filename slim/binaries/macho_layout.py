@@ -171,7 +171,7 @@ def _read(view: memoryview) -> MachoImage:
     if LC_SYMTAB not in commands or LC_DYSYMTAB not in commands:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no symbol table"))
     segments = tuple(_read_segments(view, all_commands))
-    linkedit = _check_segments(view, segments, commands_end)
+    linkedit = _check_segments(view, segments, commands_end, PAGE_SIZES[cpu])
     dynamic = DYSYMTAB.unpack_from(view, commands[LC_DYSYMTAB])[2:]
     parts = dict(_read_parts(view, commands, dynamic))
     _check_parts(view, linkedit, parts)
@@ -260,7 +260,7 @@ def _read_segments(view: memoryview, commands: list[Command]) -> Iterator[Segmen
         yield Segment(offset, name.rstrip(b"\0"), vmaddr, vmsize, start, length, sections)
 
 
-def _check_segments(view: memoryview, segments: tuple[Segment, ...], commands_end: int) -> Segment:
+def _check_segments(view: memoryview, segments: tuple[Segment, ...], commands_end: int, page: int) -> Segment:
     """Segments lie in the file, apart from each other, ``__LINKEDIT`` last of all; gives the latter."""
     if len({segment.name for segment in segments}) != len(segments):
         raise Refused.malformed("two segments have the same name")
@@ -268,6 +268,8 @@ def _check_segments(view: memoryview, segments: tuple[Segment, ...], commands_en
         name = segment.name.decode("ascii", "backslashreplace")
         if segment.size > segment.vmsize or (segment.vmaddr + segment.vmsize) >> 64:
             raise Refused.malformed(f"segment {name} doesn't fit into memory")
+        if segment.vmaddr % page or segment.vmsize % page or segment.offset % page:
+            raise Refused.malformed(f"segment {name} isn't aligned to pages")
         if segment.end > len(view):
             raise Refused.malformed(f"segment {name} ends after the end of the file")
     in_file = sorted((segment for segment in segments if segment.size), key=lambda segment: segment.offset)

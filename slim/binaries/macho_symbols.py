@@ -18,6 +18,7 @@ LEVELS = ("none", "debug", "unneeded")
 """How much goes: nothing; what only debuggers read (strip -S); also local symbols (strip -S -x)."""
 
 _SYMBOL = struct.Struct("<IBBHQ")
+_NAME = struct.Struct("<I12x")
 _STAB = 0xE0
 _TYPE = 0x0E
 _EXTERNAL = 0x01
@@ -51,6 +52,7 @@ def drop_symbols(image: MachoImage, level: str) -> SymbolTables:
     rows = image.view[symbols.offset : symbols.end]
     types = bytes(rows[4::SYMBOL_SIZE])
     _check_types(image, types)
+    _check_names(image, rows)
     indirect = _read_indirect(image)
     named = {entry for entry in indirect if not entry & (_INDIRECT_LOCAL | _INDIRECT_ABSOLUTE)}
     if named and max(named) >= image.symbols:
@@ -87,12 +89,21 @@ def drop_symbols(image: MachoImage, level: str) -> SymbolTables:
 def _check_types(image: MachoImage, types: bytes) -> None:
     """Each symbol is of the kind that its place in the table says."""
     defined, undefined = image.local, image.local + image.defined
-    if any(kind & _EXTERNAL and not kind & _STAB for kind in set(types[:defined])):
+    plain = [kind for kind in set(types[:defined]) if not kind & _STAB]
+    if any(kind & _EXTERNAL or kind & _TYPE == _INDIRECT_NAME for kind in plain):
         raise Refused.malformed("a symbol among the local ones is external")
     if types[defined:undefined].translate(None, _DEFINED_TYPES):
         raise Refused.malformed("a symbol among the defined ones isn't")
     if types[undefined:].translate(None, _UNDEFINED_TYPES):
         raise Refused.malformed("a symbol among the undefined ones isn't")
+
+
+def _check_names(image: MachoImage, rows: memoryview) -> None:
+    """Each symbol has a name, those too that go: otherwise this isn't the symbol table that it seems to be."""
+    strings = image.parts[Part.STRINGS]
+    last = max(offset for (offset,) in _NAME.iter_unpack(rows))
+    if last >= strings.size or image.view[strings.end - 1]:
+        raise Refused.malformed("a symbol's name isn't in the string table")
 
 
 def _read_indirect(image: MachoImage) -> tuple[int, ...]:

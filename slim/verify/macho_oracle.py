@@ -33,6 +33,7 @@ _DATA = {
 _REWRITTEN = frozenset({"symbols", "indirect symbols", "names", "signature"})
 _PAGES = {0x0100_0007: 0x1000, 0x0100_000C: 0x4000}
 _ZERO_FILL = (0x1, 0xC, 0x12)
+_SUBTYPE = 0xFF_FFFF  # the rest of the word are capabilities, which lipo sets or not
 _NONE_NAMED = 0xC000_0000
 _FAT = {b"\xca\xfe\xba\xbe": ">5I", b"\xca\xfe\xba\xbf": ">2I2Q2I"}
 
@@ -227,7 +228,7 @@ def _slices(data: memoryview) -> dict[tuple[int, int], memoryview]:
         if len(data) < 12:
             raise _Unreadable("not a Mach-O file")
         cpu, subtype = struct.unpack_from("<2I", data, 4)
-        return {(cpu, subtype): data}
+        return {(cpu, subtype & _SUBTYPE): data}
     layout = struct.Struct(_FAT[bytes(data[:4])])
     count = int.from_bytes(data[4:8], "big")
     if len(data) < 8 or not 0 < count < 44 or 8 + count * layout.size > len(data):
@@ -238,7 +239,7 @@ def _slices(data: memoryview) -> dict[tuple[int, int], memoryview]:
         cpu, subtype, start, size, align = row[:5]
         if align > 20 or start % (1 << align) or start < at or start + size > len(data) or any(data[at:start]):
             raise _Unreadable(f"the image at offset {start:#x} isn't where it may be")
-        found[cpu, subtype] = data[start : start + size]
+        found[cpu, subtype & _SUBTYPE] = data[start : start + size]
         at = start + size
     if len(found) != count or at != len(data):
         raise _Unreadable("the universal header and the file disagree")

@@ -105,7 +105,7 @@ def test_signatures(kind: str, pages: int) -> None:
     at, size = struct.unpack_from("<2I", result, command(result, 0x1D) + 8)
     length = struct.unpack_from(">I", result, at + 4)[0]
     align = 8 if kind == "linker8" else 16
-    assert size == -(-length // align) * align or kind == "linker8" and size == -(-length // 16) * 16
+    assert size == -(-length // align) * align or (kind == "linker8" and size == -(-length // 16) * 16)
     assert b"libsample.dylib\0" in result[at:]
     assert ("code signature" in dict(made.dropped)) == (kind in ("codesign", "twice") or pages > 0)
 
@@ -233,7 +233,7 @@ KIND = RefusalKind
         (at(LINKEDIT + 10, 0x41, "<B"), KIND.UNSUPPORTED, "__LINKEDIT isn't the last"),
         (at(LINKEDIT + 24, PAGE, "<Q"), KIND.MALFORMED, "overlap in memory"),
         (at(LINKEDIT + 40, PAGE, "<Q"), KIND.MALFORMED, "overlap in the file"),
-        (at(LINKEDIT + 32, 1, "<Q"), KIND.MALFORMED, "doesn't fit into memory"),
+        (at(LINKEDIT + 32, 0, "<Q"), KIND.MALFORMED, "doesn't fit into memory"),
         (at(TEXT + 48, 64, "<Q"), KIND.MALFORMED, "no segment holds the load commands"),
         (at(TEXT + 72 + 40, PAGE, "<Q"), KIND.MALFORMED, "__text isn't in its segment"),
         (at(TEXT + 72 + 60, 5), KIND.UNSUPPORTED, "relocations"),
@@ -252,6 +252,9 @@ KIND = RefusalKind
         (at(SYMBOLS_AT + 16 * 8 + 4, 0x0E, "<B"), KIND.MALFORMED, "among the defined ones"),
         (at(SYMBOLS_AT + 16 * 12 + 4, 0x0F, "<B"), KIND.MALFORMED, "among the undefined ones"),
         (at(SYMBOLS_AT + 16 * 12, 1 << 31), KIND.MALFORMED, "name isn't in the string table"),
+        (at(SYMBOLS_AT, 1 << 31), KIND.MALFORMED, "name isn't in the string table"),
+        (at(SYMBOLS_AT + 16 * 3 + 4, 0x0A, "<B"), KIND.MALFORMED, "among the local ones"),
+        (at(LINKEDIT + 24, 3 * PAGE + 8, "<Q"), KIND.MALFORMED, "aligned to pages"),
         (at(INDIRECT_AT, 99), KIND.MALFORMED, "symbol that doesn't exist"),
         (at(INDIRECT_AT, 0), KIND.MALFORMED, "names a debugging symbol"),
         (at(SIGNATURE + 8, BLOB - 8), KIND.MALFORMED, "isn't aligned"),
@@ -301,6 +304,8 @@ BOTH = fat(X86, ARM)
         (put(BOTH, 8, 0x0100000C, ">I"), KIND.MALFORMED, "another machine than it says"),
         (fat(ARM, ARM), KIND.MALFORMED, "two slices are for the same machine"),
         (BOTH + b"payload", KIND.PAYLOAD, "belong to no slice"),
+        (BOTH + bytes(8), KIND.PAYLOAD, "belong to no slice"),
+        (put(BOTH, 8 + 4, 8, ">I"), KIND.MALFORMED, "another machine than it says"),
         (put(BOTH, 100, 1), KIND.PAYLOAD, "belong to no slice"),
         (fat(X86, ARM[:-1]), KIND.MALFORMED, "in the slice for aarch64"),
     ],
@@ -313,6 +318,11 @@ def test_universal_files_that_are_left_alone(data: bytes, kind: RefusalKind, rea
 def test_an_unknown_level_is_a_mistake_of_the_caller() -> None:
     with pytest.raises(ValueError, match="unknown level 'all'"):
         plan_macho_edit(ARM, "all")
+
+
+def test_padding_between_slices_is_no_gain() -> None:
+    wide = put(put(fat(X86, ARM, align=12), 8 + 16, 1, ">I"), 8 + 20 + 16, 1, ">I")
+    assert refusal(wide, "none").kind is RefusalKind.NOTHING_GAINED
 
 
 def test_kinds_of_symbols_are_all_in_use() -> None:
