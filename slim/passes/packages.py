@@ -78,7 +78,7 @@ class Packages:
         drops = cast("Drops", context.options.get("drop", {}))
         listed = _listed(drops, context)
         if listed:
-            _settle(listed, _Requirements(context.stack, context.inventory))
+            _settle(listed, Requirements(context.stack, context.inventory))
         staying = frozenset(key for dropped in listed if dropped.held_by for key in dropped.keys)
         for dropped in listed:
             yield from _proposals(dropped, staying)
@@ -136,7 +136,7 @@ def _links_to(keys: Collection[FileKey], inventory: Inventory) -> frozenset[File
     return frozenset(found)
 
 
-def _settle(listed: list[_Dropped], requirements: _Requirements) -> None:
+def _settle(listed: list[_Dropped], requirements: Requirements) -> None:
     """Refuse what is required by something that stays, until no refusal brings another."""
     changed = True
     while changed:
@@ -158,7 +158,7 @@ def _proposals(dropped: _Dropped, staying: Collection[FileKey]) -> Iterator[Prop
             yield Finding(key=key, rule=dropped.rule, evidence=(listed, *dropped.required_by))
 
 
-class _Requirements:
+class Requirements:
     """Who requires whom, by the metadata that distributions bring along."""
 
     def __init__(self, stack: Stack, inventory: Inventory) -> None:
