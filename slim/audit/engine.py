@@ -1,0 +1,89 @@
+"""One audit: read, count, look for what stands out, and ask the planner what could go."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slim import __version__
+from slim.audit import measure, mentions, natives
+from slim.audit.reading import Seen, find, look
+from slim.audit.savings import plans, savings
+from slim.audit.why import Asker
+from slim.inventory.stack_reader import Located
+from slim.model.audit import Audit
+from slim.model.progress import Progress, Silent
+from slim.model.rule import Safety
+from slim.model.settings import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditRequest:
+    """What to audit. ``config`` brings the rules (and the limits); its profile is the one that reports look at first.
+
+    ``why`` are globs to be explained. ``prove`` makes the plans that a run would make, which takes longer;
+    otherwise the savings are upper bounds. Without ``findings`` only sizes are told.
+    """
+
+    source: Path
+    config: Config
+    platforms: tuple[str, ...] = ()
+    why: tuple[str, ...] = ()
+    prove: bool = False
+    findings: bool = True
+    workers: int = 1
+    profiles: tuple[Safety, ...] = field(default=tuple(Safety))
+
+
+def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audit, ...]:
+    """Look at anything with files in it; one result for each manifest. Nothing is changed.
+
+    Raises the errors of :mod:`slim.errors`.
+    """
+    watch = progress or Silent()
+    located = find(request.source, platforms=request.platforms)
+    with tempfile.TemporaryDirectory(prefix="slim-") as spool:
+        return tuple(_audit_one(request, one, Path(spool), watch) for one in located)
+
+
+def _audit_one(request: AuditRequest, located: Located, spool: Path, watch: Progress) -> Audit:
+    started = time.monotonic()
+    limits = request.config.limits
+    with look(located, spool_dir=spool, limits=limits, workers=request.workers, progress=watch) as seen:
+        return _result(request, seen, watch, started)
+
+
+def _result(request: AuditRequest, seen: Seen, watch: Progress, started: float) -> Audit:
+    stack, inventory = seen.stack, seen.inventory
+    asker = Asker(seen)
+    why = tuple(asker.ask(glob) for glob in request.why)
+    found, complaints = (
+        plans(seen, request.config, watch, proved=request.prove, profiles=request.profiles)
+        if request.findings
+        else ({}, [])
+    )
+    watch.stage("Looking closer")
+    return Audit(
+        stack=stack,
+        inventory=inventory,
+        layers=measure.by_layer(stack, inventory),
+        by_owner=measure.by_label(inventory, lambda record: record.owner.label),
+        by_category=measure.by_label(inventory, lambda record: record.kind.value),
+        cells=measure.cells(inventory),
+        largest=measure.largest(inventory),
+        foreign=natives.foreign(stack, inventory, seen.read) if request.findings else (),
+        unstripped=natives.unstripped(inventory, seen.read) if request.findings else (),
+        unused=mentions.unused(stack, inventory, seen.read) if request.findings else (),
+        duplicates=measure.duplicates(inventory),
+        unowned=measure.unowned(inventory),
+        savings=tuple(savings(seen, profile, plan, proved=request.prove) for profile, plan in found.items()),
+        plans=found,
+        rules={rule.id: rule for rule in request.config.rules},
+        why=why,
+        warnings=(*seen.warnings, *complaints),
+        profile=request.config.profile,
+        elapsed=time.monotonic() - started,
+        slim_version=__version__,
+    )

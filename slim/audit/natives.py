@@ -1,0 +1,82 @@
+"""What native files carry that the target platform can't run, and what only debuggers and linkers read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from slim.analysis import ReadFile
+from slim.binaries import describe
+from slim.binaries.base import UNKNOWN_MACHINE, NativeInfo
+from slim.binaries.elf import ElfEdit, plan_edit
+from slim.binaries.macho_edit import MachoEdit, plan_macho_edit
+from slim.binaries.macho_fat import is_fat, read_fat
+from slim.binaries.refusal import Refused
+from slim.model.audit import ForeignCode, Unstripped
+from slim.model.record import EntryType, FileRecord, Inventory, NativeFormat
+from slim.model.stack import Layer, Stack, System
+
+_LEVEL = "unneeded"
+
+
+def natives(inventory: Inventory) -> Iterator[FileRecord]:
+    """Every native file."""
+    return (record for record in inventory if record.native is not None and record.type is EntryType.FILE)
+
+
+def foreign(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[ForeignCode, ...]:
+    """Native code for another system or machine than that of its layer's platform, the largest first."""
+    layers = {layer.name: layer for layer in stack}
+    found = [one for record in natives(inventory) for one in _foreign(layers[record.layer], record, read(record))]
+    return tuple(sorted(found, key=lambda one: (-one.size, one.record.key, one.what)))
+
+
+def _foreign(layer: Layer, record: FileRecord, view: memoryview) -> Iterable[ForeignCode]:
+    platform = layer.platform
+    info = describe(view)
+    if info is None or platform.system is System.UNKNOWN or info.system is System.UNKNOWN:
+        return
+    if info.system is platform.system and platform.machine == "universal2":
+        return
+    if info.system is platform.system and len(info.machines) > 1:
+        yield from _slices(record, view, platform.machine)
+        return
+    if info.system is not platform.system or _other_machine(info, platform.machine):
+        what = f"{info.system.value} {'+'.join(info.machines) or info.machine}"
+        yield ForeignCode(record=record, what=what, size=record.size, whole=True)
+
+
+def _other_machine(info: NativeInfo, machine: str) -> bool:
+    return UNKNOWN_MACHINE not in (info.machine, machine) and info.machine != machine
+
+
+def _slices(record: FileRecord, view: memoryview, machine: str) -> Iterable[ForeignCode]:
+    try:
+        slices = read_fat(view) if is_fat(view) else ()
+    except Refused:
+        return
+    others = [one for one in slices if not one.runs_on(machine)]
+    for one in others:
+        yield ForeignCode(
+            record=record, what=f"macos {one.machine}", size=one.size, whole=len(others) == len(slices) == 1
+        )
+
+
+def unstripped(inventory: Inventory, read: ReadFile) -> tuple[Unstripped, ...]:
+    """Native files that stripping makes smaller, the largest gain first. Files that can't be edited safely aren't
+    told: what they hold isn't known well enough."""
+    found = []
+    for record in natives(inventory):
+        saved = _strippable(record, read)
+        if saved > 0:
+            found.append(Unstripped(record=record, saved=saved))
+    return tuple(sorted(found, key=lambda one: (-one.saved, one.record.key)))
+
+
+def _strippable(record: FileRecord, read: ReadFile) -> int:
+    if record.native is NativeFormat.ELF:
+        elf = plan_edit(read(record), _LEVEL)
+        return record.size - elf.size_after if isinstance(elf, ElfEdit) else 0
+    if record.native is NativeFormat.MACHO:
+        macho = plan_macho_edit(read(record), _LEVEL)
+        return record.size - macho.size if isinstance(macho, MachoEdit) else 0
+    return 0

@@ -1,0 +1,109 @@
+"""Owners where no RECORD tells them: bytecode, second copies of a distribution, frozen applications.
+
+A run goes by RECORD alone, because it deletes. An audit may go by names too: the folder ``yaml`` beside the metadata
+of PyYAML, whose ``top_level.txt`` says ``yaml``, is PyYAML's.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from slim.formats.base import Tree
+from slim.inventory.distributions import find_distributions
+from slim.inventory.stack_reader import OpenStack
+from slim.model.record import Distribution, FileRecord, Inventory, Owner, OwnerKind
+from slim.model.stack import Layer
+
+_MAX_TOP_LEVEL = 1 << 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Claims:
+    """Which owner a path has by RECORD, by the folder it lies below, or by the module it is."""
+
+    files: Mapping[str, Owner]
+    folders: Mapping[str, Owner]
+    modules: Mapping[str, Owner]
+
+    def owner(self, path: str) -> Owner | None:
+        found = self.files.get(path) or self.files.get(source_of(path) or "")
+        if found is not None:
+            return found
+        folder, _, name = path.rpartition("/")
+        found = self.modules.get(f"{folder}/{name.partition('.')[0]}".lstrip("/"))
+        while found is None and folder:
+            found = self.folders.get(folder)
+            folder = folder.rpartition("/")[0]
+        return found
+
+
+def refine_owners(opened: OpenStack, inventory: Inventory) -> Inventory:
+    """The same inventory, in which files that nobody owned have the owner that their names tell.
+
+    Distributions that a layer holds twice stay one in ``distributions``; the files of both copies are theirs.
+    """
+    records: dict[str, Mapping[str, FileRecord]] = {}
+    distributions: dict[str, Mapping[str, Distribution]] = {}
+    for layer in opened.stack:
+        tree = opened.trees[layer.name]
+        claims = _claims(layer, tree, inventory.distributions.get(layer.name, {}))
+        found: dict[str, FileRecord] = {}
+        gained: dict[str, set[str]] = {}
+        for path, record in inventory.records[layer.name].items():
+            owner = None if record.owner.kind is OwnerKind.DISTRIBUTION else claims.owner(path)
+            if owner is not None:
+                gained.setdefault(owner.name, set()).add(path)
+            found[path] = record if owner is None else replace(record, owner=owner)
+        records[layer.name] = found
+        distributions[layer.name] = {
+            name: replace(one, files=one.files | gained[name]) if name in gained else one
+            for name, one in inventory.distributions.get(layer.name, {}).items()
+        }
+    return replace(inventory, records=records, distributions=distributions)
+
+
+def source_of(path: str) -> str | None:
+    """The source that bytecode in ``__pycache__`` was compiled from (PEP 3147)."""
+    folder, _, name = path.rpartition("/")
+    parent, _, cache = folder.rpartition("/")
+    if (cache or folder) != "__pycache__" or not name.endswith(".pyc"):
+        return None
+    return posixpath.join(parent, f"{name.partition('.')[0]}.py")
+
+
+def _claims(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> _Claims:
+    files: dict[str, Owner] = {}
+    folders: dict[str, Owner] = {}
+    modules: dict[str, Owner] = {}
+    for one in (*known.values(), *_second_copies(layer, tree, known)):
+        site = posixpath.dirname(one.info_dir)
+        folders.setdefault(one.info_dir, one.owner)
+        for path in sorted(one.files):
+            files.setdefault(path, one.owner)
+        if any(not path.startswith(f"{one.info_dir}/") for path in one.files):
+            continue  # its RECORD says what is its own
+        for name in _top_level(one, tree):
+            place = posixpath.join(site, name)
+            folders.setdefault(place, one.owner)
+            modules.setdefault(place, one.owner)
+    return _Claims(files=files, folders=folders, modules=modules)
+
+
+def _second_copies(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> Iterator[Distribution]:
+    infos = {one.info_dir for one in known.values()}
+    present = {posixpath.dirname(path) for path in tree.members if path.endswith(".dist-info/METADATA")}
+    others = {posixpath.dirname(info) for info in present - infos} & set(layer.site_dirs)
+    for site in sorted(others):
+        found, _ = find_distributions(replace(layer, site_dirs=(site,)), tree, lenient=True)
+        yield from (one for one in found.values() if one.info_dir not in infos)
+
+
+def _top_level(one: Distribution, tree: Tree) -> Iterable[str]:
+    member = tree.members.get(f"{one.info_dir}/top_level.txt")
+    names: list[str] = []
+    if member is not None and member.content is not None and member.size <= _MAX_TOP_LEVEL:
+        names = bytes(member.content.view()).decode("utf-8", "replace").split()
+    plain = one.name.replace("-", "_")
+    return dict.fromkeys([*(name for name in names if "/" not in name and name not in (".", "..")), plain])

@@ -1,0 +1,61 @@
+"""What a run would take away under each profile, by the very planner that a run uses."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import replace
+
+from slim.accounts import account
+from slim.analysis.imports import ImportProof
+from slim.audit.reading import Seen
+from slim.errors import SlimError
+from slim.formats import is_archive_name
+from slim.model.audit import ProfileSavings
+from slim.model.plan import Plan, Remove
+from slim.model.progress import Progress
+from slim.model.rule import Safety
+from slim.model.settings import Config
+from slim.model.stack import StackKind
+from slim.planner import Planner
+
+
+def plans(
+    seen: Seen, config: Config, progress: Progress, *, proved: bool, profiles: Iterable[Safety] = tuple(Safety)
+) -> tuple[dict[Safety, Plan], list[str]]:
+    """The plan for each profile, and what is to be told about those that can't be made.
+
+    The plans share one reading of the stack's imports.
+    """
+    proof = ImportProof(seen.stack, seen.inventory, seen.read)
+    found: dict[Safety, Plan] = {}
+    complaints: list[str] = []
+    for profile in profiles:
+        own = replace(config, profile=profile)
+        try:
+            planner = Planner(seen.stack, seen.inventory, own, seen.read, progress, proof=proof, proved=proved)
+            found[profile] = planner.plan()
+        except SlimError as error:
+            complaints.append(f"what profile {profile.label} saves can't be told: {error.where}: {error.message}")
+    return found, complaints
+
+
+def savings(seen: Seen, profile: Safety, plan: Plan, *, proved: bool) -> ProfileSavings:
+    """The plan in sums, rule by rule, the largest saving first."""
+    actions = plan.actions.values()
+    return ProfileSavings(
+        profile=profile,
+        proved=proved,
+        removed=sum(action.saved for action in actions if isinstance(action, Remove)),
+        shrunk=sum(action.saved for action in actions if not isinstance(action, Remove)),
+        files=len(plan.actions),
+        by_rule=account(seen.inventory, plan).by_rule,
+        command=_command(seen, profile),
+    )
+
+
+def _command(seen: Seen, profile: Safety) -> str:
+    source = seen.stack.source
+    if seen.stack.kind is StackKind.ARCHIVE and not is_archive_name(source):
+        return ""
+    return f"slim run {shlex.quote(source)} -o OUT --profile {profile.label}"

@@ -1,0 +1,102 @@
+"""Why a file is there: whose it is, who requires that, who imports it, and which library needs it."""
+
+from __future__ import annotations
+
+import posixpath
+from functools import cached_property
+
+from slim.analysis.imports import ImportProof
+from slim.analysis.linkage import Linkage
+from slim.audit.owners import source_of
+from slim.audit.reading import Seen
+from slim.errors import ConfigError
+from slim.model.audit import Why, WhyAnswer
+from slim.model.finding import Evidence
+from slim.model.record import FileRecord, OwnerKind
+from slim.passes.packages import Requirements
+from slim.rules.glob import GlobError
+from slim.rules.match import GlobSet
+
+MOST = 12
+"""How many files one answer explains, the largest first."""
+
+
+class Asker:
+    """Answers ``--why`` for one stack; reads its imports and links once, when they are first asked for."""
+
+    def __init__(self, seen: Seen) -> None:
+        self._seen = seen
+
+    @cached_property
+    def _proof(self) -> ImportProof:
+        return ImportProof(self._seen.stack, self._seen.inventory, self._seen.read)
+
+    @cached_property
+    def _linkage(self) -> Linkage:
+        return Linkage.build(self._seen.stack, self._seen.inventory, self._seen.read)
+
+    @cached_property
+    def _requirements(self) -> Requirements:
+        return Requirements(self._seen.stack, self._seen.inventory)
+
+    def ask(self, glob: str) -> WhyAnswer:
+        """Explain the files that a glob matches: as a path in a layer, a deployed path, or a name at any depth.
+
+        Raises ConfigError for a malformed glob, and where nothing matches.
+        """
+        matches = sorted(self._matches(glob), key=lambda record: (-record.size, record.key))
+        if not matches:
+            raise ConfigError(
+                "no file matches", file=f"--why {glob}", hint="globs are those of rules: '**/numpy/**', '*.so', 'bin/*'"
+            )
+        return WhyAnswer(
+            glob=glob,
+            files=len(matches),
+            size=sum(record.size for record in matches),
+            explained=tuple(self._explain(record) for record in matches[:MOST]),
+        )
+
+    def _matches(self, glob: str) -> list[FileRecord]:
+        patterns = [glob] if "/" in glob else [glob, f"**/{glob}"]
+        try:
+            globs = GlobSet(patterns)
+        except GlobError as error:
+            raise ConfigError(f"{error}", file=f"--why {glob}") from None
+        found = []
+        for layer in self._seen.stack:
+            pattern = globs.for_layer(layer)
+            if pattern is None:
+                continue
+            for record in self._seen.inventory.records[layer.name].values():
+                if pattern.match(record.path) or pattern.match(record.deployed_path):
+                    found.append(record)
+        return found
+
+    def _explain(self, record: FileRecord) -> Why:
+        source = self._seen.inventory.get((record.layer, source_of(record.path) or ""))
+        return Why(
+            record=record,
+            required_by=self._required(record),
+            imported_by=self._proof.importers_of((source or record).key),
+            needed_by=self._needed(record),
+            linked_by=tuple(
+                Evidence(kind="link", text=f"{link.deployed_path} is a link to it")
+                for link in self._linkage.links_to(record)
+            ),
+        )
+
+    def _required(self, record: FileRecord) -> tuple[Evidence, ...]:
+        if record.owner.kind is not OwnerKind.DISTRIBUTION:
+            return ()
+        found = self._seen.inventory.distributions.get(record.layer, {}).get(record.owner.name)
+        return () if found is None else self._requirements.on(found, frozenset())
+
+    def _needed(self, record: FileRecord) -> tuple[Evidence, ...]:
+        return tuple(
+            Evidence(
+                kind="needed",
+                text=f"{posixpath.basename(user.path)} of {user.owner.label} links it",
+                file=user.deployed_path,
+            )
+            for user in self._linkage.dependents(record)
+        )
