@@ -9,6 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from slim.binaries.ar import MAGIC as ARCHIVE_MAGIC
 from slim.binaries.base import UNKNOWN_MACHINE
 from slim.binaries.macho import FAT_MAGICS, MACHINES, MAX_ALIGN, MAX_SLICES, THIN_MAGICS
 from slim.binaries.macho_layout import CPU_ARM64, CPU_X86_64
@@ -84,6 +85,8 @@ def _check(view: memoryview, slices: tuple[Slice, ...], header_end: int) -> None
         if one.offset < at:
             raise Refused.malformed(f"slices overlap at offset {one.offset:#x}")
         start = bytes(view[one.offset : one.offset + 12])
+        if start[:4] not in THIN_MAGICS and start[:8] != ARCHIVE_MAGIC:
+            raise Refused.malformed(f"the slice at offset {one.offset:#x} is neither an image nor an archive")
         if start[:4] in THIN_MAGICS and one.size >= 12:
             cpu, subtype = struct.unpack_from(f"{THIN_MAGICS[start[:4]][0]}2I", start, 4)
             if cpu != one.cpu or (subtype ^ one.subtype) & _SUBTYPE:

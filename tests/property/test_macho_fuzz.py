@@ -33,7 +33,8 @@ def hold(data: bytes) -> bool:
             result = plan.data()
             assert len(result) == plan.size_after < len(data)
             # Images that are only taken out may be broken, as they were.
-            assert check(data, result) == []
+            problems = check(data, result)
+            assert problems == []
             edited = edited or not plan.notes
         else:
             assert plan.reason
@@ -79,13 +80,14 @@ def test_100_flipped_bytes(seed: int) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(
-    st.sampled_from(SEEDS),
+    st.integers(0, len(SEEDS) - 1),
     st.lists(
         st.tuples(st.integers(0, 4), st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4
     ),
     st.integers(0, 4000),
 )
-def test_patched_and_cut(data: bytes, patches: list[tuple[int, int, bytes]], cut: int) -> None:
+def test_patched_and_cut(seed: int, patches: list[tuple[int, int, bytes]], cut: int) -> None:
+    data = SEEDS[seed]
     places = _places(data)
     for place, at, patch in patches:
         low, high = places[place]

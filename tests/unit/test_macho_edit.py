@@ -182,6 +182,7 @@ def test_archives_in_universal_files_can_be_thinned() -> None:
     found = thin(bytes(both), "aarch64")
     assert isinstance(found, MachoEdit)
     assert found.data()[: len(archive)] == archive
+    assert check(bytes(both), found.data()) == []
     assert "in the slice for aarch64" in refusal(bytes(both)).reason
 
 
@@ -307,6 +308,7 @@ BOTH = fat(X86, ARM)
         (BOTH + bytes(8), KIND.PAYLOAD, "belong to no slice"),
         (put(BOTH, 8 + 4, 8, ">I"), KIND.MALFORMED, "another machine than it says"),
         (put(BOTH, 100, 1), KIND.PAYLOAD, "belong to no slice"),
+        (put(BOTH, PAGE, 0), KIND.MALFORMED, "neither an image nor an archive"),
         (fat(X86, ARM[:-1]), KIND.MALFORMED, "in the slice for aarch64"),
     ],
 )

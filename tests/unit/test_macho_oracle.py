@@ -97,6 +97,7 @@ def test_a_good_edit_has_no_problems() -> None:
         (signed(at(SYMTAB + 12, 900)), "aren't in"),
         (signed(at(LINKEDIT + 48, 64, "<Q")), "__LINKEDIT isn't the end of the file"),
         (signed(at(LINKEDIT + 32, 5 * PAGE, "<Q")), "grown in memory"),
+        (signed(at(LINKEDIT + 32, PAGE - 8, "<Q")), "isn't a number of pages"),
         (signed(at(LINKEDIT + 40, PAGE, "<Q")), "overlap"),
         (at(SIGNATURE + 8, BLOB - 16), "signature is broken"),
         (at(DIRECTORY + 12, 0x10002, ">I"), "changed in more than its page hashes"),
