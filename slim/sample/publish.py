@@ -25,10 +25,21 @@ _SECTIONS = {
 }
 
 
-def publish_layers(target: Path, layers: Sequence[SampleLayer], interpreter: Interpreter, progress: Progress) -> Path:
+FORMAT = "zip" if WINDOWS else "tar.xz"
+"""What venvstacks publishes."""
+
+
+def publish_layers(
+    target: Path,
+    layers: Sequence[SampleLayer],
+    interpreter: Interpreter,
+    progress: Progress,
+    *,
+    format_name: str = FORMAT,
+) -> Path:
     """Furnish and write ``layers`` (the runtime among them) into the folder ``target``, which mustn't hold anything.
 
-    Returns ``target``. Raises ConfigError where something is there already, StorageError where reading or writing
+    ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError where something is there already, StorageError where reading or writing
     fails; then no manifest is written, and ``target`` isn't a published stack.
     """
     try:
@@ -45,7 +56,7 @@ def publish_layers(target: Path, layers: Sequence[SampleLayer], interpreter: Int
     progress.stage("Packing the sample layers", total=total, unit="bytes")
     entries: dict[str, dict[str, object]] = {}
     workers = os.cpu_count() or 1
-    archive_format = format_by_name("zip" if WINDOWS else "tar.xz")
+    archive_format = format_by_name(format_name)
     machine = Platform.parse(interpreter.platform_tag).machine
     with ThreadPoolExecutor(max_workers=workers) as executor:
         options = WriteOptions(executor=executor, workers=workers, machine=machine, level="fast")

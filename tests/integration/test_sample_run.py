@@ -122,7 +122,7 @@ def test_what_the_run_says_is_what_is_on_the_disk(sample: Sample) -> None:
 def test_the_estimate_of_bytecode_is_near_the_truth(sample: Sample) -> None:
     estimated = sum(layer.after.bytecode for layer in sample.result.layers)
     compiled = sum(path.stat().st_size for path in sample.slimmed_deployed.rglob("*.pyc"))
-    assert abs(estimated - compiled) < 0.1 * compiled
+    assert abs(estimated - compiled) < 0.15 * compiled
 
 
 @pytest.mark.parametrize("which", ["deployed", "slimmed_deployed"])
