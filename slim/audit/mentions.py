@@ -20,6 +20,7 @@ from slim.passes.packages import Requirements
 
 _CODE = (".py", ".pyw", ".pth")
 _MODULE = re.compile(r"(?P<name>[A-Za-z_]\w*)(\.[\w.-]+)?\.(py|so|pyd)\Z")
+_MENTION = rb"^[ \t;]*(?:from[ \t]+%(name)b\b|import[ \t][^\n]*\b%(name)b\b)|[\"']%(name)b[\"'.]"
 _SCRIPT_KINDS = frozenset({FileKind.DATA, FileKind.EXECUTABLE})
 _MAX_SCRIPT = 1 << 20
 _COMMANDS = ("console_scripts", "gui_scripts")
@@ -88,10 +89,7 @@ def _sought(
     found = {}
     for name, bringing in sorted(owners.items()):
         word = name.encode()
-        pattern = re.compile(
-            rb"^[ \t;]*(?:from[ \t]+%(name)b\b|import[ \t][^\n]*\b%(name)b\b)|[\"']%(name)b[\"'.]" % {b"name": word},
-            re.M,
-        )
+        pattern = re.compile(_MENTION % {b"name": word}, re.MULTILINE)
         found[word] = _Sought(word=word, pattern=pattern, owners=frozenset(bringing))
     return found
 

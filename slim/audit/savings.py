@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from slim.accounts import account
 from slim.analysis.imports import ImportProof
 from slim.audit.reading import Seen
 from slim.errors import SlimError
 from slim.formats import is_archive_name
 from slim.model.audit import ProfileSavings
-from slim.model.plan import Plan, Remove
+from slim.model.footprint import FootprintDelta
+from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress
 from slim.model.rule import Safety
 from slim.model.settings import Config
@@ -49,8 +49,31 @@ def savings(seen: Seen, profile: Safety, plan: Plan, *, proved: bool) -> Profile
         removed=sum(action.saved for action in actions if isinstance(action, Remove)),
         shrunk=sum(action.saved for action in actions if not isinstance(action, Remove)),
         files=len(plan.actions),
-        by_rule=account(seen.inventory, plan).by_rule,
+        by_rule=by_rule(plan),
         command=_command(seen, profile),
+    )
+
+
+def by_rule(plan: Plan) -> tuple[FootprintDelta, ...]:
+    """What each rule takes, the largest saving first. Only what it touches is counted as before."""
+    groups: dict[str, list[Action]] = {}
+    for action in plan.actions.values():
+        groups.setdefault(action.rule, []).append(action)
+    rows = [_rule_row(rule, actions) for rule, actions in groups.items()]
+    return tuple(sorted(rows, key=lambda row: (-row.saved, row.label)))
+
+
+def _rule_row(rule: str, actions: Sequence[Action]) -> FootprintDelta:
+    removed = [action for action in actions if isinstance(action, Remove)]
+    rewritten = [action for action in actions if isinstance(action, Rewrite)]
+    return FootprintDelta(
+        label=rule,
+        before=sum(action.record.size for action in actions),
+        removed=sum(action.saved for action in removed),
+        shrunk=sum(action.saved for action in rewritten),
+        files=len(actions),
+        files_removed=len(removed),
+        files_rewritten=len(rewritten),
     )
 
 
