@@ -39,8 +39,9 @@ def publish_layers(
 ) -> Path:
     """Furnish and write ``layers`` (the runtime among them) into the folder ``target``, which mustn't hold anything.
 
-    ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError where something is there already, StorageError where reading or writing
-    fails; then no manifest is written, and ``target`` isn't a published stack.
+    ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError where something is
+    there already, StorageError where reading or writing fails; then no manifest is written, and ``target`` isn't a
+    published stack.
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
