@@ -1,4 +1,4 @@
-"""What the dynamic linker would load, worked out on paper.
+"""What the dynamic linker of Linux would load, worked out on paper. See also the siblings for macOS and Windows.
 
 Follows ld.so(8) and glibc's ``elf/dl-load.c`` for one process start: breadth first; a name that an object already
 loaded was asked for by, or has as its soname, is that object; otherwise ``DT_RPATH`` of the asking object and of
@@ -15,7 +15,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slim.analysis.link_paths import VirtualTree
-from slim.binaries.elf import ElfDynamic
+from slim.binaries.dynamic import Dynamic
+from slim.binaries.elf_dynamic import ElfDynamic
+from slim.binaries.macho_dynamic import MachoDynamic
+from slim.binaries.pe_dynamic import PeDynamic
 from slim.model.record import FileKey, FileRecord
 
 
@@ -28,6 +31,9 @@ class How(StrEnum):
     PATH = "path"
     LOADED = "loaded"
     SONAME = "soname"
+    SAME_FOLDER = "same-folder"
+    PROGRAM_FOLDER = "program-folder"
+    DLL_FOLDER = "dll-folder"
     HOST = "host"
 
 
@@ -133,9 +139,17 @@ class Loader:
                 yield folder, How.RUNPATH
 
 
-def same_machine(one: ElfDynamic, other: ElfDynamic) -> bool:
+def same_machine(one: Dynamic, other: Dynamic) -> bool:
     """Whether the two can live in one process."""
-    return (one.machine, one.bits) == (other.machine, other.bits)
+    match one, other:
+        case MachoDynamic(), MachoDynamic():
+            return not set(one.machines).isdisjoint(other.machines)
+        case ElfDynamic(), ElfDynamic():
+            return (one.machine, one.bits) == (other.machine, other.bits)
+        case PeDynamic(), PeDynamic():
+            return (one.machine, one.bits) == (other.machine, other.bits)
+        case _:
+            return False
 
 
 def rpath_folders(dynamic: ElfDynamic, origin: str) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from one layer into its sibling are legal.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Collection
 from functools import cached_property
 
@@ -38,6 +39,18 @@ class VirtualTree:
         if path not in self._found:
             self._found[path] = self._open(path)
         return self._found[path]
+
+    def folded(self, path: str) -> FileRecord | None:
+        """The same on a file system that doesn't tell upper from lower case, as on macOS and Windows."""
+        found = self.file(path)
+        if found is not None:
+            return found
+        spelled = self._folded.get(posixpath.normpath(path).lower())
+        return None if spelled is None else self.file(spelled)
+
+    @cached_property
+    def _folded(self) -> dict[str, str]:
+        return {path.lower(): path for path in sorted(self._by_path, reverse=True)}
 
     def _open(self, path: str) -> FileRecord | None:
         pending = [part for part in reversed(path.split("/")) if part not in ("", ".")]
@@ -74,6 +87,11 @@ class VirtualTree:
     def names(self) -> frozenset[str]:
         """The last component of every path: what isn't here, no search can find."""
         return frozenset(path.rpartition("/")[2] for path in self._by_path)
+
+    @cached_property
+    def folded_names(self) -> frozenset[str]:
+        """The same names in lower case."""
+        return frozenset(name.lower() for name in self.names)
 
     @cached_property
     def capability_dirs(self) -> dict[str, tuple[str, ...]]:

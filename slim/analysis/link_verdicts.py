@@ -1,8 +1,7 @@
 """Which libraries are used: what the library graph and the signals come to.
 
-A library is a shared ELF library that isn't an extension module. Everything else that is native is a *root*: used,
-because somebody may run or import it. From the roots the use spreads: to what they need, to what they name, and from
-there on. Mach-O and PE libraries are no candidates.
+A library is a shared library that isn't an extension module. Everything else that is native is a *root*: used, because
+somebody may run or import it. From the roots the use spreads: to what they need, to what they name, and from there on.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from slim.analysis import ReadFile
 from slim.analysis.link_loader import How
 from slim.analysis.linkage import Linkage
 from slim.analysis.signals import Signals
-from slim.binaries.elf import ElfDynamic
+from slim.binaries.dynamic import Dynamic
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileKey, FileKind, FileRecord
 
@@ -25,7 +24,7 @@ MAX_EVIDENCE = 5
 """Pieces of evidence that a verdict gives; the C library of a big package would have hundreds."""
 
 
-_EXTENSION_NAME = re.compile(r"\.(?:cpython-\d+[^/.]*|abi3|pypy\d+[^/.]*|graalpy\d+[^/.]*)\.so\Z")
+_EXTENSION_NAME = re.compile(r"\.(?:cpython-\d+[^/.]*|abi3|pypy\d+[^/.]*|graalpy\d+[^/.]*)\.so\Z|\.pyd\Z")
 
 
 class LibraryStatus(StrEnum):
@@ -47,7 +46,7 @@ class LibraryVerdict:
     evidence: tuple[Evidence, ...] = ()
 
 
-def is_candidate(record: FileRecord, dynamic: ElfDynamic | None) -> bool:
+def is_candidate(record: FileRecord, dynamic: Dynamic | None) -> bool:
     """Whether a native file is a shared library that must prove its use."""
     if dynamic is None or dynamic.kind != "shared" or record.kind is FileKind.EXTENSION:
         return False

@@ -1,9 +1,10 @@
 """The library graph of the whole stack: which native file needs which, and by which way it is found.
 
 A process is started by one layer's ``bin/python`` wrapper, which puts the ``dynlib`` folders of the layers below on
-``LD_LIBRARY_PATH``. A library of a lower layer is therefore found differently by each application above it. Every
-ELF file is resolved once for each layer that can load it, as ``ld.so`` would (see :mod:`slim.analysis.link_loader`),
-and the answers are united: a library counts as needed if it is needed in any process.
+``LD_LIBRARY_PATH`` (or ``DYLD_LIBRARY_PATH``). A library of a lower layer is therefore found differently by each
+application above it. Every native file is resolved once for each layer that can load it, as its loader would (see
+:mod:`slim.analysis.link_loader`, :mod:`slim.analysis.link_dyld` and :mod:`slim.analysis.link_windows`), and the
+answers are united: a library counts as needed if it is needed in any process.
 """
 
 from __future__ import annotations
@@ -11,16 +12,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TypeVar
 
 from slim.analysis import ReadFile
+from slim.analysis.link_dyld import DyldLoader, expand_path
 from slim.analysis.link_loader import Edge, How, Loader, rpath_folders, same_machine
 from slim.analysis.link_paths import VirtualTree
-from slim.binaries.elf import ElfDynamic, read_dynamic
+from slim.analysis.link_windows import DllFolder, DllLoader, added_folders, file_name
+from slim.binaries.dynamic import Dynamic, read_any_dynamic
+from slim.binaries.elf_dynamic import ElfDynamic
+from slim.binaries.macho_dynamic import MachoDynamic
+from slim.binaries.pe_dynamic import PeDynamic
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
 from slim.model.stack import Stack
 
-ReadDynamic = Callable[[memoryview], ElfDynamic | None]
-"""Reads the dynamic section of an ELF file; None where there is none."""
+ReadDynamic = Callable[[memoryview], Dynamic | None]
+"""Reads what a native file needs; None where it says nothing of the kind."""
+
+_LOADED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
+_Specific = TypeVar("_Specific", ElfDynamic, MachoDynamic, PeDynamic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +65,14 @@ class BrokenLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """What a layer's wrapper starts: the layers it sees, its library path, and the ``DT_RPATH`` of its program."""
+    """What a layer's wrapper starts: the layers it sees, its library path, the folders that the run paths of its
+    program give (``base_rpaths``), and those that the program may lie in."""
 
     layer: str
     layers: tuple[str, ...]
     library_path: tuple[str, ...]
     base_rpaths: tuple[str, ...]
+    programs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,27 +98,36 @@ class Linkage:
 
     stack: Stack
     inventory: Inventory
-    dynamics: Mapping[FileKey, ElfDynamic]
+    dynamics: Mapping[FileKey, Dynamic]
     processes: tuple[Process, ...]
     tree: VirtualTree = field(repr=False)
+    dll_folders: tuple[DllFolder, ...] = ()
 
     @classmethod
     def build(
-        cls, stack: Stack, inventory: Inventory, read: ReadFile, read_dynamic: ReadDynamic = read_dynamic
+        cls, stack: Stack, inventory: Inventory, read: ReadFile, read_dynamic: ReadDynamic = read_any_dynamic
     ) -> Linkage:
-        """Read the dynamic section of every ELF file in the stack, each once."""
-        dynamics: dict[FileKey, ElfDynamic] = {}
+        """Read what every native file in the stack needs, each once."""
+        dynamics: dict[FileKey, Dynamic] = {}
         for record in inventory:
-            if record.native is NativeFormat.ELF and record.type is EntryType.FILE:
+            if record.native in _LOADED and record.type is EntryType.FILE:
                 dynamic = read_dynamic(read(record))
                 if dynamic is not None:
                     dynamics[record.key] = dynamic
         tree = VirtualTree(inventory)
         processes = tuple(_process(stack, layer.name, inventory, dynamics) for layer in stack)
-        return cls(stack=stack, inventory=inventory, dynamics=dynamics, processes=processes, tree=tree)
+        windows = sorted(key for key, dynamic in dynamics.items() if isinstance(dynamic, PeDynamic))
+        return cls(
+            stack=stack,
+            inventory=inventory,
+            dynamics=dynamics,
+            processes=processes,
+            tree=tree,
+            dll_folders=added_folders(inventory, read, windows),
+        )
 
     def needed(self, record: FileRecord, gone: Collection[FileKey] = frozenset()) -> tuple[Resolution, ...]:
-        """What a native file needs, in the order of its dynamic section; empty for anything else.
+        """What a native file needs, in the order it says so; empty for anything else.
 
         With ``gone``, what answers once those files are gone: perhaps another copy.
         """
@@ -129,13 +150,39 @@ class Linkage:
         return self._links.get(record.key, ())
 
     def loader(self, process: Process, gone: Collection[FileKey] = frozenset()) -> Loader:
-        """The dynamic linker of one process, once ``gone`` is gone."""
+        """The dynamic linker of Linux in one process, once ``gone`` is gone."""
         return Loader(
-            tree=self.tree if not gone else VirtualTree(self.inventory, gone),
-            dynamics=self.dynamics,
+            tree=self._tree(gone),
+            dynamics=self._of(ElfDynamic),
             library_path=process.library_path,
             base_rpaths=process.base_rpaths,
         )
+
+    def dyld(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DyldLoader:
+        """That of macOS."""
+        return DyldLoader(
+            tree=self._tree(gone),
+            dynamics=self._of(MachoDynamic),
+            library_path=process.library_path,
+            programs=process.programs,
+            program_rpaths=process.base_rpaths,
+        )
+
+    def windows(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DllLoader:
+        """That of Windows. A folder that Python adds counts as long as a file is left that adds it."""
+        added = [one for one in self.dll_folders if one.path.partition("/")[0] in process.layers]
+        return DllLoader(
+            tree=self._tree(gone),
+            dynamics=self._of(PeDynamic),
+            programs=process.programs,
+            folders=(*process.library_path, *(one.path for one in added if not one.sources <= frozenset(gone))),
+        )
+
+    def _tree(self, gone: Collection[FileKey]) -> VirtualTree:
+        return self.tree if not gone else VirtualTree(self.inventory, gone)
+
+    def _of(self, kind: type[_Specific]) -> Mapping[FileKey, _Specific]:
+        return {key: dynamic for key, dynamic in self.dynamics.items() if isinstance(dynamic, kind)}
 
     def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
         """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
@@ -177,10 +224,11 @@ class Linkage:
         return tuple(broken[key] for key in sorted(broken))
 
     def _after(self, gone: Collection[FileKey]) -> _Graph:
-        """The graph without the files that are gone; only native files and links make a difference."""
+        """The graph without the files that are gone; only native files, links and what adds folders make a
+        difference."""
         removed = frozenset(gone)
         if removed not in self._later:
-            relevant = frozenset(key for key in removed if key in self.dynamics or key in self._link_keys)
+            relevant = frozenset(key for key in removed if key in self.dynamics or key in self._matter)
             self._later.clear()
             self._later[removed] = _Graph(resolutions=self._resolve(relevant)) if relevant else self._graph
         return self._later[removed]
@@ -205,20 +253,23 @@ class Linkage:
         return {key: tuple(links) for key, links in found.items()}
 
     @cached_property
-    def _link_keys(self) -> frozenset[FileKey]:
+    def _matter(self) -> frozenset[FileKey]:
         links = (EntryType.SYMLINK, EntryType.HARDLINK)
-        return frozenset(record.key for record in self.inventory if record.type in links)
+        adding = frozenset(source for folder in self.dll_folders for source in folder.sources)
+        return adding | {record.key for record in self.inventory if record.type in links}
 
     def _record(self, key: FileKey) -> FileRecord:
         return self.inventory.records[key[0]][key[1]]
 
     @cached_property
     def _sonames(self) -> Mapping[str, tuple[FileKey, ...]]:
+        """Every native file by the name that it answers to once it is loaded, whoever loaded it."""
         found: dict[str, list[FileKey]] = {}
         for key in sorted(self.dynamics):
-            soname = self.dynamics[key].soname
-            if soname:
-                found.setdefault(soname, []).append(key)
+            dynamic = self.dynamics[key]
+            name = file_name(key[1].rpartition("/")[2]) if isinstance(dynamic, PeDynamic) else dynamic.soname
+            if name:
+                found.setdefault(name, []).append(key)
         return {name: tuple(keys) for name, keys in found.items()}
 
     def _resolve(self, gone: frozenset[FileKey]) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
@@ -241,40 +292,77 @@ class Linkage:
         """Libraries with the soname that the search missed: one loaded earlier answers (torch preloads its own)."""
         return [
             self._record(key)
-            for key in self._sonames.get(edge.name, ())
+            for key in self._sonames.get(self._asked(edge.importer.key, edge.name), ())
             if key not in gone
             and key[0] in process.layers
             and key != edge.importer.key
             and same_machine(self.dynamics[key], self.dynamics[edge.importer.key])
         ]
 
+    def _asked(self, key: FileKey, name: str) -> str:
+        """The name of a loaded library that a needed name means."""
+        return file_name(name) if isinstance(self.dynamics[key], PeDynamic) else name
+
     def _loads(self, process: Process, gone: frozenset[FileKey]) -> list[tuple[FileKey, list[Edge]]]:
         """Each native file that the process may load, loaded alone."""
-        loader = self.loader(process, gone)
+        loaders: dict[type[Dynamic], Loader | DyldLoader | DllLoader] = {
+            ElfDynamic: self.loader(process, gone),
+            MachoDynamic: self.dyld(process, gone),
+            PeDynamic: self.windows(process, gone),
+        }
         loads = []
         for key in sorted(self.dynamics):
             if key in gone or key[0] not in process.layers or not self._may_resolve(key):
                 continue
             record = self._record(key)
-            loads.append((key, loader.load(record, record.deployed_path)))
+            loads.append((key, loaders[type(self.dynamics[key])].load(record, record.deployed_path)))
         return loads
 
     def _may_resolve(self, key: FileKey) -> bool:
         """Whether a search could find anything at all: most files need libraries of the host only."""
-        return any(
-            "/" in name or name in self.tree.names or name in self._sonames for name in self.dynamics[key].needed
-        )
+        match self.dynamics[key]:
+            case ElfDynamic(needed=needed):
+                return any("/" in name or name in self.tree.names or name in self._sonames for name in needed)
+            case MachoDynamic(needed=needed):
+                last = (name.rpartition("/")[2].lower() for name in needed)
+                return any(name in self.tree.folded_names for name in last) or any(
+                    name in self._sonames for name in needed
+                )
+            case PeDynamic(needed=needed):
+                return any(file_name(name) in self.tree.folded_names for name in needed)
 
 
-def _process(stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, ElfDynamic]) -> Process:
+def _process(stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, Dynamic]) -> Process:
     layer = stack.layer(name)
     layers = (name, *layer.requires)
-    rpaths: dict[str, None] = {}
+    tree = VirtualTree(inventory)
+    programs: dict[str, None] = {}
+    found: list[tuple[Dynamic, str]] = []
     for below in layers:
         for path, record in inventory.records.get(below, {}).items():
-            dynamic = dynamics.get(record.key)
             # The interpreter, or the libpython that opens extension modules for it.
-            program = path.rpartition("/")[2]
-            if dynamic is not None and program.startswith(("python", "libpython")):
-                rpaths.update(dict.fromkeys(rpath_folders(dynamic, record.deployed_path.rpartition("/")[0])))
-    return Process(layer=name, layers=layers, library_path=layer.dynlib_dirs, base_rpaths=tuple(rpaths))
+            if not path.rpartition("/")[2].startswith(("python", "libpython")):
+                continue
+            target = tree.file(record.deployed_path)
+            dynamic = None if target is None else dynamics.get(target.key)
+            if dynamic is None:
+                continue
+            folder = record.deployed_path.rpartition("/")[0]
+            if dynamic.kind == "executable":
+                programs[folder] = None
+            if isinstance(dynamic, MachoDynamic) or record is target:
+                found.append((dynamic, folder))
+    rpaths: dict[str, None] = {}
+    for dynamic, folder in found:
+        if isinstance(dynamic, ElfDynamic):
+            rpaths.update(dict.fromkeys(rpath_folders(dynamic, folder)))
+        elif isinstance(dynamic, MachoDynamic):
+            for entry in dynamic.rpaths:
+                rpaths.update(dict.fromkeys(expand_path(entry, (folder,), tuple(programs))))
+    return Process(
+        layer=name,
+        layers=layers,
+        library_path=layer.dynlib_dirs,
+        base_rpaths=tuple(rpaths),
+        programs=tuple(programs),
+    )

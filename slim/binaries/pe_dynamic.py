@@ -1,4 +1,4 @@
-"""What a PE file asks of the Windows loader and offers to it: imports, delayed imports, forwarders, module initialisers.
+"""What a PE file asks of the Windows loader and offers to it: imports, late imports, forwarders, module initialisers.
 
 Source: Microsoft, "PE Format" (import directory table, delay-load import tables, export directory table, attribute
 certificate table).

@@ -12,7 +12,7 @@ What may go depends on the rule that selects a library:
 
 No rule removes a library that is linked, or that is named in full by code that loads libraries. A rule with
 ``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are loaded because they are there.
-Links to a library go with it. Only ELF libraries are judged; links to Mach-O libraries that are gone go too.
+Links to a library go with it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import ClassVar
 from slim.analysis.link_paths import VirtualTree
 from slim.analysis.link_verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage import Linkage, ReadDynamic
-from slim.binaries.elf import read_dynamic
+from slim.binaries.dynamic import read_any_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat
@@ -34,7 +34,7 @@ from slim.rules.match import marks_roots
 
 _NAME = "dylibs"
 _DYNLIB = "share/venv/dynlib/"
-_SHARED = (NativeFormat.ELF, NativeFormat.MACHO)
+_SHARED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
 _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
     "none": frozenset({LibraryStatus.NONE}),
     "weak": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
@@ -44,7 +44,7 @@ _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class UnusedLibraries:
-    """The pass ``dylibs``. ``read_dynamic`` tells what an ELF file needs."""
+    """The pass ``dylibs``. ``read_dynamic`` tells what a native file needs."""
 
     schema: ClassVar[PassSchema] = PassSchema(
         name=_NAME,
@@ -64,7 +64,7 @@ class UnusedLibraries:
         needs_globs=False,
     )
 
-    read_dynamic: ReadDynamic = read_dynamic
+    read_dynamic: ReadDynamic = read_any_dynamic
 
     def concerns(self, record: FileRecord) -> bool:
         """Shared libraries."""
@@ -101,7 +101,7 @@ class _Doomed:
 def _roots(context: Context) -> Iterator[FileKey]:
     """The native files that ``roots`` rules mark."""
     for record in context.inventory:
-        if record.native is NativeFormat.ELF and context.marked(_NAME, record):
+        if record.native in _SHARED and context.marked(_NAME, record):
             yield record.key
 
 
