@@ -1,0 +1,183 @@
+"""Real Mach-O files: built with Zig on this host, and out of wheels for macOS. Judged by slim's oracle and by others.
+
+The other judges are LIEF, LLVM's objdump (19 or later: earlier ones don't read all of the tables) and, where it is
+installed, apple-platform-py. Whether dyld and codesign agree can only be seen on a Mac.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import lief
+import pytest
+
+from slim.binaries import describe
+from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
+from slim.binaries.refusal import NotEditable, RefusalKind
+from slim.model.record import NativeFormat
+from slim.verify.macho_oracle import check, check_layout
+
+pytestmark = [pytest.mark.slow, pytest.mark.network]
+
+SOURCE = """
+#include <stdlib.h>
+static int table[4000] = {1, 2, 3};
+static __attribute__((noinline)) int hidden(int x) { return x * table[x & 3]; }
+int answer(int x) { char *p = malloc(x); p[0] = 1; free(p); return hidden(x); }
+int main(void) { return answer(3); }
+"""
+
+
+def pip(*arguments: str) -> None:
+    """Run pip; skips the test where there is no index, or no such wheel in it."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"pip {arguments[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+
+
+def objdump() -> str | None:
+    """llvm-objdump 19 or later."""
+    names = [f"llvm-objdump-{version}" for version in (21, 20, 19)]
+    return next((found for name in names if (found := shutil.which(name))), None)
+
+
+def dump(tool: str, file: Path, *options: str) -> str:
+    """What LLVM reads in a file, which is called the same before and after."""
+    command = [tool, "--macho", "--arch", "all", *options, file.name]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent)
+    return done.stdout + done.stderr
+
+
+def second_opinions(original: Path, edited: Path) -> None:
+    """What others say about an edit."""
+    binary = lief.MachO.parse(str(edited))
+    assert binary is not None
+    for image in binary:
+        result = lief.MachO.check_layout(image)
+        assert result is True or result[0] is True, f"{edited}: {result}"
+    tool = objdump()
+    if tool is not None:
+        for options in (["--exports-trie"], ["--bind", "--lazy-bind", "--weak-bind"], ["--dylibs-used", "--dylib-id"]):
+            before, after = (dump(tool, file, *options) for file in (original, edited))
+            assert before == after, f"{edited}: LLVM reads other {' '.join(options)}"
+    if importlib.util.find_spec("apple_platform") is not None:
+        from apple_platform import verify_macho  # type: ignore[import-not-found]
+
+        before, after = ({problem["description"] for problem in verify_macho(str(file))} for file in (original, edited))
+        assert after <= before
+
+
+@pytest.fixture(scope="module")
+def zig(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of PyPI's ziglang: a C compiler that builds for macOS anywhere."""
+    folder = tmp_path_factory.mktemp("zig")
+    pip("install", "--only-binary=:all:", "--no-deps", "--target", str(folder), "ziglang")
+    return folder
+
+
+@pytest.mark.parametrize("flags", [["-shared"], []], ids=["library", "program"])
+@pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-macos"])
+def test_what_zig_builds(zig: Path, tmp_path: Path, target: str, flags: list[str]) -> None:
+    source, built = tmp_path / "sample.c", tmp_path / "sample"
+    source.write_text(SOURCE)
+    caches = {"ZIG_GLOBAL_CACHE_DIR": str(zig / "cache"), "ZIG_LOCAL_CACHE_DIR": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g", "-O1", *flags]
+    subprocess.run(
+        [*command, "-o", str(built), str(source)],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, **caches, "PYTHONPATH": str(zig)},
+    )
+    data = built.read_bytes()
+    assert check_layout(data) == []
+    for level in ("debug", "unneeded"):
+        planned = plan_macho_edit(data, level)
+        assert isinstance(planned, MachoEdit), planned
+        assert planned.resigned == (target == "aarch64-macos")
+        edited = tmp_path / level / built.name
+        edited.parent.mkdir()
+        edited.write_bytes(planned.data())
+        assert check(data, edited.read_bytes()) == []
+        second_opinions(built, edited)
+    assert b"_hidden\0" not in edited.read_bytes()
+    assert b"_hidden\0" in data
+
+
+# Package, platforms, and whether the wheel's native files shall get smaller by a twentieth.
+WHEELS = [
+    ("cryptography", "arm64", True),
+    ("llvmlite", "arm64", True),
+    ("mlx", "arm64", False),
+    ("mlx-metal", "arm64", False),
+    ("numpy", "arm64", True),
+    ("onnxruntime", "arm64", True),
+    ("opencv-python-headless", "arm64", True),
+    ("pillow", "arm64", True),
+    ("pyarrow", "arm64", True),
+    ("pydantic-core", "arm64", False),
+    ("scipy", "arm64", True),
+    ("sentencepiece", "arm64", True),
+    ("tokenizers", "arm64", True),
+    ("pillow", "x86_64", True),
+    ("scipy", "x86_64", True),
+    ("charset-normalizer", "universal2", True),
+    ("grpcio", "universal2", True),
+    ("kiwisolver", "universal2", True),
+]
+VERSIONS = ("10_9", "10_12", "10_13", "10_15", "11_0", "12_0", "13_0", "14_0")
+
+
+def native_files(wheel: Path, folder: Path) -> Iterator[Path]:
+    """The Mach-O files of a wheel, unpacked."""
+    with zipfile.ZipFile(wheel) as archive:
+        for number, entry in enumerate(archive.infolist()):
+            with archive.open(entry) as member:
+                start = member.read(4)
+            if start in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
+                target = folder / f"{number}-{Path(entry.filename).name}"
+                target.write_bytes(archive.read(entry))
+                yield target
+
+
+@pytest.mark.parametrize(("package", "machine", "much"), WHEELS)
+def test_wheels(tmp_path: Path, package: str, machine: str, much: bool) -> None:
+    platforms = [option for version in VERSIONS for option in ("--platform", f"macosx_{version}_{machine}")]
+    wanted = ["--no-deps", "--only-binary=:all:", "--python-version", "3.13", *platforms]
+    pip("download", *wanted, "--dest", str(tmp_path), package)
+    (wheel,) = tmp_path.glob("*.whl")
+    edits = saved = total = 0
+    for file in native_files(wheel, tmp_path):
+        data = file.read_bytes()
+        info = describe(data)
+        assert info is not None
+        assert info.format is NativeFormat.MACHO
+        assert check_layout(data) == [], file.name
+        again = resign(data)
+        assert again == data or isinstance(again, NotEditable), f"{file.name}: signed differently"
+        planned = plan_macho_edit(data, "unneeded")
+        total += len(data)
+        if isinstance(planned, NotEditable):
+            assert planned.kind is RefusalKind.NOTHING_GAINED, planned
+            continue
+        edited = tmp_path / "edited" / file.name
+        edited.parent.mkdir(exist_ok=True)
+        edited.write_bytes(planned.data())
+        assert check(data, edited.read_bytes()) == [], file.name
+        second_opinions(file, edited)
+        edits += 1
+        saved += len(data) - planned.size_after
+        for thinned in info.machines if len(info.machines) > 1 else ():
+            taken = plan_macho_edit(data, "unneeded", thinned)
+            assert isinstance(taken, MachoEdit)
+            assert check(data, taken.data()) == []
+        edited.unlink()
+    assert edits > 0 or not much
+    assert saved * 20 > total or not much
