@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -17,6 +18,13 @@ from slim.model.audit import Audit
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
 from slim.model.settings import Config
+
+
+def available_cpus() -> int:
+    """Processors this process may run on (``sched_getaffinity(2)`` where there is such a thing)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 import click
 
 from slim import __version__
+from slim.cli.audit import audit_command
+from slim.cli.check import check_command
+from slim.cli.diff import diff_command
 from slim.cli.errors import EXIT_USAGE, guarded
 from slim.cli.explain import explain_command
 from slim.cli.options import SuggestingGroup
@@ -16,9 +19,12 @@ from slim.cli.run import run_command
 __all__ = ["main", "root"]
 
 _EXAMPLES = (
+    ("slim audit venv --report html=map.html", "where the bytes are"),
     ("slim run _artifacts --dry-run", "what could go"),
     ("slim run _artifacts -o _slim", "make it so"),
     ("slim explain _artifacts bin/python3", "why a file stays or goes"),
+    ("slim check _slim --baseline report.json", "whether it stays within its size budgets"),
+    ("slim diff _artifacts _slim", "what changed"),
     ("slim rules list", "what slim knows"),
 )
 
@@ -39,8 +45,11 @@ def root(context: click.Context) -> None:
         context.exit(EXIT_USAGE)
 
 
+root.add_command(audit_command)
 root.add_command(run_command)
 root.add_command(explain_command)
+root.add_command(check_command)
+root.add_command(diff_command)
 root.add_command(rules_group)
 
 

@@ -5,42 +5,56 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import click
 
 from slim.cli.look import emit
 from slim.errors import StorageError
-from slim.model.outcome import RunResult
-from slim.reports import REPORTERS, Reporter
+from slim.reports import REPORTERS
+
+
+class Renders(Protocol):
+    """A line of a table of reporters, as far as delivering is concerned: the results are those of the command."""
+
+    @property
+    def render(self) -> Callable[[Any], str]:
+        """Gives the text of the report."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A report and where it goes; no file means stdout."""
 
-    reporter: Reporter
+    reporter: Renders
     file: Path | None
 
 
 class TargetType(click.ParamType):  # type: ignore[type-arg]
-    """``NAME=FILE``, with ``-`` for stdout."""
+    """``NAME=FILE``, with ``-`` for stdout. ``reporters`` are those that the command has."""
 
     name = "NAME=FILE"
+
+    def __init__(self, reporters: Mapping[str, AnyReporter] = REPORTERS) -> None:
+        self.reporters = reporters
+
+    def __init__(self, reporters: Mapping[str, Renders] = REPORTERS) -> None:
+        self._reporters = reporters
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
         """Take it apart, or say what is wrong with it."""
         if isinstance(value, Target):
             return value
         name, separator, file = str(value).partition("=")
-        reporter = REPORTERS.get(name)
+        reporter = self._reporters.get(name)
         if reporter is None:
-            close = difflib.get_close_matches(name[:80], REPORTERS, n=1)
-            known = f"did you mean {close[0]!r}?" if close else f"reports are {', '.join(REPORTERS)}"
+            close = difflib.get_close_matches(name[:80], self._reporters, n=1)
+            known = f"did you mean {close[0]!r}?" if close else f"reports are {', '.join(self._reporters)}"
             self.fail(f"there is no report {name[:80]!r}; {known}", param, ctx)
         if not separator or not file:
             self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
@@ -64,8 +78,8 @@ def check_targets(targets: Sequence[Target], output: Path | None) -> None:
             raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
 
 
-def deliver(targets: Sequence[Target], results: Sequence[RunResult]) -> None:
-    """Write every report. Raises :class:`StorageError`."""
+def deliver(targets: Sequence[Target], results: Sequence[object]) -> None:
+    """Write every report of the results of a command. Raises :class:`StorageError`."""
     for target in targets:
         text = target.reporter.render(results)
         if target.file is None:
