@@ -27,7 +27,6 @@ _EXAMPLES = (
 
 @click.command("audit", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell where the bytes are.")
 @click.argument("path", type=PATH)
-# fmt: off
 @option(
     "--platform",
     "platforms",
@@ -62,7 +61,6 @@ _EXAMPLES = (
 @option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
 @option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
 @option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
-# fmt: on
 @source_options
 @option("--jobs", type=int, metavar="N", section=OTHER, help="Worker threads. [default: one a processor]")
 def audit_command(

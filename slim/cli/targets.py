@@ -40,9 +40,6 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
 
     name = "NAME=FILE"
 
-    def __init__(self, reporters: Mapping[str, AnyReporter] = REPORTERS) -> None:
-        self.reporters = reporters
-
     def __init__(self, reporters: Mapping[str, Renders] = REPORTERS) -> None:
         self._reporters = reporters
 
@@ -78,7 +75,7 @@ def check_targets(targets: Sequence[Target], output: Path | None) -> None:
             raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
 
 
-def deliver(targets: Sequence[Target], results: Sequence[object]) -> None:
+def deliver(targets: Sequence[Target], results: object) -> None:
     """Write every report of the results of a command. Raises :class:`StorageError`."""
     for target in targets:
         text = target.reporter.render(results)

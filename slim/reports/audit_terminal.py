@@ -86,9 +86,7 @@ class _Report:
         self.canvas.show(table)
         if self.estimated:
             self.canvas.line(
-                Text(
-                    "~ an estimate: unpacked, plus the bytecode that postinstall compiles on the user's machine", "dim"
-                )
+                Text("~ an estimate: with the bytecode that postinstall compiles on the user's machine", "dim")
             )
         self.canvas.blank()
 
@@ -151,8 +149,8 @@ class _Report:
             ],
         )  # fmt: skip
         self._finding(
-            "distributions nobody imports", sum(one.size for one in result.unused), count(len(result.unused), "one"),
-            "no Python file outside mentions them; you may know better",
+            "imported by nobody", sum(one.size for one in result.unused), count(len(result.unused), "distribution"),
+            "no Python file outside mentions it",
             [(f"{one.owner.label} in {one.layer}", one.size, self._used_as(one.commands, one.required_by))
              for one in result.unused],
         )  # fmt: skip
@@ -171,9 +169,8 @@ class _Report:
     @staticmethod
     def _used_as(commands: Sequence[str], required_by: Sequence[str]) -> str:
         told = [f"commands {', '.join(commands[:3])}"] if commands else []
-        told += (
-            [required_by[0] if len(required_by) == 1 else f"required {len(required_by)} times"] if required_by else []
-        )
+        if required_by:
+            told.append(required_by[0] if len(required_by) == 1 else f"required {len(required_by)} times")
         return "; ".join(told)
 
     def _finding(self, title: str, total: int, amount: str, meaning: str, rows: Sequence[tuple[str, int, str]]) -> None:
@@ -208,12 +205,17 @@ class _Report:
             table.add_column(title, justify="right", no_wrap=True, header_style="dim")
         whole = self.result.total.unpacked
         for saving in savings:
-            cells = [size(saving.removed), size(saving.shrunk), Text(size(saving.saved), "green")]
-            cells += [percent(whole, whole - saving.saved), f"{saving.files:,}"]
-            table.add_row(f"profile {saving.profile.label}", *cells)
+            table.add_row(
+                f"profile {saving.profile.label}",
+                size(saving.removed),
+                size(saving.shrunk),
+                Text(size(saving.saved), "green"),
+                percent(whole, whole - saving.saved),
+                f"{saving.files:,}",
+            )
         self.canvas.show(table)
         if not proved:
-            note = "an upper bound: what code that stays imports is kept; --prove finds out, and looks for unused libraries"
+            note = "a bound: what staying code imports is kept; --prove finds that out, and libraries nobody needs"
             self.canvas.line(Text(note, "dim"))
         self.canvas.blank()
         for saving in savings:
