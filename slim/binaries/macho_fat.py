@@ -55,7 +55,7 @@ def read_fat(view: memoryview) -> tuple[Slice, ...]:
     """The images of a universal file, in file order.
 
     Raises :class:`slim.binaries.refusal.Refused` unless they lie in the file, aligned, apart from each other, with
-    nothing but zeros between them.
+    nothing but padding between them.
     """
     layout = FAT_MAGICS[bytes(view[:4])]
     if len(view) < _HEADER.size:
@@ -92,16 +92,17 @@ def _check(view: memoryview, slices: tuple[Slice, ...], header_end: int) -> None
             if cpu != one.cpu or (subtype ^ one.subtype) & _SUBTYPE:
                 raise Refused.malformed(f"the slice at offset {one.offset:#x} is for another machine than it says")
         at = one.offset + one.size
-    ends = [header_end, *(one.offset + one.size for one in slices)]
-    starts = [*(one.offset for one in slices), len(view)]
-    for end, start_of_next in zip(ends, starts, strict=True):
-        # Between slices is padding; after the last one there is nothing.
-        if any(view[end:start_of_next]) or (end == ends[-1] and end < len(view)):
-            raise Refused(
-                NotEditable(
-                    RefusalKind.PAYLOAD, f"the {start_of_next - end} bytes at offset {end:#x} belong to no slice"
-                )
-            )
+    # Before each slice is padding, less than its alignment asks for at most; after the last one there is nothing.
+    gaps = zip(
+        [header_end, *(one.offset + one.size for one in slices)],
+        [*(one.offset for one in slices), len(view)],
+        [*(1 << one.align for one in slices), 1],
+        strict=True,
+    )
+    for start_of_gap, end, align in gaps:
+        if end - start_of_gap >= align or any(view[start_of_gap:end]):
+            reason = f"the {end - start_of_gap} bytes at offset {start_of_gap:#x} belong to no slice"
+            raise Refused(NotEditable(RefusalKind.PAYLOAD, reason))
 
 
 def choose(slices: Sequence[Slice], machine: str) -> Slice:

@@ -308,6 +308,7 @@ BOTH = fat(X86, ARM)
         (BOTH + bytes(8), KIND.PAYLOAD, "belong to no slice"),
         (put(BOTH, 8 + 4, 8, ">I"), KIND.MALFORMED, "another machine than it says"),
         (put(BOTH, 100, 1), KIND.PAYLOAD, "belong to no slice"),
+        (put(BOTH, 8 + 16, 12, ">I"), KIND.PAYLOAD, "belong to no slice"),
         (put(BOTH, PAGE, 0), KIND.MALFORMED, "neither an image nor an archive"),
         (fat(X86, ARM[:-1]), KIND.MALFORMED, "in the slice for aarch64"),
     ],
@@ -322,9 +323,10 @@ def test_an_unknown_level_is_a_mistake_of_the_caller() -> None:
         plan_macho_edit(ARM, "all")
 
 
-def test_padding_between_slices_is_no_gain() -> None:
-    wide = put(put(fat(X86, ARM, align=12), 8 + 16, 1, ">I"), 8 + 20 + 16, 1, ">I")
-    assert refusal(wide, "none").kind is RefusalKind.NOTHING_GAINED
+def test_nothing_gained_in_any_slice() -> None:
+    assert refusal(BOTH, "none").kind is RefusalKind.NOTHING_GAINED
+    stripped = fat(edited(X86).data(), edited(ARM).data())
+    assert refusal(stripped).kind is RefusalKind.NOTHING_GAINED
 
 
 def test_kinds_of_symbols_are_all_in_use() -> None:
