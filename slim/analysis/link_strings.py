@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from slim.model.record import NativeFormat
+
 WILDCARD = "\0"
 """Stands for a part of a name that is only known at run time."""
 
@@ -30,9 +32,10 @@ _LOADER_WORDS = (
     b"find_library",
     b"add_dll_directory",
     b"LD_PRELOAD",
+    b"DYLD_INSERT_LIBRARIES",
 )
 _NAME_OR_LOAD = re.compile(
-    rb"\.so(?![a-zA-Z])|[\"'/]lib|(?:DLL|[lL]oad_?[lL]ibrary|dlopen|find_library|load_op_library)\b|dll\["
+    rb"\.(?:so|dylib|[dD][lL][lL])(?![a-zA-Z])|[\"'/]lib|(?:DLL|[lL]oad_?[lL]ibrary|dlopen|find_library|load_op_library)\b|dll\["
 )
 """Without one of these in a file, parsing it (which is slow) would bring nothing."""
 _LISTING_WORDS = (b"listdir", b"scandir", b"iterdir", b"glob(", b"os.walk")
@@ -45,6 +48,14 @@ _PATH_CALLS = frozenset({"Path", "PurePath", "str", "fspath", "abspath", "realpa
 _MAX_LITERAL = 512
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*[\d*]*(?:\.[\d*]+)?[hlLqjzt]*[a-zA-Z]")
 _BRACES = re.compile(r"\{[^{}]*\}")
+LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
+"""What the names of libraries hold: ``.so`` perhaps with a version after it, the others at the end."""
+
+_SUFFIX = re.compile(rb"\.(?:so|dylib|[dD][lL][lL])(?![a-zA-Z])")
+_IN_ELF = (re.compile(rb"\.so"),)
+_IN_MACHO = (*_IN_ELF, re.compile(rb"\.dylib"))
+_IN_PE = (re.compile(rb"\.[dD][lL][lL]"),)
+_IN_PE_WIDE = re.compile(rb"\.\0[dD]\0[lL]\0[lL]\0")
 _WORD_START = re.compile(rb"[\w.+%/@-]*\Z")
 _WORD_ENDS = (re.compile(rb"(?:\.(?:\d+|%\w+))*"), re.compile(rb"(?:\.[\w%]+)*"))
 _WINDOW = 200
@@ -98,47 +109,72 @@ def scan_python(data: bytes) -> PythonMentions:
     return found
 
 
-def scan_binary(data: memoryview) -> Iterator[Mention]:
-    """Library-like words in a native file, each once, at their first offset (bytes from the start of the file)."""
+def scan_binary(data: memoryview, native: NativeFormat = NativeFormat.ELF) -> Iterator[Mention]:
+    """Library-like words in a native file, each once, at their first offset (bytes from the start of the file).
+
+    Which suffixes count depends on the file's format. In PE files, words of UTF-16 count too.
+    """
     seen: set[str] = set()
-    for match in re.finditer(rb"\.so", data):
-        for word in _words_around(data, match.start(), match.end()):
-            if word not in seen:
-                seen.add(word)
-                yield Mention(word, MentionKind.BINARY, offset=match.start())
+    for offset, word in _words_of(data, native):
+        if word not in seen:
+            seen.add(word)
+            yield Mention(word, MentionKind.BINARY, offset=offset)
+
+
+def _words_of(data: memoryview, native: NativeFormat) -> Iterator[tuple[int, str]]:
+    patterns = {NativeFormat.MACHO: _IN_MACHO, NativeFormat.PE: _IN_PE}.get(native, _IN_ELF)
+    for pattern in patterns:
+        for match in pattern.finditer(data):
+            for word in _words_around(data, match):
+                yield match.start(), word
+    if native is NativeFormat.PE:
+        for match in _IN_PE_WIDE.finditer(data):
+            # The characters' low bytes; where a high one isn't zero, the word ends.
+            before = bytes(data[max(0, match.start() - 2 * _WINDOW) : match.start()])
+            before = before[len(before) % 2 :]
+            pairs = zip(before[::2], before[1::2], strict=True)
+            narrow = bytes(low if not high else 0 for low, high in pairs)
+            text = narrow + bytes(match[0][::2])
+            found = _SUFFIX.search(text, len(narrow))
+            if found is not None:
+                for word in _words_around(memoryview(text), found):
+                    yield match.start(), word
 
 
 def scan_text(data: bytes) -> Iterator[Mention]:
     """Whole library names in any text, each once."""
-    if b".so" not in data:
-        return
     view = memoryview(data)
     seen: set[str] = set()
-    for match in re.finditer(rb"\.so(?![a-zA-Z])", data):
-        for word in _words_around(view, match.start(), match.end()):
+    for match in _SUFFIX.finditer(data):
+        for word in _words_around(view, match):
             if word not in seen and WILDCARD not in word:
                 seen.add(word)
                 yield Mention(word, MentionKind.TEXT, line=data.count(b"\n", 0, match.start()) + 1)
 
 
-def _words_around(data: memoryview, start: int, end: int) -> list[str]:
-    """The library-like words around ``.so``, without their folders.
+def _words_around(data: memoryview, suffix: re.Match[bytes]) -> list[str]:
+    """The library-like words around a suffix, without their folders.
 
     Strings of Rust and Go don't end in a zero byte, so a name may run into the next string. The word that ends with
     the version number is therefore given along with the one that goes on as far as it can.
     """
+    start, end = suffix.span()
     before = _WORD_START.search(bytes(data[max(0, start - _WINDOW) : start]))
     after = bytes(data[end : end + _WINDOW])
     if before is None or not before.group():
         return []
     words: dict[str, None] = {}
-    for ending in _WORD_ENDS:
+    for ending in _WORD_ENDS if suffix[0] == b".so" else ():
         tail = ending.match(after)
-        word = before.group() + b".so" + (tail.group() if tail is not None else b"")
-        name = base_name(_PERCENT.sub(WILDCARD, word.decode("ascii", "replace")))
-        if name is not None and not name.startswith(".so"):
-            words[name] = None
-    return list(words)
+        words[_decoded(before.group() + suffix[0] + (tail.group() if tail is not None else b""))] = None
+    if suffix[0] != b".so":
+        words[_decoded(before.group() + suffix[0])] = None
+    names = (base_name(word) for word in words)
+    return list(dict.fromkeys(name for name in names if name is not None and not name.startswith(LIBRARY_SUFFIXES)))
+
+
+def _decoded(word: bytes) -> str:
+    return _PERCENT.sub(WILDCARD, word.decode("ascii", "replace"))
 
 
 def base_name(text: str) -> str | None:

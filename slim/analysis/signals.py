@@ -20,10 +20,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from slim.analysis import ReadFile
 from slim.analysis.link_strings import (
+    LIBRARY_SUFFIXES,
     WILDCARD,
     Mention,
     MentionKind,
@@ -39,6 +40,7 @@ from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFo
 MAX_DATA_FILE = 1 << 20
 """Data files above this size (bytes) aren't read."""
 
+_SCANNED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
 _DATA_SUFFIXES = (".json", ".conf", ".cfg", ".ini", ".toml", ".txt", ".yaml", ".yml", ".xml", ".icd", ".list", ".pth")
 _PLUGIN_FOLDERS = frozenset(
     {
@@ -46,10 +48,10 @@ _PLUGIN_FOLDERS = frozenset(
         "loaders", "modules", "ossl-modules", "providers", "sasl2", "vdpau",
     }
 )  # fmt: skip
-_VERSION = re.compile(r"\.so(?:\.\w+)*\Z")
-_VARIABLE_RUN = re.compile(r"\A(?:lib)?|\.so[.\d]*|[\d.]+\Z")
+_VERSION = re.compile(r"\.so(?:\.\w+)*\Z|(?:\.\d+)*\.dylib\Z|\.dll\Z", re.IGNORECASE)
+_VARIABLE_RUN = re.compile(r"\A(?:lib)?|\.so[.\d]*|\.dylib|\.dll|[\d.]+\Z", re.IGNORECASE)
 _SPECIFIC = 3
-"""Letters that a part of a name must have, besides ``lib``, ``.so`` and version numbers, to mean one library."""
+"""Letters that a part of a name must have, besides ``lib``, the suffix and version numbers, to mean one library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +114,11 @@ class NameIndex:
         self.candidates = tuple(candidates)
         for record in self.candidates:
             names = {file.path.rpartition("/")[2] for file in (record, *linkage.links_to(record))}
-            soname = linkage.dynamics[record.key].soname
+            soname = (linkage.dynamics[record.key].soname or "").rpartition("/")[2]
             if soname and soname not in linkage.tree.names:
                 names.add(soname)
+            if record.native is NativeFormat.PE:
+                names = {name.lower() for name in names}
             for name in sorted(names):
                 self._add(_Alias(name, record))
 
@@ -131,9 +135,18 @@ class NameIndex:
     def match(self, source: FileRecord, mention: Mention) -> Iterator[tuple[FileRecord, Strength]]:
         """The candidates that a mention in ``source`` may mean. Only layers that can share a process count."""
         near = self._neighbours.get(source.layer, frozenset())
-        for record, strength in self._match(source, mention):
+        for record, strength in self._folded_match(source, mention):
             if record.layer in near and record.key != source.key:
                 yield record, strength
+
+    def _folded_match(self, source: FileRecord, mention: Mention) -> Iterator[tuple[FileRecord, Strength]]:
+        """Names of DLLs are indexed, and looked for, in lower case."""
+        yield from self._match(source, mention)
+        lower = mention.text.lower()
+        if lower != mention.text:
+            for record, strength in self._match(source, replace(mention, text=lower)):
+                if record.native is NativeFormat.PE:
+                    yield record, strength
 
     def _match(self, source: FileRecord, mention: Mention) -> Iterator[tuple[FileRecord, Strength]]:
         text, kind = mention.text, mention.kind
@@ -152,14 +165,18 @@ class NameIndex:
             if text.startswith("lib"):
                 yield from ((record, exact) for record in self._stems.get(text, ()))
             yield from ((alias.record, Strength.WEAK) for alias in self._with_part(text))
-        elif "lib" in text:
+        else:
             # A string that runs into the one before it (they don't end in zero bytes everywhere).
-            tail = text[text.rfind("lib") :]
+            tail = text[text.rfind("lib") :] if "lib" in text else text
             yield from ((record, exact) for record in self._exact.get(tail, ()) if tail != text)
+            if text.endswith((".dll", ".dylib")) and _is_specific(text):
+                # The end of a name whose start is put before it: OpenCV's video library is known as ``500_64.dll``.
+                ends = (alias for alias in self._with_part(text) if alias.name.endswith(text))
+                yield from ((alias.record, Strength.WEAK) for alias in ends)
 
     def _with_part(self, text: str) -> tuple[_Alias, ...]:
         """The aliases that begin or end with a literal which is meant to be completed."""
-        if not _is_specific(text) or not (text.startswith("lib") or ".so" in text):
+        if not _is_specific(text) or not (text.startswith("lib") or _has_suffix(text)):
             return ()
         if text not in self._patterns:
             self._patterns[text] = tuple(
@@ -172,7 +189,7 @@ class NameIndex:
     def _matching(self, source: FileRecord, text: str) -> tuple[_Alias, ...]:
         """The aliases that a pattern fits; a pattern that fits nearly everything stays within its distribution."""
         runs = text.split(WILDCARD)
-        if not any("lib" in run or ".so" in run for run in runs):
+        if not any("lib" in run or _has_suffix(run) for run in runs):
             return ()
         if text not in self._patterns:
             pattern = re.compile(".*".join(re.escape(run) for run in runs) + r"(?:\.\d+)*\Z", re.DOTALL)
@@ -185,6 +202,10 @@ class NameIndex:
             return ()
         group = (source.layer, source.owner)
         return tuple(a for a in self._patterns[text] if (a.record.layer, a.record.owner) == group)
+
+
+def _has_suffix(text: str) -> bool:
+    return any(suffix in text for suffix in LIBRARY_SUFFIXES)
 
 
 def _is_specific(run: str) -> bool:
@@ -201,12 +222,14 @@ def _neighbours(linkage: Linkage) -> dict[str, frozenset[str]]:
 
 
 def _scan(record: FileRecord, linkage: Linkage, index: NameIndex, read: ReadFile) -> Iterator[Signal]:
-    native = record.native is NativeFormat.ELF
+    native = record.native in _SCANNED
     mentions: Iterable[Mention]
-    if native:
+    if record.native is not None and native:
         dynamic = linkage.dynamics.get(record.key)
-        own = {*dynamic.needed, dynamic.soname} if dynamic is not None else set()
-        mentions = [mention for mention in scan_binary(read(record)) if mention.text not in own]
+        known = (*dynamic.needed, dynamic.soname or "") if dynamic is not None else ()
+        own = {_own_name(name, record.native) for name in known}
+        found = scan_binary(read(record), record.native)
+        mentions = [mention for mention in found if _own_name(mention.text, record.native) not in own]
     elif record.path.rpartition("/")[2].startswith("_sysconfigdata_"):
         return  # The build's configuration: it names libpython, whether there is one or not.
     elif record.path.endswith((".py", ".pyw")):
@@ -223,6 +246,12 @@ def _scan(record: FileRecord, linkage: Linkage, index: NameIndex, read: ReadFile
             if (target.key, strength) not in seen:
                 seen.add((target.key, strength))
                 yield _signal(record, target, mention, strength, native=native)
+
+
+def _own_name(name: str, native: NativeFormat) -> str:
+    """A needed library's name as it is compared with what else the file says."""
+    name = name.rpartition("/")[2]
+    return name.lower() if native is NativeFormat.PE else name
 
 
 def _signal(source: FileRecord, target: FileRecord, mention: Mention, strength: Strength, *, native: bool) -> Signal:
