@@ -17,6 +17,7 @@ from slim.errors import ConfigError, StorageError
 from slim.formats import FORMATS, format_by_name, is_archive_name, write_archive
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
+from slim.formats.xz_container import ENCODER_MEMORY
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.model.progress import Progress
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
@@ -70,7 +71,7 @@ class Publisher:
                     hint="run slim on one --platform at a time, or publish with --tag-outputs",
                 )
         with (
-            ThreadPoolExecutor(max_workers=workers) as compressors,
+            ThreadPoolExecutor(max_workers=_compressing(workers)) as compressors,
             ThreadPoolExecutor(max_workers=min(2, workers)) as writers,
         ):
             # The largest first, so that the last one to finish is a small one.
@@ -158,6 +159,18 @@ class Publisher:
         """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one
         archive where the input was one and the output is named like one."""
         return self._single or self._folder
+
+
+def _compressing(workers: int) -> int:
+    """As many threads as have room to compress in a quarter of the machine's memory (sysconf(3)); at least two.
+
+    How many there are never changes a byte.
+    """
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows, or not known
+        memory = 0
+    return min(workers, max(2, memory // 4 // ENCODER_MEMORY))
 
 
 def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[str, object] | None) -> None:

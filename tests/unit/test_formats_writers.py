@@ -208,7 +208,7 @@ def test_dictionary_sizes(length: int) -> None:
 
 def test_readers_need_a_moderate_dictionary() -> None:
     for level in ("fast", "default", "max"):
-        assert dictionary_size(xz_settings(level, "x86_64").block_size)[0] <= 64 * MIB
+        assert dictionary_size(xz_settings(level, "x86_64").dictionary)[0] <= 64 * MIB
 
 
 def test_the_branch_filter_is_for_x86_64_only() -> None:
