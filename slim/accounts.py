@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import Accounts
+from slim.model.outcome import Accounts, CellDelta
 from slim.model.plan import Action, Plan, Remove, Rewrite
-from slim.model.record import EntryType, FileRecord, Inventory
+from slim.model.record import EntryType, FileKind, FileRecord, Inventory, Owner
 
 
 @dataclass(slots=True)
@@ -67,7 +67,35 @@ def account(inventory: Inventory, plan: Plan) -> Accounts:
         by_category=_rows(pairs, lambda record, _: record.kind.value),
         by_pass=_rows(touched, lambda _, action: action.pass_name if action else ""),
         by_rule=_rows(touched, lambda _, action: action.rule if action else ""),
+        cells=cells(inventory, plan),
     )
+
+
+def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
+    """Every layer's files by owner and category, before and after the plan, in order of the layers and then names."""
+    sums: dict[tuple[str, Owner, FileKind], tuple[Footprint, Footprint]] = {}
+    for record in inventory:
+        if record.type is EntryType.DIRECTORY:
+            continue
+        key = (record.layer, record.owner, record.kind)
+        before, after = sums.get(key, (Footprint(), Footprint()))
+        own = _sizes(record, plan.actions.get(record.key))
+        sums[key] = (before + own[0], after + own[1])
+    order = {name: position for position, name in enumerate(inventory.records)}
+    return tuple(
+        CellDelta(layer=layer, owner=owner, category=kind, before=before, after=after)
+        for (layer, owner, kind), (before, after) in sorted(
+            sums.items(), key=lambda item: (order[item[0][0]], item[0][1], item[0][2].value)
+        )
+    )
+
+
+def _sizes(record: FileRecord, action: Action | None) -> tuple[Footprint, Footprint]:
+    before = Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
+    if isinstance(action, Remove):
+        return before, Footprint()
+    size = action.size_after if isinstance(action, Rewrite) else record.size
+    return before, Footprint(unpacked=size, bytecode=record.bytecode_size, files=1)
 
 
 def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint, Footprint]:
@@ -77,10 +105,7 @@ def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint,
     for record in inventory.records[layer].values():
         if record.type is EntryType.DIRECTORY:
             continue
-        action = plan.actions.get(record.key)
-        before += Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
-        if isinstance(action, Remove):
-            continue
-        size = action.size_after if isinstance(action, Rewrite) else record.size
-        after += Footprint(unpacked=size, bytecode=record.bytecode_size, files=1)
+        own_before, own_after = _sizes(record, plan.actions.get(record.key))
+        before += own_before
+        after += own_after
     return before, after

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from slim.config.budget import read_budgets
 from slim.config.schema import MAX_JOBS, FileSettings, keep_problem, parse_distribution, read_settings
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import PassSchema, RulePack, Safety
@@ -93,8 +94,12 @@ def load_config(
 
 
 def _parse(file: Path) -> Mapping[str, object]:
+    return _parse_text(file, read_text(file))
+
+
+def _parse_text(file: Path, text: str) -> Mapping[str, object]:
     problems = Problems(str(file))
-    values = parse_toml(read_text(file), problems)
+    values = parse_toml(text, problems)
     if values is None:
         raise ConfigError.from_problems(problems.found)
     return values
@@ -109,7 +114,8 @@ def _tool_table(values: Mapping[str, object]) -> Mapping[str, object] | None:
 def _read_file(
     file: Path, schemas: Mapping[str, PassSchema], formats: Collection[str], problems: list[Problem]
 ) -> tuple[FileSettings, RulePack | None]:
-    values, place = _parse(file), ""
+    text = read_text(file)
+    values, place = _parse_text(file, text), ""
     if file.name in CONFIG_NAMES[1:]:
         inner = _tool_table(values)
         if inner is None:
@@ -118,7 +124,7 @@ def _read_file(
         values, place = inner, "tool.slim"
     noted = Problems(str(file))
     table = Table(values, place, noted)
-    settings = read_settings(table, formats)
+    settings = dataclasses.replace(read_settings(table, formats), budgets=read_budgets(table, text))
     rules = parse_rules(table.tables("rule"), schemas, pack=file.stem, origin=str(file), builtin=False)
     problems += noted.found
     pack = RulePack(name=file.stem, origin=str(file), description="the configuration's own rules", rules=rules)
@@ -183,6 +189,7 @@ def _merge(
         jobs=settings.jobs if said.jobs is None else said.jobs,
         limits=settings.limits,
         layers=layers,
+        budgets=settings.budgets,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from packaging.utils import canonicalize_name
 
+from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, DropSpec, LayerOverrides, merge_drops
@@ -34,6 +35,7 @@ KEYS: Final = (
     "limits",
     "layer",
     "rule",
+    "budget",
 )
 LAYER_KEYS: Final = ("profile", "keep", "enable", "disable", "drop", "bytecode", "skip")
 MAX_JOBS: Final = 256
@@ -58,10 +60,14 @@ class FileSettings:
     jobs: int | None = None
     limits: Limits = field(default_factory=Limits)
     layers: dict[str, LayerOverrides] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
 
 
 def read_settings(table: Table, formats: Collection[str]) -> FileSettings:
-    """Read everything but the ``[[rule]]`` tables. ``formats`` are the output formats to choose from; empty: any."""
+    """Read everything but the ``[[rule]]`` and ``[[budget]]`` tables.
+
+    ``formats`` are the output formats to choose from; empty: any.
+    """
     table.allow(KEYS)
     table.schema(SCHEMA)
     return FileSettings(

@@ -8,19 +8,25 @@ from dataclasses import dataclass, field
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.plan import Action, Plan, Skipped
-from slim.model.record import FileRecord
+from slim.model.record import FileKind, FileRecord, Owner
 from slim.model.rule import Rule, Safety
 from slim.model.stack import Layer, Stack
+from slim.model.verify import Broken, Repair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One verification: what was checked, on how many things, and what failed."""
+    """One verification: what was checked, on how many things, and what failed.
+
+    ``broken`` are the failures of a dynamic check with what was seen before and after; ``elapsed`` in seconds.
+    """
 
     name: str
     tried: int
     failures: tuple[str, ...] = ()
     note: str = ""
+    elapsed: float = 0.0
+    broken: tuple[Broken, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -30,9 +36,15 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """All checks of a run."""
+    """All checks of a run.
+
+    ``repairs`` tell what was taken back until they passed; ``notes`` are sentences for people, such as why the dynamic
+    checks did not run.
+    """
 
     checks: tuple[Check, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -54,15 +66,29 @@ class LayerOutcome:
     reused: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellDelta:
+    """The files of one category that one owner has in one layer, before and after. No archive bytes: these are
+    measured for a whole layer."""
+
+    layer: str
+    owner: Owner
+    category: FileKind
+    before: Footprint
+    after: Footprint
+
+
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """The same bytes, told five ways. Each list reconciles to the byte with the sum of the layers."""
+    """The same bytes, told five ways. Each list reconciles to the byte with the sum of the layers. ``cells`` tell them
+    by layer, owner and category at once, so that a later run can be compared with this one."""
 
     by_layer: tuple[FootprintDelta, ...] = ()
     by_owner: tuple[FootprintDelta, ...] = ()
     by_category: tuple[FootprintDelta, ...] = ()
     by_pass: tuple[FootprintDelta, ...] = ()
     by_rule: tuple[FootprintDelta, ...] = ()
+    cells: tuple[CellDelta, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.rule import Rule, RulePack, Safety
 from slim.model.stack import Layer
@@ -68,7 +69,8 @@ class Config:
 
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last. ``format`` is the name
     of an output format, or None for that of the input; ``jobs`` the number of worker threads, or None for one a
-    processor. ``strict`` turns warnings into a refusal. ``origin`` is the file it was read from, if any.
+    processor. ``budgets`` are what ``slim check`` holds a stack against. ``strict`` turns warnings into a refusal.
+    ``origin`` is the file it was read from, if any.
     """
 
     profile: Safety = Safety.STANDARD
@@ -83,6 +85,7 @@ class Config:
     jobs: int | None = None
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, LayerOverrides] = field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
     origin: str | None = None
 
     @property

@@ -19,7 +19,7 @@ from typing import Any, assert_never
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import Accounts, Explanation, LayerOutcome, RunResult, Verification
+from slim.model.outcome import Accounts, CellDelta, Explanation, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
 from slim.model.rule import Rule
@@ -64,8 +64,8 @@ def document(results: Sequence[RunResult]) -> Json:
             "elapsed_seconds": round(sum(result.elapsed for result in results), 3),
             "stacks": [
                 {
-                    **_name("source", result.stack.source),
-                    **(_name("output", result.output) if result.output is not None else {"output": None}),
+                    **named("source", result.stack.source),
+                    **(named("output", result.output) if result.output is not None else {"output": None}),
                     "elapsed_seconds": round(result.elapsed, 3),
                 }
                 for result in results
@@ -164,8 +164,8 @@ def _run(result: RunResult) -> Json:
         "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
         "rules": [rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules],
         "unmatched_rules": sorted(result.plan.unmatched),
-        "warnings": [_text(warning) for warning in result.plan.warnings],
-        "notes": [_text(note) for note in result.plan.notes],
+        "warnings": [prose(warning) for warning in result.plan.warnings],
+        "notes": [prose(note) for note in result.plan.notes],
         "verification": _verification(result.verification),
     }
 
@@ -173,19 +173,19 @@ def _run(result: RunResult) -> Json:
 def _layer(outcome: LayerOutcome, measured: bool) -> Json:
     layer = outcome.layer
     return {
-        **_name("name", layer.name),
-        "layer_name": _text(layer.layer_name),
+        **named("name", layer.name),
+        "layer_name": prose(layer.layer_name),
         "kind": layer.kind.value,
         "python_version": layer.python_version,
-        "requires": [_text(name) for name in layer.requires],
+        "requires": [prose(name) for name in layer.requires],
         "launch_module": layer.launch_module,
         "archive_before": None
         if layer.archive is None
-        else {"name": _text(layer.archive.name), "size": layer.archive.size, "sha256": layer.archive.sha256},
+        else {"name": prose(layer.archive.name), "size": layer.archive.size, "sha256": layer.archive.sha256},
         "archive_after": None
         if outcome.archive_name is None
         else {
-            "name": _text(outcome.archive_name),
+            "name": prose(outcome.archive_name),
             "size": outcome.after.archive,
             "sha256": outcome.archive_sha256,
         },
@@ -212,13 +212,32 @@ def _accounts(accounts: Accounts) -> Json:
         "by_category": _rows(accounts.by_category),
         "by_pass": _rows(with_untouched(accounts.by_pass, accounts.by_layer)),
         "by_rule": _rows(with_untouched(accounts.by_rule, accounts.by_layer)),
+        "cells": [_cell(cell) for cell in accounts.cells],
     }
+
+
+def _cell(cell: CellDelta) -> Json:
+    return {
+        **named("layer", cell.layer),
+        "owner": {
+            "kind": cell.owner.kind.value,
+            "name": prose(cell.owner.name),
+            "version": prose(cell.owner.version),
+        },
+        "category": cell.category.value,
+        "before": _content(cell.before),
+        "after": _content(cell.after),
+    }
+
+
+def _content(sizes: Footprint) -> Json:
+    return {"unpacked": sizes.unpacked, "bytecode": sizes.bytecode, "files": sizes.files}
 
 
 def _rows(rows: Iterable[FootprintDelta]) -> list[Json]:
     return [
         {
-            **_name("label", row.label),
+            **named("label", row.label),
             "before": row.before,
             "removed": row.removed,
             "shrunk": row.shrunk,
@@ -233,14 +252,14 @@ def _rows(rows: Iterable[FootprintDelta]) -> list[Json]:
 
 def _file(record: FileRecord) -> Json:
     return {
-        **_name("layer", record.layer),
-        **_name("path", record.path),
+        **named("layer", record.layer),
+        **named("path", record.path),
         "type": record.type.value,
         "category": record.kind.value,
         "owner": {
             "kind": record.owner.kind.value,
-            "name": _text(record.owner.name),
-            "version": _text(record.owner.version),
+            "name": prose(record.owner.name),
+            "version": prose(record.owner.version),
         },
     }
 
@@ -282,8 +301,8 @@ def _evidence(items: Iterable[Evidence]) -> list[Json]:
     return [
         {
             "kind": item.kind,
-            "text": _text(item.text),
-            **({"file": None} if item.file is None else _name("file", item.file)),
+            "text": prose(item.text),
+            **({"file": None} if item.file is None else named("file", item.file)),
             "line": item.line,
             "strength": item.strength.value,
         }
@@ -292,7 +311,7 @@ def _evidence(items: Iterable[Evidence]) -> list[Json]:
 
 
 def _stale(item: StaleArchive) -> Json:
-    return {**_name("name", item.name), "size": item.size}
+    return {**named("name", item.name), "size": item.size}
 
 
 def _verification(verification: Verification) -> Json:
@@ -303,8 +322,8 @@ def _verification(verification: Verification) -> Json:
                 "name": check.name,
                 "tried": check.tried,
                 "passed": check.passed,
-                "failures": [_text(failure) for failure in check.failures],
-                "note": _text(check.note),
+                "failures": [prose(failure) for failure in check.failures],
+                "note": prose(check.note),
             }
             for check in verification.checks
         ],
@@ -315,7 +334,7 @@ def _options(options: Mapping[str, object]) -> Json:
     return {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(options.items())}
 
 
-def _name(key: str, value: str) -> Json:
+def named(key: str, value: str) -> Json:
     """A name under ``key``; where it isn't UTF-8, its bytes under ``<key>_base64`` as well."""
     try:
         value.encode("utf-8")
@@ -325,7 +344,7 @@ def _name(key: str, value: str) -> Json:
     return {key: value}
 
 
-def _text(value: str) -> str:
+def prose(value: str) -> str:
     """Prose: valid Unicode, whatever was quoted in it."""
     try:
         value.encode("utf-8")

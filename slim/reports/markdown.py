@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult
 from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
-from slim.reports.text import count, duration, evidence_text, percent, printable, size, stack_word
+from slim.reports.markup import MARKDOWN
+from slim.reports.markup import cell as _cell
+from slim.reports.markup import table as _table
+from slim.reports.text import count, duration, evidence_text, percent, size, stack_word
 
 _OWNERS = 10
 _GROUPS = 20
@@ -125,7 +128,7 @@ def _proof(group: RefusalGroup, shorten: Callable[[str], str]) -> str:
     if not group.evidence:
         return ""
     more = f" and {len(group.evidence) - 1} more" if len(group.evidence) > 1 else ""
-    return evidence_text(group.evidence[0], shorten, group.place).translate(_MARKDOWN) + more
+    return evidence_text(group.evidence[0], shorten, group.place).translate(MARKDOWN) + more
 
 
 def _stale(result: RunResult) -> list[str]:
@@ -175,16 +178,3 @@ def _arrow(before: int, after: int | None, mark: str = "") -> str:
     change = percent(before, after)
     text = f"{mark}{size(before)} → {mark}{size(after)}"
     return f"{text} ({change})" if change else text
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> list[str]:
-    rule = ["---:" if letter == "r" else "---" for letter in alignment]
-    return [*(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)), ""]
-
-
-_MARKDOWN = str.maketrans({char: f"\\{char}" for char in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"})
-
-
-def _cell(name: str) -> str:
-    """A name that Markdown takes literally, in one table cell."""
-    return printable(name).translate(_MARKDOWN)

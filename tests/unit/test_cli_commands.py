@@ -71,7 +71,7 @@ COMMANDS = _commands(root)
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "explain", "rules", "rules check", "rules list", "rules show", "run",
+        "audit", "check", "diff", "explain", "rules", "rules check", "rules list", "rules show", "run",
     ]  # fmt: skip
 
 

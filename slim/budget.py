@@ -1,0 +1,257 @@
+"""Footprint x Budget -> Verdict. Pure.
+
+Every stack (every platform) is checked by itself: nobody downloads two of them. A budget without ``each`` holds for
+the sum of what it selects.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+
+from slim.compare import compare
+from slim.errors import ConfigError, Problem
+from slim.model.budget import Budget, BudgetResult, Each, Limit, LimitResult, Status, Verdict
+from slim.model.comparison import Cell, Comparison, MeasuredLayer, Metric, OwnerChange, Snapshot
+from slim.model.footprint import Footprint
+from slim.model.rule import Rule
+
+_LARGEST = 5
+
+
+def check(
+    measured: Sequence[Snapshot],
+    budgets: Sequence[Budget],
+    *,
+    baseline: Sequence[Snapshot] | None = None,
+    rules: Sequence[Rule] = (),
+    slim_version: str = "",
+) -> Verdict:
+    """Check every budget on every stack.
+
+    Limits of growth need a ``baseline``; without one for the stack's platform they stay unchecked, visibly. Raises
+    :class:`ConfigError` where a budget selects nothing, or there is nothing to check.
+    """
+    if not budgets:
+        raise ConfigError("there is no budget", hint="write [[budget]] tables into slim.toml, or use --update-budget")
+    results: list[BudgetResult] = []
+    matched: set[int] = set()
+    comparisons: list[Comparison] = []
+    for snapshot in measured:
+        earlier = _counterpart(snapshot, measured, baseline)
+        if earlier is not None:
+            comparisons.append(compare(earlier, snapshot, rules))
+        for index, budget in enumerate(budgets):
+            if not _matches(snapshot.platform, budget.platforms):
+                continue
+            found = tuple(_budget(budget, snapshot, earlier, rules))
+            matched.update([index] if found else [])
+            results.extend(found)
+    _refuse_idle(measured, budgets, matched)
+    elsewhere = tuple(
+        budget for budget in budgets if not any(_matches(one.platform, budget.platforms) for one in measured)
+    )
+    order = {id(budget): index for index, budget in enumerate(budgets)}
+    return Verdict(
+        results=tuple(sorted(results, key=lambda result: order[id(result.budget)])),
+        measured=tuple(measured),
+        comparisons=tuple(comparisons),
+        elsewhere=elsewhere,
+        warnings=tuple(_warnings(measured, baseline, results)),
+        slim_version=slim_version,
+    )
+
+
+def selected(snapshot: Snapshot, budget: Budget, subject: str = "") -> Snapshot | None:
+    """The part of a stack that a budget is about, or None where it has no such part.
+
+    ``subject`` limits it to one layer, owner or category, as the budget's ``each`` says.
+    """
+    layers = budget.layers or ("*",)
+    names = {layer.layer_name for layer in snapshot.layers if _layer_matches(layer, layers)}
+    if subject and budget.each is Each.LAYER:
+        names &= {subject}
+    cells = tuple(cell for cell in snapshot.cells if cell.layer in names and _cell_matches(cell, budget, subject))
+    if not cells and (budget.splits_layers or not names):
+        return None
+    records = snapshot.records
+    if records is not None:
+        wanted = {(cell.layer, cell.owner, cell.category) for cell in cells}
+        records = {
+            key: record for key, record in records.items() if (key[0], record.owner.name, record.kind.value) in wanted
+        }
+    sums = {name: Footprint() for name in names}
+    for cell in cells:
+        sums[cell.layer] += cell.footprint
+    return replace(
+        snapshot,
+        layers=tuple(
+            layer if not budget.splits_layers else replace(layer, footprint=sums[layer.layer_name])
+            for layer in snapshot.layers
+            if layer.layer_name in names
+        ),
+        cells=cells,
+        records=records,
+        removed={key: item for key, item in snapshot.removed.items() if key[0] in names},
+    )
+
+
+def _budget(
+    budget: Budget, snapshot: Snapshot, baseline: Snapshot | None, rules: Sequence[Rule]
+) -> Iterator[BudgetResult]:
+    for subject in _subjects(budget, snapshot):
+        now = selected(snapshot, budget, subject)
+        if now is None:
+            continue
+        then = selected(baseline, budget, subject) if baseline is not None else None
+        if baseline is not None and then is None:
+            then = replace(baseline, layers=(), cells=(), records=None if baseline.records is None else {})
+        change = compare(then, now, rules) if then is not None else None
+        limits = tuple(_limit(limit, now, then, change) for limit in budget.limits)
+        yield BudgetResult(budget=budget, platform=snapshot.platform, subject=subject, limits=limits)
+
+
+def _subjects(budget: Budget, snapshot: Snapshot) -> list[str]:
+    """What to check separately. An empty subject means: everything together."""
+    if budget.each is None:
+        return [""]
+    whole = selected(snapshot, budget)
+    if whole is None:
+        return []
+    match budget.each:
+        case Each.LAYER:
+            return [layer.layer_name for layer in whole.layers]
+        case Each.OWNER:
+            return sorted({cell.owner for cell in whole.cells})
+        case Each.CATEGORY:
+            return sorted({cell.category for cell in whole.cells})
+
+
+def _limit(limit: Limit, now: Snapshot, then: Snapshot | None, change: Comparison | None) -> LimitResult:
+    actual, before = _amount(now, limit.metric), None if then is None else _amount(then, limit.metric)
+    allowed = limit.allowed(before)
+    if actual is None:
+        note = "archives are measured once they are written, and this is the report of a dry run"
+    elif allowed is None:
+        note = "no baseline" if then is None else "the baseline's archives weren't measured"
+    else:
+        over = actual > allowed
+        return LimitResult(
+            limit=limit,
+            status=Status.EXCEEDED if over else Status.WITHIN,
+            actual=actual,
+            allowed=allowed,
+            before=before,
+            causes=_causes(change, limit.metric) if over else (),
+            largest=_largest(now, limit.metric) if over else (),
+        )
+    return LimitResult(limit=limit, status=Status.UNCHECKED, actual=actual, allowed=allowed, before=before, note=note)
+
+
+def _amount(snapshot: Snapshot, metric: Metric) -> int | None:
+    if metric is Metric.ARCHIVE and not snapshot.archive_known:
+        return None
+    return metric.of(snapshot.total)
+
+
+def _content(metric: Metric) -> Metric:
+    """What owners are ranked by: archive bytes can't be split among them, content can."""
+    return Metric.UNPACKED if metric is Metric.ARCHIVE else metric
+
+
+def _causes(change: Comparison | None, metric: Metric) -> tuple[OwnerChange, ...]:
+    if change is None:
+        return ()
+    by = _content(metric)
+    grown = [owner for owner in change.owners if owner.delta(by) > 0]
+    return tuple(sorted(grown, key=lambda owner: (-owner.delta(by), owner.name)))
+
+
+def _largest(snapshot: Snapshot, metric: Metric) -> tuple[tuple[str, int], ...]:
+    by = _content(metric)
+    sums: dict[str, int] = {}
+    for cell in snapshot.cells:
+        label = f"{cell.owner} {cell.version}".strip()
+        sums[label] = sums.get(label, 0) + by.of(cell.footprint)
+    return tuple(sorted(sums.items(), key=lambda item: (-item[1], item[0]))[:_LARGEST])
+
+
+def _counterpart(
+    snapshot: Snapshot, measured: Sequence[Snapshot], baseline: Sequence[Snapshot] | None
+) -> Snapshot | None:
+    """The baseline of a stack: that of its platform. A lone stack of unknown platform takes a lone baseline."""
+    found = next((one for one in baseline or () if one.platform == snapshot.platform), None)
+    lone = len(baseline or ()) == len(measured) == 1
+    if found is None and baseline and lone and "unknown" in (baseline[0].platform, snapshot.platform):
+        return baseline[0]
+    return found
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _layer_matches(layer: MeasuredLayer, patterns: Sequence[str]) -> bool:
+    return _matches(layer.layer_name, patterns) or _matches(layer.name, patterns)
+
+
+def _cell_matches(cell: Cell, budget: Budget, subject: str) -> bool:
+    if subject and budget.each is Each.OWNER and cell.owner != subject:
+        return False
+    if subject and budget.each is Each.CATEGORY and cell.category != subject:
+        return False
+    return _matches(cell.owner, budget.owners) and (not budget.categories or cell.category in budget.categories)
+
+
+def _refuse_idle(measured: Sequence[Snapshot], budgets: Sequence[Budget], matched: set[int]) -> None:
+    """A budget that selects nothing checks nothing, which nobody would notice. One for another platform is fine, as
+    long as any budget is for this one."""
+    problems = []
+    for index, budget in enumerate(budgets):
+        here = [one for one in measured if _matches(one.platform, budget.platforms)]
+        if index in matched or (not here and matched):
+            continue
+        if not here:
+            there = ", ".join(sorted({one.platform for one in measured}))
+            message, hint = f"the budget {budget.name!r} is for another platform", f"there is: {there}"
+        else:
+            message, hint = f"the budget {budget.name!r} matches nothing", _hint(budget, here)
+        problems.append(Problem(file=budget.origin, place=budget.place, message=message, hint=hint))
+    if problems:
+        raise ConfigError.from_problems(problems)
+
+
+def _hint(budget: Budget, measured: Iterable[Snapshot]) -> str:
+    """The names that a selector could have meant."""
+    layers, owners, categories = set(), set(), set()
+    for one in measured:
+        layers |= {layer.layer_name for layer in one.layers}
+        owners |= {cell.owner for cell in one.cells}
+        categories |= {cell.category for cell in one.cells}
+    for patterns, known, noun in (
+        (budget.layers, layers, "layers"),
+        (budget.owners, owners, "owners"),
+        (budget.categories, categories, "categories"),
+    ):
+        if not patterns or any(fnmatchcase(name, pattern) for name in known for pattern in patterns):
+            continue
+        close = difflib.get_close_matches(patterns[0][:80], sorted(known), n=1)
+        return f"did you mean {close[0]!r}?" if close else f"{noun} are {', '.join(sorted(known)[:12])}"
+    return "no file is all of that at once"
+
+
+def _warnings(
+    measured: Sequence[Snapshot], baseline: Sequence[Snapshot] | None, results: Iterable[BudgetResult]
+) -> Iterator[str]:
+    waiting = sum(item.status is Status.UNCHECKED for result in results for item in result.limits)
+    if baseline is None:
+        if waiting:
+            told = "1 limit wasn't" if waiting == 1 else f"{waiting} limits weren't"
+            yield f"{told} checked: there is no --baseline"
+        return
+    for snapshot in measured:
+        if _counterpart(snapshot, measured, baseline) is None:
+            there = ", ".join(sorted({one.platform for one in baseline}))
+            yield f"the baseline has no stack for {snapshot.platform}, only for {there}"

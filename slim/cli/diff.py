@@ -1,0 +1,87 @@
+"""``slim diff``: what changed from one thing to another."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slim.cli.look import emit, look_for
+from slim.cli.options import OTHER, SectionCommand, chosen_config, option, source_options
+from slim.cli.progress import watch
+from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.reports import diff_terminal
+from slim.reports.comparisons import DIFF_REPORTERS
+
+_REPORT = "What is told"
+_EXAMPLES = (
+    ("slim diff _artifacts _slim", "what a run did, layer by layer"),
+    ("slim diff old.tar.xz new.tar.xz -v", "two archives, in full"),
+    ("slim diff v1.2:reports/slim.json _slim", "since a report that was committed"),
+)
+
+
+@click.command("diff", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell what changed between two stacks.")
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="TAG",
+    section=_REPORT,
+    help="Only this platform, such as linux_x86_64. Repeatable.",
+)
+@option(
+    "--report",
+    "targets",
+    multiple=True,
+    type=TargetType(DIFF_REPORTERS),
+    section=_REPORT,
+    help=f"Write a report ({', '.join(DIFF_REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
+)
+@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
+@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
+@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@source_options
+@option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
+        help="Worker threads. [default: one a processor]")  # fmt: skip
+def diff_command(
+    before: str,
+    after: str,
+    platforms: tuple[str, ...],
+    targets: tuple[Target, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    **said: Any,
+) -> None:
+    """Tell what changed from A to B: by layer, owner, category and rule, and which files came and went.
+
+    Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a report in git. The
+    configuration only matters for rules that stopped covering a version.
+    """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v contradict each other")
+    if as_json:
+        targets = (*targets, Target(reporter=DIFF_REPORTERS["json"], file=None))
+    check_targets(targets, None)
+    config = chosen_config(Path(after), said)
+    from slim import measure  # late: see slim.cli.run
+    from slim.compare import compare, empty, pair
+
+    workers = config.jobs or os.cpu_count() or 1
+    with watch(quiet=quiet) as progress:
+        old = measure.measure(before, config.limits, workers, platforms, progress)
+        new = measure.measure(after, config.limits, workers, platforms, progress)
+    comparisons = []
+    for left, right in pair(old, new):
+        present = left or right
+        if present is not None:
+            comparisons.append(compare(left or empty(present), right or empty(present), config.rules))
+    if not quiet and all(target.file is not None for target in targets):
+        emit(diff_terminal.render(comparisons, look_for(sys.stdout), verbose))
+    deliver(targets, comparisons)
