@@ -1,0 +1,326 @@
+"""All dynamic checks over two deployments: the original is tried once, the slimmed stack as often as needed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from slim.analysis import ReadFile
+from slim.analysis.pymodules import ModuleIndex, dotted
+from slim.model.outcome import Check
+from slim.model.progress import Progress
+from slim.model.record import FileKey, Inventory
+from slim.model.stack import LayerKind, Stack
+from slim.model.verify import Broken, Command, Subject, VerifySettings
+from slim.verify.dynamic import imports, launch, links, metadata
+from slim.verify.dynamic.deploy import POSTINSTALL, Deployment, install
+from slim.verify.dynamic.imports import Imported
+
+DEPLOY: Final = "deploy"
+ALONE: Final = 12
+"""So few modules are tried one a process when a failure is looked into."""
+_SHOWN: Final = 8
+_WORKED: Final = "worked"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Targets:
+    """What there is to try. ``modules`` maps each public module to its files; ``dropped`` are distributions (by
+    normalised name) that the user removes whole."""
+
+    stack: Stack
+    inventory: Inventory
+    settings: VerifySettings
+    modules: Mapping[Subject, frozenset[FileKey]]
+    dropped: frozenset[str] = frozenset()
+
+
+def find_targets(
+    stack: Stack, inventory: Inventory, read: ReadFile, settings: VerifySettings, dropped: Iterable[str] = ()
+) -> Targets:
+    """Everything that the original offers. Raises ConfigError for a command in a layer that doesn't exist."""
+    launch.check_layers(settings.commands, stack)
+    index = ModuleIndex(stack, inventory, read)
+    modules: dict[Subject, set[FileKey]] = {}
+    for key, names in index.modules.items():
+        for module in names:
+            name = dotted(module.name)
+            if module.rooted and imports.is_public(name):
+                subject = Subject(check=imports.NAME, layer=key[0], name=name)
+                modules.setdefault(subject, set()).add(key)
+    return Targets(
+        stack=stack,
+        inventory=inventory,
+        settings=settings,
+        modules={subject: frozenset(keys) for subject, keys in modules.items()},
+        dropped=frozenset(dropped),
+    )
+
+
+@dataclass(kw_only=True)
+class Suite:
+    """The checks. ``given_up`` says of a removed file that it was meant to go though its module worked."""
+
+    targets: Targets
+    before: Deployment
+    after: Deployment
+    given_up: Callable[[FileKey], bool]
+    progress: Progress
+    workers: int = 1
+    notes: list[str] = field(default_factory=list)
+    _imported: dict[Subject, Imported] = field(default_factory=dict)
+    _linked: dict[Subject, links.Linked] = field(default_factory=dict)
+    _described: dict[Subject, metadata.Described] = field(default_factory=dict)
+    _launched: dict[Subject, launch.Launched] = field(default_factory=dict)
+
+    def check_all(self) -> tuple[Check, ...]:
+        """Every check. What was seen of the original is kept for the next time."""
+        self.notes.clear()
+        checks = [self._check_deploy()]
+        if not checks[0].broken:
+            checks += [self._check_links(), self._check_imports(), self._check_metadata(), self._check_launch()]
+        self._note_changes()
+        return tuple(checks)
+
+    def still_broken(self, broken: Sequence[Broken]) -> list[Broken]:
+        """Which of these fail now; nothing else is tried."""
+        by_check: dict[str, list[Subject]] = {}
+        for one in broken:
+            by_check.setdefault(one.subject.check, []).append(one.subject)
+        found: list[Broken] = []
+        if DEPLOY in by_check:
+            install(self.after, self.progress)
+            found += self._broken_deploy()
+        if links.NAME in by_check:
+            found += self._broken_links(by_check[links.NAME])
+        if imports.NAME in by_check:
+            few = len(by_check[imports.NAME]) <= ALONE
+            seen = self._import("after", by_check[imports.NAME], alone=few)
+            found += [self._broken_import(subject, one) for subject, one in seen.items() if not one.ok]
+        if metadata.NAME in by_check:
+            found += self._broken_metadata(by_check[metadata.NAME])
+        for subject in by_check.get(launch.NAME, ()):
+            found += self._broken_launch(self._command(subject), subject, retry=False)
+        return sorted(found, key=lambda one: one.subject)
+
+    # -- deploy ----------------------------------------------------------------------------------------------------
+
+    def _check_deploy(self) -> Check:
+        tried = sum(POSTINSTALL in files for files in self.after.members.values())
+        broken = tuple(self._broken_deploy())
+        return _check(DEPLOY, tried, broken, 0.0)
+
+    def _broken_deploy(self) -> list[Broken]:
+        before = set(self.before.failures)
+        return [
+            Broken(
+                subject=Subject(check=DEPLOY, layer=text.partition("/")[0], name=POSTINSTALL),
+                before=_WORKED,
+                after=text.partition(": ")[2],
+            )
+            for text in self.after.failures
+            if text not in before
+        ]
+
+    # -- links -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _loader(self) -> Path | None:
+        return links.find_loader(self.before)
+
+    def _check_links(self) -> Check:
+        started = time.monotonic()
+        if self._loader is None:
+            return Check(name="ld.so", tried=0, note="no dynamic linker of this host to ask; resolved statically only")
+        subjects = links.subjects(self.targets.inventory)
+        first = not self._linked
+        self.progress.stage("Asking the dynamic linker", total=len(subjects) * (1 + first))
+        if first:
+            self._linked = links.observe(
+                self.before, self._loader, subjects, workers=self.workers, advance=self.progress.advance
+            )
+        broken = self._broken_links(subjects)
+        tried = sum(place is not None for one in self._linked.values() for place in one.libraries.values())
+        return _check("ld.so", tried, broken, started, f"libraries of {len(self._linked)} files")
+
+    def _broken_links(self, subjects: Sequence[Subject]) -> list[Broken]:
+        assert self._loader is not None
+        now = links.observe(self.after, self._loader, subjects, workers=self.workers, advance=self.progress.advance)
+        found = []
+        for subject, after in sorted(now.items()):
+            before = self._linked.get(subject)
+            texts = list(links.lost(before, after)) if before is not None else []
+            if texts:
+                found.append(Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN])))
+        return found
+
+    # -- imports ---------------------------------------------------------------------------------------------------
+
+    def _check_imports(self) -> Check:
+        started = time.monotonic()
+        subjects = [one for one in sorted(self.targets.modules) if not self._forgiven(one)]
+        gone = len(self.targets.modules) - len(subjects)
+        first = not self._imported
+        wanted = {"before": self.before, "after": self.after} if first else {"after": self.after}
+        self.progress.stage("Importing modules", total=len(subjects) * len(wanted), unit="modules")
+        tried = [one for one in subjects if first or self._imported.get(one, Imported(ok=False)).ok]
+        seen = imports.observe(
+            wanted,
+            tried,
+            timeout=self.targets.settings.timeout,
+            workers=self.workers,
+            advance=self.progress.advance,
+        )
+        if first:
+            self._imported = seen["before"]
+            fatal = [subject for subject, one in self._imported.items() if one.fatal]
+            again = self._import("before", fatal, alone=True)
+            self._imported.update({subject: one for subject, one in again.items() if one.ok})
+        after = seen["after"]
+        suspects = [subject for subject in tried if self._imported[subject].ok and not after[subject].ok]
+        broken, unsure = self._confirm(suspects)
+        worked = sum(one.ok for subject, one in self._imported.items() if subject in set(subjects))
+        self._note_imports(subjects, after)
+        note = f"of {len(subjects)} modules these could be imported in the original"
+        if gone:
+            note += f"; {gone} more were removed on purpose"
+        if unsure:
+            note += f"; {unsure} depend on what was imported before them"
+        return _check(imports.NAME, worked, broken, started, note)
+
+    def _forgiven(self, subject: Subject) -> bool:
+        """Whether a module may be missing: every file of it was removed on purpose, or the user said so."""
+        if imports.may_go(subject.name, self.targets.settings.without):
+            return True
+        keys = self.targets.modules[subject]
+        return all(not self._is_there(key) and self.given_up(key) for key in keys)
+
+    def _is_there(self, key: FileKey) -> bool:
+        return key[1] in self.after.members[key[0]]
+
+    def _import(self, which: str, subjects: Sequence[Subject], *, alone: bool) -> dict[Subject, Imported]:
+        if not subjects:
+            return {}
+        deployment = self.before if which == "before" else self.after
+        timeout = self.targets.settings.timeout
+        return imports.observe({which: deployment}, subjects, timeout=timeout, workers=self.workers, alone=alone)[which]
+
+    def _confirm(self, suspects: Sequence[Subject]) -> tuple[list[Broken], int]:
+        """Try again, each alone, what failed together with others; what fails so in the original too isn't broken."""
+        few = len(suspects) <= 5 * ALONE
+        again = self._import("after", suspects, alone=few)
+        failing = [subject for subject in suspects if not again[subject].ok]
+        alone_before = self._import("before", failing, alone=True) if few else self._imported
+        broken = [self._broken_import(one, again[one]) for one in failing if alone_before[one].ok]
+        return broken, len(suspects) - len(broken)
+
+    @staticmethod
+    def _broken_import(subject: Subject, seen: Imported) -> Broken:
+        return Broken(subject=subject, before=_WORKED, after=seen.text)
+
+    def _note_imports(self, subjects: Sequence[Subject], after: Mapping[Subject, Imported]) -> None:
+        ends = [(one, self._imported[one]) for one in subjects if self._imported[one].fatal]
+        said = [f"{one.name}: {seen.text}" for one, seen in ends]
+        self._note_some("ended or blocked their process in the original", said)
+        forked = [one.name for one in subjects if self._imported[one].forked]
+        self._note_some("started a process when imported, which was ended", forked)
+        wrote = [one.name for one, seen in after.items() if seen.written]
+        self._note_some("wrote into the stack when imported, which was undone", wrote)
+
+    def _note_some(self, what: str, names: Sequence[str]) -> None:
+        if names:
+            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+            noun = "module" if len(names) == 1 else "modules"
+            self.notes.append(f"{len(names)} {noun} {what}: {', '.join(names[:_SHOWN])}{more}")
+
+    # -- metadata --------------------------------------------------------------------------------------------------
+
+    def _check_metadata(self) -> Check:
+        started = time.monotonic()
+        subjects = metadata.subjects(self.targets.stack)
+        self.progress.stage("Asking for distributions", total=2 * len(subjects), unit="layers")
+        if not self._described:
+            self._described = metadata.observe(
+                self.before, subjects, workers=self.workers, advance=self.progress.advance
+            )
+        broken = self._broken_metadata(subjects)
+        facts = sum(len(one.facts) for one in self._described.values())
+        rows = sum(one.rows for one in self._described.values())
+        return _check(metadata.NAME, facts, broken, started, f"versions and entry points; {rows} rows of RECORD")
+
+    def _broken_metadata(self, subjects: Sequence[Subject]) -> list[Broken]:
+        now = metadata.observe(self.after, subjects, workers=self.workers, advance=self.progress.advance)
+        found = []
+        for subject, after in now.items():
+            texts = list(metadata.lost(self._described[subject], after, self.targets.dropped))
+            if texts:
+                found.append(Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN])))
+        return found
+
+    # -- launch ----------------------------------------------------------------------------------------------------
+
+    def _check_launch(self) -> Check:
+        started = time.monotonic()
+        commands = self.targets.settings.commands
+        if not commands:
+            apps = any(layer.kind is LayerKind.APPLICATION for layer in self.targets.stack)
+            note = "no [[verify.command]] in the configuration: no application was started" if apps else ""
+            return Check(name=launch.NAME, tried=0, note=note)
+        self.progress.stage("Running commands", total=len(commands), unit="commands")
+        broken: list[Broken] = []
+        for command, subject in zip(commands, launch.subjects(commands, self.targets.stack), strict=True):
+            broken += self._broken_launch(command, subject, retry=True)
+            self.progress.advance()
+        return _check(launch.NAME, len(commands), broken, started)
+
+    def _command(self, subject: Subject) -> Command:
+        return next(one for one in self.targets.settings.commands if one.name == subject.name)
+
+    def _broken_launch(self, command: Command, subject: Subject, *, retry: bool) -> Iterator[Broken]:
+        before = self._launched.get(subject)
+        if before is None:
+            before = self._launched[subject] = launch.observe(self.before, command)
+        wrong = list(launch.wrong(command, before))
+        if wrong:
+            text = f"the original fails already: {'; '.join(wrong)}"
+            yield Broken(subject=subject, before=wrong[0], after=text, reproducible=False)
+            return
+        texts: list[str] = []
+        for _ in range(1 + retry):
+            after = launch.observe(self.after, command)
+            texts = list(launch.wrong(command, after)) or list(launch.different(command, before, after))
+            if not texts:
+                return
+        if retry:
+            differs = list(launch.different(command, before, launch.observe(self.before, command)))
+            if differs:
+                text = f"not even the original does the same twice: {differs[0]}; name what may differ under ignore"
+                yield Broken(subject=subject, before=differs[0], after=text, reproducible=False)
+                return
+        yield Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+
+    # -- what programs did to the deployments ----------------------------------------------------------------------
+
+    def _note_changes(self) -> None:
+        self.before.changes()
+        changed = [path for path in self.after.changes() if "/__pycache__/" not in path]
+        if changed:
+            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            self.notes.append(
+                f"programs changed files of the deployed stack, which was undone: {', '.join(changed[:_SHOWN])}{more}"
+            )
+
+
+def _check(name: str, tried: int, broken: Sequence[Broken], started: float, note: str = "") -> Check:
+    return Check(
+        name=name,
+        tried=tried,
+        failures=tuple(str(one) for one in broken),
+        note=note,
+        elapsed=time.monotonic() - started if started else 0.0,
+        broken=tuple(broken),
+    )

@@ -1,0 +1,237 @@
+"""Deploys layers as an installer does, privately, and changes single files of a deployment there and back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from slim.errors import StorageError
+from slim.formats.base import Content, Member
+from slim.model.progress import Progress
+from slim.model.record import EntryType, FileKey
+from slim.model.stack import Layer, LayerKind, Stack
+from slim.verify.dynamic.sandbox import Sandbox
+
+POSTINSTALL: Final = "postinstall.py"
+CONFIG: Final = "share/venv/metadata/venvstacks_layer.json"
+POSTINSTALL_SECONDS: Final = 900.0
+
+Members = Mapping[str, Sequence[Member]]
+"""By layer name, in the order of the archive."""
+
+
+@dataclass(kw_only=True)
+class Deployment:
+    """A deployed stack below ``root``, one folder a layer. ``failures`` tell which post-install steps failed."""
+
+    root: Path
+    stack: Stack
+    sandbox: Sandbox
+    members: dict[str, dict[str, Member]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)
+    pythons: dict[str, Path] = field(default_factory=dict)
+    _stash: dict[FileKey, Path] = field(default_factory=dict)
+    _snapshot: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def python(self, layer: str) -> Path:
+        """The command that starts a layer's Python."""
+        return self.pythons[layer]
+
+    def place(self, key: FileKey) -> Path:
+        """Where a file of a layer lies."""
+        return self.root / key[0] / key[1]
+
+    # -- single files ----------------------------------------------------------------------------------------------
+
+    def put(self, member: Member, layer: str) -> None:
+        """Make a file what ``member`` says. What lay there before comes back with :meth:`take_back`."""
+        key = (layer, member.path)
+        place = self.place(key)
+        if os.path.lexists(place):
+            hidden = self.root.parent / f"{self.root.name}-stash" / str(len(self._stash))
+            hidden.parent.mkdir(exist_ok=True)
+            if key not in self._stash:
+                place.rename(hidden)
+                self._stash[key] = hidden
+            else:
+                place.unlink()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _write(place, member, self._content(member, layer))
+        self._remember(place)
+
+    def take_back(self, key: FileKey) -> None:
+        """Undo :meth:`put`."""
+        place = self.place(key)
+        with contextlib.suppress(FileNotFoundError):
+            place.unlink()
+        hidden = self._stash.pop(key, None)
+        if hidden is not None:
+            hidden.rename(place)
+            self._remember(place)
+            return
+        self._snapshot.pop(self._name(place), None)
+        parent = place.parent
+        while parent != self.root / key[0]:  # a folder that holds nothing would be a namespace package
+            try:
+                parent.rmdir()
+            except OSError:
+                break
+            parent = parent.parent
+
+    def settle(self) -> None:
+        """What was put stays."""
+        for hidden in self._stash.values():
+            hidden.unlink()
+        self._stash.clear()
+
+    def _content(self, member: Member, layer: str) -> Content | None:
+        if member.type is EntryType.HARDLINK:
+            return self.members[layer][member.link_target or ""].content
+        return member.content
+
+    # -- what programs did to it -----------------------------------------------------------------------------------
+
+    def remember(self) -> None:
+        """Take down what there is, so that :meth:`changes` can tell what programs changed."""
+        self._snapshot = self._state()
+
+    def _state(self) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        stack = [str(self.root)]
+        cut = len(str(self.root)) + 1
+        while stack:
+            with os.scandir(stack.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        stack.append(entry.path)
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    found[entry.path[cut:]] = (status.st_size, status.st_mtime_ns)
+        return found
+
+    def _name(self, place: Path) -> str:
+        return str(place)[len(str(self.root)) + 1 :]
+
+    def _remember(self, place: Path) -> None:
+        status = place.lstat()
+        self._snapshot[self._name(place)] = (status.st_size, status.st_mtime_ns)
+
+    def changes(self) -> list[str]:
+        """Deployed paths that programs created, changed or removed since :meth:`remember`; they are put right."""
+        now = self._state()
+        changed = sorted(
+            path for path in self._snapshot.keys() | now.keys() if self._snapshot.get(path) != now.get(path)
+        )
+        for path in changed:
+            layer, _, inner = path.replace(os.sep, "/").partition("/")
+            member = self.members.get(layer, {}).get(inner)
+            place = self.root / path
+            with contextlib.suppress(OSError):
+                place.unlink()
+            if member is not None and path in self._snapshot:
+                place.parent.mkdir(parents=True, exist_ok=True)
+                _write(place, member, self._content(member, layer))
+                self._remember(place)
+            else:
+                self._snapshot.pop(path, None)
+        return changed
+
+
+def deploy(
+    root: Path, stack: Stack, members: Members, sandbox: Sandbox, progress: Progress, *, workers: int = 1
+) -> Deployment:
+    """Write every layer below ``root``, beside each other, and run each ``postinstall.py`` with the runtime's Python.
+
+    Raises StorageError where writing fails. Programs that fail don't raise: see ``failures``.
+    """
+    made = Deployment(root=root, stack=stack, sandbox=sandbox)
+    try:
+        root.mkdir(parents=True)
+        with ThreadPoolExecutor(max_workers=workers) as pool:
+            list(pool.map(lambda name: _unpack(root / name, members[name]), [layer.name for layer in stack]))
+    except OSError as error:
+        hint = "verification needs room for the stack twice; TMPDIR says where"
+        raise StorageError.from_os_error(error, file=error.filename or root, hint=hint) from error
+    for layer in stack:
+        made.members[layer.name] = {member.path: member for member in members[layer.name]}
+        made.pythons[layer.name] = _python(root / layer.name, layer)
+    install(made, progress)
+    made.remember()
+    return made
+
+
+def install(made: Deployment, progress: Progress) -> None:
+    """Run the post-install step of each layer, the runtime's first."""
+    made.failures.clear()
+    runtime = next((layer.name for layer in made.stack if layer.kind is LayerKind.RUNTIME), None)
+    for layer in made.stack:
+        script = made.root / layer.name / POSTINSTALL
+        if not script.is_file():
+            progress.advance()
+            continue
+        python = made.python(runtime or layer.name)
+        done = made.sandbox.run(
+            [str(python), str(script)],
+            timeout=POSTINSTALL_SECONDS,
+            writable=(made.root,),
+            environment={"PYTHONDONTWRITEBYTECODE": ""},
+        )
+        if done.code != 0:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            ended = "took too long" if done.timed_out else f"ended with {done.code}"
+            made.failures.append(f"{layer.name}/{POSTINSTALL}: {ended}: {said[-1] if said else 'no output'}")
+        progress.advance()
+
+
+def _python(folder: Path, layer: Layer) -> Path:
+    """What starts the layer: as its own metadata says, or where Python usually lies."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        named = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("python")
+        if isinstance(named, str) and not posixpath.normpath(named).startswith(("../", "/")):
+            return folder / named
+    candidates = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
+    version = ".".join((layer.python_version or "3").split(".")[:2])
+    return next(
+        (folder / name for name in (*candidates, f"bin/python{version}") if (folder / name).exists()),
+        folder / candidates[0],
+    )
+
+
+def _unpack(folder: Path, members: Iterable[Member]) -> None:
+    """Members into a fresh folder. Not durable: it is thrown away."""
+    contents: dict[str, Content | None] = {}
+    made: set[str] = set()
+    folder.mkdir()
+    for member in members:
+        if not member.path:
+            continue
+        above = member.path if member.type is EntryType.DIRECTORY else posixpath.dirname(member.path)
+        if above and above not in made:
+            (folder / above).mkdir(parents=True, exist_ok=True)
+            made.add(above)
+        if member.type is EntryType.DIRECTORY:
+            continue  # with permission to write: nothing here is published
+        if member.type is EntryType.FILE:
+            contents[member.path] = member.content
+        source = member.link_target or "" if member.type is EntryType.HARDLINK else member.path
+        _write(folder / member.path, member, contents.get(source))
+
+
+def _write(place: Path, member: Member, content: Content | None) -> None:
+    if member.type is EntryType.SYMLINK:
+        os.symlink(member.link_target or "", place)  # noqa: PTH211 - the text as it is
+        return
+    with place.open("xb", buffering=0) as stream:
+        for piece in content.chunks() if content else ():
+            view = memoryview(piece)
+            while view:
+                view = view[stream.write(view) :]
+    place.chmod(member.mode | 0o600)
+    os.utime(place, (member.mtime, member.mtime))

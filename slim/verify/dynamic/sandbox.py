@@ -1,0 +1,416 @@
+"""Runs the stack's programs where they can do no harm: private folders, no network, limits, and no survivors.
+
+What the kernel allows is found out once; what it doesn't is part of every report.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Final
+
+from slim.errors import StorageError
+
+WORKERS: Final = Path(__file__).parent / "workers"
+ASPECTS: Final = ("network", "processes", "files")
+MAX_OUTPUT: Final = 4 << 20
+"""Bytes of each stream that are kept of what a program prints; the rest is read and dropped."""
+
+_ATTEMPTS: Final = (ASPECTS, ("network", "processes"), ("network",), ("processes",), ())
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_POSIX: Final = os.name == "posix"
+_KILL_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Isolation:
+    """What the sandbox could do here. ``network``: none but a loopback of its own; ``processes``: none survives the
+    command, whatever it does; ``files``: nothing outside of the private folders can be written."""
+
+    network: bool = False
+    processes: bool = False
+    files: bool = False
+
+    @property
+    def missing(self) -> str:
+        """What it couldn't do, in words; empty where it could do everything."""
+        words = {
+            "network": "without a network",
+            "processes": "in a process namespace",
+            "files": "with a read-only file system",
+        }
+        lacking = [text for name, text in words.items() if not getattr(self, name)]
+        return f"this host doesn't let programs run {' or '.join(lacking)}" if lacking else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How a program ended. ``code`` is None after a timeout; a signal is told by ``signal``."""
+
+    code: int | None
+    stdout: bytes
+    stderr: bytes
+    signal: int = 0
+    elapsed: float = 0.0
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it had to be killed."""
+        return self.code is None
+
+
+@dataclass(kw_only=True)
+class Running:
+    """A program in the sandbox. Always :meth:`stop` it: that kills whatever is left of it."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    lifeline: int
+    status: int
+    root: Path
+    _kept: list[bytes] = field(default_factory=list)
+    _reader: threading.Thread | None = None
+
+    def keep_errors(self) -> None:
+        """Read what it says on stderr in the background."""
+        assert self.process.stderr is not None
+        self._reader = _collect(self.process.stderr, self._kept)
+
+    @property
+    def errors(self) -> bytes:
+        """What it said on stderr so far."""
+        return b"".join(self._kept)
+
+    def stop(self) -> dict[str, object]:
+        """Kill what still runs, free everything, and return the jail's own report (empty where it gave none)."""
+        if self.lifeline >= 0:
+            os.close(self.lifeline)
+            self.lifeline = -1
+        elif self.process.poll() is None:
+            self.process.kill()
+        try:
+            self.process.wait(timeout=_KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self._reader is not None:
+            self._reader.join(timeout=_KILL_SECONDS)
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.close()
+        report = b""
+        if self.status >= 0:
+            os.set_blocking(self.status, False)
+            with contextlib.suppress(OSError):
+                report = os.read(self.status, 65536)
+            os.close(self.status)
+            self.status = -1
+        remove_tree(self.folder)
+        try:
+            value = json.loads(report)
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+
+class Sandbox:
+    """Starts programs below ``work``, a private folder. Safe to use from several threads.
+
+    ``memory`` is the limit for a process's data in bytes. Raises StorageError where a program can't be started at all.
+    """
+
+    def __init__(self, work: Path, *, memory: int | None = None) -> None:
+        self.work = work
+        self._limits = _limits(memory)
+        self._number = itertools.count()
+        self._aspects: tuple[str, ...] = ()
+        self.isolation = self._probe()
+
+    def _probe(self) -> Isolation:
+        """Try a program with everything, then with less, until one starts."""
+        if not _POSIX:
+            return Isolation()
+        for aspects in _ATTEMPTS if sys.platform == "linux" else ((),):
+            self._aspects = aspects
+            held = self._held()
+            if all(held.get(name) for name in aspects):
+                return Isolation(**{name: name in aspects for name in ASPECTS})
+        return Isolation()
+
+    def _held(self) -> dict[str, bool]:
+        running = self.start([sys.executable, "-I", "-S", "-c", "pass"])
+        try:
+            running.process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            return {}
+        finally:
+            report = running.stop()
+        held = report.get("held")
+        return held if isinstance(held, dict) and report.get("code") == 0 else {}
+
+    def start(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        writable: Sequence[Path] = (),
+        stdin: bool = False,
+    ) -> Running:
+        """Start a program with a private HOME, TMPDIR and, unless ``cwd`` is given, current folder.
+
+        ``writable`` are folders that it may change; its own private ones always are.
+        """
+        folder = self.work / f"run-{next(self._number)}"
+        for name in ("home", "tmp", "cwd"):
+            (folder / name).mkdir(parents=True)
+        own = {
+            "PATH": _PATH if _POSIX else os.environ.get("PATH", ""),
+            "HOME": str(folder / "home"),
+            "TMPDIR": str(folder / "tmp"),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONHASHSEED": "0",
+            **({} if _POSIX else _windows_environment(folder)),
+        }
+        where = cwd or folder / "cwd"
+        own.update(environment or {})
+        if not _POSIX:
+            return self._start_plain(argv, own, where, folder, stdin=stdin)
+        lifeline, lifeline_in = os.pipe()
+        status_out, status = os.pipe()
+        config = {
+            "argv": list(argv),
+            "environment": own,
+            "cwd": str(where),
+            "writable": [str(path) for path in (folder, *writable)],
+            "readable": _readable(self.work),
+            "isolate": list(self._aspects),
+            "limits": self._limits,
+            "lifeline": lifeline,
+            "status": status,
+        }
+        try:
+            process = _popen(
+                [sys.executable, "-I", "-S", str(WORKERS / "jail.py"), json.dumps(config)],
+                own,
+                self.work,
+                stdin=stdin,
+                handles=(lifeline, status),
+            )
+        except BaseException:
+            os.close(lifeline_in)
+            os.close(status_out)
+            raise
+        finally:
+            os.close(lifeline)
+            os.close(status)
+        return Running(process=process, folder=folder, lifeline=lifeline_in, status=status_out, root=folder)
+
+    def _start_plain(
+        self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, folder: Path, *, stdin: bool
+    ) -> Running:
+        process = _popen(argv, environment, cwd, stdin=stdin)
+        return Running(process=process, folder=folder, lifeline=-1, status=-1, root=folder)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        environment: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        writable: Sequence[Path] = (),
+        data: bytes | None = None,
+    ) -> Finished:
+        """Run a program to its end, feeding it ``data``. After ``timeout`` seconds it is killed with all it started."""
+        started = time.monotonic()
+        running = self.start(argv, environment=environment, cwd=cwd, writable=writable, stdin=data is not None)
+        output: list[bytes] = []
+        assert running.process.stdout is not None
+        reader = _collect(running.process.stdout, output)
+        running.keep_errors()
+        feeder = _feed(running.process.stdin, data) if running.process.stdin is not None else None
+        timed_out = False
+        try:
+            code = running.process.wait(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            timed_out, code = True, -1
+        report = running.stop()
+        for thread in (reader, feeder):
+            if thread is not None:
+                thread.join(timeout=_KILL_SECONDS)
+        told = report.get("signal")
+        return Finished(
+            code=None if timed_out else code,
+            stdout=b"".join(output),
+            stderr=running.errors,
+            signal=told if isinstance(told, int) else 0,
+            elapsed=time.monotonic() - started,
+        )
+
+
+def _popen(
+    argv: Sequence[str], environment: Mapping[str, str], cwd: Path, *, stdin: bool, handles: tuple[int, ...] = ()
+) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            list(argv),
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            cwd=cwd,
+            pass_fds=handles,
+            bufsize=0,
+        )
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=argv[0]) from error
+
+
+def _limits(memory: int | None) -> dict[str, int]:
+    """Limits of getrlimit(2) for each program: no core files, no endless files, no endless memory or processes."""
+    limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 8 << 30, "RLIMIT_NOFILE": 4096}
+    if memory is None and hasattr(os, "sysconf"):
+        with contextlib.suppress(ValueError, OSError):
+            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if memory:
+        limits["RLIMIT_DATA"] = memory
+    if sys.platform == "linux":
+        limits["RLIMIT_NPROC"] = 4096
+    return limits
+
+
+def _readable(work: Path) -> list[str]:
+    """Folders that must stay visible though they may lie below a temporary folder that the jail replaces."""
+    places = [work, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, WORKERS]
+    return list(dict.fromkeys(str(path) for path in (*places, *(path.resolve() for path in places))))
+
+
+def _windows_environment(folder: Path) -> dict[str, str]:
+    own = {name: str(folder / "tmp") for name in ("TEMP", "TMP")}
+    own |= {name: str(folder / "home") for name in ("USERPROFILE", "APPDATA", "LOCALAPPDATA")}
+    return own | {name: os.environ[name] for name in ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC") if name in os.environ}
+
+
+def _collect(stream: IO[bytes], into: list[bytes]) -> threading.Thread:
+    """Read a stream to its end, keeping its beginning."""
+
+    def work() -> None:
+        kept = 0
+        with contextlib.suppress(OSError, ValueError):
+            while data := stream.read(1 << 16):
+                if kept < MAX_OUTPUT:
+                    into.append(data[: MAX_OUTPUT - kept])
+                    kept += len(into[-1])
+
+    return _thread(work)
+
+
+def _feed(stream: IO[bytes], data: bytes | None) -> threading.Thread:
+    def work() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            stream.write(data or b"")
+        with contextlib.suppress(OSError):
+            stream.close()
+
+    return _thread(work)
+
+
+def _thread(work: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    return thread
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder with everything in it, whatever a program did to the permissions."""
+
+    def allow(_call: Callable[..., object], path: str, _error: object) -> None:
+        with contextlib.suppress(OSError):
+            Path(path).parent.chmod(0o700)
+            if not Path(path).is_symlink():
+                Path(path).chmod(0o700)
+        with contextlib.suppress(OSError):
+            if Path(path).is_dir() and not Path(path).is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                Path(path).unlink()
+
+    shutil.rmtree(folder, onerror=allow)
+
+
+_PREFIX: Final = "slim-verify-"
+_LOCK: Final = "lock"
+_STALE_SECONDS: Final = 3600.0
+
+
+@contextlib.contextmanager
+def workspace(parent: Path) -> Iterator[Path]:
+    """A private folder below ``parent``, removed at the end. Removes first what killed runs left there.
+
+    A workspace belongs to somebody as long as the lock on the file in it is held; the kernel frees it however its
+    holder ends. Raises StorageError.
+    """
+    import tempfile
+
+    try:
+        _sweep(parent)
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
+        with (folder / _LOCK).open("wb") as lock:
+            _lock(lock.fileno())
+            try:
+                yield folder
+            finally:
+                remove_tree(folder)
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=error.filename or parent) from error
+
+
+def _sweep(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        try:
+            status = folder.lstat()
+            if hasattr(os, "getuid") and status.st_uid != os.getuid():
+                continue
+            lock = folder / _LOCK
+            if not lock.is_file():
+                if time.time() - status.st_mtime > _STALE_SECONDS:
+                    remove_tree(folder)
+                continue
+            with lock.open("r+b") as file:
+                free = _lock(file.fileno())
+            if free:
+                remove_tree(folder)
+        except OSError:
+            continue
+
+
+def _lock(handle: int) -> bool:
+    if sys.platform == "win32":
+        import msvcrt
+
+        try:
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
