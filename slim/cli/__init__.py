@@ -9,6 +9,7 @@ import click
 from slim import __version__
 from slim.cli.audit import audit_command
 from slim.cli.check import check_command
+from slim.cli.demo import demo_command
 from slim.cli.diff import diff_command
 from slim.cli.errors import EXIT_USAGE, guarded
 from slim.cli.explain import explain_command
@@ -46,6 +47,7 @@ def root(context: click.Context) -> None:
 
 
 root.add_command(audit_command)
+root.add_command(demo_command)
 root.add_command(run_command)
 root.add_command(explain_command)
 root.add_command(check_command)

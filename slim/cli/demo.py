@@ -1,0 +1,56 @@
+"""``slim demo``: the whole pipeline on a sample stack that is put together from files at hand."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from slim.cli.look import emit, look_for
+from slim.cli.options import PATH, SectionCommand, option
+from slim.cli.progress import watch
+from slim.config import load_config
+from slim.errors import ConfigError
+from slim.passes import SCHEMAS
+from slim.pipeline import RunRequest, run
+from slim.reports import terminal
+from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
+
+_EXAMPLES = (
+    ("slim demo", "into ./slim-demo"),
+    ("slim demo /tmp/try", "into another folder"),
+)
+
+_NEXT = """\
+{stack} is a published stack as venvstacks writes one: the Python that runs slim as
+the runtime layer, the packages that slim requires as a framework layer, and a small application
+layer ({application}, started with `python -m {module}`).
+{slimmed} is the same stack as slim publishes it.
+
+On your own stack, after `venvstacks publish`:
+    slim run _artifacts --dry-run            look first: what would go, and what holds the rest
+    slim run _artifacts -o _slim             write the smaller stack
+    slim explain _artifacts PATH             why a file stays or goes
+    slim audit PATH                          where the bytes are, in any folder or archive
+"""
+
+
+@click.command("demo", cls=SectionCommand, examples=_EXAMPLES, short_help="Try slim on a sample stack.")
+@click.argument("folder", type=PATH, default="slim-demo")
+@option("-q", "--quiet", is_flag=True, section="What is told", help="Tell nothing but errors.")
+def demo_command(folder: Path, quiet: bool) -> None:
+    """Build a sample stack from the Python that runs slim, make it smaller, and tell what was done.
+
+    FOLDER (./slim-demo by default) gets both stacks: `stack`, and `slimmed`. Needs no network.
+    """
+    stack, slimmed = folder / "stack", folder / "slimmed"
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ConfigError("isn't empty", file=folder, hint="remove it, or name another folder: slim demo FOLDER")
+    with watch(quiet=quiet) as progress:
+        build_sample(stack, progress=progress)
+        results = run(RunRequest(source=stack, output=slimmed, config=load_config(SCHEMAS)), progress)
+    if quiet:
+        return
+    emit(terminal.render(results, look_for(sys.stdout)))
+    emit("\n" + _NEXT.format(stack=stack, slimmed=slimmed, application=APPLICATION, module=LAUNCH_MODULE))
