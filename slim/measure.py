@@ -5,19 +5,22 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from slim.accounts import cells
+from slim.audit.reading import find, look
 from slim.binaries.elf import ElfEdit, plan_edit
 from slim.errors import ConfigError, LimitError, StorageError
 from slim.inventory.scan import scan
-from slim.inventory.stack_reader import Located, OpenStack, check_archives, locate, open_stack
+from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
 from slim.model.comparison import Cell, MeasuredLayer, Snapshot
 from slim.model.footprint import Footprint
 from slim.model.limits import Limits
 from slim.model.plan import Plan
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey, Inventory, NativeFormat
+from slim.model.stack import StackKind
 from slim.reports.snapshot_v1 import is_report, parse_report
 
 _LARGEST_REPORT = 256 << 20
@@ -33,8 +36,8 @@ def measure(
 ) -> tuple[Snapshot, ...]:
     """Measure what ``source`` names: one snapshot for each platform, in the order of their manifests.
 
-    It may be a published, exported or built stack, a layer archive, a plain folder, a JSON report of ``slim run`` or
-    ``slim check`` (of a run: what came out of it), or ``REF:PATH``, the report at a path of a git commit. Raises
+    It may be a published, exported or built stack, a layer archive, a plain folder, a JSON report of ``slim run``
+    (what came out of it), ``slim audit`` or ``slim check``, or ``REF:PATH``, the report at a path of a git commit. Raises
     the errors of :mod:`slim.errors`.
     """
     watch = progress or Silent()
@@ -47,7 +50,7 @@ def measure(
             return _only(parse_report(text, source), platforms, source)
     found = []
     with tempfile.TemporaryDirectory(prefix="slim-") as spool:
-        for one in locate(path, platforms=platforms):
+        for one in find(path, platforms=platforms):
             found.append(_measure(one, Path(spool), limits, workers, watch))
     return tuple(found)
 
@@ -91,6 +94,11 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
 
 
 def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Progress) -> Snapshot:
+    """Stacks are read as strictly as by a run, so that owners are told by the same evidence; anything else as by an
+    audit, which reads more and asks names where there is no RECORD."""
+    if one.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
+        with look(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as seen:
+            return replace(snapshot_of(seen.opened, seen.inventory), warnings=seen.warnings)
     check_archives(one, watch)
     with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
         return snapshot_of(opened, scan(opened, watch))

@@ -109,7 +109,7 @@ def _budget(table: Table, index: int, line: int | None) -> Budget:
         line=line,
     )
     if not limits and not any(metric in table.values for metric in METRICS):
-        table.note("", "no limit", f"give one of {', '.join(METRICS)}")
+        table.problems.add(table.place, "no limit", f"give one of {', '.join(METRICS)}")
     if budget.splits_layers and any(limit.metric is Metric.ARCHIVE for limit in limits):
         hint = "archive bytes are those of whole layers; use unpacked or deployed"
         table.note("archive", "an owner or a category has no archive size", hint)

@@ -1,7 +1,7 @@
 """Measurements as JSON, and back: what a later check or comparison needs of an earlier report.
 
-Two kinds of document are read: the report of ``slim run`` (``urn:slim:report:v1``, of which the sizes *after* count)
-and that of ``slim check`` (``urn:slim:check:v1``).
+Three kinds of document are read: the report of ``slim run`` (``urn:slim:report:v1``, of which the sizes *after* count),
+that of ``slim audit`` (``urn:slim:audit:v1``) and that of ``slim check`` (``urn:slim:check:v1``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from slim.reports.json_v1 import SCHEMA_ID as RUN_SCHEMA
 from slim.reports.json_v1 import named, prose
 
 CHECK_SCHEMA = "urn:slim:check:v1"
+AUDIT_SCHEMA = "urn:slim:audit:v1"
 _SNIFFED = 4096
 
 Json = dict[str, Any]
@@ -29,7 +30,7 @@ Json = dict[str, Any]
 def is_report(text: bytes) -> bool:
     """Whether a JSON file begins like a report of slim, rather than like a manifest."""
     start = text[:_SNIFFED]
-    return any(f'"{schema}"'.encode() in start for schema in (RUN_SCHEMA, CHECK_SCHEMA))
+    return any(f'"{schema}"'.encode() in start for schema in (RUN_SCHEMA, AUDIT_SCHEMA, CHECK_SCHEMA))
 
 
 def snapshot_document(snapshot: Snapshot) -> Json:
@@ -87,12 +88,14 @@ def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
     schema = root["schema"].text() if isinstance(value, dict) and "schema" in value else ""
     if schema == RUN_SCHEMA:
         return tuple(_run(node, source) for node in root["runs"].items())
+    if schema == AUDIT_SCHEMA:
+        return tuple(_audit(node, source) for node in root["audits"].items())
     if schema == CHECK_SCHEMA:
         return tuple(_measured(node, source) for node in root["measured"].items())
     raise UnsafeInputError(
-        "not a report of slim run or slim check, version 1",
+        "not a report of slim run, slim audit or slim check, version 1",
         file=source,
-        hint="write one with slim run --report json=FILE or slim check --report json=FILE",
+        hint="write one with --report json=FILE",
     )
 
 
@@ -176,6 +179,36 @@ def _measured(node: _Node, source: str) -> Snapshot:
         cells=tuple(
             Cell(
                 layer=cell["layer"].text(),
+                owner=cell["owner"]["name"].text(),
+                version=cell["owner"]["version"].text(),
+                category=cell["category"].text(),
+                footprint=_content(cell),
+            )
+            for cell in node["cells"].items()
+        ),
+    )
+
+
+def _audit(node: _Node, source: str) -> Snapshot:
+    def layer_name(name: str) -> str:
+        return name.partition("@")[0]  # how venvstacks writes a version into an install target
+
+    return Snapshot(
+        source=source,
+        kind=node["stack"]["kind"].text(),
+        platform=node["stack"]["platform"]["tag"].text(),
+        layers=tuple(
+            MeasuredLayer(
+                name=layer.name("name"),
+                layer_name=layer_name(layer.name("name")),
+                kind=layer["kind"].text(),
+                footprint=_content(layer) + Footprint(archive=layer["archive"].number()),
+            )
+            for layer in node["layers"].items()
+        ),
+        cells=tuple(
+            Cell(
+                layer=layer_name(cell.name("layer")),
                 owner=cell["owner"]["name"].text(),
                 version=cell["owner"]["version"].text(),
                 category=cell["category"].text(),
