@@ -231,6 +231,7 @@ def _run_one(
             dry_run=publisher is None,
             elapsed=time.monotonic() - started,
             slim_version=__version__,
+            inventory=ready.inventory,
         )
 
 

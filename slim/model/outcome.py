@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.plan import Action, Plan, Skipped
-from slim.model.record import FileKind, FileRecord, Owner
+from slim.model.record import FileKind, FileRecord, Inventory, Owner
 from slim.model.rule import Rule, Safety
 from slim.model.stack import Layer, Stack
 from slim.model.verify import Broken, Repair
@@ -93,7 +93,8 @@ class Accounts:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run."""
+    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. ``inventory`` holds
+    every file as it was before."""
 
     stack: Stack
     plan: Plan
@@ -107,6 +108,7 @@ class RunResult:
     dry_run: bool = False
     elapsed: float = 0.0
     slim_version: str = ""
+    inventory: Inventory | None = None
 
     @property
     def before(self) -> Footprint:

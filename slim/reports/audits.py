@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slim.model.audit import Audit
-from slim.reports import audit_json, audit_terminal
+from slim.reports import audit_json, audit_terminal, html
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +21,7 @@ class AuditReporter:
 AUDIT_REPORTERS: Mapping[str, AuditReporter] = {
     reporter.name: reporter
     for reporter in (
+        AuditReporter(name="html", summary="a page to look around in, in one file", render=html.render_audit),
         AuditReporter(
             name="json", summary="everything, as a versioned contract with a JSON Schema", render=audit_json.render
         ),
