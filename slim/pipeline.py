@@ -28,6 +28,7 @@ from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.settings import Config
 from slim.model.stack import Layer
 from slim.planner import Planner, withdraw
+from slim.repair import Planned, prove
 from slim.rules.loader import rules_digest
 from slim.verify.published import compare
 from slim.verify.static import broken_edits, check_licences, check_links, check_records
@@ -38,7 +39,8 @@ from slim.write.staging import check_target, publish, staging
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
     """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
-    what is changed; empty means all."""
+    what is changed; empty means all. ``verify``: try the result before it is published; ``repair``: take back what
+    broke it, instead of refusing."""
 
     source: Path
     output: Path | None
@@ -47,6 +49,8 @@ class RunRequest:
     layers: tuple[str, ...] = ()
     dry_run: bool = False
     force: bool = False
+    verify: bool = False
+    repair: bool = True
 
     @property
     def workers(self) -> int:
@@ -79,7 +83,8 @@ class Prepared:
 def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResult, ...]:
     """Make a smaller stack, or with ``dry_run`` tell what would be done. One result for each manifest.
 
-    Raises the errors of :mod:`slim.errors`; when it does, nothing was published.
+    Raises the errors of :mod:`slim.errors`; when it does, nothing was published. Nothing is either where trying the
+    result (``verify``) failed: then the results say so.
     """
     watch = progress or Silent()
     started = time.monotonic()
@@ -96,6 +101,8 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
         spool_dir.mkdir()
         publisher = Publisher(request.output, folder / "set", format_name=request.config.format)
         results = tuple(_run_one(request, one, spool_dir, publisher, watch) for one in located)
+        if not all(result.verification.passed for result in results):
+            return results
         watch.stage("Publishing")
         publish(publisher.staged(), request.output, force=request.force)
     return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
@@ -214,10 +221,13 @@ def _run_one(
     started = time.monotonic()
     with _prepared(request, one, spool_dir, watch) as ready:
         digest = rules_digest(request.config.rules)
+        tried = _tried(request, ready, watch) if request.verify else Verification()
+        publisher = publisher if tried.passed else None
         layers, checks = _layers(request, ready, publisher, digest, spool_dir, watch)
-        verification = Verification(checks=(*_static_checks(ready), *checks))
-        if not verification.passed:
-            raise _refused(verification)
+        static = Verification(checks=(*_static_checks(ready), *checks))
+        if not static.passed and tried.passed:
+            raise _refused(static)
+        verification = replace(tried, checks=(*static.checks, *tried.checks))
         return RunResult(
             stack=ready.opened.stack,
             plan=ready.plan,
@@ -228,11 +238,26 @@ def _run_one(
             rules={rule.id: rule for rule in request.config.rules},
             rules_sha256=digest,
             output=str(request.output) if publisher is not None else None,
-            dry_run=publisher is None,
+            dry_run=request.dry_run,
             elapsed=time.monotonic() - started,
             slim_version=__version__,
             inventory=ready.inventory,
         )
+
+
+def _tried(request: RunRequest, ready: Prepared, watch: Progress) -> Verification:
+    """Deploy and try what would be published; take back what broke it."""
+    planned = Planned(
+        stack=ready.opened.stack,
+        inventory=ready.inventory,
+        trees=ready.opened.trees,
+        plan=ready.plan,
+        edited=ready.edited,
+        layers=tuple(layer.name for layer in ready.opened.stack if ready.planner.may_change(layer.name)),
+    )
+    proved = prove(planned, request.config, ready.read, repair=request.repair, progress=watch, workers=request.workers)
+    ready.plan, ready.edited = proved.planned.plan, dict(proved.planned.edited)
+    return Verification(checks=proved.checks, repairs=proved.repairs, notes=proved.notes)
 
 
 def _static_checks(ready: Prepared) -> Iterator[Check]:

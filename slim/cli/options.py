@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from slim.config import CONFIG_NAMES, Overrides, discover, load_config
+from slim.config import CONFIG_NAMES, KEEP_NAME, Overrides, discover, find_keep_file, load_config
 from slim.formats import FORMATS
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, Config
@@ -127,6 +127,9 @@ source_options = combined(
                help=f"Read this configuration. Otherwise: {', '.join(CONFIG_NAMES)} beside the stack or in the "
                     "current folder."),
         option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file."),
+        option("--keep-file", type=FILE, metavar="FILE", section=_RULES,
+               help=f"Read and write here what verification found must stay. [default: {KEEP_NAME} beside the "
+                    "configuration]"),
         option("--pack", "packs", multiple=True, type=FILE, metavar="FILE", section=_RULES,
                help="Use the rules of this file too. Repeatable."),
     )
@@ -171,7 +174,12 @@ def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
         jobs=said.get("jobs"),
         strict=said.get("strict") or None,
     )
-    config = load_config(SCHEMAS, file=file, overrides=overrides, formats=format_names())
+    keep_file = said.get("keep_file")
+    if keep_file is None and not said["no_config"]:
+        keep_file = find_keep_file(file, start)
+    elif keep_file is not None and not keep_file.is_file():
+        keep_file = None  # it is written when there is something to write
+    config = load_config(SCHEMAS, file=file, overrides=overrides, formats=format_names(), keep_file=keep_file)
     return config if said.get("bytecode") is None else _with_bytecode(config, BytecodePolicy(said["bytecode"]))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
+from slim.cli.keep import keep_file_for, keep_found
 from slim.cli.options import (
     OTHER,
     PATH,
@@ -27,11 +28,13 @@ from slim.model.outcome import RunResult
 from slim.reports import REPORTERS, terminal
 
 _OUTPUT = "What comes out"
+_PROOF = "Proof"
 _REPORT = "What is told"
 _EXAMPLES = (
     ("slim run _artifacts --dry-run", "look first: nothing is written"),
     ("slim run _artifacts -o _slim", "write the smaller stack"),
     ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
+    ("slim run _artifacts -o _slim --verify", "try it before it is published"),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
     (
         "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
@@ -51,6 +54,14 @@ _EXAMPLES = (
     help="Format of the new archives. [default: that of the old ones]",
 )
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
+@option(
+    "--verify",
+    is_flag=True,
+    section=_PROOF,
+    help="Deploy the result privately and try it before it is published: libraries, "
+    "imports, metadata, your commands. What broke something is taken back.",
+)
+@option("--no-repair", is_flag=True, section=_PROOF, help="With --verify: fail instead of taking anything back.")
 @selection_options
 @config_options
 @option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
@@ -71,6 +82,8 @@ def run_command(
     output: Path | None,
     dry_run: bool,
     force: bool,
+    verify: bool,
+    no_repair: bool,
     targets: tuple[Target, ...],
     as_json: bool,
     quiet: bool,
@@ -85,6 +98,8 @@ def run_command(
     if (output is None) != dry_run:
         wanted = "-o OUT says where the smaller stack goes, --dry-run only looks"
         raise click.UsageError(f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them")
+    if no_repair and not verify:
+        raise click.UsageError("--no-repair says what --verify does; give both")
     if quiet and verbose:
         raise click.UsageError("-q and -v contradict each other")
     if as_json:
@@ -100,9 +115,12 @@ def run_command(
         layers=said["layers"],
         dry_run=dry_run,
         force=force,
+        verify=verify,
+        repair=not no_repair,
     )
     with watch(quiet=quiet) as progress:
         results = pipeline.run(request, progress)
+    keep_found(results, keep_file_for(stack, said))
     _tell(results, targets, quiet=quiet, verbose=verbose)
 
 

@@ -14,9 +14,10 @@ from typing import Final
 
 from slim.config.budget import read_budgets
 from slim.config.schema import MAX_JOBS, FileSettings, keep_problem, parse_distribution, read_settings
+from slim.config.verify import read_keep_file, read_verify
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import PassSchema, RulePack, Safety
-from slim.model.settings import BytecodePolicy, Config, DropSpec, merge_drops
+from slim.model.settings import BytecodePolicy, Config, DropSpec, LayerOverrides, merge_drops
 from slim.rules.loader import SAFETIES, builtin_packs, duplicate_ids, parse_pack, parse_rules, read_text
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
 
@@ -63,10 +64,12 @@ def load_config(
     file: Path | None = None,
     overrides: Overrides | None = None,
     formats: Collection[str] = (),
+    keep_file: Path | None = None,
 ) -> Config:
     """Put the configuration together: built-in packs, the file's packs and rules, the file, the command line.
 
-    ``schemas`` describe the passes that rules may name, ``formats`` the output formats (empty: not checked). Raises
+    ``schemas`` describe the passes that rules may name, ``formats`` the output formats (empty: not checked), and
+    ``keep_file`` is a ``slim.keep.toml`` to read as well. Raises
     :class:`ConfigError` with everything that is wrong anywhere, :class:`StorageError` where ``file`` can't be read.
     """
     said = overrides or Overrides()
@@ -87,10 +90,26 @@ def load_config(
     known = {rule.id for rule in rules}
     problems += _unknown_ids(settings, known, str(file))
     config = _merge(settings, said, cli, formats, known)
+    if keep_file is not None:
+        config = _with_keep_file(config, keep_file, problems)
     problems += cli.found
     if problems:
         raise ConfigError.from_problems(problems)
     return dataclasses.replace(config, packs=tuple(packs), origin=None if file is None else str(file))
+
+
+def _with_keep_file(config: Config, file: Path, problems: list[Problem]) -> Config:
+    """What an earlier verification found must stay is kept, beside what the user keeps."""
+    try:
+        found = read_keep_file(file)
+    except ConfigError as error:
+        problems += error.problems
+        return config
+    layers = dict(config.layers)
+    for name, globs in found.items():
+        own = layers.get(name, LayerOverrides())
+        layers[name] = dataclasses.replace(own, keep=tuple(dict.fromkeys((*own.keep, *globs))))
+    return dataclasses.replace(config, layers=layers)
 
 
 def _parse(file: Path) -> Mapping[str, object]:
@@ -124,7 +143,9 @@ def _read_file(
         values, place = inner, "tool.slim"
     noted = Problems(str(file))
     table = Table(values, place, noted)
-    settings = dataclasses.replace(read_settings(table, formats), budgets=read_budgets(table, text))
+    settings = dataclasses.replace(
+        read_settings(table, formats), budgets=read_budgets(table, text), verify=read_verify(table)
+    )
     rules = parse_rules(table.tables("rule"), schemas, pack=file.stem, origin=str(file), builtin=False)
     problems += noted.found
     pack = RulePack(name=file.stem, origin=str(file), description="the configuration's own rules", rules=rules)
@@ -190,6 +211,7 @@ def _merge(
         limits=settings.limits,
         layers=layers,
         budgets=settings.budgets,
+        verify=settings.verify,
     )
 
 

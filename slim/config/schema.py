@@ -15,6 +15,7 @@ from slim.model.limits import Limits
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, DropSpec, LayerOverrides, merge_drops
 from slim.model.size import parse_size
+from slim.model.verify import VerifySettings
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import SAFETIES
 from slim.rules.tables import Table, show
@@ -36,6 +37,7 @@ KEYS: Final = (
     "layer",
     "rule",
     "budget",
+    "verify",
 )
 LAYER_KEYS: Final = ("profile", "keep", "enable", "disable", "drop", "bytecode", "skip")
 MAX_JOBS: Final = 256
@@ -60,6 +62,7 @@ class FileSettings:
     jobs: int | None = None
     limits: Limits = field(default_factory=Limits)
     layers: dict[str, LayerOverrides] = field(default_factory=dict)
+    verify: VerifySettings = field(default_factory=VerifySettings)
     budgets: tuple[Budget, ...] = ()
 
 

@@ -57,6 +57,7 @@ class SkipReason(StrEnum):
     NOTHING_GAINED = "nothing-gained"
     SIGNED = "signed"
     REQUIRED = "required"
+    NEEDED = "needed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.rule import Rule, RulePack, Safety
 from slim.model.stack import Layer
+from slim.model.verify import VerifySettings
 
 
 class BytecodePolicy(StrEnum):
@@ -70,7 +71,7 @@ class Config:
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last. ``format`` is the name
     of an output format, or None for that of the input; ``jobs`` the number of worker threads, or None for one a
     processor. ``budgets`` are what ``slim check`` holds a stack against. ``strict`` turns warnings into a refusal.
-    ``origin`` is the file it was read from, if any.
+    ``verify`` says what is tried on a deployed stack. ``origin`` is the file it was read from, if any.
     """
 
     profile: Safety = Safety.STANDARD
@@ -86,6 +87,7 @@ class Config:
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, LayerOverrides] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
+    verify: VerifySettings = field(default_factory=VerifySettings)
     origin: str | None = None
 
     @property

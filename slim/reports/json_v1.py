@@ -24,6 +24,7 @@ from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import StaleArchive
+from slim.model.verify import Broken
 from slim.reports.grouping import archives_measured, with_untouched
 
 SCHEMA_ID = "urn:slim:report:v1"
@@ -324,9 +325,30 @@ def _verification(verification: Verification) -> Json:
                 "passed": check.passed,
                 "failures": [prose(failure) for failure in check.failures],
                 "note": prose(check.note),
+                "broken": [_broken(one) for one in check.broken],
             }
             for check in verification.checks
         ],
+        "repairs": [
+            {
+                "broken": [_broken(one) for one in repair.broken],
+                "files": [{**named("layer", layer), **named("path", path)} for layer, path in repair.files],
+                "rules": list(repair.rules),
+                "tries": repair.tries,
+            }
+            for repair in verification.repairs
+        ],
+        "notes": [prose(note) for note in verification.notes],
+    }
+
+
+def _broken(broken: Broken) -> Json:
+    return {
+        "check": broken.subject.check,
+        "layer": prose(broken.subject.layer),
+        "name": prose(broken.subject.name),
+        "before": prose(broken.before),
+        "after": prose(broken.after),
     }
 
 

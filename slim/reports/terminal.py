@@ -28,6 +28,7 @@ _REASONS = {
     SkipReason.NOTHING_GAINED: "nothing to gain",
     SkipReason.SIGNED: "signed",
     SkipReason.REQUIRED: "required to run",
+    SkipReason.NEEDED: "needed: something stopped working without them",
 }
 
 
@@ -295,7 +296,31 @@ class _Report:
                 self.canvas.line(Text(printable(failure), "red"), indent=4)
             if len(check.failures) > most:
                 self.canvas.line(Text(f"{len(check.failures) - most} more", "dim"), indent=4)
+        self.repairs()
         self.canvas.blank()
+
+    def repairs(self) -> None:
+        """What verification took back, and what else it has to say."""
+        verification = self.result.verification
+        for repair in verification.repairs:
+            told = f"taken back: {count(len(repair.files), 'file')} of {', '.join(map(printable, repair.rules))}"
+            self.canvas.line(
+                Text.assemble((told, "yellow"), (f"  {count(repair.tries, 'try', 'tries')}", "dim")), indent=2
+            )
+            most = len(repair.files) if self.verbose else 4
+            for layer, path in repair.files[:most]:
+                self.canvas.line(Text(printable(f"{layer}/{path}")), indent=4)
+            if len(repair.files) > most:
+                self.canvas.line(Text(f"{len(repair.files) - most} more", "dim"), indent=4)
+            shown = len(repair.broken) if self.verbose else 2
+            for one in repair.broken[:shown]:
+                self.canvas.line(
+                    Text(f"{self.look.turn} {printable(one.subject.check)}: {printable(str(one))}", "cyan"), indent=4
+                )
+            if len(repair.broken) > shown:
+                self.canvas.line(Text(f"{self.look.turn} and {len(repair.broken) - shown} more", "dim"), indent=4)
+        for note in verification.notes:
+            self.canvas.line(Text(printable(note), "dim"), indent=2)
 
     def closing(self) -> None:
         result = self.result

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +40,7 @@ class Deployment:
     pythons: dict[str, Path] = field(default_factory=dict)
     _stash: dict[FileKey, Path] = field(default_factory=dict)
     _snapshot: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _number: Iterator[int] = field(default_factory=itertools.count)
 
     def python(self, layer: str) -> Path:
         """The command that starts a layer's Python."""
@@ -55,9 +57,9 @@ class Deployment:
         key = (layer, member.path)
         place = self.place(key)
         if os.path.lexists(place):
-            hidden = self.root.parent / f"{self.root.name}-stash" / str(len(self._stash))
-            hidden.parent.mkdir(exist_ok=True)
             if key not in self._stash:
+                hidden = self.root.parent / f"{self.root.name}-stash" / str(next(self._number))
+                hidden.parent.mkdir(exist_ok=True)
                 place.rename(hidden)
                 self._stash[key] = hidden
             else:
@@ -235,3 +237,31 @@ def _write(place: Path, member: Member, content: Content | None) -> None:
                 view = view[stream.write(view) :]
     place.chmod(member.mode | 0o600)
     os.utime(place, (member.mtime, member.mtime))
+
+
+def update(made: Deployment, members: Members, progress: Progress) -> None:
+    """Make a deployment what an installer would make of other members: change what differs, then install again."""
+    made.settle()
+    for layer in made.stack:
+        old = made.members[layer.name]
+        new = {member.path: member for member in members[layer.name]}
+        made.members[layer.name] = new
+        for path in sorted(old.keys() - new.keys()):
+            if old[path].type is not EntryType.DIRECTORY:
+                made.take_back((layer.name, path))
+        for path, member in new.items():
+            if member.type is EntryType.DIRECTORY:
+                (made.root / layer.name / path).mkdir(parents=True, exist_ok=True)
+            elif path not in old or not _same(old[path], member):
+                made.put(member, layer.name)
+    made.settle()
+    install(made, progress)
+    made.remember()
+
+
+def _same(one: Member, other: Member) -> bool:
+    return one.content is other.content and (one.type, one.mode, one.link_target) == (
+        other.type,
+        other.mode,
+        other.link_target,
+    )

@@ -53,7 +53,7 @@ class _Libc:
             raise OSError(code, f"{name}: {os.strerror(code)}")
 
     def mount(self, source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
-        """Attach a file system, see mount(2)."""
+        """Attach a file system. Raises OSError."""
 
         def text(value: str | None) -> bytes | None:
             return None if value is None else os.fsencode(value)

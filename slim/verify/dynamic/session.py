@@ -1,0 +1,76 @@
+"""Opens a session: a workspace, a sandbox, and the original and the slimmed stack deployed beside each other."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from slim.model.progress import Progress
+from slim.model.record import FileKey
+from slim.model.stack import LayerKind, Platform, Stack, System
+from slim.verify.dynamic.checks import Suite, Targets
+from slim.verify.dynamic.deploy import Members, deploy
+from slim.verify.dynamic.sandbox import Sandbox, workspace
+
+_SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
+
+
+def host() -> Platform:
+    """The platform of this machine, as layers call theirs."""
+    return Platform.parse(f"{_SYSTEMS.get(sys.platform, sys.platform)}_{platform.machine().lower()}")
+
+
+def obstacle(stack: Stack, members: Members) -> str:
+    """Why the stack can't be tried here, as a sentence; empty where it can."""
+    here, there = host(), stack.platform
+    if there.system is System.UNKNOWN:
+        return "nothing was run: the stack's platform isn't known"
+    if (here.system, here.machine) != (there.system, there.machine):
+        return f"nothing was run: the stack is for {there.tag}, this host is {here.tag}"
+    layers = [layer for layer in stack if layer.kind in (LayerKind.RUNTIME, LayerKind.PLAIN)]
+    if not layers:
+        return "nothing was run: the stack has no runtime layer"
+    pythons = ("bin/python", "bin/python3", "python.exe", "Scripts/python.exe")
+    for layer in layers:
+        paths = {member.path for member in members[layer.name]}
+        if not paths.intersection(pythons):
+            return f"nothing was run: layer {layer.name} holds no interpreter"
+    return ""
+
+
+@contextlib.contextmanager
+def session(
+    targets: Targets,
+    before: Members,
+    after: Members,
+    *,
+    given_up: Callable[[FileKey], bool],
+    progress: Progress,
+    workers: int,
+    parent: Path | None = None,
+) -> Iterator[Suite]:
+    """Deploy both and yield the checks. Everything is gone when the block ends. Raises StorageError."""
+    with workspace(parent or Path(tempfile.gettempdir())) as work:
+        sandbox = Sandbox(work)
+        progress.stage("Deploying for verification", total=2 * len(targets.stack.layers), unit="layers")
+        with ThreadPoolExecutor(max_workers=min(2, workers)) as pool:
+            jobs = [
+                # names of one length: nothing that a program prints or lays out depends on it
+                pool.submit(deploy, work / name, targets.stack, members, sandbox, progress)
+                for name, members in (("old", before), ("new", after))
+            ]
+            old, new = (job.result() for job in jobs)
+        suite = Suite(targets=targets, before=old, after=new, given_up=given_up, progress=progress, workers=workers)
+        yield suite
+
+
+def sandbox_note(suite: Suite) -> Iterable[str]:
+    """What the sandbox couldn't do, where that is something."""
+    missing = suite.before.sandbox.isolation.missing
+    return (missing,) if missing else ()
