@@ -108,7 +108,9 @@ def _budget(
         then = selected(baseline, budget, subject) if baseline is not None else None
         if baseline is not None and then is None:
             then = replace(baseline, layers=(), cells=(), records=None if baseline.records is None else {})
-        change = compare(then, now, rules) if then is not None else None
+        change = None
+        if baseline is not None and then is not None:
+            change = compare(then, now, rules, whole=(baseline, snapshot))
         limits = tuple(_limit(limit, now, then, change) for limit in budget.limits)
         yield BudgetResult(budget=budget, platform=snapshot.platform, subject=subject, limits=limits)
 

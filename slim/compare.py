@@ -25,15 +25,19 @@ from slim.model.rule import Rule
 _INFO_VERSION = re.compile(r"-[^/-]+\.(dist-info|egg-info)/")
 
 
-def compare(before: Snapshot, after: Snapshot, rules: Sequence[Rule] = ()) -> Comparison:
+def compare(
+    before: Snapshot, after: Snapshot, rules: Sequence[Rule] = (), whole: tuple[Snapshot, Snapshot] | None = None
+) -> Comparison:
     """Tell everything that changed. ``rules`` are those of the configuration: one that covered a version of a
-    distribution and doesn't cover the next one explains growth.
+    distribution and doesn't cover the next one explains growth. Where ``before`` and ``after`` are parts of stacks,
+    ``whole`` are these stacks: what is new to a part needn't be new.
 
     Layers are the same where their ``layer_name`` is; where each side has just one layer, these two are compared
     whatever their names.
     """
-    before = _aligned(before, after)
-    owners = _owners(before, after, rules)
+    all_before, all_after = whole or (before, after)
+    before, all_before = _aligned(before, after), _aligned(all_before, all_after)
+    owners = _owners(before, after, (all_before, all_after), rules)
     return Comparison(
         source_before=before.source,
         source_after=after.source,
@@ -126,18 +130,21 @@ def _by_owner(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
     return found
 
 
-def _owners(before: Snapshot, after: Snapshot, rules: Sequence[Rule]) -> tuple[OwnerChange, ...]:
+def _owners(
+    before: Snapshot, after: Snapshot, whole: tuple[Snapshot, Snapshot], rules: Sequence[Rule]
+) -> tuple[OwnerChange, ...]:
     old, new = _by_owner(before.cells), _by_owner(after.cells)
-    places = _places(before, after)
+    all_old, all_new = _by_owner(whole[0].cells), _by_owner(whole[1].cells)
+    places = _places(before, after, whole)
     changes = []
     for name in {**new, **old}:
         categories = _changes(old.get(name, ()), new.get(name, ()), lambda cell: cell.category)
         change = OwnerChange(
             name=name,
-            versions_before=_versions(old.get(name, ())),
-            versions_after=_versions(new.get(name, ())),
-            before=_sum(old.get(name)),
-            after=_sum(new.get(name)),
+            versions_before=_versions(all_old.get(name, ())),
+            versions_after=_versions(all_new.get(name, ())),
+            before=_sum(old.get(name, ())) if name in all_old else None,
+            after=_sum(new.get(name, ())) if name in all_new else None,
             categories=tuple(item for item in categories if item.changed),
             places=tuple(places.get(name, ())),
         )
@@ -149,16 +156,17 @@ def _versions(cells: Iterable[Cell]) -> tuple[str, ...]:
     return tuple(sorted({cell.version for cell in cells if cell.version}))
 
 
-def _sum(cells: Iterable[Cell] | None) -> Footprint | None:
-    return None if cells is None else sum((cell.footprint for cell in cells), Footprint())
+def _sum(cells: Iterable[Cell]) -> Footprint:
+    return sum((cell.footprint for cell in cells), Footprint())
 
 
-def _places(before: Snapshot, after: Snapshot) -> dict[str, list[PlaceChange]]:
+def _places(before: Snapshot, after: Snapshot, whole: tuple[Snapshot, Snapshot]) -> dict[str, list[PlaceChange]]:
     """Where files came, went or changed, by owner. Empty unless both sides know their files."""
     if before.records is None or after.records is None:
         return {}
     old, new = _without_versions(before.records), _without_versions(after.records)
-    old_folders, new_folders = _folders(old), _folders(new)
+    old_folders = _folders(_without_versions(whole[0].records or {}))
+    new_folders = _folders(_without_versions(whole[1].records or {}))
     sums: dict[tuple[str, str, PlaceKind], tuple[int, int]] = {}
 
     def add(record: FileRecord, place: str, kind: PlaceKind, delta: int) -> None:

@@ -93,8 +93,8 @@ def _debug(change: OwnerChange, before: Snapshot, after: Snapshot) -> Iterator[R
         more = size - before.debug.get(key, 0)
         grown = record.size - (earlier.size if earlier else 0)
         if more > 0 and grown > 0 and more * _DEBUG_SHARE >= grown:
-            text = f"{format_size(size)} of debugging information in {record.deployed_path}: a debug build?"
-            yield Remark(kind=RemarkKind.DEBUG, text=text, size=more, files=1)
+            text = f"{format_size(size)} of debugging information, a debug build?"
+            yield Remark(kind=RemarkKind.DEBUG, text=text, place=record.deployed_path, size=more, files=1)
 
 
 def _grew_natively(change: OwnerChange) -> Iterator[bool]:

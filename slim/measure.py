@@ -37,8 +37,9 @@ def measure(
     """Measure what ``source`` names: one snapshot for each platform, in the order of their manifests.
 
     It may be a published, exported or built stack, a layer archive, a plain folder, a JSON report of ``slim run``
-    (what came out of it), ``slim audit`` or ``slim check``, or ``REF:PATH``, the report at a path of a git commit. Raises
-    the errors of :mod:`slim.errors`.
+    (what came out of it), ``slim audit`` or ``slim check``, or ``REF:PATH``, the report at a path of a git commit.
+
+    Raises the errors of :mod:`slim.errors`.
     """
     watch = progress or Silent()
     path = Path(source)

@@ -26,7 +26,7 @@ PLATFORMS: Final = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86
 """The target platforms of venvstacks. A selector that is none of them is a typing mistake."""
 
 _SHARE: Final = re.compile(r"(?P<number>[0-9]{1,4}(?:\.[0-9]{1,4})?)\s*%", re.ASCII)
-_COUNT: Final = re.compile(r"[0-9]{1,12}", re.ASCII)
+_COUNT: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GLOB: Final = re.compile(r"[^\x00-\x1f/\\]{1,200}\Z")
 _HEADER: Final = re.compile(r"\s*\[\[\s*(?:\"?tool\"?\s*\.\s*\"?slim\"?\s*\.\s*)?\"?budget\"?\s*\]\]")
 

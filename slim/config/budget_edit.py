@@ -19,6 +19,9 @@ from slim.model.comparison import Metric, Snapshot
 DEFAULT_HEADROOM: Final = 2 * PPM // 100
 _UNIT: Final = re.compile(r"[0-9.\s]+(?P<unit>[A-Za-z]*)\s*\Z")
 _DIGITS: Final = 3
+_SMALLEST: Final = 100
+"""A size below one part in so many of a unit is written in a smaller one."""
+
 _SCALES: Final = {
     "": 1,
     "b": 1,
@@ -76,7 +79,8 @@ def suggested(metric: Metric, actual: int, headroom: int, like: str = "") -> tup
         return value, str(value)
     match = _UNIT.fullmatch(like.strip())
     unit = match["unit"] if match else ""
-    if not like or unit.lower() not in _SCALES:
+    scale = _SCALES.get(unit.lower())
+    if not like or scale is None or 0 < wanted * _SMALLEST < scale:
         unit = next((name for name in ("GB", "MB", "kB") if wanted >= _SCALES[name.lower()]), "B")
     scale = _SCALES[unit.lower()]
     number = _rounded(Decimal(wanted) / scale)

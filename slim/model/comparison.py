@@ -145,11 +145,13 @@ class RemarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """An explanation of growth: ``text`` for people, the rule where there is one, the bytes and files it is about."""
+    """An explanation of growth: ``text`` for people, the rule or the file (a deployed path) where there is one, the
+    bytes and files it is about."""
 
     kind: RemarkKind
     text: str
     rule: str | None = None
+    place: str | None = None
     size: int = 0
     files: int = 0
 

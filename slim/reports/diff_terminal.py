@@ -9,7 +9,7 @@ from rich.text import Text
 
 from slim.model.comparison import Change, Comparison, Metric
 from slim.reports.canvas import Canvas, Look
-from slim.reports.growth_text import amount, change_cells, owner_text, place_text, signed
+from slim.reports.growth_text import amount, change_cells, owner_text, place_text, remark_text, signed
 from slim.reports.text import count, percent, printable
 
 _OWNERS = 10
@@ -91,7 +91,7 @@ class _Drawing:
         for owner in owners[:most]:
             self.canvas.line(Text(owner_text(owner, Metric.UNPACKED, self.arrow)), indent=2)
             for remark in owner.remarks:
-                self.canvas.line(Text(f"{self.canvas.look.turn} {printable(remark.text)}", "yellow"), indent=4)
+                self.canvas.line(Text(f"{self.canvas.look.turn} {remark_text(remark)}", "yellow"), indent=4)
             places = owner.places if self.verbose else owner.places[:_PLACES]
             for place in places:
                 self.canvas.line(Text(f"{self.canvas.look.turn} {place_text(place)}", "cyan"), indent=4)

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slim.model.budget import BudgetResult, LimitKind, LimitResult, Status
-from slim.model.comparison import Change, Metric, OwnerChange, PlaceChange, PlaceKind
+from slim.model.budget import BudgetResult, LimitKind, LimitResult, Status, Verdict
+from slim.model.comparison import Change, Metric, OwnerChange, PlaceChange, PlaceKind, Remark
 from slim.model.footprint import Footprint
 from slim.reports.text import count, percent, printable, size
 
 _CATEGORIES = 3
+_NOUNS = {
+    Metric.ARCHIVE: "archive size",
+    Metric.UNPACKED: "unpacked size",
+    Metric.DEPLOYED: "deployed size (an estimate)",
+    Metric.FILES: "number of files",
+}
 _KINDS = {PlaceKind.NEW: "new", PlaceKind.GONE: "gone", PlaceKind.CHANGED: "changed"}
 
 
@@ -21,6 +27,11 @@ def content_metric(metric: Metric) -> Metric:
 def amount(metric: Metric, value: int) -> str:
     """``1.2 MB``, or ``12 files``."""
     return count(value, "file") if metric is Metric.FILES else size(value)
+
+
+def number(metric: Metric, value: int) -> str:
+    """``1.2 MB``, or ``12`` where it is clear that files are counted."""
+    return f"{value:,}" if metric is Metric.FILES else size(value)
 
 
 def signed(metric: Metric, value: int) -> str:
@@ -65,6 +76,11 @@ def place_text(place: PlaceChange) -> str:
     return f"{told}  {files}{signed(Metric.UNPACKED, place.delta)}"
 
 
+def remark_text(remark: Remark) -> str:
+    """An explanation on one line, with the file it is about."""
+    return printable(f"{remark.text}: {short_place(remark.place)}" if remark.place else remark.text)
+
+
 def short_place(place: str) -> str:
     """Leave out what people know of a deployed path."""
     for folder in ("/site-packages/", "/dist-packages/"):
@@ -78,29 +94,44 @@ def limit_text(item: LimitResult) -> str:
     """The limit as the most that is allowed: ``42.0 MB``, ``43.1 MB (+2%)``."""
     metric = item.limit.metric
     if item.limit.kind is LimitKind.ABSOLUTE:
-        return amount(metric, item.limit.value)
+        return number(metric, item.limit.value)
     if item.allowed is None:
         return item.limit.text
-    return f"{amount(metric, item.allowed)} ({item.limit.text})"
+    return f"{number(metric, item.allowed)} ({item.limit.text})"
 
 
 def exceeded_text(result: BudgetResult, item: LimitResult) -> str:
-    """One exceeded limit as a sentence: ``download: archive is 43.0 MB, 1.0 MB over 42.0 MB``."""
+    """One exceeded limit as a sentence: ``download: archive size is 43.0 MB, 1.0 MB over the limit of 42.0 MB``."""
     metric = item.limit.metric
-    head = f"{printable(result.title)}: {metric.value} is {exact(metric, item)}, "
-    told = f"{head}{amount(metric, item.over)} over {limit_text(item)}"
+    over = f"{item.over:,}" if metric is Metric.FILES else size(item.over)
+    told = f"{printable(result.title)}: {_NOUNS[metric]} is {exact(metric, item)}, {over} over the limit of "
+    told += limit_text(item)
     if item.before is not None:
         change = percent(item.before, item.actual or 0)
-        told += f" (baseline {amount(metric, item.before)}{', ' + change if change else ''})"
+        told += f"; the baseline has {number(metric, item.before)}{f' ({change})' if change else ''}"
     return told
+
+
+def exceeded_results(verdict: Verdict) -> list[tuple[BudgetResult, list[LimitResult], list[LimitResult]]]:
+    """Every budget that is exceeded, its exceeded limits, and those of them whose causes are worth telling: one for
+    each metric that growth is told in."""
+    found = []
+    for result in verdict.results:
+        over = [item for item in result.limits if item.status is Status.EXCEEDED]
+        telling: dict[Metric, LimitResult] = {}
+        for item in over:
+            telling.setdefault(content_metric(item.limit.metric), item)
+        if over:
+            found.append((result, over, list(telling.values())))
+    return found
 
 
 def exact(metric: Metric, item: LimitResult) -> str:
     """What there is now; in full where rounding would make it look like the limit."""
     if item.actual is None:
         return "not measured"
-    told = amount(metric, item.actual)
-    if item.status is Status.EXCEEDED and item.allowed is not None and told == amount(metric, item.allowed):
+    told = number(metric, item.actual)
+    if item.status is Status.EXCEEDED and item.allowed is not None and told == number(metric, item.allowed):
         return f"{item.actual:,} B" if metric is not Metric.FILES else told
     return told
 
@@ -112,7 +143,7 @@ def cause_lines(
     lines: list[tuple[int, str]] = []
     for owner in owners[:most]:
         lines.append((0, owner_text(owner, metric, arrow)))
-        lines += [(1, printable(remark.text)) for remark in owner.remarks[:4]]
+        lines += [(1, remark_text(remark)) for remark in owner.remarks[:4]]
         lines += [(1, place_text(place)) for place in owner.places[:3] if place.delta > 0]
     if len(owners) > most:
         rest = owners[most:]

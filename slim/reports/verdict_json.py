@@ -101,6 +101,7 @@ def remark_document(remark: Remark) -> Json:
         "kind": remark.kind.value,
         "text": prose(remark.text),
         "rule": remark.rule,
+        **({"place": None} if remark.place is None else named("place", remark.place)),
         "size": remark.size,
         "files": remark.files,
     }

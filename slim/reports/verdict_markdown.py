@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from slim.model.budget import LimitResult, Status, Verdict
-from slim.reports.growth_text import amount, cause_lines, content_metric, exact, exceeded_text, limit_text
+from slim.reports.growth_text import (
+    amount,
+    cause_lines,
+    content_metric,
+    exact,
+    exceeded_results,
+    exceeded_text,
+    limit_text,
+    number,
+)
 from slim.reports.markup import cell, table
 from slim.reports.text import count, percent
 
@@ -35,8 +44,10 @@ def render(verdict: Verdict) -> str:
     ]
     header = ["Budget", "Platform", "Size", "Is", "Limit", "Baseline", "Result"]
     lines = [f"# slim check: {title}", "", *table(header, rows, "lllrrrl")]
-    for result, item in verdict.exceeded():
-        lines += [f"### {cell(exceeded_text(result, item))}", "", *_why(item), ""]
+    for result, limits, telling in exceeded_results(verdict):
+        lines += [f"### {cell(result.title)}", ""]
+        lines += [*(f"- {cell(exceeded_text(result, item))}" for item in limits), ""]
+        lines += [line for item in telling for line in (*_why(item), "")]
     lines += [f"- {cell(warning)}" for warning in verdict.warnings]
     return "\n".join(lines).rstrip("\n") + "\n"
 
@@ -45,7 +56,8 @@ def _before(item: LimitResult) -> str:
     if item.before is None or item.actual is None:
         return ""
     change = percent(item.before, item.actual)
-    return f"{amount(item.limit.metric, item.before)} ({change})" if change else amount(item.limit.metric, item.before)
+    told = number(item.limit.metric, item.before)
+    return f"{told} ({change})" if change else told
 
 
 def _why(item: LimitResult) -> list[str]:

@@ -5,12 +5,24 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from slim.model.budget import BudgetResult, LimitResult, Status, Verdict
+from slim.model.budget import LimitResult, Status, Verdict
 from slim.reports.canvas import Canvas, Look
-from slim.reports.growth_text import amount, cause_lines, content_metric, exact, exceeded_text, limit_text
+from slim.reports.growth_text import (
+    amount,
+    cause_lines,
+    content_metric,
+    exact,
+    exceeded_results,
+    exceeded_text,
+    limit_text,
+    number,
+)
 from slim.reports.text import count, percent, printable
 
 _CAUSES = 6
+_ROOMY = 76
+"""Columns from which on there is room for the baseline's sizes."""
+
 _STYLES = {Status.WITHIN: "green", Status.EXCEEDED: "bold red", Status.UNCHECKED: "yellow"}
 
 
@@ -18,8 +30,13 @@ def render(verdict: Verdict, look: Look | None = None, verbose: int = 0) -> str:
     """The verdict as text. ``verbose`` shows everything that grew, not only the most."""
     canvas = Canvas(look or Look())
     _table(canvas, verdict)
-    for result, item in verdict.exceeded():
-        _exceeded(canvas, result, item, most=1000 if verbose else _CAUSES)
+    for result, over, telling in exceeded_results(verdict):
+        for item in over:
+            told = exceeded_text(result, item)
+            canvas.line(Text.assemble((canvas.look.bad, "bold red"), " ", (told, "bold")))
+        for item in telling:
+            _causes(canvas, item, most=len(item.causes) if verbose else _CAUSES)
+        canvas.blank()
     for warning in verdict.warnings:
         canvas.line(Text(printable(warning), "yellow"))
     if verdict.elsewhere:
@@ -33,7 +50,9 @@ def render(verdict: Verdict, look: Look | None = None, verbose: int = 0) -> str:
 
 def _table(canvas: Canvas, verdict: Verdict) -> None:
     several = len({result.platform for result in verdict.results}) > 1
-    changes = any(item.before is not None for result in verdict.results for item in result.limits)
+    changes = canvas.look.width >= _ROOMY and any(
+        item.before is not None for result in verdict.results for item in result.limits
+    )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     table.add_column("", no_wrap=True)
     table.add_column("budget", overflow="fold", header_style="dim")
@@ -69,11 +88,10 @@ def _before(item: LimitResult) -> str:
     if item.before is None or item.actual is None:
         return ""
     change = percent(item.before, item.actual)
-    return f"{amount(item.limit.metric, item.before)}  {change}".rstrip()
+    return f"{number(item.limit.metric, item.before)}  {change}".rstrip()
 
 
-def _exceeded(canvas: Canvas, result: BudgetResult, item: LimitResult, most: int) -> None:
-    canvas.line(Text.assemble((canvas.look.bad, "bold red"), " ", (exceeded_text(result, item), "bold")))
+def _causes(canvas: Canvas, item: LimitResult, most: int) -> None:
     metric = item.limit.metric
     if item.causes:
         word = content_metric(metric).value
@@ -87,7 +105,6 @@ def _exceeded(canvas: Canvas, result: BudgetResult, item: LimitResult, most: int
         by = content_metric(metric)
         told = ", ".join(f"{printable(label)} {amount(by, value)}" for label, value in item.largest)
         canvas.line(Text(f"the largest: {told}", "dim"), indent=2)
-    canvas.blank()
 
 
 def _closing(canvas: Canvas, verdict: Verdict) -> None:

@@ -98,7 +98,7 @@ def test_a_new_version_that_is_larger(place: Path, check: Check) -> None:
     for baseline in ("old.json", "old"):
         code, told = check("new", "--baseline", baseline)
         assert code == 1
-        assert "✗ download: archive is" in told
+        assert "✗ download: archive size is" in told
         assert re.search(r"pandas 3\.1\.0 → 3\.1\.1 \+30\.\d kB: other data", told)
         assert "six" not in told
     assert "new pandas/extra.bin  +30.0 kB" in told  # a folder tells files, a report only sums
@@ -159,8 +159,7 @@ def test_a_debug_build(place: Path, check: Check) -> None:
     code, told = check(str(new), "--baseline", str(old))
     assert code == 1
     assert "pandas 3.1.0 +" in told
-    assert "of debugging information in framework-data/lib/python3.13/site-packages/pandas/_libs/fast.so" in told
-    assert "a debug build?" in told
+    assert "of debugging information, a debug build?: pandas/_libs/fast.so" in told
 
 
 def test_a_report_in_git(place: Path, check: Check) -> None:
@@ -206,7 +205,7 @@ def test_without_a_baseline_growth_is_visibly_unchecked(place: Path, check: Chec
 def test_a_dry_run_has_no_archives(place: Path, check: Check) -> None:
     source = stack(place / "a", pandas())
     assert main(["run", str(source), "--dry-run", "-q", "--report", "json=dry.json"]) == 0
-    code, told = check("dry.json", "--report", "json=check.json")
+    code, _ = check("dry.json", "--report", "json=check.json")
     assert code == 0
     limits = json.loads((place / "check.json").read_text())["results"][0]["limits"]
     assert limits[0]["actual"] is None

@@ -1,0 +1,85 @@
+"""What ``slim check`` and ``slim diff`` tell, word for word, in every format."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+
+import jsonschema
+import pytest
+
+from slim.reports import diff_json, diff_terminal, verdict_json, verdict_terminal
+from slim.reports.canvas import Look
+from slim.reports.comparisons import DIFF_REPORTERS, VERDICT_REPORTERS
+from slim.reports.snapshot_v1 import is_report, parse_report
+from tests.golden.verdicts import DIFFS, VERDICTS
+
+Golden = Callable[[str, str], None]
+ENDINGS = {
+    "json": "json",
+    "markdown": "md",
+    "sarif": "sarif.json",
+    "junit": "xml",
+    "gitlab": "gitlab.json",
+    "annotations": "annotations.txt",
+    "terminal": "txt",
+}
+
+
+@pytest.mark.parametrize("report", VERDICT_REPORTERS)
+@pytest.mark.parametrize("name", VERDICTS)
+def test_verdicts(golden: Golden, name: str, report: str) -> None:
+    golden(f"check-{name}.{ENDINGS[report]}", VERDICT_REPORTERS[report].render(VERDICTS[name]()))
+
+
+@pytest.mark.parametrize("report", DIFF_REPORTERS)
+@pytest.mark.parametrize("name", DIFFS)
+def test_diffs(golden: Golden, name: str, report: str) -> None:
+    golden(f"diff-{name}.{ENDINGS[report]}", DIFF_REPORTERS[report].render(DIFFS[name]()))
+
+
+@pytest.mark.parametrize("width", [60, 80])
+def test_narrow_terminals(golden: Golden, width: int) -> None:
+    look = Look(width=width, unicode=False)
+    text = verdict_terminal.render(VERDICTS["exceeded"](), look, 1) + diff_terminal.render(DIFFS["changed"](), look, 1)
+    golden(f"check-ascii-{width}.txt", text)
+    assert text.isascii()
+    assert max(map(len, text.splitlines())) <= width
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_the_json_keeps_its_contract(name: str) -> None:
+    document = verdict_json.document(VERDICTS[name]())
+    jsonschema.validate(document, verdict_json.schema(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("name", DIFFS)
+def test_the_json_of_a_diff_keeps_its_contract(name: str) -> None:
+    document = json.loads(diff_json.render(DIFFS[name]()))
+    jsonschema.validate(document, diff_json.schema(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("name", VERDICTS)
+def test_a_check_report_gives_the_measurement_back(name: str) -> None:
+    verdict = VERDICTS[name]()
+    text = verdict_json.render(verdict).encode()
+    assert is_report(text)
+    for was, read in zip(verdict.measured, parse_report(text, "x"), strict=True):
+        assert (read.layers, read.platform, read.total) == (was.layers, was.platform, was.total)
+        assert sum(cell.footprint.deployed for cell in read.cells) == was.total.deployed
+
+
+def test_junit_has_one_case_a_budget_and_subject() -> None:
+    verdict = VERDICTS["exceeded"]()
+    suite = ET.fromstring(VERDICT_REPORTERS["junit"].render(verdict))
+    cases = list(suite.iter("testcase"))
+    assert [case.get("name") for case in cases] == [result.title for result in verdict.results]
+    assert suite.get("failures") == str(len(list(suite.iter("failure")))) == "3"
+
+
+def test_annotations_escape_what_would_end_them() -> None:
+    text = VERDICT_REPORTERS["annotations"].render(VERDICTS["exceeded"]())
+    assert all(line.startswith(("::error ", "::warning ")) for line in text.splitlines())
+    assert "file=slim.toml,line=3,title=" in text
+    assert "(+2%25)" in text
