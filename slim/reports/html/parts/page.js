@@ -3,7 +3,7 @@
 const $ = (id) => document.getElementById(id);
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const KIND_WORDS = { s: "stack", l: "layer", o: "owner", d: "folder", f: "file" };
-const STATE_WORDS = { stays: "stays", goes: "goes", shrinks: "shrinks", held: "wanted, but stays" };
+const STATE_WORDS = { stays: "stays", goes: "goes", shrinks: "shrinks", held: "held back" };
 
 function bytes(value) {
   const sign = value < 0 ? "-" : "";
@@ -135,14 +135,14 @@ class Page {
   /** The category or state with most bytes below a node. */
   dominant(n) {
     this.dominants ||= new Map();
-    const key = `${this.colour}${this.view}`;
+    const key = `${this.colour}${this.view}${this.when}`;
     let column = this.dominants.get(key);
     if (!column) {
       column = new Int16Array(this.tree.count).fill(-1);
       const sums = new Map();
       for (let k = this.tree.count - 1; k >= 0; k--) {
         const own = sums.get(k) || new Map();
-        if (this.tree.kinds[k] === "f") own.set(this.mark(k), this.tree.before[k]);
+        if (this.tree.kinds[k] === "f") own.set(this.mark(k), this.size[k]);
         let best = -1, most = -1;
         for (const [mark, sum] of own) if (sum > most) { most = sum; best = mark; }
         column[k] = best;
@@ -171,14 +171,19 @@ class Page {
   }
   fill(n) { return this.markColour(this.dominant(n)); }
 
+  /** Whether blocks are split into what goes and what stays of them. */
+  get splits() { return this.colour === "state" && this.when === "before"; }
+
   /** Bytes below a node, by category or state, the most first. */
   marks(root) {
     const sums = new Map(), size = this.size;
     const stack = [root];
     while (stack.length) {
       const n = stack.pop();
-      if (this.tree.kinds[n] === "f") sums.set(this.mark(n), (sums.get(this.mark(n)) || 0) + size[n]);
-      else stack.push(...this.tree.children[n]);
+      if (this.tree.kinds[n] !== "f") { stack.push(...this.tree.children[n]); continue; }
+      const mark = this.mark(n), add = (to, sum) => sums.set(to, (sums.get(to) || 0) + sum);
+      const saved = this.splits ? this.now.shrinks[n] : 0;
+      if (saved > 0) { add(mark, saved); add(0, size[n] - saved); } else add(mark, size[n]);
     }
     return [...sums].filter(([, sum]) => sum > 0).sort((one, other) => other[1] - one[1]);
   }
@@ -223,7 +228,7 @@ class Page {
   draw(blocks, settled) {
     const pen = this.pen, tree = this.tree, size = this.size;
     const style = getComputedStyle(document.documentElement);
-    const ink = style.getPropertyValue("--ink").trim(), line = this.dark ? "rgba(255,255,255,.07)" : "rgba(30,28,24,.07)";
+    const ink = style.getPropertyValue("--ink").trim(), line = this.dark ? "rgba(255,255,255,.055)" : "rgba(40,34,20,.042)";
     pen.clearRect(0, 0, this.width, this.height);
     pen.textBaseline = "middle";
     const font = style.getPropertyValue("--sans");
@@ -244,9 +249,7 @@ class Page {
         }
         continue;
       }
-      pen.fillStyle = this.fill(n);
-      const gap = w > 5 && h > 5 ? .6 : .25;
-      this.shape(x + gap, y + gap, Math.max(.4, w - 2 * gap), Math.max(.4, h - 2 * gap), Math.min(3, w / 4, h / 4));
+      this.leaf(block);
       if (w > 42 && h > 15 && settled > .6) {
         pen.fillStyle = this.dark ? "#fff" : "#1c1b19";
         pen.font = `500 11px ${font}`;
@@ -261,6 +264,30 @@ class Page {
       this.outline(this.hover, this.dark ? "#fff" : "#1c1b19", 1.5);
       if (this.selected !== this.root) this.outline(this.selected, style.getPropertyValue("--accent").trim(), 2.5);
     }
+  }
+  /** A block of one colour; or, where it is told what becomes of it, the part that stays above what goes. */
+  leaf({ n, x, y, w, h }) {
+    const pen = this.pen, gap = w > 5 && h > 5 ? .6 : .25, wide = Math.max(.4, w - 2 * gap), high = Math.max(.4, h - 2 * gap);
+    const radius = Math.min(3, w / 4, h / 4), before = this.tree.before[n];
+    if (!this.splits || !before) {
+      pen.fillStyle = this.fill(n);
+      this.shape(x + gap, y + gap, wide, high, radius);
+      return;
+    }
+    const goes = this.now.goes[n] / before, shrinks = Math.max(0, this.now.shrinks[n]) / before;
+    const held = this.now.held[n] / before > .5;
+    pen.fillStyle = this.markColour(goes > .995 ? 1 : held ? 3 : 0);
+    this.shape(x + gap, y + gap, wide, high, radius);
+    if (goes > .995 || goes + shrinks < .002) return;
+    pen.save();
+    pen.beginPath(); pen.roundRect(x + gap, y + gap, wide, high, radius); pen.clip();
+    let bottom = y + gap + high;
+    for (const [mark, part] of [[1, goes], [2, shrinks]]) {
+      pen.fillStyle = this.markColour(mark);
+      pen.fillRect(x + gap, bottom - high * part, wide, high * part);
+      bottom -= high * part;
+    }
+    pen.restore();
   }
   shape(x, y, w, h, radius) {
     const pen = this.pen;
@@ -394,9 +421,9 @@ class Page {
     const told = [];
     if (now.goes[n]) told.push(`${bytes(now.goes[n])} goes`);
     if (now.shrinks[n] > 0) told.push(`${bytes(now.shrinks[n])} shrinks away`);
-    if (now.held[n]) told.push(`${bytes(now.held[n])} is wanted, but stays`);
+    if (now.held[n]) told.push(`${bytes(now.held[n])} is held back`);
     if (told.length) parts.push(make("p", {}, told.join(", ")));
-    const kids = tree.children[n].filter((kid) => size[kid] > 0).sort((one, other) => size[other] - size[one]).slice(0, 12);
+    const kids = tree.children[through(tree, n)].filter((kid) => size[kid] > 0).sort((one, other) => size[other] - size[one]).slice(0, 12);
     parts.push(make("h3", {}, "Inside"), make("ul", { class: "children" }, ...kids.map((kid) =>
       make("li", {}, make("button", { type: "button", onclick: () => this.enter(kid), title: tree.names[kid] },
         make("i", { style: `background:${this.fill(kid)}` }), make("span", {}, tree.names[kid]), make("b", {}, bytes(size[kid])))))));
@@ -645,9 +672,10 @@ class Page {
     canvas.addEventListener("click", (event) => {
       const n = this.at(event);
       if (n < 0) return;
-      this.pick(n);
+      const block = this.blocks.find((one) => one.n === n);
+      if (block.leaf && this.tree.kinds[n] === "f") this.pick(n); else this.go(n);
     });
-    canvas.addEventListener("dblclick", (event) => { const n = this.at(event); if (n >= 0) this.go(this.step(n)); });
+    canvas.addEventListener("dblclick", (event) => { const n = this.at(event); if (n >= 0) this.go(this.step(n), n); });
     canvas.addEventListener("contextmenu", (event) => { event.preventDefault(); this.out(); });
     canvas.addEventListener("keydown", (event) => {
       const moves = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
@@ -682,8 +710,8 @@ class Page {
     $("help-button").addEventListener("click", () => $("help").showModal());
     new ResizeObserver(() => this.place(false)).observe($("canvas-box"));
   }
-  /** What a double click goes into: the block itself, or the folder of a file. */
-  step(n) { return this.tree.children[n].length ? n : this.tree.parent[n]; }
+  /** What a double click on a file goes into: the outermost block around it. */
+  step(n) { return this.chain(n).find((one) => this.tree.parent[one] === this.root && this.tree.children[one].length) ?? this.root; }
 
   tip(event, n) {
     const tip = $("tip");

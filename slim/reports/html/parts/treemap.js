@@ -4,7 +4,7 @@
 
 const HUES = {
   "python source": [256, 1], "extension module": [292, 1], "native library": [318, 1], "executable": [340, 1],
-  "bytecode": [205, .8], "tests": [82, 1.05], "static libraries": [28, 1.1], "headers": [52, 1],
+  "bytecode": [205, .8], "tests": [84, 1.08], "static libraries": [28, 1.1], "headers": [52, 1],
   "native sources": [62, .8], "debug information": [12, 1.1], "type stubs": [238, .55], "documentation": [150, .9],
   "locale data": [122, .9], "metadata": [250, .18], "licences": [95, .28], "other data": [75, .16], "links": [75, .05],
 };
@@ -29,13 +29,14 @@ const css = (rgb) => `rgb(${rgb[0]} ${rgb[1]} ${rgb[2]})`;
 
 function categoryColour(name, dark) {
   const [hue, weight] = HUES[name] || [75, .16];
-  return css(oklch(dark ? .55 : .79, (dark ? .095 : .095) * weight, hue));
+  const warm = hue > 45 && hue < 130 ? .06 : 0; // dark yellow is brown
+  return css(oklch(dark ? .57 + warm : .8 + warm / 2, .097 * weight, hue));
 }
 
 function stateColour(name, dark) {
   const [hue, weight, lift] = STATE_HUES[name];
-  const light = name === "stays" ? (dark ? .36 : .87) : (dark ? .6 : .77) + lift;
-  return css(oklch(light, .095 * weight, hue));
+  const light = name === "stays" ? (dark ? .37 : .885) : (dark ? .66 : .77) + lift;
+  return css(oklch(light, .097 * weight, hue));
 }
 
 /** Lay rectangles of the given sizes (descending, positive) into a box; calls place(index, x, y, w, h). */
@@ -70,12 +71,18 @@ function squarify(sizes, x, y, w, h, place) {
 const HEADS = { s: 22, l: 22, o: 19, d: 16 };
 const GAPS = { s: 4, l: 3, o: 2, d: 1 };
 
+/** The node whose children are shown in a block: a folder that is all there is in it needs no frame of its own. */
+function through(tree, n) {
+  while (tree.children[n].length === 1 && tree.kinds[tree.children[n][0]] === "d") n = tree.children[n][0];
+  return n;
+}
+
 /** Every block to draw below a node: {n, x, y, w, h, head, leaf}, parents first. Blocks too small to see are left
     out, and a folder too small to look into is one block. */
 function layout(tree, size, root, width, height) {
   const blocks = [];
   const put = (n, x, y, w, h, top) => {
-    const kids = tree.children[n];
+    const kids = tree.children[through(tree, n)];
     const inside = kids.length > 0 && (top || (w > 9 && h > 9 && w * h > 220));
     const named = !top && inside && w > 46 && h > HEADS[tree.kinds[n]] + 16;
     const head = named ? HEADS[tree.kinds[n]] : 0;
