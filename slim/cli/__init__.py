@@ -16,6 +16,7 @@ from slim.cli.explain import explain_command
 from slim.cli.options import SuggestingGroup
 from slim.cli.rules import rules_group
 from slim.cli.run import run_command
+from slim.cli.verify import verify_command
 
 __all__ = ["main", "root"]
 
@@ -23,6 +24,7 @@ _EXAMPLES = (
     ("slim audit venv --report html=map.html", "where the bytes are"),
     ("slim run _artifacts --dry-run", "what could go"),
     ("slim run _artifacts -o _slim", "make it so"),
+    ("slim verify _artifacts _slim", "whether all that worked still works"),
     ("slim explain _artifacts bin/python3", "why a file stays or goes"),
     ("slim check _slim --baseline report.json", "whether it stays within its size budgets"),
     ("slim diff _artifacts _slim", "what changed"),
@@ -49,6 +51,7 @@ def root(context: click.Context) -> None:
 root.add_command(audit_command)
 root.add_command(demo_command)
 root.add_command(run_command)
+root.add_command(verify_command)
 root.add_command(explain_command)
 root.add_command(check_command)
 root.add_command(diff_command)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.keep import keep_file_for, keep_found
+from slim.cli.look import emit, look_for
 from slim.cli.options import (
     OTHER,
     PATH,

@@ -93,7 +93,8 @@ class Accounts:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. ``inventory`` holds
+    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim verify``,
+    ``compared_with`` is the stack that was tried against this one. ``inventory`` holds
     every file as it was before."""
 
     stack: Stack
@@ -108,6 +109,7 @@ class RunResult:
     dry_run: bool = False
     elapsed: float = 0.0
     slim_version: str = ""
+    compared_with: str | None = None
     inventory: Inventory | None = None
 
     @property

@@ -325,7 +325,11 @@ class _Report:
     def closing(self) -> None:
         result = self.result
         took = duration(result.elapsed)
-        if result.dry_run:
+        if result.compared_with is not None:
+            words = "Nothing that worked stopped working" if result.verification.passed else "Not everything works"
+            style = "bold green" if result.verification.passed else "bold red"
+            line = Text.assemble((words, style), f" in {printable(result.compared_with)}, {took}.")
+        elif result.dry_run:
             line = Text(f"Dry run, {took}. To write the smaller stack, give -o OUT instead of --dry-run.")
         elif not result.verification.passed:
             line = Text(f"Nothing was published: verification failed, {took}.", "bold red")

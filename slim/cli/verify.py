@@ -1,0 +1,90 @@
+"""``slim verify``: try a slimmed stack against its original."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from slim.cli.look import emit, look_for
+from slim.cli.options import OTHER, PATH, SectionCommand, chosen_config, option, source_options
+from slim.cli.progress import watch
+from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.errors import RefusedError
+from slim.reports import REPORTERS, terminal
+
+_WHERE = "What to look at"
+_REPORT = "What is told"
+_EXAMPLES = (
+    ("slim verify _artifacts _slim", "two published folders"),
+    ("slim verify deployed slim-deployed --config slim.toml", "two deployed trees, with the commands of slim.toml"),
+    ("slim verify _artifacts _slim -q --report junit=verify.xml", "in CI"),
+)
+
+
+@click.command("verify", cls=SectionCommand, examples=_EXAMPLES, short_help="Try a slimmed stack against its original.")
+@click.argument("original", type=PATH)
+@click.argument("slimmed", type=PATH)
+@option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="TAG",
+    section=_WHERE,
+    help="Only this platform, such as linux_x86_64. Repeatable.",
+)
+@option(
+    "--report",
+    "targets",
+    multiple=True,
+    type=TargetType(),
+    section=_REPORT,
+    help=f"Write a report ({', '.join(REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
+)
+@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
+@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
+@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@source_options
+@option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
+        help="Programs that run at once. [default: one a processor]")  # fmt: skip
+def verify_command(
+    original: Path,
+    slimmed: Path,
+    platforms: tuple[str, ...],
+    targets: tuple[Target, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    **said: Any,
+) -> None:
+    """Deploy ORIGINAL and SLIMMED privately and check that what worked in the one works in the other.
+
+    Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is changed. The commands
+    of the configuration are run in both.
+    """
+    if quiet and verbose:
+        raise click.UsageError("-q and -v contradict each other")
+    if as_json:
+        targets = (*targets, Target(reporter=REPORTERS["json"], file=None))
+    check_targets(targets, None)
+    config = chosen_config(original, said)
+    from slim import verifier  # late: see slim.cli.run
+
+    request = verifier.VerifyRequest(
+        original=original,
+        slimmed=slimmed,
+        config=config,
+        workers=config.jobs or os.cpu_count() or 1,
+        platforms=platforms,
+    )
+    with watch(quiet=quiet) as progress:
+        results = verifier.verify(request, progress)
+    if not quiet and all(target.file is not None for target in targets):
+        emit(terminal.render(results, look_for(sys.stdout), verbose))
+    deliver(targets, results)
+    failures = [text for result in results for check in result.verification.checks for text in check.failures]
+    if failures:
+        raise RefusedError(f"not everything works any more: {failures[0]}", hint="the report tells all that failed")
