@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slim.model.outcome import RunResult
-from slim.reports import html, json_v1, markdown, terminal
+from slim.reports import html, json_v1, junit, markdown, terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ REPORTERS: Mapping[str, Reporter] = {
     for reporter in (
         Reporter(name="html", summary="a page to look around in, in one file", render=html.render_run),
         Reporter(name="json", summary="everything, as a versioned contract with a JSON Schema", render=json_v1.render),
+        Reporter(name="junit", summary="what was verified, as JUnit XML", render=junit.render),
         Reporter(name="markdown", summary="a summary for CI pages", render=markdown.render),
         Reporter(name="terminal", summary="what a run prints, as plain text", render=terminal.render),
     )
