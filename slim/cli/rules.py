@@ -12,6 +12,7 @@ import click
 from slim.cli.look import emit, look_for
 from slim.cli.options import FILE, PROFILES, SectionCommand, SuggestingGroup, chosen_config, option, source_options
 from slim.config import CONFIG_NAMES, load_config
+from slim.config.budget import is_budget_file, read_budget_file
 from slim.errors import ConfigError, Problem
 from slim.model.rule import Rule, RulePack, Safety
 from slim.passes import SCHEMAS
@@ -74,31 +75,40 @@ def show_command(rule_ids: tuple[str, ...], **said: Any) -> None:
 def check_command(files: tuple[Path, ...]) -> None:
     """Check rule files: the syntax, the keys, and that each rule selects what its examples say.
 
-    FILE is a rule pack or a configuration with [[rule]] tables; without any, the built-in packs are checked.
+    FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, or a file of budgets; without any, the
+    built-in packs are checked.
     """
-    packs, problems = _read(files) if files else (builtin_packs(SCHEMAS), [])
+    packs, budgets, problems = _read(files) if files else (list(builtin_packs(SCHEMAS)), 0, [])
     rules = [rule for pack in packs for rule in pack.rules]
     problems += [problem for rule in rules for problem in check_examples(rule)]
     if problems:
         raise ConfigError(f"{count(len(problems), 'problem')} in the rules", problems=problems)
     tried = sum(_examples(rule) for rule in rules)
-    emit(f"{count(len(rules), 'rule')} in {count(len(packs), 'pack')}, {count(tried, 'example')}: all is well\n")
+    told = f"{count(len(rules), 'rule')} in {count(len(packs), 'pack')}, {count(tried, 'example')}"
+    if budgets:
+        told += f", {count(budgets, 'budget')}"
+    emit(f"{told}: all is well\n")
 
 
 def _examples(rule: Rule) -> int:
     return len(rule.examples.match) + len(rule.examples.no_match)
 
 
-def _read(files: Sequence[Path]) -> tuple[list[RulePack], list[Problem]]:
-    """Read every file, and collect what is wrong in any."""
+def _read(files: Sequence[Path]) -> tuple[list[RulePack], int, list[Problem]]:
+    """Read every file, count budgets, and collect what is wrong in any."""
     packs: list[RulePack] = []
+    budgets = 0
     problems: list[Problem] = []
     for file in files:
         try:
             if file.name in CONFIG_NAMES:
-                packs += [pack for pack in load_config(SCHEMAS, file=file).packs if pack.origin == str(file)]
+                config = load_config(SCHEMAS, file=file)
+                packs += [pack for pack in config.packs if pack.origin == str(file)]
+                budgets += len(config.budgets)
+            elif is_budget_file(file):
+                budgets += len(read_budget_file(file))
             else:
                 packs += load_packs([file], SCHEMAS)
         except ConfigError as error:
             problems += error.problems or [Problem(file=str(file), place=error.place or "", message=error.message)]
-    return packs, problems
+    return packs, budgets, problems

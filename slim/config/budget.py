@@ -51,6 +51,12 @@ def read_budget_file(file: Path) -> tuple[Budget, ...]:
     return budgets
 
 
+def is_budget_file(file: Path) -> bool:
+    """Whether a file has budgets and no rules. One that isn't TOML isn't, so that whoever reads it next says so."""
+    values = parse_toml(read_text(file), Problems(str(file)))
+    return values is not None and "budget" in values and "rule" not in values
+
+
 def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
     """The ``[[budget]]`` tables of a file. ``text`` is the whole file, to tell on which line each begins."""
     inner = table.tables("budget")

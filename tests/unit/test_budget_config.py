@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slim.cli import main
 from slim.config import load_config
 from slim.config.budget import parse_limit, read_budget_file
 from slim.errors import ConfigError, StorageError
@@ -179,3 +180,18 @@ def test_a_missing_file(tmp_path: Path) -> None:
 def test_other_shapes_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         read(tmp_path, text)
+
+
+def test_rules_check_reads_budgets_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is what the pre-commit hook runs."""
+    own, slim = tmp_path / "budgets.toml", tmp_path / "slim.toml"
+    own.write_text('schema = 1\n[[budget]]\narchive = "1 MB"\n')
+    slim.write_text('schema = 1\n[[budget]]\narchive = "1 MB"\n[[budget]]\nfiles = 3\n')
+    assert main(["rules", "check", str(own), str(slim)]) == 0
+    assert "3 budgets: all is well" in capsys.readouterr().out
+    own.write_text('schema = 1\n[[budget]]\narchive = "1 MX"\n')
+    slim.write_text("schema = 1\n[[budget]]\nfile = 3\n")
+    assert main(["rules", "check", str(own), str(slim)]) == 2
+    told = capsys.readouterr().err
+    assert "budgets.toml: budget[0].archive: '1 MX' isn't a size" in told
+    assert "slim.toml: budget[0].file: unknown key (did you mean 'files'?)" in told
