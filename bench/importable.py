@@ -71,7 +71,9 @@ answers = os.fdopen(os.dup(1), "w", buffering=1)
 nothing = os.open(os.devnull, os.O_RDWR)
 for descriptor in (0, 1, 2):
     os.dup2(nothing, descriptor)
-for name in json.loads(os.environ.pop("SLIM_BENCH_MODULES")):
+with open(os.environ.pop("SLIM_BENCH_MODULES"), encoding="utf-8") as file:
+    names = json.load(file)
+for name in names:
     answers.write("try " + name + "\n")
     try:
         importlib.import_module(name)
@@ -141,7 +143,9 @@ class Deployment:
     def _some(self, names: list[str], home: str) -> dict[str, str | None]:
         """As many of the names as one worker gets through."""
         found: dict[str, str | None] = {}
-        environment = {**self.environment(home), "SLIM_BENCH_MODULES": json.dumps(names)}
+        listed = Path(home) / "slim-bench-modules.json"  # too many for one variable of the environment
+        listed.write_text(json.dumps(names), encoding="utf-8")
+        environment = {**self.environment(home), "SLIM_BENCH_MODULES": str(listed)}
         process = subprocess.Popen(
             [self.python, "-c", WORKER],
             env=environment,
