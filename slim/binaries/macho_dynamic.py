@@ -25,7 +25,7 @@ _FAT_HEADER = 8
 # Bounds on what is read; real files stay far below (the largest programs of Xcode: 200 commands, 20 kB).
 _MAX_COMMANDS = 1 << 16
 _MAX_COMMAND_BYTES = 1 << 22
-_INIT_NAME = re.compile(rb"\0_(PyInit[A-Za-z0-9_]*)\0")
+_INIT_NAME = re.compile(rb"\0_(PyInit[A-Za-z0-9_]*)(?=\0)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

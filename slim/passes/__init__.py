@@ -17,6 +17,7 @@ from slim.passes.debug_symbols import DebugSymbols, elf_symbols
 from slim.passes.description import EDITOR as METADATA_DESCRIPTION
 from slim.passes.description import Description, edit_description
 from slim.passes.dylibs import UnusedLibraries
+from slim.passes.foreign import ForeignFiles
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
@@ -24,7 +25,7 @@ from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 
 PACKAGES = Packages()
 REMOVING_PASSES: tuple[Pass, ...] = (PACKAGES, TESTS, RUNTIME, LEFTOVERS, DOCS, METADATA, Bytecode())
-LINK_PASSES: tuple[Pass, ...] = (UnusedLibraries(),)
+LINK_PASSES: tuple[Pass, ...] = (ForeignFiles(), UnusedLibraries())
 REWRITING_PASSES: tuple[Pass, ...] = (DebugSymbols(), Description())
 PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
 

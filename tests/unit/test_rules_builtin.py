@@ -17,7 +17,7 @@ from tests.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_rec
 PACKS = builtin_packs(SCHEMAS)
 RULES = [rule for pack in PACKS for rule in pack.rules]
 REMOVING = [rule for rule in RULES if SCHEMAS[rule.pass_name].verb is Verb.REMOVE and not marks_roots(rule)]
-PASSES = sorted({rule.pass_name for rule in REMOVING} - {"dylibs", "bytecode"})
+PASSES = sorted({rule.pass_name for rule in REMOVING} - {"dylibs", "bytecode", "foreign", "duplicates"})
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

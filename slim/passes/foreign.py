@@ -1,0 +1,138 @@
+"""Native files that can't run where their layer runs: another operating system's, or another machine's.
+
+Told by headers, never by names. What a file could be used for all the same decides which rule may take it:
+
+==============  =====================================================================================================
+``foreign``     the files that a rule is about
+==============  =====================================================================================================
+``libraries``   libraries and extension modules: the layer's Python can't load them (the default)
+``programs``    programs: an emulator may run them, or somebody sends them to another computer
+==============  =====================================================================================================
+
+A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign, nor is a universal
+file that has the layer's machine among others: the debug-symbols pass thins it. A foreign library stays as long as a
+file that stays needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
+
+from slim.analysis.linkage import Linkage
+from slim.binaries import describe
+from slim.binaries.base import UNKNOWN_MACHINE, ImageKind, NativeInfo
+from slim.model.finding import Evidence, Finding
+from slim.model.plan import SkipReason
+from slim.model.record import EntryType, FileKey, FileRecord, NativeFormat
+from slim.model.rule import OptionSchema, PassSchema, Rule, Verb
+from slim.model.stack import Platform, System
+from slim.passes.base import Context, Proposal, Refusal
+
+_NAME = "foreign"
+_KINDS: Mapping[str, ImageKind] = {"libraries": ImageKind.SHARED, "programs": ImageKind.EXECUTABLE}
+_FORMAT_NAMES = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFormat.PE: "PE"}
+_LAYER_MACHINES = {"armv7l": "arm", "armv6l": "arm", "i386": "i686", "universal2": UNKNOWN_MACHINE}
+"""Machines of platform tags under the names that headers have."""
+
+
+class ForeignFiles:
+    """The pass."""
+
+    schema: ClassVar[PassSchema] = PassSchema(
+        name=_NAME,
+        summary="Native files of another operating system or machine than their layer's",
+        verb=Verb.REMOVE,
+        options={
+            "foreign": OptionSchema(
+                type=str,
+                default="libraries",
+                help="what the rule is about: libraries (with extension modules), or programs",
+                choices=tuple(_KINDS),
+            )
+        },
+        needs_globs=False,
+    )
+
+    def concerns(self, record: FileRecord) -> bool:
+        """Native files."""
+        return record.native is not None
+
+    def propose(self, context: Context) -> Iterable[Proposal]:
+        """One proposal for each foreign file that a rule wants; a refusal where something that stays needs it."""
+        found = dict(_foreign(context))
+        if not found:
+            return
+        linkage = Linkage.build(context.stack, context.inventory, context.read)
+        users = _users(found, linkage, context)
+        for key in sorted(found):
+            record = linkage.inventory.records[key[0]][key[1]]
+            rule, evidence = found[key]
+            if key in users:
+                needed = Evidence(kind="needed", text="needs it and stays", file=users[key].deployed_path)
+                yield Refusal(key=key, rule=rule.id, reason=SkipReason.LINKED, evidence=(evidence, needed))
+                continue
+            yield Finding(key=key, rule=rule.id, evidence=(evidence,))
+            for link in linkage.links_to(record):
+                if link.key not in context.gone:
+                    leads = Evidence(kind="link", text="leads to a foreign file", file=record.deployed_path)
+                    yield Finding(key=link.key, rule=rule.id, evidence=(leads,))
+
+
+def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]]:
+    """The foreign files that a rule wants, with the rule and what shows that they are."""
+    for layer in context.stack:
+        if layer.platform.system is System.UNKNOWN:
+            continue
+        for record in context.inventory.records[layer.name].values():
+            if record.native not in _FORMAT_NAMES or record.type is not EntryType.FILE or record.key in context.gone:
+                continue
+            rules = context.select(_NAME, record)
+            info = describe(context.read(record)) if rules else None
+            text = None if info is None else why_foreign(info, layer.platform)
+            if info is None or text is None:
+                continue
+            rule = next((one for one in rules if _KINDS[_about(one)] is info.kind), None)
+            if rule is not None:
+                yield record.key, (rule, Evidence(kind="foreign", text=text, file=record.deployed_path))
+
+
+def _about(rule: Rule) -> str:
+    return str(rule.options.get("foreign", "libraries"))
+
+
+def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
+    """Why a file with such headers can't be loaded on a platform, in words; None where it can, or nobody knows.
+
+    ELF says nothing of its system that tells Linux from others with the same format, so it counts as Linux.
+    """
+    machines = info.machines or (info.machine,)
+    what = f"{_FORMAT_NAMES[info.format]} for {info.system.value} on {', '.join(machines)}"
+    if UNKNOWN_MACHINE in machines:
+        return None
+    if info.system is not platform.system:
+        return f"{what}, in a layer for {platform.tag}"
+    wanted = _LAYER_MACHINES.get(platform.machine, platform.machine)
+    if wanted == UNKNOWN_MACHINE or wanted in machines:
+        return None
+    return f"{what}, in a layer for {platform.tag}"
+
+
+def _users(
+    found: Mapping[FileKey, tuple[Rule, Evidence]], linkage: Linkage, context: Context
+) -> dict[FileKey, FileRecord]:
+    """The foreign files that one which stays needs, with that one: until no more are added."""
+    stay: dict[FileKey, FileRecord] = {}
+    records = linkage.inventory.records
+    while True:
+        fresh: dict[FileKey, FileRecord] = {}
+        for key in found:
+            if key in stay:
+                continue
+            for user in linkage.dependents(records[key[0]][key[1]], context.gone):
+                if user.key not in found or user.key in stay or context.held(user):
+                    fresh[key] = user
+                    break
+        if not fresh:
+            return stay
+        stay |= fresh
