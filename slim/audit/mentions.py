@@ -42,6 +42,8 @@ def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDi
         for layer, found in inventory.distributions.items()
         for one in found.values()
     }
+    if len(names) < 2:
+        return ()  # a wheel: there is nobody who could import it
     launched = {layer.launch_module.partition(".")[0] for layer in stack if layer.launch_module}
     sought = _sought(names.values(), launched)
     used = _used(inventory, read, sought)

@@ -42,7 +42,7 @@ class _Report:
         self.verbose = verbose
         self.estimated = result.total.bytecode > 0
         self.archived = result.total.archive > 0
-        self.shorten: Callable[[str], str] = str if verbose else shortener(result.stack)
+        self.shorten: Callable[[str], str] = str if verbose else _shortener(result)
 
     def show(self) -> None:
         self.heading()
@@ -318,3 +318,10 @@ class _Report:
 
     def _bar(self, value: int, top: int) -> Text:
         return Text(self.look.bar * (round(_BAR * value / top) if top > 0 else 0), "cyan")
+
+
+def _shortener(result: Audit) -> Callable[[str], str]:
+    """Leaves out what people know of a path: layer and site-packages folder, and the name of a lone layer anyway."""
+    shorten = shortener(result.stack)
+    alone = f"{result.layers[0].layer.name}/" if len(result.layers) == 1 else "\0"
+    return lambda path: shorten(path).removeprefix(alone)

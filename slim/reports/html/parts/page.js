@@ -357,7 +357,7 @@ class Page {
     $("strip").replaceChildren(...marks.map(([mark, sum]) =>
       make("i", { style: `flex:${sum} 1 0;background:${this.markColour(mark)}`, title: `${this.word(mark)} ${bytes(sum)}` })));
     $("strip").setAttribute("aria-label", marks.map(([mark, sum]) => `${this.word(mark)} ${share(sum, whole)}`).join(", "));
-    $("legend").replaceChildren(...marks.filter(([, sum]) => sum >= whole / 1000).map(([mark, sum]) =>
+    $("legend").replaceChildren(...marks.filter(([, sum]) => sum >= whole / 400).slice(0, 9).map(([mark, sum]) =>
       make("button", {
         type: "button", "aria-pressed": String(this.only === mark),
         onclick: () => { this.only = this.only === mark ? null : mark; this.hero(); this.draw(this.blocks, 1); },
