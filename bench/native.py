@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slim.config import load_config
+from slim.config import Overrides, load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions
 from slim.model.limits import Limits
@@ -158,7 +158,8 @@ def _uninstall(info: Path, layer: Path) -> None:
 
 
 def publish(one: WheelSet, layers: Path, target: Path) -> None:
-    """The folder that venvstacks would publish: an archive a layer, and a manifest."""
+    """The folder that venvstacks would publish: an archive a layer, and a manifest. Not compressed: what is measured
+    is what is installed."""
     manifest: dict[str, dict[str, list[dict[str, object]]]] = {
         "layers": {"runtimes": [], "frameworks": [], "applications": []}
     }
@@ -170,8 +171,8 @@ def publish(one: WheelSet, layers: Path, target: Path) -> None:
         kind = {"cpython": "runtimes", "framework": "frameworks"}.get(name.partition("-")[0], "applications")
         below = names[1:number][::-1] if number else []
         _scaffold(layers / name, name, below)
-        archive = target / f"{name}.tar.xz"
-        with tarfile.open(archive, "w:xz", format=tarfile.PAX_FORMAT, preset=1) as written:
+        archive = target / f"{name}.tar"
+        with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as written:
             written.add(layers / name, name, filter=_normal)
         data = archive.read_bytes()
         manifest["layers"][kind].append(
@@ -288,11 +289,9 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str) -> None:
             folder = Path(scratch)
             install(one, wheels, folder / "layers")
             publish(one, folder / "layers", folder / "published")
-            config = load_config(SCHEMAS, file=None, overrides=_overrides(profile))
+            config = load_config(SCHEMAS, file=None, overrides=Overrides(profile=profile))
             started = time.monotonic()
-            (result,) = run(
-                RunRequest(source=folder / "published", output=folder / "slim", config=config), Silent()
-            )
+            (result,) = run(RunRequest(source=folder / "published", output=folder / "slim", config=config), Silent())
             elapsed = time.monotonic() - started
             pairs = list(_edited(result, folder))
             print(f"\n## {one.name} ({one.target}, profile {profile}, {elapsed:.0f} s)\n")
@@ -301,19 +300,13 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str) -> None:
             _tell(judge(pairs), result, folder)
 
 
-def _overrides(profile: str):  # type: ignore[no-untyped-def]
-    from slim.config import Overrides
-
-    return Overrides(profile=profile)
-
-
 def _edited(result: RunResult, folder: Path) -> Iterator[tuple[FileRecord, bytes, bytes]]:
     """The Mach-O files that were edited, before and after, as they were published."""
     for layer in result.layers:
         if layer.archive_name is None:
             continue
         options = ReadOptions(spool_dir=folder, limits=Limits(), platform=layer.layer.platform)
-        name = f"{layer.layer.name}.tar.xz"
+        name = f"{layer.layer.name}.tar"
         with (
             read_archive(folder / "published" / name, options) as before,
             read_archive(folder / "slim" / layer.archive_name, options) as after,
@@ -339,7 +332,6 @@ def _table(result: RunResult) -> str:
         rows.append([row.label, _mb(row.before), *map(_mb, cells), _mb(row.after)])
     total = [sum(counter[name] for counter in saved.values()) for name in passes]
     rows.append(["**all**", _mb(result.before.unpacked), *map(_mb, total), _mb(result.after.unpacked)])
-    rows.append(["archives", _mb(result.before.archive), *("" for _ in passes), _mb(result.after.archive)])
     head, *body = ("| " + " | ".join(cells) + " |" for cells in rows)
     return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
 
@@ -350,7 +342,7 @@ def _mb(size: int) -> str:
 
 def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
     invalid = {name: len(texts) for name, texts in judged.complaints.items()}
-    print(f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; judges absent: {judged.absent or 'none'}")
+    print(f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; absent: {judged.absent or 'none'}")
     for name, texts in judged.complaints.items():
         for text in texts[:5]:
             print(f"- {name}: {text.replace(str(folder), '')}")

@@ -192,6 +192,19 @@ _NATIVE = {"dylib": NativeFormat.MACHO, "dll": NativeFormat.PE, "pyd": NativeFor
 
 def _kind(path: str, data: bytes) -> tuple[FileKind, NativeFormat | None]:
     """A rough guess by suffix; the real scan looks at contents."""
+    kind, native = _guess(path, data)
+    magic = next((known for start, known in _MAGICS.items() if data.startswith(start)), None)
+    return (kind if kind is not FileKind.DATA or magic is None else FileKind.EXECUTABLE), magic or native
+
+
+_MAGICS = {
+    b"\xcf\xfa\xed\xfe": NativeFormat.MACHO,
+    b"\xca\xfe\xba\xbe": NativeFormat.MACHO,
+    b"MZ": NativeFormat.PE,
+}
+
+
+def _guess(path: str, data: bytes) -> tuple[FileKind, NativeFormat | None]:
     name = path.rpartition("/")[2]
     suffix = name.rpartition(".")[2].lower()
     if ".dist-info/" in path:
