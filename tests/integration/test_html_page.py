@@ -1,0 +1,286 @@
+"""The page in a real browser: clicked, zoomed, searched, toggled, and read with a keyboard."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slim.model.audit import Audit
+from slim.model.rule import Safety
+from slim.reports import html
+from tests.auditing import audit_of
+from tests.browser import chromium, visit
+from tests.published import SITE, publish
+from tests.unit.test_audit_findings import layers
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def audited(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    folder = tmp_path_factory.mktemp("pages") / "stack"
+    publish(folder, layers(**{"alpha/big.py": "a = 1\n" * 3000, "alpha/tests/test_big.py": "b = 1\n" * 2000}))
+    return audit_of(folder, prove=True)
+
+
+@pytest.fixture(scope="module")
+def browser(audited: Audit, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    file = tmp_path_factory.mktemp("html") / "page.html"
+    file.write_text(html.render_audit([audited]), encoding="utf-8")
+    with chromium() as driver:
+        driver.page_file = file
+        yield driver
+
+
+@pytest.fixture
+def page(browser: Any) -> Any:
+    visit(browser, browser.page_file)
+    return browser
+
+
+def button(page: Any, text: str) -> Any:
+    return page.find_element("xpath", f"//button[normalize-space()='{text}']")
+
+
+def node(page: Any, name: str) -> int:
+    return int(page.execute_script("return slimPage.find(arguments[0])", name))
+
+
+def click_block(page: Any, name: str, *, corner: bool = False, double: bool = False) -> None:
+    """Click on the map where a block is drawn: in its middle, or on its heading."""
+    from selenium.webdriver import ActionChains
+
+    canvas = page.find_element("id", "map")
+    block = page.execute_script(
+        "const n = slimPage.find(arguments[0]); return slimPage.blocks.find((one) => one.n === n)", name
+    )
+    assert block is not None, f"{name} isn't drawn"
+    x, y = (block["x"] + 8, block["y"] + 5) if corner else (block["x"] + block["w"] / 2, block["y"] + block["h"] / 2)
+    actions = ActionChains(page).move_to_element_with_offset(
+        canvas, int(x - canvas.size["width"] / 2), int(y - canvas.size["height"] / 2)
+    )
+    (actions.double_click() if double else actions.click()).perform()
+
+
+def crumbs(page: Any) -> list[str]:
+    return [one.text for one in page.find_elements("css selector", "#crumbs button")]
+
+
+def details(page: Any) -> str:
+    return str(page.find_element("id", "details").text)
+
+
+def rows(page: Any) -> list[str]:
+    return [row.text for row in page.find_elements("css selector", "#panel tbody tr")]
+
+
+def press(page: Any, key: str) -> None:
+    from selenium.webdriver import ActionChains
+
+    ActionChains(page).send_keys(key).perform()
+
+
+def test_nothing_is_loaded_and_nothing_complained_about(page: Any) -> None:
+    events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
+    urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
+    assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_the_sums_are_those_of_the_audit(page: Any, audited: Audit) -> None:
+    assert page.execute_script("return slimPage.tree.before[0]") == audited.total.unpacked
+    assert page.execute_script("return slimPage.tree.files[0]") == audited.total.files
+    standard = next(one for one in audited.savings if one.profile is Safety.STANDARD)
+    assert page.execute_script("return slimPage.now.after[0]") == audited.total.unpacked - standard.saved
+    drawn = page.execute_script("""
+        const leaves = slimPage.blocks.filter((one) => one.leaf);
+        return leaves.reduce((sum, one) => sum + slimPage.tree.before[one.n], 0)""")
+    assert drawn <= audited.total.unpacked
+
+
+def test_blocks_are_drawn_in_proportion_and_apart(page: Any) -> None:
+    blocks = page.execute_script("return slimPage.blocks.filter((one) => 'l' === slimPage.tree.kinds[one.n])")
+    sizes = [page.execute_script("return slimPage.tree.before[arguments[0]]", one["n"]) for one in blocks]
+    per_byte = [one["w"] * one["h"] / size for one, size in zip(blocks, sizes, strict=True)]
+    assert max(per_byte) / min(per_byte) == pytest.approx(1, abs=0.01)
+    for index, one in enumerate(blocks):
+        for other in blocks[index + 1 :]:
+            apart = (
+                one["x"] + one["w"] <= other["x"] + 0.01 or other["x"] + other["w"] <= one["x"] + 0.01
+                or one["y"] + one["h"] <= other["y"] + 0.01 or other["y"] + other["h"] <= one["y"] + 0.01
+            )  # fmt: skip
+            assert apart
+
+
+def test_click_a_file_and_read_why_it_goes(page: Any) -> None:
+    click_block(page, "test_big.py")
+    told = details(page)
+    assert "test_big.py" in told
+    assert "Goes" in told
+    assert "tests-folders" in told
+    assert "alpha 1.0 in framework-f" in told
+    assert "test_big.py" in page.find_element("id", "spoken").get_attribute("textContent")
+
+
+def test_zoom_in_by_heading_and_out_by_crumb(page: Any) -> None:
+    click_block(page, "framework-f", corner=True)
+    assert crumbs(page) == ["Everything", "framework-f"]
+    drawn = page.execute_script("return slimPage.blocks.map((one) => slimPage.tree.names[one.n])")
+    assert "alpha 1.0" in drawn
+    assert "app-a" not in drawn
+    button(page, "Everything").click()
+    assert crumbs(page) == ["Everything"]
+
+
+def test_double_click_goes_one_level_in(page: Any) -> None:
+    click_block(page, "big.py", double=True)
+    assert crumbs(page) == ["Everything", "framework-f"]
+    assert "big.py" in details(page)
+
+
+def test_after_a_run_what_goes_is_gone(page: Any) -> None:
+    assert "test_big.py" in page.execute_script("return slimPage.blocks.map((one) => slimPage.tree.names[one.n])")
+    button(page, "After").click()
+    assert button(page, "After").get_attribute("aria-pressed") == "true"
+    assert "test_big.py" not in page.execute_script("return slimPage.blocks.map((one) => slimPage.tree.names[one.n])")
+    press(page, "b")
+    assert button(page, "Before").get_attribute("aria-pressed") == "true"
+
+
+def test_another_profile_is_another_plan(page: Any) -> None:
+    before = page.execute_script("return slimPage.now.after[0]")
+    button(page, "safe").click()
+    assert page.execute_script("return slimPage.now.after[0]") > before
+    assert "--profile safe" in details(page)
+
+
+def test_colours_tell_what_becomes_of_a_file(page: Any) -> None:
+    button(page, "Goes, shrinks, stays").click()
+    legend = page.find_element("id", "legend").text
+    assert "goes" in legend
+    assert "stays" in legend
+    sums = page.execute_script("return slimPage.marks(0).reduce((sum, one) => sum + one[1], 0)")
+    assert sums == page.execute_script("return slimPage.tree.before[0]")
+
+
+def test_search_finds_dims_and_fills_the_table(page: Any) -> None:
+    press(page, "/")
+    page.switch_to.active_element.send_keys("test_big")
+    assert page.find_element("id", "found").text == "1 file, 12.0 kB"
+    assert len(rows(page)) == 1
+    assert f"framework-f/{SITE}/alpha/tests/test_big.py" in rows(page)[0]
+    big, test = node(page, "big.py"), node(page, "test_big.py")
+    assert page.execute_script("return [slimPage.dimmed(arguments[0]), slimPage.dimmed(arguments[1])]", big, test) == [
+        True,
+        False,
+    ]
+    page.switch_to.active_element.send_keys("xyzzy")
+    assert page.find_element("id", "found").text == "Nothing found"
+    press(page, "\ue00c")  # Escape
+    assert page.find_element("id", "search").get_attribute("value") == ""
+    assert len(rows(page)) > 5
+
+
+def test_tables_sort_and_lead_to_the_map(page: Any) -> None:
+    assert "big.py" in rows(page)[0]  # the largest first
+    page.find_element("xpath", "//th/button[normalize-space()='Size']").click()
+    header = page.find_element("xpath", "//th[button[normalize-space()='Size']]")
+    assert header.get_attribute("aria-sort") == "ascending"
+    assert "big.py" not in rows(page)[0]
+    button(page, "Owners").click()
+    page.find_element("xpath", "//td//button[normalize-space()='beta 1.0']").click()
+    assert crumbs(page)[-1] == "beta 1.0"
+
+
+@pytest.mark.parametrize(
+    ("tab", "text"),
+    [
+        ("Kinds", "python source"),
+        ("Rules", "tests-folders"),
+        ("What stands out", "Duplicate content"),
+        ("Files", "big.py"),
+    ],
+)
+def test_every_table_tells_something(page: Any, tab: str, text: str) -> None:
+    button(page, tab).click()
+    assert text in page.find_element("id", "panel").text
+
+
+def test_layers_are_in_the_markup_itself(page: Any) -> None:
+    button(page, "Layers").click()
+    assert "cpython3.13" in page.find_element("id", "layers-panel").text
+
+
+def test_keyboard_alone(page: Any) -> None:
+    page.execute_script("document.getElementById('map').focus()")
+    press(page, "\ue014")  # right: selects the first block
+    first = page.execute_script("return slimPage.selected")
+    assert first != 0
+    seen = {first}
+    for key in ("\ue014", "\ue015", "\ue012", "\ue013"):
+        press(page, key)
+        seen.add(page.execute_script("return slimPage.selected"))
+    assert len(seen) > 1
+    press(page, "\ue007")  # Enter
+    assert len(crumbs(page)) == 2
+    press(page, "\ue00c")
+    assert crumbs(page) == ["Everything"]
+    press(page, "?")
+    assert page.find_element("id", "help").get_attribute("open") is not None
+
+
+def test_dark_and_light_are_two_looks(page: Any) -> None:
+    looks = []
+    for _ in range(2):
+        looks.append(page.execute_script("return getComputedStyle(document.documentElement).backgroundColor"))
+        press(page, "d")
+    assert looks[0] != looks[1]
+
+
+def test_every_control_has_a_name(page: Any) -> None:
+    nameless = page.execute_script("""
+        return [...document.querySelectorAll("button, input, canvas, [role]")].filter((one) =>
+          !one.closest("[hidden]") && one.getAttribute("role") !== "presentation" && !one.getAttribute("aria-label")
+          && !one.textContent.trim() && !one.labels?.length && !one.title && !one.getAttribute("aria-labelledby"))
+          .map((one) => one.outerHTML.slice(0, 80))""")
+    assert nameless == []
+
+
+def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
+    page.set_window_size(500, 900)
+    try:
+        assert page.execute_script("return document.documentElement.scrollWidth <= innerWidth")
+    finally:
+        page.set_window_size(1440, 1040)
+
+
+def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
+    from slim.reports.html.data import pack, page_data
+    from tests.virtual import make_stack
+
+    words = ("core", "models", "utils", "config", "backend", "kernel", "layers", "ops", "data", "io")
+    files: dict[str, str] = {}
+    for number in range(30_000):
+        a, b, c = words[number % 10], words[number // 10 % 10], words[number // 100 % 10]
+        files[f"$site/pack{number % 37}/{a}/{b}_{c}/{a}_{b}_{number * 2654435761 % 2**32:08x}.py"] = "x" * (number % 97)
+    stack = make_stack({"app-large": files})
+    from slim.reports.html.data import Page
+
+    data = page_data(
+        [
+            Page(
+                stack=stack.stack,
+                records={name: tuple(found.values()) for name, found in stack.inventory.records.items()},
+                layers=(),
+                views=(),
+                rules={},
+            )
+        ],
+        default_view=0,
+    )
+    assert len(data["sizes"]) == 30_000
+    assert len(pack(data)) < 900_000
