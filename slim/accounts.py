@@ -79,7 +79,7 @@ def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
             continue
         key = (record.layer, record.owner, record.kind)
         before, after = sums.get(key, (Footprint(), Footprint()))
-        own = _sizes(record, plan.actions.get(record.key))
+        own = _sizes(record, plan)
         sums[key] = (before + own[0], after + own[1])
     order = {name: position for position, name in enumerate(inventory.records)}
     return tuple(
@@ -90,10 +90,12 @@ def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
     )
 
 
-def _sizes(record: FileRecord, action: Action | None) -> tuple[Footprint, Footprint]:
+def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
     before = Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
+    action = plan.actions.get(record.key)
     if isinstance(action, Remove):
-        return before, Footprint()
+        again = record.compiled_from and not plan.removes((record.layer, record.compiled_from))
+        return before, Footprint(bytecode=record.size if again else 0)
     size = action.size_after if isinstance(action, Rewrite) else record.size
     return before, Footprint(unpacked=size, bytecode=record.bytecode_size, files=1)
 
@@ -105,7 +107,7 @@ def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint,
     for record in inventory.records[layer].values():
         if record.type is EntryType.DIRECTORY:
             continue
-        own_before, own_after = _sizes(record, plan.actions.get(record.key))
+        own_before, own_after = _sizes(record, plan)
         before += own_before
         after += own_after
     return before, after

@@ -111,6 +111,7 @@ def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, i
         sha256=hashlib.sha256(view).hexdigest(),
         native=native,
         bytecode_size=_bytecode(layer, path, view, tree),
+        compiled_from=_compiled_from(layer, path, tree),
     )
 
 
@@ -131,10 +132,28 @@ def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
 
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
-    """What ``postinstall.py`` will compile: every source below ``lib`` whose current bytecode isn't there already."""
-    if not path.endswith(".py") or not path.lower().startswith("lib/") or POSTINSTALL not in tree.members:
-        return 0
-    folder, name = posixpath.split(path)
-    if layer.cache_tag and f"{folder}/__pycache__/{name[:-3]}.{layer.cache_tag}.pyc" in tree.members:
+    """What ``postinstall.py`` will compile from a source: nothing where its current bytecode is there already."""
+    if not path.endswith(".py") or not _compiles(path, tree) or _cache_of(layer, path) in tree.members:
         return 0
     return estimate(bytes(view))
+
+
+def _compiled_from(layer: Layer, path: str, tree: Tree) -> str:
+    """The source of a ``.pyc`` that ``postinstall.py`` would write again, or nothing."""
+    folder, name = posixpath.split(path)
+    suffix = f".{layer.cache_tag}.pyc"
+    if posixpath.basename(folder) != "__pycache__" or not name.endswith(suffix) or not _compiles(path, tree):
+        return ""
+    source = posixpath.join(posixpath.dirname(folder), f"{name.removesuffix(suffix)}.py")
+    return source if source in tree.members else ""
+
+
+def _compiles(path: str, tree: Tree) -> bool:
+    """``postinstall.py`` compiles everything below ``lib`` (``Lib`` on Windows)."""
+    return path.lower().startswith("lib/") and POSTINSTALL in tree.members
+
+
+def _cache_of(layer: Layer, path: str) -> str:
+    """Where the layer's CPython keeps the bytecode of a source (PEP 3147)."""
+    folder, name = posixpath.split(path)
+    return f"{folder}/__pycache__/{name[:-3]}.{layer.cache_tag}.pyc"

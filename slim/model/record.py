@@ -83,7 +83,8 @@ class FileRecord:
     ``path`` is relative to the layer's folder, with ``/``, without a leading one; bytes that aren't UTF-8 are kept
     as surrogate escapes. ``size`` is bytes of content: 0 for directories, links, and for a hard link, whose bytes
     are counted with its target. ``sha256`` is hexadecimal and empty for what has no content. ``bytecode_size`` is
-    the bytes of ``.pyc`` that an installer's post-install step will write for this source.
+    the bytes of ``.pyc`` that an installer's post-install step will write for this source. ``compiled_from`` is the
+    source (relative to the layer) of a ``.pyc`` that the post-install step would write again if it went.
     """
 
     layer: str
@@ -97,6 +98,7 @@ class FileRecord:
     link_target: str | None = None
     native: NativeFormat | None = None
     bytecode_size: int = 0
+    compiled_from: str = ""
 
     @property
     def key(self) -> FileKey:

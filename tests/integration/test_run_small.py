@@ -434,3 +434,13 @@ remove = ["$site/nowhere/*.xyz"]
     assert any("mine-nothing" in warning for warning in result.plan.warnings)
     with pytest.raises(ConfigError, match=r"mine-nothing"):
         slim(stack, None, dry_run=True, config=config(tmp_path, f"strict = true\n{rule}"))
+
+
+def test_bytecode_that_goes_is_counted_again_as_what_the_post_install_step_compiles(tmp_path: Path) -> None:
+    cached = f"{STDLIB}/__pycache__/os.cpython-313.pyc"
+    files = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/site.py": "", cached: b"c" * 1000}
+    publish(tmp_path / "stack", {"cpython3.13": LayerSpec("runtime", files)})
+    result = slim(tmp_path / "stack", None, dry_run=True)
+    assert ("cpython3.13", cached) in result.plan.actions
+    assert result.before.deployed == result.after.deployed
+    assert result.before.unpacked - result.after.unpacked == 1000
