@@ -100,7 +100,7 @@ class Suite:
         if imports.NAME in by_check:
             few = len(by_check[imports.NAME]) <= ALONE
             seen = self._import("after", by_check[imports.NAME], alone=few)
-            found += [self._broken_import(subject, one) for subject, one in seen.items() if not one.ok]
+            found += [self._broken_import(one, text) for one, now in seen.items() if (text := self._lost(one, now))]
         if metadata.NAME in by_check:
             found += self._broken_metadata(by_check[metadata.NAME])
         for subject in by_check.get(launch.NAME, ()):
@@ -181,7 +181,7 @@ class Suite:
             again = self._import("before", fatal, alone=True)
             self._imported.update({subject: one for subject, one in again.items() if one.ok})
         after = seen["after"]
-        suspects = [subject for subject in tried if self._imported[subject].ok and not after[subject].ok]
+        suspects = [subject for subject in tried if self._lost(subject, after[subject])]
         broken, unsure = self._confirm(suspects)
         worked = sum(one.ok for subject, one in self._imported.items() if subject in set(subjects))
         self._note_imports(subjects, after)
@@ -213,14 +213,18 @@ class Suite:
         """Try again, each alone, what failed together with others; what fails so in the original too isn't broken."""
         few = len(suspects) <= 5 * ALONE
         again = self._import("after", suspects, alone=few)
-        failing = [subject for subject in suspects if not again[subject].ok]
+        failing = [subject for subject in suspects if self._lost(subject, again[subject])]
         alone_before = self._import("before", failing, alone=True) if few else self._imported
-        broken = [self._broken_import(one, again[one]) for one in failing if alone_before[one].ok]
+        texts = ((one, imports.lost(alone_before[one], again[one])) for one in failing)
+        broken = [self._broken_import(one, text) for one, text in texts if text]
         return broken, len(suspects) - len(broken)
 
+    def _lost(self, subject: Subject, after: Imported) -> str:
+        return imports.lost(self._imported[subject], after)
+
     @staticmethod
-    def _broken_import(subject: Subject, seen: Imported) -> Broken:
-        return Broken(subject=subject, before=_WORKED, after=seen.text)
+    def _broken_import(subject: Subject, text: str) -> Broken:
+        return Broken(subject=subject, before=_WORKED, after=text)
 
     def _note_imports(self, subjects: Sequence[Subject], after: Mapping[Subject, Imported]) -> None:
         ends = [(one, self._imported[one]) for one in subjects if self._imported[one].fatal]

@@ -31,13 +31,24 @@ _TESTS: Final = re.compile(r"(tests?|test_.*|.*_tests?|idle_test|conftest)\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What came of one module. ``text`` is the error; ``forked`` and ``written`` (deployed paths) what else it did."""
+    """What came of one module. ``text`` is the error; ``forked`` and ``written`` (deployed paths) what else it did.
+    ``whole`` is False where nothing but an empty namespace package was found: a folder without ``__init__``."""
 
     ok: bool
     text: str = ""
     fatal: bool = False
     forked: bool = False
     written: tuple[str, ...] = ()
+    whole: bool = True
+
+
+def lost(before: Imported, after: Imported) -> str:
+    """What is wrong with a module that could be imported in the original, in words; empty where nothing is."""
+    if not before.ok:
+        return ""
+    if not after.ok:
+        return after.text or "can't be imported"
+    return "nothing is left of it but a folder" if before.whole and not after.whole else ""
 
 
 def is_public(name: str) -> bool:
@@ -171,8 +182,10 @@ def _end(
 
 
 def _imported(event: Sequence[Any]) -> Imported:
-    _, _, ok, text, forked, written = event
-    return Imported(ok=bool(ok), text=str(text), forked=bool(forked), written=tuple(map(str, written)))
+    _, _, ok, text, forked, written, whole = event
+    return Imported(
+        ok=bool(ok), text=str(text), forked=bool(forked), written=tuple(map(str, written)), whole=bool(whole)
+    )
 
 
 @contextlib.contextmanager

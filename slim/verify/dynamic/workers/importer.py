@@ -1,7 +1,7 @@
 """Imports modules one after the other and tells what happened. Runs in the stack's own Python (3.9 or newer).
 
 ``argv``: a JSON file with ``{"modules": [name, ...], "root": folder of the deployment}``. One JSON line for each event
-goes to standard output: ``["start", index]``, then ``["end", index, ok, text, forked, written files]``. Whatever the
+goes to standard output: ``["start", index]``, then ``["end", index, ok, text, forked, written files, whole]``. Whatever the
 modules print is dropped. What a module does to this process (a crash, ``os._exit``, an endless loop) shows as the
 missing line.
 
@@ -84,9 +84,11 @@ def main() -> None:
         channel.write(json.dumps(["start", index]) + "\n")
         watch.written.clear()
         watch.forked = False
-        ok, text = True, ""
+        ok, text, whole = True, "", True
         try:
-            importlib.import_module(name)
+            module = importlib.import_module(name)
+            # A folder without __init__ imports as an empty namespace package.
+            whole = getattr(module, "__file__", None) is not None or not hasattr(module, "__path__")
         except BaseException as error:
             ok = False
             try:
@@ -96,7 +98,7 @@ def main() -> None:
         if os.getpid() != parent:
             os._exit(0)
         written = sorted(set(watch.written))[:20]
-        channel.write(json.dumps(["end", index, ok, text[:2000], watch.forked, written]) + "\n")
+        channel.write(json.dumps(["end", index, ok, text[:2000], watch.forked, written, whole]) + "\n")
     channel.flush()
     os._exit(0)
 

@@ -1,0 +1,463 @@
+"""Whole runs with --verify over small stacks that really run: faults are found, undone and written down."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import time
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slim.cli import main
+from slim.verify.dynamic.sandbox import Sandbox, workspace
+from tests.deploying import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
+from tests.published import Content
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the small stacks start through a shell script")
+
+LAZY = "import importlib\n\ndef __getattr__(name):\n    return importlib.import_module('maths.' + name)\n"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+def run(*arguments: str, code: int = 0) -> dict[str, Any]:
+    """``slim run --verify``; returns the one result of the report."""
+    told = main(["run", "stack", "-o", "out", "--verify", "-q", "--report", "json=report.json", *arguments])
+    assert told == code
+    result: dict[str, Any] = json.loads(Path("report.json").read_text())["runs"][0]
+    return result
+
+
+def checks(result: dict[str, Any]) -> dict[str, Any]:
+    return {check["name"]: check for check in result["verification"]["checks"]}
+
+
+def taken_back(result: dict[str, Any]) -> list[str]:
+    return sorted(
+        f"{file['layer']}/{file['path']}" for one in result["verification"]["repairs"] for file in one["files"]
+    )
+
+
+def published(layer: str) -> set[str]:
+    with tarfile.open(Path("out") / f"{layer}.tar.xz") as archive:
+        return {name.removeprefix(f"{layer}/") for name in archive.getnames()}
+
+
+def command(text: str) -> None:
+    Path("slim.toml").write_text(f'schema = 1\n[[verify.command]]\nlayer = "{APPLICATION}"\n{text}\n')
+
+
+LAUNCH = 'argv = ["python", "-m", "main_app"]\nsame_output = true'
+
+
+# -- nothing wrong -----------------------------------------------------------------------------------------------------
+
+
+def test_a_sound_stack_passes_every_check() -> None:
+    running_stack(Path("stack"), maths={"core.py": "x = 1\n", "tests/test_core.py": "import maths\n"})
+    command(LAUNCH)
+    result = run()
+    found = checks(result)
+    assert {name: check["passed"] for name, check in found.items()} == dict.fromkeys(found, True)
+    assert found["imports"]["tried"] == 3  # maths, maths.core, main_app; tests aren't public
+    assert found["launch"]["tried"] == 1
+    assert found["deploy"]["tried"] == 3
+    assert found["metadata"]["tried"] > 0
+    assert result["verification"]["repairs"] == []
+    assert not Path("slim.keep.toml").exists()
+    assert f"{IN_FRAMEWORK}/tests/test_core.py" not in published(FRAMEWORK)
+
+
+def test_a_stack_for_another_platform_is_not_run() -> None:
+    running_stack(Path("stack"))
+    for file in Path("stack/__venvstacks__").rglob("*.json"):
+        file.write_text(re.sub(r'"target_platform": "[^"]*"', '"target_platform": "macosx_arm64"', file.read_text()))
+    result = run()
+    assert set(checks(result)) == {"links", "licences", "record", "published"}
+    (note,) = result["verification"]["notes"]
+    assert note.startswith("nothing was run: the stack is for macosx_arm64, this host is linux_")
+
+
+# -- faults ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_public_subpackage_comes_back_and_the_next_run_needs_no_search() -> None:
+    running_stack(
+        Path("stack"),
+        maths={
+            "__init__.py": LAZY,
+            "core.py": "x = 1\n",
+            "testing/__init__.py": "from maths.testing.tools import check\n",
+            "testing/tools.py": "check = 1\n",
+            "testing/_unused.py": "1 / 0\n",
+            "testing/README": "nothing\n",
+        },
+    )
+    pack = fault(Path("fault.toml"), "$site/maths/testing/**")
+    result = run("--pack", str(pack))
+    culprits = [f"{FRAMEWORK}/{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")]
+    assert taken_back(result) == culprits
+    (repair,) = result["verification"]["repairs"]
+    assert {one["name"] for one in repair["broken"]} == {"maths.testing", "maths.testing.tools"}
+    assert repair["rules"] == ["fault"]
+    there = published(FRAMEWORK)
+    assert f"{IN_FRAMEWORK}/testing/tools.py" in there
+    assert f"{IN_FRAMEWORK}/testing/_unused.py" not in there
+    kept = tomllib.loads(Path("slim.keep.toml").read_text())
+    assert kept == {
+        "schema": 1,
+        "layer": {FRAMEWORK: {"keep": [f"{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")]}},
+    }
+    assert "imports: " in Path("slim.keep.toml").read_text()
+    first = {path.name: path.read_bytes() for path in Path("out").glob("*.tar.xz")}
+    again = run("--pack", str(pack), "--force")
+    assert again["verification"]["repairs"] == []
+    assert {path.name: path.read_bytes() for path in Path("out").glob("*.tar.xz")} == first
+
+
+def test_without_repair_nothing_is_published(capsys: pytest.CaptureFixture[str]) -> None:
+    running_stack(Path("stack"), maths={"__init__.py": LAZY, "extra.py": "x = 1\n"})
+    pack = fault(Path("fault.toml"), "$site/maths/extra.py")
+    result = run("--pack", str(pack), "--no-repair", "--report", "junit=verify.xml", code=1)
+    (failure,) = checks(result)["imports"]["broken"]
+    assert (failure["name"], failure["before"]) == ("maths.extra", "worked")
+    assert "No module named 'maths.extra'" in failure["after"]
+    assert not Path("out").exists()
+    assert 'message="ModuleNotFoundError: No module named' in Path("verify.xml").read_text()
+    assert "verification refused the result" in capsys.readouterr().err
+
+
+def test_a_module_may_be_given_up() -> None:
+    running_stack(Path("stack"), maths={"__init__.py": LAZY, "extra/__init__.py": "", "extra/more.py": ""})
+    Path("slim.toml").write_text('schema = 1\n[verify]\nwithout = ["maths.extra"]\n')
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/extra/**")))
+    assert result["verification"]["repairs"] == []
+    assert f"{IN_FRAMEWORK}/extra/more.py" not in published(FRAMEWORK)
+
+
+def test_a_data_file_that_only_the_command_reads() -> None:
+    application = (
+        "import maths, pathlib\n"
+        "if __name__ == '__main__':\n"
+        "    print((pathlib.Path(maths.__file__).parent / 'da' 'ta' / 'table.bin').read_text())\n"
+    )
+    data: dict[str, Content] = {f"data/{number}.bin": f"{number}" for number in range(40)}
+    running_stack(Path("stack"), maths={**data, "data/table.bin": "42"}, application=application)
+    command(LAUNCH)
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/data/**")))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/data/table.bin"]
+    assert checks(result)["launch"]["passed"]
+
+
+def test_two_removals_that_only_help_together_and_that_no_message_names() -> None:
+    application = (
+        "import maths, pathlib, sys\n"
+        "if __name__ == '__main__':\n"
+        "    top = pathlib.Path(maths.__file__).parent\n"
+        "    names = {path.name for path in top.rglob('*')}\n"
+        "    sys.exit(0 if {'al' 'pha', 'om' 'ega'} <= names else 3)\n"
+    )
+    files: dict[str, Content] = {f"one/{number:02}": "" for number in range(30)}
+    files |= {f"two/{number:02}": "" for number in range(30)}
+    running_stack(Path("stack"), maths={**files, "one/alpha": "", "two/omega": ""}, application=application)
+    command('argv = ["python", "-m", "main_app"]')
+    one = fault(Path("one.toml"), "$site/maths/one/**", name="first")
+    two = fault(Path("two.toml"), "$site/maths/two/**", name="second")
+    result = run("--pack", str(one), "--pack", str(two))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("one/alpha", "two/omega")]
+    (repair,) = result["verification"]["repairs"]
+    assert repair["rules"] == ["first", "second"]
+
+
+def test_two_faults_at_once_are_two_findings() -> None:
+    application = (
+        "import maths\nif __name__ == '__main__':\n    print(open(maths.__path__[0] + '/da' + 'ta.bin').read())\n"
+    )
+    running_stack(
+        Path("stack"),
+        maths={"__init__.py": LAZY, "extra.py": "", "data.bin": "1"},
+        application=application,
+    )
+    command(LAUNCH)
+    pack = fault(Path("fault.toml"), "$site/maths/extra.py", "$site/maths/data.bin")
+    result = run("--pack", str(pack))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("data.bin", "extra.py")]
+    assert len(result["verification"]["repairs"]) == 2
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_a_library_that_is_opened_by_a_name_put_together(place: Path) -> None:
+    Path("answer.c").write_text("int answer(void) { return 42; }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "libanswer.so.1", "answer.c"], check=True)
+    module = (
+        "import ctypes, os\n"
+        "path = os.path.join(os.path.dirname(__file__), 'plug' + 'ins', 'lib' + 'ans' + 'wer' + '.so' + '.1')\n"
+        "answer = ctypes.CDLL(path).answer()\n"
+    )
+    library = Path("libanswer.so.1").read_bytes()
+    running_stack(Path("stack"), maths={"native.py": module, "plugins/libanswer.so.1": library})
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/plugins/**")))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/plugins/libanswer.so.1"]
+    assert checks(result)["ld.so"]["passed"]
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
+    from slim import apply, pipeline
+    from slim.formats.base import BytesContent
+
+    Path("answer.c").write_text("static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n")
+    subprocess.run(["cc", "-g", "-shared", "-fPIC", "-o", "libanswer.so", "answer.c"], check=True)
+    subprocess.run(["cc", "-g", "-shared", "-fPIC", "-o", "libother.so", "answer.c"], check=True)
+    editor = apply.EDITORS["elf-symbols"]
+    target = Path("libanswer.so").stat().st_size
+    other = Path("libother.so").stat().st_size
+
+    def breaking(data: memoryview, options: Any) -> Any:
+        edited = bytearray(editor(data, options).view())
+        if len(data) == target and b"libanswer" in bytes(data):
+            at = int.from_bytes(edited[32:40], "little")  # e_phoff: the program headers, of 56 bytes each
+            for index in range(int.from_bytes(edited[56:58], "little")):
+                header = at + 56 * index
+                if edited[header : header + 4] == b"\1\0\0\0" and edited[header + 8 : header + 16] != bytes(8):
+                    edited[header + 8] ^= 1  # p_offset of a PT_LOAD that isn't the first
+        return BytesContent(bytes(edited))
+
+    subprocess.run(
+        ["cc", "-g", "-shared", "-fPIC", "-Wl,-soname,libanswer", "-o", "libanswer.so", "answer.c"], check=True
+    )
+    target = Path("libanswer.so").stat().st_size
+    assert target and other
+    monkeypatch.setitem(apply.EDITORS, "elf-symbols", breaking)
+    monkeypatch.setattr(pipeline, "broken_edits", lambda edits: {})
+    module = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libanswer.so')).answer()\n"
+    running_stack(
+        Path("stack"),
+        maths={
+            "native.py": module,
+            "libanswer.so": Path("libanswer.so").read_bytes(),
+            "libother.so": Path("libother.so").read_bytes(),
+        },
+    )
+    result = run("--keep", "**/libother.so.none")
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/libanswer.so"]
+    (repair,) = result["verification"]["repairs"]
+    assert {one["check"] for one in repair["broken"]} == {"links", "imports"}
+    rewritten = [action["path"] for action in result["actions"] if action["action"] == "rewrite"]
+    assert f"{IN_FRAMEWORK}/libother.so" in rewritten
+
+
+def test_a_command_that_never_worked_is_no_proof(capsys: pytest.CaptureFixture[str]) -> None:
+    running_stack(Path("stack"), application="import sys\nsys.exit('no disk')\n")
+    command('argv = ["python", "-m", "main_app"]')
+    result = run(code=1)
+    (broken,) = checks(result)["launch"]["broken"]
+    assert broken["after"] == "the original fails already: exit code 1 instead of 0: no disk"
+
+
+def test_output_that_differs_each_time_is_told_apart_from_a_fault() -> None:
+    running_stack(Path("stack"), application="import time\nprint('at', time.time_ns())\n")
+    command(LAUNCH)
+    (broken,) = checks(run(code=1))["launch"]["broken"]
+    assert "not even the original does the same twice" in broken["after"]
+    command(LAUNCH + '\nignore = ["at [0-9]+"]')
+    assert checks(run())["launch"]["passed"]
+
+
+# -- servers -----------------------------------------------------------------------------------------------------------
+
+SERVER = """
+import http.server, pathlib, subprocess, sys, maths
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = (pathlib.Path(maths.__file__).parent / ('pa' + 'ge')).read_bytes()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *arguments):
+        pass
+if __name__ == "__main__":
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    http.server.HTTPServer(("127.0.0.1", 8123), Handler).serve_forever()
+"""
+
+
+def test_a_server_is_asked_and_shut_down_with_its_children() -> None:
+    running_stack(Path("stack"), maths={"page": "<h1>hello</h1>"}, application=SERVER)
+    command(
+        'argv = ["python", "-m", "main_app"]\nready = { port = 8123 }\n'
+        'request = { url = "http://127.0.0.1:8123/", body = "hello", same = true }'
+    )
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/page")))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/page"]
+    assert checks(result)["launch"]["passed"]
+    assert processes_with("time.sleep(600)") == []
+
+
+# -- hostile modules ---------------------------------------------------------------------------------------------------
+
+
+def processes_with(marker: str) -> list[int]:
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and int(folder.name) != os.getpid():
+            try:
+                line = (folder / "cmdline").read_bytes().decode("utf-8", "replace")
+            except OSError:
+                continue
+            if marker in line:
+                found.append(int(folder.name))
+    return found
+
+
+def test_what_modules_do_is_contained_and_told() -> None:
+    before = {path: path.read_bytes() for path in Path().glob("stack/*.tar.xz")}
+    running_stack(
+        Path("stack"),
+        maths={
+            "a_first.py": "x = 1\n",
+            "crash.py": "import ctypes\nctypes.string_at(0)\n",
+            "exits.py": "import os\nos._exit(0)\n",
+            "forks.py": "import os\nos.fork()\n",
+            "hangs.py": "while True:\n    pass\n",
+            "quits.py": "import sys\nsys.exit(1)\n",
+            "writes.py": "import pathlib\npathlib.Path(__file__).with_name('cache.bin').write_text('x')\n",
+            "spawns.py": "import subprocess, sys\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(601)'])\n",
+            "z_last.py": "x = 1\n",
+        },
+    )
+    Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 3\n")
+    result = run()
+    found = checks(result)
+    assert all(check["passed"] for check in found.values())
+    assert found["imports"]["tried"] == 7  # maths, main_app, a_first, forks, spawns, writes, z_last
+    notes = "\n".join(result["verification"]["notes"])
+    assert "maths.crash: ended its process by signal 11" in notes
+    assert "maths.exits: ended its process with exit code 0" in notes
+    assert "maths.hangs: didn't finish within 3 seconds" in notes
+    assert "1 module started a process when imported, which was ended: maths.forks" in notes
+    assert "1 module wrote into the stack when imported, which was undone: maths.writes" in notes
+    assert processes_with("time.sleep(601)") == []
+    assert f"{IN_FRAMEWORK}/cache.bin" not in published(FRAMEWORK)
+    assert all(path.read_bytes() == data for path, data in before.items())
+    assert list(Path("tmp").iterdir()) == []
+
+
+def test_nothing_gets_out(place: Path) -> None:
+    escape = (
+        "import os, pathlib, socket\n"
+        f"secret = pathlib.Path({str(place / 'precious')!r})\n"
+        "told = ['HOME' in os.environ and os.environ['HOME'] != " + repr(os.environ.get("HOME", "")) + "]\n"
+        "told.append(not any(name.startswith('PYTHONPATHX') for name in os.environ))\n"
+        "try:\n    secret.write_text('gone')\n    told.append('wrote')\nexcept OSError:\n    told.append('read-only')\n"
+        "try:\n    socket.create_connection(('192.0.2.1', 80), timeout=1)\n    told.append('network')\n"
+        "except OSError as error:\n    told.append(error.errno)\n"
+        "if __name__ == '__main__':\n    print(told)\n"
+    )
+    (place / "precious").write_text("kept")
+    with workspace(place) as work:
+        isolation = Sandbox(work).isolation
+    running_stack(Path("stack"), application=escape)
+    command('argv = ["python", "-m", "main_app"]\noutput = ["^.True, True"]')
+    result = run()
+    assert checks(result)["launch"]["passed"]
+    if isolation.files:
+        assert (place / "precious").read_text() == "kept"
+    assert bool(isolation.missing) == any(
+        "doesn't let programs run" in note for note in result["verification"]["notes"]
+    )
+
+
+# -- a killed run ------------------------------------------------------------------------------------------------------
+
+
+def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path) -> None:
+    marker = f"slim-test-{os.getpid()}"
+    loop = f"import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)', '{marker}'])\ntime.sleep(600)\n"
+    running_stack(Path("stack"), maths={"hangs.py": loop})
+    Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 2\n")
+    arguments = [sys.executable, "-m", "slim", "run", "stack", "-o", "out", "--verify", "-q"]
+    started = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    deadline = time.monotonic() + 60
+    while not processes_with(marker):
+        assert time.monotonic() < deadline
+        assert started.poll() is None
+        time.sleep(0.05)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    while processes_with(marker):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert list((place / "tmp").glob("slim-verify-*"))
+    assert not Path("out").exists()
+    run()
+    assert list((place / "tmp").glob("slim-verify-*")) == []
+
+
+def test_a_workspace_that_is_in_use_stays(tmp_path: Path) -> None:
+    with workspace(tmp_path) as first:
+        with workspace(tmp_path) as second:
+            assert first.is_dir() and second != first
+        assert first.is_dir() and not second.exists()
+    assert not first.exists()
+
+
+# -- slim verify -------------------------------------------------------------------------------------------------------
+
+
+def test_verify_alone_finds_what_somebody_else_broke(capsys: pytest.CaptureFixture[str]) -> None:
+    files: dict[str, Content] = {"__init__.py": LAZY, "core.py": "x = 1\n", "tests/test_core.py": ""}
+    running_stack(Path("stack"), maths={**files, "extra.py": "x = 1\n"})
+    running_stack(
+        Path("good"),
+        maths={name: data for name, data in files.items() if not name.startswith("tests")} | {"extra.py": "x = 1\n"},
+    )
+    running_stack(Path("bad"), maths=files)
+    assert main(["verify", "stack", "good"]) == 0
+    assert "Nothing that worked stopped working" in capsys.readouterr().out
+    assert main(["verify", "stack", "bad", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)["runs"][0]
+    assert [one["name"] for one in checks(told)["imports"]["broken"]] == ["maths.extra"]
+
+
+def test_verify_takes_deployed_trees() -> None:
+    running_stack(Path("stack"), maths={"core.py": "x = 1\n", "extra.py": "x = 1\n"})
+    for name in ("old", "new"):
+        Path(name).mkdir()
+        for archive in Path("stack").glob("*.tar.xz"):
+            with tarfile.open(archive) as members:
+                members.extractall(name, filter="fully_trusted")
+        (Path(name) / FRAMEWORK / "pyvenv.cfg").write_text(f"home = {name}\n")
+    state = {path: path.lstat().st_mtime_ns for path in Path("old").rglob("*")}
+    assert main(["verify", "old", "new", "-q"]) == 0
+    (Path("new") / FRAMEWORK / IN_FRAMEWORK / "extra.py").unlink()
+    assert main(["verify", "old", "new", "-q"]) == 1
+    assert {path: path.lstat().st_mtime_ns for path in Path("old").rglob("*")} == state
+
+
+def test_verify_refuses_stacks_that_don_t_belong_together(capsys: pytest.CaptureFixture[str]) -> None:
+    running_stack(Path("stack"))
+    shutil.copytree("stack", "other")
+    manifest = Path("other/__venvstacks__/venvstacks.json")
+    value = json.loads(manifest.read_text())
+    del value["layers"]["applications"]
+    manifest.write_text(json.dumps(value))
+    assert main(["verify", "stack", "other", "-q"]) == 2
+    assert "has no stack with the layers" in capsys.readouterr().err
