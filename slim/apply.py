@@ -25,6 +25,10 @@ RECORD_RULE = "record-update"
 """Pseudo rule of RECORD files: written again because their distribution changed, or named files that aren't there."""
 
 
+_LINK_MODE = 0o755
+"""What venvstacks gives links, too: permissions of links mean nothing, but are written."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
     """The new content of a file, with its SHA-256 (raw digest)."""
@@ -38,7 +42,7 @@ def edit_files(plan: Plan, trees: Mapping[str, Tree]) -> tuple[dict[FileKey, Edi
     edited: dict[FileKey, Edited] = {}
     failed: dict[FileKey, str] = {}
     for key, action in plan.actions.items():
-        if not isinstance(action, Rewrite):
+        if not isinstance(action, Rewrite) or action.link_target is not None:
             continue
         member = trees[key[0]].members[key[1]]
         assert member.content is not None
@@ -121,6 +125,9 @@ def _rows(
             continue
         member = tree.members[row.path]
         shared = member.link_target if member.type is EntryType.HARDLINK else None
+        link = plan.link_target(key)
+        if link is not None:
+            shared = posixpath.normpath(posixpath.join(posixpath.dirname(row.path), link))
         new = edited.get((distribution.layer, shared or row.path))
         if new is None or not row.digest:
             yield row
@@ -154,7 +161,7 @@ def new_members(layer: str, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edi
         full.update((path, *_parents(path)))
     gone = emptied - full
     root = [] if tree.root_member is None else [tree.root_member]
-    return [*root, *(_edited(member, layer, edited) for member in kept if not _is_gone(member, gone))]
+    return [*root, *(_edited(member, layer, plan, edited) for member in kept if not _is_gone(member, gone))]
 
 
 def tree_digest(members: Iterable[Member], digests: Mapping[str, str]) -> str:
@@ -180,7 +187,11 @@ def _parents(path: str) -> Iterator[str]:
         folder = posixpath.dirname(folder)
 
 
-def _edited(member: Member, layer: str, edited: Mapping[FileKey, Edited]) -> Member:
-    """The member with its new content. Hard links need no edit: they share the bytes of their target."""
+def _edited(member: Member, layer: str, plan: Plan, edited: Mapping[FileKey, Edited]) -> Member:
+    """The member with its new content, or as the link that it becomes. Hard links need no edit: they share the bytes
+    of their target."""
+    link = plan.link_target((layer, member.path))
+    if link is not None:
+        return replace(member, type=EntryType.SYMLINK, mode=_LINK_MODE, content=None, size=0, link_target=link)
     new = edited.get((layer, member.path))
     return member if new is None else replace(member, content=new.content, size=new.content.size)

@@ -282,6 +282,7 @@ def _next_layer(ready: Prepared, layer: Layer, rules_sha256: str, format_name: s
     members = new_members(layer.name, tree, ready.plan, ready.edited)
     digests = {record.path: record.sha256 for record in ready.inventory.records[layer.name].values() if record.sha256}
     digests.update({key[1]: new.digest.hex() for key, new in ready.edited.items() if key[0] == layer.name})
+    digests = {path: digest for path, digest in digests.items() if ready.plan.link_target((layer.name, path)) is None}
     tree_sha256 = tree_digest(members, digests)
     before, after = footprints(ready.inventory, ready.plan, layer.name)
     new = NewLayer(

@@ -9,6 +9,9 @@ from enum import StrEnum
 from slim.model.finding import EditSpec, Evidence
 from slim.model.record import FileKey, FileRecord
 
+LINK_EDITOR = "relative-link"
+"""The editor of a rewrite that turns a file into a symbolic link: to its option ``target``, relative to its folder."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
@@ -40,6 +43,11 @@ class Rewrite:
     def saved(self) -> int:
         """Bytes by which the file shrinks; negative where it grows."""
         return self.record.size - self.size_after
+
+    @property
+    def link_target(self) -> str | None:
+        """Where the file leads to from then on, if it becomes a symbolic link; None if it stays a file."""
+        return str(self.edit.options["target"]) if self.edit.editor == LINK_EDITOR else None
 
 
 Action = Remove | Rewrite
@@ -96,3 +104,8 @@ class Plan:
     def removes(self, key: FileKey) -> bool:
         """Whether the file goes."""
         return isinstance(self.actions.get(key), Remove)
+
+    def link_target(self, key: FileKey) -> str | None:
+        """Where a file leads to that becomes a symbolic link, relative to its folder; None for any other."""
+        action = self.actions.get(key)
+        return action.link_target if isinstance(action, Rewrite) else None

@@ -16,6 +16,7 @@ from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
 from slim.passes.debug_symbols import DebugSymbols, elf_symbols
 from slim.passes.description import EDITOR as METADATA_DESCRIPTION
 from slim.passes.description import Description, edit_description
+from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import UnusedLibraries
 from slim.passes.foreign import ForeignFiles
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
@@ -26,7 +27,7 @@ from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 PACKAGES = Packages()
 REMOVING_PASSES: tuple[Pass, ...] = (PACKAGES, TESTS, RUNTIME, LEFTOVERS, DOCS, METADATA, Bytecode())
 LINK_PASSES: tuple[Pass, ...] = (ForeignFiles(), UnusedLibraries())
-REWRITING_PASSES: tuple[Pass, ...] = (DebugSymbols(), Description())
+REWRITING_PASSES: tuple[Pass, ...] = (Duplicates(), DebugSymbols(), Description())
 PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
 
 SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASSES}
