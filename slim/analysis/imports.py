@@ -20,7 +20,7 @@ from slim.analysis.import_strings import name_searches, names_in_binary
 from slim.analysis.importers import FileReader, Mention
 from slim.analysis.pymodules import ModuleIndex, dotted, importable_stem, parents
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack
 
 MAX_EVIDENCE = 20
@@ -136,6 +136,8 @@ class _Run:
                 self._waiting.append(record)
         while self._waiting:
             record = self._waiting.popleft()
+            if _is_name_table(record):
+                continue
             for mention in self._reader.mentions(record, self._candidates):
                 self._note(mention, record)
             for mention in names_in_binary(record, self._read, self._candidates, searches, self._index):
@@ -149,8 +151,14 @@ class _Run:
         """What was found, in the order of layers and paths."""
         refused: dict[FileKey, tuple[Evidence, ...]] = {}
         weak: dict[FileKey, tuple[Evidence, ...]] = {}
+        inside = {f"{layer}/{path}" for layer, path in self._removals}
+
+        def weight(evidence: Evidence) -> tuple[object, ...]:
+            # First what stays anyway: it is the cause, and what it holds back only follows.
+            return (evidence.file in inside, *_weight(evidence))
+
         for key in sorted(self._evidence):
-            evidence = tuple(sorted(self._evidence[key], key=_weight)[:limit])
+            evidence = tuple(sorted(self._evidence[key], key=weight)[:limit])
             (refused if key in self._refused else weak)[key] = evidence
         return Proof(refused=refused, weak=weak)
 
@@ -243,6 +251,11 @@ class _Run:
                 evidence = Evidence(kind="beside", text=text, file="/".join(reason))
                 self._evidence.setdefault(key, set()).add(evidence)
                 self._refused.add(key)
+
+
+def _is_name_table(record: FileRecord) -> bool:
+    """``_compat_pickle`` lists what Python 2 called the modules of Python 3, for old pickles; it imports nothing."""
+    return record.owner.kind is OwnerKind.RUNTIME and record.path.endswith("/_compat_pickle.py")
 
 
 def _weight(evidence: Evidence) -> tuple[bool, bool, str, int, str, str]:

@@ -404,3 +404,35 @@ def test_another_set_of_candidates_reads_no_file_again() -> None:
     second = proof.prove([virtual.key("app-x/$site/c.py")], weak_counts=lambda _key: False)
     assert len(first.refused) == len(second.refused) == 1
     assert read.count(f"{SITE}/a.py") == seen
+
+
+def test_the_cause_comes_before_what_follows_from_it() -> None:
+    virtual = make_stack(
+        {
+            "app-x": {
+                "$site/pkg/__init__.py": "",
+                "$site/pkg/tests/__init__.py": "",
+                "$site/pkg/tests/a.py": "from pkg.tests import helper",
+                "$site/pkg/tests/helper.py": "",
+                "$site/zz_user.py": "import pkg.tests.a, pkg.tests.helper",
+            }
+        }
+    )
+    proof = _prove(virtual, (f"{PKG}/tests",))
+    (first, *rest) = proof.refused[virtual.key(f"{PKG}/tests/helper.py")]
+    assert first.file == f"app-x/{SITE}/zz_user.py", "it stays anyway; a.py only stays because of it"
+    assert [item.file for item in rest] == [f"app-x/{SITE}/pkg/tests/a.py"]
+
+
+def test_the_table_of_old_module_names_imports_nothing() -> None:
+    virtual = make_stack(
+        {
+            "cpython3.13": {
+                "$stdlib/os.py": "",
+                "$stdlib/_compat_pickle.py": "IMPORT_MAPPING = {'tkColorChooser': 'tkinter.colorchooser'}",
+                "$stdlib/tkinter/__init__.py": "",
+                "$stdlib/tkinter/colorchooser.py": "",
+            }
+        }
+    )
+    assert not _prove(virtual, ("cpython3.13/$stdlib/tkinter",), weak=True).refused
