@@ -18,6 +18,9 @@ from slim.reports.text import count, percent, printable, size, stack_word
 
 __all__ = ["render_audit", "render_run"]
 
+_OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_deployed", "_slim")
+"""What output folders are usually called, which tells nothing about what is in them."""
+
 
 def render_audit(results: Sequence[Audit]) -> str:
     """The page of an audit: what is there, and what each profile would make of it."""
@@ -41,7 +44,7 @@ def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str
         _environment()
         .from_string(_part("page.html.j2"))
         .render(
-            title=printable(pages[0].stack.source.rstrip("/").rpartition("/")[2] or pages[0].stack.source),
+            title=_title(pages[0].stack.source),
             source=printable(pages[0].stack.source),
             facts=_facts(pages),
             layers=[_layer_row(row) for page in pages for row in page.layers],
@@ -53,6 +56,13 @@ def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str
             data=pack(page_data(pages, default_view=view)),
         )
     )
+
+
+def _title(source: str) -> str:
+    """What people call it: the file or folder, or, where that is named after its kind, the folder around it."""
+    parts = ["", "", *(part for part in source.split("/") if part not in ("", "."))]
+    around, name = parts[-2:]
+    return printable(around if around and name in _OUTPUT_FOLDERS else name or source)
 
 
 def _facts(pages: Sequence[Page]) -> list[str]:
