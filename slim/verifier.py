@@ -23,7 +23,7 @@ from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 from slim.model.settings import Config
-from slim.passes import PASSES
+from slim.passes import REMOVING_PASSES
 from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.verify.dynamic.checks import find_targets
@@ -197,7 +197,7 @@ def _meant(before: OpenStack, inventory: Inventory, plan: Plan, config: Config, 
         matcher = RuleMatcher(builtin).for_layer(layer)
         for path, record in inventory.records[layer.name].items():
             if plan.removes((layer.name, path)) and (
-                record.owner.name in dropped or any(matcher.select(one.schema.name, record) for one in PASSES)
+                record.owner.name in dropped or any(matcher.select(one.schema.name, record) for one in REMOVING_PASSES)
             ):
                 yield record.key
 

@@ -195,8 +195,9 @@ def test_two_faults_at_once_are_two_findings() -> None:
         application=application,
     )
     command(LAUNCH)
-    pack = fault(Path("fault.toml"), "$site/maths/extra.py", "$site/maths/data.bin")
-    result = run("--pack", str(pack))
+    one = fault(Path("one.toml"), "$site/maths/extra.py", name="first")
+    two = fault(Path("two.toml"), "$site/maths/data.bin", name="second")
+    result = run("--pack", str(one), "--pack", str(two))
     assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("data.bin", "extra.py")]
     assert len(result["verification"]["repairs"]) == 2
 

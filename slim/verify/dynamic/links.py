@@ -48,9 +48,10 @@ def search_path(stack: Stack, layer: Layer, root: Path) -> str:
 
 
 def find_loader(deployment: Deployment) -> Path | None:
-    """The dynamic linker that the stack's own interpreters name (PT_INTERP)."""
-    for layer in deployment.stack:
-        python = deployment.python(layer.name).resolve()
+    """The dynamic linker that the stack's own interpreters name (PT_INTERP); where they are scripts, slim's own does,
+    which is for the same platform."""
+    pythons = [deployment.python(layer.name).resolve() for layer in deployment.stack]
+    for python in (*pythons, Path(sys.executable).resolve()):
         if not python.is_file():
             continue
         with python.open("rb") as file:
