@@ -23,7 +23,7 @@ from slim.model.settings import Config, DropSpec
 from slim.model.stack import Layer, Stack
 from slim.passes import LINK_PASSES, PACKAGES, PASSES, REMOVING_PASSES, REWRITING_PASSES
 from slim.passes.base import Context, Pass, Proposal, Refusal
-from slim.rules.match import GlobSet, RuleMatcher
+from slim.rules.match import GlobSet, LayerMatcher, RememberingMatcher, RuleMatcher
 
 DROP_PREFIX = "drop:"
 
@@ -83,8 +83,9 @@ class _Draft:
 class Planner:
     """Makes the plan for one stack. ``only`` limits which layers may change; the analysis sees all of them.
 
-    ``proof`` is one that has already read the stack, for a second plan of it. Without ``proved`` the plan is a quick
-    upper bound: nothing is held for being imported, and libraries that nothing needs aren't looked for.
+    ``proof`` and ``matchers`` (for the enabled rules of each layer) are those of an earlier plan of the same stack.
+    Without ``proved`` the plan is a quick upper bound: nothing is held for being imported, and libraries that nothing
+    needs aren't looked for.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class Planner:
         only: Iterable[str] = (),
         proof: ImportProof | None = None,
         proved: bool = True,
+        matchers: Mapping[str, RememberingMatcher] | None = None,
     ) -> None:
         self.stack = stack
         self.inventory = inventory
@@ -108,7 +110,9 @@ class Planner:
         self._proved = proved
         self._only = frozenset(only)
         self._rules = {layer.name: config.rules_for(layer) for layer in stack}
-        self._matchers = {layer.name: RuleMatcher(self._rules[layer.name]).for_layer(layer) for layer in stack}
+        self._matchers: Mapping[str, LayerMatcher | RememberingMatcher] = matchers or {
+            layer.name: RuleMatcher(self._rules[layer.name]).for_layer(layer) for layer in stack
+        }
         self._protected = {layer.name: protected_paths(layer, inventory) for layer in stack}
         self._keep = {layer.name: self._keep_globs(layer) for layer in stack}
         self._draft = _Draft()

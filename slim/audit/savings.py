@@ -18,6 +18,7 @@ from slim.model.rule import Safety
 from slim.model.settings import Config
 from slim.model.stack import StackKind
 from slim.planner import Planner
+from slim.rules.match import RememberingMatcher, RuleMatcher
 
 
 def plans(
@@ -28,12 +29,26 @@ def plans(
     The plans share one reading of the stack's imports.
     """
     proof = ImportProof(seen.stack, seen.inventory, seen.read)
+    matcher = RuleMatcher(config.rules)
+    remembering = {layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in seen.stack}
     found: dict[Safety, Plan] = {}
     complaints: list[str] = []
     for profile in profiles:
         own = replace(config, profile=profile)
         try:
-            planner = Planner(seen.stack, seen.inventory, own, seen.read, progress, proof=proof, proved=proved)
+            planner = Planner(
+                seen.stack,
+                seen.inventory,
+                own,
+                seen.read,
+                progress,
+                proof=proof,
+                proved=proved,
+                matchers={
+                    layer.name: remembering[layer.name].only(rule.id for rule in own.rules_for(layer))
+                    for layer in seen.stack
+                },
+            )
             found[profile] = planner.plan()
         except SlimError as error:
             complaints.append(f"what profile {profile.label} saves can't be told: {error.where}: {error.message}")

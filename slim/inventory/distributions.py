@@ -106,12 +106,11 @@ def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ..
     return parse_record(text, site=posixpath.dirname(info_dir), file=file)
 
 
-def find_distributions(
-    layer: Layer, tree: Tree, *, lenient: bool = False
-) -> tuple[dict[str, Distribution], list[str]]:
+def find_distributions(layer: Layer, tree: Tree, *, lenient: bool = False) -> tuple[dict[str, Distribution], list[str]]:
     """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
 
-    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient`` it is as if there were none. That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
+    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient`` it is as if there were none. That RECORD
+    lists bytecode that isn't there is no news: venvstacks never ships any.
     """
     sites = set(layer.site_dirs)
     infos = sorted(
@@ -121,16 +120,17 @@ def find_distributions(
             if path.endswith(".dist-info/METADATA") and posixpath.dirname(posixpath.dirname(path)) in sites
         }
     )
+    inside = _inside(infos, tree)
     found: dict[str, Distribution] = {}
     warnings: list[str] = []
     for info in infos:
         try:
-            distribution, phantom = _distribution(layer, tree, info)
+            distribution, phantom = _distribution(layer, tree, info, inside[info])
         except UnsafeInputError as error:
             if not lenient:
                 raise
             warnings.append(f"{error.where}: {error.message}; its rows don't count")
-            distribution, phantom = _distribution(layer, tree, info, recorded=False)
+            distribution, phantom = _distribution(layer, tree, info, inside[info], recorded=False)
         if phantom:
             count = "1 row" if phantom == 1 else f"{phantom} rows"
             warnings.append(f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped")
@@ -141,7 +141,22 @@ def find_distributions(
     return found, warnings
 
 
-def _distribution(layer: Layer, tree: Tree, info: str, *, recorded: bool = True) -> tuple[Distribution, int]:
+def _inside(infos: Iterable[str], tree: Tree) -> dict[str, list[str]]:
+    """What lies in each of these folders."""
+    found: dict[str, list[str]] = {info: [] for info in infos}
+    for path in tree.members:
+        end = path.find(".dist-info/")
+        while end >= 0:
+            rows = found.get(path[: end + len(".dist-info")])
+            if rows is not None:
+                rows.append(path)
+            end = path.find(".dist-info/", end + 1)
+    return found
+
+
+def _distribution(
+    layer: Layer, tree: Tree, info: str, inside: Iterable[str], *, recorded: bool = True
+) -> tuple[Distribution, int]:
     def text(name: str) -> bytes:
         member = tree.members.get(f"{info}/{name}")
         return bytes(member.content.view()) if member is not None and member.content is not None else b""
@@ -158,7 +173,7 @@ def _distribution(layer: Layer, tree: Tree, info: str, *, recorded: bool = True)
             version=str(headers.get("Version", folder_version)).strip(),
             info_dir=info,
             files=files,
-            licences=frozenset(_licences(info, files, declared, tree.members)),
+            licences=frozenset(_licences(info, files, declared, tree.members, inside)),
             requires=tuple(str(value).strip() for value in headers.get_all("Requires-Dist", [])),
             entry_points=tuple(_entry_points(text("entry_points.txt"))),
         ),
@@ -170,13 +185,15 @@ def _is_file(member: Member | None) -> bool:
     return member is not None and member.type is not EntryType.DIRECTORY
 
 
-def _licences(info: str, files: frozenset[str], declared: list[str], members: Mapping[str, Member]) -> Iterable[str]:
+def _licences(
+    info: str, files: frozenset[str], declared: list[str], members: Mapping[str, Member], inside: Iterable[str]
+) -> Iterable[str]:
     for name in declared:
         for folder in (f"{info}/licenses", info):
             path = posixpath.normpath(f"{folder}/{name}")
             if path in members:
                 yield path
-    yield from (path for path in members if path.startswith((f"{info}/licenses/", f"{info}/license_files/")))
+    yield from (path for path in inside if path.startswith((f"{info}/licenses/", f"{info}/license_files/")))
     yield from (path for path in files if is_licence_name(path))
 
 

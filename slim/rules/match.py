@@ -146,6 +146,45 @@ class LayerMatcher:
         return () if index is None else index.marked(record)
 
 
+class RememberingMatcher:
+    """A layer's matcher that is asked for several plans: it remembers what it has told about each file.
+
+    ``only`` gives a matcher of the same memory that knows only some of the rules.
+    """
+
+    def __init__(
+        self,
+        matcher: LayerMatcher,
+        *,
+        rules: frozenset[str] | None = None,
+        memory: dict[tuple[str, str], tuple[Rule, ...]] | None = None,
+    ) -> None:
+        self._matcher = matcher
+        self._rules = rules
+        self._memory: dict[tuple[str, str], tuple[Rule, ...]] = {} if memory is None else memory
+
+    def only(self, rules: Iterable[str]) -> RememberingMatcher:
+        """The same, for rules with these ids alone."""
+        return RememberingMatcher(self._matcher, rules=frozenset(rules), memory=self._memory)
+
+    def select(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
+        """See :meth:`LayerMatcher.select`."""
+        key = (pass_name, record.path)
+        found = self._memory.get(key)
+        if found is None:
+            found = self._memory[key] = self._matcher.select(pass_name, record)
+        return self._known(found)
+
+    def marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
+        """See :meth:`LayerMatcher.marked`."""
+        return self._known(self._matcher.marked(pass_name, record))
+
+    def _known(self, found: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        if not found or self._rules is None:
+            return found
+        return tuple(rule for rule in found if rule.id in self._rules)
+
+
 class _PassIndex:
     """The selectors of one pass in one layer, strongest first, found by what a matching path must contain."""
 
