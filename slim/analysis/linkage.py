@@ -10,7 +10,7 @@ answers are united: a library counts as needed if it is needed in any process.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar
 
@@ -24,7 +24,7 @@ from slim.binaries.elf_dynamic import ElfDynamic
 from slim.binaries.macho_dynamic import MachoDynamic
 from slim.binaries.pe_dynamic import PeDynamic
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
-from slim.model.stack import Stack
+from slim.model.stack import Layer, Stack, System
 
 ReadDynamic = Callable[[memoryview], Dynamic | None]
 """Reads what a native file needs; None where it says nothing of the kind."""
@@ -115,7 +115,9 @@ class Linkage:
                 if dynamic is not None:
                     dynamics[record.key] = dynamic
         tree = VirtualTree(inventory)
-        processes = tuple(_process(stack, layer.name, inventory, dynamics) for layer in stack)
+        processes = tuple(
+            process for layer in stack for process in _starts(_process(stack, layer.name, inventory, dynamics), layer)
+        )
         windows = sorted(key for key, dynamic in dynamics.items() if isinstance(dynamic, PeDynamic))
         return cls(
             stack=stack,
@@ -170,12 +172,13 @@ class Linkage:
 
     def windows(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DllLoader:
         """That of Windows. A folder that Python adds counts as long as a file is left that adds it."""
-        added = [one for one in self.dll_folders if one.path.partition("/")[0] in process.layers]
+        removed = frozenset(gone)
         return DllLoader(
             tree=self._tree(gone),
             dynamics=self._of(PeDynamic),
             programs=process.programs,
-            folders=(*process.library_path, *(one.path for one in added if not one.sources <= frozenset(gone))),
+            library_path=process.library_path,
+            added=tuple(one for one in self.dll_folders if not one.sources <= removed),
         )
 
     def _tree(self, gone: Collection[FileKey]) -> VirtualTree:
@@ -330,6 +333,14 @@ class Linkage:
                 )
             case PeDynamic(needed=needed):
                 return any(file_name(name) in self.tree.folded_names for name in needed)
+
+
+def _starts(process: Process, layer: Layer) -> tuple[Process, ...]:
+    """The ways in which a layer's program may be started. Signed programs of macOS ignore ``DYLD_LIBRARY_PATH`` unless
+    an entitlement allows it (hardened runtime), so libraries have to be found without it, too."""
+    if layer.platform.system is System.MACOS and process.library_path:
+        return process, replace(process, library_path=())
+    return (process,)
 
 
 def _process(stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, Dynamic]) -> Process:

@@ -83,7 +83,7 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
         ],
     ),
     (
-        "the wrapper's DYLD_LIBRARY_PATH comes before the path in the file",
+        "the wrapper's DYLD_LIBRARY_PATH comes before the path in the file, but signed programs may ignore it",
         {
             "framework-a": {
                 f"{P}/libx.dylib": X,
@@ -92,7 +92,10 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
             "app-b": {"m/m.so": macho("@loader_path/libx.dylib"), "m/libx.dylib": X},
         },
         "app-b/m/m.so",
-        [("@loader_path/libx.dylib", f"framework-a/{P}/libx.dylib", "library-path")],
+        [
+            ("@loader_path/libx.dylib", f"framework-a/{P}/libx.dylib", "library-path"),
+            ("@loader_path/libx.dylib", "app-b/m/libx.dylib", "path"),
+        ],
     ),
     (
         "but not for frameworks",

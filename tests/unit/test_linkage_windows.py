@@ -103,3 +103,24 @@ def test_strings_of_a_python_file_that_adds_no_folder_say_nothing() -> None:
     assert linkage.dll_folders == ()
     (found,) = linkage.needed(record_of(linkage.inventory, f"plain/{SITE}/p/m.pyd"))
     assert found.how.value == "soname"
+
+
+def test_each_distribution_keeps_its_own_copy_of_a_library() -> None:
+    """Repaired wheels carry the same runtime under the same name; which is imported first, nobody knows."""
+    files: dict[str, Contents] = {}
+    for name in ("p", "q"):
+        files |= {
+            f"{SITE}/{name}/__init__.py": ADDS.replace("p.libs", f"{name}.libs"),
+            f"{SITE}/{name}/m.pyd": pe("msvcp140-a4c2.dll"),
+            f"{SITE}/{name}.libs/msvcp140-a4c2.dll": pe(),
+            f"{SITE}/{name}-1.0.dist-info/METADATA": f"Name: {name}\n",
+            f"{SITE}/{name}-1.0.dist-info/RECORD": "\n".join(
+                f"{path},," for path in (f"{name}/__init__.py", f"{name}/m.pyd", f"{name}.libs/msvcp140-a4c2.dll")
+            ),
+        }
+    linkage = graph({"plain": files})
+    for name in ("p", "q"):
+        own = record_of(linkage.inventory, f"plain/{SITE}/{name}.libs/msvcp140-a4c2.dll")
+        (found,) = linkage.needed(record_of(linkage.inventory, f"plain/{SITE}/{name}/m.pyd"))
+        assert found.target is own
+        assert [one.record.path for one in linkage.broken_links({own.key})] == [f"{SITE}/{name}/m.pyd"]
