@@ -229,17 +229,17 @@ def _update(
     from slim.config.budget_edit import rewritten, starting_budgets, updates
 
     nested = file.name in CONFIG_NAMES[1:]
-    text = _text(file)
+    text, name = _text(file), _relative(str(file))
     if verdict is None:
         start = starting_budgets(measured, headroom=headroom, nested=nested)
         head = text.rstrip("\n") + "\n\n" if text.strip() else "" if nested else f"schema = {SCHEMA}\n\n"
         write_atomically(file, head + start)
-        return [f"{file}: budgets written"]
+        return [f"{name}: budgets written"]
     changes = updates(budgets, verdict, headroom=headroom, allow_raise=allow_raise)
     if changes:
         write_atomically(file, rewritten(text, changes, file=str(file), nested=nested))
-    notes = [f"{file}: {one.name}, {one.metric.value}: {one.old} -> {one.new}" for one in changes]
-    return notes or [f"{file}: nothing to tighten in {count(len(budgets), 'budget')}"]
+    notes = [f"{name}: {one.name}, {one.metric.value}: {one.old} -> {one.new}" for one in changes]
+    return notes or [f"{name}: nothing to tighten in {count(len(budgets), 'budget')}"]
 
 
 def _text(file: Path) -> str:

@@ -19,7 +19,7 @@ from slim.model.comparison import Metric, Snapshot
 DEFAULT_HEADROOM: Final = 2 * PPM // 100
 _UNIT: Final = re.compile(r"[0-9.\s]+(?P<unit>[A-Za-z]*)\s*\Z")
 _DIGITS: Final = 3
-_SMALLEST: Final = 100
+_SMALLEST: Final = 10
 """A size below one part in so many of a unit is written in a smaller one."""
 
 _SCALES: Final = {
