@@ -33,7 +33,13 @@ def rules_group() -> None:
 
 
 @rules_group.command("list", cls=SectionCommand, short_help="List the rules.", examples=_LIST_EXAMPLES)
-@option("--pass", "pass_name", type=click.Choice(sorted(SCHEMAS)), help="Only rules of this pass.")
+@option(
+    "--pass",
+    "pass_name",
+    type=click.Choice(sorted(SCHEMAS)),
+    metavar="PASS",
+    help=f"Only rules of this pass ({', '.join(sorted(SCHEMAS))}).",
+)
 @option("--safety", type=PROFILES, help="Only rules of exactly this level.")
 @option("--profile", type=PROFILES, help="Only rules that this profile applies.")
 @option("--json", "as_json", is_flag=True, help="As JSON, each rule whole.")
