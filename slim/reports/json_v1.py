@@ -68,6 +68,9 @@ def document(results: Sequence[RunResult]) -> Json:
                     **named("source", result.stack.source),
                     **(named("output", result.output) if result.output is not None else {"output": None}),
                     "elapsed_seconds": round(result.elapsed, 3),
+                    "check_seconds": {
+                        check.name: round(check.elapsed, 3) for check in result.verification.checks if check.elapsed
+                    },
                 }
                 for result in results
             ],
@@ -162,6 +165,9 @@ def _run(result: RunResult) -> Json:
         "accounts": _accounts(result.accounts),
         "actions": [_action(action) for action in actions],
         "skipped": [_skipped(item) for item in skipped],
+        "signing": [
+            {"layer": item.layer, **named("path", item.path), "reason": item.reason.value} for item in result.signing
+        ],
         "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
         "rules": [rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules],
         "unmatched_rules": sorted(result.plan.unmatched),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from slim.model.footprint import Footprint, FootprintDelta
@@ -37,7 +38,7 @@ def _result(result: RunResult) -> list[str]:
     lines += [*_totals(result), *_layers(result)]
     lines += _account("By pass", "Pass", contributors(result.accounts.by_pass))
     lines += _account("Top owners", "Owner", contributors(result.accounts.by_owner), most=_OWNERS)
-    return [*lines, *_refusals(result), *_stale(result), *_warnings(result), *_verification(result)]
+    return [*lines, *_refusals(result), *_signing(result), *_stale(result), *_warnings(result), *_verification(result)]
 
 
 def _totals(result: RunResult) -> list[str]:
@@ -131,6 +132,14 @@ def _proof(group: RefusalGroup, shorten: Callable[[str], str]) -> str:
     return evidence_text(group.evidence[0], shorten, group.place).translate(MARKDOWN) + more
 
 
+def _signing(result: RunResult) -> list[str]:
+    if not result.signing:
+        return []
+    reasons = Counter(item.reason.value for item in result.signing)
+    rows = [[_cell(reason), str(number)] for reason, number in sorted(reasons.items())]
+    return ["### Will need signing", "", *_table(["Why", "Files"], rows, "lr")]
+
+
 def _stale(result: RunResult) -> list[str]:
     stale = sorted(result.stack.stale, key=lambda item: item.name)
     if not stale:
@@ -161,7 +170,16 @@ def _verification(result: RunResult) -> list[str]:
     ]
     failures = [f"- {_cell(check.name)}: {_cell(text)}" for check in checks for text in check.failures]
     lines = [f"### Verification: {word}", "", *_table(["Check", "Tried", "Result", "Note"], rows, "lrll")]
-    return [*lines, *failures, ""] if failures else lines
+    lines += [*failures, ""] if failures else []
+    taken_back = [
+        f"- {_cell(f'{layer}/{path}')}: {_cell(str(repair.broken[0]) if repair.broken else '')}"
+        for repair in result.verification.repairs
+        for layer, path in repair.files
+    ]
+    if taken_back:
+        lines += ["#### Taken back: without them something stopped working", "", *taken_back, ""]
+    notes = [f"- {_cell(note)}" for note in result.verification.notes]
+    return [*lines, *notes, ""] if notes else lines
 
 
 def _change(before: int, after: int | None, mark: str = "") -> list[str]:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import RunResult
+from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
 from slim.reports.canvas import Canvas, Look
 from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
@@ -60,6 +60,7 @@ class _Report:
         self.sizes()
         self.contributions()
         self.refusals()
+        self.signing()
         self.stale()
         self.warnings()
         self.verification()
@@ -236,6 +237,16 @@ class _Report:
 
     # The rest
 
+    def signing(self) -> None:
+        signing = self.result.signing
+        if not signing:
+            return
+        changed = sum(item.reason is SigningReason.CHANGED for item in signing)
+        told = f"{count(changed, 'changed file')}, {len(signing) - changed} signed by an identity or sealed"
+        self.canvas.line(Text.assemble(("will need signing", "bold"), f"  {told}"))
+        shown = signing if self.verbose else [item for item in signing if item.reason is not SigningReason.CHANGED][:5]
+        self._list((f"{printable(item.deployed_path)}  {item.reason.value}" for item in shown), 0)
+
     def stale(self) -> None:
         stale = sorted(self.result.stack.stale, key=lambda item: (-item.size, item.name))
         if not stale:
@@ -282,7 +293,8 @@ class _Report:
         if not passed:
             head = Text(f"{self.look.bad} verification failed", "bold red")
         told = [f"{printable(check.name)} {check.tried:,}" for check in checks if check.passed and not self.verbose]
-        self.canvas.line(head)
+        took = sum(check.elapsed for check in checks)
+        self.canvas.line(head.append(f"  {duration(took)}", "dim") if took else head)
         if told:
             self.canvas.line(Text(f" {self.look.dot} ".join(told)), indent=2)
         for check in checks:
