@@ -21,7 +21,7 @@ from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 from slim.model.rule import Rule, Safety
 from slim.model.settings import Config, DropSpec
 from slim.model.stack import Layer, Stack
-from slim.passes import LINK_PASSES, PACKAGES, PASSES, REMOVING_PASSES, REWRITING_PASSES
+from slim.passes import GRAPH_PASSES, LINK_PASSES, PACKAGES, PASSES, REMOVING_PASSES, REWRITING_PASSES
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.rules.match import GlobSet, LayerMatcher, RememberingMatcher, RuleMatcher
 
@@ -84,8 +84,8 @@ class Planner:
     """Makes the plan for one stack. ``only`` limits which layers may change; the analysis sees all of them.
 
     ``proof`` and ``matchers`` (for the enabled rules of each layer) are those of an earlier plan of the same stack.
-    Without ``proved`` the plan is a quick upper bound: nothing is held for being imported, and libraries that nothing
-    needs aren't looked for.
+    Without ``proved`` the plan is a quick estimate: nothing is held for being imported, and the passes that ask the
+    library graph are left out.
     """
 
     def __init__(
@@ -132,7 +132,8 @@ class Planner:
         self._follow_links()
         self._keep_shared_bytes()
         for one in REWRITING_PASSES:
-            self._take(one)
+            if self._proved or one.schema.name not in GRAPH_PASSES:
+                self._take(one)
         self._check_signed_records()
         return Plan(
             actions=dict(sorted(draft.actions.items())),

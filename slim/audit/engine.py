@@ -32,7 +32,7 @@ class AuditRequest:
     """What to audit. ``config`` brings the rules (and the limits); its profile is the one that reports look at first.
 
     ``why`` are globs to be explained. ``prove`` makes the plans that a run would make, which takes longer;
-    otherwise the savings are upper bounds. Without ``findings`` only sizes are told.
+    otherwise the savings are estimates. Without ``findings`` only sizes are told.
     """
 
     source: Path

@@ -99,8 +99,8 @@ class Duplicate:
 class ProfileSavings:
     """What a run with one profile would take away, rule by rule.
 
-    Without ``proved`` it is an upper bound: the proof that nothing imports what goes has not been tried, and
-    libraries that nothing needs weren't looked for. ``command`` makes it so; empty where ``slim run`` can't.
+    Without ``proved`` it is an estimate: the proof that nothing imports what goes has not been tried, and the library
+    graph wasn't asked which libraries nothing needs. ``command`` makes it so; empty where ``slim run`` can't.
     """
 
     profile: Safety

@@ -28,6 +28,8 @@ PACKAGES = Packages()
 REMOVING_PASSES: tuple[Pass, ...] = (PACKAGES, TESTS, RUNTIME, LEFTOVERS, DOCS, METADATA, Bytecode())
 LINK_PASSES: tuple[Pass, ...] = (ForeignFiles(), UnusedLibraries())
 REWRITING_PASSES: tuple[Pass, ...] = (Duplicates(), DebugSymbols(), Description())
+GRAPH_PASSES = frozenset({*(one.schema.name for one in LINK_PASSES), Duplicates.schema.name})
+"""Passes that ask the library graph of the whole stack, which takes its time: quick estimates leave them out."""
 PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
 
 SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASSES}

@@ -200,7 +200,7 @@ class _Report:
         if not savings:
             return
         proved = savings[0].proved
-        table = self._table("what a run would save" if proved else "what a run could save, at most")
+        table = self._table("what a run would save" if proved else "what a run could save")
         for title in ("removed", "shrunk", "saved", "", "files"):
             table.add_column(title, justify="right", no_wrap=True, header_style="dim")
         whole = self.result.total.unpacked
@@ -215,7 +215,7 @@ class _Report:
             )
         self.canvas.show(table)
         if not proved:
-            note = "a bound: what staying code imports is kept; --prove finds that out, and libraries nobody needs"
+            note = "an estimate; --prove finds out what imports hold back, and which libraries nothing needs"
             self.canvas.line(Text(note, "dim"))
         self.canvas.blank()
         for saving in savings:

@@ -87,7 +87,7 @@ def test_stale_archives_are_told_and_not_counted(found: Audit) -> None:
     assert [(one.name, one.size) for one in found.stack.stale] == [("app-old.tar.xz", 120)]
 
 
-def test_bounds_are_never_below_what_the_proof_leaves(found: Audit) -> None:
+def test_the_proof_only_takes_back_what_rules_select(found: Audit) -> None:
     proved = audit_of(Path(found.stack.source), prove=True)
     assert [one.profile for one in found.savings] == list(Safety)
     for bound, exact in zip(found.savings, proved.savings, strict=True):

@@ -350,7 +350,7 @@ class Page {
       const view = this.views[this.view], mode = document.body.dataset.mode;
       big("big-after", after);
       $("caption-after").textContent = mode === "run" ? "after slim" : mode === "dry" ? "after a run"
-        : view.proved ? `after a run with profile ${view.name}` : `at best, with profile ${view.name}`;
+        : view.proved ? `after a run with profile ${view.name}` : `estimated, with profile ${view.name}`;
       $("pill").textContent = change(before, after);
     }
     const marks = this.marks(this.root), whole = this.size[this.root];
@@ -397,7 +397,7 @@ class Page {
     if (!n && this.views.length && this.views[this.view].command) {
       parts.push(make("h3", {}, "To make it so"), make("code", { class: "command" }, this.views[this.view].command));
       if (!this.views[this.view].proved) parts.push(make("p", { class: "share" },
-        "An upper bound: what code that stays imports is kept. slim audit --prove finds that out."));
+        "An estimate: slim audit --prove finds out what imports hold back, and which libraries nothing needs."));
     }
     $("details").replaceChildren(...parts);
   }
