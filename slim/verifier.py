@@ -28,7 +28,7 @@ from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.verify.dynamic.checks import find_targets
 from slim.verify.dynamic.session import obstacle, sandbox_note, session
-from slim.verify.static import check_licences, check_links, check_records
+from slim.verify.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
 """Pass and rule of what differs: nobody says why it was done."""
@@ -89,8 +89,9 @@ def _verify_one(request: VerifyRequest, one: Located, other: Located, spool: Pat
         inventory = scan(before, watch)
         trees = _matched(before, after)
         digests = _digests(after, trees, watch)
-        plan = _plan(inventory, trees, digests)
-        checks, notes = _checks(request, before, inventory, trees, plan, watch)
+        dropped = {spec.name for layer in before.stack for spec in request.config.settings_for(layer.name).drop}
+        plan = _plan(inventory, trees, digests, dropped)
+        checks, notes = _checks(request, before, inventory, trees, plan, dropped, watch)
         static = tuple(_static(before, inventory, trees, digests, plan, watch))
         return RunResult(
             stack=before.stack,
@@ -134,13 +135,14 @@ def _digests(after: OpenStack, trees: Mapping[str, Tree], watch: Progress) -> di
     }
 
 
-def _plan(inventory: Inventory, trees: Mapping[str, Tree], digests: Mapping[FileKey, str]) -> Plan:
+def _plan(inventory: Inventory, trees: Mapping[str, Tree], digests: Mapping[FileKey, str], dropped: set[str]) -> Plan:
     """What was done, told from what there is."""
     actions: dict[FileKey, Action] = {}
     for record in inventory:
         member = trees[record.layer].members.get(record.path)
         if member is None:
-            actions[record.key] = Remove(record=record, pass_name=DIFFERENCE, rule=DIFFERENCE)
+            name = DROP_PASS if record.owner.name in dropped else DIFFERENCE
+            actions[record.key] = Remove(record=record, pass_name=name, rule=DIFFERENCE)
         elif record.type is EntryType.FILE and digests.get(record.key, record.sha256) != record.sha256:
             actions[record.key] = Rewrite(
                 record=record,
@@ -162,11 +164,11 @@ def _checks(
     inventory: Inventory,
     trees: Mapping[str, Tree],
     plan: Plan,
+    dropped: set[str],
     watch: Progress,
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The dynamic checks, where they can run here."""
     config = request.config
-    dropped = {spec.name for layer in before.stack for spec in config.settings_for(layer.name).drop}
 
     def read(record: FileRecord) -> memoryview:
         content = before.trees[record.layer].members[record.path].content

@@ -77,7 +77,6 @@ class Running:
     folder: Path
     lifeline: int
     status: int
-    root: Path
     _kept: list[bytes] = field(default_factory=list)
     _reader: threading.Thread | None = None
 
@@ -217,13 +216,13 @@ class Sandbox:
         finally:
             os.close(lifeline)
             os.close(status)
-        return Running(process=process, folder=folder, lifeline=lifeline_in, status=status_out, root=folder)
+        return Running(process=process, folder=folder, lifeline=lifeline_in, status=status_out)
 
     def _start_plain(
         self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, folder: Path, *, stdin: bool
     ) -> Running:
         process = _popen(argv, environment, cwd, stdin=stdin)
-        return Running(process=process, folder=folder, lifeline=-1, status=-1, root=folder)
+        return Running(process=process, folder=folder, lifeline=-1, status=-1)
 
     def run(
         self,
