@@ -1,9 +1,9 @@
 """Imports modules one after the other and tells what happened. Runs in the stack's own Python (3.9 or newer).
 
 ``argv``: a JSON file with ``{"modules": [name, ...], "root": folder of the deployment}``. One JSON line for each event
-goes to standard output: ``["start", index]``, then ``["end", index, ok, text, forked, written files, whole]``. Whatever the
-modules print is dropped. What a module does to this process (a crash, ``os._exit``, an endless loop) shows as the
-missing line.
+goes to standard output: ``["start", index]``, then ``["end", index, ok, text, forked, written files, whole]``.
+Whatever the modules print is dropped. What a module does to this process (a crash, ``os._exit``, an endless loop) shows
+as the missing line.
 
 Sources: the Python documentation of ``sys.addaudithook``, ``os.register_at_fork``.
 """
