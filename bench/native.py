@@ -252,14 +252,15 @@ def judge(pairs: Iterable[tuple[FileRecord, bytes, bytes]]) -> Judged:
 
 def _complaints(before, after, place, objdump, verify_macho, lief) -> Iterator[tuple[str, str]]:  # type: ignore[no-untyped-def]
     yield from (("verifier", text) for text in check_macho(before, after)[:1])
-    for image in lief.MachO.parse(str(place)):
+    images = lief.MachO.parse(str(place))  # its parts are gone as soon as it is
+    for image in images:
         fine, text = lief.MachO.check_layout(image)
         if not fine:
             yield "lief", text
     if objdump is not None:
         old = place.with_name("before")
         old.write_bytes(before)
-        machine = next(iter(lief.MachO.parse(str(place)))).header.cpu_type.name.lower()
+        machine = images.at(0).header.cpu_type.name.lower()
         arch = {"arm64": "arm64", "x86_64": "x86_64"}.get(machine, machine)
         if _dump(objdump, old, arch) != _dump(objdump, place, arch):
             yield "llvm-objdump", "exports, binds, rebases or libraries differ"
@@ -295,7 +296,7 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str) -> None:
             elapsed = time.monotonic() - started
             pairs = list(_edited(result, folder))
             print(f"\n## {one.name} ({one.target}, profile {profile}, {elapsed:.0f} s)\n")
-            print(_table(result))
+            print(_table(result), flush=True)
             print()
             _tell(judge(pairs), result, folder)
 
@@ -328,12 +329,18 @@ def _table(result: RunResult) -> str:
     passes = [name for name, _ in sum(saved.values(), Counter()).most_common() if name != "record"]
     rows = [["distribution", "before", *passes, "after"]]
     for row in sorted(result.accounts.by_owner, key=lambda row: -row.before):
+        if row.before < _SHOWN:
+            continue
         cells = [saved.get(row.label, Counter())[name] for name in passes]
         rows.append([row.label, _mb(row.before), *map(_mb, cells), _mb(row.after)])
     total = [sum(counter[name] for counter in saved.values()) for name in passes]
     rows.append(["**all**", _mb(result.before.unpacked), *map(_mb, total), _mb(result.after.unpacked)])
     head, *body = ("| " + " | ".join(cells) + " |" for cells in rows)
     return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
+
+
+_SHOWN = 1_000_000
+"""Bytes that a distribution must have to get a row of its own."""
 
 
 def _mb(size: int) -> str:

@@ -30,6 +30,7 @@ from slim.model.stack import Layer
 from slim.planner import Planner, withdraw
 from slim.repair import Planned, prove
 from slim.rules.loader import rules_digest
+from slim.signing import to_sign
 from slim.verify.published import compare
 from slim.verify.static import broken_edits, check_licences, check_links, check_records
 from slim.write.publisher import SLIM_KEY, NewLayer, Publisher, WrittenLayer
@@ -242,6 +243,7 @@ def _run_one(
             elapsed=time.monotonic() - started,
             slim_version=__version__,
             inventory=ready.inventory,
+            signing=to_sign(ready.opened.stack, ready.inventory, ready.plan),
         )
 
 

@@ -12,6 +12,7 @@ import click
 from slim.cli.keep import keep_file_for, keep_found
 from slim.cli.look import emit, look_for
 from slim.cli.options import (
+    FILE,
     OTHER,
     PATH,
     SectionCommand,
@@ -25,7 +26,7 @@ from slim.cli.progress import watch
 from slim.cli.targets import Target, TargetType, check_targets, deliver
 from slim.errors import RefusedError
 from slim.model.outcome import RunResult
-from slim.reports import REPORTERS, terminal
+from slim.reports import REPORTERS, SIGNING_LIST, terminal
 
 _OUTPUT = "What comes out"
 _PROOF = "Proof"
@@ -73,6 +74,13 @@ _EXAMPLES = (
     section=_REPORT,
     help=f"Write a report ({', '.join(REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
 )
+@option(
+    "--signing-list",
+    type=FILE,
+    metavar="FILE",
+    section=_REPORT,
+    help="Write what has to be signed for macOS, a path a line, below the folder that layers are unpacked into.",
+)
 @option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
 @option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
 @option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
@@ -86,6 +94,7 @@ def run_command(
     no_repair: bool,
     targets: tuple[Target, ...],
     as_json: bool,
+    signing_list: Path | None,
     quiet: bool,
     verbose: int,
     **said: Any,
@@ -104,6 +113,8 @@ def run_command(
         raise click.UsageError("-q and -v contradict each other")
     if as_json:
         targets = (*targets, Target(reporter=REPORTERS["json"], file=None))
+    if signing_list is not None:
+        targets = (*targets, Target(reporter=SIGNING_LIST, file=signing_list))
     check_targets(targets, output)
     from slim import pipeline  # late: help and usage errors don't need to load every library
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
@@ -91,11 +92,34 @@ class Accounts:
     cells: tuple[CellDelta, ...] = ()
 
 
+class SigningReason(StrEnum):
+    """Why something has to be signed. The values are stable."""
+
+    CHANGED = "changed"
+    IDENTITY = "identity-signed"
+    SEAL = "sealed-folder"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToSign:
+    """A file whose bytes changed, one that an identity signed (and that was left alone), or a bundle's folder with a
+    seal that isn't true any more. ``path`` is relative to the layer."""
+
+    layer: str
+    path: str
+    reason: SigningReason
+
+    @property
+    def deployed_path(self) -> str:
+        """The path below the folder that all layers are unpacked into."""
+        return f"{self.layer}/{self.path}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim verify``,
-    ``compared_with`` is the stack that was tried against this one. ``inventory`` holds
-    every file as it was before."""
+    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
+    verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds every file as it was
+    before; ``signing`` is what somebody has to sign before the result is shipped."""
 
     stack: Stack
     plan: Plan
@@ -111,6 +135,7 @@ class RunResult:
     slim_version: str = ""
     compared_with: str | None = None
     inventory: Inventory | None = None
+    signing: tuple[ToSign, ...] = ()
 
     @property
     def before(self) -> Footprint:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from slim.model.outcome import RunResult
-from slim.reports import html, json_v1, junit, markdown, terminal
+from slim.reports import html, json_v1, junit, markdown, signing, terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,3 +29,7 @@ REPORTERS: Mapping[str, Reporter] = {
     )
 }
 """Every kind of report that ``--report NAME=FILE`` knows, by name."""
+
+
+SIGNING_LIST = Reporter(name="signing-list", summary="what has to be signed, a path a line", render=signing.render)
+"""What ``--signing-list FILE`` writes: for a program that signs, so it has no heading and no reasons."""
