@@ -26,6 +26,7 @@ from typing import Any
 
 import click
 import elftools.elf.elffile
+import jinja2
 import lief
 import macholib.MachO
 import macholib.util
@@ -38,6 +39,7 @@ import pygments.lexers  # type: ignore[import-untyped]
 import rich.console
 import rich.markdown
 import rich.table
+import tomlkit
 import zstandard
 
 TEXT = b"the quick brown fox jumps over the lazy dog\n" * 2000
@@ -89,7 +91,7 @@ def native() -> dict[str, object]:
 
 
 def text() -> dict[str, object]:
-    """Tables, Markdown, highlighted code and a command line, as text."""
+    """Tables, Markdown, highlighted code, a template, a TOML document and a command line, as text."""
     table = rich.table.Table("layer", "bytes", title="sample")
     for name, size in (("runtime", 1234), ("framework", 567)):
         table.add_row(name, f"{size:,}")
@@ -99,10 +101,15 @@ def text() -> dict[str, object]:
     console.print(rich.markdown.Markdown("# Title\n\n* one\n* *two*\n\n| a | b |\n|---|---|\n| 1 | 2 |"))
     lexer, formatter = pygments.lexers.get_lexer_by_name("python"), pygments.formatters.HtmlFormatter()
     command = click.Command("add", params=[click.Option(["--n"], type=int)], callback=lambda n: n + 1)
+    document = tomlkit.parse("# kept\n[layer]\nsize = 1\n")
+    document["layer"]["size"] = 2  # type: ignore[index]
+    page = jinja2.Environment(autoescape=True).from_string("{% for n in names %}<b>{{ n|title }}</b>{% endfor %}")
     return {
         "click": command.main(["--n", "41"], standalone_mode=False),
+        "jinja2": page.render(names=["a<b", "c"]),
         "pygments": digest(pygments.highlight("def f(x): return x + 1", lexer, formatter)),
         "rich": digest(output.getvalue()),
+        "tomlkit": tomlkit.dumps(document),
     }
 
 
