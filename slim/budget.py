@@ -64,20 +64,22 @@ def check(
     )
 
 
-def selected(snapshot: Snapshot, budget: Budget, subject: str = "") -> Snapshot | None:
+def selected(snapshot: Snapshot, budget: Budget, subject: str = "", *, files: bool = True) -> Snapshot | None:
     """The part of a stack that a budget is about, or None where it has no such part.
 
-    ``subject`` limits it to one layer, owner or category, as the budget's ``each`` says.
+    ``subject`` limits it to one layer, owner or category, as the budget's ``each`` says. Without ``files`` only sums
+    are right, which is all that a limit takes and much faster.
     """
     layers = budget.layers or ("*",)
     names = {layer.layer_name for layer in snapshot.layers if _layer_matches(layer, layers)}
     if subject and budget.each is Each.LAYER:
         names &= {subject}
     cells = tuple(cell for cell in snapshot.cells if cell.layer in names and _cell_matches(cell, budget, subject))
-    if not cells and (budget.splits_layers or not names):
-        return None
+    known = any(cell.layer in names and _matches(cell.owner, budget.owners) for cell in snapshot.cells)
+    if not names or (budget.owners and not known):
+        return None  # a category without files is a size of 0, not a mistake: categories can't be misspelt
     records = snapshot.records
-    if records is not None:
+    if files and records is not None:
         wanted = {(cell.layer, cell.owner, cell.category) for cell in cells}
         records = {
             key: record for key, record in records.items() if (key[0], record.owner.name, record.kind.value) in wanted
@@ -102,36 +104,61 @@ def _budget(
     budget: Budget, snapshot: Snapshot, baseline: Snapshot | None, rules: Sequence[Rule]
 ) -> Iterator[BudgetResult]:
     for subject in _subjects(budget, snapshot):
-        now = selected(snapshot, budget, subject)
+        now = selected(snapshot, budget, subject, files=False)
         if now is None:
             continue
-        then = selected(baseline, budget, subject) if baseline is not None else None
-        if baseline is not None and then is None:
-            then = replace(baseline, layers=(), cells=(), records=None if baseline.records is None else {})
-        change = None
-        if baseline is not None and then is not None:
-            change = compare(then, now, rules, whole=(baseline, snapshot))
-        limits = tuple(_limit(limit, now, then, change) for limit in budget.limits)
+        then = None if baseline is None else _earlier(baseline, budget, subject, files=False)
+        limits = tuple(_limit(limit, now, then) for limit in budget.limits)
+        if any(item.status is Status.EXCEEDED for item in limits):
+            limits = _explained(limits, budget, subject, snapshot, baseline, rules)
         yield BudgetResult(budget=budget, platform=snapshot.platform, subject=subject, limits=limits)
+
+
+def _earlier(baseline: Snapshot, budget: Budget, subject: str, *, files: bool) -> Snapshot:
+    """The same part of the baseline; where there is none, nothing."""
+    found = selected(baseline, budget, subject, files=files)
+    return found or replace(baseline, layers=(), cells=(), records=None if baseline.records is None else {})
+
+
+def _explained(
+    limits: tuple[LimitResult, ...],
+    budget: Budget,
+    subject: str,
+    snapshot: Snapshot,
+    baseline: Snapshot | None,
+    rules: Sequence[Rule],
+) -> tuple[LimitResult, ...]:
+    """Add what grew, or what is large, to the limits that are exceeded."""
+    now = selected(snapshot, budget, subject) or snapshot
+    change = None
+    if baseline is not None:
+        then = _earlier(baseline, budget, subject, files=True)
+        change = compare(then, now, rules, whole=(baseline, snapshot))
+    return tuple(
+        item
+        if item.status is not Status.EXCEEDED
+        else replace(item, causes=_causes(change, item.limit.metric), largest=_largest(now, item.limit.metric))
+        for item in limits
+    )
 
 
 def _subjects(budget: Budget, snapshot: Snapshot) -> list[str]:
     """What to check separately. An empty subject means: everything together."""
     if budget.each is None:
         return [""]
-    whole = selected(snapshot, budget)
+    whole = selected(snapshot, budget, files=False)
     if whole is None:
         return []
     match budget.each:
         case Each.LAYER:
             return [layer.layer_name for layer in whole.layers]
         case Each.OWNER:
-            return sorted({cell.owner for cell in whole.cells})
+            return sorted({cell.owner for cell in whole.cells}) or [""]
         case Each.CATEGORY:
-            return sorted({cell.category for cell in whole.cells})
+            return sorted({cell.category for cell in whole.cells}) or [""]
 
 
-def _limit(limit: Limit, now: Snapshot, then: Snapshot | None, change: Comparison | None) -> LimitResult:
+def _limit(limit: Limit, now: Snapshot, then: Snapshot | None) -> LimitResult:
     actual, before = _amount(now, limit.metric), None if then is None else _amount(then, limit.metric)
     allowed = limit.allowed(before)
     if actual is None:
@@ -146,8 +173,6 @@ def _limit(limit: Limit, now: Snapshot, then: Snapshot | None, change: Compariso
             actual=actual,
             allowed=allowed,
             before=before,
-            causes=_causes(change, limit.metric) if over else (),
-            largest=_largest(now, limit.metric) if over else (),
         )
     return LimitResult(limit=limit, status=Status.UNCHECKED, actual=actual, allowed=allowed, before=before, note=note)
 
@@ -227,21 +252,16 @@ def _refuse_idle(measured: Sequence[Snapshot], budgets: Sequence[Budget], matche
 
 def _hint(budget: Budget, measured: Iterable[Snapshot]) -> str:
     """The names that a selector could have meant."""
-    layers, owners, categories = set(), set(), set()
+    layers, owners = set(), set()
     for one in measured:
         layers |= {layer.layer_name for layer in one.layers}
         owners |= {cell.owner for cell in one.cells}
-        categories |= {cell.category for cell in one.cells}
-    for patterns, known, noun in (
-        (budget.layers, layers, "layers"),
-        (budget.owners, owners, "owners"),
-        (budget.categories, categories, "categories"),
-    ):
+    for patterns, known, noun in ((budget.layers, layers, "layers"), (budget.owners, owners, "owners")):
         if not patterns or any(fnmatchcase(name, pattern) for name in known for pattern in patterns):
             continue
         close = difflib.get_close_matches(patterns[0][:80], sorted(known), n=1)
         return f"did you mean {close[0]!r}?" if close else f"{noun} are {', '.join(sorted(known)[:12])}"
-    return "no file is all of that at once"
+    return "the owner has nothing in these layers"
 
 
 def _warnings(

@@ -161,15 +161,20 @@ def _sum(cells: Iterable[Cell]) -> Footprint:
 
 
 def _places(before: Snapshot, after: Snapshot, whole: tuple[Snapshot, Snapshot]) -> dict[str, list[PlaceChange]]:
-    """Where files came, went or changed, by owner. Empty unless both sides know their files."""
+    """Where files came, went or changed, by owner. Empty unless both sides know their files.
+
+    A lone layer (an archive, a folder) isn't part of the place: everything lies in it.
+    """
     if before.records is None or after.records is None:
         return {}
     old, new = _without_versions(before.records), _without_versions(after.records)
     old_folders = _folders(_without_versions(whole[0].records or {}))
     new_folders = _folders(_without_versions(whole[1].records or {}))
     sums: dict[tuple[str, str, PlaceKind], tuple[int, int]] = {}
+    lone = f"{whole[1].layers[0].layer_name}/" if len(whole[1].layers) == 1 else ""
 
     def add(record: FileRecord, place: str, kind: PlaceKind, delta: int) -> None:
+        place = place.removeprefix(lone) or place
         files, total = sums.get((record.owner.name, place, kind), (0, 0))
         sums[(record.owner.name, place, kind)] = (files + 1, total + delta)
 

@@ -126,7 +126,9 @@ class PlaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceChange:
-    """A file or a folder (its name ends in ``/``) in which files came, went or changed; ``delta`` is of content."""
+    """A file or a folder (its name ends in ``/``) in which files came, went or changed; ``delta`` is of content.
+
+    ``place`` is a deployed path, without the layer where there is just one."""
 
     place: str
     kind: PlaceKind
