@@ -165,6 +165,7 @@ def test_a_data_file_that_only_the_command_reads() -> None:
     assert checks(result)["launch"]["passed"]
 
 
+@pytest.mark.slow
 def test_two_removals_that_only_help_together_and_that_no_message_names() -> None:
     application = (
         "import maths, pathlib, sys\n"
@@ -261,6 +262,7 @@ def test_a_command_that_never_worked_is_no_proof(capsys: pytest.CaptureFixture[s
     assert broken["after"] == "the original fails already: exit code 1 instead of 0: no disk"
 
 
+@pytest.mark.slow
 def test_output_that_differs_each_time_is_told_apart_from_a_fault() -> None:
     running_stack(Path("stack"), application="import time\nprint('at', time.time_ns())\n")
     command(LAUNCH)
@@ -288,6 +290,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_a_server_is_asked_and_shut_down_with_its_children() -> None:
     running_stack(Path("stack"), maths={"page": "<h1>hello</h1>"}, application=SERVER)
     command(
@@ -319,7 +322,11 @@ def processes_with(marker: str) -> list[int]:
     return found
 
 
-def test_what_modules_do_is_contained_and_told() -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_what_modules_do_is_contained_and_told(namespaces: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not namespaces:
+        monkeypatch.setattr("slim.verify.dynamic.sandbox._ATTEMPTS", ((),))
     before = {path: path.read_bytes() for path in Path().glob("stack/*.tar.xz")}
     running_stack(
         Path("stack"),
@@ -346,6 +353,7 @@ def test_what_modules_do_is_contained_and_told() -> None:
     assert "maths.hangs: didn't finish within 3 seconds" in notes
     assert "1 module started a process when imported, which was ended: maths.forks" in notes
     assert "1 module wrote into the stack when imported, which was undone: maths.writes" in notes
+    assert namespaces or "this host doesn't let programs run without a network" in notes
     assert processes_with("time.sleep(601)") == []
     assert f"{IN_FRAMEWORK}/cache.bin" not in published(FRAMEWORK)
     assert all(path.read_bytes() == data for path, data in before.items())
@@ -380,24 +388,30 @@ def test_nothing_gets_out(place: Path) -> None:
 # -- a killed run ------------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path, way: signal.Signals) -> None:
     marker = f"slim-test-{os.getpid()}"
     loop = SPAWN.format(["-c", "import time; time.sleep(600)", marker]) + "import time\ntime.sleep(600)\n"
     running_stack(Path("stack"), maths={"hangs.py": loop})
     Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 2\n")
     arguments = [sys.executable, "-m", "slim", "run", "stack", "-o", "out", "--verify", "-q"]
-    started = subprocess.Popen(arguments, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    started = subprocess.Popen(arguments, env=environment, start_new_session=True)
     deadline = time.monotonic() + 60
     while not processes_with(marker):
         assert time.monotonic() < deadline
         assert started.poll() is None
         time.sleep(0.05)
-    started.send_signal(signal.SIGKILL)
-    started.wait()
+    if way is signal.SIGKILL:
+        started.kill()
+    else:
+        os.killpg(started.pid, way)  # what a terminal does on Ctrl-C
+    assert started.wait() == (-way if way is signal.SIGKILL else 130)
     while processes_with(marker):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert list((place / "tmp").glob("slim-verify-*"))
+    assert bool(list((place / "tmp").glob("slim-verify-*"))) == (way is signal.SIGKILL)
     assert not Path("out").exists()
     run()
     assert list((place / "tmp").glob("slim-verify-*")) == []
@@ -429,6 +443,7 @@ def test_verify_alone_finds_what_somebody_else_broke(capsys: pytest.CaptureFixtu
     assert [one["name"] for one in checks(told)["imports"]["broken"]] == ["maths.extra"]
 
 
+@pytest.mark.slow
 def test_verify_takes_deployed_trees() -> None:
     running_stack(Path("stack"), maths={"core.py": "x = 1\n", "extra.py": "x = 1\n"})
     for name in ("old", "new"):
