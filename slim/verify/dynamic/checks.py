@@ -162,12 +162,14 @@ class Suite:
 
     def _check_imports(self) -> Check:
         started = time.monotonic()
-        subjects = [one for one in sorted(self.targets.modules) if not self._forgiven(one)]
-        gone = len(self.targets.modules) - len(subjects)
         first = not self._imported
+        # A module that was to go at first and came back with something else was never tried in the original.
+        known = (one for one in sorted(self.targets.modules) if first or one in self._imported)
+        subjects = [one for one in known if not self._forgiven(one)]
+        gone = len(self.targets.modules) - len(subjects)
         wanted = {"before": self.before, "after": self.after} if first else {"after": self.after}
         self.progress.stage("Importing modules", total=len(subjects) * len(wanted), unit="modules")
-        tried = [one for one in subjects if first or self._imported.get(one, Imported(ok=False)).ok]
+        tried = [one for one in subjects if first or self._imported[one].ok]
         seen = imports.observe(
             wanted,
             tried,
