@@ -17,7 +17,7 @@ from slim.passes import SCHEMAS
 from slim.reports import html
 from tests.browser import chromium, visit
 
-WIDTH, HEIGHT = 1280, 1000
+WIDTH, HEIGHT = 1200, 970
 
 
 def main() -> None:

@@ -171,6 +171,13 @@ class Page {
   }
   fill(n) { return this.markColour(this.dominant(n)); }
 
+  /** The colour of a small mark: of a folder of which a part goes, that part of it. */
+  swatch(n) {
+    const before = this.tree.before[n];
+    if (!this.splits || !before) return this.fill(n);
+    const goes = 100 * this.now.goes[n] / before, gone = goes + 100 * Math.max(0, this.now.shrinks[n]) / before;
+    return `linear-gradient(to top, ${this.markColour(1)} ${goes}%, ${this.markColour(2)} ${goes}% ${gone}%, ${this.markColour(0)} ${gone}%)`;
+  }
   /** Whether blocks are split into what goes and what stays of them. */
   get splits() { return this.colour === "state" && this.when === "before"; }
 
@@ -426,7 +433,7 @@ class Page {
     const kids = tree.children[through(tree, n)].filter((kid) => size[kid] > 0).sort((one, other) => size[other] - size[one]).slice(0, 12);
     parts.push(make("h3", {}, "Inside"), make("ul", { class: "children" }, ...kids.map((kid) =>
       make("li", {}, make("button", { type: "button", onclick: () => this.enter(kid), title: tree.names[kid] },
-        make("i", { style: `background:${this.fill(kid)}` }), make("span", {}, tree.names[kid]), make("b", {}, bytes(size[kid])))))));
+        make("i", { style: `background:${this.swatch(kid)}` }), make("span", {}, tree.names[kid]), make("b", {}, bytes(size[kid])))))));
     return parts;
   }
 
