@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from slim.accounts import cells
@@ -90,7 +89,6 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
         ),
         records={(names[record.layer], record.path): record for record in inventory},
         debug=_debug(opened, inventory, names),
-        warnings=inventory.warnings,
     )
 
 
@@ -99,7 +97,7 @@ def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Pro
     audit, which reads more and asks names where there is no RECORD."""
     if one.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
         with look(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as seen:
-            return replace(snapshot_of(seen.opened, seen.inventory), warnings=seen.warnings)
+            return snapshot_of(seen.opened, seen.inventory)
     check_archives(one, watch)
     with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
         return snapshot_of(opened, scan(opened, watch))

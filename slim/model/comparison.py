@@ -90,7 +90,6 @@ class Snapshot:
     debug: Mapping[FileKey, int] = field(default_factory=dict)
     rules: Mapping[str, RuleEffect] | None = None
     removed: Mapping[FileKey, Removed] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
 
     @property
     def total(self) -> Footprint:
