@@ -185,7 +185,7 @@ class Suite:
         after = seen["after"]
         suspects = [subject for subject in tried if self._lost(subject, after[subject])]
         broken, unsure = self._confirm(suspects)
-        worked = sum(one.ok for subject, one in self._imported.items() if subject in set(subjects))
+        worked = sum(self._imported[one].ok for one in subjects)
         self._note_imports(subjects, after)
         note = f"of {len(subjects)} modules these could be imported in the original"
         if gone:
