@@ -102,7 +102,7 @@ def text() -> dict[str, object]:
     lexer, formatter = pygments.lexers.get_lexer_by_name("python"), pygments.formatters.HtmlFormatter()
     command = click.Command("add", params=[click.Option(["--n"], type=int)], callback=lambda n: n + 1)
     document = tomlkit.parse("# kept\n[layer]\nsize = 1\n")
-    document["layer"]["size"] = 2  # type: ignore[index]
+    document["layer"]["size"] = 2
     page = jinja2.Environment(autoescape=True).from_string("{% for n in names %}<b>{{ n|title }}</b>{% endfor %}")
     return {
         "click": command.main(["--n", "41"], standalone_mode=False),
