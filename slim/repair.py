@@ -11,11 +11,12 @@ import posixpath
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Protocol
 
 from slim.analysis import ReadFile
+from slim.analysis.linkage import Linkage
 from slim.apply import RECORD_PASS, Edited, new_members, update_records
-from slim.formats.base import Tree
+from slim.formats.base import Member, Tree
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove, SkipReason
@@ -26,9 +27,10 @@ from slim.model.stack import Stack
 from slim.model.verify import Broken, Repair
 from slim.planner import DROP_PREFIX, withdraw
 from slim.verify.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
-from slim.verify.dynamic.checks import Suite, find_targets
+from slim.verify.dynamic.checks import find_targets
 from slim.verify.dynamic.deploy import Members, update
 from slim.verify.dynamic.session import obstacle, sandbox_note, session
+from slim.verify.paper import PaperSuite
 
 MAX_ROUNDS: Final = 5
 """How often the whole stack is verified again after something was taken back."""
@@ -96,9 +98,10 @@ def prove(
     builtin = {rule.id for rule in config.rules if rule.builtin}
     dropped = {spec.name for layer in planned.stack for spec in config.settings_for(layer.name).drop}
     targets = find_targets(planned.stack, planned.inventory, read, config.verify, dropped)
+    static, planned = _repair_links(planned, read, progress) if repair else ([], planned)
     why_not = obstacle(planned.stack, planned.original)
     if why_not:
-        return Proved(planned=planned, notes=(why_not,))
+        return Proved(planned=planned, repairs=tuple(static), notes=(why_not,))
     meant = {
         key
         for key, action in planned.plan.actions.items()
@@ -113,7 +116,7 @@ def prove(
         workers=workers,
     ) as suite:
         checks = suite.check_all()
-        repairs: list[Repair] = []
+        repairs = static
         notes: list[str] = []
         for _ in range(MAX_ROUNDS):
             broken = [one for check in checks for one in check.broken]
@@ -130,6 +133,17 @@ def prove(
             checks = suite.check_all()
         notes += [*sandbox_note(suite), *suite.notes]
     return Proved(planned=planned, checks=checks, repairs=tuple(repairs), notes=tuple(notes))
+
+
+def _repair_links(planned: Planned, read: ReadFile, progress: Progress) -> tuple[list[Repair], Planned]:
+    """Take back what a library that stays needs: known without running anything, on any host."""
+    gone = [key for key, action in planned.plan.actions.items() if isinstance(action, Remove)]
+    suite = PaperSuite(linkage=Linkage.build(planned.stack, planned.inventory, read), gone=gone)
+    broken = suite.broken()
+    if not broken:
+        return [], planned
+    found, _ = search(suite, planned, broken, progress)
+    return found, planned.without(_evidence(found))
 
 
 def _evidence(repairs: Iterable[Repair]) -> dict[FileKey, tuple[Evidence, ...]]:
@@ -165,8 +179,33 @@ def group_actions(plan: Plan) -> list[Group]:
     ]
 
 
+class Changeable(Protocol):
+    """A deployment in which single files can be put back and taken back again."""
+
+    def put(self, member: Member, layer: str) -> None:
+        """Make a file what it was."""
+        ...
+
+    def take_back(self, key: FileKey) -> None:
+        """Undo that."""
+        ...
+
+
+class Checks(Protocol):
+    """What tells whether something is still broken after files were changed in ``after``."""
+
+    @property
+    def after(self) -> Changeable:
+        """The slimmed deployment."""
+        ...
+
+    def still_broken(self, broken: Sequence[Broken]) -> list[Broken]:
+        """Which of these fail now."""
+        ...
+
+
 def search(
-    suite: Suite, planned: Planned, broken: Sequence[Broken], progress: Progress
+    suite: Checks, planned: Planned, broken: Sequence[Broken], progress: Progress
 ) -> tuple[list[Repair], Broken | None]:
     """The smallest sets of actions to take back so that nothing of ``broken`` is broken any more; or the first for
     which not even taking back everything helps. The deployment is left as it was."""
@@ -260,7 +299,7 @@ def _grow(bench: _Bench, candidates: Sequence[FileKey], fixed: Sequence[Broken])
 class _Bench:
     """The slimmed deployment, with some actions taken back. ``settled`` stay taken back during a search."""
 
-    suite: Suite
+    suite: Checks
     planned: Planned
     progress: Progress
     settled: set[FileKey] = field(default_factory=set)

@@ -220,6 +220,30 @@ def test_a_library_that_is_opened_by_a_name_put_together(place: Path) -> None:
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+@pytest.mark.parametrize("here", [True, False])
+def test_a_library_that_another_needs_comes_back_whatever_the_host(here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not here:
+        monkeypatch.setattr("slim.repair.obstacle", lambda stack, members: "nothing was run: elsewhere")
+    Path("deep.c").write_text("int deep(void) { return 42; }\n")
+    Path("answer.c").write_text("int deep(void); int answer(void) { return deep(); }\n")
+    subprocess.run(["cc", "-shared", "-fPIC", "-Wl,-soname,libdeep.so.1", "-o", "libdeep.so.1", "deep.c"], check=True)
+    link = ["-L.", "-l:libdeep.so.1", "-Wl,-rpath,$ORIGIN/deep"]
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", "libanswer.so", "answer.c", *link], check=True)
+    libraries: dict[str, Content] = {
+        "libanswer.so": Path("libanswer.so").read_bytes(),
+        "deep/libdeep.so.1": Path("libdeep.so.1").read_bytes(),
+        "deep/other.bin": "x",
+    }
+    module = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libanswer.so')).answer()\n"
+    running_stack(Path("stack"), maths={"native.py": module, **libraries})
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/deep/**")))
+    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/deep/libdeep.so.1"]
+    assert checks(result)["links"]["passed"]
+    assert ("imports" in checks(result)) is here
+    assert ("nothing was run: elsewhere" in result["verification"]["notes"]) is not here
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
     from slim import apply, pipeline
