@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from slim.errors import StorageError
 from slim.sample.contents import LayerContents
 
-ROOTS = ("click", "jinja2", "lief", "macholib", "packaging", "pyelftools", "rich", "tomlkit", "zstandard")
+ROOTS = ("click", "jinja2", "packaging", "pyelftools", "rich", "tomlkit", "zstandard")
 """What slim itself requires: installed wherever slim is, and different enough to be a sample (pure Python, an extension
 module with its symbols, a large native library, type stubs, tests)."""
 

@@ -86,7 +86,7 @@ def test_a_layer_runs_from_its_own_files_only(sample: Sample) -> None:
     loaded = python(
         sample.deployed,
         APPLICATION,
-        "import sys, json, lief, rich, sqlite3, _ctypes\n"
+        "import sys, json, zstandard, rich, sqlite3, _ctypes\n"
         "files = [getattr(m, '__file__', None) for m in list(sys.modules.values())]\n"
         "maps = open('/proc/self/maps').read() if sys.platform == 'linux' else ''\n"
         "files += [line.split()[-1] for line in maps.splitlines() if 'libpython' in line]\n"

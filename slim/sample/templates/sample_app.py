@@ -22,14 +22,10 @@ import xml.etree.ElementTree as ElementTree
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import elftools.elf.elffile
 import jinja2
-import lief
-import macholib.MachO
-import macholib.util
 import packaging.requirements
 import packaging.specifiers
 import packaging.version
@@ -65,28 +61,18 @@ def compression() -> dict[str, object]:
 
 
 def native() -> dict[str, object]:
-    """What three libraries read from the interpreter and from one of the stack's own extension modules."""
+    """What is read from the interpreter, and from one of the stack's own extension modules, where they are ELF."""
     program = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
-    spec = importlib.util.find_spec("lief._lief")
-    extension = Path(str(spec and spec.origin))
+    spec = importlib.util.find_spec("zstandard.backend_c")
     found: dict[str, object] = {}
-    for name, path in (("program", program), ("extension", extension)):
-        binary: Any = lief.parse(str(path))
-        found[name] = {
-            "format": binary.format.name,
-            "pie": binary.is_pie,
-            "libraries": sorted(str(library) for library in binary.libraries)
-            if binary.format == lief.Binary.FORMATS.ELF
-            else len(binary.libraries),
-        }
+    for name, path in (("program", program), ("extension", Path(str(spec and spec.origin)))):
         with path.open("rb") as file:
             magic = file.read(4)
+            found[name] = magic.hex()
             if magic == b"\x7fELF":
                 elf = elftools.elf.elffile.ELFFile(file)
                 kinds = [segment["p_type"] for segment in elf.iter_segments()]
                 found[f"{name}_elf"] = [elf.get_machine_arch(), elf["e_type"], kinds.count("PT_LOAD")]
-        if macholib.util.is_platform_file(str(path)):
-            found[f"{name}_macho"] = len(macholib.MachO.MachO(str(path)).headers)
     return found
 
 
