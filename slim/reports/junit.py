@@ -57,10 +57,10 @@ def _check(suite: ET.Element, check: Check, name: str) -> None:
         for one in check.broken:
             inner = {"classname": _text(f"{name}.{check.name}"), "name": _text(str(one.subject)), "time": "0"}
             failed = ET.SubElement(suite, "testcase", inner)
-            failure = ET.SubElement(failed, "failure", type=check.name, message=_text(one.after))
+            failure = ET.SubElement(failed, "failure", type=_text(check.name), message=_text(one.after))
             failure.text = _text(f"before: {one.before}\nafter: {one.after}")
     elif check.failures:
-        failure = ET.SubElement(case, "failure", type=check.name, message=_text(check.failures[0]))
+        failure = ET.SubElement(case, "failure", type=_text(check.name), message=_text(check.failures[0]))
         failure.text = _text("\n".join(check.failures))
 
 
