@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from slim.cli import main
-from slim.verify.dynamic.sandbox import Sandbox, workspace
+from slim.verify.dynamic.sandbox import Sandbox
+from slim.verify.dynamic.workspace import workspace
 from tests.deploying import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
 from tests.published import Content
 

@@ -11,6 +11,7 @@ import fnmatch
 import json
 import queue
 import re
+import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -190,8 +191,6 @@ def _imported(event: Sequence[Any]) -> Imported:
 
 @contextlib.contextmanager
 def _job_file(deployment: Deployment, job: Mapping[str, object]) -> Iterator[str]:
-    import tempfile
-
     with tempfile.NamedTemporaryFile(
         "w", dir=deployment.sandbox.work, prefix="job-", suffix=".json", encoding="utf-8"
     ) as file:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
@@ -349,67 +349,3 @@ def remove_tree(folder: Path) -> None:
                 Path(path).unlink()
 
     shutil.rmtree(folder, onerror=allow)
-
-
-_PREFIX: Final = "slim-verify-"
-_LOCK: Final = "lock"
-_STALE_SECONDS: Final = 3600.0
-
-
-@contextlib.contextmanager
-def workspace(parent: Path) -> Iterator[Path]:
-    """A private folder below ``parent``, removed at the end. Removes first what killed runs left there.
-
-    A workspace belongs to somebody as long as the lock on the file in it is held; the kernel frees it however its
-    holder ends. Raises StorageError.
-    """
-    import tempfile
-
-    try:
-        _sweep(parent)
-        folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
-        with (folder / _LOCK).open("wb") as lock:
-            _lock(lock.fileno())
-            try:
-                yield folder
-            finally:
-                remove_tree(folder)
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=error.filename or parent) from error
-
-
-def _sweep(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
-        try:
-            status = folder.lstat()
-            if hasattr(os, "getuid") and status.st_uid != os.getuid():
-                continue
-            lock = folder / _LOCK
-            if not lock.is_file():
-                if time.time() - status.st_mtime > _STALE_SECONDS:
-                    remove_tree(folder)
-                continue
-            with lock.open("r+b") as file:
-                free = _lock(file.fileno())
-            if free:
-                remove_tree(folder)
-        except OSError:
-            continue
-
-
-def _lock(handle: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

@@ -16,7 +16,8 @@ from slim.model.record import FileKey
 from slim.model.stack import LayerKind, Platform, Stack, System
 from slim.verify.dynamic.checks import Suite, Targets
 from slim.verify.dynamic.deploy import Members, deploy
-from slim.verify.dynamic.sandbox import Sandbox, workspace
+from slim.verify.dynamic.sandbox import Sandbox
+from slim.verify.dynamic.workspace import workspace
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
 
