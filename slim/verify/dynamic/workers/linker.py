@@ -54,6 +54,8 @@ def _ask(loader: str, path: str, environment: dict[str, str], root: str) -> tupl
     if done.returncode != 0 and None not in found.values():
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().replace(root, "").splitlines()
         error = said[-1] if said else f"the dynamic linker ended with {done.returncode}"
+        # "FILE: error while loading shared libraries: LIBRARY: MESSAGE"; the file is known.
+        error = error.rpartition("error while loading shared libraries: ")[2].removeprefix(f"{path[len(root) :]}: ")
         if "statically linked" in error or "not a dynamic executable" in error:
             error = ""
     return found, error
