@@ -9,9 +9,18 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import OTHER, PATH, PROFILES, SectionCommand, chosen_config, option, source_options
+from slim.cli.options import (
+    PATH,
+    PROFILES,
+    SectionCommand,
+    chosen_config,
+    jobs_option,
+    option,
+    platform_option,
+    source_options,
+)
 from slim.cli.progress import watch
-from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.reports import audit_terminal
 from slim.reports.audits import AUDIT_REPORTERS
 
@@ -27,14 +36,7 @@ _EXAMPLES = (
 
 @click.command("audit", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell where the bytes are.")
 @click.argument("path", type=PATH)
-@option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="TAG",
-    section=_WHERE,
-    help="Only this platform, such as linux_x86_64. Repeatable.",
-)
+@platform_option(_WHERE)
 @option(
     "--why",
     multiple=True,
@@ -50,19 +52,9 @@ _EXAMPLES = (
     "several times as long. [default: only for the html report]",
 )
 @option("--profile", type=PROFILES, section=_REPORT, help="Whose rules are shown first. [default: standard]")
-@option(
-    "--report",
-    "targets",
-    multiple=True,
-    type=TargetType(AUDIT_REPORTERS),
-    section=_REPORT,
-    help=f"Write a report ({', '.join(AUDIT_REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
-)
-@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
-@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@telling_options(_REPORT, AUDIT_REPORTERS)
 @source_options
-@option("--jobs", type=int, metavar="N", section=OTHER, help="Worker threads. [default: one a processor]")
+@jobs_option()
 def audit_command(
     path: Path,
     platforms: tuple[str, ...],
@@ -79,10 +71,7 @@ def audit_command(
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an unpacked
     application, a container layer, or a plain folder. No configuration is needed.
     """
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
-    if as_json:
-        targets = (*targets, Target(reporter=AUDIT_REPORTERS["json"], file=None))
+    targets = told(targets, AUDIT_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, None)
     from slim.audit import engine  # late: see slim.cli.run
 

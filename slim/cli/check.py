@@ -13,9 +13,9 @@ import click
 
 from slim import __version__
 from slim.cli.look import emit, look_for
-from slim.cli.options import FILE, OTHER, SectionCommand, chosen_config, option, source_options
+from slim.cli.options import FILE, SectionCommand, chosen_config, jobs_option, option, platform_option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, TargetType, check_targets, deliver, write_atomically
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told, write_atomically
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.errors import ConfigError, RefusedError, StorageError
@@ -70,28 +70,10 @@ _EXAMPLES = (
     help="What --update-budget adds to today's sizes.",
 )
 @option("--allow-raise", is_flag=True, section=_BUDGETS, help="With --update-budget: raise limits that are exceeded.")
-@option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="TAG",
-    section=_BUDGETS,
-    help="Only this platform, such as linux_x86_64. Repeatable.",
-)
-@option(
-    "--report",
-    "targets",
-    multiple=True,
-    type=TargetType(VERDICT_REPORTERS),
-    section=_REPORT,
-    help=f"Write a report ({', '.join(VERDICT_REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
-)
-@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
-@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything that grew, not only the most.")
+@platform_option(_BUDGETS)
+@telling_options(_REPORT, VERDICT_REPORTERS, verbose="Tell everything that grew, not only the most.")
 @source_options
-@option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
-        help="Worker threads. [default: one a processor]")  # fmt: skip
+@jobs_option()
 def check_command(
     out: str,
     budget: Path | None,
@@ -111,12 +93,9 @@ def check_command(
     OUT is a stack, an archive, a folder, or the JSON report of a run. In GitHub Actions the verdict is also written to
     the page of the run, and as annotations.
     """
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
     if allow_raise and not update_budget:
         raise click.UsageError("--allow-raise goes with --update-budget")
-    if as_json:
-        targets = (*targets, Target(reporter=VERDICT_REPORTERS["json"], file=None))
+    targets = told(targets, VERDICT_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, None)
     share = _headroom(headroom)
     config = chosen_config(Path(out), said)

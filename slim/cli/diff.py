@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import OTHER, SectionCommand, chosen_config, option, source_options
+from slim.cli.options import SectionCommand, chosen_config, jobs_option, option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.reports import diff_terminal
 from slim.reports.comparisons import DIFF_REPORTERS
 
@@ -35,20 +35,9 @@ _EXAMPLES = (
     section=_REPORT,
     help="Only this platform, such as linux_x86_64. Repeatable.",
 )
-@option(
-    "--report",
-    "targets",
-    multiple=True,
-    type=TargetType(DIFF_REPORTERS),
-    section=_REPORT,
-    help=f"Write a report ({', '.join(DIFF_REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
-)
-@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
-@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@telling_options(_REPORT, DIFF_REPORTERS)
 @source_options
-@option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
-        help="Worker threads. [default: one a processor]")  # fmt: skip
+@jobs_option()
 def diff_command(
     before: str,
     after: str,
@@ -64,10 +53,7 @@ def diff_command(
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a report in git. The
     configuration only matters for rules that stopped covering a version.
     """
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
-    if as_json:
-        targets = (*targets, Target(reporter=DIFF_REPORTERS["json"], file=None))
+    targets = told(targets, DIFF_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, None)
     config = chosen_config(Path(after), said)
     from slim import measure  # late: see slim.cli.run

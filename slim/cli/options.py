@@ -112,10 +112,22 @@ _WHERE = "What to look at"
 _WHAT = "What may go"
 _RULES = "Configuration and rules"
 
+
+def platform_option(section: str) -> Callable[[Function], Function]:
+    """``--platform``, under a heading of the command's own."""
+    return option("--platform", "platforms", multiple=True, metavar="TAG", section=section,
+                  help="Only this platform, such as linux_x86_64. Repeatable.")  # fmt: skip
+
+
+def jobs_option(what: str = "Worker threads") -> Callable[[Function], Function]:
+    """``--jobs``: how many of ``what`` there are at once."""
+    return option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
+                  help=f"{what}. [default: one a processor]")  # fmt: skip
+
+
 selection_options = combined(
     (
-        option("--platform", "platforms", multiple=True, metavar="TAG", section=_WHERE,
-               help="Only this platform, such as linux_x86_64. Repeatable."),
+        platform_option(_WHERE),
         option("--layer", "layers", multiple=True, metavar="NAME", section=_WHERE,
                help="Only change this layer; the others are carried over as they are. Repeatable."),
     )

@@ -13,17 +13,17 @@ from slim.cli.keep import keep_file_for, keep_found
 from slim.cli.look import emit, look_for
 from slim.cli.options import (
     FILE,
-    OTHER,
     PATH,
     SectionCommand,
     chosen_config,
     config_options,
     format_names,
+    jobs_option,
     option,
     selection_options,
 )
 from slim.cli.progress import watch
-from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.errors import RefusedError
 from slim.model.outcome import RunResult
 from slim.reports import REPORTERS, SIGNING_LIST, terminal
@@ -67,24 +67,14 @@ _EXAMPLES = (
 @config_options
 @option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
 @option(
-    "--report",
-    "targets",
-    multiple=True,
-    type=TargetType(),
-    section=_REPORT,
-    help=f"Write a report ({', '.join(REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
-)
-@option(
     "--signing-list",
     type=FILE,
     metavar="FILE",
     section=_REPORT,
     help="Write what has to be signed for macOS, a path a line, below the folder that layers are unpacked into.",
 )
-@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
-@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
-@option("--jobs", type=int, metavar="N", section=OTHER, help="Worker threads. [default: one a processor]")
+@telling_options(_REPORT, REPORTERS)
+@jobs_option()
 def run_command(
     stack: Path,
     output: Path | None,
@@ -109,10 +99,7 @@ def run_command(
         raise click.UsageError(f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them")
     if no_repair and not verify:
         raise click.UsageError("--no-repair says what --verify does; give both")
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
-    if as_json:
-        targets = (*targets, Target(reporter=REPORTERS["json"], file=None))
+    targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     if signing_list is not None:
         targets = (*targets, Target(reporter=SIGNING_LIST, file=signing_list))
     check_targets(targets, output)

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import click
 
 from slim.cli.look import emit
+from slim.cli.options import Function, combined, option
 from slim.errors import StorageError
 from slim.reports import REPORTERS
 
@@ -56,6 +57,31 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         if not separator or not file:
             self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
         return Target(reporter=reporter, file=None if file == "-" else Path(file))
+
+
+def telling_options(
+    section: str, reporters: Mapping[str, Renders], *, verbose: str = "Tell everything, not only the largest."
+) -> Callable[[Function], Function]:
+    """``--report``, ``--json``, ``--quiet`` and ``--verbose``: how a command tells what it found."""
+    names = ", ".join(reporters)
+    return combined(
+        (
+            option("--report", "targets", multiple=True, type=TargetType(reporters), section=section,
+                   help=f"Write a report ({names}) to a file, or to stdout with '-'. Repeatable."),
+            option("--json", "as_json", is_flag=True, section=section, help="The same as --report json=-."),
+            option("-q", "--quiet", is_flag=True, section=section, help="Tell nothing but errors."),
+            option("-v", "--verbose", count=True, section=section, help=verbose),
+        )
+    )  # fmt: skip
+
+
+def told(
+    targets: tuple[Target, ...], reporters: Mapping[str, Renders], *, as_json: bool, quiet: bool, verbose: int
+) -> tuple[Target, ...]:
+    """Settle what the options of :func:`telling_options` say: every report that is wanted."""
+    if quiet and verbose:
+        raise click.UsageError("-q and -v contradict each other")
+    return (*targets, Target(reporter=reporters["json"], file=None)) if as_json else targets
 
 
 def check_targets(targets: Sequence[Target], output: Path | None) -> None:

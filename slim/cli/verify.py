@@ -10,9 +10,9 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import OTHER, PATH, SectionCommand, chosen_config, option, source_options
+from slim.cli.options import PATH, SectionCommand, chosen_config, jobs_option, platform_option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, TargetType, check_targets, deliver
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.errors import RefusedError
 from slim.reports import REPORTERS, terminal
 
@@ -28,28 +28,10 @@ _EXAMPLES = (
 @click.command("verify", cls=SectionCommand, examples=_EXAMPLES, short_help="Try a slimmed stack against its original.")
 @click.argument("original", type=PATH)
 @click.argument("slimmed", type=PATH)
-@option(
-    "--platform",
-    "platforms",
-    multiple=True,
-    metavar="TAG",
-    section=_WHERE,
-    help="Only this platform, such as linux_x86_64. Repeatable.",
-)
-@option(
-    "--report",
-    "targets",
-    multiple=True,
-    type=TargetType(),
-    section=_REPORT,
-    help=f"Write a report ({', '.join(REPORTERS)}) to a file, or to stdout with '-'. Repeatable.",
-)
-@option("--json", "as_json", is_flag=True, section=_REPORT, help="The same as --report json=-.")
-@option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="Tell everything, not only the largest.")
+@platform_option(_WHERE)
+@telling_options(_REPORT, REPORTERS)
 @source_options
-@option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
-        help="Programs that run at once. [default: one a processor]")  # fmt: skip
+@jobs_option("Programs that run at once")
 def verify_command(
     original: Path,
     slimmed: Path,
@@ -65,10 +47,7 @@ def verify_command(
     Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is changed. The commands
     of the configuration are run in both.
     """
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
-    if as_json:
-        targets = (*targets, Target(reporter=REPORTERS["json"], file=None))
+    targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, None)
     config = chosen_config(original, said)
     from slim import verifier  # late: see slim.cli.run
