@@ -121,7 +121,7 @@ def platform_option(section: str) -> Callable[[Function], Function]:
 
 def jobs_option(what: str = "Worker threads") -> Callable[[Function], Function]:
     """``--jobs``: how many of ``what`` there are at once."""
-    return option("--jobs", type=click.IntRange(1, 256), metavar="N", section=OTHER,
+    return option("--jobs", type=int, metavar="N", section=OTHER,
                   help=f"{what}. [default: one a processor]")  # fmt: skip
 
 
