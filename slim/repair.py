@@ -258,12 +258,27 @@ def _step(bench: _Bench, groups: Sequence[Group], left: Sequence[Broken]) -> Rep
             files = first_enough(ordered_files, by_file) or files
             files = ddmin(files, by_file)
     actions = bench.planned.plan.actions
+    files = tuple(with_packages(files, bench.planned.plan))
     return Repair(
         broken=tuple(fixed),
         files=tuple(sorted(files)),
         rules=tuple(sorted({actions[key].rule for key in files})),
         tries=by_group.tries + by_file.tries,
     )
+
+
+def with_packages(files: Iterable[FileKey], plan: Plan) -> set[FileKey]:
+    """The files, and the ``__init__.py`` of every package that they lie in. A folder without one would do to import
+    what is in it, but it wouldn't be the package that its authors wrote."""
+    found = set(files)
+    for layer, path in tuple(found):
+        folder = posixpath.dirname(path)
+        while folder:
+            key = (layer, f"{folder}/__init__.py")
+            if plan.removes(key):
+                found.add(key)
+            folder = posixpath.dirname(folder)
+    return found
 
 
 def _files(groups: Iterable[Group]) -> list[FileKey]:
@@ -307,7 +322,7 @@ class _Bench:
 
     def restore(self, files: Iterable[FileKey]) -> None:
         """Have exactly these (and the settled ones) as in the original."""
-        wanted = self.settled.union(files)
+        wanted = with_packages(self.settled.union(files), self.planned.plan)
         for key in sorted(self._restored - wanted, reverse=True):
             self.suite.after.take_back(key)
         for key in sorted(wanted - self._restored):

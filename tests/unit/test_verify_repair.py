@@ -136,6 +136,12 @@ def test_messages_lead_the_way() -> None:
     assert find(paper, planned(names)) == ([wanted], None)
 
 
+def test_a_module_comes_back_with_its_packages() -> None:
+    paths = [f"{SITE}/a/__init__.py", f"{SITE}/a/b/__init__.py", f"{SITE}/a/b/c.py", f"{SITE}/a/d/__init__.py"]
+    paper = Paper({"command": lambda there: f"{SITE}/a/b/c.py" in there})
+    assert find(paper, planned(dict.fromkeys(paths, ("rule", "a")))) == ([paths[:3]], None)
+
+
 def test_where_nothing_helps_it_says_what() -> None:
     paper = Paper({"command": lambda there: False})
     found, left = find(paper, planned(crowd(5, 5)))
