@@ -60,13 +60,12 @@ def _string_command(order: str, kind: int, offset: int, text: str) -> bytes:
 
 def fat(*images: bytes) -> bytes:
     """A universal file of thin little-endian images, one page apart."""
-    at = 0x1000
     rows, body = [], b""
     for image in images:
+        body = body.ljust(-(-len(body) // 0x1000) * 0x1000, b"\0")
         cpu, subtype = struct.unpack_from("<2I", image, 4)
-        rows.append(struct.pack(">5I", cpu, subtype, at, len(image), 12))
-        body += image.ljust(-(-len(image) // 0x1000) * 0x1000, b"\0")
-        at = 0x1000 + len(body)
+        rows.append(struct.pack(">5I", cpu, subtype, 0x1000 + len(body), len(image), 12))
+        body += image
     return (FAT_MAGIC + struct.pack(">I", len(images)) + b"".join(rows)).ljust(0x1000, b"\0") + body
 
 

@@ -31,10 +31,13 @@ section .symtab symtab 480 align 8 link .strtab
 section .strtab strtab 900
 """)
 MACHO = build_macho(LIBRARY)
+# No hash of a page tells of the damage.
+UNSIGNED = build_macho("\n".join(line for line in LIBRARY.splitlines() if not line.startswith("signed")))
 SAMPLES = {
     "p/a.so": ELF,
     "p/a.dylib": MACHO,
-    "p/fat.dylib": fat(build_macho(LIBRARY.replace("arm64", "x86_64")), MACHO),
+    "p/unsigned.dylib": UNSIGNED,
+    "p/fat.dylib": fat(build_macho(LIBRARY.replace("arm64", "x86_64")), UNSIGNED),
     "p/a.dll": pe("b.dll", delayed=("c.dll",), exports=("PyInit_a",), forwards=("d.e",), strings=("libx.dll",)),
     "p/a.exe": pe("a.dll", machine="aarch64", dll=False, signed=True),
 }
