@@ -114,10 +114,8 @@ def _ready(table: Table) -> Ready | None:
 
 def _requests(table: Table) -> list[Request]:
     value = table.values.get("request")
-    if isinstance(value, dict):
-        tables = [Table(value, table.at("request"), table.problems)]
-    else:
-        tables = table.tables("request")
+    one = [Table(value, table.at("request"), table.problems)] if isinstance(value, dict) else None
+    tables = table.tables("request") if one is None else one
     found = []
     for inner in tables:
         inner.allow(("url", "status", "body", "same"))
