@@ -2,7 +2,8 @@
 
     python bench/native.py fetch WHEELS        # download the wheels (pip, from the package index): about 700 MB
     python bench/native.py measure WHEELS      # lay them out as layers, run slim, judge every file, print tables
-    python bench/native.py speed WHEELS        # the editor beside llvm-strip 19 (Mach-O) and GNU strip (ELF)
+    python bench/native.py speed WHEELS        # the editors beside llvm-strip 19 (Mach-O) and GNU strip (ELF)
+    python bench/native.py signatures WHEELS   # how many signatures are reproduced to the byte
 
 Everything runs on Linux. ``measure`` asks four judges about each edited Mach-O file: slim's own verifier,
 ``lief.MachO.check_layout``, ``llvm-objdump`` (the exports, binds, rebases and libraries are those of the original) and,
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import mmap
 import os
 import re
 import shutil
@@ -22,11 +24,15 @@ import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slim.binaries.elf import ElfEdit, plan_edit
+from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
+from slim.binaries.refusal import NotEditable
 from slim.config import Overrides, load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions
@@ -98,6 +104,12 @@ SETS = (
         {"framework-native": tuple(name for name in NATIVE_SET if name != "mlx-metal")},
     ),
     WheelSet(
+        "linux",
+        "linux_x86_64",
+        tuple(f"manylinux_{version}_x86_64" for version in ("2_28", "2_27", "2_17")),
+        {"framework-native": tuple(name for name in NATIVE_SET if name not in ("mlx", "mlx-metal", "torch"))},
+    ),
+    WheelSet(
         "assistant",
         "macosx_arm64",
         (*ARM64, *UNIVERSAL),
@@ -160,9 +172,8 @@ def _uninstall(info: Path, layer: Path) -> None:
     shutil.rmtree(info, ignore_errors=True)
 
 
-def publish(one: WheelSet, layers: Path, target: Path) -> None:
-    """The folder that venvstacks would publish: an archive a layer, and a manifest. Not compressed: what is measured
-    is what is installed."""
+def publish(one: WheelSet, layers: Path, target: Path, suffix: str) -> None:
+    """The folder that venvstacks would publish: an archive a layer, and a manifest."""
     manifest: dict[str, dict[str, list[dict[str, object]]]] = {
         "layers": {"runtimes": [], "frameworks": [], "applications": []}
     }
@@ -174,8 +185,8 @@ def publish(one: WheelSet, layers: Path, target: Path) -> None:
         kind = {"cpython": "runtimes", "framework": "frameworks"}.get(name.partition("-")[0], "applications")
         below = names[1:number][::-1] if number else []
         _scaffold(layers / name, name, below)
-        archive = target / f"{name}.tar"
-        with tarfile.open(archive, "w", format=tarfile.PAX_FORMAT) as written:
+        archive = target / f"{name}.{suffix}"
+        with _opened(archive) as written:
             written.add(layers / name, name, filter=_normal)
         data = archive.read_bytes()
         manifest["layers"][kind].append(
@@ -193,6 +204,13 @@ def publish(one: WheelSet, layers: Path, target: Path) -> None:
             }
         )
     (target / "__venvstacks__" / "venvstacks.json").write_text(json.dumps(manifest))
+
+
+def _opened(archive: Path) -> tarfile.TarFile:
+    """As venvstacks writes it (xz preset 6), or a plain tar: what is measured then is what is installed."""
+    if archive.suffix == ".xz":
+        return tarfile.open(archive, "w:xz", format=tarfile.PAX_FORMAT, preset=6)
+    return tarfile.open(archive, "w", format=tarfile.PAX_FORMAT)
 
 
 def _scaffold(layer: Path, name: str, below: list[str]) -> None:
@@ -288,7 +306,7 @@ def _dump(objdump: str, place: Path, arch: str) -> str:
 # -- measuring -------------------------------------------------------------------------------------------------------
 
 
-def measure(wheels: Path, chosen: Sequence[str], profile: str) -> None:
+def measure(wheels: Path, chosen: Sequence[str], profile: str, suffix: str) -> None:
     """Lay out, slim, judge, and print a table for each set."""
     for one in SETS:
         if chosen and one.name not in chosen:
@@ -296,7 +314,7 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str) -> None:
         with tempfile.TemporaryDirectory(prefix="native-") as scratch:
             folder = Path(scratch)
             install(one, wheels, folder / "layers")
-            publish(one, folder / "layers", folder / "published")
+            publish(one, folder / "layers", folder / "published", suffix)
             config = load_config(SCHEMAS, file=None, overrides=Overrides(profile=profile))
             started = time.monotonic()
             (result,) = run(RunRequest(source=folder / "published", output=folder / "slim", config=config), Silent())
@@ -314,7 +332,7 @@ def _edited(result: RunResult, folder: Path) -> Iterator[tuple[FileRecord, bytes
         if layer.archive_name is None:
             continue
         options = ReadOptions(spool_dir=folder, limits=Limits(), platform=layer.layer.platform)
-        name = f"{layer.layer.name}.tar"
+        name = next(path.name for path in (folder / "published").glob(f"{layer.layer.name}.tar*"))
         with (
             read_archive(folder / "published" / name, options) as before,
             read_archive(folder / "slim" / layer.archive_name, options) as after,
@@ -332,8 +350,11 @@ def _table(result: RunResult) -> str:
     """A row for each owner, a column for each pass."""
     saved: dict[str, Counter[str]] = {}
     for action in result.plan.actions.values():
-        saved.setdefault(action.record.owner.label, Counter())[action.pass_name] += action.saved
-    passes = [name for name, _ in sum(saved.values(), Counter()).most_common() if name != "record"]
+        slices = sum(int(match[1]) for one in action.evidence for match in _THINNED.finditer(one.text))
+        counter = saved.setdefault(action.record.owner.label, Counter())
+        counter["slices"] += slices
+        counter[action.pass_name] += action.saved - slices
+    passes = [name for name, size in sum(saved.values(), Counter()).most_common() if size >= _COLUMN]
     rows = [["distribution", "before", *passes, "after"]]
     for row in sorted(result.accounts.by_owner, key=lambda row: -row.before):
         if row.before < _SHOWN:
@@ -342,10 +363,16 @@ def _table(result: RunResult) -> str:
         rows.append([row.label, _mb(row.before), *map(_mb, cells), _mb(row.after)])
     total = [sum(counter[name] for counter in saved.values()) for name in passes]
     rows.append(["**all**", _mb(result.before.unpacked), *map(_mb, total), _mb(result.after.unpacked)])
+    archives = [result.before.archive, result.after.archive]
+    if archives[0] < result.before.unpacked:
+        rows.append(["archives", _mb(archives[0]), *("" for _ in passes), _mb(archives[1])])
     head, *body = ("| " + " | ".join(cells) + " |" for cells in rows)
     return "\n".join([head, "|" + " --- |" * len(rows[0]), *body])
 
 
+_COLUMN = 50_000
+"""Bytes that a pass must save to get a column. What is taken out of universal files has one of its own, "slices"."""
+_THINNED = re.compile(r"\bslice \S+ (\d+)")
 _SLICE = re.compile(r"\A@\d+: ")
 _SHOWN = 1_000_000
 """Bytes that a distribution must have to get a row of its own."""
@@ -365,62 +392,100 @@ def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
     print("Native files kept:", dict(sorted(refused.items())) or "none")
 
 
-# -- speed -----------------------------------------------------------------------------------------------------------
+# -- speed and signatures --------------------------------------------------------------------------------------------
 
 
 def speed(wheels: Path) -> None:
-    """Seconds for all Mach-O files of the arm64 set: this editor, and llvm-strip 19 over the same files."""
-    from slim.binaries.macho_edit import plan_macho_edit
-    from slim.binaries.refusal import NotEditable
+    """Seconds for all Mach-O files of the arm64 set and all ELF files of the Linux set: the editors, one file after
+    the other, and a stripper over the same files."""
+    _race(wheels, "arm64", b"\xcf\xfa\xed\xfe", plan_macho_edit, ("llvm-strip-19", "llvm-strip"), ("-S", "-x"))
+    _race(wheels, "linux", b"\x7fELF", plan_edit, ("strip",), ("--strip-unneeded",))
 
-    one = SETS[0]
+
+def _race(
+    wheels: Path,
+    name: str,
+    magic: bytes,
+    plan: Callable[[memoryview, str], ElfEdit | MachoEdit | NotEditable],
+    strippers: Sequence[str],
+    flags: Sequence[str],
+) -> None:
+    one = next(one for one in SETS if one.name == name)
     with tempfile.TemporaryDirectory(prefix="native-") as scratch:
         folder = Path(scratch)
         install(one, wheels, folder / "layers")
-        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _is_macho(path)]
+        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _starts(path, magic)]
+        whole = sum(path.stat().st_size for path in files)
+        print(f"{name}: {len(files)} files, {_mb(whole)} MB")
         started = time.perf_counter()
         saved = 0
         for path in files:
-            data = path.read_bytes()
-            edit = plan_macho_edit(data, "unneeded")
-            if not isinstance(edit, NotEditable):
-                path.with_name(path.name + ".new").write_bytes(edit.data())
-                saved += len(data) - edit.size
-        ours = time.perf_counter() - started
-        print(f"slim: {ours:.1f} s, {_mb(saved)} MB of {len(files)} files")
-        strip = next((name for name in ("llvm-strip-19", "llvm-strip") if shutil.which(name)), None)
+            with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                saved += _write_edit(plan(memoryview(mapped), "unneeded"), path.with_name(path.name + ".new"))
+        print(f"  slim: {time.perf_counter() - started:.1f} s, {_mb(saved)} MB saved")
+        strip = next((name for name in strippers if shutil.which(name)), None)
         if strip is None:
-            print("llvm-strip isn't installed: nothing to compare with")
+            print(f"  {strippers[0]} isn't installed: nothing to compare with")
             return
         started = time.perf_counter()
         saved = 0
         for path in files:
             new = path.with_name(path.name + ".stripped")
-            done = subprocess.run([strip, "-S", "-x", "-o", new, path], capture_output=True, check=False)
-            if done.returncode == 0:
+            if subprocess.run([strip, *flags, "-o", new, path], capture_output=True, check=False).returncode == 0:
                 saved += path.stat().st_size - new.stat().st_size
-        print(f"{strip}: {time.perf_counter() - started:.1f} s, {_mb(saved)} MB")
+        print(f"  {strip}: {time.perf_counter() - started:.1f} s, {_mb(saved)} MB saved")
 
 
-def _is_macho(path: Path) -> bool:
+def _write_edit(edit: ElfEdit | MachoEdit | NotEditable, target: Path) -> int:
+    """Write an edited file as it comes; give the bytes saved. Frees what it holds of the original."""
+    if isinstance(edit, NotEditable):
+        return 0
+    with target.open("wb") as written:
+        for chunk in edit.chunks():
+            written.write(chunk)
+    return edit.size_before - edit.size_after
+
+
+def _starts(path: Path, magic: bytes) -> bool:
     with path.open("rb") as opened:
-        return opened.read(4) == b"\xcf\xfa\xed\xfe"
+        return opened.read(len(magic)) == magic
+
+
+def signatures(wheels: Path) -> None:
+    """How many ad-hoc signatures come out as they were when they are written again without any edit."""
+    counts: Counter[str] = Counter()
+    for wheel in sorted((wheels / "arm64").glob("*.whl")):
+        with zipfile.ZipFile(wheel) as opened:
+            for info in opened.infolist():
+                data = opened.read(info)
+                if data[:4] != b"\xcf\xfa\xed\xfe":
+                    continue
+                again = resign(data)
+                if isinstance(again, NotEditable):
+                    counts[f"not signed again: {again.kind.value}"] += 1
+                else:
+                    counts["the same bytes" if again == data else "other bytes"] += 1
+    for what, number in counts.most_common():
+        print(f"{number:4} {what}")
 
 
 def main() -> None:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=("fetch", "measure", "speed"))
+    parser.add_argument("command", choices=("fetch", "measure", "speed", "signatures"))
     parser.add_argument("wheels", type=Path)
     parser.add_argument("--set", dest="chosen", action="append", default=[], choices=[one.name for one in SETS])
     parser.add_argument("--profile", default="standard")
+    parser.add_argument("--xz", action="store_true", help="compress the layers, to measure archives too (slow)")
     given = parser.parse_args()
     if given.command == "fetch":
         fetch(given.wheels)
     elif given.command == "measure":
-        measure(given.wheels, given.chosen, given.profile)
-    else:
+        measure(given.wheels, given.chosen, given.profile, "tar.xz" if given.xz else "tar")
+    elif given.command == "speed":
         speed(given.wheels)
+    else:
+        signatures(given.wheels)
 
 
 if __name__ == "__main__":
