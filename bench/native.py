@@ -1,6 +1,6 @@
 """What slim saves in native layers for macOS and Windows, and whether every edited file is still what it was.
 
-    python bench/native.py fetch WHEELS        # download the wheels (pip, from the package index): about 700 MB
+    python bench/native.py fetch WHEELS        # download the wheels (pip, from the package index): about 1 GB
     python bench/native.py measure WHEELS      # lay them out as layers, run slim, judge every file, print tables
     python bench/native.py speed WHEELS        # the editors beside llvm-strip 19 (Mach-O) and GNU strip (ELF)
     python bench/native.py signatures WHEELS   # how many signatures are reproduced to the byte

@@ -33,6 +33,7 @@ PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name not in ELSEW
 SHELL_NOT_RUN = {
     ("index.md", "slim demo"): "the demo has tests of its own",
     ("macos-signing.md", "codesign"): "needs a Mac",
+    ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
     ("recipes.md", "gh release create"): "makes a release",
     ("extending.md", "zensical build"): "CI builds the site",
 }
