@@ -279,7 +279,7 @@ class _Next:
     after: Footprint
 
 
-def _next_layer(ready: Prepared, layer: Layer, rules_sha256: str, format_name: str | None) -> _Next:
+def _next_layer(ready: Prepared, layer: Layer, rules_sha256: str) -> _Next:
     tree = ready.opened.trees[layer.name]
     members = new_members(layer.name, tree, ready.plan, ready.edited)
     digests = {record.path: record.sha256 for record in ready.inventory.records[layer.name].values() if record.sha256}
@@ -321,7 +321,7 @@ def _layers(
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer (after a dry run: only count)."""
     stack = ready.opened.stack
-    coming = [_next_layer(ready, layer, rules_sha256, request.config.format) for layer in stack]
+    coming = [_next_layer(ready, layer, rules_sha256) for layer in stack]
     records = Check(name="record", tried=0)
     for one in coming:
         name = one.new.layer.name
@@ -355,7 +355,7 @@ def _read_back(
             spool_dir=spool, limits=request.config.limits, platform=one.new.layer.platform, anywhere=done.place.is_dir()
         )
         # Formats other than tar can't hold every time; a carried archive wasn't written by us.
-        times = done.place.name.endswith(".zip") is False
+        times = not done.place.name.endswith(".zip")
         result = compare(done.place, one.new.members, one.digests, options, times=times)
         watch.advance()
         return result
