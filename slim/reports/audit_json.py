@@ -11,10 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 from slim.model.audit import Audit, Duplicate, LayerSize, ProfileSavings, SizeRow, UnusedDistribution, Why
-from slim.model.finding import Evidence
 from slim.model.footprint import Footprint
 from slim.model.record import FileRecord, Owner
-from slim.reports.json_v1 import dumps, named, prose, rule_summary
+from slim.reports.json_v1 import dumps, evidence_items, named, prose, rule_summary
 
 SCHEMA_ID = "urn:slim:audit:v1"
 SCHEMA_VERSION = 1
@@ -178,21 +177,8 @@ def _savings(saving: ProfileSavings) -> Json:
 def _why(one: Why) -> Json:
     return {
         **_file(one.record),
-        "required_by": _evidence(one.required_by),
-        "imported_by": _evidence(one.imported_by),
-        "needed_by": _evidence(one.needed_by),
-        "linked_by": _evidence(one.linked_by),
+        "required_by": evidence_items(one.required_by),
+        "imported_by": evidence_items(one.imported_by),
+        "needed_by": evidence_items(one.needed_by),
+        "linked_by": evidence_items(one.linked_by),
     }
-
-
-def _evidence(items: Iterable[Evidence]) -> list[Json]:
-    return [
-        {
-            "kind": item.kind,
-            "text": prose(item.text),
-            **({"file": None} if item.file is None else named("file", item.file)),
-            "line": item.line,
-            "strength": item.strength.value,
-        }
-        for item in items
-    ]

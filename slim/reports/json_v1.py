@@ -93,7 +93,7 @@ def explanation_document(explanations: Iterable[Explanation]) -> Json:
                 "skipped": [_skipped(skipped) for skipped in item.skipped],
                 "considered": [rule_summary(rule) for rule in item.considered],
                 "out_of_reach": [rule_summary(rule) for rule in item.out_of_reach],
-                "facts": _evidence(item.facts),
+                "facts": evidence_items(item.facts),
             }
             for item in explanations
         ],
@@ -289,7 +289,7 @@ def _action(action: Action) -> Json:
         "after": after,
         "bytecode": action.record.bytecode_size,
         "edit": edit,
-        "evidence": _evidence(action.evidence),
+        "evidence": evidence_items(action.evidence),
     }
 
 
@@ -300,11 +300,12 @@ def _skipped(item: Skipped) -> Json:
         "rule": item.rule,
         "reason": item.reason.value,
         "held": item.held,
-        "evidence": _evidence(item.evidence),
+        "evidence": evidence_items(item.evidence),
     }
 
 
-def _evidence(items: Iterable[Evidence]) -> list[Json]:
+def evidence_items(items: Iterable[Evidence]) -> list[Json]:
+    """Evidence, as every JSON report tells it."""
     return [
         {
             "kind": item.kind,
