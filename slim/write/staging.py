@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slim.errors import ConfigError, StorageError
+from slim.locking import try_lock
 
 _STAGING = ".slim-staging-"
 _OLD = ".slim-old-"
@@ -70,7 +71,7 @@ def _locked(target: Path) -> Iterator[None]:
     path = target.parent / f"{_LOCK}{target.name}"
     while True:
         file = path.open("a+b")
-        if not _try_lock(file.fileno()):
+        if not try_lock(file.fileno()):
             file.close()
             raise ConfigError("another run of slim is writing it", file=target, hint="wait until it is done")
         if _is_same(file.fileno(), path):
@@ -89,24 +90,6 @@ def _is_same(descriptor: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:
         return False
-
-
-def _try_lock(descriptor: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _recover(target: Path) -> None:

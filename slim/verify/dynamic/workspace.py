@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from slim.errors import StorageError
+from slim.locking import try_lock
 from slim.verify.dynamic.sandbox import remove_tree
 
 _PREFIX: Final = "slim-verify-"
@@ -30,7 +30,7 @@ def workspace(parent: Path) -> Iterator[Path]:
         _sweep(parent)
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)).resolve()
         with (folder / _LOCK).open("wb") as lock:
-            _lock(lock.fileno())
+            try_lock(lock.fileno())
             try:
                 yield folder
             finally:
@@ -51,26 +51,8 @@ def _sweep(parent: Path) -> None:
                     remove_tree(folder)
                 continue
             with lock.open("r+b") as file:
-                free = _lock(file.fileno())
+                free = try_lock(file.fileno())
             if free:
                 remove_tree(folder)
         except OSError:
             continue
-
-
-def _lock(handle: int) -> bool:
-    if sys.platform == "win32":
-        import msvcrt
-
-        try:
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-    import fcntl
-
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
