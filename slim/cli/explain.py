@@ -30,9 +30,9 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
 
     PATH starts with the name of a layer, or is a path in any layer. Nothing is written.
     """
-    from slim import pipeline  # late: see slim.cli.run
+    from slim import explaining  # late: see slim.cli.run
 
-    request = pipeline.RunRequest(
+    request = explaining.RunRequest(
         source=stack,
         output=None,
         config=chosen_config(stack, said),
@@ -41,7 +41,7 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
         dry_run=True,
     )
     with watch(quiet=False) as progress:
-        found = pipeline.explain(request, path, progress)
+        found = explaining.explain(request, path, progress)
     if as_json:
         emit(json_v1.dumps(json_v1.explanation_document(found)))
     else:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import slim.explaining
 import slim.pipeline
 from slim import errors
 from slim.cli import main
@@ -62,7 +63,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
             return found
 
         monkeypatch.setattr(slim.pipeline, "run", run)
-        monkeypatch.setattr(slim.pipeline, "explain", run)
+        monkeypatch.setattr(slim.explaining, "explain", run)
 
     return stand_in
 

@@ -13,10 +13,11 @@ import pytest
 
 from slim.config import load_config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
+from slim.explaining import explain
 from slim.model.outcome import RunResult
 from slim.model.plan import SkipReason
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, explain, run
+from slim.pipeline import RunRequest, run
 from tests.published import (
     SITE,
     STDLIB,

@@ -15,6 +15,7 @@ from typing import Any
 import click
 import pytest
 
+import slim.explaining
 import slim.pipeline
 from slim import __version__
 from slim.cli import main, root
@@ -50,7 +51,7 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return samples.explanations()
 
     monkeypatch.setattr(slim.pipeline, "run", run)
-    monkeypatch.setattr(slim.pipeline, "explain", explain)
+    monkeypatch.setattr(slim.explaining, "explain", explain)
     return asked
 
 

@@ -1,0 +1,120 @@
+"""The first half of a run: a stack is read, scanned, planned, and edited in memory. Nothing is written yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from slim.apply import Edited, edit_files, update_records
+from slim.inventory.scan import scan
+from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
+from slim.model.finding import Evidence
+from slim.model.plan import Plan, SkipReason
+from slim.model.progress import Progress
+from slim.model.record import FileKey, FileRecord, Inventory
+from slim.model.settings import Config
+from slim.model.stack import Layer
+from slim.planner import Planner, withdraw
+from slim.verify.static import broken_edits
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
+    what is changed; empty means all. ``verify``: try the result before it is published; ``repair``: take back what
+    broke it, instead of refusing."""
+
+    source: Path
+    output: Path | None
+    config: Config
+    platforms: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    dry_run: bool = False
+    force: bool = False
+    verify: bool = False
+    repair: bool = True
+
+    @property
+    def workers(self) -> int:
+        """How many threads compress and read; never influences a byte of the result."""
+        return self.config.jobs or available_cpus()
+
+
+def available_cpus() -> int:
+    """Processors this process may run on (``sched_getaffinity(2)`` where there is such a thing)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(kw_only=True)
+class Prepared:
+    """A stack that was read, planned and edited in memory; nothing is written yet."""
+
+    opened: OpenStack
+    inventory: Inventory
+    planner: Planner
+    plan: Plan
+    edited: dict[FileKey, Edited] = field(default_factory=dict)
+
+    def read(self, record: FileRecord) -> memoryview:
+        """The original bytes of a file."""
+        return read_file(self.opened, record)
+
+
+@contextmanager
+def prepared(request: RunRequest, one: Located, spool_dir: Path, watch: Progress) -> Iterator[Prepared]:
+    """Read, scan, plan and edit a stack."""
+    check_archives(one, watch)
+    limits = request.config.limits
+    with open_stack(one, spool_dir=spool_dir, limits=limits, workers=request.workers, progress=watch) as opened:
+        inventory = scan(opened, watch)
+        planner = Planner(
+            opened.stack,
+            inventory,
+            request.config,
+            lambda record: read_file(opened, record),
+            watch,
+            only=_only(request, opened.stack.layers),
+        )
+        plan = planner.plan()
+        ready = Prepared(opened=opened, inventory=inventory, planner=planner, plan=plan)
+        watch.stage("Editing", total=None)
+        _edit(ready)
+        yield ready
+
+
+def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:
+    return frozenset(
+        layer.name for layer in layers if layer.name in request.layers or layer.layer_name in request.layers
+    )
+
+
+def read_file(opened: OpenStack, record: FileRecord) -> memoryview:
+    """The original bytes of a file; none where it is a folder or a link."""
+    content = opened.trees[record.layer].members[record.path].content
+    return memoryview(b"") if content is None else content.view()
+
+
+def _edit(ready: Prepared) -> None:
+    """Do the rewrites, have them checked independently, and take back what fails."""
+    edited, failed = edit_files(ready.plan, ready.opened.trees)
+    broken = broken_edits(
+        {
+            key: (ready.read(ready.plan.actions[key].record), new.content)
+            for key, new in edited.items()
+            if ready.plan.actions[key].record.native is not None
+        }
+    )
+    failed.update(broken)
+    if failed:
+        ready.plan = withdraw(
+            ready.plan,
+            {key: (SkipReason.UNSAFE_TO_EDIT, (Evidence(kind="oracle", text=text),)) for key, text in failed.items()},
+        )
+        edited = {key: new for key, new in edited.items() if key not in failed}
+    layers = [layer.name for layer in ready.opened.stack if ready.planner.may_change(layer.name)]
+    ready.plan, ready.edited = update_records(ready.plan, ready.inventory, ready.opened.trees, edited, layers)
