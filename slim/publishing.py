@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim import __version__
 from slim.accounts import footprints
-from slim.apply import new_members, tree_digest
+from slim.apply import Edited, new_members, tree_digest
 from slim.formats.base import ReadOptions
+from slim.inventory.stack_reader import OpenStack
 from slim.model.footprint import Footprint
+from slim.model.limits import Limits
 from slim.model.outcome import Check, LayerOutcome
+from slim.model.plan import Plan
 from slim.model.progress import Progress
+from slim.model.record import FileKey, Inventory
 from slim.model.stack import Layer
 from slim.prepared import Prepared, RunRequest
 from slim.verify.published import compare
@@ -31,26 +36,32 @@ class NextLayer:
     after: Footprint
 
 
-def _next_layer(ready: Prepared, layer: Layer, rules_sha256: str) -> NextLayer:
-    tree = ready.opened.trees[layer.name]
-    members = new_members(layer.name, tree, ready.plan, ready.edited)
-    digests = {record.path: record.sha256 for record in ready.inventory.records[layer.name].values() if record.sha256}
-    digests.update({key[1]: new.digest.hex() for key, new in ready.edited.items() if key[0] == layer.name})
-    digests = {path: digest for path, digest in digests.items() if ready.plan.link_target((layer.name, path)) is None}
-    tree_sha256 = tree_digest(members, digests)
-    before, after = footprints(ready.inventory, ready.plan, layer.name)
+def next_layer(
+    opened: OpenStack, inventory: Inventory, plan: Plan, edited: Mapping[FileKey, Edited], layer: Layer
+) -> NextLayer:
+    """What a plan makes of a layer: its members, their digests, and its sizes before and after."""
+    tree = opened.trees[layer.name]
+    members = new_members(layer.name, tree, plan, edited)
+    digests = {record.path: record.sha256 for record in inventory.records[layer.name].values() if record.sha256}
+    digests.update({key[1]: new.digest.hex() for key, new in edited.items() if key[0] == layer.name})
+    digests = {path: digest for path, digest in digests.items() if plan.link_target((layer.name, path)) is None}
+    before, after = footprints(inventory, plan, layer.name)
     new = NewLayer(
-        layer=layer,
-        members=members,
-        source=ready.opened.places[layer.name],
-        source_format=tree.format,
-        root=tree.root,
-        carry=_carries(ready, layer, rules_sha256, tree_sha256),
+        layer=layer, members=members, source=opened.places[layer.name], source_format=tree.format, root=tree.root
     )
     archived = layer.archive.size if layer.archive else 0
     return NextLayer(
-        new=new, digests=digests, tree_sha256=tree_sha256, before=replace(before, archive=archived), after=after
+        new=new,
+        digests=digests,
+        tree_sha256=tree_digest(members, digests),
+        before=replace(before, archive=archived),
+        after=after,
     )
+
+
+def _carrying(ready: Prepared, one: NextLayer, rules_sha256: str) -> NextLayer:
+    carry = _carries(ready, one.new.layer, rules_sha256, one.tree_sha256)
+    return replace(one, new=replace(one.new, carry=carry))
 
 
 def _carries(ready: Prepared, layer: Layer, rules_sha256: str, tree_sha256: str) -> bool:
@@ -73,18 +84,18 @@ def write_layers(
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer (after a dry run: only count)."""
     stack = ready.opened.stack
-    coming = [_next_layer(ready, layer, rules_sha256) for layer in stack]
-    records = Check(name="record", tried=0)
-    for one in coming:
-        name = one.new.layer.name
-        if not ready.planner.may_change(name):
-            continue  # carried over as it is, with whatever its RECORDs say
-        found = check_records(name, one.new.members, one.digests, ready.inventory.distributions[name].values())
-        records = replace(records, tried=records.tried + found.tried, failures=(*records.failures, *found.failures))
+    coming = [
+        _carrying(ready, next_layer(ready.opened, ready.inventory, ready.plan, ready.edited, layer), rules_sha256)
+        for layer in stack
+    ]
+    # What may not change is carried over as it is, with whatever its RECORDs say.
+    records = true_records([one for one in coming if ready.planner.may_change(one.new.layer.name)], ready.inventory)
     if publisher is None or not records.passed:
         return tuple(_outcome(one, None) for one in coming), (records,)
     written = publisher.write_layers(stack, [one.new for one in coming], workers=request.workers, progress=watch)
-    published = _read_back(request, written, coming, spool, watch)
+    published = read_back(
+        written, coming, limits=request.config.limits, workers=request.workers, spool=spool, watch=watch
+    )
     outcomes = tuple(_outcome(one, done) for one, done in zip(coming, written, strict=True))
     if published.passed:
         notes = {
@@ -96,15 +107,31 @@ def write_layers(
     return outcomes, (records, published)
 
 
-def _read_back(
-    request: RunRequest, written: list[WrittenLayer], coming: list[NextLayer], spool: Path, watch: Progress
+def true_records(coming: Iterable[NextLayer], inventory: Inventory) -> Check:
+    """Check every RECORD of these layers against the files that are to be written."""
+    records = Check(name="record", tried=0)
+    for one in coming:
+        name = one.new.layer.name
+        found = check_records(name, one.new.members, one.digests, inventory.distributions[name].values())
+        records = replace(records, tried=records.tried + found.tried, failures=(*records.failures, *found.failures))
+    return records
+
+
+def read_back(
+    written: Sequence[WrittenLayer],
+    coming: Sequence[NextLayer],
+    *,
+    limits: Limits,
+    workers: int,
+    spool: Path,
+    watch: Progress,
 ) -> Check:
     """Read every written layer again and compare it with the plan."""
     watch.stage("Verifying layers", total=len(written))
 
     def check(done: WrittenLayer, one: NextLayer) -> tuple[int, tuple[str, ...]]:
         options = ReadOptions(
-            spool_dir=spool, limits=request.config.limits, platform=one.new.layer.platform, anywhere=done.place.is_dir()
+            spool_dir=spool, limits=limits, platform=one.new.layer.platform, anywhere=done.place.is_dir()
         )
         # Formats other than tar can't hold every time; a carried archive wasn't written by us.
         times = not done.place.name.endswith(".zip")
@@ -112,7 +139,7 @@ def _read_back(
         watch.advance()
         return result
 
-    with ThreadPoolExecutor(max_workers=request.workers) as pool:
+    with ThreadPoolExecutor(max_workers=workers) as pool:
         results = list(pool.map(check, written, coming))
     return Check(
         name="published",
