@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import struct
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import zstandard
 
 from slim.formats.base import BytesContent, Member, ReadOptions
 from slim.model.limits import Limits
@@ -126,6 +132,31 @@ def gnu_long(kind: str, text: str | bytes) -> bytes:
 
 def tar(*parts: bytes, end: bytes = END) -> bytes:
     return b"".join(parts) + end
+
+
+# Compression
+
+PACK: dict[str, Callable[[bytes], bytes]] = {
+    "tar.xz": lzma.compress,
+    "tar.gz": gzip.compress,
+    "tar.bz2": bz2.compress,
+    "tar.zst": zstandard.ZstdCompressor(write_checksum=True).compress,
+}
+
+
+def zstd_frame(descriptor: int, *fields: bytes) -> bytes:
+    """A Zstandard frame with a header of one's own (RFC 8878 3.1.1) and one empty block."""
+    return b"\x28\xb5\x2f\xfd" + bytes((descriptor,)) + b"".join(fields) + b"\x01\0\0"
+
+
+def xz_with_dictionary(code: int) -> bytes:
+    """An xz stream that asks for a dictionary by its code (5.3.1): 37 is 1.5 GiB, 39 is 3 GiB."""
+    packed = bytearray(lzma.compress(tar(entry("a/b", b"content" * 100))))
+    # The block header: size, flags, filter id, size of properties, dictionary size.
+    assert packed[12:17] == b"\x02\x00\x21\x01\x16"
+    packed[16] = code
+    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
+    return bytes(packed)
 
 
 # Zip

@@ -85,7 +85,7 @@ def look(
         yield Seen(
             opened=opened,
             inventory=inventory,
-            warnings=(*complaints, *opened.warnings, *inventory.warnings),
+            warnings=(*complaints, *inventory.warnings),
         )
 
 

@@ -5,7 +5,7 @@ Every reader (tar, zip, folder) comes through here, so that all of them refuse t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -213,11 +213,30 @@ class Assembler:
             except UnsafeInputError:
                 if not self.options.anywhere:
                     raise
-                self.warnings.add("symbolic link out of the folder; kept as it is", shown)
+                self.warnings.add("symbolic link that leads outside or in circles, kept as it is", shown)
 
 
 def _same(name: str) -> str:
     return name
+
+
+def check_again(tree: Tree, source: object, options: ReadOptions, *, top: str | None = None) -> None:
+    """Check a tree that was read before the platform was known, now that ``options`` tell it: names that collide or
+    don't exist there, and where links lead. ``top`` is as for :class:`Assembler`. Raises UnsafeInputError."""
+    prefix = f"{tree.root}/" if tree.root else ""
+
+    def raw() -> Iterator[RawMember]:
+        for path, member in tree.members.items():
+            hard = member.type is EntryType.HARDLINK
+            yield RawMember(
+                name=prefix + path,
+                type=member.type,
+                mode=member.mode,
+                mtime=member.mtime,
+                link=f"{prefix}{member.link_target}" if hard else member.link_target,
+            )
+
+    assemble(source, raw(), options, format_name=tree.format, resources=ExitStack(), top=top)
 
 
 def assemble(

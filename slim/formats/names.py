@@ -29,6 +29,8 @@ _WINDOWS_DEVICES = frozenset(
 def display(name: str | bytes) -> str:
     """A name that is safe to print: controls, surrogates and deceptive characters are escaped."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
+    if text.isascii() and text.isprintable() and len(text) <= 200:
+        return text  # as nearly all are
     shown = "".join(char if char.isprintable() and char not in _DECEPTIVE else ascii(char)[1:-1] for char in text)
     return shown if len(shown) <= 200 else f"{shown[:120]}...{shown[-60:]}"
 

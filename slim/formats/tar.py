@@ -19,7 +19,7 @@ from slim.formats.decompress import Decompress
 from slim.formats.names import display
 from slim.formats.output import write_file
 from slim.formats.spool import Meter, SliceContent, Spool
-from slim.formats.tar_headers import Header, TarParser
+from slim.formats.tar_headers import HINT, Header, TarParser
 from slim.formats.tar_stream import tar_stream
 from slim.formats.xz_container import xz_settings, xz_stream
 from slim.model.record import EntryType
@@ -63,7 +63,7 @@ def parse_tar(data: memoryview, source: object, options: ReadOptions, *, format_
 def _raw_member(header: Header, data: memoryview, source: object) -> RawMember:
     kind = _TYPES[header.kind]
     if kind in (EntryType.SYMLINK, EntryType.HARDLINK) and not header.link:
-        raise UnsafeInputError("a link has an empty target", file=source, place=display(header.name))
+        raise UnsafeInputError("a link has an empty target", file=source, place=display(header.name), hint=HINT)
     is_file = kind is EntryType.FILE
     return RawMember(
         name=header.name,

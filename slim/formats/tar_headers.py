@@ -55,7 +55,7 @@ _HARMLESS = frozenset(
 _ATTRIBUTES = ("SCHILY.xattr.", "SCHILY.acl.", "SCHILY.fflags", "LIBARCHIVE.xattr.", "RHT.security.selinux")
 _SIZED = frozenset(["GNU.sparse", "SCHILY.realsize", "SCHILY.filetype"])
 
-_HINT = "build the archive again with GNU tar, bsdtar or venvstacks"
+HINT = "build the archive again with GNU tar, bsdtar or venvstacks"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -322,4 +322,4 @@ class TarParser:
 
     def _refuse(self, message: str, place: str = "") -> UnsafeInputError:
         where = display(place) if place else f"byte {max(self._at - BLOCK, 0)} of the tar stream"
-        return UnsafeInputError(message, file=self._source, place=where, hint=_HINT)
+        return UnsafeInputError(message, file=self._source, place=where, hint=HINT)

@@ -8,7 +8,7 @@ import zlib
 from contextlib import ExitStack
 from pathlib import Path
 
-from slim.errors import LimitError, UnsafeInputError
+from slim.errors import UnsafeInputError
 from slim.formats.assemble import Assembler, RawMember
 from slim.formats.base import ReadOptions, Tree
 from slim.formats.decompress import stored, to_spool
@@ -31,11 +31,7 @@ def read_zip(source: Path, options: ReadOptions) -> Tree:
         to_spool(source, stored, Meter(source, options.limits), archive)
         spool = stack.enter_context(Spool(options.spool_dir))
         data = archive.view()
-        records = ZipParser(data, source).records()
-        if len(records) > options.limits.members:
-            raise LimitError(
-                f"more than {options.limits.members} members", file=source, hint="raise the limit on the member count"
-            )
+        records = ZipParser(data, source, members=options.limits.members).records()
         meter = Meter(source, options.limits)
         places: list[tuple[ZipRecord, int]] = []
         for record in records:

@@ -13,8 +13,9 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from slim.errors import UnsafeInputError
+from slim.errors import LimitError, UnsafeInputError
 from slim.formats.names import display
+from slim.model.limits import Limits
 
 STORED = 0
 DEFLATED = 8
@@ -65,15 +66,20 @@ class _End:
 
 
 class ZipParser:
-    """Parses one zip file. Raises UnsafeInputError."""
+    """Parses one zip file of at most ``members`` members. Raises UnsafeInputError and LimitError."""
 
-    def __init__(self, data: memoryview, source: object) -> None:
+    def __init__(self, data: memoryview, source: object, *, members: int = Limits().members) -> None:
         self._data = data
         self._source = source
+        self._most = members
 
     def records(self) -> list[ZipRecord]:
         """The members, in the order of the central directory."""
         end = self._end()
+        if end.count > self._most:
+            raise LimitError(
+                f"more than {self._most} members", file=self._source, hint="raise the limit on the number of members"
+            )
         if end.offset + end.size != end.position:
             raise self._refuse("the central directory doesn't lie right before the end record")
         central = list(self._central(end))
@@ -142,6 +148,8 @@ class ZipParser:
             size, packed, offset = self._wide(extras, name, size, packed, offset)
             self._check(name, flags, method, packed, size)
             count += 1
+            if count > end.count:
+                break
             yield ZipRecord(
                 name=name,
                 system=made >> 8,
@@ -156,7 +164,8 @@ class ZipParser:
                 flags=flags,
             )
         if count != end.count:
-            raise self._refuse(f"the end record announces {end.count} members, and there are {count}")
+            there = f"there are {count}" if count < end.count else "there are more"
+            raise self._refuse(f"the end record announces {end.count} members, and {there}")
 
     def _check(self, name: str, flags: int, method: int, packed: int, size: int) -> None:
         if flags & _ENCRYPTED:

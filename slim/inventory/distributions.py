@@ -75,7 +75,7 @@ def parse_record(text: str, *, site: str, file: str) -> tuple[RecordRow, ...]:
                 raise fail(line, f"{written!r} leads out of the layer")
             if joined in seen:
                 raise fail(line, f"{written!r} stands twice")
-            if size and not size.isdecimal():
+            if size and not (size.isascii() and size.isdecimal()):
                 raise fail(line, f"{size!r} is not a size in bytes")
             seen.add(joined)
             rows.append(RecordRow(path=joined, written=written, digest=digest, size=size))

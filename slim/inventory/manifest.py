@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-from slim.errors import StorageError, UnsafeInputError
+from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
 
 FOLDER = "__venvstacks__"
@@ -25,6 +26,7 @@ _SECTIONS = {
     "applications": LayerKind.APPLICATION,
 }
 _LARGEST = 64 << 20
+_MOST_LAYERS = 1000
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 
@@ -32,11 +34,11 @@ _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 def read_json(path: Path) -> Any:
     """Read one JSON file strictly (RFC 8259): no byte order mark, duplicate keys, NaN, or lone surrogates.
 
-    Raises UnsafeInputError where it isn't, StorageError where it can't be read.
+    Raises UnsafeInputError where it isn't, LimitError where it is too large, StorageError where it can't be read.
     """
     try:
         if path.stat().st_size > _LARGEST:
-            raise UnsafeInputError(f"larger than {_LARGEST} bytes; not a layer manifest", file=path)
+            raise LimitError(f"larger than {_LARGEST} bytes", file=path, hint="no manifest is as large as that")
         raw = path.read_bytes()
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from None
@@ -44,8 +46,7 @@ def read_json(path: Path) -> Any:
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) != len(pairs):
-            keys = [key for key, _ in pairs]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
             raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=path)
         return found
 
@@ -122,7 +123,8 @@ def _short(value: object) -> str:
 def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
     """Turn a manifest into layers in dependency order (folders inside the layers aren't known yet).
 
-    Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and for a cycle.
+    Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and for a cycle, and
+    LimitError for more layers than any stack has.
     """
     sections = manifest.get("layers") if isinstance(manifest, dict) else None
     if not isinstance(sections, dict) or not any(key in sections for key in _SECTIONS):
@@ -142,6 +144,10 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
         for index, value in enumerate(entries):
             entry = _Entry(path, f"layers.{section}[{index}]", value)
             layer, below = _layer(entry, kind)
+            if len(layers) >= _MOST_LAYERS:
+                raise LimitError(
+                    f"more than {_MOST_LAYERS} layers", file=path, place=entry.place, hint="no stack has as many layers"
+                )
             if layer.name in layers:
                 raise entry.fail("install_target", f"{layer.name!r} is the target of two layers")
             if layer.archive and archives.setdefault(layer.archive.name, layer.name) != layer.name:
@@ -196,18 +202,22 @@ def _in_order(path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tupl
     order: list[str] = []
     closed: dict[str, tuple[str, ...]] = {}
 
-    def visit(name: str, trail: tuple[str, ...]) -> None:
-        if name in trail:
-            raise UnsafeInputError(f"layers require each other: {' -> '.join((*trail, name))}", file=path)
-        if name in closed:
-            return
-        for below in resolved[name]:
-            visit(below, (*trail, name))
-        closed[name] = _nearest_first(resolved[name], closed)
-        order.append(name)
-
     for name in layers:
-        visit(name, ())
+        # Depth first, with a stack of its own: a hostile manifest can nest deeper than Python recurses.
+        trail = [name] if name not in closed else []
+        while trail:
+            current = trail[-1]
+            below = next((one for one in resolved[current] if one not in closed), None)
+            if below is None:
+                closed[current] = _nearest_first(resolved[current], closed)
+                order.append(trail.pop())
+            elif below in trail:
+                shown = " -> ".join((*trail, below)[-8:])
+                raise UnsafeInputError(
+                    f"layers require each other: {shown}", file=path, place="layers", hint="publish the stack again"
+                )
+            else:
+                trail.append(below)
     runtimes = {name for name, layer in layers.items() if layer.kind is LayerKind.RUNTIME}
     return tuple(
         _with_requires(layers[name], sorted(closed[name], key=lambda below: below in runtimes)) for name in order

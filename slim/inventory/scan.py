@@ -28,13 +28,13 @@ from slim.model.stack import Layer, LayerKind
 
 
 def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False) -> Inventory:
-    """Look at every file of every layer once. Raises UnsafeInputError for a RECORD that can't be right, unless
-    ``lenient``: for looking only."""
+    """Look at every file of every layer once; warnings are those of reading, too. Raises UnsafeInputError for a RECORD
+    that can't be right, unless ``lenient`` (for looking only), and LimitError for one that is too large."""
     watch = progress or Silent()
     watch.stage("Scanning files", total=sum(len(tree.members) for tree in opened.trees.values()))
     records: dict[str, dict[str, FileRecord]] = {}
     distributions: dict[str, dict[str, Distribution]] = {}
-    warnings: list[str] = []
+    warnings: list[str] = list(opened.warnings)
     for layer in opened.stack:
         tree = opened.trees[layer.name]
         found, complaints = find_distributions(layer, tree, lenient=lenient)

@@ -16,8 +16,9 @@ from types import TracebackType
 from typing import Self
 
 from slim.binaries import describe
-from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
+from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
 from slim.formats import is_archive_name, read_archive
+from slim.formats.assemble import check_again
 from slim.formats.base import ReadOptions, Tree
 from slim.formats.directory import read_directory
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
@@ -39,6 +40,7 @@ from slim.model.stack import (
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
 POSTINSTALL = "postinstall.py"
 _LAST_BUILD = ".last-build.json"
+_METADATA = re.compile(r"\.dist-info/(RECORD|METADATA|entry_points\.txt)\Z")
 _TAGS = {System.LINUX: "linux", System.MACOS: "macosx", System.WINDOWS: "win"}
 
 
@@ -254,18 +256,19 @@ def open_stack(
     watch.stage("Reading layers", total=len(located.places))
     siblings = located.kind in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE)
 
-    def read(layer: Layer) -> Tree:
-        place = located.places[layer.name]
-        known = None if layer.platform is UNKNOWN_PLATFORM else layer.platform
-        options = ReadOptions(
+    def options(layer: Layer) -> ReadOptions:
+        return ReadOptions(
             spool_dir=spool_dir,
             limits=limits,
-            platform=known,
+            platform=None if layer.platform is UNKNOWN_PLATFORM else layer.platform,
             siblings=siblings,
             anywhere=lenient or located.kind is StackKind.FOLDER,
             skip_special=lenient,
         )
-        tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
+
+    def read(layer: Layer) -> Tree:
+        place = located.places[layer.name]
+        tree = (read_directory if place.is_dir() else read_archive)(place, options(layer))
         watch.advance()
         return tree
 
@@ -283,12 +286,19 @@ def open_stack(
         resources.close()
         raise errors[0]
     try:
-        layers = tuple(_describe(layer, trees[layer.name], located.kind) for layer in located.stack)
         places = dict(located.places)
+        layers = tuple(
+            _describe(layer, trees[layer.name], located.kind, places[layer.name], limits) for layer in located.stack
+        )
         if located.kind is StackKind.ARCHIVE:
             layers, trees = _renamed(layers[0], trees)
             places = {layers[0].name: located.places[located.stack.layers[0].name]}
         stack = _with_platform(replace(located.stack, layers=layers), trees)
+        for before, layer in zip(layers, stack, strict=True):
+            if layer.platform is not before.platform and layer.platform.folds_names and not lenient:
+                place = places[layer.name]
+                top = place.resolve().name if place.is_dir() else None
+                check_again(trees[layer.name], place, options(layer), top=top)
     except BaseException:
         resources.close()
         raise
@@ -304,13 +314,15 @@ def _renamed(layer: Layer, trees: dict[str, Tree]) -> tuple[tuple[Layer, ...], d
     return (replace(layer, name=tree.root, layer_name=tree.root),), {tree.root: tree}
 
 
-def _describe(layer: Layer, tree: Tree, kind: StackKind) -> Layer:
+def _describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Limits) -> Layer:
     """Fill in what only the layer's files tell: folders, Python version, launch module, library search path."""
     if tree.root and kind is StackKind.PUBLISHED and tree.root != layer.name:
         raise UnsafeInputError(
             f"its members lie under {tree.root!r} instead of the install target {layer.name!r}",
-            file=layer.archive.name if layer.archive else layer.name,
+            file=place,
+            hint="the manifest names another layer's archive here; publish the stack again",
         )
+    _check_metadata(tree, place, limits)
     config = _layer_config(layer, tree)
     folders = {path for path, member in tree.members.items() if member.type is EntryType.DIRECTORY}
     folders |= {posixpath.dirname(path) for path in tree.members}
@@ -334,6 +346,18 @@ def _describe(layer: Layer, tree: Tree, kind: StackKind) -> Layer:
         launch_module=layer.launch_module or (module if isinstance(module, str) else None),
         dynlib_dirs=_deployed_dirs(layer.name, dynlib if isinstance(dynlib, list) else []),
     )
+
+
+def _check_metadata(tree: Tree, place: Path, limits: Limits) -> None:
+    """What is parsed as a whole mustn't be larger than the limit. Raises LimitError."""
+    for path, member in tree.members.items():
+        if member.size > limits.metadata_file and (_METADATA.search(path) or path == LAYER_METADATA):
+            raise LimitError(
+                f"{member.size} bytes of metadata, more than {limits.metadata_file}",
+                file=place,
+                place=path,
+                hint="raise the limit metadata_file if that is right",
+            )
 
 
 def _deployed_dirs(layer: str, relative: list[object]) -> tuple[str, ...]:

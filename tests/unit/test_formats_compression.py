@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import bz2
 import gzip
 import lzma
-import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import zstandard
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.formats import FORMATS, detect, format_by_name, is_archive_name, read_archive
 from slim.model.limits import MIB, Limits
-from tests.tarballs import entry, options, tar
+from tests.tarballs import PACK, entry, options, tar, xz_with_dictionary, zstd_frame
 
 TAR = tar(entry("a/b", b"content" * 100))
 
-PACK: dict[str, Callable[[bytes], bytes]] = {
-    "tar.xz": lzma.compress,
-    "tar.gz": gzip.compress,
-    "tar.bz2": bz2.compress,
-    "tar.zst": zstandard.ZstdCompressor(write_checksum=True).compress,
-}
 COMPRESSED = sorted(PACK)
 
 
@@ -94,14 +84,7 @@ def test_the_total_is_capped(tmp_path: Path, name: str) -> None:
 
 
 def test_xz_with_a_huge_dictionary(tmp_path: Path) -> None:
-    packed = bytearray(lzma.compress(TAR))
-    # The block header: size, flags, filter id, size of properties, dictionary size; 39 is 3 GiB, 37 is 1.5 GiB.
-    assert packed[12:17] == b"\x02\x00\x21\x01\x16"
-    packed[16] = 37
-    packed[20:24] = zlib.crc32(packed[12:20]).to_bytes(4, "little")
-    packed_block = packed[12:24]
-    assert zlib.crc32(packed_block[:8]) == int.from_bytes(packed_block[8:], "little")
-    refused(tmp_path, "layer.tar.xz", bytes(packed), LimitError, "dictionary")
+    refused(tmp_path, "layer.tar.xz", xz_with_dictionary(37), LimitError, "dictionary")
 
 
 def test_xz_without_a_check(tmp_path: Path) -> None:
@@ -116,17 +99,13 @@ def test_xz_checks(tmp_path: Path, check: int) -> None:
     read_archive(archive, options(tmp_path)).close()
 
 
-def _zstd_frame(descriptor: int, *fields: bytes) -> bytes:
-    return b"\x28\xb5\x2f\xfd" + bytes((descriptor,)) + b"".join(fields) + b"\x01\0\0"
-
-
 def test_zstd_window_of_2_gib(tmp_path: Path) -> None:
     # RFC 8878 3.1.1.1.2: exponent 21 means 2^31.
-    refused(tmp_path, "layer.tar.zst", _zstd_frame(0, bytes((21 << 3,))) + bytes(16), LimitError, "window")
+    refused(tmp_path, "layer.tar.zst", zstd_frame(0, bytes((21 << 3,))) + bytes(16), LimitError, "window")
 
 
 def test_zstd_content_of_a_petabyte(tmp_path: Path) -> None:
-    frame = _zstd_frame(0xC0, bytes((10 << 3,)), (1 << 50).to_bytes(8, "little"))
+    frame = zstd_frame(0xC0, bytes((10 << 3,)), (1 << 50).to_bytes(8, "little"))
     refused(tmp_path, "layer.tar.zst", frame + bytes(16), LimitError, "declares")
 
 
@@ -138,7 +117,7 @@ def test_zstd_skippable_frame(tmp_path: Path) -> None:
 
 
 def test_zstd_dictionary(tmp_path: Path) -> None:
-    frame = _zstd_frame(0x01, bytes((10 << 3,)), b"\x07")
+    frame = zstd_frame(0x01, bytes((10 << 3,)), b"\x07")
     refused(tmp_path, "layer.tar.zst", frame + bytes(16), UnsafeInputError, "dictionary")
 
 

@@ -1,0 +1,174 @@
+"""A place where hostile input is tried: a good stack, a bad one, and canaries around them that nothing may touch."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import io
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import slim.config.load
+from slim.cli import main
+from slim.model.rule import RulePack
+from slim.passes import SCHEMAS
+from slim.rules.loader import builtin_packs
+from tests.published import MTIME, SITE, LayerSpec, distribution, publish, write_json
+
+ABSOLUTE = Path("/v")
+"""Where archives with absolute names would write."""
+
+_BUDGET = 'schema = 1\n[[budget]]\nunpacked = "1 TiB"\n'
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Scene:
+    """``good`` is an honest stack of one layer, ``bad`` the one that is tried, ``out`` where results go.
+
+    ``top/v`` and ``top/work/v`` are canaries: what an archive's ``../v`` would hit, whether it is unpacked into the
+    current folder, beside the output or into the temporary folder.
+    """
+
+    top: Path
+
+    @property
+    def work(self) -> Path:
+        return self.top / "work"
+
+    @property
+    def good(self) -> Path:
+        return self.work / "good"
+
+    @property
+    def bad(self) -> Path:
+        return self.work / "bad"
+
+    @property
+    def out(self) -> Path:
+        return self.work / "out"
+
+    @property
+    def budget(self) -> Path:
+        return self.work / "budget.toml"
+
+    @property
+    def manifest(self) -> Path:
+        return self.bad / "__venvstacks__" / "venvstacks.json"
+
+    def run(self, *arguments: str | Path) -> Ended:
+        """Run slim in this process, in the scene's folder and with its own folder for temporary files."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.work),
+            mock.patch.dict(os.environ, {"TMPDIR": str(self.top / "tmp"), "NO_COLOR": "1"}),
+            mock.patch.object(tempfile, "tempdir", str(self.top / "tmp")),
+            mock.patch.object(slim.config.load, "builtin_packs", _packs),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            os.environ.pop("SLIM_DEBUG", None)
+            code = main([str(one) for one in arguments])
+        return Ended(code, out.getvalue(), err.getvalue())
+
+    def state(self) -> dict[str, tuple[object, ...]]:
+        """Everything but the output: type, mode, links, content, times. Folders that slim stages in are known by what
+        is in them, not by when that changed."""
+        found: dict[str, tuple[object, ...]] = {}
+        for path in sorted(self.top.rglob("*")):
+            if path == self.out or self.out in path.parents:
+                continue
+            status = path.lstat()
+            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+            link = str(path.readlink()) if path.is_symlink() else ""
+            staged_in = path in (self.work, self.top / "tmp")
+            times = (0, 0) if staged_in else (status.st_nlink, status.st_mtime_ns)
+            found[str(path.relative_to(self.top))] = (status.st_mode, *times, content, link)
+        return found
+
+
+@functools.cache
+def _read_packs() -> tuple[RulePack, ...]:
+    return builtin_packs(SCHEMAS)
+
+
+def _packs(schemas: object) -> tuple[RulePack, ...]:
+    """The built-in rules, read once: a thousand command lines differ in what they read, not in these."""
+    del schemas
+    return _read_packs()
+
+
+@contextlib.contextmanager
+def scene(layer: str = "app", *, platform: str = "linux_x86_64") -> Iterator[Scene]:
+    """Make a scene; the good and the bad stack are the same at first. ``layer`` is the install target."""
+    with tempfile.TemporaryDirectory(prefix="corpus-") as top:
+        made = Scene(Path(top).resolve())
+        for canary in (made.top / "v", made.work / "v"):
+            canary.mkdir(parents=True)
+            (canary / "flag").write_text("untouched")
+            (canary / "twin").hardlink_to(canary / "flag")
+            for path in (canary / "flag", canary):
+                os.utime(path, (MTIME, MTIME))
+        (made.top / "tmp").mkdir()
+        files = distribution("lib", {"lib/__init__.py": "x = 1\n", "lib/tests/test_x.py": "assert True\n"})
+        publish(made.good, {layer: LayerSpec(kind="application", files=files)}, platform=platform)
+        shutil.copytree(made.good, made.bad)
+        made.budget.write_text(_BUDGET)
+        yield made
+
+
+def put_archive(made: Scene, name: str, data: bytes | Callable[[Path], None]) -> Path:
+    """The archive of the bad stack's layer is this one, truly named by the manifest."""
+
+    def change(entry: dict[str, object]) -> None:
+        (made.bad / str(entry["archive_name"])).unlink()
+        place = made.bad / name
+        if callable(data):
+            data(place)
+        else:
+            place.write_bytes(data)
+        with place.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        entry.update(archive_name=name, archive_size=place.stat().st_size, archive_hashes={"sha256": digest})
+
+    change_entry(made, change)
+    return made.bad / name
+
+
+def change_entry(made: Scene, change: Callable[[dict[str, object]], None]) -> None:
+    """Change the layer's entry in the bad stack's manifest."""
+    manifest = json.loads(made.manifest.read_text())
+    (entry,) = manifest["layers"]["applications"]
+    change(entry)
+    write_json(made.manifest, manifest)
+    write_json(made.bad / "__venvstacks__" / "env_metadata" / f"{entry['install_target']}.json", entry)
+
+
+Line = Callable[[Scene], list[str | Path]]
+
+COMMANDS: dict[str, Line] = {
+    "run": lambda made: ["run", made.bad, "-o", made.out, "--no-config"],
+    "audit": lambda made: ["audit", made.bad],
+    "check": lambda made: ["check", made.bad, "--budget", made.budget],
+    "diff": lambda made: ["diff", made.good, made.bad],
+    "verify": lambda made: ["verify", made.good, made.bad],
+    "explain": lambda made: ["explain", made.bad, "no/such/file"],
+}
+"""Every command that reads a stack, as it is given the bad one."""
+
+__all__ = ["ABSOLUTE", "COMMANDS", "SITE", "Ended", "Scene", "change_entry", "put_archive", "scene"]

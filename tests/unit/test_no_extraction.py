@@ -1,0 +1,45 @@
+"""Nothing in slim unpacks an archive by the standard library's own means, or opens one with it to read."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import slim
+
+_FORBIDDEN_CALLS = frozenset({"extract", "extractall", "extractfile", "unpack_archive"})
+_FORBIDDEN_MODULES = frozenset({"tarfile", "zipfile", "zipimport", "pickle", "marshal", "shelve"})
+# Makes an archive to try slim on, from what is installed here.
+_MAKES = "sample"
+
+
+def _sources() -> list[Path]:
+    top = Path(slim.__file__).parent
+    return [path for path in sorted(top.rglob("*.py")) if _MAKES not in path.relative_to(top).parts]
+
+
+def _called(node: ast.AST) -> str:
+    if not isinstance(node, ast.Call):
+        return ""
+    return node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+
+
+def _imported(node: ast.AST) -> set[str]:
+    if isinstance(node, ast.Import):
+        return {alias.name.partition(".")[0] for alias in node.names}
+    return {(node.module or "").partition(".")[0]} if isinstance(node, ast.ImportFrom) else set()
+
+
+def test_nothing_is_ever_extracted() -> None:
+    found = []
+    for path in _sources():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if _called(node) in _FORBIDDEN_CALLS or _imported(node) & _FORBIDDEN_MODULES:
+                found.append(f"{path}:{getattr(node, 'lineno', 0)}")
+    assert found == []
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    tree = ast.parse("import tarfile\ntarfile.open(x).extractall()\nfrom zipfile import ZipFile")
+    assert {_called(node) for node in ast.walk(tree)} & _FORBIDDEN_CALLS == {"extractall"}
+    assert set().union(*map(_imported, ast.walk(tree))) == {"tarfile", "zipfile"}
