@@ -100,7 +100,7 @@ def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Pro
             return snapshot_of(seen.opened, seen.inventory)
     check_archives(one, watch)
     with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
-        return snapshot_of(opened, scan(opened, watch))
+        return snapshot_of(opened, scan(opened, watch, workers=workers))
 
 
 def _debug(opened: OpenStack, inventory: Inventory, names: Mapping[str, str]) -> dict[FileKey, int]:

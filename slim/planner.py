@@ -7,7 +7,7 @@ Reads through the inventory and the analyses only; does nothing to any file. Eve
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 
 from slim.analysis import ReadFile
@@ -17,13 +17,13 @@ from slim.errors import ConfigError, Problem, UnsafeInputError
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.progress import Progress
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
 from slim.model.rule import Rule, Safety
 from slim.model.settings import Config, DropSpec
 from slim.model.stack import Layer, Stack
 from slim.passes import GRAPH_PASSES, LINK_PASSES, PACKAGES, PASSES, REMOVING_PASSES, REWRITING_PASSES
 from slim.passes.base import Context, Pass, Proposal, Refusal
-from slim.rules.match import GlobSet, LayerMatcher, RememberingMatcher, RuleMatcher
+from slim.rules.match import GlobSet, LayerMatcher, RememberingMatcher, RuleMatcher, Selected
 
 DROP_PREFIX = "drop:"
 
@@ -44,7 +44,7 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
     for path, record in inventory.records[layer.name].items():
         if path in _STAYING_TOP or path.startswith("share/venv/metadata/"):
             found[path] = "the installer's post-install step reads it"
-        elif record.kind.value == "licences":
+        elif record.kind is FileKind.LICENCE:
             found[path] = "a licence has to be shipped with the code it covers"
     return found
 
@@ -83,7 +83,8 @@ class _Draft:
 class Planner:
     """Makes the plan for one stack. ``only`` limits which layers may change; the analysis sees all of them.
 
-    ``proof`` and ``matchers`` (for the enabled rules of each layer) are those of an earlier plan of the same stack.
+    ``proof``, ``matchers`` (for the enabled rules of each layer) and ``remembered`` (see :class:`Context`) are those of
+    an earlier plan of the same stack.
     Without ``proved`` the plan is a quick estimate: nothing is held for being imported, and the passes that ask the
     library graph are left out.
     """
@@ -100,6 +101,7 @@ class Planner:
         proof: ImportProof | None = None,
         proved: bool = True,
         matchers: Mapping[str, RememberingMatcher] | None = None,
+        remembered: MutableMapping[tuple[FileKey, str], Proposal | None] | None = None,
     ) -> None:
         self.stack = stack
         self.inventory = inventory
@@ -114,7 +116,13 @@ class Planner:
             layer.name: RuleMatcher(self._rules[layer.name]).for_layer(layer) for layer in stack
         }
         self._protected = {layer.name: protected_paths(layer, inventory) for layer in stack}
+        self._open = frozenset(
+            layer.name
+            for layer in stack
+            if (not self._only or layer.name in self._only) and not config.settings_for(layer.name).skip
+        )
         self._keep = {layer.name: self._keep_globs(layer) for layer in stack}
+        self._remembered = {} if remembered is None else remembered
         self._draft = _Draft()
 
     def plan(self) -> Plan:
@@ -146,7 +154,7 @@ class Planner:
 
     def may_change(self, layer: str) -> bool:
         """Whether the user lets slim change a layer."""
-        return (not self._only or layer in self._only) and not self.config.settings_for(layer).skip
+        return layer in self._open
 
     def _keep_globs(self, layer: Layer) -> re.Pattern[str] | None:
         return GlobSet(self.config.settings_for(layer.name).keep).for_layer(layer)
@@ -164,6 +172,12 @@ class Planner:
         rules = self._matchers[record.layer].select(pass_name, record)
         self._draft.matched.update(rule.id for rule in rules)
         return rules
+
+    def _selected(self, pass_name: str) -> Iterator[Selected]:
+        for layer, files in self.inventory.records.items():
+            for record, rules in self._matchers[layer].selected(pass_name, files.values()):
+                self._draft.matched.update(rule.id for rule in rules)
+                yield record, rules
 
     def _marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         rules = self._matchers[record.layer].marked(pass_name, record)
@@ -196,10 +210,12 @@ class Planner:
             inventory=self.inventory,
             rules=tuple({rule.id: rule for rules in self._rules.values() for rule in rules}.values()),
             select=self._select,
+            selected=self._selected,
             marked=self._marked,
             read=self.read,
             gone=self._draft.gone,
             held=self._held,
+            remembered=self._remembered,
             options={
                 "bytecode": {layer.name: self.config.settings_for(layer.name).bytecode for layer in self.stack},
                 "drop": {layer.name: self.config.settings_for(layer.name).drop for layer in self.stack},

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.candidates import Candidates
@@ -72,8 +73,15 @@ class ImportProof:
         self._stack = stack
         self._inventory = inventory
         self._read = read
-        self._index = ModuleIndex(stack, inventory, read)
-        self._reader = FileReader(inventory, self._index, read, thorough=thorough)
+        self._thorough = thorough
+
+    @cached_property
+    def _index(self) -> ModuleIndex:
+        return ModuleIndex(self._stack, self._inventory, self._read)
+
+    @cached_property
+    def _reader(self) -> FileReader:
+        return FileReader(self._inventory, self._index, self._read, thorough=self._thorough)
 
     def prove(
         self,

@@ -20,7 +20,11 @@ from slim.passes.packages import Requirements
 
 _CODE = (".py", ".pyw", ".pth")
 _MODULE = re.compile(r"(?P<name>[A-Za-z_]\w*)(\.[\w.-]+)?\.(py|so|pyd)\Z")
-_MENTION = rb"^[ \t;]*(?:from[ \t]+%(name)b\b|import[ \t][^\n]*\b%(name)b\b)|[\"']%(name)b[\"'.]"
+# Literal prefixes: re finds these ten times as fast as anything that begins with ^ or with a class of characters.
+_IMPORT = re.compile(rb"import[ \t]([^\n]*)")
+_FROM = re.compile(rb"from[ \t]+(\w+)")
+_WORD = re.compile(rb"\w+")
+_STRING = rb"[\"']%b[\"'.]"
 _SCRIPT_KINDS = frozenset({FileKind.DATA, FileKind.EXECUTABLE})
 _MAX_SCRIPT = 1 << 20
 _COMMANDS = ("console_scripts", "gui_scripts")
@@ -28,10 +32,9 @@ _COMMANDS = ("console_scripts", "gui_scripts")
 
 @dataclass(frozen=True, kw_only=True)
 class _Sought:
-    """A top-level module, and the owners that bring it. ``pattern`` matches text that imports it or names it."""
+    """A top-level module, and the owners that bring it. ``string`` matches a string literal that names it."""
 
-    word: bytes
-    pattern: re.Pattern[bytes]
+    string: re.Pattern[bytes]
     owners: frozenset[Owner]
 
 
@@ -91,26 +94,61 @@ def _sought(
     found = {}
     for name, bringing in sorted(owners.items()):
         word = name.encode()
-        pattern = re.compile(_MENTION % {b"name": word}, re.MULTILINE)
-        found[word] = _Sought(word=word, pattern=pattern, owners=frozenset(bringing))
+        found[word] = _Sought(string=re.compile(_STRING % word), owners=frozenset(bringing))
     return found
 
 
 def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _Sought]) -> set[Owner]:
-    """The owners that some file of another owner mentions. A module is looked for until it is found."""
+    """The owners that some file of another owner mentions. A module is looked for until one of its owners is found.
+
+    First in all imports, which tell nearly everything in one look at each file; then what is left in strings.
+    """
     used: set[Owner] = set()
+
+    def found(word: bytes) -> None:
+        used.update(sought.pop(word).owners)
+        for other in [other for other, one in sought.items() if one.owners <= used]:
+            del sought[other]
+
     # What distributions and applications import is found soon there; the runtime, which imports none of them, is last.
     code_files = [record for record in inventory if _is_code(record)]
-    for record in sorted(code_files, key=lambda record: record.owner.kind is OwnerKind.RUNTIME):
-        if not sought:
-            break
-        code = bytes(read(record))
-        for word in [word for word in sought if word in code]:
-            one = sought[word]
-            if record.owner not in one.owners and one.pattern.search(code):
-                used |= one.owners
-                del sought[word]
+    code_files.sort(key=lambda record: record.owner.kind is OwnerKind.RUNTIME)
+    for find in (_imported, _in_strings):
+        for record in code_files:
+            if not sought:
+                return used
+            for word in find(bytes(read(record)), record.owner, sought):
+                if word in sought:
+                    found(word)
     return used
+
+
+def _imported(code: bytes, owner: Owner, sought: Mapping[bytes, _Sought]) -> list[bytes]:
+    """The modules in import statements, of owners other than the file's."""
+    found = []
+    for match in _FROM.finditer(code):
+        if match[1] in sought and _begins_statement(code, match.start()):
+            found.append(match[1])
+    for match in _IMPORT.finditer(code):
+        words = [word for word in _WORD.findall(match[1]) if word in sought]
+        if words and _begins_statement(code, match.start()):
+            found += words
+    return [word for word in found if owner not in sought[word].owners]
+
+
+def _in_strings(code: bytes, owner: Owner, sought: Mapping[bytes, _Sought]) -> list[bytes]:
+    """The modules that string literals name, of owners other than the file's."""
+    return [
+        word
+        for word, one in sought.items()
+        if word in code and owner not in one.owners and one.string.search(code) is not None
+    ]
+
+
+def _begins_statement(code: bytes, position: int) -> bool:
+    """Whether a statement can begin at a position: first in its line, or after ``;`` or ``:``."""
+    before = code[code.rfind(b"\n", 0, position) + 1 : position].rstrip(b" \t")
+    return not before or before.endswith((b";", b":"))
 
 
 def _is_code(record: FileRecord) -> bool:

@@ -81,7 +81,7 @@ def look(
     ) as opened:
         layers = tuple(_with_sites(layer, opened.trees[layer.name]) for layer in opened.stack)
         opened.stack = replace(opened.stack, layers=layers)
-        inventory = refine_owners(opened, scan(opened, watch, lenient=True))
+        inventory = refine_owners(opened, scan(opened, watch, lenient=True, workers=workers))
         yield Seen(
             opened=opened,
             inventory=inventory,

@@ -14,9 +14,11 @@ from slim.model.audit import ProfileSavings
 from slim.model.footprint import FootprintDelta
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress
+from slim.model.record import FileKey
 from slim.model.rule import Safety
 from slim.model.settings import Config
 from slim.model.stack import StackKind
+from slim.passes.base import Proposal
 from slim.planner import Planner
 from slim.rules.match import RememberingMatcher, RuleMatcher
 
@@ -31,6 +33,7 @@ def plans(
     proof = ImportProof(seen.stack, seen.inventory, seen.read)
     matcher = RuleMatcher(config.rules)
     remembering = {layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in seen.stack}
+    remembered: dict[tuple[FileKey, str], Proposal | None] = {}
     found: dict[Safety, Plan] = {}
     complaints: list[str] = []
     for profile in profiles:
@@ -44,6 +47,7 @@ def plans(
                 progress,
                 proof=proof,
                 proved=proved,
+                remembered=remembered,
                 matchers={
                     layer.name: remembering[layer.name].only(rule.id for rule in own.rules_for(layer))
                     for layer in seen.stack

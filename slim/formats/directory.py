@@ -33,7 +33,7 @@ class FileContent:
     UnsafeInputError where the file isn't any more what it was when the folder was read.
     """
 
-    path: Path
+    path: str
     size: int
     identity: tuple[int, int, int]
 
@@ -56,7 +56,14 @@ class FileContent:
 
     def view(self) -> memoryview:
         """The whole content, read into memory."""
-        return memoryview(b"".join(self.chunks()))
+        if self.size <= CHUNK:
+            return memoryview(b"".join(self.chunks()))
+        whole = bytearray(self.size)
+        at = 0
+        for piece in self.chunks():
+            whole[at : at + len(piece)] = piece
+            at += len(piece)
+        return memoryview(whole).toreadonly()
 
     def _check(self, now: os.stat_result) -> None:
         if now.st_size != self.size or _identity(now) != self.identity:
@@ -90,7 +97,7 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
     assembler = Assembler(source, options, top=top.name)
     assembler.add(RawMember(name=".", type=EntryType.DIRECTORY, mode=_mode(status), mtime=_mtime(status)))
     total = 0
-    for raw in _walk(source, top, options, assembler.warnings):
+    for raw in _walk(source, str(top), options, assembler.warnings):
         assembler.add(raw)
         total += raw.size
         if total > options.limits.total:
@@ -98,7 +105,7 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
     return assembler.finish(format_name=FORMAT_NAME, resources=ExitStack())
 
 
-def _walk(source: Path, top: Path, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
+def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
     """Everything below ``top``: each folder before what is in it, siblings by the bytes of their names."""
     stack = [""]
     while stack:
@@ -112,19 +119,24 @@ def _walk(source: Path, top: Path, options: ReadOptions, warnings: Warnings) -> 
             if raw.type is not EntryType.DIRECTORY:
                 continue
         try:
-            names = os.listdir(top / path)  # noqa: PTH208 - only the names are wanted
+            names = os.listdir(_below(top, path))  # noqa: PTH208 - only the names are wanted
         except OSError as error:
-            raise StorageError.from_os_error(error, file=top / path) from error
+            raise StorageError.from_os_error(error, file=_below(top, path)) from error
         if len(names) > options.limits.members:
             raise LimitError(f"more than {options.limits.members} members", file=source, hint="raise the limit")
         names.sort(key=os.fsencode, reverse=True)
         stack.extend(f"{path}/{name}" if path else name for name in names)
 
 
-def _entry(source: Path, top: Path, path: str, *, skip_special: bool) -> RawMember | None:
-    file = top / path
+def _below(top: str, path: str) -> str:
+    """Plain text: a ``Path`` for each of tens of thousands of files costs as much as everything else here."""
+    return f"{top}/{path}" if path else top
+
+
+def _entry(source: Path, top: str, path: str, *, skip_special: bool) -> RawMember | None:
+    file = _below(top, path)
     try:
-        status = file.lstat()
+        status = os.lstat(file)
         link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - the text as it is
     except OSError as error:
         raise StorageError.from_os_error(error, file=file, hint=_UNPACK_AGAIN) from error

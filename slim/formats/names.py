@@ -19,6 +19,9 @@ MAX_COMPONENT = 255
 # paragraph separators. C0 and C1 controls (newline, escape sequences) are told by their category.
 _DECEPTIVE = frozenset("\u061c\u200e\u200f\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
+_SHOWN = 200
+"""Characters of a name that messages show."""
+
 _WINDOWS_FORBIDDEN = frozenset('<>:"|?*\\')
 _WINDOWS_DEVICES = frozenset(
     ["con", "prn", "aux", "nul", "conin$", "conout$"]
@@ -29,10 +32,10 @@ _WINDOWS_DEVICES = frozenset(
 def display(name: str | bytes) -> str:
     """A name that is safe to print: controls, surrogates and deceptive characters are escaped."""
     text = name.decode("utf-8", "surrogateescape") if isinstance(name, bytes) else name
-    if text.isascii() and text.isprintable() and len(text) <= 200:
+    if text.isascii() and text.isprintable() and len(text) <= _SHOWN:
         return text  # as nearly all are
     shown = "".join(char if char.isprintable() and char not in _DECEPTIVE else ascii(char)[1:-1] for char in text)
-    return shown if len(shown) <= 200 else f"{shown[:120]}...{shown[-60:]}"
+    return shown if len(shown) <= _SHOWN else f"{shown[:120]}...{shown[-60:]}"
 
 
 def decode(raw: bytes) -> str:

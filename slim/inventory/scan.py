@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from slim.binaries import identify
 from slim.formats.base import Member, Tree
@@ -26,8 +27,10 @@ from slim.model.record import (
 )
 from slim.model.stack import Layer, LayerKind
 
+_BATCH = 64
 
-def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False) -> Inventory:
+
+def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False, workers: int = 1) -> Inventory:
     """Look at every file of every layer once; warnings are those of reading, too. Raises UnsafeInputError for a RECORD
     that can't be right, unless ``lenient`` (for looking only), and LimitError for one that is too large."""
     watch = progress or Silent()
@@ -40,28 +43,35 @@ def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool =
         found, complaints = find_distributions(layer, tree, lenient=lenient)
         warnings.extend(complaints)
         distributions[layer.name] = found
-        records[layer.name] = _scan_layer(layer, tree, found, watch)
+        records[layer.name] = _scan_layer(layer, tree, found, watch, workers)
         tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(warnings))
 
 
 def _scan_layer(
-    layer: Layer, tree: Tree, distributions: Mapping[str, Distribution], watch: Progress
+    layer: Layer, tree: Tree, distributions: Mapping[str, Distribution], watch: Progress, workers: int
 ) -> dict[str, FileRecord]:
     owners = _owners(distributions)
     licences = {path for distribution in distributions.values() for path in distribution.licences}
     fallback = _fallback_owner(layer)
     sites = tuple(f"{site}/" for site in layer.site_dirs)
+
+    def look(paths: Sequence[str]) -> list[FileRecord]:
+        found = []
+        for path in paths:
+            owner = owners.get(path)
+            if owner is None:
+                owner = fallback if fallback and not path.startswith(sites) and not _scaffolding(path) else UNOWNED
+            found.append(_record(layer, path, tree.members[path], owner, tree, path in licences))
+        return found
+
+    paths = sorted(path for path, member in tree.members.items() if path and member.type is not EntryType.DIRECTORY)
+    batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
     found: dict[str, FileRecord] = {}
-    for path in sorted(path for path in tree.members if path):
-        member = tree.members[path]
-        watch.advance()
-        if member.type is EntryType.DIRECTORY:
-            continue
-        owner = owners.get(path)
-        if owner is None:
-            owner = fallback if fallback and not path.startswith(sites) and not _scaffolding(path) else UNOWNED
-        found[path] = _record(layer, path, member, owner, tree, path in licences)
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        for records in pool.map(look, batches):
+            found.update((record.path, record) for record in records)
+            watch.advance(len(records))
     return found
 
 
@@ -69,8 +79,9 @@ def _owners(distributions: Mapping[str, Distribution]) -> dict[str, Owner]:
     """Who installed what, by RECORD. Bytecode that isn't listed belongs to the owner of its source."""
     owners: dict[str, Owner] = {}
     for distribution in distributions.values():
+        owner = distribution.owner
         for path in distribution.files:
-            owners.setdefault(path, distribution.owner)
+            owners.setdefault(path, owner)
     return owners
 
 

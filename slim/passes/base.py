@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,11 +32,13 @@ class Context:
     """What a pass may look at: the whole stack, always.
 
     ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the strongest first
-    (see ``Rule.precedence``); ``marked`` gives those that only mark a file (plug-in folders of ``dylibs``). ``rules``
-    are all enabled rules of all passes. ``gone`` holds the removals decided by earlier passes. ``read`` gives a
+    (see ``Rule.precedence``); ``selected(pass_name)`` gives every record that any rule selects, with those rules;
+    ``marked`` gives those that only mark a file (plug-in folders of ``dylibs``). ``rules`` are all enabled rules of all
+    passes. ``gone`` holds the removals decided by earlier passes. ``read`` gives a
     file's bytes. ``held`` says whether a file stays whatever is proposed: its layer may not change, it is protected,
     or the configuration keeps it. ``options`` holds what configuration says by layer: ``bytecode`` policies and
-    ``drop`` lists.
+    ``drop`` lists. ``remembered`` is for the pass that edits native files, and spares it a second look: what it said
+    about a file and a rule (by id) for another plan of the same stack.
     """
 
     stack: Stack
@@ -44,10 +46,12 @@ class Context:
     rules: tuple[Rule, ...]
     select: Callable[[str, FileRecord], tuple[Rule, ...]]
     read: ReadFile
+    selected: Callable[[str], Iterable[tuple[FileRecord, tuple[Rule, ...]]]] = lambda _pass: ()
     marked: Callable[[str, FileRecord], tuple[Rule, ...]] = lambda _pass, _record: ()
     gone: frozenset[FileKey] = frozenset()
     held: Callable[[FileRecord], bool] = lambda _record: False
     options: Mapping[str, object] = field(default_factory=dict)
+    remembered: MutableMapping[tuple[FileKey, str], Proposal | None] = field(default_factory=dict)
 
 
 class Pass(Protocol):

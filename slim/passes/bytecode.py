@@ -23,6 +23,9 @@ from slim.passes.base import Context
 
 _CACHED = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+[^.]*)(\.opt-(?P<level>[12]))?\.pyc\Z")
 
+_CACHE_FOLDER = "__pycache__/"
+_COMPILED_AGAIN = Evidence(kind="bytecode", text="compiled again from its source when the layer is installed")
+
 
 class Bytecode:
     """Rules say which layers; the policy of each layer says how much."""
@@ -42,9 +45,11 @@ class Bytecode:
         """Look at every ``__pycache__``."""
         policies = cast(Mapping[str, str], context.options.get("bytecode", {}))
         for layer in context.stack:
-            policy = policies.get(layer.name, "none")
+            policy, tag = policies.get(layer.name, "none"), _tag_of(layer, context)
             for record in context.inventory.records[layer.name].values():
-                why = _why(record, layer, policy, context)
+                if _CACHE_FOLDER not in record.path:
+                    continue
+                why = _why(record, policy, tag, context)
                 if why is None:
                     continue
                 rules = context.select(self.schema.name, record)
@@ -52,25 +57,24 @@ class Bytecode:
                     yield Finding(key=record.key, rule=rules[0].id, evidence=(why,))
 
 
-def _why(record: FileRecord, layer: Layer, policy: str, context: Context) -> Evidence | None:
-    """Why a cache file may go under a policy, or None."""
-    folder, name = posixpath.split(record.path)
+def _why(record: FileRecord, policy: str, tag: str | None, context: Context) -> Evidence | None:
+    """Why a cache file may go under a policy, or None. ``tag`` is that of the interpreter that runs the layer."""
+    folder, _, name = record.path.rpartition("/")
     if posixpath.basename(folder) != "__pycache__" or not name.endswith((".pyc", ".pyo")):
         return None
     match = _CACHED.match(name)
     if match is None:
         return Evidence(kind="bytecode", text="not a name that an import system looks for (PEP 3147)")
-    source = f"{posixpath.dirname(folder)}/{match['stem']}.py".lstrip("/")
-    key = (layer.name, source)
-    if source not in context.inventory.records[layer.name] or key in context.gone:
+    source = f"{folder.rpartition('/')[0]}/{match['stem']}.py".lstrip("/")
+    key = (record.layer, source)
+    if source not in context.inventory.records[record.layer] or key in context.gone:
         return Evidence(kind="bytecode", text="orphan: its source isn't there, so nothing ever loads it")
     if match["level"]:
         return Evidence(kind="bytecode", text=f"only loaded by an interpreter started with -O (opt-{match['level']})")
-    tag = _tag_of(layer, context)
     if tag is not None and match["tag"] != tag:
         return Evidence(kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}")
     if policy == "none":
-        return Evidence(kind="bytecode", text="compiled again from its source when the layer is installed")
+        return _COMPILED_AGAIN
     return None
 
 

@@ -65,7 +65,10 @@ class DebugSymbols:
                 continue
             rules = context.select(SCHEMA.name, record)
             if rules:
-                proposal = propose(record, rules[0], context)
+                key = (record.key, rules[0].id)
+                if key not in context.remembered:
+                    context.remembered[key] = propose(record, rules[0], context)
+                proposal = context.remembered[key]
                 if proposal is not None:
                     yield proposal
 

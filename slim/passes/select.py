@@ -26,10 +26,11 @@ class SelectPass:
 
     def propose(self, context: Context) -> Iterator[Finding]:
         """One finding a file."""
-        for record in context.inventory:
-            rules = context.select(self.schema.name, record)
-            if rules:
-                yield Finding(key=record.key, rule=rules[0].id, evidence=(selected_by(rules[0]),))
+        evidence: dict[str, Evidence] = {}
+        for record, (rule, *_) in context.selected(self.schema.name):
+            if rule.id not in evidence:
+                evidence[rule.id] = selected_by(rule)
+            yield Finding(key=record.key, rule=rule.id, evidence=(evidence[rule.id],))
 
 
 def selected_by(rule: Rule) -> Evidence:

@@ -8,7 +8,7 @@ and does the owner fit.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -93,6 +93,10 @@ class _Selector:
         return self.keep is None or self.keep.match(path) is None
 
 
+Selected = tuple[FileRecord, tuple[Rule, ...]]
+"""A file, and the rules of a pass that select it, the strongest first."""
+
+
 class RuleMatcher:
     """The enabled rules of a run, compiled once. Raises :class:`ConfigError` for a malformed glob or specifier."""
 
@@ -140,10 +144,26 @@ class LayerMatcher:
             return ()
         return index.select(record)
 
+    def selected(self, pass_name: str, records: Iterable[FileRecord]) -> Iterator[Selected]:
+        """Those of the layer's ``records`` that :meth:`select` selects, in their order."""
+        index = self._passes.get(pass_name)
+        for record in records if index is not None and index.selects_anything else ():
+            rules = () if index is None or record.type is EntryType.DIRECTORY else index.select(record)
+            if rules:
+                yield record, rules
+
     def marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """The rules of a pass that mark a file as lying in a plug-in folder (see :func:`marks_roots`)."""
         index = self._passes.get(pass_name)
         return () if index is None else index.marked(record)
+
+
+class _Memory:
+    """What a layer's matcher told: about single files, and about all files of the layer."""
+
+    def __init__(self) -> None:
+        self.told: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        self.selected: dict[str, tuple[Selected, ...]] = {}
 
 
 class RememberingMatcher:
@@ -157,11 +177,11 @@ class RememberingMatcher:
         matcher: LayerMatcher,
         *,
         rules: frozenset[str] | None = None,
-        memory: dict[tuple[str, str], tuple[Rule, ...]] | None = None,
+        memory: _Memory | None = None,
     ) -> None:
         self._matcher = matcher
         self._rules = rules
-        self._memory: dict[tuple[str, str], tuple[Rule, ...]] = {} if memory is None else memory
+        self._memory = memory or _Memory()
 
     def only(self, rules: Iterable[str]) -> RememberingMatcher:
         """The same, for rules with these ids alone."""
@@ -170,10 +190,20 @@ class RememberingMatcher:
     def select(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """See :meth:`LayerMatcher.select`."""
         key = (pass_name, record.path)
-        found = self._memory.get(key)
+        found = self._memory.told.get(key)
         if found is None:
-            found = self._memory[key] = self._matcher.select(pass_name, record)
+            found = self._memory.told[key] = self._matcher.select(pass_name, record)
         return self._known(found)
+
+    def selected(self, pass_name: str, records: Iterable[FileRecord]) -> Iterator[Selected]:
+        """See :meth:`LayerMatcher.selected`. ``records`` have to be the same every time."""
+        found = self._memory.selected.get(pass_name)
+        if found is None:
+            found = self._memory.selected[pass_name] = tuple(self._matcher.selected(pass_name, records))
+        for record, rules in found:
+            known = self._known(rules)
+            if known:
+                yield record, known
 
     def marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """See :meth:`LayerMatcher.marked`."""
@@ -182,6 +212,8 @@ class RememberingMatcher:
     def _known(self, found: tuple[Rule, ...]) -> tuple[Rule, ...]:
         if not found or self._rules is None:
             return found
+        if len(found) == 1:
+            return found if found[0].id in self._rules else ()
         return tuple(rule for rule in found if rule.id in self._rules)
 
 
@@ -196,6 +228,12 @@ class _PassIndex:
         self._by_token: dict[str, list[int]] = {}
         self._markers: list[_Selector] = []
         self._owners: dict[Owner, frozenset[int]] = {}
+        self._folders: dict[str, frozenset[int]] = {}
+
+    @property
+    def selects_anything(self) -> bool:
+        """Whether there is a rule that could select a file."""
+        return bool(self._selectors)
 
     def add(self, compiled: _CompiledRule) -> None:
         """Add a rule; those added first win."""
@@ -219,12 +257,22 @@ class _PassIndex:
 
     def select(self, record: FileRecord) -> tuple[Rule, ...]:
         """The rules that select a record, the strongest first."""
-        candidates = set(self._always)
-        for token in self._tokens(record.path):
-            candidates.update(self._by_token.get(token, ()))
+        folder, _, name = record.path.rpartition("/")
+        candidates = self._folders.get(folder)
+        if candidates is None:
+            candidates = self._folders[folder] = self._below(folder)
+        by_token = self._by_token
+        name = self._fold(name)
+        if name in by_token:
+            candidates = candidates.union(by_token[name])
+        dot = name.rfind(".")
+        if dot >= 0 and name[dot:] in by_token:
+            candidates = candidates.union(by_token[name[dot:]])
         if not candidates:
             return ()
-        candidates &= self._for_owner(record.owner)
+        candidates = candidates & self._for_owner(record.owner)
+        if not candidates:
+            return ()
         return tuple(
             self._selectors[position].rule
             for position in sorted(candidates)
@@ -252,12 +300,11 @@ class _PassIndex:
             self._owners[owner] = known
         return known
 
-    def _tokens(self, path: str) -> list[str]:
-        tokens = self._fold(path).split("/")
-        name = tokens[-1]
-        if "." in name:
-            tokens.append("." + name.rpartition(".")[2])
-        return tokens
+    def _below(self, folder: str) -> frozenset[int]:
+        """What may select any file of a folder, by the names in its path alone. A file's own name and its last suffix
+        are asked for besides."""
+        tokens = self._fold(folder).split("/")
+        return frozenset(chain(self._always, *(self._by_token.get(token, ()) for token in tokens)))
 
     def _fold(self, text: str) -> str:
         return text.lower() if self._folds else text

@@ -49,7 +49,7 @@ class LayerContents:
         if not stat.S_ISREG(status.st_mode):
             raise StorageError("not a regular file", file=source)
         content = FileContent(
-            path=real, size=status.st_size, identity=(status.st_dev, status.st_ino, status.st_mtime_ns)
+            path=str(real), size=status.st_size, identity=(status.st_dev, status.st_ino, status.st_mtime_ns)
         )
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         self._members[path] = Member(

@@ -72,9 +72,31 @@ def test_what_nobody_imports(found: Audit) -> None:
     assert [(one.owner.name, one.commands) for one in found.unused] == [("lonely", ("lonely",))]
 
 
-def test_a_string_counts_as_a_mention(tmp_path: Path) -> None:
-    publish(tmp_path / "p", layers(**{"alpha/late.py": "load('lonely')\n"}))
-    assert audit_of(tmp_path / "p").unused == ()
+@pytest.mark.parametrize(
+    ("code", "mentioned"),
+    [
+        ("load('lonely')", True),
+        ('load("lonely.part")', True),
+        ("load('lonely_heart')", False),
+        ("import lonely", True),
+        ("    import os, lonely as alone", True),
+        ("import os; import lonely", True),
+        ("x = 1; import lonely", True),
+        ("try: import lonely", True),
+        ("from lonely import main", True),
+        ("from lonely.part import main", True),
+        ("from \\\nlonely import main", False),  # nobody writes so
+        ("from os import lonely", False),
+        ("from .lonely import main", False),
+        ("# we import lonely things", False),
+        ("reimport lonely", False),
+        ("import lonely_heart", False),
+        ("lonely = 1", False),
+    ],
+)
+def test_mentions(tmp_path: Path, code: str, mentioned: bool) -> None:
+    publish(tmp_path / "p", layers(**{"alpha/late.py": f"import os\n{code}\n"}))
+    assert [one.owner.name for one in audit_of(tmp_path / "p").unused] == ([] if mentioned else ["lonely"])
 
 
 def test_unowned_files_are_a_row_and_told_by_folder(found: Audit) -> None:

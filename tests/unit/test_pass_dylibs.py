@@ -47,6 +47,11 @@ def propose(
         inventory=made.inventory,
         rules=rules,
         select=lambda name, record: matchers[record.layer].select(name, record),
+        selected=lambda name: (
+            found
+            for layer, files in made.inventory.records.items()
+            for found in matchers[layer].selected(name, files.values())
+        ),
         marked=lambda name, record: matchers[record.layer].marked(name, record),
         read=made.read,
         gone=gone,

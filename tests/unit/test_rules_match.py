@@ -10,7 +10,7 @@ from slim.errors import ConfigError
 from slim.model.record import EntryType, Owner, OwnerKind
 from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
-from slim.rules.match import GlobSet, RuleMatcher, owner_matches
+from slim.rules.match import GlobSet, RememberingMatcher, RuleMatcher, owner_matches
 from tests.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record, make_rule
 
 
@@ -162,6 +162,28 @@ def test_most_files_are_settled_without_a_regular_expression(monkeypatch: pytest
     assert tried == []
     matcher.select("tests", make_record(f"{SITE}/package/folder7/a.ext3"))
     assert len(tried) == 2
+
+
+def test_all_files_at_once_and_one_by_one_are_the_same() -> None:
+    rules = [
+        make_rule("by-folder", globs=("$site/**/tests/**",)),
+        make_rule("by-suffix", globs=("**/*.pyi",), package=PackageSpec(name="numpy")),
+        make_rule("by-name", globs=("**/Makefile",), keep=("$site/b/**",)),
+        make_rule("anything", globs=("**/[xy]*",)),
+    ]
+    paths = ["a.pyi", "a/tests/b.py", "a/tests/b.pyi", "a/Makefile", "b/Makefile", "b/x.py", "tests", "a/a.py", "x/y/z"]
+    records = [make_record(f"{SITE}/{path}", owner) for path in paths for owner in (RUNTIME, distribution("numpy"))]
+    matcher = RuleMatcher(rules).for_layer(make_layer())
+    expected = [(record, found) for record in records if (found := matcher.select("tests", record))]
+    assert 5 < len(expected) < len(records)
+    assert list(RuleMatcher(rules).for_layer(make_layer()).selected("tests", records)) == expected
+    assert list(matcher.selected("docs", records)) == []
+    for ids in (["by-folder"], ["by-name", "by-suffix"], []):
+        remembering = RememberingMatcher(matcher)
+        for _ in range(2):
+            some = list(remembering.only(ids).selected("tests", records))
+            known = [(record, tuple(rule for rule in rules if rule.id in ids)) for record, rules in expected]
+            assert some == [(record, rules) for record, rules in known if rules]
 
 
 def test_glob_sets() -> None:
