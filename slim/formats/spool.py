@@ -152,13 +152,15 @@ def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
         handle = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(handle, "rb", buffering=0) as stream:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise UnsafeInputError("not a regular file", file=source)
+                raise UnsafeInputError(
+                    "not a regular file", file=source, hint="give the archive itself, not a device or pipe"
+                )
             while True:
                 data = stream.read(size)
                 if not data:
                     return
                 yield data
     except IsADirectoryError as error:
-        raise UnsafeInputError("this is a folder, not an archive", file=source) from error
+        raise UnsafeInputError("this is a folder, not an archive", file=source, hint="give its archive") from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=source) from error

@@ -22,6 +22,7 @@ from slim.model.record import Distribution, EntryPoint, EntryType
 from slim.model.stack import Layer
 
 _LONGEST_FIELD = 32_768
+_REINSTALL = "reinstall the distribution, or keep its layer as it is"
 _LICENCE = re.compile(r"(licen[cs]e|notice|copying|copyright|authors)([._-].*)?\Z", re.IGNORECASE)
 _CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib", ".js", ".c", ".h")
 
@@ -50,9 +51,7 @@ def parse_record(text: str, *, site: str, file: str) -> tuple[RecordRow, ...]:
     lead out of the layer."""
 
     def fail(line: int, message: str) -> UnsafeInputError:
-        return UnsafeInputError(
-            message, file=file, place=f"line {line}", hint="reinstall the distribution, or keep its layer as it is"
-        )
+        return UnsafeInputError(message, file=file, place=f"line {line}", hint=_REINSTALL)
 
     rows: list[RecordRow] = []
     seen: set[str] = set()
@@ -102,7 +101,7 @@ def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ..
     try:
         text = bytes(member.content.view()).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnsafeInputError(f"not valid UTF-8 at byte {error.start}", file=file) from None
+        raise UnsafeInputError(f"not valid UTF-8 at byte {error.start}", file=file, hint=_REINSTALL) from None
     return parse_record(text, site=posixpath.dirname(info_dir), file=file)
 
 

@@ -27,6 +27,7 @@ _SECTIONS = {
 }
 _LARGEST = 64 << 20
 _MOST_LAYERS = 1000
+_HINT = "publish the stack again; venvstacks doesn't write it so"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 
@@ -47,11 +48,11 @@ def read_json(path: Path) -> Any:
         found = dict(pairs)
         if len(found) != len(pairs):
             twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=path)
+            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=path, hint=_HINT)
         return found
 
     def refuse(constant: str) -> object:
-        raise UnsafeInputError(f"{constant} is not JSON", file=path)
+        raise UnsafeInputError(f"{constant} is not JSON", file=path, hint=_HINT)
 
     try:
         text = raw.decode("utf-8")
@@ -60,13 +61,15 @@ def read_json(path: Path) -> Any:
     except UnsafeInputError:
         raise
     except RecursionError:
-        raise UnsafeInputError("nested too deeply", file=path) from None
+        raise UnsafeInputError("nested too deeply", file=path, hint=_HINT) from None
     except UnicodeError as error:
-        raise UnsafeInputError(f"not valid Unicode: {error}", file=path) from None
+        raise UnsafeInputError(f"not valid Unicode: {error}", file=path, hint=_HINT) from None
     except json.JSONDecodeError as error:
-        raise UnsafeInputError(error.msg, file=path, place=f"line {error.lineno}, column {error.colno}") from None
+        raise UnsafeInputError(
+            error.msg, file=path, place=f"line {error.lineno}, column {error.colno}", hint=_HINT
+        ) from None
     except ValueError as error:  # numbers with too many digits
-        raise UnsafeInputError(str(error), file=path) from None
+        raise UnsafeInputError(str(error), file=path, hint=_HINT) from None
     return value
 
 
@@ -77,11 +80,11 @@ class _Entry:
         self.path = path
         self.place = place
         if not isinstance(value, dict):
-            raise UnsafeInputError("must be an object", file=path, place=place)
+            raise UnsafeInputError("must be an object", file=path, place=place, hint=_HINT)
         self.value = cast(dict[str, object], value)
 
     def fail(self, key: str, message: str) -> UnsafeInputError:
-        return UnsafeInputError(message, file=self.path, place=f"{self.place}.{key}")
+        return UnsafeInputError(message, file=self.path, place=f"{self.place}.{key}", hint=_HINT)
 
     def name(self, key: str) -> str:
         value = self.value.get(key)
@@ -140,7 +143,7 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
     for section, kind in _SECTIONS.items():
         entries = sections.get(section, [])
         if not isinstance(entries, list):
-            raise UnsafeInputError("must be a list", file=path, place=f"layers.{section}")
+            raise UnsafeInputError("must be a list", file=path, place=f"layers.{section}", hint=_HINT)
         for index, value in enumerate(entries):
             entry = _Entry(path, f"layers.{section}[{index}]", value)
             layer, below = _layer(entry, kind)
@@ -154,7 +157,7 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
                 raise entry.fail("archive_name", f"{layer.archive.name!r} is the archive of two layers")
             layers[layer.name], direct[layer.name] = layer, below
     if not layers:
-        raise UnsafeInputError("the manifest names no layer", file=path, place="layers")
+        raise UnsafeInputError("the manifest names no layer", file=path, place="layers", hint=_HINT)
     return _in_order(path, layers, direct)
 
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from slim.binaries import identify
+from slim.formats.assemble import Warnings
 from slim.formats.base import Member, Tree
+from slim.formats.names import display
 from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
 from slim.inventory.distributions import find_distributions
@@ -28,6 +30,7 @@ from slim.model.record import (
 from slim.model.stack import Layer, LayerKind
 
 _BATCH = 64
+_NATIVE_NAMES = (".so", ".dylib", ".dll", ".pyd", ".exe")
 
 
 def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False, workers: int = 1) -> Inventory:
@@ -44,6 +47,7 @@ def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool =
         warnings.extend(complaints)
         distributions[layer.name] = found
         records[layer.name] = _scan_layer(layer, tree, found, watch, workers)
+        warnings.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
         tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(warnings))
 
@@ -73,6 +77,15 @@ def _scan_layer(
             found.update((record.path, record) for record in records)
             watch.advance(len(records))
     return found
+
+
+def _misnamed(records: Mapping[str, FileRecord]) -> list[str]:
+    """Files that are called like libraries and programs, and aren't: empty, cut, or the text of a linker script."""
+    found = Warnings()
+    for path, record in records.items():
+        if record.type is EntryType.FILE and record.native is None and path.endswith(_NATIVE_NAMES):
+            found.add("named like a native file, and isn't one", display(path))
+    return found.lines()
 
 
 def _owners(distributions: Mapping[str, Distribution]) -> dict[str, Owner]:

@@ -21,6 +21,7 @@ from slim.formats import is_archive_name, read_archive
 from slim.formats.assemble import check_again
 from slim.formats.base import ReadOptions, Tree
 from slim.formats.directory import read_directory
+from slim.formats.spool import file_chunks
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
@@ -40,6 +41,7 @@ from slim.model.stack import (
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
 POSTINSTALL = "postinstall.py"
 _LAST_BUILD = ".last-build.json"
+_REBUILD = "build and publish the layer again"
 _METADATA = re.compile(r"\.dist-info/(RECORD|METADATA|entry_points\.txt)\Z")
 _TAGS = {System.LINUX: "linux", System.MACOS: "macosx", System.WINDOWS: "win"}
 
@@ -185,7 +187,7 @@ def _from_build(folder: Path, builds: list[Path]) -> Located:
         value = read_json(path)
         details = value.get("layer_details") if isinstance(value, dict) else None
         if not isinstance(details, dict):
-            raise UnsafeInputError("must be an object", file=path, place="layer_details")
+            raise UnsafeInputError("must be an object", file=path, place="layer_details", hint=_REBUILD)
         if details.get("app_launch_module"):
             section = "applications"
         else:
@@ -211,11 +213,10 @@ def single(source: Path, kind: StackKind) -> Located:
 
 
 def _sha256_of(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=path) from None
+    digest = hashlib.sha256()
+    for data in file_chunks(path):
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def check_archives(located: Located, progress: Progress | None = None) -> None:
@@ -324,9 +325,7 @@ def _describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Li
         )
     _check_metadata(tree, place, limits)
     config = _layer_config(layer, tree)
-    folders = {path for path, member in tree.members.items() if member.type is EntryType.DIRECTORY}
-    folders |= {posixpath.dirname(path) for path in tree.members}
-    sites = sorted(path for path in folders if posixpath.basename(path) in ("site-packages", "dist-packages"))
+    sites = sorted(path for path in _folders(tree) if posixpath.basename(path) in ("site-packages", "dist-packages"))
     stdlib = sorted(
         posixpath.dirname(path)
         for path in tree.members
@@ -346,6 +345,17 @@ def _describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Li
         launch_module=layer.launch_module or (module if isinstance(module, str) else None),
         dynlib_dirs=_deployed_dirs(layer.name, dynlib if isinstance(dynlib, list) else []),
     )
+
+
+def _folders(tree: Tree) -> set[str]:
+    """Every folder, whether the archive has a member for it or only members below it."""
+    found = {path for path, member in tree.members.items() if member.type is EntryType.DIRECTORY}
+    for path in tree.members:
+        folder = posixpath.dirname(path)
+        while folder and folder not in found:
+            found.add(folder)
+            folder = posixpath.dirname(folder)
+    return found
 
 
 def _check_metadata(tree: Tree, place: Path, limits: Limits) -> None:
@@ -375,9 +385,9 @@ def _layer_config(layer: Layer, tree: Tree) -> dict[str, object]:
     try:
         value = json.loads(bytes(member.content.view()))
     except (ValueError, RecursionError) as error:
-        raise UnsafeInputError(f"not valid JSON: {error}", file=place) from None
+        raise UnsafeInputError(f"not valid JSON: {error}", file=place, hint=_REBUILD) from None
     if not isinstance(value, dict):
-        raise UnsafeInputError("must be an object", file=place)
+        raise UnsafeInputError("must be an object", file=place, hint=_REBUILD)
     return value
 
 

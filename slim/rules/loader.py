@@ -102,7 +102,9 @@ def read_text(path: Path) -> str:
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from error
     except UnicodeDecodeError as error:
-        raise ConfigError("the file isn't UTF-8", file=path, place=f"byte {error.start}") from error
+        raise ConfigError(
+            "the file isn't UTF-8", file=path, place=f"byte {error.start}", hint="save it as UTF-8"
+        ) from error
 
 
 def parse_pack(

@@ -49,8 +49,9 @@ def check_records(
         site = posixpath.dirname(distribution.info_dir)
         try:
             rows = parse_record(bytes(member.content.view()).decode("utf-8"), site=site, file=f"{layer}/{path}")
-        except SlimError as error:
-            failures.append(str(error))
+        except (SlimError, UnicodeDecodeError) as error:
+            told = f"{error.where}: {error.message}" if isinstance(error, SlimError) else f"{layer}/{path}: not UTF-8"
+            failures.append(told)
             continue
         for row in rows:
             tried += 1

@@ -162,7 +162,7 @@ def change_entry(made: Scene, change: Callable[[dict[str, object]], None]) -> No
 Line = Callable[[Scene], list[str | Path]]
 
 COMMANDS: dict[str, Line] = {
-    "run": lambda made: ["run", made.bad, "-o", made.out, "--no-config"],
+    "run": lambda made: ["run", made.bad, "-o", made.out],
     "audit": lambda made: ["audit", made.bad],
     "check": lambda made: ["check", made.bad, "--budget", made.budget],
     "diff": lambda made: ["diff", made.good, made.bad],

@@ -7,11 +7,10 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from slim.errors import LimitError, SlimError
+from slim.errors import SlimError
 from tests.corpus.scene import ABSOLUTE, COMMANDS, Ended, Scene, scene
 
 READING = tuple(COMMANDS)
-LOOKING = ("audit",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +99,3 @@ def _outside(made: Scene, before: Mapping[str, object], *, published: bool) -> I
         yield f"{ABSOLUTE} exists"
     if published != made.out.exists():
         yield "nothing was published" if published else "something was published"
-
-
-def bound(error: type[SlimError]) -> bool:
-    """Whether an error is about a limit."""
-    return issubclass(error, LimitError)
