@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from importlib.resources import files as files_of
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +252,77 @@ def test_every_control_has_a_name(page: Any) -> None:
     assert nameless == []
 
 
+def luminance(colour: str) -> float:
+    """Relative luminance (WCAG 2.2) of ``#rrggbb`` or ``rgb(r g b)``."""
+    found = [int(part, 16) for part in re.findall("[0-9a-f]{2}", colour)] if colour.startswith("#") else None
+    channels = [value / 255 for value in found or map(int, re.findall(r"\d+", colour))]
+    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize(("dark", "ink"), [(False, "#1c1b19"), (True, "#ffffff")])
+def test_everything_can_be_read(page: Any, dark: bool, ink: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text, on every colour that text is written on."""
+    page.execute_script("slimPage.theme(arguments[0])", dark)
+    colours = page.execute_script(
+        """
+        return [...Object.keys(HUES).map((name) => categoryColour(name, arguments[0])),
+                ...STATES.map((name) => stateColour(name, arguments[0]))]""",
+        dark,
+    )
+    assert len(colours) > 18
+    assert {colour for colour in colours if contrast(colour, ink) < 4.5} == set()
+    style = {
+        name: page.execute_script(
+            "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()", f"--{name}"
+        )
+        for name in ("bg", "panel", "ink", "soft", "accent", "goes", "shrinks", "held")
+    }
+    for name in ("ink", "soft", "accent", "goes", "shrinks", "held"):
+        assert contrast(style[name], style["panel"]) >= 4.5, name
+        assert contrast(style[name], style["bg"]) >= 4.2, name
+
+
+def test_the_layout_is_that_of_a_known_library(page: Any) -> None:
+    squarify = pytest.importorskip("squarify")
+    for sizes, width, height in (
+        ([6, 6, 4, 3, 2, 2, 1], 600, 400),
+        ([500, 433, 78, 25, 25, 7, 1], 300, 700),
+        ([1], 9, 9),
+    ):
+        expected = squarify.squarify(squarify.normalize_sizes(sizes, width, height), 0, 0, width, height)
+        found = page.execute_script(
+            "const found = []; squarify(arguments[0], 0, 0, arguments[1], arguments[2], "
+            "(index, x, y, dx, dy) => found.push({ x, y, dx, dy })); return found",
+            sizes, width, height,
+        )  # fmt: skip
+        assert found == [pytest.approx(one) for one in expected]
+
+
+def test_what_stands_out_leads_to_the_map(page: Any) -> None:
+    button(page, "What stands out").click()
+    link = page.find_element("css selector", "#panel .finding td button.link")
+    name = link.text.rpartition("/")[2]
+    link.click()
+    assert name in details(page)
+
+
+def test_a_folder_without_files(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "nothing").mkdir()
+    file = tmp_path / "page.html"
+    file.write_text(html.render_audit([audit_of(tmp_path / "nothing")]), encoding="utf-8")
+    visit(browser, file)
+    assert "0 files" in browser.find_element("css selector", ".facts").text
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert rows(browser) == []
+    assert "Nothing here." in browser.find_element("id", "panel").text
+
+
 def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
     page.set_window_size(500, 900)
     try:
@@ -259,7 +332,8 @@ def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
 
 
 def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
-    from slim.reports.html.data import pack, page_data
+    from slim.reports.html import SCRIPTS
+    from slim.reports.html.data import Page, pack, page_data
     from tests.virtual import make_stack
 
     words = ("core", "models", "utils", "config", "backend", "kernel", "layers", "ops", "data", "io")
@@ -268,8 +342,6 @@ def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
         a, b, c = words[number % 10], words[number // 10 % 10], words[number // 100 % 10]
         files[f"$site/pack{number % 37}/{a}/{b}_{c}/{a}_{b}_{number * 2654435761 % 2**32:08x}.py"] = "x" * (number % 97)
     stack = make_stack({"app-large": files})
-    from slim.reports.html.data import Page
-
     data = page_data(
         [
             Page(
@@ -283,4 +355,7 @@ def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
         default_view=0,
     )
     assert len(data["sizes"]) == 30_000
-    assert len(pack(data)) < 900_000
+    parts = (files_of("slim.reports.html") / "parts").iterdir()
+    frame = {part.name: len(part.read_bytes()) for part in parts}
+    assert set(frame) == {*SCRIPTS, "page.css", "page.html.j2"}
+    assert len(pack(data)) + sum(frame.values()) < 1_000_000

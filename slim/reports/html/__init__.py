@@ -18,6 +18,9 @@ from slim.reports.text import count, percent, printable, size, stack_word
 
 __all__ = ["render_audit", "render_run"]
 
+SCRIPTS = ("treemap.js", "text.js", "tree.js", "view.js", "drawing.js", "tables.js", "page.js")
+"""The parts of the script, in the order in which each builds on those before it."""
+
 _OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_deployed", "_slim")
 """What output folders are usually called, which tells nothing about what is in them."""
 
@@ -52,7 +55,7 @@ def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str
             version=version,
             warnings=[printable(text) for page in pages for text in page.warnings],
             style=Markup(_part("page.css")),
-            script=Markup("\n".join(_part(name) for name in ("treemap.js", "page.js"))),
+            script=Markup("\n".join(_part(name) for name in SCRIPTS)),
             data=pack(page_data(pages, default_view=view)),
         )
     )

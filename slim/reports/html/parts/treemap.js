@@ -29,13 +29,13 @@ const css = (rgb) => `rgb(${rgb[0]} ${rgb[1]} ${rgb[2]})`;
 
 function categoryColour(name, dark) {
   const [hue, weight] = HUES[name] || [75, .16];
-  const warm = hue > 45 && hue < 130 ? .06 : 0; // dark yellow is brown
-  return css(oklch(dark ? .57 + warm : .8 + warm / 2, .097 * weight, hue));
+  const warm = hue > 45 && hue < 130 ? .06 : 0; // a yellow of the same lightness looks dirty
+  return css(oklch(dark ? .545 : .8 + warm / 2, .097 * weight, hue));
 }
 
 function stateColour(name, dark) {
   const [hue, weight, lift] = STATE_HUES[name];
-  const light = name === "stays" ? (dark ? .37 : .885) : (dark ? .66 : .77) + lift;
+  const light = name === "stays" ? (dark ? .37 : .885) : dark ? .55 + Math.min(lift, 0) : .77 + lift;
   return css(oklch(light, .097 * weight, hue));
 }
 
