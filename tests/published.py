@@ -96,16 +96,26 @@ def write_archive(path: Path, root: str, files: Files, *, mode: str = "w:xz") ->
                 archive.addfile(info, io.BytesIO(data))
 
 
-def publish(folder: Path, layers: Mapping[str, LayerSpec], *, platform: str = "linux_x86_64", tag: str = "") -> Path:
-    """Publish a stack into ``folder``; ``tag`` is what ``--tag-outputs`` would put into names. Returns the manifest."""
+def publish(
+    folder: Path,
+    layers: Mapping[str, LayerSpec],
+    *,
+    platform: str = "linux_x86_64",
+    tag: str = "",
+    suffix: str = ".tar.xz",
+) -> Path:
+    """Publish a stack into ``folder``; ``tag`` is what ``--tag-outputs`` would put into names. Returns the manifest.
+
+    With the suffix ``.tar`` nothing is compressed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     manifest: dict[str, Any] = {"layers": {"applications": [], "frameworks": [], "runtimes": []}}
     metadata = folder / "__venvstacks__" / "env_metadata"
     metadata.mkdir(parents=True, exist_ok=True)
     runtime = next((name for name, spec in layers.items() if spec.kind == "runtime"), None)
     for name, spec in layers.items():
-        archive = folder / f"{name}{tag}.tar.xz"
-        write_archive(archive, name, _with_scaffolding(name, spec, runtime))
+        archive = folder / f"{name}{tag}{suffix}"
+        write_archive(archive, name, _with_scaffolding(name, spec, runtime), mode="w" if suffix == ".tar" else "w:xz")
         data = archive.read_bytes()
         entry: dict[str, Any] = {
             "archive_build": 1,

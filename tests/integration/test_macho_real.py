@@ -7,11 +7,8 @@ installed, apple-platform-py. Whether dyld and codesign agree can only be seen o
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 import subprocess
-import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.model.record import NativeFormat
 from slim.verify.macho_oracle import check, check_layout
+from tests.wheels import Zig, download, members
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -33,14 +31,6 @@ static __attribute__((noinline)) int hidden(int x) { return x * table[x & 3]; }
 int answer(int x) { char *p = malloc(x); p[0] = 1; free(p); return hidden(x); }
 int main(void) { return answer(3); }
 """
-
-
-def pip(*arguments: str) -> None:
-    """Run pip; skips the test where there is no index, or no such wheel in it."""
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"pip {arguments[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
 
 
 def objdump() -> str | None:
@@ -76,26 +66,17 @@ def second_opinions(original: Path, edited: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def zig(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of PyPI's ziglang: a C compiler that builds for macOS anywhere."""
-    folder = tmp_path_factory.mktemp("zig")
-    pip("install", "--only-binary=:all:", "--no-deps", "--target", str(folder), "ziglang")
-    return folder
+def zig(tmp_path_factory: pytest.TempPathFactory) -> Zig:
+    """A C compiler that builds for macOS anywhere."""
+    return Zig(tmp_path_factory.mktemp("zig"))
 
 
 @pytest.mark.parametrize("flags", [["-shared"], []], ids=["library", "program"])
 @pytest.mark.parametrize("target", ["aarch64-macos", "x86_64-macos"])
-def test_what_zig_builds(zig: Path, tmp_path: Path, target: str, flags: list[str]) -> None:
+def test_what_zig_builds(zig: Zig, tmp_path: Path, target: str, flags: list[str]) -> None:
     source, built = tmp_path / "sample.c", tmp_path / "sample"
     source.write_text(SOURCE)
-    caches = {"ZIG_GLOBAL_CACHE_DIR": str(zig / "cache"), "ZIG_LOCAL_CACHE_DIR": str(tmp_path / "cache")}
-    command = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-g", "-O1", *flags]
-    subprocess.run(
-        [*command, "-o", str(built), str(source)],
-        check=True,
-        cwd=tmp_path,
-        env={**os.environ, **caches, "PYTHONPATH": str(zig)},
-    )
+    zig.build(target, built, "-g", "-O1", *flags, source)
     data = built.read_bytes()
     assert check_layout(data) == []
     for level in ("debug", "unneeded"):
@@ -137,22 +118,16 @@ VERSIONS = ("10_9", "10_12", "10_13", "10_15", "11_0", "12_0", "13_0", "14_0")
 
 def native_files(wheel: Path, folder: Path) -> Iterator[Path]:
     """The Mach-O files of a wheel, unpacked."""
-    with zipfile.ZipFile(wheel) as archive:
-        for number, entry in enumerate(archive.infolist()):
-            with archive.open(entry) as member:
-                start = member.read(4)
-            if start in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
-                target = folder / f"{number}-{Path(entry.filename).name}"
-                target.write_bytes(archive.read(entry))
-                yield target
+    for number, (path, data) in enumerate(members(wheel)):
+        if data[:4] in (b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"):
+            target = folder / f"{number}-{Path(path).name}"
+            target.write_bytes(data)
+            yield target
 
 
 @pytest.mark.parametrize(("package", "machine", "much"), WHEELS)
 def test_wheels(tmp_path: Path, package: str, machine: str, much: bool) -> None:
-    platforms = [option for version in VERSIONS for option in ("--platform", f"macosx_{version}_{machine}")]
-    wanted = ["--no-deps", "--only-binary=:all:", "--python-version", "3.13", *platforms]
-    pip("download", *wanted, "--dest", str(tmp_path), package)
-    (wheel,) = tmp_path.glob("*.whl")
+    (wheel,) = download(tmp_path, [f"macosx_{version}_{machine}" for version in VERSIONS], package)
     edits = saved = total = 0
     for file in native_files(wheel, tmp_path):
         data = file.read_bytes()

@@ -6,9 +6,6 @@ before is found after, signatures are told, and foreign code goes.
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -27,28 +24,12 @@ from slim.pipeline import RunRequest, run
 from slim.verify.macho_oracle import check, check_layout
 from tests.natives import macho, pe
 from tests.published import SITE, Content, LayerSpec, Link, publish
+from tests.wheels import installed
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("native-wheels")]
 
 MACOS = [f"macosx_{version}_arm64" for version in ("14_0", "12_0", "11_0")]
 UNIVERSAL = [f"macosx_{version}_universal2" for version in ("11_0", "10_13", "10_9")]
-
-
-def download(folder: Path, platforms: list[str], *packages: str) -> dict[str, Content | Link]:
-    """The files of wheels as pip would install them, below site-packages."""
-    tags = [word for platform in platforms for word in ("--platform", platform)]
-    command = [sys.executable, "-I", "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--python-version", "3.13", *tags, "-d", str(folder), *packages]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"pip can't download {', '.join(packages)}: {done.stderr.strip()[-300:]}")
-    files: dict[str, Content | Link] = {}
-    for wheel in sorted(folder.glob("*.whl")):
-        with zipfile.ZipFile(wheel) as opened:
-            for info in opened.infolist():
-                if not info.is_dir() and ".data/" not in info.filename:
-                    files[f"{SITE}/{info.filename}"] = opened.read(info)
-    return files
 
 
 def slimmed(folder: Path, platform: str, files: Mapping[str, Content | Link], profile: str = "standard") -> RunResult:
@@ -87,7 +68,7 @@ def edits(plan: Plan) -> dict[str, Rewrite]:
 
 
 def test_a_macos_layer(tmp_path: Path) -> None:
-    files = download(tmp_path / "wheels", MACOS, "numpy", "pillow", "tokenizers", "pyyaml", "cryptography")
+    files = installed(tmp_path / "wheels", MACOS, "numpy", "pillow", "tokenizers", "pyyaml", "cryptography")
     result = slimmed(tmp_path, "macosx_arm64", files)
     changed = edits(result.plan)
     assert len(changed) > 30
@@ -109,7 +90,7 @@ def test_a_macos_layer(tmp_path: Path) -> None:
 
 
 def test_libraries_of_repaired_macos_wheels_stay(tmp_path: Path) -> None:
-    files = download(tmp_path / "wheels", MACOS, "numpy", "pillow", "scipy")
+    files = installed(tmp_path / "wheels", MACOS, "numpy", "pillow", "scipy")
     result = slimmed(tmp_path, "macosx_arm64", files, "aggressive")
     gone = {action.record.path for action in result.plan.actions.values() if isinstance(action, Remove)}
     libraries = {path for path in files if "/.dylibs/" in path}
@@ -118,7 +99,7 @@ def test_libraries_of_repaired_macos_wheels_stay(tmp_path: Path) -> None:
 
 
 def test_universal_wheels_are_thinned(tmp_path: Path) -> None:
-    files = download(tmp_path / "wheels", UNIVERSAL, "charset-normalizer", "regex", "lxml")
+    files = installed(tmp_path / "wheels", UNIVERSAL, "charset-normalizer", "regex", "lxml")
     result = slimmed(tmp_path, "macosx_arm64", files)
     with after(tmp_path) as tree:
         machines = {
@@ -132,7 +113,7 @@ def test_universal_wheels_are_thinned(tmp_path: Path) -> None:
 
 
 def test_foreign_code_in_a_macos_layer_goes(tmp_path: Path) -> None:
-    files = download(tmp_path / "wheels", MACOS, "pyyaml")
+    files = installed(tmp_path / "wheels", MACOS, "pyyaml")
     package = next(path for path in files if path.endswith("yaml/__init__.py")).rpartition("/")[0]
     record = next(path for path in files if path.endswith(".dist-info/RECORD"))
     foreign = {f"{package}/lib/x64/helper.dll": pe(), f"{package}/lib/old/helper.dylib": macho(machine="x86_64")}
@@ -145,8 +126,7 @@ def test_foreign_code_in_a_macos_layer_goes(tmp_path: Path) -> None:
 
 def test_a_windows_layer(tmp_path: Path) -> None:
     names = ("numpy", "pillow", "sentencepiece", "cryptography", "setuptools")
-    files = download(tmp_path / "wheels", ["win_amd64"], *names)
-    files = {path.replace(SITE, "Lib/site-packages"): content for path, content in files.items()}
+    files = installed(tmp_path / "wheels", ["win_amd64"], *names, site="Lib/site-packages")
     result = slimmed(tmp_path, "win_amd64", files)
     actions = {action.record.path: action for action in result.plan.actions.values()}
     native = {path for path, action in actions.items() if action.record.native is NativeFormat.PE}
