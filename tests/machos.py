@@ -8,6 +8,8 @@ A description has one directive a line:
     stab NAME | local NAME | keep NAME | defined NAME | alias NAME TARGET | undefined NAME      a symbol
     indirect NAME|local|absolute    an entry of the indirect symbol table
     command NUMBER HEX              a further load command
+    dwarf SIZE mapped|unmapped      a segment __DWARF before __LINKEDIT, with an address in memory or without
+    fixed INDEX                     the segment that the loader writes into, with true fixups (with dwarf: 1, __DATA)
     signed linker|linker8|codesign|twice|identity|bare [IDENTIFIER]
 
 ``local`` symbols are dropped, ``keep`` is a local one marked as referenced dynamically. Of the signatures, ``linker``
@@ -71,6 +73,9 @@ class _Builder:
     symbols: list[tuple[str, ...]] = field(default_factory=list)
     indirect: list[str] = field(default_factory=list)
     commands: list[tuple[int, bytes]] = field(default_factory=list)
+    dwarf: int = 0
+    mapped: bool = False
+    fixed: int = -1
     signature: str = ""
     identifier: str = "sample"
 
@@ -99,6 +104,11 @@ def build(text: str) -> bytes:
                 made.indirect.append(name)
             case ["command", number, *content]:
                 made.commands.append((int(number, 0), bytes.fromhex("".join(content))))
+            case ["dwarf", size, how]:
+                made.dwarf, made.mapped = int(size), how == "mapped"
+                made.fixed = max(made.fixed, 1)
+            case ["fixed", index]:
+                made.fixed = int(index)
             case ["signed", signature, *rest]:
                 made.signature, made.identifier = signature, *(rest or ["sample"])
             case words:
@@ -144,14 +154,15 @@ class _Linkedit:
 
 def _finish(made: _Builder) -> bytes:
     symbols, indirect, strings = _tables(made)
-    linkedit = _Linkedit(2 * PAGE)
+    linkedit = _Linkedit(2 * PAGE + -(-made.dwarf // PAGE) * PAGE)
     commands: list[bytes] = []
     if made.chained:
-        parts = [(0x80000034, "fixups"), (0x80000033, "trie")]
-        commands += [_command(kind, "2I", *linkedit.add(pattern(name, 40))) for kind, name in parts]
+        parts = [(0x80000034, _chains(made)), (0x80000033, pattern("trie", 40))]
+        commands += [_command(kind, "2I", *linkedit.add(content)) for kind, content in parts]
     else:
-        spans = [linkedit.add(pattern(name, size)) for name, size in (("rebase", 16), ("bind", 32))]
-        spans += [(0, 0), *(linkedit.add(pattern(name, size)) for name, size in (("lazy", 24), ("export", 48)))]
+        rebases, binds, lazy = _opcodes(made)
+        spans = [linkedit.add(rebases), linkedit.add(binds), (0, 0), linkedit.add(lazy)]
+        spans.append(linkedit.add(pattern("export", 48)))
         commands.append(_command(0x80000022, "10I", *(number for span in spans for number in span)))
     commands.append(_command(0x26, "2I", *linkedit.add(pattern("starts", 8))))
     commands.append(_command(0x29, "2I", *linkedit.add(pattern("code", made.data_in_code))))
@@ -177,7 +188,8 @@ def _finish(made: _Builder) -> bytes:
     header = struct.pack("<8I", 0xFEEDFACF, cpu, subtype, TYPES[made.type], len(commands), len(body), 0x85, 0)
     head = header + body
     text = head + bytes(0x800 - len(head)) + pattern("text", PAGE - 0x800)
-    image = text + pattern("data", PAGE) + bytes(linkedit.data)
+    dwarf = pattern("dwarf", made.dwarf) + bytes(-made.dwarf % PAGE)
+    image = text + pattern("data", PAGE) + dwarf + bytes(linkedit.data)
     return image + (_sign(made, image) if made.signature else b"")
 
 
@@ -191,17 +203,44 @@ def _segments(made: _Builder, total: int, indirect: int) -> list[bytes]:
     text = _section("__text", 0x800, 0x1000, 0, 0, 0)
     stubs = _section("__stubs", 0x1800, STUB * indirect, 0x8, 0, STUB)
     data = _section("__data", PAGE, 0x100, 0, 0, 0)
-    size = total - 2 * PAGE
-    return [
-        _segment("__TEXT", 0, PAGE, text + stubs),
-        _segment("__DATA", PAGE, PAGE, data),
-        _segment("__LINKEDIT", 2 * PAGE, size, b""),
-    ]
+    pages = -(-made.dwarf // PAGE) * PAGE
+    start = 2 * PAGE + pages
+    segments = [_segment("__TEXT", 0, PAGE, text + stubs), _segment("__DATA", PAGE, PAGE, data)]
+    if made.dwarf:
+        half = made.dwarf // 2
+        debug = _section("__debug_info", 2 * PAGE, half, 0x02000000, 0, 0)
+        debug += _section("__zdebug_line", 2 * PAGE + half, made.dwarf - half, 0x02000000, 0, 0)
+        segments.append(_segment("__DWARF", 2 * PAGE, made.dwarf, debug, memory=pages if made.mapped else 0))
+    address = start if made.mapped else 2 * PAGE
+    return [*segments, _segment("__LINKEDIT", start, total - start, b"", address=address)]
 
 
-def _segment(name: str, start: int, size: int, sections: bytes) -> bytes:
-    memory = -(-size // PAGE) * PAGE
-    row = struct.pack("<16s4Q4I", name.encode(), start, memory, start, size, 5, 5, len(sections) // 80, 0)
+def _chains(made: _Builder) -> bytes:
+    """Chained fixups: true ones if anything is ``fixed``, as far as a start for each segment goes."""
+    if made.fixed < 0:
+        return pattern("fixups", 40)
+    count = 4 if made.dwarf else 3
+    starts = [64 if index == made.fixed else 0 for index in range(count)]
+    return struct.pack(f"<7I{count + 1}I", 0, 28, 40, 40, 0, 1, 0, count, *starts) + bytes(40)
+
+
+def _opcodes(made: _Builder) -> tuple[bytes, bytes, bytes]:
+    """Rebases, binds and lazy binds: true ones if anything is ``fixed``."""
+    if made.fixed < 0:
+        return pattern("rebase", 16), pattern("bind", 32), pattern("lazy", 24)
+    place = bytes([made.fixed, 0x90, 0x01])
+    rebases = b"\x11" + bytes([0x20 | place[0]]) + place[1:] + b"\x52\x30\x08\x61\x03\x81\x04\x10\0"
+    binds = b"\x11\x51\x40_malloc\0" + bytes([0x70 | place[0]]) + place[1:] + b"\x90\xa0\x08\xc0\x02\x08\0"
+    lazy = b"\x71\x08\x12\x40_free\0\x90\0" * 2
+    return rebases, binds, lazy
+
+
+def _segment(
+    name: str, start: int, size: int, sections: bytes, *, address: int | None = None, memory: int | None = None
+) -> bytes:
+    memory = -(-size // PAGE) * PAGE if memory is None else memory
+    address = start if address is None else address
+    row = struct.pack("<16s4Q4I", name.encode(), address, memory, start, size, 5, 5, len(sections) // 80, 0)
     return struct.pack("<2I", 0x19, 8 + len(row) + len(sections)) + row + sections
 
 

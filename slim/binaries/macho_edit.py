@@ -4,7 +4,8 @@ Symbols, the indirect symbol table and names lie at the end of an image, in ``__
 signature after them. They get smaller and move up; nothing before them changes but the load commands that say where
 they are. So every mapped byte outside of ``__LINKEDIT``, and all that the loader binds, rebases and exports by, stays.
 
-``__DWARF`` segments are left: they lie before ``__LINKEDIT``, and closing the gap would move what they are mapped with.
+A ``__DWARF`` segment lies in the file just before ``__LINKEDIT``. Without its content ``__LINKEDIT`` moves up in the
+file, with all that it holds; in memory everything stays where it was (:mod:`slim.binaries.macho_dwarf`).
 
 Source: Apple's ``mach-o/loader.h``; strip(1), codesign_allocate(1), lipo(1).
 """
@@ -16,10 +17,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from slim.binaries.base import Buffer
+from slim.binaries.macho_dwarf import debug_segment, empty_command
 from slim.binaries.macho_fat import Slice, choose, is_fat, read_fat, write_fat
 from slim.binaries.macho_layout import (
+    DATA_COMMANDS,
+    DYLD_INFO,
     HEADER,
     LC_CODE_SIGNATURE,
+    LC_DYLD_INFO,
     LC_DYSYMTAB,
     LC_SYMTAB,
     MAGIC_64,
@@ -27,6 +32,7 @@ from slim.binaries.macho_layout import (
     SYMBOL_SIZE,
     MachoImage,
     Part,
+    Segment,
     Span,
     read_image,
 )
@@ -214,8 +220,9 @@ def _strip(view: memoryview, level: str) -> _Image:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "nothing is to be dropped"))
     image = _image(view)
     signature = _signature(image)
-    tables = drop_symbols(image, level)
-    done = _Layout(image, tables, signature).write()
+    debug = debug_segment(image)
+    tables = drop_symbols(image, level, at_least_one=debug is None)
+    done = _Layout(image, tables, signature, debug).write()
     if done.size >= len(view):
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "the image wouldn't get smaller"))
     if signature is not None:
@@ -234,14 +241,22 @@ def _resign(view: memoryview) -> _Image:
 
 
 class _Layout:
-    """Lays out the end of an image anew: symbols, indirect symbols, strings, signature."""
+    """Lays out the end of an image anew: symbols, indirect symbols, strings, signature.
 
-    def __init__(self, image: MachoImage, tables: SymbolTables, signature: Signature | None) -> None:
+    ``debug`` is the segment whose content goes; all of ``__LINKEDIT`` moves up to where that was.
+    """
+
+    def __init__(
+        self, image: MachoImage, tables: SymbolTables, signature: Signature | None, debug: Segment | None
+    ) -> None:
         self._image = image
         self._tables = tables
         self._signature = signature
+        self._debug = debug
+        self._linkedit = image.linkedit.offset if debug is None else debug.offset
+        self._shift = image.linkedit.offset - self._linkedit
         self._head = bytearray(image.view[: image.commands_end])
-        symbols = image.parts[Part.SYMBOLS].offset
+        symbols = image.parts[Part.SYMBOLS].offset - self._shift
         self._symbols = Span(symbols, len(tables.symbols))
         self._indirect = Span(_round_up(self._symbols.end, _TABLE_ALIGN), len(tables.indirect))
         self._strings = Span(_round_up(self._indirect.end, _TABLE_ALIGN), len(tables.strings))
@@ -264,18 +279,28 @@ class _Layout:
                 bytes(self._end - self._strings.end),
             )
         )
-        pieces: _Pieces = (bytes(self._head), image.view[image.commands_end : self._symbols.offset], tail)
+        pieces: _Pieces = (
+            bytes(self._head),
+            image.view[image.commands_end : self._linkedit],
+            image.view[image.linkedit.offset : self._symbols.offset + self._shift],
+            tail,
+        )
+        dropped = tables.dropped if self._debug is None else (("debugging information", self._shift), *tables.dropped)
         if self._signature is None:
-            return _Image(pieces=pieces, dropped=tables.dropped)
-        unchanged = (image.commands_end, self._symbols.offset)
+            return _Image(pieces=pieces, dropped=dropped)
+        unchanged = (image.commands_end, self._linkedit if self._shift else self._symbols.offset)
         signature = sign(self._signature, self._end, lambda start, end: _join(pieces, start, end), unchanged)
         less = self._signature.span.size - len(signature)
-        dropped = (*tables.dropped, ("code signature", less)) if less > 0 else tables.dropped
+        if less > 0:
+            dropped = (*dropped, ("code signature", less))
         return _Image(pieces=(*pieces, signature), dropped=dropped, resigned=True)
 
     def _patch(self, size: int) -> None:
         """Say in the load commands where everything is."""
         image, tables = self._image, self._tables
+        if self._debug is not None:
+            empty_command(self._head, self._debug)
+            self._move()
         count = len(tables.symbols) // SYMBOL_SIZE
         self._put(LC_SYMTAB, 8, "4I", self._symbols.offset, count, self._strings.offset, self._strings.size)
         self._put(LC_DYSYMTAB, 8, "6I", *self._partition())
@@ -285,9 +310,22 @@ class _Layout:
             self._put(LC_CODE_SIGNATURE, 8, "2I", self._end, size - self._end)
         linkedit = image.linkedit
         row = list(SEGMENT.unpack_from(self._head, linkedit.command))
-        row[6] = size - linkedit.offset
+        row[5] = self._linkedit
+        row[6] = size - self._linkedit
         row[4] = min(row[4], _round_up(row[6], image.page))
         SEGMENT.pack_into(self._head, linkedit.command, *row)
+
+    def _move(self) -> None:
+        """Offsets of the parts of ``__LINKEDIT`` that stay as they are, empty ones too."""
+        commands = self._image.commands
+        places = [commands[kind] + 8 for kind in DATA_COMMANDS if kind in commands]
+        for kind in LC_DYLD_INFO:
+            if kind in commands:
+                places += range(commands[kind] + 8, commands[kind] + DYLD_INFO.size, 8)
+        for at in places:
+            offset, length = struct.unpack_from("<2I", self._head, at)
+            if offset or length:
+                struct.pack_into("<I", self._head, at, offset - self._shift)
 
     def _partition(self) -> tuple[int, ...]:
         local, defined = self._tables.local, self._image.defined

@@ -38,11 +38,13 @@ _OBJECT = 1
 _IMAGES = frozenset({2, 6, 8})  # MH_EXECUTE, MH_DYLIB, MH_BUNDLE
 _IN_SHARED_CACHE = 0x8000_0000
 
+DEBUG_SEGMENT = b"__DWARF"
+
 LC_SYMTAB = 0x2
 LC_DYSYMTAB = 0xB
 LC_SEGMENT_64 = 0x19
 LC_CODE_SIGNATURE = 0x1D
-_LC_DYLD_INFO = (0x22, 0x8000_0022)
+LC_DYLD_INFO = (0x22, 0x8000_0022)
 _LC_ENCRYPTION = (0x21, 0x2C)
 
 # Commands that hold no offsets into the file. First those of which an image has one at most: LC_UNIXTHREAD,
@@ -82,7 +84,7 @@ class Part(IntEnum):
 
 
 _DYLD_INFO_PARTS = (Part.REBASE, Part.BIND, Part.WEAK_BIND, Part.LAZY_BIND, Part.EXPORT)
-_DATA_COMMANDS = {
+DATA_COMMANDS = {
     LC_CODE_SIGNATURE: Part.SIGNATURE,
     0x1E: Part.SPLIT_INFO,
     0x26: Part.FUNCTION_STARTS,
@@ -225,8 +227,8 @@ def _read_commands(view: memoryview) -> tuple[int, int, list[Command]]:
 _SIZES = {
     LC_SYMTAB: SYMTAB.size,
     LC_DYSYMTAB: DYSYMTAB.size,
-    **dict.fromkeys(_LC_DYLD_INFO, DYLD_INFO.size),
-    **dict.fromkeys(_DATA_COMMANDS, LINKEDIT_DATA.size),
+    **dict.fromkeys(LC_DYLD_INFO, DYLD_INFO.size),
+    **dict.fromkeys(DATA_COMMANDS, LINKEDIT_DATA.size),
 }
 
 
@@ -240,7 +242,7 @@ def _index(commands: list[Command]) -> dict[int, int]:
             continue
         if kind not in _SINGLE and kind not in _SIZES:
             raise Refused.unsupported(f"load command {kind:#x} at offset {offset:#x}, which slim doesn't know")
-        if kind in found or (kind in _LC_DYLD_INFO and any(other in found for other in _LC_DYLD_INFO)):
+        if kind in found or (kind in LC_DYLD_INFO and any(other in found for other in LC_DYLD_INFO)):
             raise Refused.malformed(f"two load commands of kind {kind:#x}")
         if kind in _SIZES and size != _SIZES[kind]:
             raise Refused.malformed(f"the load command at offset {offset:#x} is {size} bytes long")
@@ -266,7 +268,9 @@ def _check_segments(view: memoryview, segments: tuple[Segment, ...], commands_en
         raise Refused.malformed("two segments have the same name")
     for segment in segments:
         name = segment.name.decode("ascii", "backslashreplace")
-        if segment.size > segment.vmsize or (segment.vmaddr + segment.vmsize) >> 64:
+        # Debugging information may be in the file alone.
+        mapped = segment.vmsize or segment.name != DEBUG_SEGMENT
+        if (mapped and segment.size > segment.vmsize) or (segment.vmaddr + segment.vmsize) >> 64:
             raise Refused.malformed(f"segment {name} doesn't fit into memory")
         # Zig doesn't round the size in memory; whoever maps it does.
         if segment.vmaddr % page or segment.offset % page:
@@ -282,7 +286,9 @@ def _check_segments(view: memoryview, segments: tuple[Segment, ...], commands_en
     if not in_file or in_file[0].offset != 0 or in_file[0].size < commands_end:
         raise Refused.malformed("no segment holds the load commands")
     linkedit = in_file[-1]
-    if linkedit.name != b"__LINKEDIT" or linkedit is not in_memory[-1] or linkedit.sections or linkedit is in_file[0]:
+    # Where Go merges in what dsymutil made, it comes to lie after all others.
+    last = next(segment for segment in reversed(in_memory) if segment.name != DEBUG_SEGMENT)
+    if linkedit.name != b"__LINKEDIT" or linkedit is not last or linkedit.sections or linkedit is in_file[0]:
         raise Refused.unsupported("__LINKEDIT isn't the last segment, or it has sections")
     if linkedit.end != len(view):
         extra = len(view) - linkedit.end
@@ -298,6 +304,10 @@ def _check_sections(view: memoryview, segment: Segment, commands_end: int, indir
         kind = flags & 0xFF
         if relocations or relocation_count:
             raise Refused.unsupported(f"section {label} has relocations")
+        if segment.name == DEBUG_SEGMENT and not segment.vmsize:
+            if size and not segment.offset <= offset <= offset + size <= segment.end:
+                raise Refused.malformed(f"section {label} isn't in its segment")
+            continue
         if address < segment.vmaddr or address + size > segment.vmaddr + segment.vmsize:
             raise Refused.malformed(f"section {label} isn't in its segment")
         if size and kind not in _ZERO_FILL:
@@ -312,13 +322,13 @@ def _check_sections(view: memoryview, segment: Segment, commands_end: int, indir
 
 def _read_parts(view: memoryview, commands: dict[int, int], dynamic: tuple[int, ...]) -> Iterator[tuple[Part, Span]]:
     """Every part of ``__LINKEDIT`` that a load command names, empty ones too if they have an offset."""
-    for kind in _LC_DYLD_INFO:
+    for kind in LC_DYLD_INFO:
         if kind in commands:
             numbers = DYLD_INFO.unpack_from(view, commands[kind])[2:]
             for number, part in enumerate(_DYLD_INFO_PARTS):
                 if numbers[2 * number] or numbers[2 * number + 1]:
                     yield part, Span(numbers[2 * number], numbers[2 * number + 1])
-    for kind, part in _DATA_COMMANDS.items():
+    for kind, part in DATA_COMMANDS.items():
         if kind in commands:
             _, _, offset, size = LINKEDIT_DATA.unpack_from(view, commands[kind])
             if offset or size:

@@ -43,10 +43,11 @@ class SymbolTables:
     dropped: tuple[tuple[str, int], ...]
 
 
-def drop_symbols(image: MachoImage, level: str) -> SymbolTables:
+def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) -> SymbolTables:
     """The tables without the symbols that ``level`` lets go.
 
-    Raises :class:`slim.binaries.refusal.Refused` for tables that contradict each other, and if nothing would go.
+    Raises :class:`slim.binaries.refusal.Refused` for tables that contradict each other, and with ``at_least_one`` if
+    nothing would go.
     """
     symbols = image.parts[Part.SYMBOLS]
     rows = image.view[symbols.offset : symbols.end]
@@ -59,7 +60,7 @@ def drop_symbols(image: MachoImage, level: str) -> SymbolTables:
         raise Refused.malformed("the indirect symbol table names a symbol that doesn't exist")
     kept = _kept_locals(image, rows, types, named, level)
     gone = image.local - len(kept)
-    if not gone:
+    if not gone and at_least_one:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is nothing to drop"))
     numbers = {old: new for new, old in enumerate(kept)}
     if any(old < image.local and old not in numbers for old in named):

@@ -11,163 +11,29 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 
+from slim.verify.macho_debug import NAME as _DEBUG
+from slim.verify.macho_debug import debug_problems, emptied
+from slim.verify.macho_reading import (
+    DATA,
+    DYLD_INFO,
+    DYSYMTAB,
+    SEGMENT,
+    SIGNATURE,
+    SYMTAB,
+    Image,
+    LoadedSegment,
+    Unreadable,
+)
 from slim.verify.macho_signature import signature_changes, signature_problems
 
 _BLOCK = 1 << 20
-_SEGMENT, _SYMTAB, _DYSYMTAB, _SIGNATURE = 0x19, 0x02, 0x0B, 0x1D
-_DYLD_INFO = (0x22, 0x8000_0022)
-_DYLD_INFO_TABLES = ("rebases", "binds", "weak binds", "lazy binds", "exports")
-_DATA = {
-    0x1D: "signature",
-    0x1E: "split info",
-    0x26: "function starts",
-    0x29: "data in code",
-    0x2B: "designated requirements",
-    0x2E: "linker hints",
-    0x8000_0033: "exports trie",
-    0x8000_0034: "chained fixups",
-}
 _REWRITTEN = frozenset({"symbols", "indirect symbols", "names", "signature"})
 _PAGES = {0x0100_0007: 0x1000, 0x0100_000C: 0x4000}
 _ZERO_FILL = (0x1, 0xC, 0x12)
 _SUBTYPE = 0xFF_FFFF  # the rest of the word are capabilities, which lipo sets or not
-_NONE_NAMED = 0xC000_0000
 _FAT = {b"\xca\xfe\xba\xbe": ">5I", b"\xca\xfe\xba\xbf": ">2I2Q2I"}
-
-_Symbol = tuple[bytes, int, int, int, int | bytes]
-
-
-class _Unreadable(Exception):
-    """The file isn't a Mach-O image whose headers lie within it."""
-
-
-@dataclass(frozen=True)
-class _Command:
-    kind: int
-    at: int
-    data: bytes
-
-    def numbers(self, start: int, count: int) -> tuple[int, ...]:
-        if start + 4 * count > len(self.data):
-            raise _Unreadable(f"the load command at offset {self.at:#x} is cut short")
-        return struct.unpack_from(f"<{count}I", self.data, start)
-
-
-@dataclass(frozen=True)
-class _Segment:
-    at: int
-    name: bytes
-    address: int
-    memory: int
-    start: int
-    size: int
-    sections: tuple[tuple[int, ...], ...]
-
-
-class _Image:
-    """One image, read from scratch."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
-        if len(data) < 32 or bytes(data[:4]) != b"\xcf\xfa\xed\xfe":
-            raise _Unreadable("not a 64-bit Mach-O image")
-        self.cpu, self.subtype, _, count, size = struct.unpack_from("<5I", data, 4)
-        self.head_end = 32 + size
-        self.commands = list(self._read_commands(count))
-        self.segments = [self._read_segment(command) for command in self.commands if command.kind == _SEGMENT]
-        if not self.segments:
-            raise _Unreadable("there are no segments")
-        self.tables: dict[str, tuple[int, int]] = {}
-        self.partition: tuple[int, ...] = ()
-        for command in self.commands:
-            self._read_tables(command)
-        for name, (start, length) in self.tables.items():
-            if start + length > len(data):
-                raise _Unreadable(f"the {name} aren't in the file")
-        if "symbols" not in self.tables or "indirect symbols" not in self.tables:
-            raise _Unreadable("there is no symbol table")
-        self.names = bytes(self.table("names"))
-
-    def _read_commands(self, count: int) -> Iterator[_Command]:
-        at = 32
-        for _ in range(count):
-            if at + 8 > self.head_end or self.head_end > len(self.data):
-                raise _Unreadable("the load commands aren't in the file")
-            kind, size = struct.unpack_from("<2I", self.data, at)
-            if size < 8 or size % 8 or at + size > self.head_end:
-                raise _Unreadable(f"the load command at offset {at:#x} has an impossible size")
-            yield _Command(kind, at, bytes(self.data[at : at + size]))
-            at += size
-        if at != self.head_end:
-            raise _Unreadable("the load commands don't fill their place")
-
-    def _read_segment(self, command: _Command) -> _Segment:
-        data = command.data
-        if len(data) < 72:
-            raise _Unreadable("a segment command is cut short")
-        name, address, memory, start, size, _, _, count, _ = struct.unpack_from("<16s4Q4I", data, 8)
-        if len(data) != 72 + 80 * count:
-            raise _Unreadable("a segment command has another number of sections than it says")
-        sections = tuple(struct.unpack_from("<32x2Q8I", data, 72 + 80 * number) for number in range(count))
-        return _Segment(command.at, name.rstrip(b"\0"), address, memory, start, size, sections)
-
-    def _read_tables(self, command: _Command) -> None:
-        found: list[tuple[str, int, int]] = []
-        if command.kind == _SYMTAB:
-            symbols, count, strings, size = command.numbers(8, 4)
-            found = [("symbols", symbols, 16 * count), ("names", strings, size)]
-        elif command.kind == _DYSYMTAB:
-            numbers = command.numbers(8, 18)
-            self.partition = numbers[:6]
-            if any(numbers[6:12]) or any(numbers[14:]):
-                raise _Unreadable("LC_DYSYMTAB names tables that nobody writes any more")
-            found = [("indirect symbols", numbers[12], 4 * numbers[13])]
-        elif command.kind in _DYLD_INFO:
-            numbers = command.numbers(8, 10)
-            found = list(zip(_DYLD_INFO_TABLES, numbers[::2], numbers[1::2], strict=True))
-        elif command.kind in _DATA:
-            start, size = command.numbers(8, 2)
-            found = [(_DATA[command.kind], start, size)]
-        for name, start, size in found:
-            if name in self.tables:
-                raise _Unreadable(f"the {name} are there twice")
-            self.tables[name] = (start, size)
-
-    def table(self, name: str) -> memoryview:
-        start, size = self.tables.get(name, (0, 0))
-        return self.data[start : start + size]
-
-    @property
-    def linkedit(self) -> _Segment:
-        return next((one for one in self.segments if one.name == b"__LINKEDIT"), self.segments[-1])
-
-    def name_at(self, offset: int) -> bytes:
-        if offset == 0:
-            return b""
-        end = self.names.find(b"\0", offset)
-        if end < 0:
-            raise _Unreadable("a symbol's name isn't in the table of names")
-        return self.names[offset:end]
-
-    def symbols(self, first: int, count: int) -> Iterator[_Symbol]:
-        """Symbols with their names; where the value is a name too, the name."""
-        for name, kind, section, description, value in struct.iter_unpack(
-            "<IBBHQ", self.table("symbols")[16 * first : 16 * (first + count)]
-        ):
-            alias = not kind & 0xE0 and kind & 0x0E == 0x0A
-            yield self.name_at(name), kind, section, description, self.name_at(value) if alias else value
-
-    def indirect(self) -> list[_Symbol | int]:
-        """What each entry of the indirect symbol table stands for."""
-        entries = [row[0] for row in struct.iter_unpack("<I", self.table("indirect symbols"))]
-        total = self.tables["symbols"][1] // 16
-        if any(entry >= total for entry in entries if not entry & _NONE_NAMED):
-            raise _Unreadable("the indirect symbol table names a symbol that isn't there")
-        known = {entry: next(self.symbols(entry, 1)) for entry in sorted(set(entries)) if not entry & _NONE_NAMED}
-        return [known.get(entry, entry) for entry in entries]
 
 
 def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]:
@@ -182,7 +48,7 @@ def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]
     before, after = memoryview(original), memoryview(edited)
     try:
         old, new = _slices(before), _slices(after)
-    except _Unreadable as error:
+    except Unreadable as error:
         return [f"the files can't be judged: {error}"]
     problems = []
     if len(after) >= len(before):
@@ -203,20 +69,20 @@ def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]
 def check_layout(data: bytes | memoryview) -> list[str]:
     """What is wrong with a file by itself, nothing if all is well. Raises nothing."""
     try:
-        return [problem for part in _slices(memoryview(data)).values() for problem in _layout_problems(_Image(part))]
-    except _Unreadable as error:
+        return [problem for part in _slices(memoryview(data)).values() for problem in _layout_problems(Image(part))]
+    except Unreadable as error:
         return [f"the file is broken: {error}"]
 
 
 def _check_image(before: memoryview, after: memoryview) -> list[str]:
     try:
-        old = _Image(before)
-    except _Unreadable as error:
+        old = Image(before)
+    except Unreadable as error:
         return [f"the original can't be judged: {error}"]
     try:
-        new = _Image(after)
+        new = Image(after)
         return [*_layout_problems(new), *_changes(old, new)]
-    except _Unreadable as error:
+    except Unreadable as error:
         return [f"the edited file is broken: {error}"]
 
 
@@ -228,27 +94,27 @@ def _slices(data: memoryview) -> dict[tuple[int, int], memoryview]:
     """The images of a file by CPU type and subtype, in file order."""
     if _is_thin(data):
         if len(data) < 12:
-            raise _Unreadable("not a Mach-O file")
+            raise Unreadable("not a Mach-O file")
         cpu, subtype = struct.unpack_from("<2I", data, 4)
         return {(cpu, subtype & _SUBTYPE): data}
     layout = struct.Struct(_FAT[bytes(data[:4])])
     count = int.from_bytes(data[4:8], "big")
     if len(data) < 8 or not 0 < count < 44 or 8 + count * layout.size > len(data):
-        raise _Unreadable("the universal header is broken")
+        raise Unreadable("the universal header is broken")
     at = 8 + count * layout.size
     found: dict[tuple[int, int], memoryview] = {}
     for row in sorted(layout.iter_unpack(data[8:at]), key=lambda row: row[2]):
         cpu, subtype, start, size, align = row[:5]
         if align > 20 or start % (1 << align) or start < at or start + size > len(data) or any(data[at:start]):
-            raise _Unreadable(f"the image at offset {start:#x} isn't where it may be")
+            raise Unreadable(f"the image at offset {start:#x} isn't where it may be")
         found[cpu, subtype & _SUBTYPE] = data[start : start + size]
         at = start + size
     if len(found) != count or at != len(data):
-        raise _Unreadable("the universal header and the file disagree")
+        raise Unreadable("the universal header and the file disagree")
     return found
 
 
-def _layout_problems(image: _Image) -> Iterator[str]:
+def _layout_problems(image: Image) -> Iterator[str]:
     yield from _segment_problems(image)
     yield from _table_problems(image)
     yield from _symbol_problems(image)
@@ -256,25 +122,15 @@ def _layout_problems(image: _Image) -> Iterator[str]:
         yield from signature_problems(image.data, *image.tables["signature"])
 
 
-def _segment_problems(image: _Image) -> Iterator[str]:
+def _segment_problems(image: Image) -> Iterator[str]:
     page = _PAGES.get(image.cpu)
     for one in image.segments:
-        if one.start + one.size > len(image.data) or one.size > one.memory:
+        unmapped = one.name == _DEBUG and not one.memory
+        if one.start + one.size > len(image.data) or (one.size > one.memory and not unmapped):
             yield f"segment {one.name!r} isn't in the file, or not in memory"
         if page and (one.start % page or one.address % page):
             yield f"segment {one.name!r} isn't aligned to pages"
-        for address, size, offset, _, relocations, count, flags, first, width, _ in one.sections:
-            kind = flags & 0xFF
-            if relocations or count:
-                yield f"a section of {one.name!r} has relocations"
-            if address < one.address or address + size > one.address + one.memory:
-                yield f"a section of {one.name!r} is outside of it"
-            if size and kind not in _ZERO_FILL and offset - one.start != address - one.address:
-                yield f"a section of {one.name!r} isn't where its address says"
-            if kind in (6, 7, 8, 16):
-                step = width if kind == 8 else 8
-                if not step or 4 * (first + size // step) > image.tables["indirect symbols"][1]:
-                    yield f"a section of {one.name!r} has too few indirect symbols"
+        yield from _section_problems(image, one)
     last = image.linkedit
     if last.name != b"__LINKEDIT" or last.start + last.size != len(image.data):
         yield "__LINKEDIT isn't the end of the file"
@@ -283,11 +139,29 @@ def _segment_problems(image: _Image) -> Iterator[str]:
         spans = sorted((getattr(one, key), getattr(one, extent)) for one in image.segments if getattr(one, extent))
         if any(first + size > second for (first, size), (second, _) in pairwise(spans)):
             yield "segments overlap"
-        if spans and spans[-1][0] != getattr(last, key):
+        others = [getattr(one, key) for one in image.segments if getattr(one, extent) and one.name != _DEBUG]
+        if others and max(others) != getattr(last, key):
             yield "__LINKEDIT isn't the last segment"
 
 
-def _table_problems(image: _Image) -> Iterator[str]:
+def _section_problems(image: Image, one: LoadedSegment) -> Iterator[str]:
+    if one.name == _DEBUG and not one.memory and one.size:
+        return  # nothing of it is mapped
+    for address, size, offset, _, relocations, count, flags, first, width, _ in one.sections:
+        kind = flags & 0xFF
+        if relocations or count:
+            yield f"a section of {one.name!r} has relocations"
+        if address < one.address or address + size > one.address + one.memory:
+            yield f"a section of {one.name!r} is outside of it"
+        if size and kind not in _ZERO_FILL and offset - one.start != address - one.address:
+            yield f"a section of {one.name!r} isn't where its address says"
+        if kind in (6, 7, 8, 16):
+            step = width if kind == 8 else 8
+            if not step or 4 * (first + size // step) > image.tables["indirect symbols"][1]:
+                yield f"a section of {one.name!r} has too few indirect symbols"
+
+
+def _table_problems(image: Image) -> Iterator[str]:
     at, end = image.linkedit.start, image.linkedit.start + image.linkedit.size
     for start, size, name in sorted((start, size, name) for name, (start, size) in image.tables.items()):
         if not start and not size:
@@ -304,7 +178,7 @@ def _table_problems(image: _Image) -> Iterator[str]:
             yield f"the {name} aren't aligned"
 
 
-def _symbol_problems(image: _Image) -> Iterator[str]:
+def _symbol_problems(image: Image) -> Iterator[str]:
     local, locals_, defined, defines, undefined, undefines = image.partition
     if (local, defined, undefined) != (0, locals_, locals_ + defines):
         yield "local, defined and undefined symbols aren't in that order"
@@ -321,14 +195,24 @@ def _symbol_problems(image: _Image) -> Iterator[str]:
             yield f"a symbol of type {one:#x} is among the undefined ones"
 
 
-def _changes(old: _Image, new: _Image) -> Iterator[str]:
+def _changes(old: Image, new: Image) -> Iterator[str]:
     if not _same(old.data[:32], new.data[:32]) or len(old.commands) != len(new.commands):
         yield "the Mach-O header has changed"
         return
-    for before, after in zip(old.commands, new.commands, strict=True):
-        if _blank(before) != _blank(after):
-            yield f"load command {before.kind:#x} at offset {before.at:#x} has changed"
+    debug = _lost_debug(old, new)
     start = old.linkedit.start
+    if debug is not None:
+        start = debug.start
+        command = next(command for command in old.commands if command.at == debug.at)
+        yield from debug_problems(old.segments.index(debug), command.data, old.table)
+        if any(old.data[debug.start + debug.size : old.linkedit.start]):
+            yield "bytes between debugging information and __LINKEDIT are gone"
+    for before, after in zip(old.commands, new.commands, strict=True):
+        lost = debug is not None and before.at == debug.at
+        if _blank(emptied(before.data) if lost else before.data, debug is not None) != _blank(
+            after.data, debug is not None
+        ):
+            yield f"load command {before.kind:#x} at offset {before.at:#x} has changed"
     if new.linkedit.start != start or not _same(old.data[old.head_end : start], new.data[old.head_end : start]):
         yield "mapped bytes have changed"
     page = _PAGES.get(old.cpu, 1)
@@ -342,25 +226,38 @@ def _changes(old: _Image, new: _Image) -> Iterator[str]:
         yield from signature_changes(old.table("signature"), new.table("signature"))
 
 
-def _blank(command: _Command) -> bytes:
-    """A load command with zeros for what an edit may change."""
-    data = bytearray(command.data)
+def _lost_debug(old: Image, new: Image) -> LoadedSegment | None:
+    """The original's debugging information, if it is the last thing before ``__LINKEDIT`` and isn't there any more."""
+    before = [one for one in old.segments if one.size and one.start < old.linkedit.start]
+    last = max(before, key=lambda one: one.start, default=None)
+    if last is None or last.name != _DEBUG or last.start == 0:
+        return None
+    gone = any(one.name == _DEBUG and one.at == last.at and not one.size for one in new.segments)
+    return last if gone else None
+
+
+def _blank(command: bytes, moved: bool) -> bytes:
+    """A load command with zeros for what an edit may change; more if ``__LINKEDIT`` has ``moved`` in the file."""
+    data = bytearray(command)
+    kind = int.from_bytes(data[:4], "little")
     free: list[tuple[int, int]] = []
-    if command.kind == _SEGMENT and data[8:24].rstrip(b"\0") == b"__LINKEDIT":
-        free = [(32, 40), (48, 56)]
-    elif command.kind == _SYMTAB or command.kind == _SIGNATURE:
+    if kind == SEGMENT and data[8:24].rstrip(b"\0") == b"__LINKEDIT":
+        free = [(32, 56 if moved else 40), (48, 56)]
+    elif kind in (SYMTAB, SIGNATURE):
         free = [(8, len(data))]
-    elif command.kind == _DYSYMTAB:
+    elif kind == DYSYMTAB:
         # Number of local symbols, first defined one, first undefined one, offset of the indirect symbols.
         free = [(12, 20), (24, 28), (56, 60)]
-    elif command.kind in _DATA:
+    elif kind in DATA:
         free = [(8, 12)]
+    elif kind in DYLD_INFO and moved:
+        free = [(at, at + 4) for at in range(8, len(data), 8)]
     for start, end in free:
         data[start:end] = bytes(end - start)
     return bytes(data)
 
 
-def _symbol_changes(old: _Image, new: _Image) -> Iterator[str]:
+def _symbol_changes(old: Image, new: Image) -> Iterator[str]:
     visible = [list(image.symbols(image.partition[2], image.partition[3] + image.partition[5])) for image in (old, new)]
     if visible[0] != visible[1]:
         yield "the symbols that others see have changed"

