@@ -6,9 +6,28 @@ the file it is about, the place inside it where that is known, and what to do ne
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
+
+_PERMISSION = "check who may read and write the file and its folder"
+_SPACE = "free space there, or choose another place"
+_HINT = "see whether the disk and its file system are in order, or choose another place"
+_HINTS = {
+    errno.EACCES: _PERMISSION,
+    errno.EPERM: _PERMISSION,
+    errno.EROFS: "the file system is mounted read-only; choose another place",
+    errno.ENOENT: "check the spelling of the path, and that nothing removes it during the run",
+    errno.ENOSPC: _SPACE,
+    getattr(errno, "EDQUOT", errno.ENOSPC): _SPACE,
+    errno.EFBIG: "files may not get that large here; raise the limit (ulimit -f), or choose another file system",
+    errno.EMFILE: "raise the limit on open files (ulimit -n)",
+    errno.ENFILE: "too many files are open on this machine",
+    errno.ENAMETOOLONG: "choose a shorter path",
+    errno.ENOMEM: "give the process more memory",
+}
+"""What to do about the errors of errno(3) that users meet."""
 
 
 class SlimError(Exception):
@@ -118,5 +137,7 @@ class StorageError(SlimError):
 
     @classmethod
     def from_os_error(cls, error: OSError, *, file: object = None, hint: str | None = None) -> StorageError:
-        """Wrap an :class:`OSError`, keeping the system's own words."""
-        return cls(error.strerror or str(error), file=file or error.filename, hint=hint)
+        """Wrap an :class:`OSError`, keeping the system's own words. Without a ``hint``, there is one that fits the sort
+        of error."""
+        fitting = hint or _HINTS.get(error.errno or 0, _HINT)
+        return cls(error.strerror or str(error), file=file or error.filename, hint=fitting)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 from slim.errors import ConfigError
 from slim.inventory.stack_reader import locate
 from slim.model.outcome import Explanation
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileRecord, Inventory
 from slim.prepared import Prepared, RunRequest, prepared
+from slim.workspace import workspace
 
 __all__ = ["RunRequest", "explain"]
 
@@ -23,7 +21,7 @@ def explain(request: RunRequest, path: str, progress: Progress | None = None) ->
     watch = progress or Silent()
     found: list[Explanation] = []
     for one in locate(request.source, platforms=request.platforms):
-        with tempfile.TemporaryDirectory(prefix="slim-") as spool, prepared(request, one, Path(spool), watch) as ready:
+        with workspace() as spool, prepared(request, one, spool, watch) as ready:
             found.extend(_explain(ready, record) for record in _meant(ready.inventory, path))
     if not found:
         raise ConfigError("no file of the stack has this path", file=path, hint="give LAYER/PATH, or PATH in a layer")

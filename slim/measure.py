@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey, Inventory, NativeFormat
 from slim.model.stack import StackKind
 from slim.reports.snapshot_v1 import is_report, parse_report
+from slim.workspace import workspace
 
 _LARGEST_REPORT = 256 << 20
 """Bytes of a JSON report that slim is willing to parse."""
@@ -49,9 +49,9 @@ def measure(
         if is_report(text):
             return _only(parse_report(text, source), platforms, source)
     found = []
-    with tempfile.TemporaryDirectory(prefix="slim-") as spool:
+    with workspace() as spool:
         for one in find(path, platforms=platforms):
-            found.append(_measure(one, Path(spool), limits, workers, watch))
+            found.append(_measure(one, spool, limits, workers, watch))
     return tuple(found)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -21,6 +20,7 @@ from slim.repair import Planned, prove
 from slim.rules.loader import rules_digest
 from slim.signing import to_sign
 from slim.verify.static import check_licences, check_links
+from slim.workspace import workspace
 from slim.write.publisher import Publisher
 from slim.write.staging import check_target, publish, staging
 
@@ -38,8 +38,8 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
     if request.dry_run:
-        with tempfile.TemporaryDirectory(prefix="slim-") as spool:
-            return tuple(_run_one(request, one, Path(spool), None, watch) for one in located)
+        with workspace() as spool:
+            return tuple(_run_one(request, one, spool, None, watch) for one in located)
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)

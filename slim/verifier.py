@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -29,6 +28,7 @@ from slim.rules.match import RuleMatcher
 from slim.verify.dynamic.checks import find_targets
 from slim.verify.dynamic.session import obstacle, sandbox_note, session
 from slim.verify.static import DROP_PASS, check_licences, check_links, check_records
+from slim.workspace import workspace
 
 DIFFERENCE = "difference"
 """Pass and rule of what differs: nobody says why it was done."""
@@ -53,10 +53,8 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
     watch = progress or Silent()
     originals = _locate(request.original, request.platforms)
     slimmed = _locate(request.slimmed, request.platforms)
-    with tempfile.TemporaryDirectory(prefix="slim-") as spool:
-        return tuple(
-            _verify_one(request, one, _counterpart(one, slimmed, request), Path(spool), watch) for one in originals
-        )
+    with workspace() as spool:
+        return tuple(_verify_one(request, one, _counterpart(one, slimmed, request), spool, watch) for one in originals)
 
 
 def _locate(source: Path, platforms: tuple[str, ...]) -> tuple[Located, ...]:

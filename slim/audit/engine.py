@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from slim.model.audit import Audit
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
 from slim.model.settings import Config
+from slim.workspace import workspace
 
 
 def available_cpus() -> int:
@@ -52,8 +52,8 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
     """
     watch = progress or Silent()
     located = find(request.source, platforms=request.platforms)
-    with tempfile.TemporaryDirectory(prefix="slim-") as spool:
-        return tuple(_audit_one(request, one, Path(spool), watch) for one in located)
+    with workspace() as spool:
+        return tuple(_audit_one(request, one, spool, watch) for one in located)
 
 
 def _audit_one(request: AuditRequest, located: Located, spool: Path, watch: Progress) -> Audit:

@@ -15,7 +15,7 @@ from slim import __version__
 from slim.cli.look import emit, look_for
 from slim.cli.options import FILE, SectionCommand, chosen_config, jobs_option, option, platform_option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told, write_atomically
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.errors import ConfigError, RefusedError, StorageError
@@ -27,6 +27,7 @@ from slim.reports import verdict_annotations, verdict_markdown, verdict_terminal
 from slim.reports.comparisons import VERDICT_REPORTERS
 from slim.reports.growth_text import exceeded_text
 from slim.reports.text import count, printable
+from slim.storage import replace_file
 
 _BUDGETS = "Budgets"
 _REPORT = "What is told"
@@ -212,11 +213,11 @@ def _update(
     if verdict is None:
         start = starting_budgets(measured, headroom=headroom, nested=nested)
         head = text.rstrip("\n") + "\n\n" if text.strip() else "" if nested else f"schema = {SCHEMA}\n\n"
-        write_atomically(file, head + start)
+        replace_file(file, (head + start).encode())
         return [f"{name}: budgets written"]
     changes = updates(budgets, verdict, headroom=headroom, allow_raise=allow_raise)
     if changes:
-        write_atomically(file, rewritten(text, changes, file=str(file), nested=nested))
+        replace_file(file, rewritten(text, changes, file=str(file), nested=nested).encode())
     notes = [f"{name}: {one.name}, {one.metric.value}: {one.old} -> {one.new}" for one in changes]
     return notes or [f"{name}: nothing to tighten in {count(len(budgets), 'budget')}"]
 

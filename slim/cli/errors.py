@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -11,18 +12,20 @@ import click
 
 from slim.cli.look import look_for
 from slim.errors import ConfigError, SlimError, StorageError
+from slim.interrupts import Interrupted, raising
 from slim.reports.text import printable
 
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
-EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+EXIT_SIGNAL = 128  # plus the signal's number, as shells count
 DEBUG = "SLIM_DEBUG"
 
 
 def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
     """Run a command and return its exit code. No exception escapes; with ``SLIM_DEBUG=1`` tracebacks are shown."""
     try:
-        code = command.main(args=arguments, prog_name="slim", standalone_mode=False)
+        with raising():
+            code = command.main(args=arguments, prog_name="slim", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SlimError as error:
         return _told(error)
@@ -30,9 +33,11 @@ def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
         return _told(StorageError.from_os_error(error))
     except click.ClickException as error:
         return _usage(error)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, click.Abort) as error:
+        # click makes an Abort of every KeyboardInterrupt
+        cause = error if isinstance(error, Interrupted) else error.__cause__ or error.__context__
         _say("interrupted", "the output is what it was before, or complete")
-        return EXIT_INTERRUPTED
+        return EXIT_SIGNAL + (cause.number if isinstance(cause, Interrupted) else signal.SIGINT)
     except Exception as error:  # the last line of defence: a bug, and said to be one
         _trace()
         _say("bug", f"{type(error).__name__}: {error}")

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from slim.cli.targets import write_atomically
 from slim.config import KEEP_NAME, discover, find_keep_file, read_keep_file
 from slim.model.outcome import RunResult
 from slim.reports.keep import render_keep
+from slim.storage import replace_file
 
 
 def keep_file_for(start: Path, said: Mapping[str, Any]) -> Path:
@@ -30,5 +30,5 @@ def keep_found(results: Sequence[RunResult], file: Path) -> None:
     if not repairs:
         return
     earlier = read_keep_file(file) if file.is_file() else {}
-    write_atomically(file, render_keep(repairs, earlier))
+    replace_file(file, render_keep(repairs, earlier).encode())
     click.echo(f"slim: what has to stay is written to {file}; commit it, and the next run needs no search", err=True)

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import click
 
+from slim.errors import StorageError
 from slim.reports.canvas import Look
 
 _SIGNS = "→·━─└✓✗"
@@ -45,3 +46,5 @@ def emit(text: str) -> None:
         hole = os.open(os.devnull, os.O_WRONLY)
         os.dup2(hole, sys.stdout.fileno())  # or Python complains when it flushes at exit
         os.close(hole)
+    except OSError as error:
+        raise StorageError.from_os_error(error, file="stdout") from error

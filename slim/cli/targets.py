@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +14,7 @@ from slim.cli.look import emit
 from slim.cli.options import Function, combined, option
 from slim.errors import StorageError
 from slim.reports import REPORTERS
+from slim.storage import replace_file
 
 
 class Renders(Protocol):
@@ -108,43 +106,4 @@ def deliver(targets: Sequence[Target], results: object) -> None:
         if target.file is None:
             emit(text)
         else:
-            write_atomically(target.file, text)
-
-
-def write_atomically(file: Path, text: str) -> None:
-    """Replace a file in one step: readers see the old text or the new one. Raises :class:`StorageError`.
-
-    A file that isn't a regular one (``/dev/stderr``, a named pipe) is written to instead of replaced.
-    """
-    try:
-        if file.exists() and not file.is_file():
-            file.write_text(text, encoding="utf-8", newline="\n")
-            return
-        _replace(file.resolve(), text)
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=file) from error
-
-
-def _replace(file: Path, text: str) -> None:
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name[:100]}.", suffix=".tmp")
-    staged = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        staged.chmod(_mode(file))
-        staged.replace(file)
-    except BaseException:
-        with suppress(OSError):
-            staged.unlink()
-        raise
-
-
-def _mode(file: Path) -> int:
-    """Permissions as an ordinary write would leave them: those of the old file, or what the umask allows."""
-    if file.exists():
-        return file.stat().st_mode & 0o777
-    mask = os.umask(0o077)  # the only way to ask for it is to set it
-    os.umask(mask)
-    return 0o666 & ~mask
+            replace_file(target.file, text.encode())

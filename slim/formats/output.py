@@ -8,8 +8,6 @@ from pathlib import Path
 
 from slim.errors import StorageError
 
-_HINT = "check the free space and the permissions of the folder"
-
 
 def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Create ``target``, which mustn't exist yet, write everything, and flush it to the disk.
@@ -23,4 +21,4 @@ def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
             stream.flush()
             os.fsync(stream.fileno())
     except OSError as error:
-        raise StorageError.from_os_error(error, file=target, hint=_HINT) from error
+        raise StorageError.from_os_error(error, file=target) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import mmap
 import os
 import stat
@@ -84,7 +85,7 @@ class Spool:
         try:
             handle, name = tempfile.mkstemp(prefix="slim-", suffix=".spool", dir=folder)
         except OSError as error:
-            raise StorageError.from_os_error(error, file=folder, hint="free space or choose another folder") from error
+            raise StorageError.from_os_error(error, file=folder) from error
         self._file = os.fdopen(handle, "w+b", buffering=0)
         try:
             Path(name).unlink()
@@ -100,9 +101,7 @@ class Spool:
                 self.size += written
                 view = view[written:]
         except OSError as error:
-            raise StorageError.from_os_error(
-                error, file="the spool file", hint="free space for temporary files"
-            ) from error
+            raise StorageError.from_os_error(error, file="the spool file") from error
 
     def view(self) -> memoryview:
         """Everything that was written, memory-mapped, read-only."""
@@ -111,6 +110,8 @@ class Spool:
                 self._view = memoryview(b"")
             else:
                 try:
+                    if os.fstat(self._file.fileno()).st_size != self.size:
+                        raise OSError(errno.EIO, "the file system lost what was written to it")
                     self._map = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
                 except OSError as error:
                     raise StorageError.from_os_error(error, file="the spool file") from error

@@ -21,6 +21,7 @@ from slim.formats.xz_container import ENCODER_MEMORY
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.model.progress import Progress
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
+from slim.storage import write_new
 
 SLIM_KEY = "slim"
 """The one key that slim adds to a layer's entry in the manifest."""
@@ -79,7 +80,12 @@ class Publisher:
             futures = {
                 new.layer.name: writers.submit(self._write, stack, new, compressors, workers, progress) for new in order
             }
-            return [futures[new.layer.name].result() for new in layers]
+            try:
+                return [futures[new.layer.name].result() for new in layers]
+            except BaseException:  # an interruption, too: what hasn't begun won't
+                writers.shutdown(wait=False, cancel_futures=True)
+                compressors.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _as_archives(self, stack: Stack) -> bool:
         return self._format is not None or stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE)
@@ -185,4 +191,4 @@ def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[st
 def _write_json(path: Path, value: Mapping[str, object]) -> None:
     """Write JSON the way venvstacks does: sorted keys, two spaces, a final newline."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+    write_new(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())

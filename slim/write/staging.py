@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import glob
 import os
-import shutil
+import secrets
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from slim.errors import ConfigError, StorageError
+from slim.interrupts import held, let_through
 from slim.locking import try_lock
+from slim.workspace import remove_tree
 
 _STAGING = ".slim-staging-"
 _OLD = ".slim-old-"
@@ -53,16 +56,38 @@ def staging(target: Path) -> Iterator[Path]:
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  (resolve() would follow a link at the target itself)
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(target):
-            _recover(target)
-            folder = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{target.name}.", dir=target.parent))
-            try:
-                yield folder
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        with held():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with _locked(target):
+                _recover(target)
+                folder = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{target.name}.", dir=target.parent))
+                with _removed(folder), let_through():
+                    yield folder
     except OSError as error:
         raise StorageError.from_os_error(error, file=error.filename or target.parent) from None
+
+
+@contextlib.contextmanager
+def _removed(folder: Path) -> Iterator[None]:
+    """Remove the staging folder at the end. That it can't be removed is an error only if there is no other."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_tree(folder)
+        raise
+    try:
+        remove_tree(folder)
+    except OSError as error:
+        raise _left(error, folder) from None
+
+
+def _left(error: OSError, path: Path) -> StorageError:
+    return StorageError(
+        f"can't be removed: {error.strerror}",
+        file=path,
+        hint="the run is done but for this; remove it, or let the next run do it",
+    )
 
 
 @contextlib.contextmanager
@@ -80,9 +105,14 @@ def _locked(target: Path) -> Iterator[None]:
     with file:
         try:
             yield
-        finally:
+        except BaseException:
             with contextlib.suppress(OSError):
                 path.unlink()
+            raise
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _left(error, path) from None
 
 
 def _is_same(descriptor: int, path: Path) -> bool:
@@ -94,41 +124,50 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 def _recover(target: Path) -> None:
     """Put back an old set that a killed run had moved aside, and remove what it left half done."""
-    for old in sorted(target.parent.glob(f"{_OLD}{target.name}.*")):
-        if target.exists():
+    for old in sorted(_beside(target, _OLD)):
+        if os.path.lexists(target):
             _remove(old)
         else:
             old.rename(target)
-    for left in target.parent.glob(f"{_STAGING}{target.name}.*"):
+    for left in _beside(target, _STAGING):
         _remove(left)
+
+
+def _beside(target: Path, prefix: str) -> Iterator[Path]:
+    return target.parent.glob(f"{glob.escape(prefix + target.name)}.*")
 
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
+        remove_tree(path)
     else:
         path.unlink()
 
 
 def publish(staged: Path, target: Path, *, force: bool) -> None:
     """Make ``staged`` (a folder or file inside the staging folder) appear as ``target``. Raises StorageError."""
-    try:
-        for folder, _, files in os.walk(staged):
-            for name in files:
-                if not (Path(folder) / name).is_symlink():
-                    _sync(Path(folder) / name)
-            _sync(Path(folder))
-        if staged.is_file():
-            _sync(staged)
-        if not os.path.lexists(target):
-            staged.rename(target)
-        elif not force:
-            raise StorageError("appeared while slim was running", file=target, hint="remove it, or use --force")
-        else:
-            _replace(staged, target)
-        _sync(target.parent)
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=target) from None
+    for folder, _, files in os.walk(staged):
+        for name in files:
+            if not (Path(folder) / name).is_symlink():
+                _sync(Path(folder) / name)
+        _sync(Path(folder))
+    if staged.is_file():
+        _sync(staged)
+    with held():
+        try:
+            if not os.path.lexists(target):
+                staged.rename(target)
+            elif not force:
+                raise StorageError("appeared while slim was running", file=target, hint="remove it, or use --force")
+            else:
+                _replace(staged, target)
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=target) from None
+        try:
+            _sync(target.parent)
+        except StorageError as error:
+            error.hint = f"{target} is complete, but may not outlive a power failure; see to the disk, and run again"
+            raise
 
 
 def _replace(staged: Path, target: Path) -> None:
@@ -137,11 +176,17 @@ def _replace(staged: Path, target: Path) -> None:
         return
     if _exchange(staged, target):
         return  # the old set lies in the staging folder now, and goes with it
-    old = Path(tempfile.mkdtemp(prefix=f"{_OLD}{target.name}.", dir=target.parent))
-    old.rmdir()
+    old = target.with_name(f"{_OLD}{target.name}.{secrets.token_hex(4)}")
     target.rename(old)
-    staged.rename(target)
-    _remove(old)
+    try:
+        staged.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    try:
+        _remove(old)
+    except OSError as error:
+        raise _left(error, old) from None
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -159,8 +204,11 @@ def _sync(path: Path) -> None:
     """Make a file or folder durable. Windows has no folder handles to sync."""
     if sys.platform == "win32" and path.is_dir():
         return
-    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=path) from None

@@ -19,7 +19,7 @@ import pytest
 
 from slim.cli import main
 from slim.verify.dynamic.sandbox import Sandbox
-from slim.verify.dynamic.workspace import workspace
+from slim.workspace import workspace
 from tests.deploying import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
 from tests.published import Content
 

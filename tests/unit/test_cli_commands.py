@@ -193,9 +193,11 @@ def test_a_report_that_cannot_be_written_leaves_nothing(
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("slim.cli.targets.os.fsync", full)
+    monkeypatch.setattr("slim.storage.os.fsync", full)
     assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 6
-    assert capsys.readouterr().err == "slim: input/output: report.json: No space left on device\n"
+    assert capsys.readouterr().err == (
+        "slim: input/output: report.json: No space left on device\n  hint: free space there, or choose another place\n"
+    )
     assert _names(folder) == ["stack"]
 
 

@@ -9,7 +9,6 @@ import contextlib
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from slim.errors import StorageError
+from slim.workspace import remove_tree
 
 WORKERS: Final = Path(__file__).parent / "workers"
 ASPECTS: Final = ("network", "processes", "files")
@@ -115,7 +115,8 @@ class Running:
                 report = os.read(self.status, 65536)
             os.close(self.status)
             self.status = -1
-        remove_tree(self.folder)
+        with contextlib.suppress(OSError):  # the workspace around it goes too
+            remove_tree(self.folder)
         try:
             value = json.loads(report)
         except ValueError:
@@ -332,20 +333,3 @@ def _thread(work: Callable[[], None]) -> threading.Thread:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     return thread
-
-
-def remove_tree(folder: Path) -> None:
-    """Remove a folder with everything in it, whatever a program did to the permissions."""
-
-    def allow(_call: Callable[..., object], path: str, _error: object) -> None:
-        with contextlib.suppress(OSError):
-            Path(path).parent.chmod(0o700)
-            if not Path(path).is_symlink():
-                Path(path).chmod(0o700)
-        with contextlib.suppress(OSError):
-            if Path(path).is_dir() and not Path(path).is_symlink():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                Path(path).unlink()
-
-    shutil.rmtree(folder, onerror=allow)

@@ -17,7 +17,7 @@ from slim.model.stack import LayerKind, Platform, Stack, System
 from slim.verify.dynamic.checks import Suite, Targets
 from slim.verify.dynamic.deploy import Members, deploy
 from slim.verify.dynamic.sandbox import Sandbox
-from slim.verify.dynamic.workspace import workspace
+from slim.workspace import workspace
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
 

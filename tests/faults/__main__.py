@@ -1,0 +1,68 @@
+"""``python -m tests.faults``: every fault at every point, and a table of what came of it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
+from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox, Scenario
+from tests.faults.tracing import Zygote
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--only", help="only the scenarios whose name contains this")
+    parser.add_argument("--fault", help="only the faults whose name contains this, such as KILL or EIO")
+    parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth point")
+    chosen = parser.parse_args()
+    tallies: list[Tally] = []
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        for scenario in SCENARIOS:
+            if chosen.only is None or chosen.only in scenario.name:
+                for tally in trials(scenario, Path(name), every=chosen.every, fault=chosen.fault or ""):
+                    _row(tally)
+                    tallies.append(tally)
+        caught = [tally for tally in trials(NAIVE, Path(name), every=1, fault="KILL")]
+    wrong = [text for tally in tallies for text in tally.wrong]
+    killed = sum(tally.tried for tally in tallies if tally.fault == "SIGKILL")
+    interrupted = sum(tally.tried for tally in tallies if tally.fault[3:] in SIGNALS)
+    injected = sum(tally.tried for tally in tallies) - killed - interrupted
+    print(f"kill points tried: {killed}; signals: {interrupted}; injected errors: {injected}")
+    print(f"broken sets: {sum(tally.broken for tally in tallies)}; silent: {sum(tally.silent for tally in tallies)}")
+    found = f"{sum(tally.broken for tally in caught)} of {sum(tally.tried for tally in caught)}"
+    print(f"the naive publisher, to prove the harness: {found} kills break its output")
+    for text in wrong:
+        print(f"WRONG: {text}")
+    return bool(wrong) or not any(tally.broken for tally in caught)
+
+
+def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Iterator[Tally]:
+    """Every sort of fault in one scenario."""
+    with Zygote(folder / "scratch") as zygote:
+        box = Sandbox(scenario, folder / scenario.name.replace(" ", "-"), zygote)
+        found = survey(box)[::every]
+        wanted = [("SIGKILL", lambda: kills(box, found))]
+        wanted += [(name, lambda name=name: errors(box, found, name)) for name in ERRORS]
+        wanted += [("short write", lambda: short_writes(box, found))]
+        wanted += [(f"SIG{name}", lambda name=name: signals(box, found, name)) for name in SIGNALS]
+        for name, work in wanted:
+            if fault in name:
+                yield work()
+
+
+def _row(tally: Tally) -> None:
+    ends = ", ".join(f"{count} {end}" for end, count in sorted(tally.ends.items()))
+    states = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
+    print(
+        f"{tally.scenario:13} {tally.fault:12} {tally.tried:4} tried  broken {tally.broken}  silent {tally.silent}  "
+        f"wrong {len(tally.wrong)}  [{ends}]  [{states}]",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""The runs that faults are injected into, each in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tarfile
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.faults.judge import Known, inodes, tree
+from tests.faults.tracing import Zygote
+from tests.published import SITE, STDLIB, LayerSpec, publish
+
+_COMMON = ("--jobs", "1", "--no-config")
+
+
+def _stack(folder: Path) -> None:
+    """As few files as a stack can have that loses something in two layers; the archives have a second name."""
+    runtime = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/site.py": "x = 1\n", f"{STDLIB}/test/t.py": "import os\n"}
+    framework = {f"{SITE}/maths.py": "x = 1\n", f"{SITE}/maths.pyi": "x: int\n"}
+    publish(folder / "in", {"cpython": LayerSpec("runtime", runtime), "framework-b": LayerSpec("framework", framework)})
+    (folder / "twins").mkdir()
+    for archive in (folder / "in").glob("*.tar.xz"):
+        os.link(archive, folder / "twins" / archive.name)
+
+
+def _folder(folder: Path) -> None:
+    """One of the layers, unpacked."""
+    _stack(folder)
+    with tarfile.open(folder / "in" / "cpython.tar.xz") as archive:
+        archive.extractall(folder / "tree", filter="tar")
+    shutil.rmtree(folder / "in")
+    (folder / "tree" / "cpython").rename(folder / "in")
+    (folder / "tree").rmdir()
+
+
+def _nothing(work: Path) -> None:
+    """No output yet."""
+
+
+def _old_set(work: Path) -> None:
+    (work / "out" / "sub").mkdir(parents=True)
+    (work / "out" / "cpython.tar.xz").write_bytes(b"old archive")
+    (work / "out" / "sub" / "old.json").write_text('{"old": true}')
+
+
+def _old_and_reports(work: Path) -> None:
+    _old_set(work)
+    (work / "report.json").write_text('{"old": true}')
+    (work / "summary.md").write_text("old\n")
+
+
+def _killed_between_two_renames(work: Path) -> None:
+    """What a run that was killed leaves where nothing can be exchanged: the old set moved aside, the new one staged."""
+    _old_set(work)
+    (work / "out").rename(work / ".slim-old-out.abcdefgh")
+    (work / ".slim-staging-out.abcdefgh" / "set").mkdir(parents=True)
+    (work / ".slim-staging-out.abcdefgh" / "set" / "half").write_text("half")
+    (work / ".slim-lock-out").touch()
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """``argv`` runs in a folder that holds the input ``in`` and the folder ``work`` that everything goes to.
+
+    ``again`` is the next run after a fault; ``always`` are injections that every run has; ``absent`` says that the old
+    set may be found moved aside, for the next run to put back.
+    """
+
+    name: str
+    summary: str
+    argv: tuple[str, ...]
+    make: Callable[[Path], None] = _stack
+    before: Callable[[Path], None] = _nothing
+    outputs: tuple[str, ...] = ("out",)
+    program: str = "slim"
+    always: tuple[str, ...] = ()
+    absent: bool = False
+
+    @property
+    def tampered(self) -> set[str]:
+        """Calls that can't be hit, for they never come to pass."""
+        return {one.partition("=")[2].partition(":")[0] for one in self.always}
+
+    @property
+    def again(self) -> list[str]:
+        return [*self.argv, *(["--force"] if self.outputs and "--force" not in self.argv else [])]
+
+
+SCENARIOS = (
+    Scenario(
+        name="new",
+        summary="a stack, no output yet",
+        argv=("run", "in", "-o", "work/out", "-q", *_COMMON),
+    ),
+    Scenario(
+        name="replace",
+        summary="a stack, replacing an output",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
+        before=_old_set,
+    ),
+    Scenario(
+        name="two renames",
+        summary="the same, where two folders can't be exchanged in one step",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
+        before=_old_set,
+        always=("inject=renameat2:error=EINVAL",),
+        absent=True,
+    ),
+    Scenario(
+        name="after a kill",
+        summary="on what a killed run left",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
+        before=_killed_between_two_renames,
+        absent=True,
+    ),
+    Scenario(
+        name="folder",
+        summary="a plain folder, replacing an output",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
+        make=_folder,
+        before=_old_set,
+    ),
+    Scenario(
+        name="reports",
+        summary="a stack, replacing an output and two report files, and telling on stdout",
+        argv=(
+            "run", "in", "-o", "work/out", "--force", "--report", "json=work/report.json",
+            "--report", "markdown=work/summary.md", *_COMMON,
+        ),
+        before=_old_and_reports,
+        outputs=("out", "report.json", "summary.md"),
+    ),
+    Scenario(
+        name="dry run",
+        summary="nothing is written",
+        argv=("run", "in", "--dry-run", "-q", *_COMMON),
+        outputs=(),
+    ),
+)  # fmt: skip
+
+NAIVE = Scenario(
+    name="naive",
+    summary="a publisher that deletes and writes in place",
+    argv=("in", "work/out"),
+    before=_old_set,
+    program="naive",
+)
+
+
+class Sandbox:
+    """A scenario on disk, put back to its beginning for every try."""
+
+    def __init__(self, scenario: Scenario, folder: Path, zygote: Zygote) -> None:
+        self.scenario = scenario
+        self.folder = folder
+        self.zygote = zygote
+        self.work = folder / "work"
+        folder.mkdir(parents=True)
+        scenario.make(folder)
+        self.reset()
+        before = tree(self.work)
+        if scenario.program == "slim":
+            zygote.warm(list(scenario.argv), folder)
+        self.reset()
+        done = self.run()
+        if done.code != 0:
+            raise RuntimeError(f"{scenario.name}: without a fault, it ended with {done.code}: {done.stderr}")
+        self.known = Known(before=before, after=tree(self.work), outputs=scenario.outputs)
+        self.reset()
+        self.pristine = inodes(folder / "in")
+
+    def reset(self) -> None:
+        """An empty folder to work in, with what lies there before."""
+        if self.work.exists():
+            shutil.rmtree(self.work)
+        (self.work / "tmp").mkdir(parents=True)
+        self.scenario.before(self.work)
+
+    def run(self, argv: Iterable[str] | None = None, **more: object):  # type: ignore[no-untyped-def]
+        """One run, with the folder for temporary files in the folder that is watched."""
+        environ = {"TMPDIR": str(self.work / "tmp")}
+        arguments = list(self.scenario.argv if argv is None else argv)
+        return self.zygote.run(arguments, self.folder, program=self.scenario.program, env=environ, **more)
+
+    def traced(self, expressions: list[str], **more: object):  # type: ignore[no-untyped-def]
+        """One run under strace, with the injections that the scenario always has."""
+        return self.run(trace=[*expressions, *self.scenario.always], **more)

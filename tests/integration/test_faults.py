@@ -1,0 +1,72 @@
+"""A quick part of ``python -m tests.faults``, which tries everything."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
+from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox
+from tests.faults.tracing import Point, Zygote
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux" or shutil.which("strace") is None, reason="needs strace"),
+    pytest.mark.xdist_group("faults"),
+]
+BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, NAIVE)}
+
+
+@pytest.fixture(scope="module")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    with Zygote(tmp_path_factory.mktemp("scratch")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def replacing(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> tuple[Sandbox, list[Point]]:
+    """A run with reports that replaces an older output: whatever a run does, this does."""
+    box = Sandbox(BY_NAME["reports"], tmp_path_factory.mktemp("faults") / "box", zygote)
+    return box, survey(box)
+
+
+def assert_good(tally: Tally) -> None:
+    assert tally.tried
+    assert not tally.wrong, "\n".join(tally.wrong)
+
+
+def test_a_kill_leaves_the_old_set_or_the_new_one(replacing: tuple[Sandbox, list[Point]]) -> None:
+    box, points = replacing
+    tally = kills(box, points[::3])
+    assert_good(tally)
+    assert tally.ends == {"killed": tally.tried}
+    assert {"old", "new+old+old"} <= tally.states.keys(), "it was killed before and after the set appeared"
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(ERRORS)))
+def test_no_error_is_silent(replacing: tuple[Sandbox, list[Point]], number: int, name: str) -> None:
+    box, points = replacing
+    assert_good(errors(box, points[number :: 2 * len(ERRORS)], name))
+
+
+def test_what_a_disk_loses_is_found_out(replacing: tuple[Sandbox, list[Point]]) -> None:
+    box, points = replacing
+    tally = short_writes(box, points)
+    assert_good(tally)
+    assert "exit 0" not in tally.ends
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(SIGNALS)))
+def test_signals_end_a_run_cleanly(replacing: tuple[Sandbox, list[Point]], number: int, name: str) -> None:
+    box, points = replacing
+    assert_good(signals(box, points[number::6], name))
+
+
+def test_a_naive_publisher_is_found_out(tmp_path: Path, zygote: Zygote) -> None:
+    box = Sandbox(NAIVE, tmp_path / "box", zygote)
+    points = survey(box)
+    assert kills(box, points[1::3]).broken
+    assert errors(box, points[1::3], "ENOSPC").silent
