@@ -18,7 +18,7 @@ _HINTS = {
     errno.EACCES: _PERMISSION,
     errno.EPERM: _PERMISSION,
     errno.EROFS: "the file system is mounted read-only; choose another place",
-    errno.ENOENT: "check the spelling of the path, and that nothing removes it during the run",
+    errno.ENOENT: "check the spelling of the path",
     errno.ENOSPC: _SPACE,
     getattr(errno, "EDQUOT", errno.ENOSPC): _SPACE,
     errno.EFBIG: "files may not get that large here; raise the limit (ulimit -f), or choose another file system",
