@@ -8,10 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from slim.binaries import describe, identify
-from slim.binaries.elf import LEVELS, ElfEdit, plan_edit, read_dynamic
-from slim.verify.elf_oracle import check
 from tests.elves import build
+from tests.fuzz.natives import hold_elf as hold
 
 BODY = """
 load 0x10000 align 0x1000
@@ -39,25 +37,6 @@ SEEDS = [
     )
 ]
 HEADERS = 64 + 2 * 56
-
-
-def hold(data: bytes) -> ElfEdit | None:
-    """The invariant."""
-    info, found = describe(data), identify(data)
-    assert found is (None if info is None else info.format)
-    read_dynamic(data)
-    result = None
-    for level in LEVELS:
-        planned = plan_edit(data, level)
-        if isinstance(planned, ElfEdit):
-            edited = planned.data()
-            assert len(edited) == planned.size_after
-            assert check(data, edited) == []
-            result = planned
-        else:
-            assert planned.reason
-        assert isinstance(check(data, data), list)
-    return result
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))

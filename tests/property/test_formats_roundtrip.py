@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import tempfile
-import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from slim.errors import LimitError, SlimError, UnsafeInputError
-from slim.formats import FORMATS, format_by_name, read_archive, write_archive
+from slim.errors import SlimError, UnsafeInputError
+from slim.formats import FORMATS, read_archive, write_archive
 from slim.formats.base import BytesContent, Format, Member, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.formats.tar_headers import TarParser
 from slim.formats.zip_records import ZipParser
-from slim.model.limits import Limits
 from slim.model.record import EntryType
+from tests.fuzz.containers import flat, hold_tar, hold_zip, with_checksums
 from tests.tarballs import (
     ZipMember,
     entry,
@@ -72,11 +69,6 @@ def trees(draw: st.DrawFn) -> list[Member]:
             data = draw(st.binary(max_size=3000))
             found[path] = Member(type=EntryType.FILE, size=len(data), content=BytesContent(data), **common)  # type: ignore[arg-type]
     return list(found.values())
-
-
-def flat(member: Member) -> tuple[object, ...]:
-    data = bytes(member.content.view()) if member.content else None
-    return (member.path, member.type, member.mode, member.mtime, member.size, member.link_target, data)
 
 
 def as_zip_holds_it(member: Member, files: dict[str, Member]) -> Member:
@@ -166,47 +158,10 @@ PARTS = st.one_of(
 )
 
 
-def accepted(name: str, data: bytes) -> Tree | None:
-    """The tree, or None where the input was refused in one of the two ways that are meant."""
-    with tempfile.TemporaryDirectory() as work:
-        archive = Path(work) / "layer"
-        archive.write_bytes(data)
-        try:
-            return format_by_name(name).read(archive, options(Path(work), limits=Limits(members=50)))
-        except (UnsafeInputError, LimitError):
-            return None
-
-
-def same_as_tarfile(data: bytes) -> None:
-    tree = accepted("tar", data)
-    if tree is None:
-        return
-    with tree, tarfile.open(fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape") as archive:
-        listed = {}
-        for info in archive:
-            name = info.name
-            while name.startswith("./"):
-                name = name[2:]
-            if name.rstrip("/") not in ("", ".", tree.root):
-                listed[name.rstrip("/")] = (info.size, info.mode & 0o777, info.isreg(), info.issym(), info.isdir())
-        prefix = f"{tree.root}/" if tree.root else ""
-        found = {
-            prefix + member.path: (
-                member.size,
-                member.mode,
-                member.type is EntryType.FILE,
-                member.type is EntryType.SYMLINK,
-                member.type is EntryType.DIRECTORY,
-            )
-            for member in tree.members.values()
-        }
-        assert found == listed
-
-
 @settings(max_examples=300, deadline=None)
 @given(parts=st.lists(PARTS, max_size=6), tail=st.binary(max_size=3))
 def test_any_sequence_of_tar_headers(parts: list[bytes], tail: bytes) -> None:
-    same_as_tarfile(tar(*parts) + tail)
+    hold_tar(tar(*parts) + tail)
 
 
 HONEST = tar(
@@ -222,12 +177,7 @@ HONEST = tar(
 def test_flipped_tar_bytes(at: int, flip: int, fix: bool) -> None:
     data = bytearray(HONEST)
     data[at] ^= flip
-    if fix:  # make the checksum right again, so that the fields themselves are tried
-        start = at // 512 * 512
-        block = data[start : start + 512]
-        total = sum(block[:148]) + 8 * 32 + sum(block[156:])
-        data[start + 148 : start + 156] = b"%06o\0 " % total
-    same_as_tarfile(bytes(data))
+    hold_tar(with_checksums(bytes(data)) if fix else bytes(data))
 
 
 @settings(max_examples=200, deadline=None)
@@ -251,22 +201,13 @@ HONEST_ZIP = zip_file(
 def test_flipped_zip_bytes(at: int, flip: int) -> None:
     data = bytearray(HONEST_ZIP)
     data[at] ^= flip
-    tree = accepted("zip", bytes(data))
-    if tree is None:
-        return
-    with tree, zipfile.ZipFile(io.BytesIO(data)) as archive:
-        prefix = f"{tree.root}/" if tree.root else ""
-        names = {name.rstrip("/") for name in archive.namelist()} - {tree.root}
-        assert {prefix + path for path in tree.members} == names
-        for member in tree.members.values():
-            if member.content:
-                assert archive.read(prefix + member.path) == bytes(member.content.view())
+    hold_zip(bytes(data))
 
 
 @settings(max_examples=100, deadline=None)
 @given(cut=st.integers(0, len(HONEST_ZIP) - 1), insert=st.binary(max_size=4))
 def test_cut_and_stretched_zip_files_are_refused(cut: int, insert: bytes) -> None:
-    assert accepted("zip", HONEST_ZIP[:cut]) is None
+    assert not hold_zip(HONEST_ZIP[:cut])
     if insert:
-        assert accepted("zip", HONEST_ZIP + insert) is None
-        assert accepted("zip", insert + HONEST_ZIP) is None
+        assert not hold_zip(HONEST_ZIP + insert)
+        assert not hold_zip(insert + HONEST_ZIP)

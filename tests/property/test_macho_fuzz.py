@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slim.binaries.macho_edit import LEVELS, MachoEdit, plan_macho_edit, resign, thin
-from slim.binaries.refusal import NotEditable
-from slim.verify.macho_oracle import check, check_layout
+from slim.binaries.macho_edit import resign
+from tests.fuzz.natives import hold_macho as hold
 from tests.machos import LIBRARY, build, command, fat
 
 UNSIGNED = LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", "")
@@ -24,27 +23,6 @@ SEEDS = [
     build(f"{UNSIGNED}\ndwarf 3000 unmapped\nchained"),
     fat(build(LIBRARY.replace("signed linker", "signed codesign")), wide=True),
 ]
-
-
-def hold(data: bytes) -> bool:
-    """The invariant; gives whether anything was edited."""
-    edited = False
-    planned = [plan_macho_edit(data, level, machine) for level in LEVELS for machine in (None, "aarch64")]
-    for plan in [*planned, thin(data, "x86_64")]:
-        if isinstance(plan, MachoEdit):
-            result = plan.data()
-            assert len(result) == plan.size_after < len(data)
-            # Images that are only taken out may be broken, as they were.
-            problems = check(data, result)
-            assert problems == []
-            edited = edited or not plan.notes
-        else:
-            assert plan.reason
-    again = resign(data)
-    assert isinstance(again, NotEditable) or len(again) == len(data)
-    assert isinstance(check_layout(data), list)
-    assert isinstance(check(data, data), list)
-    return edited
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))

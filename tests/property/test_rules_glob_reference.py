@@ -2,48 +2,20 @@
 
 from __future__ import annotations
 
-from fnmatch import translate
-from re import fullmatch
-
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from slim.model.record import EntryType, FileKind, FileRecord, Owner, OwnerKind
 from slim.model.rule import Rule, Safety
-from slim.model.stack import Layer, LayerKind, Platform
+from slim.model.stack import Layer
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.match import RuleMatcher
-
-LINUX = Layer(
-    name="layer",
-    layer_name="layer",
-    kind=LayerKind.APPLICATION,
-    platform=Platform.parse("linux_x86_64"),
-    site_dirs=("a/b",),
-)
-WINDOWS = Layer(
-    name="layer",
-    layer_name="layer",
-    kind=LayerKind.APPLICATION,
-    platform=Platform.parse("win_amd64"),
-    site_dirs=("a/b",),
-)
+from tests.fuzz.texts import LINUX, WINDOWS, reference
 
 names = st.text("ab.", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
 paths = st.lists(names, min_size=1, max_size=5).map("/".join)
 components = st.one_of(st.just("**"), st.just("**"), st.text("ab.*?", min_size=1, max_size=5), names)
 patterns = st.lists(components, min_size=1, max_size=5).map("/".join)
-
-
-def reference(pattern: list[str], path: list[str]) -> bool:
-    """Component by component, ``**`` by trying everything."""
-    if not pattern:
-        return not path
-    if pattern[0] == "**":
-        if len(pattern) == 1:
-            return bool(path)
-        return any(reference(pattern[1:], path[start:]) for start in range(len(path) + 1))
-    return bool(path) and fullmatch(translate(pattern[0]), path[0]) is not None and reference(pattern[1:], path[1:])
 
 
 @given(patterns, paths)

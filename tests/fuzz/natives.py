@@ -1,0 +1,79 @@
+"""ELF, Mach-O and PE files: no exception, and an edit that the oracle accepts or none at all."""
+
+from __future__ import annotations
+
+from slim.binaries import describe, identify
+from slim.binaries.dynamic import read_any_dynamic
+from slim.binaries.elf import LEVELS, ElfEdit, plan_edit, read_dynamic
+from slim.binaries.macho_edit import LEVELS as MACHO_LEVELS
+from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign, thin
+from slim.binaries.refusal import NotEditable
+from slim.model.record import NativeFormat
+from slim.verify.elf_oracle import check as check_elf
+from slim.verify.macho_oracle import check as check_macho
+from slim.verify.macho_oracle import check_layout
+
+
+def hold_elf(data: bytes) -> ElfEdit | None:
+    """The invariant; gives the last edit that was possible."""
+    info, found = describe(data), identify(data)
+    assert found is (None if info is None else info.format)
+    read_dynamic(data)
+    result = None
+    for level in LEVELS:
+        planned = plan_edit(data, level)
+        if isinstance(planned, ElfEdit):
+            edited = planned.data()
+            assert len(edited) == planned.size_after
+            assert check_elf(data, edited) == []
+            result = planned
+        else:
+            assert planned.reason
+    assert isinstance(check_elf(data, data), list)
+    return result
+
+
+def hold_macho(data: bytes) -> bool:
+    """The invariant; gives whether anything was edited."""
+    edited = False
+    planned = [plan_macho_edit(data, level, machine) for level in MACHO_LEVELS for machine in (None, "aarch64")]
+    for plan in [*planned, thin(data, "x86_64")]:
+        if isinstance(plan, MachoEdit):
+            result = plan.data()
+            assert len(result) == plan.size_after < len(data)
+            # Images that are only taken out may be broken, as they were.
+            problems = check_macho(data, result)
+            assert problems == []
+            edited = edited or not plan.notes
+        else:
+            assert plan.reason
+    again = resign(data)
+    assert isinstance(again, NotEditable) or len(again) == len(data)
+    assert isinstance(check_layout(data), list)
+    assert isinstance(check_macho(data, data), list)
+    return edited
+
+
+def elf(data: bytes) -> None:
+    """The target."""
+    hold_elf(data)
+    read_any_dynamic(data)
+
+
+def macho(data: bytes) -> None:
+    """The target: the first byte says whether the page hashes are made right first."""
+    body = data[1:]
+    if data[:1] > b"\x40":
+        again = resign(body)
+        body = again if isinstance(again, bytes) else body
+    hold_macho(body)
+    read_any_dynamic(body)
+
+
+def pe(data: bytes) -> None:
+    """The target. PE files are never edited, only described."""
+    info = describe(data)
+    assert data[:2] != b"MZ" or info is None or info.format is NativeFormat.PE
+    found = read_any_dynamic(data)
+    if found is not None and found.needed:
+        assert all(isinstance(name, str) and name for name in found.needed)
