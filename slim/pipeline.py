@@ -12,6 +12,7 @@ from slim.accounts import account
 from slim.analysis.linkage import Linkage
 from slim.errors import ConfigError, RefusedError
 from slim.inventory.stack_reader import Located, locate
+from slim.keeping.beside import Beside, beside
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.prepared import Prepared, RunRequest, prepared
@@ -38,20 +39,24 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
     if request.dry_run:
+        if request.keep_removed is not None:
+            raise ConfigError("a dry run removes nothing that could be kept", hint="give -o OUT instead of --dry-run")
         with workspace() as spool:
-            return tuple(_run_one(request, one, spool, None, watch) for one in located)
+            return tuple(_run_one(request, one, spool, None, None, watch) for one in located)
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
-    with staging(request.output) as folder:
+    with staging(request.output) as folder, beside(request) as kept:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
         publisher = Publisher(request.output, folder / "set", format_name=request.config.format)
-        results = tuple(_run_one(request, one, spool_dir, publisher, watch) for one in located)
+        results = tuple(_run_one(request, one, spool_dir, publisher, kept, watch) for one in located)
         if not all(result.verification.passed for result in results):
             return results
+        results = kept.write(results, watch)
         watch.stage("Publishing")
-        publish(publisher.staged(), request.output, force=request.force)
+        with kept.published(publisher.staged()):
+            publish(publisher.staged(), request.output, force=request.force)
     return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
 
 
@@ -67,7 +72,12 @@ def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
 
 
 def _run_one(
-    request: RunRequest, one: Located, spool_dir: Path, publisher: Publisher | None, watch: Progress
+    request: RunRequest,
+    one: Located,
+    spool_dir: Path,
+    publisher: Publisher | None,
+    kept: Beside | None,
+    watch: Progress,
 ) -> RunResult:
     started = time.monotonic()
     with prepared(request, one, spool_dir, watch) as ready:
@@ -78,6 +88,8 @@ def _run_one(
         static = Verification(checks=(*_static_checks(ready), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)
+        if kept is not None and publisher is not None:
+            kept.add(ready, layers)
         verification = replace(tried, checks=(*static.checks, *tried.checks))
         return RunResult(
             stack=ready.opened.stack,

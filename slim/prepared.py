@@ -25,7 +25,8 @@ from slim.verify.static import broken_edits
 class RunRequest:
     """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
     what is changed; empty means all. ``verify``: try the result before it is published; ``repair``: take back what
-    broke it, instead of refusing."""
+    broke it, instead of refusing. ``keep_removed`` is the archive that the originals of what is removed and rewritten
+    go to."""
 
     source: Path
     output: Path | None
@@ -36,6 +37,7 @@ class RunRequest:
     force: bool = False
     verify: bool = False
     repair: bool = True
+    keep_removed: Path | None = None
 
     @property
     def workers(self) -> int:

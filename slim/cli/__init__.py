@@ -14,6 +14,7 @@ from slim.cli.diff import diff_command
 from slim.cli.errors import EXIT_USAGE, guarded
 from slim.cli.explain import explain_command
 from slim.cli.options import SuggestingGroup
+from slim.cli.restore import restore_command
 from slim.cli.rules import rules_group
 from slim.cli.run import run_command
 from slim.cli.verify import verify_command
@@ -25,6 +26,7 @@ _EXAMPLES = (
     ("slim run _artifacts --dry-run", "what could go"),
     ("slim run _artifacts -o _slim", "make it so"),
     ("slim verify _artifacts _slim", "whether all that worked still works"),
+    ("slim restore removed.tar.zst _slim -o _back '**/tests/**'", "bring back what a run removed"),
     ("slim explain _artifacts bin/python3", "why a file stays or goes"),
     ("slim check _slim --baseline report.json", "whether it stays within its size budgets"),
     ("slim diff _artifacts _slim", "what changed"),
@@ -52,6 +54,7 @@ root.add_command(audit_command)
 root.add_command(demo_command)
 root.add_command(run_command)
 root.add_command(verify_command)
+root.add_command(restore_command)
 root.add_command(explain_command)
 root.add_command(check_command)
 root.add_command(diff_command)

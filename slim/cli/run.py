@@ -30,6 +30,7 @@ from slim.reports import REPORTERS, SIGNING_LIST, terminal
 
 _OUTPUT = "What comes out"
 _PROOF = "Proof"
+_KEEPING = "What is kept"
 _REPORT = "What is told"
 _EXAMPLES = (
     ("slim run _artifacts --dry-run", "look first: nothing is written"),
@@ -37,6 +38,7 @@ _EXAMPLES = (
     ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
     ("slim run _artifacts -o _slim --verify", "try it before it is published"),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
+    ("slim run _artifacts -o _slim --keep-removed removed.tar.zst", "lose nothing: slim restore brings it back"),
     (
         "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
         "a plain folder, with exceptions",
@@ -63,6 +65,14 @@ _EXAMPLES = (
     "imports, metadata, your commands. What broke something is taken back.",
 )
 @option("--no-repair", is_flag=True, section=_PROOF, help="With --verify: fail instead of taking anything back.")
+@option(
+    "--keep-removed",
+    type=FILE,
+    metavar="FILE",
+    section=_KEEPING,
+    help="Store the original of everything that is removed or rewritten in this archive (.tar.zst), by layer, with the "
+    "rule that took it. slim restore brings it back.",
+)
 @selection_options
 @config_options
 @option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
@@ -82,6 +92,7 @@ def run_command(
     force: bool,
     verify: bool,
     no_repair: bool,
+    keep_removed: Path | None,
     targets: tuple[Target, ...],
     as_json: bool,
     signing_list: Path | None,
@@ -99,6 +110,8 @@ def run_command(
         raise click.UsageError(f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them")
     if no_repair and not verify:
         raise click.UsageError("--no-repair says what --verify does; give both")
+    if keep_removed is not None and dry_run:
+        raise click.UsageError("--dry-run removes nothing that --keep-removed could store")
     targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     if signing_list is not None:
         targets = (*targets, Target(reporter=SIGNING_LIST, file=signing_list))
@@ -115,6 +128,7 @@ def run_command(
         force=force,
         verify=verify,
         repair=not no_repair,
+        keep_removed=keep_removed,
     )
     with watch(quiet=quiet) as progress:
         results = pipeline.run(request, progress)

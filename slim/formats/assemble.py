@@ -5,7 +5,7 @@ Every reader (tar, zip, folder) comes through here, so that all of them refuse t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -223,20 +223,7 @@ def _same(name: str) -> str:
 def check_again(tree: Tree, source: object, options: ReadOptions, *, top: str | None = None) -> None:
     """Check a tree that was read before the platform was known, now that ``options`` tell it: names that collide or
     don't exist there, and where links lead. ``top`` is as for :class:`Assembler`. Raises UnsafeInputError."""
-    prefix = f"{tree.root}/" if tree.root else ""
-
-    def raw() -> Iterator[RawMember]:
-        for path, member in tree.members.items():
-            hard = member.type is EntryType.HARDLINK
-            yield RawMember(
-                name=prefix + path,
-                type=member.type,
-                mode=member.mode,
-                mtime=member.mtime,
-                link=f"{prefix}{member.link_target}" if hard else member.link_target,
-            )
-
-    assemble(source, raw(), options, format_name=tree.format, resources=ExitStack(), top=top)
+    reassemble(tree, tree.members.values(), source, options, top=top)
 
 
 def assemble(
@@ -253,3 +240,25 @@ def assemble(
     for member in raw:
         assembler.add(member)
     return assembler.finish(format_name=format_name, resources=resources)
+
+
+def reassemble(
+    tree: Tree, members: Iterable[Member], source: object, options: ReadOptions, *, top: str | None = None
+) -> Tree:
+    """A tree with other members than ``tree``, which are checked as those of any input are. Contents stay those of
+    whatever they were read from, which has to stay open. ``top`` is as for :class:`Assembler`."""
+    prefix = f"{tree.root}/" if tree.root else ""
+    everything = [] if tree.root_member is None else [tree.root_member]
+    raw = (
+        RawMember(
+            name=(prefix + member.path).removesuffix("/") or ".",
+            type=member.type,
+            mode=member.mode,
+            mtime=member.mtime,
+            size=member.size,
+            link=f"{prefix}{member.link_target}" if member.type is EntryType.HARDLINK else member.link_target,
+            content=member.content,
+        )
+        for member in (*everything, *members)
+    )
+    return assemble(source, raw, options, format_name=tree.format, resources=ExitStack(), top=top)

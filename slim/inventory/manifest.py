@@ -43,16 +43,21 @@ def read_json(path: Path) -> Any:
         raw = path.read_bytes()
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from None
+    return parse_json(raw, path)
+
+
+def parse_json(raw: bytes, source: object) -> Any:
+    """Parse JSON text strictly, as :func:`read_json` does; ``source`` names it in errors."""
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) != len(pairs):
             twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=path, hint=_HINT)
+            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=source, hint=_HINT)
         return found
 
     def refuse(constant: str) -> object:
-        raise UnsafeInputError(f"{constant} is not JSON", file=path, hint=_HINT)
+        raise UnsafeInputError(f"{constant} is not JSON", file=source, hint=_HINT)
 
     try:
         text = raw.decode("utf-8")
@@ -61,15 +66,15 @@ def read_json(path: Path) -> Any:
     except UnsafeInputError:
         raise
     except RecursionError:
-        raise UnsafeInputError("nested too deeply", file=path, hint=_HINT) from None
+        raise UnsafeInputError("nested too deeply", file=source, hint=_HINT) from None
     except UnicodeError as error:
-        raise UnsafeInputError(f"not valid Unicode: {error}", file=path, hint=_HINT) from None
+        raise UnsafeInputError(f"not valid Unicode: {error}", file=source, hint=_HINT) from None
     except json.JSONDecodeError as error:
         raise UnsafeInputError(
-            error.msg, file=path, place=f"line {error.lineno}, column {error.colno}", hint=_HINT
+            error.msg, file=source, place=f"line {error.lineno}, column {error.colno}", hint=_HINT
         ) from None
     except ValueError as error:  # numbers with too many digits
-        raise UnsafeInputError(str(error), file=path, hint=_HINT) from None
+        raise UnsafeInputError(str(error), file=source, hint=_HINT) from None
     return value
 
 

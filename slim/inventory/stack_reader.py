@@ -255,17 +255,9 @@ def open_stack(
     """
     watch = progress or Silent()
     watch.stage("Reading layers", total=len(located.places))
-    siblings = located.kind in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE)
 
     def options(layer: Layer) -> ReadOptions:
-        return ReadOptions(
-            spool_dir=spool_dir,
-            limits=limits,
-            platform=None if layer.platform is UNKNOWN_PLATFORM else layer.platform,
-            siblings=siblings,
-            anywhere=lenient or located.kind is StackKind.FOLDER,
-            skip_special=lenient,
-        )
+        return read_options(located.kind, layer, spool_dir=spool_dir, limits=limits, lenient=lenient)
 
     def read(layer: Layer) -> Tree:
         place = located.places[layer.name]
@@ -305,6 +297,29 @@ def open_stack(
         raise
     warnings = tuple(f"{name}: {text}" for name, tree in trees.items() for text in tree.warnings)
     return OpenStack(stack=stack, trees=trees, places=places, warnings=warnings, resources=resources)
+
+
+def read_options(
+    kind: StackKind, layer: Layer, *, spool_dir: Path, limits: Limits, lenient: bool = False
+) -> ReadOptions:
+    """How a layer of such a stack is read: which names it may have, and where its links may lead."""
+    return ReadOptions(
+        spool_dir=spool_dir,
+        limits=limits,
+        platform=None if layer.platform is UNKNOWN_PLATFORM else layer.platform,
+        siblings=kind in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE),
+        anywhere=lenient or kind is StackKind.FOLDER,
+        skip_special=lenient,
+    )
+
+
+def with_trees(opened: OpenStack, trees: Mapping[str, Tree], limits: Limits) -> OpenStack:
+    """The same stack with other trees, and its layers as those trees tell them. ``opened`` has to stay open."""
+    stack = opened.stack
+    layers = tuple(
+        _describe(layer, trees[layer.name], stack.kind, opened.places[layer.name], limits) for layer in stack
+    )
+    return replace(opened, stack=replace(stack, layers=layers), trees=trees, resources=ExitStack())
 
 
 def _renamed(layer: Layer, trees: dict[str, Tree]) -> tuple[tuple[Layer, ...], dict[str, Tree]]:

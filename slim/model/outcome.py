@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.kept import Kept
 from slim.model.plan import Action, Plan, Skipped
 from slim.model.record import FileKind, FileRecord, Inventory, Owner
 from slim.model.rule import Rule, Safety
@@ -119,7 +120,8 @@ class ToSign:
 class RunResult:
     """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
     verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds every file as it was
-    before; ``signing`` is what somebody has to sign before the result is shipped."""
+    before; ``signing`` is what somebody has to sign before the result is shipped. ``kept`` tells of the store of
+    originals, where there is one."""
 
     stack: Stack
     plan: Plan
@@ -136,6 +138,7 @@ class RunResult:
     compared_with: str | None = None
     inventory: Inventory | None = None
     signing: tuple[ToSign, ...] = ()
+    kept: Kept | None = None
 
     @property
     def before(self) -> Footprint:

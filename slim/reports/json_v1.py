@@ -19,6 +19,7 @@ from typing import Any, assert_never
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.kept import Kept
 from slim.model.outcome import Accounts, CellDelta, Explanation, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
@@ -67,6 +68,7 @@ def document(results: Sequence[RunResult]) -> Json:
                 {
                     **named("source", result.stack.source),
                     **(named("output", result.output) if result.output is not None else {"output": None}),
+                    **(named("kept", result.kept.file) if result.kept is not None else {"kept": None}),
                     "elapsed_seconds": round(result.elapsed, 3),
                     "check_seconds": {
                         check.name: round(check.elapsed, 3) for check in result.verification.checks if check.elapsed
@@ -168,12 +170,21 @@ def _run(result: RunResult) -> Json:
         "signing": [
             {"layer": item.layer, **named("path", item.path), "reason": item.reason.value} for item in result.signing
         ],
+        "kept": None if result.kept is None else _kept(result.kept),
         "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
         "rules": [rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules],
         "unmatched_rules": sorted(result.plan.unmatched),
         "warnings": [prose(warning) for warning in result.plan.warnings],
         "notes": [prose(note) for note in result.plan.notes],
         "verification": _verification(result.verification),
+    }
+
+
+def _kept(kept: Kept) -> Json:
+    return {
+        "files": kept.files,
+        "bytes": kept.size,
+        "archive": {"size": kept.archive_size, "sha256": kept.archive_sha256},
     }
 
 

@@ -13,6 +13,7 @@ from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
 from slim.reports.canvas import Canvas, Look
 from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
+from slim.reports.kept import kept_line
 from slim.reports.text import count, duration, evidence_text, percent, printable, size, stack_word
 
 _ROOMY = 96
@@ -64,6 +65,7 @@ class _Report:
         self.stale()
         self.warnings()
         self.verification()
+        self.keeping()
         self.closing()
 
     def heading(self) -> None:
@@ -333,6 +335,13 @@ class _Report:
                 self.canvas.line(Text(f"{self.look.turn} and {len(repair.broken) - shown} more", "dim"), indent=4)
         for note in verification.notes:
             self.canvas.line(Text(printable(note), "dim"), indent=2)
+
+    def keeping(self) -> None:
+        """What was kept of all that went."""
+        kept = self.result.kept
+        if kept is not None:
+            self.canvas.line(Text.assemble(("kept", "bold"), f"  {kept_line(kept)}"))
+            self.canvas.blank()
 
     def closing(self) -> None:
         result = self.result

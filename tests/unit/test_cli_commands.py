@@ -73,8 +73,8 @@ COMMANDS = _commands(root)
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "audit", "check", "demo", "diff", "explain", "rules", "rules check", "rules list", "rules show", "run",
-        "verify",
+        "audit", "check", "demo", "diff", "explain", "restore", "rules", "rules check", "rules list",
+        "rules show", "run", "verify",
     ]  # fmt: skip
 
 
@@ -425,7 +425,12 @@ def test_examples_in_the_help_work(
     monkeypatch.setattr("slim.measure.measure", lambda *_: (after(),))
     program, *words = shlex.split(line.partition(" | ")[0])
     assert program == "slim"
-    if words[0] in ("audit", "demo", "verify"):  # what these do is tried elsewhere; here, that they are said right
+    if words[0] in (
+        "audit",
+        "demo",
+        "restore",
+        "verify",
+    ):  # what these do is tried elsewhere; here, that they are said right
         context = root.make_context("slim", list(words))
         name, command, rest = root.resolve_command(context, words)
         assert command is not None
