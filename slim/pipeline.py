@@ -39,7 +39,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
     if request.dry_run:
-        if request.keep_removed is not None:
+        if request.keep_removed is not None or request.symbols is not None:
             raise ConfigError("a dry run removes nothing that could be kept", hint="give -o OUT instead of --dry-run")
         with workspace() as spool:
             return tuple(_run_one(request, one, spool, None, None, watch) for one in located)

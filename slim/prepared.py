@@ -26,7 +26,7 @@ class RunRequest:
     """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
     what is changed; empty means all. ``verify``: try the result before it is published; ``repair``: take back what
     broke it, instead of refusing. ``keep_removed`` is the archive that the originals of what is removed and rewritten
-    go to."""
+    go to, ``symbols`` the folder that what debuggers need of stripped files is added to."""
 
     source: Path
     output: Path | None
@@ -38,6 +38,7 @@ class RunRequest:
     verify: bool = False
     repair: bool = True
     keep_removed: Path | None = None
+    symbols: Path | None = None
 
     @property
     def workers(self) -> int:

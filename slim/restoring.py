@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -25,10 +24,11 @@ from slim.model.record import EntryType, FileKey
 from slim.model.stack import Stack, StackKind
 from slim.prepared import available_cpus
 from slim.publishing import NextLayer, next_layer, read_back, true_records
+from slim.workspace import workspace
 from slim.write.publisher import SLIM_KEY, Publisher, WrittenLayer
 from slim.write.staging import check_target, publish, staging
 
-__all__ = ["RestoreRequest", "extract", "look", "restore"]
+__all__ = ["RestoreRequest", "look", "restore", "write_out"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,10 +53,7 @@ class RestoreRequest:
 
 def look(store: Path, globs: Iterable[str], platforms: Iterable[str], limits: Limits) -> tuple[Original, ...]:
     """What a store has, or what of it the globs select. Members that are told can't be read afterwards."""
-    with (
-        tempfile.TemporaryDirectory(prefix="slim-") as spool,
-        open_store(store, spool_dir=Path(spool), limits=limits) as opened,
-    ):
+    with workspace() as spool, open_store(store, spool_dir=spool, limits=limits) as opened:
         return chosen(_of_platforms(opened, platforms), globs)
 
 
@@ -75,7 +72,7 @@ def _of_platforms(store: Store, platforms: Iterable[str]) -> list[Original]:
 # Files to look at
 
 
-def extract(
+def write_out(
     store: Path,
     target: Path,
     globs: Iterable[str],

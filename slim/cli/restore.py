@@ -74,7 +74,7 @@ def restore_command(
             documents = {path: file_document(one) for path, one in rows}
             text = kept.listing_document(rows, documents) if as_json else kept.listing(rows, look, verbose)
         elif extract is not None:
-            found, left = restoring.extract(
+            found, left = restoring.write_out(
                 file, extract, arguments, platforms, config.limits, force=force, progress=progress
             )
             rows = [(item.place, item.file) for item in found]

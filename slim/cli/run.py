@@ -39,6 +39,7 @@ _EXAMPLES = (
     ("slim run _artifacts -o _slim --verify", "try it before it is published"),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
     ("slim run _artifacts -o _slim --keep-removed removed.tar.zst", "lose nothing: slim restore brings it back"),
+    ("slim run _artifacts -o _slim --symbols symbols", "and keep what debuggers need"),
     (
         "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
         "a plain folder, with exceptions",
@@ -73,6 +74,14 @@ _EXAMPLES = (
     help="Store the original of everything that is removed or rewritten in this archive (.tar.zst), by layer, with the "
     "rule that took it. slim restore brings it back.",
 )
+@option(
+    "--symbols",
+    type=PATH,
+    metavar="DIR",
+    section=_KEEPING,
+    help="Add what debuggers need of stripped native files to this folder, where gdb, lldb, debuginfod and symbol "
+    "servers look for it: .build-id, UUIDs, GUIDs.",
+)
 @selection_options
 @config_options
 @option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
@@ -93,6 +102,7 @@ def run_command(
     verify: bool,
     no_repair: bool,
     keep_removed: Path | None,
+    symbols: Path | None,
     targets: tuple[Target, ...],
     as_json: bool,
     signing_list: Path | None,
@@ -112,6 +122,8 @@ def run_command(
         raise click.UsageError("--no-repair says what --verify does; give both")
     if keep_removed is not None and dry_run:
         raise click.UsageError("--dry-run removes nothing that --keep-removed could store")
+    if symbols is not None and dry_run:
+        raise click.UsageError("--dry-run strips nothing whose --symbols could be stored")
     targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     if signing_list is not None:
         targets = (*targets, Target(reporter=SIGNING_LIST, file=signing_list))
@@ -129,6 +141,7 @@ def run_command(
         verify=verify,
         repair=not no_repair,
         keep_removed=keep_removed,
+        symbols=symbols,
     )
     with watch(quiet=quiet) as progress:
         results = pipeline.run(request, progress)

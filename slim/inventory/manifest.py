@@ -46,18 +46,18 @@ def read_json(path: Path) -> Any:
     return parse_json(raw, path)
 
 
-def parse_json(raw: bytes, source: object) -> Any:
+def parse_json(raw: bytes, source: object, *, hint: str = _HINT) -> Any:
     """Parse JSON text strictly, as :func:`read_json` does; ``source`` names it in errors."""
 
     def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
         found = dict(pairs)
         if len(found) != len(pairs):
             twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=source, hint=_HINT)
+            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=source, hint=hint)
         return found
 
     def refuse(constant: str) -> object:
-        raise UnsafeInputError(f"{constant} is not JSON", file=source, hint=_HINT)
+        raise UnsafeInputError(f"{constant} is not JSON", file=source, hint=hint)
 
     try:
         text = raw.decode("utf-8")
@@ -66,15 +66,15 @@ def parse_json(raw: bytes, source: object) -> Any:
     except UnsafeInputError:
         raise
     except RecursionError:
-        raise UnsafeInputError("nested too deeply", file=source, hint=_HINT) from None
+        raise UnsafeInputError("nested too deeply", file=source, hint=hint) from None
     except UnicodeError as error:
-        raise UnsafeInputError(f"not valid Unicode: {error}", file=source, hint=_HINT) from None
+        raise UnsafeInputError(f"not valid Unicode: {error}", file=source, hint=hint) from None
     except json.JSONDecodeError as error:
         raise UnsafeInputError(
-            error.msg, file=source, place=f"line {error.lineno}, column {error.colno}", hint=_HINT
+            error.msg, file=source, place=f"line {error.lineno}, column {error.colno}", hint=hint
         ) from None
     except ValueError as error:  # numbers with too many digits
-        raise UnsafeInputError(str(error), file=source, hint=_HINT) from None
+        raise UnsafeInputError(str(error), file=source, hint=hint) from None
     return value
 
 

@@ -95,7 +95,7 @@ def file_document(file: KeptFile) -> Json:
 
 def parse_index(raw: bytes, *, source: Path, limits: Limits) -> KeptIndex:
     """Read an index. Raises UnsafeInputError for anything that slim doesn't write, naming the key path."""
-    top = _Object(parse_json(raw, f"{source}: {INDEX_NAME}"), source, "", limits)
+    top = _Object(parse_json(raw, f"{source}: {INDEX_NAME}", hint=_HINT), source, "", limits)
     if top.value.get("schema") != SCHEMA_ID or top.value.get("schema_version") != SCHEMA_VERSION:
         raise UnsafeInputError(
             f"its schema is {str(top.value.get('schema'))[:60]!r}, not {SCHEMA_ID}",

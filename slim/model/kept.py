@@ -150,3 +150,31 @@ class Restored:
     output: str
     layers: tuple[RestoredLayer, ...]
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SymbolFile:
+    """What debuggers need of one native file. ``format`` is ``elf``, ``mach-o``, ``dsym`` or ``pdb``; ``identity`` its
+    build ID, UUID or GUID and age, empty where it has none. ``file`` is where it is in the folder of symbols, ``size``
+    the bytes there. ``stripped_sha256`` is the digest of what is published instead, empty where nothing is."""
+
+    format: str
+    platform: str
+    layer: str
+    path: str
+    identity: str
+    file: str
+    size: int
+    original_size: int
+    original_sha256: str
+    stripped_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSymbols:
+    """What a run says about its folder of symbols: where it is, how many files of this stack it got, and their
+    bytes."""
+
+    folder: str
+    files: int
+    size: int

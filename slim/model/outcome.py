@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.kept import Kept
+from slim.model.kept import Kept, KeptSymbols
 from slim.model.plan import Action, Plan, Skipped
 from slim.model.record import FileKind, FileRecord, Inventory, Owner
 from slim.model.rule import Rule, Safety
@@ -121,7 +121,7 @@ class RunResult:
     """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
     verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds every file as it was
     before; ``signing`` is what somebody has to sign before the result is shipped. ``kept`` tells of the store of
-    originals, where there is one."""
+    originals, ``symbols`` of the folder of symbols, where there is one."""
 
     stack: Stack
     plan: Plan
@@ -139,6 +139,7 @@ class RunResult:
     inventory: Inventory | None = None
     signing: tuple[ToSign, ...] = ()
     kept: Kept | None = None
+    symbols: KeptSymbols | None = None
 
     @property
     def before(self) -> Footprint:

@@ -69,6 +69,7 @@ def document(results: Sequence[RunResult]) -> Json:
                     **named("source", result.stack.source),
                     **(named("output", result.output) if result.output is not None else {"output": None}),
                     **(named("kept", result.kept.file) if result.kept is not None else {"kept": None}),
+                    **(named("symbols", result.symbols.folder) if result.symbols is not None else {"symbols": None}),
                     "elapsed_seconds": round(result.elapsed, 3),
                     "check_seconds": {
                         check.name: round(check.elapsed, 3) for check in result.verification.checks if check.elapsed
@@ -171,6 +172,7 @@ def _run(result: RunResult) -> Json:
             {"layer": item.layer, **named("path", item.path), "reason": item.reason.value} for item in result.signing
         ],
         "kept": None if result.kept is None else _kept(result.kept),
+        "symbols": None if result.symbols is None else {"files": result.symbols.files, "bytes": result.symbols.size},
         "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
         "rules": [rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules],
         "unmatched_rules": sorted(result.plan.unmatched),

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from slim.model.kept import Kept, KeptAction, KeptFile, Restored, RestoredLayer
+from slim.model.kept import Kept, KeptAction, KeptFile, KeptSymbols, Restored, RestoredLayer
 from slim.reports.canvas import Canvas, Look
 from slim.reports.json_v1 import SCHEMA_VERSION, dumps, named, prose
 from slim.reports.text import count, printable, size
@@ -22,6 +22,11 @@ def kept_line(kept: Kept) -> str:
     """One line for the report of a run."""
     told = f"{count(kept.files, 'original')} of {size(kept.size)} in {printable(kept.file)}"
     return f"{told}, {size(kept.archive_size)}; slim restore brings them back"
+
+
+def symbols_line(symbols: KeptSymbols) -> str:
+    """One line for the report of a run."""
+    return f"{count(symbols.files, 'file')} for debuggers, {size(symbols.size)}, in {printable(symbols.folder)}"
 
 
 def listing(rows: Sequence[Row], look: Look | None = None, verbosity: int = 0) -> str:

@@ -13,7 +13,7 @@ from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
 from slim.reports.canvas import Canvas, Look
 from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
-from slim.reports.kept import kept_line
+from slim.reports.kept import kept_line, symbols_line
 from slim.reports.text import count, duration, evidence_text, percent, printable, size, stack_word
 
 _ROOMY = 96
@@ -338,9 +338,12 @@ class _Report:
 
     def keeping(self) -> None:
         """What was kept of all that went."""
-        kept = self.result.kept
+        kept, symbols = self.result.kept, self.result.symbols
         if kept is not None:
             self.canvas.line(Text.assemble(("kept", "bold"), f"  {kept_line(kept)}"))
+        if symbols is not None:
+            self.canvas.line(Text.assemble(("symbols", "bold"), f"  {symbols_line(symbols)}"))
+        if kept is not None or symbols is not None:
             self.canvas.blank()
 
     def closing(self) -> None:

@@ -149,10 +149,10 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
     for folder, _, files in os.walk(staged):
         for name in files:
             if not (Path(folder) / name).is_symlink():
-                _sync(Path(folder) / name)
-        _sync(Path(folder))
+                sync(Path(folder) / name)
+        sync(Path(folder))
     if staged.is_file():
-        _sync(staged)
+        sync(staged)
     with held():
         try:
             if not os.path.lexists(target):
@@ -164,7 +164,7 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
         except OSError as error:
             raise StorageError.from_os_error(error, file=target) from None
         try:
-            _sync(target.parent)
+            sync(target.parent)
         except StorageError as error:
             error.hint = f"{target} is complete, but may not outlive a power failure; see to the disk, and run again"
             raise
@@ -200,7 +200,7 @@ def _exchange(one: Path, other: Path) -> bool:
     return bool(result == 0)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
     """Make a file or folder durable. Windows has no folder handles to sync."""
     if sys.platform == "win32" and path.is_dir():
         return

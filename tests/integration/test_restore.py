@@ -20,7 +20,7 @@ from slim.model.settings import Config
 from slim.passes import SCHEMAS
 from slim.pipeline import RunRequest, run
 from slim.repair import Planned, Proved
-from slim.restoring import extract, look
+from slim.restoring import look, write_out
 from tests.deploying import fault
 from tests.kept import INDEX, assert_records_true, back, entries, index_of, keeping, rewritten, with_index
 from tests.published import (
@@ -571,7 +571,7 @@ def test_hostile_members(made: Path, tmp_path: Path, what: str) -> None:
     store = rewritten(made / "removed.tar.zst", tmp_path / "bad.tar.zst", HOSTILE_MEMBERS[what])
     for act in (
         lambda: back(store, made / "_slim", tmp_path / "back"),
-        lambda: extract(store, tmp_path / "look", (), (), Limits()),
+        lambda: write_out(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(UnsafeInputError):
             act()
@@ -586,7 +586,7 @@ def test_a_changed_content(made: Path, tmp_path: Path) -> None:
     )
     for act in (
         lambda: back(store, made / "_slim", tmp_path / "back"),
-        lambda: extract(store, tmp_path / "look", (), (), Limits()),
+        lambda: write_out(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(IntegrityError):
             act()
@@ -612,7 +612,7 @@ def test_an_original_that_was_exchanged_with_its_digest(made: Path, tmp_path: Pa
 def test_extracting_leaves_out_links_that_lead_out(tmp_path: Path) -> None:
     venv(tmp_path / "venv")
     keeping(tmp_path / "venv", tmp_path / "smaller", tmp_path / "kept.tar.zst", config=taking("$site/**/tests/**"))
-    found, left = extract(tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits())
+    found, left = write_out(tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits())
     assert left == (f"venv/{SITE}/maths/tests/link.py",)
     assert [one.file.path for one in found] == [f"{SITE}/maths/tests/test_it.py"]
     assert (tmp_path / "look" / "venv" / SITE / "maths/tests/test_it.py").read_text() == "def test(): pass\n"
