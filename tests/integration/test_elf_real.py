@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import lzma
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,34 @@ def test_32_bit_libraries(tmp_path: Path) -> None:
     found = read_dynamic(edit(library).read_bytes())
     assert found is not None
     assert (found.bits, found.machine) == (32, "i686")
+
+
+def test_split_debugging_information(tmp_path: Path) -> None:
+    """What is in the library points into a file beside it: that goes by a rule, the pointers go with the symbols."""
+    library = built_library(tmp_path, "-gsplit-dwarf")
+    (beside,) = tmp_path.glob("*.dwo")
+    assert beside.name.encode() in library.read_bytes()
+    planned = plan_edit(beside.read_bytes(), "unneeded")
+    assert isinstance(planned, NotEditable)
+    assert planned.kind is RefusalKind.OBJECT_FILE
+    for level in ("debug", "unneeded"):
+        found = edit(library, level)
+        assert beside.name.encode() not in found.read_bytes()
+        assert load(found) == load(library)
+
+
+def test_a_compressed_symbol_table(tmp_path: Path) -> None:
+    """``.gnu_debugdata``, as distributions add it: a whole ELF file in xz, for backtraces."""
+    library = built_library(tmp_path)
+    whole = lzma.compress(library.read_bytes())
+    symbols = tmp_path / "symbols.xz"
+    symbols.write_bytes(whole)
+    command = [tool("objcopy"), "--strip-all", "--add-section", f".gnu_debugdata={symbols}", str(library)]
+    subprocess.run(command, check=True)
+    assert whole in library.read_bytes()
+    found = edit(library)
+    assert len(library.read_bytes()) - len(found.read_bytes()) >= len(whole)
+    assert load(found) == load(library)
 
 
 def test_what_patchelf_has_been_through(tmp_path: Path) -> None:
