@@ -1,9 +1,9 @@
 """Editing ELF files: drop what no segment loads, and leave every loaded byte where and as it is.
 
 Strippers lay the file out anew, and break libraries whose sections patchelf has moved. This editor moves nothing
-that a program header covers. It cuts the file after the last byte of the image, carries over what else is to be kept,
-and writes a new section header table. Of the bytes that the loader maps, only ``e_shoff``, ``e_shnum`` and
-``e_shstrndx`` in the ELF header change, which say where that table is and which no loader looks at.
+in memory. It cuts the file after the last byte of the image, carries over what else is to be kept, and writes a new
+section header table. Of the bytes that the loader maps, only ``e_shoff``, ``e_shnum`` and ``e_shstrndx`` in the ELF
+header change, which say where that table is and which no loader looks at, and ``p_offset`` of what comes after a hole.
 
 Three consequences:
 
@@ -11,9 +11,9 @@ Three consequences:
   section between two kept ones leaves an unused entry (SHT_NULL).
 - A section header table that a segment maps (patchelf puts it there) stays in place as dead bytes; the new one is
   written outside of the image. So is the section name table.
-- Space that dropped sections leave in the *middle* of the file isn't closed, because then program headers would have
-  to change. It is reused where it is large enough for what has to be written, and else filled with zeros, which
-  compress to nothing (``ElfEdit.holes``).
+- Space that dropped sections leave in the *middle* of the file is reused where it is large enough for what has to be
+  written. Of the rest, whole pages are closed in libraries (:mod:`slim.binaries.elf_close`); what is left then is
+  filled with zeros, which compress to nothing (``ElfEdit.holes``).
 
 Source: System V gABI, chapter 4 ("Sections", "Special Sections"); elf(5).
 """
@@ -21,10 +21,11 @@ Source: System V gABI, chapter 4 ("Sections", "Special Sections"); elf(5).
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from slim.binaries.base import Buffer
+from slim.binaries.elf_close import Cuts, plan_cuts, program_headers
 from slim.binaries.elf_dynamic import ElfDynamic, read_dynamic
 from slim.binaries.elf_image import (
     ElfImage,
@@ -263,14 +264,33 @@ class _Writer:
                 sections[index] = sections[index]._replace(offset=self._place(self._view[start:end], section.align))
         if table is None:
             table = self._append(table_size, table_align)
-        rows = b"".join(image.structs.section.pack(*section) for section in sections)
+        cuts = plan_cuts(image, self._free)
+        moved = (section._replace(offset=cuts.moved(section.offset)) for section in sections)
+        rows = b"".join(image.structs.section.pack(*section) for section in moved)
         self._written.append(_Piece(table, table_size, rows))
-        header = image.header._replace(shoff=table, shnum=len(sections), shstrndx=number)
+        header = image.header._replace(shoff=cuts.moved(table), shnum=len(sections), shstrndx=number)
         header_bytes = bytes(self._view[:IDENT_SIZE]) + image.structs.header.pack(*header)
         self._written.append(_Piece(0, len(header_bytes), header_bytes))
+        if cuts.size:
+            start, end = header.phoff, header.phoff + header.phnum * header.phentsize
+            programs = program_headers(image, bytes(self._view[start:end]), cuts)
+            self._written.append(_Piece(start, len(programs), programs))
         holes = [_Piece(start, end - start, None) for start, end in self._free if end > start]
         self._written += holes
-        return self._fill(), self._end, sum(hole.size for hole in holes)
+        size = sum(hole.size for hole in holes)
+        return self._cut(self._fill(), cuts), self._end - cuts.size, size - cuts.size
+
+    def _cut(self, pieces: tuple[_Piece, ...], cuts: Cuts) -> tuple[_Piece, ...]:
+        """The pieces without what is cut out of the holes among them, each where it comes to lie then."""
+        lost = dict(cuts.cuts)
+        return tuple(
+            replace(
+                piece,
+                offset=cuts.moved(piece.offset),
+                size=piece.size - (lost.get(piece.offset + piece.size, 0) if piece.data is None else 0),
+            )
+            for piece in pieces
+        )
 
     def _holes(self) -> tuple[Range, ...]:
         """What is free in the middle of the file: where a dropped section or the old table was.

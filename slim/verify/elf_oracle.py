@@ -12,9 +12,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 _BLOCK = 1 << 20
-_LOAD = 1
+_LOAD, _INTERPRETER = 1, 3
+_LIBRARY = 3
 _NO_BITS = (0, 8)
 _ALLOC = 2
 _RESERVED_NUMBER = 0xFF00
@@ -50,6 +52,11 @@ class _Program:
     file_size: int
     memory_size: int
     alignment: int
+    others: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        return self.offset + self.file_size
 
 
 @dataclass(frozen=True)
@@ -115,7 +122,8 @@ class _Elf:
                 kind, offset, address, _, in_file, in_memory, _, alignment = row
             if kind and in_file and offset + in_file > len(self.data):
                 raise _Unreadable(f"the segment at offset {offset:#x} isn't wholly in the file")
-            yield _Program(kind, offset, address, in_file, in_memory, alignment)
+            others = (row[1], row[4]) if self.wide else (row[6], row[3])
+            yield _Program(kind, offset, address, in_file, in_memory, alignment, others)
 
     def _read_sections(self, word: str) -> list[_Section]:
         rows = self._unpack(f"II{word * 4}II{word * 2}", self.table_range[0], self.header[12])
@@ -150,10 +158,11 @@ class _Elf:
 def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]:
     """Compare an edited ELF file with its original; returns what is wrong, one sentence each, nothing if all is well.
 
-    Checked are the ELF header (but for the place of the section header table), the program headers, every byte that a
-    segment covers, the alignment of loaded segments, number, address, place and bytes of every loaded section, the
-    bytes of all other sections that are left, that only symbols and debugging information went, that nothing was lost
-    that no header answers for (such as a payload at the end), and that the file is smaller. Raises nothing.
+    Checked are the ELF header (but for the place of the section header table), the program headers (but for where in
+    the file a library's segments lie, which may be whole pages earlier), every byte that a segment covers, the
+    alignment of loaded segments, number, address, place and bytes of every loaded section, the bytes of all other
+    sections that are left, that only symbols and debugging information went, that nothing was lost that no header
+    answers for (such as a payload at the end), and that the file is smaller. Raises nothing.
     """
     before, after = memoryview(original), memoryview(edited)
     try:
@@ -181,22 +190,58 @@ def _header_problems(old: _Elf, new: _Elf) -> Iterator[str]:
     for index, name in enumerate(_FIELD_NAMES):
         if index not in _FREE_FIELDS and old.header[index] != new.header[index]:
             yield f"{name} has changed"
-    if not _same(old.data, new.data, *old.program_range):
+    if [replace(program, offset=0) for program in old.programs] != [replace(one, offset=0) for one in new.programs]:
         yield "the program headers have changed"
+    elif any(_moves(old, new)):
+        yield from _move_problems(old, new)
+
+
+def _moves(old: _Elf, new: _Elf) -> list[int]:
+    """By how many bytes each segment lies elsewhere in the file."""
+    return [now.offset - before.offset for before, now in zip(old.programs, new.programs, strict=False)]
+
+
+def _move_of(old: _Elf, moves: list[int], address: int) -> int:
+    """By how many bytes the content of an address lies elsewhere in the file."""
+    for program, move in zip(old.programs, moves, strict=False):
+        if program.kind == _LOAD and program.address <= address < program.address + program.memory_size:
+            return move
+    return 0
+
+
+def _move_problems(old: _Elf, new: _Elf) -> Iterator[str]:
+    """A library's segments may lie earlier in the file, by so many bytes that it can be mapped as before."""
+    moves = _moves(old, new)
+    if old.header[1] != _LIBRARY or any(program.kind == _INTERPRETER for program in old.programs):
+        yield "segments of a program lie elsewhere in the file"
+    step = max(_PAGE, *(program.alignment for program in old.programs if program.kind == _LOAD), 0)
+    if any(move > 0 or move % step for move in moves):
+        yield f"a segment lies elsewhere in the file, by other than whole multiples of {step:#x} bytes"
+    spans = sorted((program.offset, program.end) for program in new.programs if program.kind == _LOAD)
+    if any(first[1] > second[0] for first, second in pairwise(spans)):
+        yield "segments overlap in the file"
+    for program, move in zip(old.programs, moves, strict=True):
+        if program.kind and program.file_size and move != _move_of(old, moves, program.address):
+            yield f"the segment at address {program.address:#x} and the one that loads it don't lie together any more"
+        if move and program.offset < old.program_range[1]:
+            yield "a segment from before the program headers' end lies elsewhere in the file"
 
 
 def _segment_problems(old: _Elf, new: _Elf) -> Iterator[str]:
-    # The ELF header itself has been compared field by field.
-    mapped = _union(
-        (max(program.offset, old.header_size), program.offset + program.file_size)
-        for program in old.programs
-        if program.kind
-    )
-    for start, end in mapped:
-        if end > len(new.data):
-            yield f"mapped bytes are missing: {start:#x} to {end:#x}, the file ends at {len(new.data):#x}"
-        elif not _same(old.data, new.data, start, end):
-            yield f"mapped bytes have changed between {start:#x} and {end:#x}"
+    # The ELF header itself has been compared field by field, and where something has moved the program headers too.
+    moves = _moves(old, new)
+    compared = [(0, old.header_size), *([old.program_range] if any(moves) else [])]
+    for move in sorted(set(moves)):
+        spans = [
+            (program.offset, program.end)
+            for program, one in zip(old.programs, moves, strict=False)
+            if program.kind and one == move
+        ]
+        for start, end in _without(_union(spans), _union(compared)):
+            if end + move > len(new.data):
+                yield f"mapped bytes are missing: {start:#x} to {end:#x}, the file ends at {len(new.data):#x}"
+            elif not _same(old.data, new.data, start, end, shift=move):
+                yield f"mapped bytes have changed between {start:#x} and {end:#x}"
     last = 0
     for program in new.programs:
         if program.kind != _LOAD:
@@ -210,6 +255,7 @@ def _segment_problems(old: _Elf, new: _Elf) -> Iterator[str]:
 
 def _loaded_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
     """Symbols refer to loaded sections by number, so each has to have the number it had."""
+    moves = _moves(old, new)
     for number, section in enumerate(old.sections):
         if not section.loaded:
             continue
@@ -217,11 +263,15 @@ def _loaded_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
             yield f"loaded section {section.name} (number {number}) is missing"
             continue
         now = new.sections[number]
-        fields = ("name", "kind", "flags", "address", "offset", "size", "alignment", "entry_size")
+        # Where the content lies that a section hasn't got is of no matter.
+        move = now.offset - section.offset
+        due = {*moves, 0} if section.span[0] == section.span[1] else {_move_of(old, moves, section.address)}
+        fields = ("name", "kind", "flags", "address", "size", "alignment", "entry_size")
         changed = [field for field in fields if getattr(section, field) != getattr(now, field)]
+        changed += [] if move in due else ["offset"]
         if changed:
             yield f"loaded section {section.name} (number {number}) has another {', '.join(changed)}"
-        elif not _same(old.data, new.data, *section.span):
+        elif not _same(old.data, new.data, *section.span, shift=move):
             yield f"the bytes of loaded section {section.name} have changed"
         if now.link and (now.link >= len(new.sections) or _target(old, section) != _target(new, now)):
             yield f"loaded section {section.name} (number {number}) is linked to another section"
@@ -266,7 +316,10 @@ def _unclaimed_problems(old: _Elf, new: _Elf) -> Iterator[str]:
         if start > at:
             inside = start < len(old.data)
             padding = start - at < (_PAGE if inside else _PADDING) and not any(old.data[at:start])
-            kept = start <= len(new.data) and _same(old.data, new.data, at, start)
+            places = {0, *_moves(old, new)}
+            kept = any(
+                start + move <= len(new.data) and _same(old.data, new.data, at, start, shift=move) for move in places
+            )
             if not padding and not kept:
                 yield f"a payload is lost: {start - at} bytes at offset {at:#x} that no header answers for"
         at = max(at, end)
@@ -282,6 +335,19 @@ def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         else:
             joined.append((start, end))
     return joined
+
+
+def _without(ranges: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The ranges less the holes; both are sorted and disjoint."""
+    gaps = list(holes)
+    for start, end in ranges:
+        for first, last in gaps:
+            if start < first < end:
+                yield start, first
+            if first <= start < last or start < first < end:
+                start = min(last, end)
+        if start < end:
+            yield start, end
 
 
 def _same(old: memoryview, new: memoryview, start: int, end: int, *, shift: int = 0) -> bool:

@@ -140,7 +140,7 @@ def test_a_compressed_symbol_table(tmp_path: Path) -> None:
 
 
 def test_what_patchelf_has_been_through(tmp_path: Path) -> None:
-    """All symbols lie amid the image now: they become zeros, and the section header table goes in their place."""
+    """All symbols lie amid the image now: the hole is closed, and the section header table goes in what is left."""
     library = built_library(tmp_path, "-g3", "-Wl,-soname,libsample.so")
     patchelf_three_times(library)
     before, found = read_dynamic(library.read_bytes()), edit(library)
