@@ -69,13 +69,13 @@ def restored(results: Sequence[Restored], look: Look | None = None) -> str:
 
 def _layer(layer: RestoredLayer, arrow: str) -> str:
     if not layer.files:
-        return f"{count(layer.left, 'file')} as the run left them" if layer.left else "as it was"
+        return f"{count(layer.left, 'file')} still slimmed" if layer.left else "as it was"
     told = f"{count(layer.files, 'original')} back, {size(layer.size)}"
     if layer.archive_before:
         told += f"; archive {size(layer.archive_before)} {arrow} {size(layer.archive_after)}"
     if layer.whole:
         return f"{told}; the original's tree again"
-    return f"{told}; {count(layer.left, 'file')} still as the run left them"
+    return f"{told}; {count(layer.left, 'file')} still slimmed"
 
 
 def restored_document(results: Iterable[Restored]) -> str:

@@ -34,6 +34,10 @@ SHELL_NOT_RUN = {
     ("index.md", "slim demo"): "the demo has tests of its own",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
+    ("nothing-lost.md", "debuginfod -F symbols"): "test_symbols.py tries debuggers and the commands that are theirs",
+    ("nothing-lost.md", "add-symbol-file"): "test_symbols.py tries debuggers and the commands that are theirs",
+    ("nothing-lost.md", "DBGFileMappedPaths"): "needs a Mac",
+    ("nothing-lost.md", "_NT_SYMBOL_PATH"): "needs Windows",
     ("recipes.md", "gh release create"): "makes a release",
     ("extending.md", "zensical build"): "CI builds the site",
 }
