@@ -148,8 +148,16 @@ def _owners(
             categories=tuple(item for item in categories if item.changed),
             places=tuple(places.get(name, ())),
         )
-        changes.append(replace(change, remarks=remarks_about(change, before, after, rules)))
+        remarks = remarks_about(change, before, after, rules)
+        lone = _lone(whole[1])
+        short = tuple(replace(one, place=one.place.removeprefix(lone)) if one.place else one for one in remarks)
+        changes.append(replace(change, remarks=short))
     return tuple(sorted(changes, key=lambda change: (-_deployed(change), change.name)))
+
+
+def _lone(snapshot: Snapshot) -> str:
+    """What every place begins with where there is but one layer (an archive, a folder): no part of the place."""
+    return f"{snapshot.layers[0].layer_name}/" if len(snapshot.layers) == 1 else ""
 
 
 def _versions(cells: Iterable[Cell]) -> tuple[str, ...]:
@@ -161,17 +169,14 @@ def _sum(cells: Iterable[Cell]) -> Footprint:
 
 
 def _places(before: Snapshot, after: Snapshot, whole: tuple[Snapshot, Snapshot]) -> dict[str, list[PlaceChange]]:
-    """Where files came, went or changed, by owner. Empty unless both sides know their files.
-
-    A lone layer (an archive, a folder) isn't part of the place: everything lies in it.
-    """
+    """Where files came, went or changed, by owner. Empty unless both sides know their files."""
     if before.records is None or after.records is None:
         return {}
     old, new = _without_versions(before.records), _without_versions(after.records)
     old_folders = _folders(_without_versions(whole[0].records or {}))
     new_folders = _folders(_without_versions(whole[1].records or {}))
     sums: dict[tuple[str, str, PlaceKind], tuple[int, int]] = {}
-    lone = f"{whole[1].layers[0].layer_name}/" if len(whole[1].layers) == 1 else ""
+    lone = _lone(whole[1])
 
     def add(record: FileRecord, place: str, kind: PlaceKind, delta: int) -> None:
         place = place.removeprefix(lone) or place

@@ -82,7 +82,8 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 def read_directory(source: Path, options: ReadOptions) -> Tree:
     """The tree below a folder, sorted by path. Symbolic links are never followed, special files are refused, and
-    files that share an inode are separate files.
+    files that share an inode are separate files: an export's are hard links into the build tree. Where special files
+    are skipped, because the tree is only looked at, the second name of an inode is a hard link, as du(1) counts.
 
     With ``options.siblings``, links may lead into folders beside ``source``. Raises UnsafeInputError, LimitError or
     StorageError.
@@ -108,10 +109,11 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
 def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
     """Everything below ``top``: each folder before what is in it, siblings by the bytes of their names."""
     stack = [""]
+    shared: dict[tuple[int, int], str] | None = {} if options.skip_special else None
     while stack:
         path = stack.pop()
         if path:
-            raw = _entry(source, top, path, skip_special=options.skip_special)
+            raw = _entry(source, top, path, shared)
             if raw is None:
                 warnings.add("device, FIFO or socket left out", display(path))
                 continue
@@ -133,7 +135,9 @@ def _below(top: str, path: str) -> str:
     return f"{top}/{path}" if path else top
 
 
-def _entry(source: Path, top: str, path: str, *, skip_special: bool) -> RawMember | None:
+def _entry(source: Path, top: str, path: str, shared: dict[tuple[int, int], str] | None) -> RawMember | None:
+    """One file, link or folder. ``shared`` notes the first name of each inode that has several, for a tree that is only
+    looked at; in such a tree special files are None."""
     file = _below(top, path)
     try:
         status = os.lstat(file)
@@ -145,12 +149,16 @@ def _entry(source: Path, top: str, path: str, *, skip_special: bool) -> RawMembe
         return RawMember(name=path, type=EntryType.SYMLINK, mode=mode, mtime=mtime, link=link)
     if stat.S_ISDIR(status.st_mode):
         return RawMember(name=path, type=EntryType.DIRECTORY, mode=mode, mtime=mtime)
-    if not stat.S_ISREG(status.st_mode) and skip_special:
+    if not stat.S_ISREG(status.st_mode) and shared is not None:
         return None
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeInputError(
             "a device, FIFO or socket can't be part of a layer", file=source, place=display(path), hint="remove it"
         )
+    if status.st_nlink > 1 and shared is not None:
+        first = shared.setdefault((status.st_dev, status.st_ino), path)
+        if first != path:
+            return RawMember(name=path, type=EntryType.HARDLINK, mode=mode, mtime=mtime, link=first)
     content = FileContent(path=file, size=status.st_size, identity=_identity(status))
     return RawMember(name=path, type=EntryType.FILE, mode=mode, mtime=mtime, size=status.st_size, content=content)
 

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.padding import Padding
 from rich.text import Text
 
 MIN_WIDTH = 40
+_UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +93,10 @@ class Canvas:
     def show(self, renderable: RenderableType) -> None:
         """Draw a table, a line across, anything rich can draw."""
         self._console.print(renderable)
+
+    def width_of(self, renderable: RenderableType) -> int:
+        """Columns that something takes where it need not wrap."""
+        return Measurement.get(self._console, self._console.options.update_width(_UNBOUNDED), renderable).maximum
 
     def blank(self) -> None:
         """Leave a line empty."""

@@ -87,10 +87,13 @@ class _Report:
         rows = [(item.layer.name, item.before, item.after) for item in self.result.layers]
         if len(rows) != 1:
             rows.append(("total", self.result.before, self.result.after))
-        if self.look.width < _SNUG:
-            self._sizes_stacked(rows)
+        for least, with_percent in ((_ROOMY, True), (_SNUG, False)):
+            table = self._sizes_table(rows, with_percent=with_percent)
+            if self.look.width >= max(least, self.canvas.width_of(table)):
+                self.canvas.show(table)
+                break
         else:
-            self._sizes_wide(rows, with_percent=self.look.width >= _ROOMY)
+            self._sizes_stacked(rows)
         self.canvas.line(
             Text("~ an estimate: unpacked, plus the bytecode that postinstall compiles on the user's machine", "dim")
         )
@@ -106,7 +109,7 @@ class _Report:
             ("~", before.deployed, after.deployed),
         )
 
-    def _sizes_wide(self, rows: Sequence[tuple[str, Footprint, Footprint]], *, with_percent: bool) -> None:
+    def _sizes_table(self, rows: Sequence[tuple[str, Footprint, Footprint]], *, with_percent: bool) -> Table:
         columns = [[self._triples(before, after)[index] for _, before, after in rows] for index in range(3)]
         cells = [self._column(column, with_percent=with_percent) for column in columns]
         table = Table(box=None, padding=(0, 2 if not with_percent else 3, 0, 0), pad_edge=False, header_style="")
@@ -119,7 +122,7 @@ class _Report:
         if not with_percent:
             changes = [column[-1] for column in columns]
             table.add_row("", *(self._saving(before, after) for _, before, after in changes))
-        self.canvas.show(table)
+        return table
 
     def _sizes_stacked(self, rows: Sequence[tuple[str, Footprint, Footprint]]) -> None:
         for name, before, after in rows:

@@ -140,3 +140,18 @@ def test_a_crowd_is_summed_up_and_nothing_is_lost(golden: Golden) -> None:
     assert tables
     for table in tables:
         assert len({line.count("|") for line in table}) == 1
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_long_names_of_layers_are_never_broken(width: int) -> None:
+    from dataclasses import replace
+
+    result = samples.finished()
+    names = ("cpython3.13", "framework-arrays", "framework-machine-learning", "app-fit", "app-with-a-long-name")
+    layers = tuple(
+        replace(result.layers[index % 2], layer=replace(result.layers[index % 2].layer, name=name))
+        for index, name in enumerate(names)
+    )
+    lines = terminal.render([replace(result, layers=layers)], Look(width=width)).splitlines()
+    assert all(any(line.split()[:1] == [name] for line in lines) for name in names)
+    assert max(map(len, lines)) <= width

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import tempfile
 import zipfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.auditing import adds_up, audit_of
+from tests.auditing import adds_up, audit_of, by_du
 
 NAMES = st.sampled_from(
     ["a", "b.py", "c.so", "site-packages", "x-1.dist-info", "METADATA", "RECORD", "__pycache__", "b.cpython-313.pyc",
@@ -56,3 +57,33 @@ def test_totals_are_exact_in_every_container(tree: dict[str, bytes]) -> None:
             assert (adds_up(found), found.total.files) == wanted, source.name
             by_disk = sum(path.stat().st_size for path in plain.rglob("*") if path.is_file())
             assert adds_up(found) == by_disk
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    tree=TREES,
+    names=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=6),
+)
+def test_totals_are_those_of_du_and_tar_with_links_too(tree: dict[str, bytes], names: list[tuple[int, bool]]) -> None:
+    tree = without_conflicts(tree)
+    with tempfile.TemporaryDirectory() as name:
+        plain = Path(name) / "plain"
+        for path, content in tree.items():
+            file = plain / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
+        for number, (which, hard) in enumerate(names):
+            file = plain / sorted(tree)[which % len(tree)]
+            link = plain / f"link{number}"
+            if hard:
+                os.link(file, link)
+            else:
+                link.symlink_to(os.path.relpath(file, plain))
+        with tarfile.open(Path(name) / "t.tar", "w") as tar:
+            tar.add(plain, "plain")
+        with tarfile.open(Path(name) / "t.tar") as tar:
+            by_tar = sum(member.size for member in tar if member.isreg())
+        for source in (plain, Path(name) / "t.tar"):
+            found = audit_of(source, findings=False)
+            assert (adds_up(found), found.total.files) == (by_du(plain), len(tree) + len(names)), source.name
+        assert by_du(plain) == by_tar
