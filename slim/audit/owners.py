@@ -7,6 +7,7 @@ of PyYAML, whose ``top_level.txt`` says ``yaml``, is PyYAML's.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,9 +15,14 @@ from slim.formats.base import Tree
 from slim.inventory.distributions import find_distributions
 from slim.inventory.stack_reader import OpenStack
 from slim.model.record import Distribution, FileRecord, Inventory, Owner, OwnerKind
-from slim.model.stack import Layer
+from slim.model.stack import Layer, LayerKind
 
 _MAX_TOP_LEVEL = 1 << 16
+# Where PyInstaller, cx_Freeze and others put the interpreter's own files, beside the application's.
+_RUNTIME = re.compile(
+    r"(?:.*/)?(?:libpython3[^/]*\.(?:so|dylib)[^/]*|python3\d*\.dll|python3\d*\.zip|base_library\.zip|lib-dynload/.*)\Z"
+)
+_VERSION = re.compile(r"python3\.?(\d+)(?=[./t]|\Z)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +32,7 @@ class _Claims:
     files: Mapping[str, Owner]
     folders: Mapping[str, Owner]
     modules: Mapping[str, Owner]
+    runtime: Owner | None = None
 
     def owner(self, path: str) -> Owner | None:
         found = self.files.get(path) or self.files.get(source_of(path) or "")
@@ -36,6 +43,8 @@ class _Claims:
         while found is None and folder:
             found = self.folders.get(folder)
             folder = folder.rpartition("/")[0]
+        if found is None and self.runtime is not None and _RUNTIME.match(path):
+            return self.runtime
         return found
 
 
@@ -88,7 +97,16 @@ def _claims(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> _Cla
             place = posixpath.join(site, name)
             folders.setdefault(place, one.owner)
             modules.setdefault(place, one.owner)
-    return _Claims(files=files, folders=folders, modules=modules)
+    return _Claims(files=files, folders=folders, modules=modules, runtime=_frozen_runtime(layer, tree))
+
+
+def _frozen_runtime(layer: Layer, tree: Tree) -> Owner | None:
+    """The interpreter in a frozen application, whose standard library isn't there as files."""
+    if layer.kind is not LayerKind.PLAIN or layer.stdlib_dir:
+        return None
+    own = sorted(path for path in tree.members if _RUNTIME.match(path))
+    minors = (match[1] for path in own if (match := _VERSION.search(path)))
+    return Owner(kind=OwnerKind.RUNTIME, name="cpython", version=f"3.{minor}" if (minor := next(minors, "")) else "")
 
 
 def _second_copies(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> Iterator[Distribution]:

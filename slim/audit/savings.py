@@ -69,7 +69,7 @@ def savings(seen: Seen, profile: Safety, plan: Plan, *, proved: bool) -> Profile
         shrunk=sum(action.saved for action in actions if not isinstance(action, Remove)),
         files=len(plan.actions),
         by_rule=by_rule(plan),
-        command=_command(seen, profile),
+        command=_command(seen, profile, idle=not actions),
     )
 
 
@@ -96,8 +96,11 @@ def _rule_row(rule: str, actions: Sequence[Action]) -> FootprintDelta:
     )
 
 
-def _command(seen: Seen, profile: Safety) -> str:
+def _command(seen: Seen, profile: Safety, *, idle: bool) -> str:
+    """What does it; nothing where a run couldn't, or wouldn't change anything but how a folder is packed."""
     source = seen.stack.source
+    if idle and seen.stack.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
+        return ""
     if seen.stack.kind is StackKind.ARCHIVE and not is_archive_name(source):
         return ""
     return f"slim run {shlex.quote(source)} -o OUT --profile {profile.label}"

@@ -45,10 +45,11 @@ def is_licence_name(path: str) -> bool:
     return bool(_LICENCE.match(name)) and not name.lower().endswith(_CODE_SUFFIXES)
 
 
-def parse_record(text: str, *, site: str, file: str) -> tuple[RecordRow, ...]:
+def parse_record(text: str, *, site: str, file: str, lenient: bool = False) -> tuple[RecordRow, ...]:
     """Parse RECORD strictly. ``site`` is the folder that its paths are relative to (relative to the layer), ``file``
     names it in errors. Raises UnsafeInputError for anything the specification doesn't allow, and for rows that
-    lead out of the layer."""
+    lead out of the layer; ``lenient`` leaves those rows out (a frozen application keeps a RECORD that names
+    ``../bin/x``)."""
 
     def fail(line: int, message: str) -> UnsafeInputError:
         return UnsafeInputError(message, file=file, place=f"line {line}", hint=_REINSTALL)
@@ -71,6 +72,8 @@ def parse_record(text: str, *, site: str, file: str) -> tuple[RecordRow, ...]:
                 raise fail(line, f"{written!r} is an absolute path")
             joined = posixpath.normpath(posixpath.join(site, path))
             if joined == ".." or joined.startswith("../"):
+                if lenient:
+                    continue
                 raise fail(line, f"{written!r} leads out of the layer")
             if joined in seen:
                 raise fail(line, f"{written!r} stands twice")
@@ -92,8 +95,8 @@ def render_record(rows: Iterable[RecordRow], *, newline: str = "\n") -> str:
     return out.getvalue()
 
 
-def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ...]:
-    """The rows of a distribution's RECORD; empty where it has none."""
+def read_record(tree: Tree, info_dir: str, *, layer: str, lenient: bool = False) -> tuple[RecordRow, ...]:
+    """The rows of a distribution's RECORD; empty where it has none. ``lenient`` as in :func:`parse_record`."""
     member = tree.members.get(f"{info_dir}/RECORD")
     if member is None or member.content is None:
         return ()
@@ -102,14 +105,15 @@ def read_record(tree: Tree, info_dir: str, *, layer: str) -> tuple[RecordRow, ..
         text = bytes(member.content.view()).decode("utf-8")
     except UnicodeDecodeError as error:
         raise UnsafeInputError(f"not valid UTF-8 at byte {error.start}", file=file, hint=_REINSTALL) from None
-    return parse_record(text, site=posixpath.dirname(info_dir), file=file)
+    return parse_record(text, site=posixpath.dirname(info_dir), file=file, lenient=lenient)
 
 
 def find_distributions(layer: Layer, tree: Tree, *, lenient: bool = False) -> tuple[dict[str, Distribution], list[str]]:
     """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
 
-    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient`` it is as if there were none. That RECORD
-    lists bytecode that isn't there is no news: venvstacks never ships any.
+    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient``, for looking only, rows that lead out of
+    the layer are left out, and a RECORD that can't be read is as if there were none. That RECORD lists bytecode that
+    isn't there is no news: venvstacks never ships any.
     """
     sites = set(layer.site_dirs)
     infos = sorted(
@@ -124,7 +128,7 @@ def find_distributions(layer: Layer, tree: Tree, *, lenient: bool = False) -> tu
     warnings: list[str] = []
     for info in infos:
         try:
-            distribution, phantom = _distribution(layer, tree, info, inside[info])
+            distribution, phantom = _distribution(layer, tree, info, inside[info], lenient=lenient)
         except UnsafeInputError as error:
             if not lenient:
                 raise
@@ -154,7 +158,7 @@ def _inside(infos: Iterable[str], tree: Tree) -> dict[str, list[str]]:
 
 
 def _distribution(
-    layer: Layer, tree: Tree, info: str, inside: Iterable[str], *, recorded: bool = True
+    layer: Layer, tree: Tree, info: str, inside: Iterable[str], *, recorded: bool = True, lenient: bool = False
 ) -> tuple[Distribution, int]:
     def text(name: str) -> bytes:
         member = tree.members.get(f"{info}/{name}")
@@ -162,7 +166,7 @@ def _distribution(
 
     headers = BytesHeaderParser().parsebytes(text("METADATA"))
     folder_name, _, folder_version = posixpath.basename(info).removesuffix(".dist-info").partition("-")
-    rows = read_record(tree, info, layer=layer.name) if recorded else ()
+    rows = read_record(tree, info, layer=layer.name, lenient=lenient) if recorded else ()
     files = frozenset(row.path for row in rows if _is_file(tree.members.get(row.path)))
     declared = [str(value).strip() for value in headers.get_all("License-File", [])]
     return (

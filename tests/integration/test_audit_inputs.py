@@ -127,6 +127,29 @@ def test_an_application_bundle(tmp_path: Path) -> None:
     assert next(row for row in found.by_owner if row.label == "dep 2").size.files == 2
 
 
+def test_a_frozen_application(tmp_path: Path) -> None:
+    """As PyInstaller lays it out: the interpreter beside the packages, a RECORD that names what stayed behind."""
+    inside = tmp_path / "hello/_internal"
+    for path, content in {
+        "numpy/core.so": "c" * 50,
+        "numpy.libs/libblas.so": "b" * 70,
+        "numpy-2.dist-info/METADATA": "Name: numpy\nVersion: 2\n",
+        "numpy-2.dist-info/RECORD": "../../../bin/f2py,,\nnumpy/core.so,,\nnumpy.libs/libblas.so,,\n",
+        "libpython3.13.so.1.0": "p" * 90,
+        "python3.13/lib-dynload/_json.so": "j" * 10,
+        "base_library.zip": "z",
+        "libz.so.1": "s" * 5,
+    }.items():
+        (inside / path).parent.mkdir(parents=True, exist_ok=True)
+        (inside / path).write_text(content)
+    (tmp_path / "hello/hello").write_text("start")
+    found = audit_of(tmp_path / "hello")
+    assert adds_up(found) == by_du(tmp_path / "hello")
+    sizes = {row.label: row.size.unpacked for row in found.by_owner}
+    assert sizes.pop("numpy 2") == 50 + 70 + sum(path.stat().st_size for path in inside.glob("numpy-2*/*"))
+    assert sizes == {"cpython 3.13": 101, "(unowned)": 10}
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x7fELF"])
 def test_what_is_no_archive_is_said_so(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.bin").write_bytes(content)
