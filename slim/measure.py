@@ -22,7 +22,7 @@ from slim.model.stack import StackKind
 from slim.reports.snapshot_v1 import is_report, parse_report
 from slim.workspace import workspace
 
-_LARGEST_REPORT = 256 << 20
+LARGEST_REPORT = 256 << 20
 """Bytes of a JSON report that slim is willing to parse."""
 
 
@@ -129,8 +129,8 @@ def _only(found: tuple[Snapshot, ...], platforms: Sequence[str], source: str) ->
 
 def _read(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _LARGEST_REPORT:
-            raise LimitError(f"a report of more than {_LARGEST_REPORT} bytes", file=path)
+        if path.stat().st_size > LARGEST_REPORT:
+            raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=path)
         return path.read_bytes()
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from error
@@ -152,6 +152,6 @@ def _from_git(source: str) -> bytes:
         told = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it isn't there"]
         hint = "REF:PATH is a report that was committed; in CI, fetch the reference first"
         raise StorageError(f"no such file, and git says: {told[0][:300]}", file=source, hint=hint)
-    if len(done.stdout) > _LARGEST_REPORT:
-        raise LimitError(f"a report of more than {_LARGEST_REPORT} bytes", file=source)
+    if len(done.stdout) > LARGEST_REPORT:
+        raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source)
     return done.stdout

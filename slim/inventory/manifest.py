@@ -6,9 +6,7 @@ else over untouched, because every key may matter to somebody's installer.
 
 from __future__ import annotations
 
-import json
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Any, cast
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
+from slim.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
 ENV_METADATA = "env_metadata"
@@ -25,57 +24,27 @@ _SECTIONS = {
     "frameworks": LayerKind.FRAMEWORK,
     "applications": LayerKind.APPLICATION,
 }
-_LARGEST = 64 << 20
-_MOST_LAYERS = 1000
+LARGEST = 64 << 20
+"""Bytes of a manifest that slim is willing to parse."""
+MOST_LAYERS = 1000
+"""Layers of one manifest, which is more than any stack has."""
 _HINT = "publish the stack again; venvstacks doesn't write it so"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file strictly (RFC 8259): no byte order mark, duplicate keys, NaN, or lone surrogates.
+    """Read one JSON file strictly (see :func:`slim.strict_json.parse_json`).
 
     Raises UnsafeInputError where it isn't, LimitError where it is too large, StorageError where it can't be read.
     """
     try:
-        if path.stat().st_size > _LARGEST:
-            raise LimitError(f"larger than {_LARGEST} bytes", file=path, hint="no manifest is as large as that")
+        if path.stat().st_size > LARGEST:
+            raise LimitError(f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that")
         raw = path.read_bytes()
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from None
-    return parse_json(raw, path)
-
-
-def parse_json(raw: bytes, source: object, *, hint: str = _HINT) -> Any:
-    """Parse JSON text strictly, as :func:`read_json` does; ``source`` names it in errors."""
-
-    def unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(pairs)
-        if len(found) != len(pairs):
-            twice = next(key for key, times in Counter(key for key, _ in pairs).items() if times > 1)
-            raise UnsafeInputError(f"the key {twice!r} stands twice in one object", file=source, hint=hint)
-        return found
-
-    def refuse(constant: str) -> object:
-        raise UnsafeInputError(f"{constant} is not JSON", file=source, hint=hint)
-
-    try:
-        text = raw.decode("utf-8")
-        value = json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates come in as \ud800
-    except UnsafeInputError:
-        raise
-    except RecursionError:
-        raise UnsafeInputError("nested too deeply", file=source, hint=hint) from None
-    except UnicodeError as error:
-        raise UnsafeInputError(f"not valid Unicode: {error}", file=source, hint=hint) from None
-    except json.JSONDecodeError as error:
-        raise UnsafeInputError(
-            error.msg, file=source, place=f"line {error.lineno}, column {error.colno}", hint=hint
-        ) from None
-    except ValueError as error:  # numbers with too many digits
-        raise UnsafeInputError(str(error), file=source, hint=hint) from None
-    return value
+    return parse_json(raw, file=path, hint=_HINT)
 
 
 class _Entry:
@@ -152,9 +121,9 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
         for index, value in enumerate(entries):
             entry = _Entry(path, f"layers.{section}[{index}]", value)
             layer, below = _layer(entry, kind)
-            if len(layers) >= _MOST_LAYERS:
+            if len(layers) >= MOST_LAYERS:
                 raise LimitError(
-                    f"more than {_MOST_LAYERS} layers", file=path, place=entry.place, hint="no stack has as many layers"
+                    f"more than {MOST_LAYERS} layers", file=path, place=entry.place, hint="no stack has as many layers"
                 )
             if layer.name in layers:
                 raise entry.fail("install_target", f"{layer.name!r} is the target of two layers")

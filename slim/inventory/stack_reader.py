@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import posixpath
 import re
 from collections import Counter
@@ -37,6 +36,7 @@ from slim.model.stack import (
     StaleArchive,
     System,
 )
+from slim.strict_json import parse_json
 
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
 POSTINSTALL = "postinstall.py"
@@ -397,10 +397,7 @@ def _layer_config(layer: Layer, tree: Tree) -> dict[str, object]:
     if member is None or member.content is None:
         return {}
     place = f"{layer.name}/{LAYER_METADATA}"
-    try:
-        value = json.loads(bytes(member.content.view()))
-    except (ValueError, RecursionError) as error:
-        raise UnsafeInputError(f"not valid JSON: {error}", file=place, hint=_REBUILD) from None
+    value = parse_json(bytes(member.content.view()), file=place, hint=_REBUILD)
     if not isinstance(value, dict):
         raise UnsafeInputError("must be an object", file=place, hint=_REBUILD)
     return value

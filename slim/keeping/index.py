@@ -16,12 +16,12 @@ from typing import Any, NoReturn, cast
 
 from slim.errors import UnsafeInputError
 from slim.formats.names import decode, display, normalise
-from slim.inventory.manifest import parse_json
 from slim.model.kept import INDEX_NAME, KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.model.stack import LayerKind, Platform
 from slim.reports.json_v1 import named, prose
+from slim.strict_json import parse_json
 
 SCHEMA_ID = "urn:slim:removed:v1"
 SCHEMA_VERSION = 1
@@ -95,7 +95,7 @@ def file_document(file: KeptFile) -> Json:
 
 def parse_index(raw: bytes, *, source: Path, limits: Limits) -> KeptIndex:
     """Read an index. Raises UnsafeInputError for anything that slim doesn't write, naming the key path."""
-    top = _Object(parse_json(raw, f"{source}: {INDEX_NAME}", hint=_HINT), source, "", limits)
+    top = _Object(parse_json(raw, file=f"{source}: {INDEX_NAME}", hint=_HINT), source, "", limits)
     if top.value.get("schema") != SCHEMA_ID or top.value.get("schema_version") != SCHEMA_VERSION:
         raise UnsafeInputError(
             f"its schema is {str(top.value.get('schema'))[:60]!r}, not {SCHEMA_ID}",

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -19,10 +18,14 @@ from slim.model.record import FileKey
 from slim.reports.grouping import UNTOUCHED
 from slim.reports.json_v1 import SCHEMA_ID as RUN_SCHEMA
 from slim.reports.json_v1 import named, prose
+from slim.strict_json import parse_json
 
 CHECK_SCHEMA = "urn:slim:check:v1"
 AUDIT_SCHEMA = "urn:slim:audit:v1"
 _SNIFFED = 4096
+_HINT = "write one with --report json=FILE"
+_MOST = 1 << 63
+"""No file system holds as many bytes or files; sums and rounding stay far from where arithmetic ends."""
 
 Json = dict[str, Any]
 
@@ -80,10 +83,7 @@ def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
 
     Raises :class:`UnsafeInputError` where it isn't a report that slim knows, or not one as the contract says.
     """
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise UnsafeInputError(f"not valid JSON: {error}", file=source) from None
+    value = parse_json(text, file=source, hint=_HINT)
     root = _Node(value, source, "")
     schema = root["schema"].text() if isinstance(value, dict) and "schema" in value else ""
     if schema == RUN_SCHEMA:
@@ -95,7 +95,7 @@ def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
     raise UnsafeInputError(
         "not a report of slim run, slim audit or slim check, version 1",
         file=source,
-        hint="write one with --report json=FILE",
+        hint=_HINT,
     )
 
 
@@ -117,7 +117,7 @@ class _Node:
         return _Node(self.value[key], self.file, f"{self.place}.{key}" if self.place else key)
 
     def wrong(self, expected: str) -> UnsafeInputError:
-        return UnsafeInputError(f"must be {expected}", file=self.file, place=self.place)
+        return UnsafeInputError(f"must be {expected}", file=self.file, place=self.place, hint=_HINT)
 
     def items(self) -> Iterable[_Node]:
         if not isinstance(self.value, list):
@@ -135,12 +135,12 @@ class _Node:
         return self.value
 
     def number(self) -> int:
-        if type(self.value) is not int or self.value < 0:
+        if type(self.value) is not int or not 0 <= self.value < _MOST:
             raise self.wrong("a number of bytes or files")
         return self.value
 
     def signed(self) -> int:
-        if type(self.value) is not int:
+        if type(self.value) is not int or abs(self.value) >= _MOST:
             raise self.wrong("an integer")
         return self.value
 

@@ -8,6 +8,7 @@ from tests.corpus.archive_trials import archive_trials
 from tests.corpus.config_trials import config_trials
 from tests.corpus.metadata_trials import metadata_trials
 from tests.corpus.native_trials import native_trials
+from tests.corpus.report_trials import limit_trials, report_trials
 from tests.corpus.tree_trials import tree_trials
 from tests.corpus.trials import Trial
 
@@ -15,6 +16,7 @@ from tests.corpus.trials import Trial
 @functools.cache
 def all_trials() -> tuple[Trial, ...]:
     """The table. Each case has a name of its own."""
-    found = (*archive_trials(), *tree_trials(), *native_trials(), *metadata_trials(), *config_trials())
+    tables = (archive_trials, tree_trials, native_trials, metadata_trials, report_trials, config_trials, limit_trials)
+    found = tuple(trial for table in tables for trial in table())
     assert len({trial.id for trial in found}) == len(found)
     return found

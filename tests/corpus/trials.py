@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slim.errors import SlimError
-from tests.corpus.scene import ABSOLUTE, COMMANDS, Ended, Scene, scene
+from tests.corpus.scene import ABSOLUTE, COMMANDS, Ended, Line, Scene, scene
 
 READING = tuple(COMMANDS)
 
@@ -24,7 +24,7 @@ class Expected:
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One case. ``prepare`` makes the bad stack of a scene whose only layer is ``layer``; ``inspect`` looks at what a
-    run published, and tells what is wrong with it."""
+    run published, and tells what is wrong with it. ``lines`` are the command lines, ``more`` is added to some."""
 
     group: str
     name: str
@@ -34,6 +34,7 @@ class Trial:
     platform: str = "linux_x86_64"
     inspect: Callable[[Scene], Iterable[str]] | None = None
     more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lines: Mapping[str, Line] = field(default_factory=lambda: COMMANDS)
     slow: bool = False
 
     @property
@@ -59,7 +60,7 @@ def tried(trial: Trial) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         before = made.state()
         for name, expected in trial.expected.items():
-            line = [*COMMANDS[name](made), *trial.more.get(name, ())]
+            line = [*trial.lines[name](made), *trial.more.get(name, ())]
             ended = made.run(*line)
             problems = list(_judge(ended, expected))
             problems += _outside(made, before, published=name == "run" and expected.code == 0)

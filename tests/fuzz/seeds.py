@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from tests.corpus.archives import ACCEPTED, COMPRESSED, TAR, ZIP
 from tests.corpus.config_trials import REFUSED as CONFIGS
@@ -26,6 +27,7 @@ _HONEST_ZIP = zip_file(
     ZipMember(name="r/l", data=b"a", mode=0o120777),
 )
 _LONGEST = 8192
+_GOLDEN = Path(__file__).parents[1] / "golden" / "expected"
 
 
 def tars() -> list[bytes]:
@@ -107,6 +109,12 @@ def manifests() -> list[bytes]:
         b'"\\ud800"',
         b"1" * 4000,
     ]
+
+
+def reports() -> list[bytes]:
+    """What slim itself writes."""
+    names = ("audit.json", "check-within.json", "json-dry.json", "json-finished.json", "diff-same.json")
+    return [(_GOLDEN / name).read_bytes() for name in names]
 
 
 def globs() -> list[bytes]:

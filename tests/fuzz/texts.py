@@ -10,6 +10,7 @@ from unittest import mock
 import slim.config.load
 from slim.analysis.pyscan import scan
 from slim.analysis.pytext import look
+from slim.compare import compare, empty
 from slim.config import load_config
 from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
@@ -22,6 +23,9 @@ from slim.model.settings import Config
 from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
 from slim.planner import Planner, protected_paths
+from slim.reports import diff_terminal
+from slim.reports.canvas import Look
+from slim.reports.snapshot_v1 import parse_report
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import builtin_packs
 from tests.fuzz.containers import as_file
@@ -100,6 +104,21 @@ def manifest(data: bytes) -> None:
         seen.add(layer.name)
         for name in (layer.name, layer.archive.name if layer.archive else "x"):
             assert name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
+
+
+# Reports
+
+
+def report(data: bytes) -> None:
+    """The target: a report of slim as a baseline. What is read can be compared and told."""
+    try:
+        snapshots = parse_report(data, "fuzz.json")
+    except UnsafeInputError as error:
+        assert error.file == "fuzz.json" and error.hint
+        return
+    for one in snapshots:
+        told = diff_terminal.render([compare(empty(one), one, ())], Look(width=80))
+        assert "\x1b" not in told
 
 
 # Globs

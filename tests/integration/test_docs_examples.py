@@ -39,6 +39,11 @@ SHELL_NOT_RUN = {
     ("nothing-lost.md", "DBGFileMappedPaths"): "needs a Mac",
     ("nothing-lost.md", "_NT_SYMBOL_PATH"): "needs Windows",
     ("recipes.md", "gh release create"): "makes a release",
+    (
+        "reliability.md",
+        "python -m tests.corpus",
+    ): "the corpus is a test, and test_docs_reliability.py compares its counts",
+    ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
 }
 """Shell blocks that are only checked for syntax: (page, a part of the block), and why."""
