@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slim.apply import Edited, edit_files, update_records
+from slim.errors import SlimError
 from slim.inventory.scan import scan
+from slim.inventory.seal import Seal
 from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, SkipReason
@@ -71,9 +73,9 @@ class Prepared:
 @contextmanager
 def prepared(request: RunRequest, one: Located, spool_dir: Path, watch: Progress) -> Iterator[Prepared]:
     """Read, scan, plan and edit a stack."""
+    seal = Seal(one)
     check_archives(one, watch)
-    limits = request.config.limits
-    with open_stack(one, spool_dir=spool_dir, limits=limits, workers=request.workers, progress=watch) as opened:
+    with _opened(request, one, seal, spool_dir, watch) as opened:
         inventory = scan(opened, watch)
         planner = Planner(
             opened.stack,
@@ -88,6 +90,22 @@ def prepared(request: RunRequest, one: Located, spool_dir: Path, watch: Progress
         watch.stage("Editing", total=None)
         _edit(ready)
         yield ready
+        seal.check()  # what is carried over is read a second time
+
+
+def _opened(request: RunRequest, one: Located, seal: Seal, spool_dir: Path, watch: Progress) -> OpenStack:
+    limits = request.config.limits
+    try:
+        opened = open_stack(one, spool_dir=spool_dir, limits=limits, workers=request.workers, progress=watch)
+    except SlimError:
+        seal.check()  # if it changed meanwhile, that is what is wrong with it
+        raise
+    try:
+        seal.check()
+    except BaseException:
+        opened.resources.close()
+        raise
+    return opened
 
 
 def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -9,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slim.errors import LimitError, StorageError, UnsafeInputError
+from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import Assembler, RawMember, Warnings
 from slim.formats.base import Content, Member, ReadOptions, Tree
 from slim.formats.names import display
@@ -21,6 +22,7 @@ FORMAT_NAME = "directory"
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
 _NONBLOCK = getattr(os, "O_NONBLOCK", 0)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EISDIR)
 _UNPACK_AGAIN = "nothing else may write to the folder during a run; start again"
 _SPACE = "check the free space and the permissions of the folder"
 
@@ -30,7 +32,7 @@ class FileContent:
     """A file on disk that is opened when its bytes are wanted.
 
     It isn't memory-mapped: a file that somebody truncates meanwhile would end the process with SIGBUS. Raises
-    UnsafeInputError where the file isn't any more what it was when the folder was read.
+    IntegrityError where the file isn't any more what it was when the folder was read.
     """
 
     path: str
@@ -52,7 +54,9 @@ class FileContent:
                     yield data
                 self._check(os.fstat(handle))
         except OSError as error:
-            raise StorageError.from_os_error(error, file=self.path, hint=_UNPACK_AGAIN) from error
+            if error.errno in _GONE:
+                raise self._changed() from error
+            raise StorageError.from_os_error(error, file=self.path) from error
 
     def view(self) -> memoryview:
         """The whole content, read into memory."""
@@ -69,8 +73,8 @@ class FileContent:
         if now.st_size != self.size or _identity(now) != self.identity:
             raise self._changed()
 
-    def _changed(self) -> UnsafeInputError:
-        return UnsafeInputError("the file changed while slim was reading it", file=self.path, hint=_UNPACK_AGAIN)
+    def _changed(self) -> IntegrityError:
+        return IntegrityError("the file changed while slim was reading it", file=self.path, hint=_UNPACK_AGAIN)
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:
@@ -142,8 +146,10 @@ def _entry(source: Path, top: str, path: str, shared: dict[tuple[int, int], str]
     try:
         status = os.lstat(file)
         link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - the text as it is
+    except FileNotFoundError as error:
+        raise IntegrityError("was removed while slim was reading the folder", file=file, hint=_UNPACK_AGAIN) from error
     except OSError as error:
-        raise StorageError.from_os_error(error, file=file, hint=_UNPACK_AGAIN) from error
+        raise StorageError.from_os_error(error, file=file) from error
     mode, mtime = _mode(status), _mtime(status)
     if link is not None:
         return RawMember(name=path, type=EntryType.SYMLINK, mode=mode, mtime=mtime, link=link)

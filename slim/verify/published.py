@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from slim.errors import SlimError
+from slim.errors import SlimError, StorageError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.directory import read_directory
@@ -22,10 +22,12 @@ def compare(
     """Read what was written at ``place`` and compare names, types, modes, link targets, sizes and SHA-256.
 
     ``digests`` are hexadecimal, by path. ``times`` says whether modification times are compared too (zip can't hold
-    all of them). Returns how many members were compared, and the differences in words.
+    all of them). Raises StorageError. Returns how many members were compared, and the differences in words.
     """
     try:
         tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
+    except StorageError:
+        raise  # a full disk, say, and no fault of what was written
     except SlimError as error:
         return 0, (f"{place.name}: can't be read back: {error.message}",)
     with tree:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from slim.errors import ConfigError, StorageError
+from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import FORMATS, format_by_name, is_archive_name, write_archive
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
@@ -127,6 +127,8 @@ class Publisher:
             with place.open("rb") as file:
                 sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256)
+            if new.carry and new.layer.archive is not None and place.name == new.source.name:
+                _check_carried(archive, new.layer.archive, new.source)
         except OSError as error:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
@@ -165,6 +167,12 @@ class Publisher:
         """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one
         archive where the input was one and the output is named like one."""
         return self._single or self._folder
+
+
+def _check_carried(copied: ArchiveInfo, wanted: ArchiveInfo, source: Path) -> None:
+    if copied.sha256 != wanted.sha256:
+        hint = "nothing else may write to the stack during a run; start again"
+        raise IntegrityError("changed while slim was copying it", file=source, hint=hint)
 
 
 def _compressing(workers: int) -> int:

@@ -5,11 +5,22 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
 from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox, Scenario
+from tests.faults.surroundings import (
+    FOLDER_CHANGES,
+    STACK_CHANGES,
+    changing_input,
+    file_sizes,
+    may_mount,
+    read_only,
+    read_only_input,
+    small_disks,
+    two_runs,
+)
 from tests.faults.tracing import Zygote
 
 
@@ -21,6 +32,7 @@ def main() -> int:
     chosen = parser.parse_args()
     tallies: list[Tally] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        Path(name).chmod(0o755)  # one of the runs is somebody else's
         for scenario in SCENARIOS:
             if chosen.only is None or chosen.only in scenario.name:
                 for tally in trials(scenario, Path(name), every=chosen.every, fault=chosen.fault or ""):
@@ -42,16 +54,27 @@ def main() -> int:
 
 def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Iterator[Tally]:
     """Every sort of fault in one scenario."""
-    with Zygote(folder / "scratch") as zygote:
+    with Zygote(folder / "scratch") as zygote, Zygote(folder / "scratch-2") as other:
         box = Sandbox(scenario, folder / scenario.name.replace(" ", "-"), zygote)
         found = survey(box)[::every]
-        wanted = [("SIGKILL", lambda: kills(box, found))]
-        wanted += [(name, lambda name=name: errors(box, found, name)) for name in ERRORS]
-        wanted += [("short write", lambda: short_writes(box, found))]
-        wanted += [(f"SIG{name}", lambda name=name: signals(box, found, name)) for name in SIGNALS]
+        wanted: list[tuple[str, Callable[[], Iterable[Tally]]]] = [("SIGKILL", lambda: [kills(box, found)])]
+        wanted += [(name, lambda name=name: [errors(box, found, name)]) for name in ERRORS]  # type: ignore[misc]
+        wanted += [("short write", lambda: [short_writes(box, found)])]
+        wanted += [(f"SIG{name}", lambda name=name: [signals(box, found, name)]) for name in SIGNALS]  # type: ignore[misc]
+        if scenario.name in ("replace", "folder"):
+            wanted += [("RLIMIT_FSIZE", lambda: [file_sizes(box)])]
+            wanted += [("second run", lambda: [two_runs(box, found, other)])]
+            if may_mount():
+                wanted += [("disk", lambda: small_disks(box)), ("read-only output", lambda: read_only(box))]
+                wanted += [("read-only input", lambda: [read_only_input(box)])]
+            else:
+                print(f"{scenario.name:13} SKIPPED: small disks and read-only mounts; mounting needs root", flush=True)
+        if scenario.name in ("replace", "folder", "carried"):
+            changes = FOLDER_CHANGES if scenario.name == "folder" else STACK_CHANGES
+            wanted += [("input changes", lambda: [changing_input(box, found, changes)])]
         for name, work in wanted:
             if fault in name:
-                yield work()
+                yield from work()
 
 
 def _row(tally: Tally) -> None:

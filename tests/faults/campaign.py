@@ -56,7 +56,7 @@ def kills(box: Sandbox, chosen: Sequence[Point]) -> Tally:
             tally.say(point, f"wasn't killed, but ended with {run.code}")
             continue
         tally.ends["killed"] += 1
-        _judge(box, tally, point)
+        judge(box, tally, point)
     return tally
 
 
@@ -64,8 +64,8 @@ def errors(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
     """Let every call fail. The run says so (exit 6, the file, what to do), or what it made is whole nevertheless."""
     tally = Tally(box.scenario.name, name)
     for point, run in _tries(box, chosen, f"error={name}", tally):
-        _judge_end(box, tally, point, run)
-        _judge(box, tally, point)
+        judge_end(box, tally, point, run)
+        judge(box, tally, point)
     return tally
 
 
@@ -74,8 +74,8 @@ def short_writes(box: Sandbox, chosen: Sequence[Point]) -> Tally:
     tally = Tally(box.scenario.name, "short write")
     files = [point for point in chosen if point.call in WRITES and "/work/" in point.text]
     for point, run in _tries(box, files, "retval=1", tally):
-        _judge_end(box, tally, point, run)
-        _judge(box, tally, point)
+        judge_end(box, tally, point, run)
+        judge(box, tally, point)
     return tally
 
 
@@ -89,7 +89,7 @@ def signals(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
         left = [path for path in leftovers(tree(box.work)) if path not in box.known.before]
         if left:
             tally.say(point, f"left {left[:3]}")
-        _judge(box, tally, point)
+        judge(box, tally, point)
     return tally
 
 
@@ -104,7 +104,8 @@ def _tries(box: Sandbox, chosen: Sequence[Point], what: str, tally: Tally) -> It
     box.reset()
 
 
-def _judge_end(box: Sandbox, tally: Tally, point: Point, run: Run) -> None:
+def judge_end(box: Sandbox, tally: Tally, point: Point, run: Run) -> None:
+    """Whether the run that met an error said so, and how."""
     tally.ends[f"exit {run.code}"] += 1
     if run.code == 0:
         now = tree(box.work)
@@ -114,13 +115,13 @@ def _judge_end(box: Sandbox, tally: Tally, point: Point, run: Run) -> None:
         if leftovers(now) and "slim: " not in run.stderr:
             tally.silent += 1
             tally.say(point, f"exit 0 without a word, and {leftovers(now)[:3]} lies about")
-    elif run.code == 1 and "verification refused" in run.stderr:
+    elif run.code == 1 and tally.fault == "short write" and "verification refused" in run.stderr:
         pass  # what was written isn't what was planned, and that was found out
     elif run.code != 6 or not _TOLD.search(run.stderr):
         tally.say(point, f"ended with {run.code}: {run.stderr.strip()}")
 
 
-def _judge(box: Sandbox, tally: Tally, point: Point) -> None:
+def judge(box: Sandbox, tally: Tally, point: Point) -> None:
     """The outputs are whole, the input is untouched, and the next run makes everything good."""
     now = tree(box.work)
     state = box.known.state(now)

@@ -134,6 +134,12 @@ SCENARIOS = (
         outputs=("out", "report.json", "summary.md"),
     ),
     Scenario(
+        name="carried",
+        summary="a stack of which one layer is carried over byte for byte",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", "--layer", "cpython", *_COMMON),
+        before=_old_set,
+    ),
+    Scenario(
         name="dry run",
         summary="nothing is written",
         argv=("run", "in", "--dry-run", "-q", *_COMMON),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,17 @@ import pytest
 
 from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
 from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox
+from tests.faults.surroundings import (
+    FOLDER_CHANGES,
+    STACK_CHANGES,
+    changing_input,
+    file_sizes,
+    may_mount,
+    read_only,
+    read_only_input,
+    small_disks,
+    two_runs,
+)
 from tests.faults.tracing import Point, Zygote
 
 pytestmark = [
@@ -63,6 +75,43 @@ def test_what_a_disk_loses_is_found_out(replacing: tuple[Sandbox, list[Point]]) 
 def test_signals_end_a_run_cleanly(replacing: tuple[Sandbox, list[Point]], number: int, name: str) -> None:
     box, points = replacing
     assert_good(signals(box, points[number::6], name))
+
+
+@pytest.fixture(scope="module")
+def plain(zygote: Zygote) -> Iterator[Sandbox]:
+    """Where another user can come, too."""
+    with tempfile.TemporaryDirectory(prefix="faults-") as name:
+        Path(name).chmod(0o755)
+        yield Sandbox(BY_NAME["replace"], Path(name) / "box", zygote)
+
+
+def test_files_may_only_get_so_large(plain: Sandbox) -> None:
+    assert_good(file_sizes(plain))
+
+
+@pytest.mark.skipif(not may_mount(), reason="mounting needs root")
+def test_full_and_read_only_file_systems(plain: Sandbox) -> None:
+    for tally in (*small_disks(plain), *read_only(plain), read_only_input(plain)):
+        assert_good(tally)
+        if "disk" in tally.fault or "inodes" in tally.fault:
+            assert tally.ends["exit 6"] > 5
+            assert tally.ends["exit 0"] == 1
+
+
+def test_two_runs_on_one_output(plain: Sandbox, tmp_path: Path) -> None:
+    with Zygote(tmp_path / "scratch") as other:
+        tally = two_runs(plain, survey(plain)[::13], other)
+    assert_good(tally)
+    assert {"second exit 0", "second exit 2"} <= tally.ends.keys()
+
+
+@pytest.mark.parametrize("name", ["carried", "folder"])
+def test_an_input_that_changes(tmp_path: Path, zygote: Zygote, name: str) -> None:
+    box = Sandbox(BY_NAME[name], tmp_path / "box", zygote)
+    changes = FOLDER_CHANGES if name == "folder" else STACK_CHANGES
+    tally = changing_input(box, survey(box)[::8], changes[:2])
+    assert_good(tally)
+    assert tally.ends["exit 5"], "it changed while it was read"
 
 
 def test_a_naive_publisher_is_found_out(tmp_path: Path, zygote: Zygote) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.errors import LimitError, StorageError, UnsafeInputError
+from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
@@ -141,7 +141,7 @@ def test_a_file_that_changes_meanwhile(layer: Path, tmp_path: Path, change: str)
         else:
             victim.unlink()
             victim.symlink_to("../b")
-        with pytest.raises((UnsafeInputError, StorageError)):
+        with pytest.raises(IntegrityError):
             content.view()
 
 
