@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import click
+from click.shell_completion import CompletionItem
 
 from slim.cli.look import emit
 from slim.cli.options import Function, combined, option
@@ -55,6 +56,13 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         if not separator or not file:
             self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
         return Target(reporter=reporter, file=None if file == "-" else Path(file))
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names of reports; behind one of them, a shell completes the file by itself."""
+        name, separator, file = incomplete.partition("=")
+        if separator:
+            return [CompletionItem(file, type="file")]
+        return [CompletionItem(f"{one}=") for one in self._reporters if one.startswith(name)]
 
 
 def telling_options(
