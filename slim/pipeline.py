@@ -49,7 +49,9 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     with staging(request.output) as folder, beside(request) as kept:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
-        publisher = Publisher(request.output, folder / "set", format_name=request.config.format)
+        publisher = Publisher(
+            request.output, folder / "set", format_name=request.config.format, effort=request.config.effort
+        )
         results = tuple(_run_one(request, one, spool_dir, publisher, kept, watch) for one in located)
         if not all(result.verification.passed for result in results):
             return results

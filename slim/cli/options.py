@@ -13,7 +13,7 @@ import click
 from slim.config import CONFIG_NAMES, KEEP_NAME, Overrides, discover, find_keep_file, load_config
 from slim.formats import FORMATS
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, Config
+from slim.model.settings import BytecodePolicy, Config, Level
 from slim.passes import SCHEMAS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -125,6 +125,21 @@ def jobs_option(what: str = "Worker threads") -> Callable[[Function], Function]:
                   help=f"{what}. [default: one a processor]")  # fmt: skip
 
 
+def effort_options(section: str) -> Callable[[Function], Function]:
+    """``--level``, ``--memory`` and ``--xz-arm64``: what writing archives may cost."""
+    levels = click.Choice([level.value for level in Level])
+    return combined(
+        (
+            option("--level", type=levels, section=section,
+                   help="How hard to compress: fast, default or max. [default: default]"),
+            option("--memory", metavar="SIZE", section=section,
+                   help="Budget for memory, such as 2GB. [default: a quarter of the machine's, at least 2 GB]"),
+            option("--xz-arm64", is_flag=True, section=section,
+                   help="Use the ARM64 filter of xz, which tools from before 2023 can't read."),
+        )
+    )  # fmt: skip
+
+
 selection_options = combined(
     (
         platform_option(_WHERE),
@@ -184,6 +199,9 @@ def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
         drop=tuple(said.get("drop", ())),
         format=said.get("format"),
         jobs=said.get("jobs"),
+        level=said.get("level"),
+        memory=said.get("memory"),
+        xz_arm64=said.get("xz_arm64") or None,
         strict=said.get("strict") or None,
     )
     keep_file = said.get("keep_file")

@@ -17,6 +17,7 @@ from slim.cli.options import (
     SectionCommand,
     chosen_config,
     config_options,
+    effort_options,
     format_names,
     jobs_option,
     option,
@@ -57,6 +58,7 @@ _EXAMPLES = (
     section=_OUTPUT,
     help="Format of the new archives. [default: that of the old ones]",
 )
+@effort_options(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @option(
     "--verify",

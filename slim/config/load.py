@@ -13,11 +13,19 @@ from pathlib import Path
 from typing import Final
 
 from slim.config.budget import read_budgets
-from slim.config.schema import MAX_JOBS, FileSettings, keep_problem, parse_distribution, read_settings
+from slim.config.schema import (
+    MAX_JOBS,
+    FileSettings,
+    keep_problem,
+    memory_problem,
+    parse_distribution,
+    read_settings,
+)
 from slim.config.verify import read_keep_file, read_verify
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import PassSchema, RulePack, Safety
-from slim.model.settings import BytecodePolicy, Config, DropSpec, LayerOverrides, merge_drops
+from slim.model.settings import BytecodePolicy, Config, DropSpec, Effort, LayerOverrides, Level, merge_drops
+from slim.model.size import parse_size
 from slim.rules.loader import SAFETIES, builtin_packs, duplicate_ids, parse_pack, parse_rules, read_text
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
 
@@ -39,6 +47,9 @@ class Overrides:
     drop: tuple[str, ...] = ()
     format: str | None = None
     jobs: int | None = None
+    level: str | None = None
+    memory: str | None = None
+    xz_arm64: bool | None = None
     strict: bool | None = None
 
 
@@ -208,10 +219,29 @@ def _merge(
         format=said.format or settings.format,
         strict=settings.strict if said.strict is None else said.strict,
         jobs=settings.jobs if said.jobs is None else said.jobs,
+        effort=_effort(settings, said, cli),
         limits=settings.limits,
         layers=layers,
         budgets=settings.budgets,
         verify=settings.verify,
+    )
+
+
+def _effort(settings: FileSettings, said: Overrides, cli: Problems) -> Effort:
+    memory = settings.memory
+    if said.memory is not None:
+        try:
+            memory = parse_size(said.memory[:80])
+        except ValueError as error:
+            cli.add("--memory", str(error))
+        else:
+            wrong = memory_problem(memory)
+            if wrong is not None:
+                cli.add("--memory", wrong)
+    return Effort(
+        level=Level(said.level) if said.level is not None else settings.level or Level.DEFAULT,
+        memory=memory,
+        xz_arm64=bool(settings.xz_arm64 if said.xz_arm64 is None else said.xz_arm64),
     )
 
 

@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, DropSpec, LayerOverrides, merge_drops
+from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, LayerOverrides, Level, merge_drops
 from slim.model.size import parse_size
 from slim.model.verify import VerifySettings
 from slim.rules.glob import GlobError, compile_glob
@@ -33,6 +33,9 @@ KEYS: Final = (
     "bytecode",
     "strict",
     "jobs",
+    "level",
+    "memory",
+    "xz_arm64",
     "limits",
     "layer",
     "rule",
@@ -60,6 +63,9 @@ class FileSettings:
     bytecode: BytecodePolicy | None = None
     strict: bool = False
     jobs: int | None = None
+    level: Level | None = None
+    memory: int | None = None
+    xz_arm64: bool | None = None
     limits: Limits = field(default_factory=Limits)
     layers: dict[str, LayerOverrides] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
@@ -84,6 +90,9 @@ def read_settings(table: Table, formats: Collection[str]) -> FileSettings:
         bytecode=_bytecode(table),
         strict=table.flag("strict") or False,
         jobs=table.number("jobs", minimum=1, maximum=MAX_JOBS),
+        level=_level(table),
+        memory=_memory(table),
+        xz_arm64=table.flag("xz_arm64"),
         limits=_limits(table),
         layers=_layers(table),
     )
@@ -113,6 +122,25 @@ def _profile(table: Table) -> Safety | None:
 def _bytecode(table: Table) -> BytecodePolicy | None:
     word = table.text("bytecode", choices=tuple(policy.value for policy in BytecodePolicy))
     return None if word is None else BytecodePolicy(word)
+
+
+def _level(table: Table) -> Level | None:
+    word = table.text("level", choices=tuple(level.value for level in Level))
+    return None if word is None else Level(word)
+
+
+def _memory(table: Table) -> int | None:
+    size = _size(table, "memory")
+    problem = None if size is None else memory_problem(size)
+    if problem is None:
+        return size
+    table.note("memory", problem)
+    return None
+
+
+def memory_problem(size: int) -> str | None:
+    """What is wrong with a memory budget of so many bytes, or None."""
+    return f"must be at least {MIN_MEMORY // 1_000_000} MB" if size < MIN_MEMORY else None
 
 
 def _disable(table: Table) -> tuple[str, ...]:

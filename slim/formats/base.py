@@ -17,6 +17,7 @@ from typing import Protocol, Self
 
 from slim.model.limits import Limits
 from slim.model.record import EntryType
+from slim.model.settings import Effort
 from slim.model.stack import Platform
 
 
@@ -127,12 +128,13 @@ class ReadOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
     """``executor`` runs the compression jobs (shared by all layers of a run); ``workers`` is how many it has, which
-    must not influence a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter)."""
+    must not influence a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter); ``effort``
+    says how hard to compress, and with how much memory."""
 
     executor: Executor | None = None
     workers: int = 1
     machine: str = ""
-    level: str = "default"
+    effort: Effort = field(default_factory=Effort)
 
 
 class Reader(Protocol):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -23,3 +24,48 @@ def with_root(members: Iterable[Member], root: str) -> Iterator[Member]:
         return chain((first,), rest)
     folder = Member(path="", type=EntryType.DIRECTORY, mode=0o755, mtime=first.mtime if first else 0)
     return chain((folder,), () if first is None else (first,), rest)
+
+
+_NATIVE_MAGICS = (
+    b"\x7fELF",
+    b"MZ",
+    b"\xcf\xfa\xed\xfe",
+    b"\xce\xfa\xed\xfe",
+    b"\xca\xfe\xba\xbe",
+    b"\xca\xfe\xba\xbf",
+    b"!<arch>\n",
+)
+"""Beginnings of files with machine code. Only compression depends on them, so that a wrong guess does no harm."""
+
+
+def is_native(member: Member) -> bool:
+    """Whether a member begins like a file with machine code."""
+    if member.content is None or member.size < 4:
+        return False
+    head = bytes(next(iter(member.content.chunks()), b"")[:8])
+    return head.startswith(_NATIVE_MAGICS)
+
+
+def for_compression(members: Iterable[Member]) -> Iterator[tuple[bool, Member]]:
+    """The members in the order that compresses best, each with whether it is native (:func:`is_native`).
+
+    Folders come first, so that unpacking never has to invent one; then files, by ending and name; then files with
+    machine code, by name; then links, when all that they may lead to is there. A member's place depends on nothing
+    but itself, so that a set that is written twice is written the same. What comes first (the root folder) stays first.
+    """
+    ranked = ((_rank(member, is_native(member)), member) for member in members)
+    for rank, member in sorted(ranked, key=lambda one: one[0]):
+        yield rank[0] == _RANK_NATIVE, member
+
+
+_RANK_FOLDER, _RANK_FILE, _RANK_NATIVE, _RANK_LINK = range(4)
+
+
+def _rank(member: Member, native: bool) -> tuple[int, str, str]:
+    if member.type is EntryType.DIRECTORY:
+        return _RANK_FOLDER, "", member.path
+    if member.type is not EntryType.FILE:
+        return _RANK_LINK, "", member.path
+    if native:
+        return _RANK_NATIVE, "", member.path
+    return _RANK_FILE, posixpath.splitext(member.path)[1].lower(), member.path

@@ -8,7 +8,7 @@ import mmap
 import os
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,29 @@ from slim.model.limits import Limits
 
 CHUNK = 1 << 20
 """Bytes that are read, decompressed and written at a time."""
+
+
+_RESIDENT = 16 << 20
+"""Bytes of mapped files that may be in memory before they are given back."""
+
+
+def forget(view: bytes | memoryview) -> None:
+    """Give the memory back that a view's file is mapped into (madvise(2), ``MADV_DONTNEED``). The view stays valid: its
+    pages are read again when they are wanted."""
+    if isinstance(view, memoryview) and isinstance(view.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        view.obj.madvise(mmap.MADV_DONTNEED)
+
+
+def passing(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
+    """The pieces, for somebody who looks at each once: mapped memory is given back now and then, so that a file of any
+    size takes a few megabytes."""
+    size = 0
+    for piece in pieces:
+        yield piece
+        size += len(piece)
+        if size >= _RESIDENT:
+            forget(piece)
+            size = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +142,9 @@ class Spool:
         return self._view
 
     def forget(self) -> None:
-        """Give mapped pages back to the system (madvise(2), ``MADV_DONTNEED``); the view stays valid."""
-        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
-            self._map.madvise(mmap.MADV_DONTNEED)
+        """Give mapped pages back to the system; the view stays valid."""
+        if self._view is not None:
+            forget(self._view)
 
     def close(self) -> None:
         """Free the file. Views that are still held stay valid until they are dropped."""

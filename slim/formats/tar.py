@@ -16,15 +16,17 @@ from slim.formats import decompress
 from slim.formats.assemble import Assembler, RawMember
 from slim.formats.base import Member, Reader, ReadOptions, Tree, WriteOptions, Writer
 from slim.formats.decompress import Decompress
+from slim.formats.effort import xz_settings, zstd_parameters
 from slim.formats.names import display
 from slim.formats.output import write_file
-from slim.formats.spool import Meter, SliceContent, Spool
+from slim.formats.spool import Meter, SliceContent, Spool, passing
 from slim.formats.tar_headers import HINT, Header, TarParser
-from slim.formats.tar_stream import tar_stream
-from slim.formats.xz_container import xz_settings, xz_stream
+from slim.formats.tar_stream import Section, tar_sections
+from slim.formats.xz_container import xz_stream
 from slim.model.record import EntryType
+from slim.model.settings import Level
 
-Compress = Callable[[Iterable[bytes | memoryview], WriteOptions], Iterator[bytes | memoryview]]
+Compress = Callable[[Iterable[Section], WriteOptions], Iterator[bytes | memoryview]]
 
 _TYPES = {"0": EntryType.FILE, "1": EntryType.HARDLINK, "2": EntryType.SYMLINK, "5": EntryType.DIRECTORY}
 
@@ -89,56 +91,53 @@ def tar_writer(pack: Compress) -> Writer:
     """The writer of tar files that ``pack`` compresses."""
 
     def write(members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
-        write_file(target, pack(tar_stream(members, root), options))
+        write_file(target, pack(tar_sections(members, root), options))
 
     return write
 
 
-def _through(compressor: _Compressor, pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    for piece in pieces:
+def _plain(sections: Iterable[Section]) -> Iterator[bytes | memoryview]:
+    return passing(piece for section in sections for piece in section.pieces)
+
+
+def _through(compressor: _Compressor, sections: Iterable[Section]) -> Iterator[bytes]:
+    for piece in _plain(sections):
         out = compressor.compress(piece)
         if out:
             yield out
     yield compressor.flush()
 
 
-def pack_none(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes | memoryview]:
+def pack_none(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes | memoryview]:
     """Not compressed."""
     del options
-    yield from pieces
+    yield from _plain(sections)
 
 
-def pack_xz(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
-    """One .xz stream of blocks that are compressed in parallel."""
-    yield from xz_stream(pieces, xz_settings(options.level, options.machine), options.executor, options.workers)
+def pack_xz(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
+    """One .xz stream of blocks that are compressed in parallel; those with machine code have a filter of their own."""
+    settings = {native: xz_settings(options.effort, options.machine, native=native) for native in (False, True)}
+    blocks = ((settings[section.native], section.pieces) for section in sections)
+    yield from xz_stream(blocks, options.executor, options.workers)
 
 
-def pack_gz(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+def pack_gz(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
     """One gzip member without a name and with time 0, which is what zlib writes by itself (RFC 1952 2.3)."""
-    level = 1 if options.level == "fast" else 9
-    yield from _through(zlib.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS), pieces)
+    level = 1 if options.effort.level is Level.FAST else 9
+    yield from _through(zlib.compressobj(level, zlib.DEFLATED, 16 + zlib.MAX_WBITS), sections)
 
 
-def pack_bz2(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+def pack_bz2(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
     """One bzip2 stream, blocks of 900 kB (smaller blocks are no faster)."""
     del options
-    yield from _through(bz2.BZ2Compressor(9), pieces)
+    yield from _through(bz2.BZ2Compressor(9), sections)
 
 
-_ZSTD_LEVELS = {"fast": 3, "default": 19, "max": 22}
-
-
-def pack_zst(pieces: Iterable[bytes | memoryview], options: WriteOptions) -> Iterator[bytes]:
+def pack_zst(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
     """One Zstandard frame with a checksum.
 
     Single-threaded whatever ``workers`` says: libzstd gives other bytes as soon as it has workers, and yet others
     for each split of the input into calls only where it has them.
     """
-    parameters = zstandard.ZstdCompressionParameters.from_level(
-        _ZSTD_LEVELS.get(options.level, 19),
-        window_log=27,
-        enable_ldm=True,
-        write_checksum=True,
-        write_content_size=False,
-    )
-    yield from _through(zstandard.ZstdCompressor(compression_params=parameters).compressobj(), pieces)
+    compressor = zstandard.ZstdCompressor(compression_params=zstd_parameters(options.effort))
+    yield from _through(compressor.compressobj(), sections)

@@ -9,10 +9,13 @@ Source: POSIX.1-2017, "pax" (ustar Interchange Format, Extended Header).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 from slim.errors import SlimError
 from slim.formats.base import Member
-from slim.formats.order import with_root
+from slim.formats.order import for_compression, with_root
 from slim.formats.tar_headers import BLOCK, MAX_OCTAL
 from slim.model.record import EntryType
 
@@ -27,26 +30,51 @@ _TYPES = {
 }
 
 
-def tar_stream(members: Iterable[Member], root: str) -> Iterator[bytes | memoryview]:
-    """The whole uncompressed tar file, in pieces of any size."""
+Pieces = Iterable[bytes | memoryview]
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A stretch of the stream: all of its members hold machine code, or none does. Use the pieces before the next
+    section is asked for."""
+
+    native: bool
+    pieces: Pieces
+
+
+def tar_sections(members: Iterable[Member], root: str) -> Iterator[Section]:
+    """The whole uncompressed tar file, the members in the order that compresses best."""
     written = 0
-    for member in with_root(members, root):
-        header = member_header(member, root)
-        yield header
-        written += len(header)
-        if member.content is None:
-            continue
-        size = 0
-        for piece in member.content.chunks():
-            size += len(piece)
-            yield piece
-        if size != member.size:
-            raise SlimError(f"{size} bytes of content where {member.size} were announced", file=root, place=member.path)
-        padding = bytes(-size % BLOCK)
-        yield padding
-        written += size + len(padding)
-    written += 2 * BLOCK
-    yield bytes(2 * BLOCK + -written % RECORD)
+
+    def pieces(group: Iterable[tuple[bool, Member]]) -> Iterator[bytes | memoryview]:
+        nonlocal written
+        for _, member in group:
+            for piece in _member_pieces(member, root):
+                written += len(piece)
+                yield piece
+
+    for native, group in groupby(for_compression(with_root(members, root)), key=itemgetter(0)):
+        yield Section(native, pieces(group))
+    end = written + 2 * BLOCK
+    yield Section(native=False, pieces=(bytes(2 * BLOCK + -end % RECORD),))
+
+
+def tar_stream(members: Iterable[Member], root: str) -> Iterator[bytes | memoryview]:
+    """The same in one stretch, in pieces of any size."""
+    return (piece for section in tar_sections(members, root) for piece in section.pieces)
+
+
+def _member_pieces(member: Member, root: str) -> Iterator[bytes | memoryview]:
+    yield member_header(member, root)
+    if member.content is None:
+        return
+    size = 0
+    for piece in member.content.chunks():
+        size += len(piece)
+        yield piece
+    if size != member.size:
+        raise SlimError(f"{size} bytes of content where {member.size} were announced", file=root, place=member.path)
+    yield bytes(-size % BLOCK)
 
 
 def member_header(member: Member, root: str) -> bytes:

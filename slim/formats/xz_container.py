@@ -16,58 +16,43 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import Any
 
-from slim.model.limits import MIB
+from slim.formats.branch import arm64_filter
+from slim.formats.spool import passing
 
 _HEADER_MAGIC = b"\xfd7zXZ\0"
 _FOOTER_MAGIC = b"YZ"
 _FLAGS = b"\0\1"  # 2.1.1.2: check id 1, CRC32
-_FILTER_X86 = 0x04
 _FILTER_LZMA2 = 0x21
-
-
-BLOCK_SIZE = 128 * MIB
-"""Uncompressed bytes of a block. A block starts with nothing to refer back to, so few of them are best: an application
-layer of 102 MB (x86-64 Linux) takes 14.46 MB in one block, 14.79 MB in two. Against that, a block is what one thread
-compresses: with two or more layers at a time, whole layers keep the threads busy."""
-
-DICTIONARY = 48 * MIB
-"""The encoder takes about 11.5 times as much memory, 552 MiB; 64 MiB would be 0.1 % smaller. Smaller blocks use what
-they need."""
-
-ENCODER_MEMORY = 600 * MIB
-"""What one thread that compresses takes, at most."""
 
 LITERAL_CONTEXT = 4
 """LZMA's ``lc``: 0.1 % to 0.3 % smaller than the default 3 on every layer that was tried, at no cost. Other values of
 ``pb`` and ``lp``, or a choice by the kind of content, gave less than that, so that there is none."""
 
 
+class Branch(IntEnum):
+    """What makes machine code more alike before LZMA2 sees it: ids of filters (5.3.2), or none."""
+
+    NONE = 0
+    X86 = 0x04
+    ARM64 = 0x0A
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """How blocks are compressed; every field changes the bytes.
 
-    ``block_size`` and ``dictionary`` are uncompressed bytes; ``branch_x86`` puts the x86 BCJ filter before LZMA2
-    (2 % smaller on layers for x86-64); ``preset`` and ``nice_length`` are liblzma's.
+    ``block_size`` and ``dictionary`` are uncompressed bytes; ``branch`` is the filter before LZMA2 (2 % smaller on
+    layers for x86-64); ``preset`` and ``nice_length`` are liblzma's.
     """
 
     block_size: int
-    branch_x86: bool
-    dictionary: int = DICTIONARY
+    dictionary: int
+    branch: Branch = Branch.NONE
     preset: int = 9
     nice_length: int | None = None
-
-
-def xz_settings(level: str, machine: str) -> Settings:
-    """The settings for ``fast``, ``default`` or ``max``, and a machine such as ``x86_64``."""
-    branch = machine == "x86_64"
-    if level == "fast":
-        return Settings(block_size=24 * MIB, branch_x86=branch, preset=2)
-    if level == "max":
-        extreme = 9 | lzma.PRESET_EXTREME
-        return Settings(block_size=BLOCK_SIZE, branch_x86=branch, dictionary=64 * MIB, preset=extreme, nice_length=273)
-    return Settings(block_size=BLOCK_SIZE, branch_x86=branch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +64,31 @@ class _Block:
     uncompressed: int
 
 
-def xz_stream(
-    pieces: Iterable[bytes | memoryview], settings: Settings, executor: Executor | None, workers: int
-) -> Iterator[bytes]:
-    """Compress. At most ``workers`` blocks wait or are being compressed at a time, and one more is being filled; what
-    they hold of memory-mapped pieces isn't copied.
+Sections = Iterable[tuple[Settings, Iterable[bytes | memoryview]]]
+"""Pieces of the uncompressed stream, with the settings of the blocks that they go into."""
+
+
+def xz_stream(sections: Sections, executor: Executor | None, workers: int) -> Iterator[bytes]:
+    """Compress. Each section begins a new block. At most ``workers`` blocks wait or are being compressed at a time, and
+    one more is being filled; what they hold of memory-mapped pieces isn't copied.
 
     Don't call this from a job of the same executor: it waits for jobs of its own.
     """
     yield _HEADER_MAGIC + _FLAGS + _crc(_FLAGS)
     records: list[tuple[int, int]] = []
-    for block in _compressed(_cut(pieces, settings.block_size), settings, executor, workers):
+    for block in _compressed(_all_blocks(sections), executor, workers):
         yield block.data
         records.append((block.unpadded, block.uncompressed))
     index = _index(records)
     yield index
     footer = struct.pack("<I", len(index) // 4 - 1) + _FLAGS
     yield _crc(footer) + footer + _FOOTER_MAGIC
+
+
+def _all_blocks(sections: Sections) -> Iterator[tuple[_Input, Settings]]:
+    for settings, pieces in sections:
+        for block in _cut(pieces, settings.block_size):
+            yield block, settings
 
 
 _SMALL = 256 << 10
@@ -137,17 +130,15 @@ def _cut(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[_Input]:
         yield _Input(tuple(held), length)
 
 
-def _compressed(
-    blocks: Iterator[_Input], settings: Settings, executor: Executor | None, workers: int
-) -> Iterator[_Block]:
+def _compressed(blocks: Iterator[tuple[_Input, Settings]], executor: Executor | None, workers: int) -> Iterator[_Block]:
     """Compress blocks on the executor and give them back in order."""
     if executor is None:
-        for block in blocks:
+        for block, settings in blocks:
             yield compress_block(block, settings)
         return
     pending: deque[Future[_Block]] = deque()
     try:
-        for block in blocks:
+        for block, settings in blocks:
             pending.append(executor.submit(compress_block, block, settings))
             if len(pending) >= max(workers, 1):
                 yield pending.popleft().result()
@@ -170,20 +161,23 @@ def compress_block(block: _Input, settings: Settings) -> _Block:
     if settings.nice_length is not None:
         lzma2["nice_len"] = settings.nice_length
     filters = [lzma2]
-    flags = bytes((_FILTER_LZMA2, 1, code))  # 5.3.1: id, size of properties, dictionary size
-    if settings.branch_x86:
+    if settings.branch is Branch.X86:
         filters.insert(0, {"id": lzma.FILTER_X86})
-        flags = bytes((_FILTER_X86, 0)) + flags  # 5.3.2: no properties, the offset starts at 0
+    flags = bytes((_FILTER_LZMA2, 1, code))  # 5.3.1: id, size of properties, dictionary size
+    if settings.branch:
+        flags = bytes((settings.branch, 0)) + flags  # 5.3.2: no properties, the offset starts at 0
     encoder = lzma.LZMACompressor(format=lzma.FORMAT_RAW, filters=filters)
     check = 0
     out = []
-    for piece in block.pieces:
+    for piece in passing(block.pieces):
         check = zlib.crc32(piece, check)
-        out.append(encoder.compress(piece))
+        if settings.branch is not Branch.ARM64:
+            out.append(encoder.compress(piece))
+    if settings.branch is Branch.ARM64:
+        out.extend(encoder.compress(piece) for piece in arm64_filter(passing(block.pieces)))
     packed = b"".join((*out, encoder.flush()))
-    count = len(filters) - 1
     # 3.1.2: number of filters, both sizes present.
-    body = bytes((count | 0xC0,)) + _varint(len(packed)) + _varint(block.size) + flags
+    body = bytes((int(bool(settings.branch)) | 0xC0,)) + _varint(len(packed)) + _varint(block.size) + flags
     body += bytes(-(1 + len(body)) % 4)
     header = bytes(((1 + len(body) + 4) // 4 - 1,)) + body
     header += _crc(header)

@@ -25,6 +25,7 @@ from slim.formats.order import with_root
 from slim.formats.output import write_file
 from slim.model.limits import MIB
 from slim.model.record import EntryType
+from slim.model.settings import Level
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
@@ -93,7 +94,7 @@ def _packed(
     members: Iterable[tuple[Member, Content | None]], options: WriteOptions
 ) -> Iterator[tuple[Member, _Packed]]:
     """Compress on the executor, with a bounded number of bytes in flight, and give back in order."""
-    level = 1 if options.level == "fast" else 9
+    level = 1 if options.effort.level is Level.FAST else 9
     pending: deque[tuple[Member, int, Future[_Packed]]] = deque()
     waiting = 0
     try:

@@ -21,6 +21,29 @@ class BytecodePolicy(StrEnum):
     ONE = "one"
 
 
+class Level(StrEnum):
+    """How hard archives are compressed."""
+
+    FAST = "fast"
+    DEFAULT = "default"
+    MAX = "max"
+
+
+MIN_MEMORY = 512_000_000
+"""Bytes: the smallest memory budget; with less there is no room for an encoder worth its name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effort:
+    """What writing archives may cost. ``memory`` is a budget in bytes for the whole run (None: a quarter of the
+    machine's memory, and at least 2 GB; that changes no byte). ``xz_arm64`` allows the ARM64 filter, which readers
+    from before 2023 lack."""
+
+    level: Level = Level.DEFAULT
+    memory: int | None = None
+    xz_arm64: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropSpec:
     """A whole distribution that the user wants out, by normalised name.
@@ -84,6 +107,7 @@ class Config:
     format: str | None = None
     strict: bool = False
     jobs: int | None = None
+    effort: Effort = field(default_factory=Effort)
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, LayerOverrides] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()

@@ -13,6 +13,7 @@ from slim.errors import ConfigError, StorageError
 from slim.formats import format_by_name, write_archive
 from slim.formats.base import WriteOptions
 from slim.model.progress import Progress
+from slim.model.settings import Effort, Level
 from slim.model.stack import LayerKind, Platform
 from slim.sample.contents import LOCKED_AT
 from slim.sample.layers import SampleLayer, furnish
@@ -60,7 +61,7 @@ def publish_layers(
     archive_format = format_by_name(format_name)
     machine = Platform.parse(interpreter.platform_tag).machine
     with ThreadPoolExecutor(max_workers=workers) as executor:
-        options = WriteOptions(executor=executor, workers=workers, machine=machine, level="fast")
+        options = WriteOptions(executor=executor, workers=workers, machine=machine, effort=Effort(level=Level.FAST))
         for layer in layers:
             archive = target / f"{layer.name}{archive_format.suffixes[0]}"
             write_archive(archive_format, iter(members[layer.name]), layer.name, archive, options)

@@ -17,9 +17,10 @@ from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import FORMATS, format_by_name, is_archive_name, write_archive
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
-from slim.formats.xz_container import ENCODER_MEMORY
+from slim.formats.effort import encoders
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.model.progress import Progress
+from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
 from slim.storage import write_new
 
@@ -52,17 +53,22 @@ class WrittenLayer:
 class Publisher:
     """Stages the stacks of one run for one output. ``folder`` is created, private, and on the output's file system."""
 
-    def __init__(self, output: Path, folder: Path, *, format_name: str | None) -> None:
+    def __init__(self, output: Path, folder: Path, *, format_name: str | None, effort: Effort) -> None:
         self._output = output
         self._folder = folder
         self._format = format_name
+        self._effort = effort
         self._single: Path | None = None  # what becomes the output itself, instead of the folder around it
         folder.mkdir()
 
     def write_layers(
         self, stack: Stack, layers: Sequence[NewLayer], *, workers: int, progress: Progress
     ) -> list[WrittenLayer]:
-        """Write every layer, two at a time, all compression jobs on one pool of ``workers`` threads."""
+        """Write the layers, as many at a time as have room to be compressed.
+
+        What compresses in blocks does so on a pool that all layers share, so that a layer whose blocks are done makes
+        room for another's; what can't does so on the thread that writes.
+        """
         progress.stage("Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes")
         for new in layers:
             if os.path.lexists(self._place(stack, new)):
@@ -71,9 +77,10 @@ class Publisher:
                     file=stack.source,
                     hint="run slim on one --platform at a time, or publish with --tag-outputs",
                 )
+        encoding = self._encoders(layers, workers)
         with (
-            ThreadPoolExecutor(max_workers=_compressing(workers)) as compressors,
-            ThreadPoolExecutor(max_workers=min(2, workers)) as writers,
+            ThreadPoolExecutor(max_workers=encoding) as compressors,
+            ThreadPoolExecutor(max_workers=encoding) as writers,
         ):
             # The largest first, so that the last one to finish is a small one.
             order = sorted(layers, key=lambda new: (-sum(m.size for m in new.members), new.layer.name))
@@ -86,6 +93,12 @@ class Publisher:
                 writers.shutdown(wait=False, cancel_futures=True)
                 compressors.shutdown(wait=False, cancel_futures=True)
                 raise
+
+    def _encoders(self, layers: Sequence[NewLayer], workers: int) -> int:
+        """How many compression jobs have room in the memory budget, for all formats that are written."""
+        if not layers:
+            return 1
+        return min(encoders(workers, self._effort, self._format or new.source_format) for new in layers)
 
     def _as_archives(self, stack: Stack) -> bool:
         return self._format is not None or stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE)
@@ -121,7 +134,12 @@ class Publisher:
             if new.carry and place.name == new.source.name:
                 shutil.copyfile(new.source, place)
             else:
-                options = WriteOptions(executor=compressors, workers=workers, machine=new.layer.platform.machine)
+                options = WriteOptions(
+                    executor=compressors,
+                    workers=workers,
+                    machine=new.layer.platform.machine,
+                    effort=self._effort,
+                )
                 write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
             progress.advance(size)
             with place.open("rb") as file:
@@ -173,18 +191,6 @@ def _check_carried(copied: ArchiveInfo, wanted: ArchiveInfo, source: Path) -> No
     if copied.sha256 != wanted.sha256:
         hint = "nothing else may write to the stack during a run; start again"
         raise IntegrityError("changed while slim was copying it", file=source, hint=hint)
-
-
-def _compressing(workers: int) -> int:
-    """As many threads as have room to compress in a quarter of the machine's memory (sysconf(3)); at least two.
-
-    How many there are never changes a byte.
-    """
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows, or not known
-        memory = 0
-    return min(workers, max(2, memory // 4 // ENCODER_MEMORY))
 
 
 def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[str, object] | None) -> None:

@@ -19,6 +19,7 @@ from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import MIB
 from slim.model.record import EntryType
+from slim.model.settings import Effort, Level
 from tests.tarballs import directory, file, hardlink, options, symlink
 
 LONG = "d" * 90 + "/" + "n" * 120
@@ -88,7 +89,7 @@ def unpacked(top: Path) -> Listing:
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     known: Format = request.param
     target = tmp_path / f"layer.{known.name}"
-    write_archive(known, members(), "app", target, WriteOptions(level="fast", machine="x86_64"))
+    write_archive(known, members(), "app", target, WriteOptions(effort=Effort(level=Level.FAST), machine="x86_64"))
     return target
 
 
@@ -160,9 +161,9 @@ def test_unzip_unpacks(archive: Path, tmp_path: Path) -> None:
 def test_xz_reads_many_blocks(tmp_path: Path, machine: str) -> None:
     """Enough data for several blocks, compressed and decompressed in parallel."""
     target = tmp_path / "layer.tar.xz"
-    large = [file(f"f{number}", bytes([number]) * (12 * MIB) + TEXT[:100_000]) for number in range(5)]
+    large = [file(f"f{number}", b"\x7fELF" + bytes([number]) * (12 * MIB) + TEXT[:100_000]) for number in range(5)]
     with ThreadPoolExecutor(2) as executor:
-        settings = WriteOptions(executor=executor, workers=2, machine=machine, level="fast")
+        settings = WriteOptions(executor=executor, workers=2, machine=machine, effort=Effort(level=Level.FAST))
         write_archive(format_by_name("tar.xz"), iter(large), "app", target, settings)
     subprocess.run([tool("xz"), "-t", target], check=True)
     listing = subprocess.run([tool("xz"), "-lvv", target], check=True, capture_output=True, text=True).stdout

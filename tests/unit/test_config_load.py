@@ -10,7 +10,7 @@ from slim.config import Overrides, discover, load_config
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, Config, DropSpec, LayerOverrides, merge_drops
+from slim.model.settings import BytecodePolicy, Config, DropSpec, Effort, LayerOverrides, Level, merge_drops
 from slim.rules.loader import parse_pack
 from tests.rule_schemas import SCHEMAS, make_layer
 
@@ -68,6 +68,7 @@ def test_without_anything_the_defaults_hold() -> None:
     config = load_config(SCHEMAS)
     assert (config.profile, config.bytecode, config.format) == (Safety.STANDARD, BytecodePolicy.NONE, None)
     assert (config.jobs, config.strict, config.limits, config.origin) == (None, False, Limits(), None)
+    assert config.effort == Effort(level=Level.DEFAULT, memory=None, xz_arm64=False)
     assert rules(config) == ["careful", "usual"]
 
 
@@ -83,6 +84,9 @@ format = "zip"
 bytecode = "one"
 strict = true
 jobs = 4
+level = "max"
+memory = "1.5 GB"
+xz_arm64 = true
 
 [limits]
 members = 10
@@ -110,6 +114,7 @@ def test_everything_a_file_may_say(tmp_path: Path) -> None:
     assert [pack.name for pack in config.packs] == ["builtin", "extra", "slim"]
     assert [rule.builtin for rule in config.packs[1].rules + config.packs[2].rules] == [False] * 4
     assert (config.format, config.strict, config.jobs) == ("zip", True, 4)
+    assert config.effort == Effort(level=Level.MAX, memory=1_500_000_000, xz_arm64=True)
     assert config.limits == Limits(members=10, total=3 << 29, xz_memory=1 << 20)
     assert config.drop == (
         DropSpec(name="py-arrow"),
@@ -158,6 +163,11 @@ WRONG = {
     "bytecode": ("schema = 1\nbytecode = 'all'\n", "bytecode: 'all' is none of none, keep, one"),
     "strict": ("schema = 1\nstrict = 1\n", "strict: expected true or false, not an integer (1)"),
     "jobs": ("schema = 1\njobs = 0\n", "jobs: must be between 1 and 256"),
+    "level": ("schema = 1\nlevel = 'best'\n", "level: 'best' is none of fast, default, max"),
+    "memory": ("schema = 1\nmemory = '2 XB'\n", "memory: '2 XB' isn't a size"),
+    "memory too small": ("schema = 1\nmemory = '511 MB'\n", "memory: must be at least 512 MB"),
+    "memory of another type": ("schema = 1\nmemory = true\n", "memory: expected an integer"),
+    "xz_arm64": ("schema = 1\nxz_arm64 = 'yes'\n", "xz_arm64: expected true or false"),
     "limit": ("schema = 1\nlimits.member = 1\n", "limits.member: unknown key (did you mean 'members'?)"),
     "limit words": ("schema = 1\nlimits.total = '1 XB'\n", "limits.total: '1 XB' isn't a size"),
     "limit zero": ("schema = 1\nlimits.total = '0 MB'\n", "limits.total: must be at least one byte"),
@@ -197,6 +207,7 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
     text = "schema = 1\nprofile = 'aggressive'\nenable = ['careful']\ndisable = ['usual']\nformat = 'zip'\njobs = 2\n"
+    text += "level = 'fast'\nmemory = '1 GB'\nxz_arm64 = true\n"
     text += "strict = true\nkeep = ['a']\ndrop = ['x']\n[layer.app]\nprofile = 'aggressive'\nenable = ['bold']\n"
     config = load(
         tmp_path,
@@ -209,7 +220,11 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
         format="tar.xz",
         jobs=8,
         strict=False,
+        level="max",
+        memory="2GB",
+        xz_arm64=False,
     )
+    assert config.effort == Effort(level=Level.MAX, memory=2_000_000_000, xz_arm64=False)
     assert (config.format, config.jobs, config.strict, config.keep) == ("tar.xz", 8, False, ("a", "b"))
     assert config.drop == (
         DropSpec(name="x", despite=frozenset({"v"})),
@@ -230,6 +245,8 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
         ({"drop": ("a:b,,c",)}, "--drop: '' isn't the name"),
         ({"format": "tar.xs"}, "--format: 'tar.xs' is none of tar.xz, zip (did you mean 'tar.xz'?)"),
         ({"jobs": 0}, "--jobs: must be between"),
+        ({"memory": "lots"}, "--memory: 'lots' isn't a size"),
+        ({"memory": "1MB"}, "--memory: must be at least 512 MB"),
     ],
 )
 def test_mistakes_on_the_command_line(tmp_path: Path, overrides: dict[str, object], expected: str) -> None:
