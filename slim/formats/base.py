@@ -127,12 +127,13 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """``executor`` runs the compression jobs (shared by all layers of a run); ``workers`` is how many it has, which
-    must not influence a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter); ``effort``
-    says how hard to compress, and with how much memory."""
+    """``executor`` runs the compression jobs (shared by all layers of a run), ``workers`` at a time; a compressor that
+    can't be split into jobs may start ``threads`` of its own. Neither may influence a single byte. ``machine`` chooses
+    the branch filter (``x86_64``: the x86 BCJ filter); ``effort`` says how hard to compress, with how much memory."""
 
     executor: Executor | None = None
     workers: int = 1
+    threads: int = 1
     machine: str = ""
     effort: Effort = field(default_factory=Effort)
 

@@ -42,6 +42,12 @@ _ZSTD: Final = {Level.FAST: 3, Level.DEFAULT: 19, Level.MAX: 22}
 _ZSTD_WINDOW: Final = 27
 """128 MiB: as far back as ``zstd -d`` goes without being asked to."""
 
+_ZSTD_JOB: Final = 64 * MIB
+"""What one of libzstd's threads compresses at a time."""
+
+_ZSTD_OVERLAP: Final = 7
+"""How much of what came before a job sees, beside long distances: a quarter of the window."""
+
 
 def xz_settings(effort: Effort, machine: str, *, native: bool) -> Settings:
     """The settings for the blocks of one section, which holds machine code for ``machine`` or none."""
@@ -62,8 +68,12 @@ def _xz_memory(dictionary: int) -> int:
     return int(dictionary * _XZ_FACTOR) + _XZ_EXTRA
 
 
-def zstd_parameters(effort: Effort) -> zstandard.ZstdCompressionParameters:
-    """The parameters of a frame: a window, and long-distance matching, as large as there is room for."""
+def zstd_parameters(effort: Effort, threads: int = 1) -> zstandard.ZstdCompressionParameters:
+    """The parameters of a frame: a window, and long-distance matching, as large as there is room for.
+
+    Without a thread of its own, libzstd gives other bytes than with one or more; and where the size of its jobs isn't
+    given, each split of the input into calls may, too. So both are.
+    """
     window = _ZSTD_WINDOW
     while window > 20 and _zstd_memory(effort.level, window) > _room(effort):
         window -= 1
@@ -73,13 +83,17 @@ def zstd_parameters(effort: Effort) -> zstandard.ZstdCompressionParameters:
         enable_ldm=True,
         write_checksum=True,
         write_content_size=False,
+        threads=max(threads, 1),
+        job_size=_ZSTD_JOB,
+        overlap_log=_ZSTD_OVERLAP,
     )
 
 
 def _zstd_memory(level: Level, window: int) -> int:
-    """Match tables as libzstd counts them, the window, and the table for long distances, which it doesn't count."""
+    """Match tables as libzstd counts them; and what it doesn't count: the window, what waits to be compressed, and the
+    table for long distances."""
     plain = zstandard.ZstdCompressionParameters.from_level(_ZSTD[level], window_log=window)
-    return int(plain.estimated_compression_context_size()) + (1 << window) + (1 << window - 4)
+    return int(plain.estimated_compression_context_size()) + 2 * _ZSTD_JOB + (1 << window) + (1 << window - 4)
 
 
 def encoders(workers: int, effort: Effort, format_name: str) -> int:

@@ -134,10 +134,6 @@ def pack_bz2(sections: Iterable[Section], options: WriteOptions) -> Iterator[byt
 
 
 def pack_zst(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
-    """One Zstandard frame with a checksum.
-
-    Single-threaded whatever ``workers`` says: libzstd gives other bytes as soon as it has workers, and yet others
-    for each split of the input into calls only where it has them.
-    """
-    compressor = zstandard.ZstdCompressor(compression_params=zstd_parameters(options.effort))
+    """One Zstandard frame with a checksum, compressed by libzstd's own threads."""
+    compressor = zstandard.ZstdCompressor(compression_params=zstd_parameters(options.effort, options.threads))
     yield from _through(compressor.compressobj(), sections)

@@ -8,8 +8,8 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -78,15 +78,17 @@ class Publisher:
                     hint="run slim on one --platform at a time, or publish with --tag-outputs",
                 )
         encoding = self._encoders(layers, workers)
+        writing = max(1, min(encoding, len(layers)))
         with (
             ThreadPoolExecutor(max_workers=encoding) as compressors,
-            ThreadPoolExecutor(max_workers=encoding) as writers,
+            ThreadPoolExecutor(max_workers=writing) as writers,
         ):
+            options = WriteOptions(
+                executor=compressors, workers=encoding, threads=encoding // writing, effort=self._effort
+            )
             # The largest first, so that the last one to finish is a small one.
             order = sorted(layers, key=lambda new: (-sum(m.size for m in new.members), new.layer.name))
-            futures = {
-                new.layer.name: writers.submit(self._write, stack, new, compressors, workers, progress) for new in order
-            }
+            futures = {new.layer.name: writers.submit(self._write, stack, new, options, progress) for new in order}
             try:
                 return [futures[new.layer.name].result() for new in layers]
             except BaseException:  # an interruption, too: what hasn't begun won't
@@ -119,9 +121,7 @@ class Publisher:
         stem = next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)
         return self._folder / f"{stem}{archive_format.suffixes[0]}"
 
-    def _write(
-        self, stack: Stack, new: NewLayer, compressors: Executor, workers: int, progress: Progress
-    ) -> WrittenLayer:
+    def _write(self, stack: Stack, new: NewLayer, options: WriteOptions, progress: Progress) -> WrittenLayer:
         place = self._place(stack, new)
         size = sum(member.size for member in new.members)
         try:
@@ -134,12 +134,7 @@ class Publisher:
             if new.carry and place.name == new.source.name:
                 shutil.copyfile(new.source, place)
             else:
-                options = WriteOptions(
-                    executor=compressors,
-                    workers=workers,
-                    machine=new.layer.platform.machine,
-                    effort=self._effort,
-                )
+                options = replace(options, machine=new.layer.platform.machine)
                 write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
             progress.advance(size)
             with place.open("rb") as file:

@@ -122,7 +122,9 @@ def test_workers_change_nothing(tmp_path: Path, known: Format) -> None:
     for workers in (0, 1, 2, 8):
         target = tmp_path / f"{workers}"
         executor = ThreadPoolExecutor(workers) if workers else None
-        write_archive(known, members(known.name), "app", target, WriteOptions(executor=executor, workers=workers))
+        write_archive(
+            known, members(known.name), "app", target, WriteOptions(executor=executor, workers=workers, threads=workers)
+        )
         written.add(target.read_bytes())
         if executor:
             executor.shutdown()
