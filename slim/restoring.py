@@ -21,6 +21,7 @@ from slim.model.kept import KeptLayer, KeptStack, Restored, RestoredLayer
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey
+from slim.model.settings import Effort
 from slim.model.stack import Stack, StackKind
 from slim.prepared import available_cpus
 from slim.publishing import NextLayer, next_layer, read_back, true_records
@@ -34,7 +35,7 @@ __all__ = ["RestoreRequest", "look", "restore", "write_out"]
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
     """What to restore: the store, the slimmed stack, where the result goes, and globs for what comes back (none: all
-    of it). ``jobs`` is the number of worker threads, None for one a processor."""
+    of it). ``jobs`` is the number of worker threads, None for one a processor; ``effort`` is what compression may cost."""
 
     store: Path
     source: Path
@@ -43,6 +44,7 @@ class RestoreRequest:
     platforms: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     jobs: int | None = None
+    effort: Effort = field(default_factory=Effort)
     force: bool = False
 
     @property
@@ -134,7 +136,7 @@ def restore(request: RestoreRequest, progress: Progress | None = None) -> tuple[
     with staging(request.output) as folder:
         spool = folder / "spool"
         spool.mkdir()
-        publisher = Publisher(request.output, folder / "set", format_name=None)
+        publisher = Publisher(request.output, folder / "set", format_name=None, effort=request.effort)
         with open_store(request.store, spool_dir=spool, limits=request.limits) as store:
             picked = chosen(_of_platforms(store, request.platforms), request.globs)
             results = tuple(

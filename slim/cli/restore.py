@@ -90,6 +90,7 @@ def restore_command(
                 platforms=platforms,
                 limits=config.limits,
                 jobs=config.jobs,
+                effort=config.effort,
                 force=force,
             )
             results = restoring.restore(request, progress)

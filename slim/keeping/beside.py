@@ -25,6 +25,7 @@ from slim.keeping.symbols import Symbols
 from slim.model.kept import Kept, KeptSymbols, SymbolFile
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.progress import Progress
+from slim.model.settings import Effort, Level
 from slim.prepared import Prepared, RunRequest
 from slim.write.staging import check_target, publish, staging, sync
 
@@ -63,7 +64,7 @@ class Beside:
         target = self._request.keep_removed
         self._staged = self._folder / target.name
         # Nobody downloads it, so it isn't worth the time that the last tenth of its size would cost.
-        kept = self._originals.write(self._staged, WriteOptions(level="fast"))
+        kept = self._originals.write(self._staged, WriteOptions(effort=Effort(level=Level.FAST)))
         return tuple(replace(result, kept=_named(one, target)) for result, one in zip(results, kept, strict=True))
 
     @contextmanager

@@ -23,6 +23,7 @@ from slim.model.limits import Limits
 from slim.model.outcome import LayerOutcome
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType
+from slim.model.settings import Effort, Level
 from tests.published import Link, distribution, raw
 from tests.tarballs import directory, file, hardlink, options, symlink
 
@@ -105,7 +106,7 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
                 layer=layer, before=Footprint(), after=Footprint(), tree_sha256=tree_digest(after, digests)
             )
             originals.add(opened, inventory, plan, edited, [outcome])
-            originals.write(store, WriteOptions(level="fast"))
+            originals.write(store, WriteOptions(effort=Effort(level=Level.FAST)))
             write_archive(format_by_name("tar"), iter(after), "layer", slimmed, WriteOptions())
             globs = tuple(
                 sorted(
