@@ -35,7 +35,7 @@ __all__ = ["RestoreRequest", "look", "restore", "write_out"]
 @dataclass(frozen=True, kw_only=True)
 class RestoreRequest:
     """What to restore: the store, the slimmed stack, where the result goes, and globs for what comes back (none: all
-    of it). ``jobs`` is the number of worker threads, None for one a processor; ``effort`` is what compression may cost."""
+    of it). ``jobs`` is the number of worker threads, None for one a processor; ``effort``: how hard to compress."""
 
     store: Path
     source: Path
