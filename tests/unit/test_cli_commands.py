@@ -22,7 +22,7 @@ from slim.cli import main, root
 from slim.cli.options import SectionOption
 from slim.formats import FORMATS
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy
+from slim.model.settings import BytecodePolicy, Level
 from slim.reports import REPORTERS, json_v1, markdown
 from tests.golden import samples
 from tests.golden.verdicts import after
@@ -101,6 +101,7 @@ def test_choices_come_from_the_tables() -> None:
         "format": [known.name for known in FORMATS],
         "profile": [level.label for level in Safety],
         "bytecode": [policy.value for policy in BytecodePolicy],
+        "level": [level.value for level in Level],
     }
 
 
