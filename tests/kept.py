@@ -6,6 +6,7 @@ import base64
 import hashlib
 import io
 import json
+import struct
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -122,3 +123,18 @@ def assert_records_true(archive: Path, root: str) -> None:
         listed = {path for path, _, _ in rows}
         there = {path.removeprefix(f"{SITE}/") for path in contents if path.startswith(f"{SITE}/{top}")}
         assert there <= listed, (package, there - listed)
+
+
+def pdb(age: int = 7, dbi_age: int | None = 10, guid: str = "0B35564186A0A249896F9988FAE52FF0") -> bytes:
+    """A program database with nothing but its information streams, block by block of 512 bytes."""
+    info = struct.pack("<3I", 20000404, 5, age) + struct.pack(
+        "<IHH8s", int(guid[:8], 16), int(guid[8:12], 16), int(guid[12:16], 16), bytes.fromhex(guid[16:])
+    )
+    dbi = b"" if dbi_age is None else struct.pack("<iII", -1, 19990903, dbi_age)
+    sizes = [600, len(info), 0xFFFFFFFF, len(dbi)]
+    directory = struct.pack("<I4I", 4, *sizes) + struct.pack("<3I", 5, 6, 7) + (struct.pack("<I", 8) if dbi else b"")
+    blocks = [
+        b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0" + struct.pack("<6I", 512, 1, 9, len(directory), 0, 3),
+        b"", b"", struct.pack("<I", 4), directory, b"", b"", info, dbi,
+    ]  # fmt: skip
+    return b"".join(block.ljust(512, b"\0") for block in blocks)

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
+from slim.keeping.index import render_index
+from slim.model.kept import KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
+from slim.model.record import EntryType
+from slim.model.stack import LayerKind, Platform
 from tests.corpus.archives import ACCEPTED, COMPRESSED, TAR, ZIP
 from tests.corpus.config_trials import REFUSED as CONFIGS
 from tests.corpus.metadata_trials import RECORDS
 from tests.corpus.natives import ALONE, EDITED
+from tests.kept import pdb
 from tests.natives import macho, pe
 from tests.tarballs import PACK, ZipMember, entry, folder, gnu_long, hard, pax, record, sym, tar, zip_file
 
@@ -64,6 +70,46 @@ def machos() -> list[bytes]:
     files = [case.data for case in (*EDITED, *ALONE) if case.name.endswith(".dylib")]
     files.append(macho("@rpath/a.dylib", "weak @rpath/b.dylib", name="@rpath/c.dylib", rpaths=("@loader_path",)))
     return [first + data for data in files for first in (b"\0", b"\xff")]
+
+
+def debuggable() -> list[bytes]:
+    """Everything that symbols are taken out of."""
+    return [*elves(), *(data[1:] for data in machos())]
+
+
+def databases() -> list[bytes]:
+    """Program databases with and without a second age."""
+    return [pdb(), pdb(dbi_age=None)]
+
+
+def indexes() -> list[bytes]:
+    """The index of a store that has one of everything."""
+    digest = "0" * 64
+    mode: dict[str, Any] = {"mode": 0o644, "mtime": 1, "rule": "r", "pass_name": "p"}
+    told: dict[str, Any] = {"size": 3, "sha256": digest}
+    now: dict[str, Any] = {"size_after": 1, "sha256_after": digest}
+    files = (
+        KeptFile(path="a", type=EntryType.FILE, action=KeptAction.REMOVED, evidence=("e",), **mode, **told),
+        KeptFile(path="b/\udcff", type=EntryType.SYMLINK, action=KeptAction.REMOVED, link_target="a", **mode),
+        KeptFile(path="c", type=EntryType.HARDLINK, action=KeptAction.REMOVED, link_target="a", **mode, **told),
+        KeptFile(path="d", type=EntryType.DIRECTORY, action=KeptAction.EMPTIED, **mode),
+        KeptFile(path="e", type=EntryType.FILE, action=KeptAction.LINKED, link_after="a", **mode, **told),
+        KeptFile(path="f", type=EntryType.FILE, action=KeptAction.REWRITTEN, **mode, **told, **now),
+    )
+    layer = KeptLayer(
+        name="app",
+        layer_name="app",
+        kind=LayerKind.PLAIN,
+        tree_before=digest,
+        tree_after=digest,
+        site_dirs=("lib/site-packages",),
+        stdlib_dir="lib",
+        hard_links={"c": "a"},
+        note={"version": "1"},
+        files=files,
+    )
+    stack = KeptStack(platform=Platform.parse("linux_x86_64"), manifest="venvstacks.json", folder="", layers=(layer,))
+    return [render_index(KeptIndex(slim_version="1", stacks=(stack,)))]
 
 
 def pes() -> list[bytes]:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fuzz import containers, natives, seeds, texts
+from tests.fuzz import containers, kept, natives, seeds, texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,9 @@ TARGETS = (
     Target("elf", natives.elf, seeds.elves, 8192),
     Target("macho", natives.macho, seeds.machos, 1 << 17),
     Target("pe", natives.pe, seeds.pes),
+    Target("symbols", kept.symbols, seeds.debuggable, 8192),
+    Target("pdb", kept.database, seeds.databases),
+    Target("kept", kept.index, seeds.indexes),
     Target("record", texts.record, seeds.records),
     Target("manifest", texts.manifest, seeds.manifests),
     Target("report", texts.report, seeds.reports, 1 << 15),
