@@ -17,6 +17,7 @@ from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import DYLIBS
 from slim.passes.foreign import ForeignFiles
 from slim.verify.static import broken_edits
+from tests.corpus.natives import ELF, MACHO
 from tests.elves import build as build_elf
 from tests.machos import LIBRARY
 from tests.machos import build as build_macho
@@ -24,22 +25,23 @@ from tests.natives import fat, pe
 from tests.passes import findings, propose, rule
 from tests.virtual import make_stack
 
-ELF = build_elf("""
+HOLES = build_elf("""
 elf 64 little x86_64 shared
 load 0x0 align 0x1000
 section .dynsym dynsym 96 alloc align 8 link .dynstr
-section .dynstr strtab 100 alloc
 section .text progbits 800 alloc align 16
 end
-section .debug_info progbits 900
-section .symtab symtab 480 align 8 link .strtab
+section .symtab symtab 9600 align 8 link .strtab
 section .strtab strtab 900
+load 0x20000 align 0x1000
+section .dynstr strtab 100 alloc
+end
 """)
-MACHO = build_macho(LIBRARY)
 # No hash of a page tells of the damage.
 UNSIGNED = build_macho("\n".join(line for line in LIBRARY.splitlines() if not line.startswith("signed")))
 SAMPLES = {
     "p/a.so": ELF,
+    "p/holes.so": HOLES,
     "p/a.dylib": MACHO,
     "p/unsigned.dylib": UNSIGNED,
     "p/debug.dylib": build_macho(f"{LIBRARY}\ndwarf 3000 unmapped"),

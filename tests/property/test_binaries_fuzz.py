@@ -27,6 +27,7 @@ end
 section .symtab symtab 96 align 8 link .strtab
 section .strtab strtab 90
 """
+HOLE = BODY.replace("load 0x20000", "section .debug_line progbits 9000\nload 0x20000")
 SEEDS = [
     build(f"elf {kind}{BODY}")
     for kind in (
@@ -36,6 +37,7 @@ SEEDS = [
         "32 big s390x executable",
     )
 ]
+SEEDS.append(build(f"elf 64 little aarch64 shared{HOLE}"))
 HEADERS = 64 + 2 * 56
 
 
