@@ -9,6 +9,7 @@ import click
 from slim import __version__
 from slim.cli.audit import audit_command
 from slim.cli.check import check_command
+from slim.cli.delta import delta_group
 from slim.cli.demo import demo_command
 from slim.cli.diff import diff_command
 from slim.cli.errors import EXIT_USAGE, guarded
@@ -30,6 +31,7 @@ _EXAMPLES = (
     ("slim explain _artifacts bin/python3", "why a file stays or goes"),
     ("slim check _slim --baseline report.json", "whether it stays within its size budgets"),
     ("slim diff _artifacts _slim", "what changed"),
+    ("slim delta _published _slim -o update", "what clients download to get there"),
     ("slim rules list", "what slim knows"),
 )
 
@@ -58,6 +60,7 @@ root.add_command(restore_command)
 root.add_command(explain_command)
 root.add_command(check_command)
 root.add_command(diff_command)
+root.add_command(delta_group)
 root.add_command(rules_group)
 
 

@@ -14,6 +14,7 @@ from slim.formats.zip_write import write_zip
 
 __all__ = [
     "FORMATS",
+    "archive_stem",
     "detect",
     "format_by_name",
     "is_archive_name",
@@ -86,6 +87,12 @@ def _format_by_suffix(name: str) -> Format | None:
 def is_archive_name(name: str) -> bool:
     """Whether a file name ends like an archive's."""
     return _format_by_suffix(name) is not None
+
+
+def archive_stem(name: str) -> str:
+    """An archive's name without what says its format."""
+    known = sorted((suffix for known in FORMATS for suffix in known.suffixes), key=len, reverse=True)
+    return next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)
 
 
 def detect(path: Path) -> Format:

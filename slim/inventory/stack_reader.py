@@ -206,13 +206,14 @@ def single(source: Path, kind: StackKind) -> Located:
     layer = Layer(name=name, layer_name=name, kind=LayerKind.PLAIN, platform=UNKNOWN_PLATFORM)
     if kind is StackKind.ARCHIVE:
         layer = replace(
-            layer, archive=ArchiveInfo(name=source.name, size=source.stat().st_size, sha256=_sha256_of(source))
+            layer, archive=ArchiveInfo(name=source.name, size=source.stat().st_size, sha256=sha256_of(source))
         )
     stack = Stack(kind=kind, source=str(source), platform=UNKNOWN_PLATFORM, layers=(layer,))
     return Located(kind=kind, stack=stack, places={name: source})
 
 
-def _sha256_of(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a regular file, in hexadecimal. Raises StorageError, and UnsafeInputError for anything else."""
     digest = hashlib.sha256()
     for data in file_chunks(path):
         digest.update(data)
@@ -232,7 +233,7 @@ def check_archives(located: Located, progress: Progress | None = None) -> None:
                 raise IntegrityError(
                     f"has {size} bytes, but the manifest says {layer.archive.size}", file=place, hint=hint
                 )
-            digest = _sha256_of(place)
+            digest = sha256_of(place)
             if digest != layer.archive.sha256:
                 raise IntegrityError(
                     f"has SHA-256 {digest}, but the manifest says {layer.archive.sha256}", file=place, hint=hint

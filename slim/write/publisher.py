@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 import shutil
@@ -14,11 +13,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from slim.errors import ConfigError, IntegrityError, StorageError
-from slim.formats import FORMATS, format_by_name, is_archive_name, write_archive
+from slim.formats import archive_stem, format_by_name, is_archive_name, write_archive
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
 from slim.formats.effort import encoders
 from slim.inventory.manifest import ENV_METADATA, FOLDER
+from slim.inventory.stack_reader import sha256_of
 from slim.model.progress import Progress
 from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
@@ -117,9 +117,7 @@ class Publisher:
         name = new.layer.archive.name
         if archive_format.name == new.source_format:
             return self._folder / name
-        known = sorted((suffix for known in FORMATS for suffix in known.suffixes), key=len, reverse=True)
-        stem = next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)
-        return self._folder / f"{stem}{archive_format.suffixes[0]}"
+        return self._folder / f"{archive_stem(name)}{archive_format.suffixes[0]}"
 
     def _write(self, stack: Stack, new: NewLayer, options: WriteOptions, progress: Progress) -> WrittenLayer:
         place = self._place(stack, new)
@@ -137,9 +135,7 @@ class Publisher:
                 options = replace(options, machine=new.layer.platform.machine)
                 write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
             progress.advance(size)
-            with place.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256)
+            archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256_of(place))
             if new.carry and new.layer.archive is not None and place.name == new.source.name:
                 _check_carried(archive, new.layer.archive, new.source)
         except OSError as error:
@@ -197,7 +193,11 @@ def _update(entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[st
         entry[SLIM_KEY] = dict(note)
 
 
+def json_text(value: Mapping[str, object]) -> str:
+    """JSON the way venvstacks writes it: sorted keys, two spaces, a final newline."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
 def _write_json(path: Path, value: Mapping[str, object]) -> None:
-    """Write JSON the way venvstacks does: sorted keys, two spaces, a final newline."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_new(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+    write_new(path, json_text(value).encode())

@@ -1,0 +1,147 @@
+"""``slim delta``: update packages between two stacks, and applying them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from slim.cli.look import emit, look_for
+from slim.cli.options import (
+    OTHER,
+    PATH,
+    SectionCommand,
+    SuggestingGroup,
+    format_names,
+    option,
+    platform_option,
+)
+from slim.cli.progress import watch
+from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal
+
+_OUTPUT = "What comes out"
+_WHERE = "What to look at"
+_REPORT = "What is told"
+_MAKE = "make"
+_EXAMPLES = (
+    ("slim delta _published-1.4 _slim -o update-1.5", "what clients of 1.4 download to get what is in _slim"),
+    ("slim delta apply _published-1.4 update-1.5 -o _published-1.5", "the new stack again, bit for bit"),
+)
+_MAKE_EXAMPLES = (*_EXAMPLES[:1], ("slim delta old new -o update --json | jq '.deltas[0].download'", "for programs"))
+_APPLY_EXAMPLES = (
+    *_EXAMPLES[1:],
+    ("slim delta apply /opt/app/layers update-1.5 -o /opt/app/layers-1.5", "from layers that were installed"),
+    ("slim delta apply old update -o new --format folder", "unpacked, from archives"),
+)
+
+
+class _DeltaGroup(SuggestingGroup):
+    """``slim delta OLD NEW`` makes one: what isn't a command's name is the first word of :data:`_MAKE`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the name of the command there that is meant."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = [_MAKE, *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group("delta", cls=_DeltaGroup, examples=_EXAMPLES, short_help="Make and apply update packages.")
+def delta_group() -> None:
+    """Make and apply update packages: `slim delta OLD NEW -o D` is short for `slim delta make`."""
+
+
+@delta_group.command(_MAKE, cls=SectionCommand, examples=_MAKE_EXAMPLES, short_help="Make an update package.")
+@click.argument("old", type=PATH)
+@click.argument("new", type=PATH)
+@option("-o", "--output", type=PATH, metavar="D", required=True, section=_OUTPUT, help="Where the delta goes.")
+@option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at D.")
+@platform_option(_WHERE)
+@telling_options(_REPORT, DELTA_REPORTERS, verbose="Tell what was tried, too.")
+def make_command(
+    old: Path,
+    new: Path,
+    output: Path,
+    force: bool,
+    platforms: tuple[str, ...],
+    targets: tuple[Target, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+) -> None:
+    """Make what a client that has OLD needs to get NEW: for each layer that changed a patch, or the whole archive where
+    that is smaller.
+
+    OLD and NEW are published stacks, exports, archives or folders. Neither is changed.
+    """
+    targets = told(targets, DELTA_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
+    check_targets(targets, output)
+    from slim.delta.create import MakeRequest, make  # late: see slim.cli.run
+
+    request = MakeRequest(old=old, new=new, output=output, platforms=platforms, force=force)
+    with watch(quiet=quiet) as progress:
+        results = make(request, progress)
+    if not quiet and all(target.file is not None for target in targets):
+        emit(render_terminal(results, look_for(sys.stdout), verbose))
+    deliver(targets, results)
+
+
+@delta_group.command("apply", cls=SectionCommand, examples=_APPLY_EXAMPLES, short_help="Apply an update package.")
+@click.argument("old", type=PATH)
+@click.argument("delta", type=PATH)
+@option("-o", "--output", type=PATH, metavar="NEW", required=True, section=_OUTPUT, help="Where the new stack goes.")
+@option(
+    "--format",
+    "format_name",
+    type=click.Choice((*format_names(), "folder")),
+    section=_OUTPUT,
+    help="What layers are written as. [default: archives from archives, folders from folders]",
+)
+@option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at NEW.")
+@platform_option(_WHERE)
+@telling_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
+@option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    section=OTHER,
+    help="Threads that compress archives. [default: one a processor]",
+)
+def apply_command(
+    old: Path,
+    delta: Path,
+    output: Path,
+    format_name: str | None,
+    force: bool,
+    platforms: tuple[str, ...],
+    targets: tuple[Target, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: int,
+    jobs: int | None,
+) -> None:
+    """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents. Anything that isn't
+    the very stack that the delta was made from is refused.
+
+    OLD is the published stack, or the folder that its layers were unpacked into. It is never changed.
+    """
+    targets = told(targets, APPLIED_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
+    check_targets(targets, output)
+    from slim.delta.apply import ApplyRequest, apply
+
+    request = ApplyRequest(
+        old=old,
+        delta=delta,
+        output=output,
+        format=format_name,
+        platforms=platforms,
+        force=force,
+        workers=jobs or os.cpu_count() or 1,
+    )
+    with watch(quiet=quiet) as progress:
+        results = apply(request, progress)
+    if not quiet and all(target.file is not None for target in targets):
+        emit(applied_terminal(results, look_for(sys.stdout), verbose))
+    deliver(targets, results)

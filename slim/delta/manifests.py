@@ -1,0 +1,75 @@
+"""The manifest of a restored stack: that of the new one, true of what was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from slim.delta.sides import file_of
+from slim.errors import IntegrityError, UnsafeInputError
+from slim.formats.output import write_file
+from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
+from slim.model.delta import NamedFile, StackDelta
+from slim.write.publisher import json_text
+
+_ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
+
+
+def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, NamedFile]) -> None:
+    """Write ``__venvstacks__`` of the new stack to ``target``. ``archives`` are those that were written, by layer.
+
+    Where they are the published ones, byte for byte, so are these files. Otherwise they name what was written: other
+    archives, or folders (as a local export does). Raises IntegrityError and UnsafeInputError.
+    """
+    if stack.manifest is None:
+        return
+    published = {layer.name: layer.new.archive for layer in stack.layers if layer.new is not None}
+    same = all(
+        name in archives and archive is not None and archives[name] == archive for name, archive in published.items()
+    ) or (not any(published.values()) and not archives)
+    source = _checked(delta / FOLDER / stack.manifest.name, stack.manifest)
+    value = read_json(source)
+    layers_from_manifest(source, value)
+    _write(target / FOLDER / stack.manifest.name, source if same else _updated(value, archives))
+    for layer, file in stack.metadata.items():
+        source = _checked(delta / FOLDER / ENV_METADATA / file.name, file)
+        entry = read_json(source)
+        if not isinstance(entry, dict):
+            raise UnsafeInputError("must be an object", file=source)
+        _write(target / FOLDER / ENV_METADATA / file.name, source if same else _entry(entry, archives.get(layer)))
+
+
+def _checked(path: Path, wanted: NamedFile) -> Path:
+    found = file_of(path)
+    if (found.size, found.sha256) != (wanted.size, wanted.sha256):
+        raise IntegrityError("isn't the file that the delta speaks of", file=path, hint="download the delta again")
+    return path
+
+
+def _updated(manifest: dict[str, Any], archives: Mapping[str, NamedFile]) -> dict[str, Any]:
+    layers = {
+        section: [_entry(entry, archives.get(entry["install_target"])) for entry in entries]
+        if isinstance(entries, list)
+        else entries
+        for section, entries in manifest["layers"].items()
+    }
+    return {**manifest, "layers": layers}
+
+
+def _entry(entry: dict[str, Any], archive: NamedFile | None) -> dict[str, Any]:
+    rest = {key: value for key, value in entry.items() if archive is not None or key not in _ARCHIVE_KEYS}
+    if archive is None:
+        return rest
+    return {
+        **rest,
+        "archive_name": archive.name,
+        "archive_size": archive.size,
+        "archive_hashes": {"sha256": archive.sha256},
+    }
+
+
+def _write(target: Path, value: Path | dict[str, Any]) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data = value.read_bytes() if isinstance(value, Path) else json_text(value).encode("utf-8")
+    write_file(target, [data])

@@ -1,0 +1,265 @@
+"""Makes the patch from one layer to the next: the smaller of two methods.
+
+*files*: members that are as they were cost nothing; a changed file is packed with the old file that it most likely was
+as dictionary. *stream*: all contents in one stream, with those of the whole old layer as dictionary, which finds what
+moved between files that no name connects. Both give the same table (see :mod:`slim.delta.table`) and are restored the
+same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
+from slim.delta.pairing import pair
+from slim.delta.table import Frame, Kept, Made, Piece, Table, entry_of, render, runs
+from slim.formats.base import Content, Member, Tree
+from slim.model.record import EntryType
+
+OWN_FRAME = 1 << 20
+"""A file of this size has a frame of its own; smaller ones share one."""
+GROUP = 8 << 20
+"""Most bytes of content that small files share a frame up to."""
+
+
+class Method(StrEnum):
+    """How a patch was made."""
+
+    FILES = "files"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """One layer: its tree and the SHA-256 of every regular file by path."""
+
+    tree: Tree
+    digests: Mapping[str, str]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all contents."""
+        return sum(member.size for member in self.tree.members.values())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patch:
+    """A patch in the making. ``table`` is packed; ``tried`` gives the size by method, ``skipped`` why there is none."""
+
+    method: Method
+    table: bytes
+    table_unpacked: int
+    frames: Sequence[bytes]
+    tried: Mapping[str, int]
+    skipped: Mapping[str, str]
+
+    def pieces(self) -> Iterator[bytes]:
+        """The bytes of the patch file."""
+        yield self.table
+        yield from self.frames
+
+    @property
+    def size(self) -> int:
+        """Bytes of the patch file."""
+        return len(self.table) + sum(len(frame) for frame in self.frames)
+
+
+def digests_of(tree: Tree) -> dict[str, str]:
+    """The SHA-256 of every regular file."""
+    found: dict[str, str] = {}
+    for path, member in tree.members.items():
+        if member.content is not None:
+            state = hashlib.sha256()
+            for chunk in member.content.chunks():
+                state.update(chunk)
+            found[path] = state.hexdigest()
+    return found
+
+
+def make_patch(old: Side | None, new: Side) -> Patch:
+    """The patch that turns ``old`` (None: nothing) into ``new``."""
+    candidates = {Method.FILES: _by_files(old, new)}
+    skipped: dict[str, str] = {}
+    if old is None:
+        skipped[Method.STREAM.value] = "there is no old layer"
+    elif old.size > DICTIONARY or new.size > DICTIONARY:
+        skipped[Method.STREAM.value] = f"would take more memory than a layer of {DICTIONARY >> 20} MiB does"
+    elif old.digests == new.digests:
+        skipped[Method.STREAM.value] = "no content changed"
+    else:
+        candidates[Method.STREAM] = _by_stream(old, new)
+    sizes = {method: len(table) + sum(map(len, frames)) for method, (table, _, frames) in candidates.items()}
+    method = min(candidates, key=lambda one: sizes[one])
+    table, unpacked, frames = candidates[method]
+    return Patch(
+        method=method,
+        table=table,
+        table_unpacked=unpacked,
+        frames=frames,
+        tried={one.value: size for one, size in sizes.items()},
+        skipped=skipped,
+    )
+
+
+_Packed = tuple[bytes, int, list[bytes]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Job:
+    """One frame to make: parts (path, offset, length) of new files, and of old ones as its dictionary."""
+
+    new: list[tuple[str, int, int]]
+    old: list[tuple[str, int, int]]
+
+
+def _by_files(old: Side | None, new: Side) -> _Packed:
+    known = {} if old is None else {digest: path for path, digest in reversed(list(old.digests.items()))}
+    changed = {path: new.tree.members[path].size for path, digest in new.digests.items() if digest not in known}
+    first: dict[str, str] = {}
+    for path in changed:
+        first.setdefault(new.digests[path], path)
+    wanted = [path for path in changed if first[new.digests[path]] == path and changed[path]]
+    kept = set(new.digests.values())
+    gone: dict[str, int] = {}
+    if old is not None:
+        gone = {path: old.tree.members[path].size for path, digest in old.digests.items() if digest not in kept}
+    before, left = pair(wanted, gone)
+    jobs = list(_jobs(wanted, changed, before, gone, left))
+    return _packed(old, new, jobs, known)
+
+
+def _jobs(
+    wanted: Iterable[str],
+    sizes: Mapping[str, int],
+    before: Mapping[str, str],
+    gone: Mapping[str, int],
+    left: Iterable[str],
+) -> Iterator[_Job]:
+    """Frames for changed files: large ones alone and cut where they have to be, small ones together."""
+    group, room = _Job(new=[], old=[]), GROUP
+    groups = [group]
+    for path in wanted:
+        size, source = sizes[path], before.get(path)
+        if size >= OWN_FRAME:
+            yield from _cut(path, size, source, gone.get(source or "", 0))
+            continue
+        if size > room:
+            group, room = _Job(new=[], old=[]), GROUP
+            groups.append(group)
+        room -= size
+        group.new.append((path, 0, size))
+        if source is not None:
+            group.old.append((source, 0, gone[source]))
+    unpaired = [(path, 0, gone[path]) for path in left if gone[path] < OWN_FRAME]
+    for group in groups:
+        if group.new:
+            yield _Job(new=group.new, old=_within(DICTIONARY, [*_within(GROUP, unpaired), *group.old]))
+
+
+def _cut(path: str, size: int, source: str | None, source_size: int) -> Iterator[_Job]:
+    for offset in range(0, size, FRAME):
+        length = min(FRAME, size - offset)
+        old = []
+        if source is not None and source_size:
+            # The same place in the old file, with room on both sides for what moved.
+            middle = (offset + length // 2) * source_size // size
+            start = max(0, min(middle - DICTIONARY // 2, source_size - DICTIONARY))
+            old = [(source, start, min(DICTIONARY, source_size - start))]
+        yield _Job(new=[(path, offset, length)], old=old)
+
+
+def _within(most: int, parts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """As many of the parts, from the first, as have room together."""
+    found = []
+    for one in parts:
+        if one[2] <= most:
+            most -= one[2]
+            found.append(one)
+    return found
+
+
+def _by_stream(old: Side, new: Side) -> _Packed:
+    """Contents in the order of the members, cut into frames; each has all that was there before as dictionary."""
+    everything = [(path, 0, old.tree.members[path].size) for path in old.digests if old.tree.members[path].size]
+    jobs: list[_Job] = []
+    room = 0
+    for path in new.digests:
+        size, offset = new.tree.members[path].size, 0
+        while offset < size:
+            if not room:
+                jobs.append(_Job(new=[], old=everything))
+                room = FRAME
+            length = min(room, size - offset)
+            jobs[-1].new.append((path, offset, length))
+            offset, room = offset + length, room - length
+    return _packed(old, new, jobs, {})
+
+
+def _packed(old: Side | None, new: Side, jobs: Sequence[_Job], known: Mapping[str, str]) -> _Packed:
+    """Run the jobs, and write the table that tells of them. ``known`` is where old content lies, by SHA-256."""
+    numbers = {} if old is None else {path: number for number, path in enumerate(old.tree.members)}
+    table = Table(old=[] if old is None else [entry_of(member) for member in old.tree.members.values()])
+    places: dict[str, tuple[int, int]] = {}
+    packed: list[bytes] = []
+    produced = 0
+    for job in jobs:
+        content = joined(_parts(new.tree, job.new))
+        dictionary = b"" if old is None else joined(_parts(old.tree, job.old))
+        packed.append(pack(content, dictionary))
+        pieces = [Piece(numbers[path], offset, length) for path, offset, length in job.old]
+        table.frames.append(Frame(len(packed[-1]), len(content), pieces))
+        for path, offset, length in job.new:
+            # A file that is cut comes in order, from its first part on.
+            start = places.get(new.digests[path], (produced, 0))[0] if offset else produced
+            places[new.digests[path]] = (start, offset + length)
+            produced += length
+    root = new.tree.root_member
+    table.root = None if root is None else (root.mode, root.mtime)
+    table.new = list(_new(old, new, numbers, known, places))
+    text = render(table)
+    return pack(text), len(text), packed
+
+
+def _parts(tree: Tree, wanted: Iterable[tuple[str, int, int]]) -> Iterator[bytes | memoryview]:
+    for path, offset, length in wanted:
+        content = tree.members[path].content
+        assert content is not None
+        yield from _whole_or_part(content, offset, length)
+
+
+def _whole_or_part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryview]:
+    return content.chunks() if (offset, length) == (0, content.size) else part(content, offset, length)
+
+
+def _new(
+    old: Side | None,
+    new: Side,
+    numbers: Mapping[str, int],
+    known: Mapping[str, str],
+    places: Mapping[str, tuple[int, int]],
+) -> Iterator[Kept | Made]:
+    def as_before(member: Member) -> int | None:
+        """The number of the equal old member, where its content needn't be packed."""
+        if old is None or member.path not in old.tree.members:
+            return None
+        if entry_of(member) != entry_of(old.tree.members[member.path]):
+            return None
+        digest = new.digests.get(member.path)
+        if digest is not None and (digest != old.digests[member.path] or digest in places):
+            return None
+        return numbers[member.path]
+
+    for item in runs((member, as_before(member)) for member in new.tree.members.values()):
+        if not isinstance(item, Member):
+            yield item
+            continue
+        entry, digest = entry_of(item), new.digests.get(item.path, "")
+        if entry.type is not EntryType.FILE:
+            yield Made(entry, item.mtime)
+        elif digest in places or not item.size:
+            yield Made(entry, item.mtime, slice=places.get(digest, (0, 0)))
+        else:
+            yield Made(entry, item.mtime, source=numbers[known[digest]])

@@ -1,0 +1,335 @@
+"""The table of a patch: which members the new layer has, and where the content of each comes from.
+
+It is text, a fact a line, so that ordinary tools can show it (``zstd -dc`` on the first frame of a patch). Lines are
+UTF-8 with surrogate escapes; names can't hold newlines or NUL, which a layer's members never do. Every line begins
+with a letter:
+
+====  =============================  =========================================================================
+line  fields                         meaning
+====  =============================  =========================================================================
+o     TYPE MODE SHARED REST          a member of the old layer, in order; they are numbered from 0
+z     PACKED UNPACKED                a Zstandard frame of the payload, in order
+u     OLD OFFSET LENGTH              a piece of an old file that is part of the dictionary of the frame above
+r     MODE TIME                      the root folder of the new layer
+t     TIME                           the modification time of the members below (until the next one)
+k     OLD COUNT                      so many old members, from that number on, as they were (but for their time)
+n     TYPE MODE SHARED REST          a new member; a file's content is told by the line below
+c     OLD                            ... that of an old file
+s     OFFSET LENGTH                  ... a slice of what the frames give
+====  =============================  =========================================================================
+
+``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what follows, and, after a
+NUL, the target of a link. ``MODE`` is octal, everything else decimal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from slim.errors import LimitError, UnsafeInputError
+from slim.formats.base import Member
+from slim.formats.tar_headers import MAX_OCTAL
+from slim.model.limits import Limits
+from slim.model.record import EntryType
+
+MAGIC = "slim-patch 1"
+_TYPES = {"f": EntryType.FILE, "d": EntryType.DIRECTORY, "l": EntryType.SYMLINK, "h": EntryType.HARDLINK}
+_LETTERS = {entry: letter for letter, entry in _TYPES.items()}
+_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
+_MODE = re.compile(r"[0-7]{1,4}\Z", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """``length`` bytes of the old file number ``old``, from ``offset`` on."""
+
+    old: int
+    offset: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of the payload: its size in the patch, what it gives, and the pieces of its dictionary."""
+
+    packed: int
+    unpacked: int
+    pieces: list[Piece] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A member of the old layer, or a new one as a patch states it. No name in it has been checked."""
+
+    path: str
+    type: EntryType
+    mode: int
+    link: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """``count`` old members from number ``old`` on, all with the time ``mtime``."""
+
+    old: int
+    count: int
+    mtime: int
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A new member. A file has the content of the old file ``source``, or a slice of the payload."""
+
+    entry: Entry
+    mtime: int
+    source: int | None = None
+    slice: tuple[int, int] | None = None
+
+
+@dataclass(kw_only=True)
+class Table:
+    """Everything that a patch says, but for the payload."""
+
+    old: list[Entry] = field(default_factory=list)
+    frames: list[Frame] = field(default_factory=list)
+    root: tuple[int, int] | None = None
+    new: list[Kept | Made] = field(default_factory=list)
+
+    @property
+    def unpacked(self) -> int:
+        """Bytes that all frames together give."""
+        return sum(frame.unpacked for frame in self.frames)
+
+
+def entry_of(member: Member) -> Entry:
+    """What a table says about a member."""
+    return Entry(path=member.path, type=member.type, mode=member.mode, link=member.link_target)
+
+
+# Writing
+
+
+def render(table: Table) -> bytes:
+    """The text of a table."""
+    return "".join(f"{line}\n" for line in _lines(table)).encode("utf-8", "surrogateescape")
+
+
+def _lines(table: Table) -> Iterator[str]:
+    yield MAGIC
+    previous = ""
+    for entry in table.old:
+        yield f"o {_entry(entry, previous)}"
+        previous = entry.path
+    for frame in table.frames:
+        yield f"z {frame.packed} {frame.unpacked}"
+        for piece in frame.pieces:
+            yield f"u {piece.old} {piece.offset} {piece.length}"
+    if table.root is not None:
+        yield f"r {table.root[0]:o} {table.root[1]}"
+    previous, time = "", None
+    for item in table.new:
+        if item.mtime != time:
+            yield f"t {item.mtime}"
+            time = item.mtime
+        if isinstance(item, Kept):
+            yield f"k {item.old} {item.count}"
+            continue
+        yield f"n {_entry(item.entry, previous)}"
+        previous = item.entry.path
+        if item.source is not None:
+            yield f"c {item.source}"
+        elif item.slice is not None:
+            yield f"s {item.slice[0]} {item.slice[1]}"
+
+
+def _entry(entry: Entry, previous: str) -> str:
+    shared = 0
+    for one, other in zip(entry.path, previous, strict=False):
+        if one != other:
+            break
+        shared += 1
+    target = "" if entry.link is None else f"\0{entry.link}"
+    return f"{_LETTERS[entry.type]} {entry.mode:o} {shared} {entry.path[shared:]}{target}"
+
+
+# Reading
+
+
+def parse(text: bytes, *, source: object, limits: Limits) -> Table:
+    """Read the text of a table. Names and targets are *not* checked here, numbers that point at something are.
+
+    Raises UnsafeInputError for anything that :func:`render` doesn't write, and LimitError for too many members.
+    """
+    return _Parser(source, limits).parse(text)
+
+
+class _Parser:
+    def __init__(self, source: object, limits: Limits) -> None:
+        self.source = source
+        self.limits = limits
+        self.table = Table()
+        self.number = 0
+        self.members = 0
+        self.previous = ""
+        self.time: int | None = None
+        self.stage = 0
+
+    def parse(self, text: bytes) -> Table:
+        if not text.endswith(b"\n"):
+            raise self.wrong("the last line has no end")
+        lines = text[:-1].decode("utf-8", "surrogateescape").split("\n")
+        if lines[0] != MAGIC:
+            raise self.wrong(f"the table doesn't begin with {MAGIC!r}")
+        readers = {
+            "o": (0, self.old), "z": (1, self.frame), "u": (1, self.piece), "r": (2, self.root), "t": (3, self.when),
+            "k": (3, self.kept), "n": (3, self.made), "c": (3, self.content), "s": (3, self.slice),
+        }  # fmt: skip
+        for self.number, line in enumerate(lines[1:], start=2):
+            stage, read = readers.get(line[:1], (-1, self.root))
+            if stage < self.stage or line[1:2] != " ":
+                raise self.wrong("a line that can't stand here")
+            if stage > self.stage:
+                self.stage, self.previous = stage, ""
+            read(line[2:])
+        self._complete()
+        return self.table
+
+    def wrong(self, message: str) -> UnsafeInputError:
+        place = f"table, line {self.number}" if self.number else "table"
+        return UnsafeInputError(message, file=self.source, place=place, hint="download or make the delta again")
+
+    def numbers(self, text: str, count: int) -> list[int]:
+        parts = text.split(" ")
+        if len(parts) != count or not all(_NUMBER.match(part) for part in parts):
+            raise self.wrong(f"must be {count} whole numbers")
+        return [int(part) for part in parts]
+
+    def entry(self, text: str) -> Entry:
+        parts = text.split(" ", 3)
+        if len(parts) != 4 or parts[0] not in _TYPES or not _MODE.match(parts[1]) or not _NUMBER.match(parts[2]):
+            raise self.wrong("must be a type, a mode, a number and a name")
+        shared = int(parts[2])
+        rest, has_link, link = parts[3].partition("\0")
+        kind = _TYPES[parts[0]]
+        if shared > len(self.previous) or "\0" in link:
+            raise self.wrong("the name can't be read")
+        if bool(has_link) != (kind in (EntryType.SYMLINK, EntryType.HARDLINK)):
+            raise self.wrong("links have a target, and nothing else has")
+        path = self.previous[:shared] + rest
+        if len(path) > self.limits.name_length:
+            raise self.wrong(f"a name of more than {self.limits.name_length} characters")
+        self.previous = path
+        self.count(1)
+        return Entry(path=path, type=kind, mode=int(parts[1], 8), link=link if has_link else None)
+
+    def count(self, more: int) -> None:
+        self.members += more
+        if self.members > 2 * self.limits.members:
+            raise LimitError(
+                f"more than {self.limits.members} members", file=self.source, hint="raise the limit on members"
+            )
+
+    def old(self, text: str) -> None:
+        self.table.old.append(self.entry(text))
+
+    def frame(self, text: str) -> None:
+        packed, unpacked = self.numbers(text, 2)
+        self.table.frames.append(Frame(packed, unpacked))
+
+    def piece(self, text: str) -> None:
+        if not self.table.frames:
+            raise self.wrong("no frame to be a dictionary of")
+        piece = Piece(*self.numbers(text, 3))
+        self.file(piece.old)
+        self.table.frames[-1].pieces.append(piece)
+
+    def root(self, text: str) -> None:
+        mode, _, time = text.partition(" ")
+        if self.table.root is not None or not _MODE.match(mode):
+            raise self.wrong("must be one mode and a time")
+        self.table.root = (int(mode, 8), self.seconds(time))
+
+    def when(self, text: str) -> None:
+        self.time = self.seconds(text)
+
+    def seconds(self, text: str) -> int:
+        (time,) = self.numbers(text, 1)
+        if time > MAX_OCTAL:
+            raise self.wrong("a time that no archive can hold")
+        return time
+
+    def kept(self, text: str) -> None:
+        self._complete()
+        old, count = self.numbers(text, 2)
+        if not count or old + count > len(self.table.old):
+            raise self.wrong("names old members that aren't there")
+        self.count(count)
+        self.table.new.append(Kept(old, count, self._time()))
+
+    def made(self, text: str) -> None:
+        self._complete()
+        self.table.new.append(Made(self.entry(text), self._time()))
+
+    def content(self, text: str) -> None:
+        (old,) = self.numbers(text, 1)
+        self.file(old)
+        self._fill(old, None)
+
+    def slice(self, text: str) -> None:
+        offset, length = self.numbers(text, 2)
+        if offset + length > self.table.unpacked:
+            raise self.wrong("reaches beyond the payload")
+        self._fill(None, (offset, length))
+
+    def file(self, old: int) -> None:
+        if old >= len(self.table.old) or self.table.old[old].type is not EntryType.FILE:
+            raise self.wrong("names an old file that isn't there")
+
+    def _fill(self, source: int | None, cut: tuple[int, int] | None) -> None:
+        last = self.table.new[-1] if self.table.new else None
+        if not isinstance(last, Made) or last.entry.type is not EntryType.FILE or not _is_open(last):
+            raise self.wrong("no new file that it could be the content of")
+        self.table.new[-1] = Made(last.entry, last.mtime, source, cut)
+
+    def _complete(self) -> None:
+        last = self.table.new[-1] if self.table.new else None
+        if isinstance(last, Made) and last.entry.type is EntryType.FILE and _is_open(last):
+            raise self.wrong("the new file above has no content")
+
+    def _time(self) -> int:
+        if self.time is None:
+            raise self.wrong("no time is told yet")
+        return self.time
+
+
+def _is_open(made: Made) -> bool:
+    return made.source is None and made.slice is None
+
+
+def expand(table: Table) -> Iterator[tuple[Entry, int, int | None, tuple[int, int] | None]]:
+    """Every new member in order: what it is, its time, the old file its content comes from, or its slice."""
+    for item in table.new:
+        if isinstance(item, Made):
+            yield item.entry, item.mtime, item.source, item.slice
+            continue
+        for old in range(item.old, item.old + item.count):
+            entry = table.old[old]
+            yield entry, item.mtime, old if entry.type is EntryType.FILE else None, None
+
+
+def runs(members: Iterable[tuple[Member, int | None]]) -> Iterator[Kept | Member]:
+    """Fold members that have the number of an equal old one into runs; the others come out as they are."""
+    run: Kept | None = None
+    for member, old in members:
+        if run is not None and old == run.old + run.count and member.mtime == run.mtime:
+            run = Kept(run.old, run.count + 1, run.mtime)
+            continue
+        if run is not None:
+            yield run
+        run = None if old is None else Kept(old, 1, member.mtime)
+        if old is None:
+            yield member
+    if run is not None:
+        yield run
