@@ -67,6 +67,13 @@ def digest_of(content: Content) -> bytes:
     return state.digest()
 
 
+def digests_of(tree: Tree) -> dict[str, str]:
+    """SHA-256 (hexadecimal) of every regular file of a tree, by path."""
+    return {
+        path: digest_of(member.content).hex() for path, member in tree.members.items() if member.content is not None
+    }
+
+
 def update_records(
     plan: Plan, inventory: Inventory, trees: Mapping[str, Tree], edited: Mapping[FileKey, Edited], layers: Iterable[str]
 ) -> tuple[Plan, dict[FileKey, Edited]]:

@@ -15,7 +15,9 @@ from slim.inventory.stack_reader import Located, locate
 from slim.keeping.beside import Beside, beside
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
+from slim.model.stack import StackKind
 from slim.prepared import Prepared, RunRequest, prepared
+from slim.previous import Previous, read_previous
 from slim.publishing import write_layers
 from slim.repair import Planned, prove
 from slim.rules.loader import rules_digest
@@ -38,11 +40,12 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     started = time.monotonic()
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
+    previous = _previous(request, located)
     if request.dry_run:
         if request.keep_removed is not None or request.symbols is not None:
             raise ConfigError("a dry run removes nothing that could be kept", hint="give -o OUT instead of --dry-run")
         with workspace() as spool:
-            return tuple(_run_one(request, one, spool, None, None, watch) for one in located)
+            return tuple(_run_one(request, one, spool, None, None, watch, previous) for one in located)
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
@@ -52,7 +55,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
         publisher = Publisher(
             request.output, folder / "set", format_name=request.config.format, effort=request.config.effort
         )
-        results = tuple(_run_one(request, one, spool_dir, publisher, kept, watch) for one in located)
+        results = tuple(_run_one(request, one, spool_dir, publisher, kept, watch, previous) for one in located)
         if not all(result.verification.passed for result in results):
             return results
         results = kept.write(results, watch)
@@ -60,6 +63,19 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
         with kept.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
     return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
+
+
+def _previous(request: RunRequest, located: Iterable[Located]) -> Previous | None:
+    if request.previous is None:
+        return None
+    for one in located:
+        if one.kind is not StackKind.PUBLISHED:
+            raise ConfigError(
+                "only a published stack can keep what was published before",
+                file=request.source,
+                hint="--previous goes with what `venvstacks publish` wrote",
+            )
+    return read_previous(request.previous)
 
 
 def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
@@ -80,13 +96,14 @@ def _run_one(
     publisher: Publisher | None,
     kept: Beside | None,
     watch: Progress,
+    previous: Previous | None,
 ) -> RunResult:
     started = time.monotonic()
     with prepared(request, one, spool_dir, watch) as ready:
         digest = rules_digest(request.config.rules)
         tried = _tried(request, ready, watch) if request.verify else Verification()
         publisher = publisher if tried.passed else None
-        layers, checks = write_layers(request, ready, publisher, digest, spool_dir, watch)
+        layers, checks = write_layers(request, ready, publisher, digest, spool_dir, watch, previous)
         static = Verification(checks=(*_static_checks(ready), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)

@@ -28,7 +28,8 @@ class RunRequest:
     """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
     what is changed; empty means all. ``verify``: try the result before it is published; ``repair``: take back what
     broke it, instead of refusing. ``keep_removed`` is the archive that the originals of what is removed and rewritten
-    go to, ``symbols`` the folder that what debuggers need of stripped files is added to."""
+    go to, ``symbols`` the folder that what debuggers need of stripped files is added to. ``previous`` is what was
+    published before: a folder or a manifest."""
 
     source: Path
     output: Path | None
@@ -41,6 +42,7 @@ class RunRequest:
     repair: bool = True
     keep_removed: Path | None = None
     symbols: Path | None = None
+    previous: Path | None = None
 
     @property
     def workers(self) -> int:

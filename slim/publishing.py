@@ -14,12 +14,13 @@ from slim.formats.base import ReadOptions
 from slim.inventory.stack_reader import OpenStack
 from slim.model.footprint import Footprint
 from slim.model.limits import Limits
-from slim.model.outcome import Check, LayerOutcome
+from slim.model.outcome import Check, LayerOutcome, SincePrevious
 from slim.model.plan import Plan
 from slim.model.progress import Progress
 from slim.model.record import FileKey, Inventory
 from slim.model.stack import Layer
 from slim.prepared import Prepared, RunRequest
+from slim.previous import Previous, kept_archive, noted_tree
 from slim.verify.published import compare
 from slim.verify.static import check_records
 from slim.write.publisher import SLIM_KEY, NewLayer, Publisher, WrittenLayer
@@ -80,7 +81,13 @@ def _carries(ready: Prepared, layer: Layer, rules_sha256: str, tree_sha256: str)
 
 
 def write_layers(
-    request: RunRequest, ready: Prepared, publisher: Publisher | None, rules_sha256: str, spool: Path, watch: Progress
+    request: RunRequest,
+    ready: Prepared,
+    publisher: Publisher | None,
+    rules_sha256: str,
+    spool: Path,
+    watch: Progress,
+    previous: Previous | None = None,
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer (after a dry run: only count)."""
     stack = ready.opened.stack
@@ -90,13 +97,15 @@ def write_layers(
     ]
     # What may not change is carried over as it is, with whatever its RECORDs say.
     records = true_records([one for one in coming if ready.planner.may_change(one.new.layer.name)], ready.inventory)
+    if previous is not None:
+        coming = [_keeping(request, previous, one, spool) for one in coming]
     if publisher is None or not records.passed:
-        return tuple(_outcome(one, None) for one in coming), (records,)
+        return tuple(_outcome(one, None, previous) for one in coming), (records,)
     written = publisher.write_layers(stack, [one.new for one in coming], workers=request.workers, progress=watch)
     published = read_back(
         written, coming, limits=request.config.limits, workers=request.workers, spool=spool, watch=watch
     )
-    outcomes = tuple(_outcome(one, done) for one, done in zip(coming, written, strict=True))
+    outcomes = tuple(_outcome(one, done, previous) for one, done in zip(coming, written, strict=True))
     if published.passed:
         notes = {
             one.new.layer.name: _note(request, one, outcome, rules_sha256)
@@ -105,6 +114,18 @@ def write_layers(
         }
         publisher.write_manifest(stack, written, notes)
     return outcomes, (records, published)
+
+
+def _keeping(request: RunRequest, previous: Previous, one: NextLayer, spool: Path) -> NextLayer:
+    """The layer with what was published before, where that is the same."""
+    kept = kept_archive(
+        previous.find(one.new.layer),
+        one.tree_sha256,
+        request.config.format or one.new.source_format,
+        spool=spool,
+        limits=request.config.limits,
+    )
+    return replace(one, new=replace(one.new, kept=kept))
 
 
 def true_records(coming: Iterable[NextLayer], inventory: Inventory) -> Check:
@@ -133,8 +154,8 @@ def read_back(
         options = ReadOptions(
             spool_dir=spool, limits=limits, platform=one.new.layer.platform, anywhere=done.place.is_dir()
         )
-        # Formats other than tar can't hold every time; a carried archive wasn't written by us.
-        times = not done.place.name.endswith(".zip")
+        # Formats other than tar can't hold every time, and what was published before has the times of then.
+        times = not done.place.name.endswith(".zip") and not done.kept
         result = compare(done.place, one.new.members, one.digests, options, times=times)
         watch.advance()
         return result
@@ -148,7 +169,7 @@ def read_back(
     )
 
 
-def _outcome(one: NextLayer, done: WrittenLayer | None) -> LayerOutcome:
+def _outcome(one: NextLayer, done: WrittenLayer | None, previous: Previous | None) -> LayerOutcome:
     archive = done.archive if done is not None else None
     return LayerOutcome(
         layer=one.new.layer,
@@ -158,7 +179,18 @@ def _outcome(one: NextLayer, done: WrittenLayer | None) -> LayerOutcome:
         archive_sha256=archive.sha256 if archive else None,
         tree_sha256=one.tree_sha256,
         reused=one.new.carry,
+        since=None if previous is None else _since(one, done, previous),
     )
+
+
+def _since(one: NextLayer, done: WrittenLayer | None, previous: Previous) -> SincePrevious:
+    before = previous.find(one.new.layer)
+    if before is None:
+        return SincePrevious.NEW
+    kept = one.new.kept
+    if done.kept if done is not None else kept is not None and kept.place is not None:
+        return SincePrevious.UNCHANGED
+    return SincePrevious.REPACKED if noted_tree(before.layer) == one.tree_sha256 else SincePrevious.CHANGED
 
 
 def _note(request: RunRequest, one: NextLayer, outcome: LayerOutcome, rules_sha256: str) -> dict[str, object]:

@@ -38,6 +38,7 @@ _EXAMPLES = (
     ("slim run _artifacts -o _slim", "write the smaller stack"),
     ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
     ("slim run _artifacts -o _slim --verify", "try it before it is published"),
+    ("slim run _artifacts -o _slim --previous _published", "new archives only for layers that changed"),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
     ("slim run _artifacts -o _slim --keep-removed removed.tar.zst", "lose nothing: slim restore brings it back"),
     ("slim run _artifacts -o _slim --symbols symbols", "and keep what debuggers need"),
@@ -59,6 +60,14 @@ _EXAMPLES = (
     help="Format of the new archives. [default: that of the old ones]",
 )
 @effort_options(_OUTPUT)
+@option(
+    "--previous",
+    type=PATH,
+    metavar="WHAT",
+    section=_OUTPUT,
+    help="What was published before: a folder or a manifest. A layer with the same files keeps its archive, "
+    "name and build number, so that nobody downloads it again.",
+)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @option(
     "--verify",
@@ -100,6 +109,7 @@ def run_command(
     stack: Path,
     output: Path | None,
     dry_run: bool,
+    previous: Path | None,
     force: bool,
     verify: bool,
     no_repair: bool,
@@ -144,6 +154,7 @@ def run_command(
         repair=not no_repair,
         keep_removed=keep_removed,
         symbols=symbols,
+        previous=previous,
     )
     with watch(quiet=quiet) as progress:
         results = pipeline.run(request, progress)

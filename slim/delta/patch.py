@@ -8,7 +8,6 @@ same way.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,18 +64,6 @@ class Patch:
     def size(self) -> int:
         """Bytes of the patch file."""
         return len(self.table) + sum(len(frame) for frame in self.frames)
-
-
-def digests_of(tree: Tree) -> dict[str, str]:
-    """The SHA-256 of every regular file."""
-    found: dict[str, str] = {}
-    for path, member in tree.members.items():
-        if member.content is not None:
-            state = hashlib.sha256()
-            for chunk in member.content.chunks():
-                state.update(chunk)
-            found[path] = state.hexdigest()
-    return found
 
 
 def make_patch(old: Side | None, new: Side) -> Patch:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slim.apply import tree_digest
+from slim.apply import digests_of, tree_digest
 from slim.delta.frames import DICTIONARY, FRAME, joined, part, unpack
-from slim.delta.patch import Side, digests_of
+from slim.delta.patch import Side
 from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import RawMember, assemble

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slim.apply import tree_digest
-from slim.delta.patch import Side, digests_of
+from slim.apply import digests_of, tree_digest
+from slim.delta.patch import Side
 from slim.errors import ConfigError, StorageError
 from slim.formats import detect, read_archive
 from slim.formats.base import Tree

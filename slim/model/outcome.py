@@ -54,10 +54,23 @@ class Verification:
         return all(check.passed for check in self.checks)
 
 
+class SincePrevious(StrEnum):
+    """What became of a layer since it was last published. The values are stable.
+
+    ``REPACKED``: the files are the same, the archive isn't: its format is another one, or the old one isn't at hand.
+    """
+
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    REPACKED = "repacked"
+    NEW = "new"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerOutcome:
     """One layer before and after. ``archive_name`` and ``archive_sha256`` are those of the new archive; ``reused``
-    says that the input archive was carried over byte for byte."""
+    says that the input archive was carried over byte for byte. ``since`` is None where there is nothing to compare
+    with."""
 
     layer: Layer
     before: Footprint
@@ -66,6 +79,12 @@ class LayerOutcome:
     archive_sha256: str | None = None
     tree_sha256: str = ""
     reused: bool = False
+    since: SincePrevious | None = None
+
+    @property
+    def new_bytes(self) -> int:
+        """Bytes of the archive that nobody has yet; all of them where it isn't known what was published before."""
+        return 0 if self.since is SincePrevious.UNCHANGED else self.after.archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from slim.model.finding import Evidence
 from slim.model.footprint import FootprintDelta
-from slim.model.outcome import RunResult
+from slim.model.outcome import RunResult, SincePrevious
 from slim.model.plan import Skipped, SkipReason
 from slim.model.stack import Stack
-from slim.reports.text import common_place
+from slim.reports.text import common_place, size
 
 UNTOUCHED = "(untouched)"
 """What reports call the bytes that no pass and no rule changes."""
@@ -83,6 +83,28 @@ def shortener(stack: Stack) -> Callable[[str], str]:
         return next((path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix)), path)
 
     return shorten
+
+
+_SINCE = {
+    SincePrevious.UNCHANGED: "unchanged since previous: 0 new bytes",
+    SincePrevious.CHANGED: "changed since previous",
+    SincePrevious.REPACKED: "same files as in previous, but another archive",
+    SincePrevious.NEW: "not in previous",
+}
+
+
+def since_previous(result: RunResult) -> list[tuple[str, str]]:
+    """Each layer with what became of it since it was last published, in words; empty where nobody asked. After a dry
+    run no bytes are told for archives that aren't written yet."""
+    measured = archives_measured(result)
+    return [
+        (
+            item.layer.name,
+            _SINCE[item.since] + (f": {size(item.new_bytes)} new" if measured and item.new_bytes else ""),
+        )
+        for item in result.layers
+        if item.since is not None
+    ]
 
 
 def archives_measured(result: RunResult) -> bool:

@@ -211,6 +211,8 @@ def _layer(outcome: LayerOutcome, measured: bool) -> Json:
         },
         "tree_sha256": outcome.tree_sha256,
         "reused": outcome.reused,
+        "since_previous": None if outcome.since is None else outcome.since.value,
+        "new_bytes": outcome.new_bytes if measured and outcome.since is not None else None,
         "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
     }
 

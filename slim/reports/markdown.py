@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult
-from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
+from slim.reports.grouping import (
+    RefusalGroup,
+    archives_measured,
+    contributors,
+    group_refusals,
+    shortener,
+    since_previous,
+)
 from slim.reports.markup import MARKDOWN
 from slim.reports.markup import cell as _cell
 from slim.reports.markup import table as _table
@@ -35,7 +42,7 @@ def _result(result: RunResult) -> list[str]:
     ]
     if result.dry_run:
         lines += ["**Dry run: nothing was written.** Archive sizes are measured only after writing.", ""]
-    lines += [*_totals(result), *_layers(result)]
+    lines += [*_totals(result), *_layers(result), *_since(result)]
     lines += _account("By pass", "Pass", contributors(result.accounts.by_pass))
     lines += _account("Top owners", "Owner", contributors(result.accounts.by_owner), most=_OWNERS)
     return [*lines, *_refusals(result), *_signing(result), *_stale(result), *_warnings(result), *_verification(result)]
@@ -72,6 +79,11 @@ def _layers(result: RunResult) -> list[str]:
 
     rows = [row(_cell(item.layer.name), item.layer.kind.value, item.before, item.after) for item in result.layers]
     return ["### Layers", "", *_table(["Layer", "Kind", "Archive", "Unpacked", "Deployed"], rows, "llrrr")]
+
+
+def _since(result: RunResult) -> list[str]:
+    told = since_previous(result)
+    return [*(f"- {_cell(name)}: {words}" for name, words in told), ""] if told else []
 
 
 def _account(title: str, noun: str, rows: Sequence[FootprintDelta], most: int | None = None) -> list[str]:

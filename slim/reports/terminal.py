@@ -12,7 +12,14 @@ from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
 from slim.reports.canvas import Canvas, Look
-from slim.reports.grouping import RefusalGroup, archives_measured, contributors, group_refusals, shortener
+from slim.reports.grouping import (
+    RefusalGroup,
+    archives_measured,
+    contributors,
+    group_refusals,
+    shortener,
+    since_previous,
+)
 from slim.reports.kept import kept_line, symbols_line
 from slim.reports.text import count, duration, evidence_text, percent, printable, size, stack_word
 
@@ -59,6 +66,7 @@ class _Report:
     def show(self) -> None:
         self.heading()
         self.sizes()
+        self.since()
         self.contributions()
         self.refusals()
         self.signing()
@@ -151,6 +159,18 @@ class _Report:
     def _saving(self, before: int, after: int | None) -> Text:
         delta = "" if after is None else percent(before, after)
         return Text(delta, _change_style(delta))
+
+    def since(self) -> None:
+        told = since_previous(self.result)
+        if not told:
+            return
+        table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_header=False)
+        table.add_column(overflow="fold")
+        table.add_column(overflow="fold")
+        for name, words in told:
+            table.add_row(printable(name), words)
+        self.canvas.show(table)
+        self.canvas.blank()
 
     # What went
 

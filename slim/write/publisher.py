@@ -29,9 +29,20 @@ SLIM_KEY = "slim"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An archive that was published before and holds the very tree that is to be written: it is published again, under
+    its name and build number. Where it isn't at hand (``place`` is None), what is written has to have its bytes."""
+
+    place: Path | None
+    archive: ArchiveInfo
+    build: object
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewLayer:
     """A layer ready to be written. ``source`` is the archive or folder it was read from, ``root`` the folder that an
-    archive's members lie under; ``carry`` says that the source is to be carried over byte for byte."""
+    archive's members lie under; ``carry`` says that the source is to be carried over byte for byte, ``kept`` that what
+    was published before is."""
 
     layer: Layer
     members: Sequence[Member]
@@ -39,15 +50,17 @@ class NewLayer:
     source_format: str
     root: str
     carry: bool = False
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLayer:
-    """Where a layer was staged, and its archive (None for a folder)."""
+    """Where a layer was staged, and its archive (None for a folder). ``kept``: it is the one published before."""
 
     new: NewLayer
     place: Path
     archive: ArchiveInfo | None
+    kept: bool = False
 
 
 class Publisher:
@@ -70,8 +83,9 @@ class Publisher:
         room for another's; what can't does so on the thread that writes.
         """
         progress.stage("Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes")
+        places = [self._place(stack, new) for new in layers]
         for new in layers:
-            if os.path.lexists(self._place(stack, new)):
+            if os.path.lexists(self._place(stack, new)) or places.count(self._place(stack, new)) > 1:
                 raise ConfigError(
                     f"two stacks both write {self._place(stack, new).name!r}",
                     file=stack.source,
@@ -111,6 +125,8 @@ class Publisher:
     def _place(self, stack: Stack, new: NewLayer) -> Path:
         if not self._as_archives(stack):
             return self._folder / new.layer.name
+        if new.kept is not None and new.kept.place is not None:
+            return self._folder / new.kept.archive.name
         archive_format = self._archive_format(new)
         if new.layer.archive is None:
             return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
@@ -129,26 +145,46 @@ class Publisher:
                 if stack.kind is StackKind.FOLDER:
                     self._single = place
                 return WrittenLayer(new=new, place=place, archive=None)
-            if new.carry and place.name == new.source.name:
+            if new.kept is not None and new.kept.place is not None:
+                shutil.copyfile(new.kept.place, place)
+            elif new.carry and place.name == new.source.name:
                 shutil.copyfile(new.source, place)
             else:
                 options = replace(options, machine=new.layer.platform.machine)
                 write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
             progress.advance(size)
             archive = ArchiveInfo(name=place.name, size=place.stat().st_size, sha256=sha256_of(place))
-            if new.carry and new.layer.archive is not None and place.name == new.source.name:
+            before = new.kept is not None and new.kept.place is not None
+            if new.carry and not before and new.layer.archive is not None and place.name == new.source.name:
                 _check_carried(archive, new.layer.archive, new.source)
         except OSError as error:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
             self._single = place
+        if new.kept is not None:
+            return self._as_kept(WrittenLayer(new=new, place=place, archive=archive), new.kept)
         return WrittenLayer(new=new, place=place, archive=archive)
+
+    def _as_kept(self, written: WrittenLayer, kept: Kept) -> WrittenLayer:
+        """The layer under the name that it had before, if it has the bytes that it had before."""
+        assert written.archive is not None
+        if written.archive.sha256 != kept.archive.sha256:
+            if kept.place is not None:
+                raise IntegrityError("changed while slim was reading it", file=kept.place, hint="start again")
+            return written
+        place = self._folder / kept.archive.name
+        if place != written.place:
+            if os.path.lexists(place):
+                return written
+            written.place.rename(place)
+        return replace(written, place=place, archive=kept.archive, kept=True)
 
     def write_manifest(
         self, stack: Stack, written: Iterable[WrittenLayer], notes: Mapping[str, Mapping[str, object]]
     ) -> None:
         """Write the manifest and ``env_metadata`` again: new archive names, sizes and hashes, and ``notes`` (by layer)
-        under the key :data:`SLIM_KEY`. Every other key is carried over as it was."""
+        under the key :data:`SLIM_KEY`; the old build number where the old archive was kept. Every other key is carried
+        over as it was."""
         if stack.manifest_name is None:
             if stack.kind is StackKind.BUILD:
                 self._copy_builds(stack)
@@ -161,6 +197,8 @@ class Publisher:
                 if one is None:
                     continue
                 _update(entry, one.archive, notes.get(one.new.layer.name))
+                if one.kept and one.new.kept is not None and one.new.kept.build is not None:
+                    entry["archive_build"] = one.new.kept.build
                 name = stack.metadata_names.get(one.new.layer.name)
                 if name is not None:
                     _write_json(self._folder / FOLDER / ENV_METADATA / name, entry)

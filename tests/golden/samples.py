@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from slim.model.finding import EditSpec, Evidence, Strength
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import Accounts, Check, Explanation, LayerOutcome, RunResult, Verification
+from slim.model.outcome import Accounts, Check, Explanation, LayerOutcome, RunResult, SincePrevious, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord, Owner, OwnerKind
 from slim.model.rule import Examples, PackageSpec, Rule, Safety
@@ -417,6 +417,13 @@ def dry() -> RunResult:
     ]
     checks = Verification(checks=_CHECKS[2:3])
     return replace(result(story(), layers), dry_run=True, output=None, elapsed=3.2, verification=checks)
+
+
+def relocked() -> RunResult:
+    """A run with --previous: one layer as before, one that isn't."""
+    found = finished()
+    unchanged = replace(found.layers[0], since=SincePrevious.UNCHANGED)
+    return replace(found, layers=(unchanged, replace(found.layers[1], since=SincePrevious.CHANGED)))
 
 
 def failed() -> RunResult:

@@ -17,6 +17,7 @@ from tests.golden import samples
 Golden = Callable[[str, str], None]
 SAMPLES = {
     "finished": samples.finished,
+    "relocked": samples.relocked,
     "dry": samples.dry,
     "failed": samples.failed,
     "folder": samples.folder,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.apply import tree_digest
+from slim.apply import digests_of, tree_digest
 from slim.delta import patch as patches
 from slim.delta.frames import unpack
-from slim.delta.patch import Method, Side, digests_of, make_patch
+from slim.delta.patch import Method, Side, make_patch
 from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
 from slim.delta.table import parse, render
 from slim.errors import SlimError

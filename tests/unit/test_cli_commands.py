@@ -73,8 +73,8 @@ COMMANDS = _commands(root)
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "audit", "check", "demo", "diff", "explain", "restore", "rules", "rules check", "rules list",
-        "rules show", "run", "verify",
+        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain", "restore", "rules",
+        "rules check", "rules list", "rules show", "run", "verify",
     ]  # fmt: skip
 
 
@@ -428,6 +428,7 @@ def test_examples_in_the_help_work(
     assert program == "slim"
     if words[0] in (
         "audit",
+        "delta",
         "demo",
         "restore",
         "verify",
@@ -435,6 +436,10 @@ def test_examples_in_the_help_work(
         context = root.make_context("slim", list(words))
         name, command, rest = root.resolve_command(context, words)
         assert command is not None
+        if isinstance(command, click.Group):
+            rest = rest if rest[0] in command.commands else ["make", *rest]
+            name, command, rest = command.resolve_command(context, rest)
+            assert command is not None
         command.make_context(name, rest, parent=context)
         return
     assert main(words) == 0
