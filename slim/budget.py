@@ -15,8 +15,10 @@ from slim.compare import compare
 from slim.errors import ConfigError, Problem
 from slim.model.budget import Budget, BudgetResult, Each, Limit, LimitResult, Status, Verdict
 from slim.model.comparison import Cell, Comparison, MeasuredLayer, Metric, OwnerChange, Snapshot
+from slim.model.delta import Delta
 from slim.model.footprint import Footprint
 from slim.model.rule import Rule
+from slim.updates import with_updates
 
 _LARGEST = 5
 
@@ -27,20 +29,24 @@ def check(
     *,
     baseline: Sequence[Snapshot] | None = None,
     rules: Sequence[Rule] = (),
+    delta: Delta | None = None,
     slim_version: str = "",
 ) -> Verdict:
     """Check every budget on every stack.
 
-    Limits of growth need a ``baseline``; without one for the stack's platform they stay unchecked, visibly. Raises
-    :class:`ConfigError` where a budget selects nothing, or there is nothing to check.
+    Limits of growth and of updates need a ``baseline``; without one for the stack's platform they stay unchecked,
+    visibly. ``delta`` is what clients of the baseline download. Raises :class:`ConfigError` where a budget selects
+    nothing, there is nothing to check, or the delta isn't one between the two.
     """
     if not budgets:
         raise ConfigError("there is no budget", hint="write [[budget]] tables into slim.toml, or use --update-budget")
     results: list[BudgetResult] = []
     matched: set[int] = set()
     comparisons: list[Comparison] = []
-    for snapshot in measured:
-        earlier = _counterpart(snapshot, measured, baseline)
+    pairs = [(snapshot, _counterpart(snapshot, measured, baseline)) for snapshot in measured]
+    pairs = [(now if then is None else with_updates(now, then, delta), then) for now, then in pairs]
+    measured = [now for now, _ in pairs]
+    for snapshot, earlier in pairs:
         if earlier is not None:
             comparisons.append(compare(earlier, snapshot, rules))
         for index, budget in enumerate(budgets):
@@ -160,10 +166,13 @@ def _subjects(budget: Budget, snapshot: Snapshot) -> list[str]:
 
 def _limit(limit: Limit, now: Snapshot, then: Snapshot | None) -> LimitResult:
     actual, before = _amount(now, limit.metric), None if then is None else _amount(then, limit.metric)
+    known = then is not None or not limit.needs_baseline
     allowed = limit.allowed(before)
-    if actual is None:
+    if limit.metric is Metric.UPDATE and actual is None:
+        note = "no baseline" if then is None else "it isn't known which archives the baseline has"
+    elif actual is None:
         note = "archives are measured once they are written, and this is the report of a dry run"
-    elif allowed is None:
+    elif allowed is None or not known:
         note = "no baseline" if then is None else "the baseline's archives weren't measured"
     else:
         over = actual > allowed
@@ -178,8 +187,10 @@ def _limit(limit: Limit, now: Snapshot, then: Snapshot | None) -> LimitResult:
 
 
 def _amount(snapshot: Snapshot, metric: Metric) -> int | None:
-    if metric is Metric.ARCHIVE and not snapshot.archive_known:
+    if metric in (Metric.ARCHIVE, Metric.UPDATE) and not snapshot.archive_known:
         return None
+    if metric is Metric.UPDATE:
+        return snapshot.update
     return metric.of(snapshot.total)
 
 
@@ -189,7 +200,7 @@ def _content(metric: Metric) -> Metric:
 
 
 def _causes(change: Comparison | None, metric: Metric) -> tuple[OwnerChange, ...]:
-    if change is None:
+    if change is None or metric is Metric.UPDATE:
         return ()
     by = _content(metric)
     grown = [owner for owner in change.owners if owner.delta(by) > 0]
@@ -197,6 +208,9 @@ def _causes(change: Comparison | None, metric: Metric) -> tuple[OwnerChange, ...
 
 
 def _largest(snapshot: Snapshot, metric: Metric) -> tuple[tuple[str, int], ...]:
+    if metric is Metric.UPDATE:
+        layers = [(layer.layer_name, layer.update) for layer in snapshot.layers if layer.update]
+        return tuple(sorted(layers, key=lambda item: (-item[1], item[0]))[:_LARGEST])
     by = _content(metric)
     sums: dict[str, int] = {}
     for cell in snapshot.cells:

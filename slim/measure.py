@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slim.accounts import cells
+from slim.apply import tree_digest
 from slim.audit.reading import find, look
 from slim.binaries.elf import ElfEdit, plan_edit
 from slim.errors import ConfigError, LimitError, StorageError
@@ -74,6 +75,8 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
                 kind=layer.kind.value,
                 footprint=contents.get(layer.name, Footprint())
                 + Footprint(archive=layer.archive.size if layer.archive else 0),
+                archive_sha256=layer.archive.sha256 if layer.archive else "",
+                tree_sha256=_tree_digest(opened, inventory, layer.name),
             )
             for layer in stack
         ),
@@ -90,6 +93,11 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
         records={(names[record.layer], record.path): record for record in inventory},
         debug=_debug(opened, inventory, names),
     )
+
+
+def _tree_digest(opened: OpenStack, inventory: Inventory, layer: str) -> str:
+    digests = {record.path: record.sha256 for record in inventory.records[layer].values() if record.sha256}
+    return tree_digest(opened.trees[layer].members.values(), digests)
 
 
 def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Progress) -> Snapshot:

@@ -13,7 +13,16 @@ import click
 
 from slim import __version__
 from slim.cli.look import emit, look_for
-from slim.cli.options import FILE, SectionCommand, chosen_config, jobs_option, option, platform_option, source_options
+from slim.cli.options import (
+    FILE,
+    PATH,
+    SectionCommand,
+    chosen_config,
+    jobs_option,
+    option,
+    platform_option,
+    source_options,
+)
 from slim.cli.progress import watch
 from slim.cli.targets import Target, check_targets, deliver, telling_options, told
 from slim.config import CONFIG_NAMES, load_config
@@ -36,6 +45,7 @@ _EXAMPLES = (
     ("slim check _slim", "against the [[budget]] tables of slim.toml"),
     ("slim check _slim --baseline report.json", "with limits of growth, and what grew"),
     ("slim check _slim --baseline v1.2:reports/slim.json", "against a report that was committed"),
+    ("slim check _slim --baseline _published --delta update", "what clients download, too: limits called update"),
     ("slim check _slim --report sarif=budgets.sarif --report junit=budgets.xml", "for programs"),
     ("slim check _slim --update-budget", "tighten the limits to today's sizes"),
 )
@@ -55,6 +65,13 @@ _EXAMPLES = (
     metavar="WHAT",
     section=_BUDGETS,
     help="What to measure growth from: a report, a stack, or REF:PATH for a report in git.",
+)
+@option(
+    "--delta",
+    type=PATH,
+    metavar="D",
+    section=_BUDGETS,
+    help="The update package from the baseline to OUT, for limits of what an update downloads.",
 )
 @option(
     "--update-budget",
@@ -79,6 +96,7 @@ def check_command(
     out: str,
     budget: Path | None,
     baseline: str | None,
+    delta: Path | None,
     update_budget: bool,
     headroom: str,
     allow_raise: bool,
@@ -96,6 +114,8 @@ def check_command(
     """
     if allow_raise and not update_budget:
         raise click.UsageError("--allow-raise goes with --update-budget")
+    if delta is not None and baseline is None:
+        raise click.UsageError("--delta is from a baseline to OUT; give --baseline, too")
     targets = told(targets, VERDICT_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, None)
     share = _headroom(headroom)
@@ -104,14 +124,16 @@ def check_command(
     budgets = _budgets(config, budget, file, may_be_missing=update_budget)
     from slim import measure  # late: see slim.cli.run
     from slim.budget import check
+    from slim.delta import document
 
+    package = None if delta is None else document.read(delta)
     workers = config.jobs or os.cpu_count() or 1
     with watch(quiet=quiet) as progress:
         measured = measure.measure(out, config.limits, workers, platforms, progress)
         earlier = measure.measure(baseline, config.limits, workers, (), progress) if baseline else None
 
     def verdict_of(chosen: Sequence[Budget]) -> Verdict:
-        return check(measured, chosen, baseline=earlier, rules=config.rules, slim_version=__version__)
+        return check(measured, chosen, baseline=earlier, rules=config.rules, delta=package, slim_version=__version__)
 
     notes: list[str] = []
     if update_budget:

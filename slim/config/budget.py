@@ -71,12 +71,15 @@ def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
 
 
 def parse_limit(metric: Metric, text: str) -> Limit:
-    """Read one limit: ``42 MB``, ``40 MiB``, ``+1 MB``, ``+2%``; for files ``12000``, ``+100``, ``+2%``.
+    """Read one limit: ``42 MB``, ``40 MiB``, ``+1 MB``, ``+2%``; for files ``12000``, ``+100``, ``+2%``; for
+    updates sizes only.
 
     Raises :class:`ValueError` with a message for people.
     """
     body = text.strip()
     grows = body.startswith("+")
+    if grows and metric is Metric.UPDATE:
+        raise ValueError(f"{text[:80]!r}: an update is what is new since the baseline; write a size such as '5 MB'")
     rest = body[1:].strip() if grows else body
     share = _SHARE.fullmatch(rest)
     if share is not None:
@@ -116,9 +119,10 @@ def _budget(table: Table, index: int, line: int | None) -> Budget:
     )
     if not limits and not any(metric in table.values for metric in METRICS):
         table.problems.add(table.place, "no limit", f"give one of {', '.join(METRICS)}")
-    if budget.splits_layers and any(limit.metric is Metric.ARCHIVE for limit in limits):
+    whole = [metric for metric in (Metric.ARCHIVE, Metric.UPDATE) if any(limit.metric is metric for limit in limits)]
+    for metric in whole if budget.splits_layers else ():
         hint = "archive bytes are those of whole layers; use unpacked or deployed"
-        table.note("archive", "an owner or a category has no archive size", hint)
+        table.note(metric.value, f"an owner or a category has no {metric.value} size", hint)
     name = table.text("name")
     return replace(budget, name=name or _derived(budget, index))
 

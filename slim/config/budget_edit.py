@@ -13,7 +13,7 @@ from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AbstractTable, Array
 
 from slim.errors import ConfigError
-from slim.model.budget import PPM, Budget, LimitKind, LimitResult, Status, Verdict
+from slim.model.budget import PPM, Budget, LimitResult, Status, Verdict
 from slim.model.comparison import Metric, Snapshot
 
 DEFAULT_HEADROOM: Final = 2 * PPM // 100
@@ -46,7 +46,8 @@ def updates(
 ) -> list[LimitUpdate]:
     """What to write so that every absolute limit is today's size plus ``headroom`` (in millionths).
 
-    A ratchet: limits only go down, unless one is exceeded and ``allow_raise`` is given. Growth limits stay.
+    A ratchet: limits only go down, unless one is exceeded and ``allow_raise`` is given. Limits of growth and of updates
+    stay: this update says nothing of the next one.
     """
     found = []
     for index, budget in enumerate(budgets):
@@ -54,7 +55,7 @@ def updates(
         for limit in budget.limits:
             items = [item for result in results for item in result.limits if item.limit is limit]
             actual = _largest(items)
-            if limit.kind is not LimitKind.ABSOLUTE or actual is None:
+            if limit.needs_baseline or actual is None:
                 continue
             value, text = suggested(limit.metric, actual, headroom, limit.text)
             if value < limit.value or (actual > limit.value and allow_raise):

@@ -33,7 +33,7 @@ class Limit:
     @property
     def needs_baseline(self) -> bool:
         """Whether it can't be checked without knowing what was there before."""
-        return self.kind is not LimitKind.ABSOLUTE
+        return self.kind is not LimitKind.ABSOLUTE or self.metric is Metric.UPDATE
 
     def allowed(self, before: int | None) -> int | None:
         """The most that is within the limit; None where a baseline is needed and there is none."""
@@ -74,7 +74,7 @@ class Budget:
 
     @property
     def splits_layers(self) -> bool:
-        """Whether it looks at parts of layers, for which there are no archive sizes."""
+        """Whether it looks at parts of layers, for which there are no sizes of archives and updates."""
         return bool(self.owners or self.categories) or self.each in (Each.OWNER, Each.CATEGORY)
 
 

@@ -11,15 +11,18 @@ from slim.model.record import FileKey, FileRecord
 
 
 class Metric(StrEnum):
-    """What can be counted. ``DEPLOYED`` is unpacked plus the bytecode that the post-install step will write."""
+    """What can be counted. ``DEPLOYED`` is unpacked plus the bytecode that the post-install step will write, ``UPDATE``
+    what a client that has the baseline downloads."""
 
     ARCHIVE = "archive"
     UNPACKED = "unpacked"
     DEPLOYED = "deployed"
     FILES = "files"
+    UPDATE = "update"
 
     def of(self, footprint: Footprint) -> int:
-        """The metric's value: bytes, or a number of files."""
+        """The metric's value: bytes, or a number of files. An update is told of layers, never of a footprint alone:
+        :class:`ValueError`."""
         match self:
             case Metric.ARCHIVE:
                 return footprint.archive
@@ -29,6 +32,8 @@ class Metric(StrEnum):
                 return footprint.deployed
             case Metric.FILES:
                 return footprint.files
+            case Metric.UPDATE:
+                raise ValueError("an update isn't part of a footprint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +50,17 @@ class Cell:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredLayer:
-    """A layer's sizes. ``name`` is its install target, ``layer_name`` its name without a version."""
+    """A layer's sizes. ``name`` is its install target, ``layer_name`` its name without a version. The digests, of its
+    archive and of its tree, are empty where they aren't known; ``update`` is what a client of the baseline downloads,
+    None where that isn't known."""
 
     name: str
     layer_name: str
     kind: str
     footprint: Footprint
+    archive_sha256: str = ""
+    tree_sha256: str = ""
+    update: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +100,12 @@ class Snapshot:
     debug: Mapping[FileKey, int] = field(default_factory=dict)
     rules: Mapping[str, RuleEffect] | None = None
     removed: Mapping[FileKey, Removed] = field(default_factory=dict)
+
+    @property
+    def update(self) -> int | None:
+        """What a client of the baseline downloads for all layers; None where that isn't known of one of them."""
+        found = [layer.update for layer in self.layers if layer.update is not None]
+        return sum(found) if len(found) == len(self.layers) else None
 
     @property
     def total(self) -> Footprint:

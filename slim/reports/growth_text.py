@@ -15,6 +15,7 @@ _NOUNS = {
     Metric.UNPACKED: "unpacked size",
     Metric.DEPLOYED: "deployed size (an estimate)",
     Metric.FILES: "number of files",
+    Metric.UPDATE: "download of an update",
 }
 _KINDS = {PlaceKind.NEW: "new", PlaceKind.GONE: "gone", PlaceKind.CHANGED: "changed"}
 

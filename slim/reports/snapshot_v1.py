@@ -50,6 +50,9 @@ def snapshot_document(snapshot: Snapshot) -> Json:
                 "layer_name": prose(layer.layer_name),
                 "kind": layer.kind,
                 "sizes": footprint_document(layer.footprint),
+                "archive_sha256": layer.archive_sha256 or None,
+                "tree_sha256": layer.tree_sha256 or None,
+                "update": layer.update,
             }
             for layer in snapshot.layers
         ],
@@ -119,6 +122,11 @@ class _Node:
     def wrong(self, expected: str) -> UnsafeInputError:
         return UnsafeInputError(f"must be {expected}", file=self.file, place=self.place, hint=_HINT)
 
+    def digest(self, key: str) -> str:
+        """A SHA-256, empty where there is none."""
+        value = self.value.get(key) if isinstance(self.value, dict) else None
+        return "" if value is None else self[key].text()
+
     def items(self) -> Iterable[_Node]:
         if not isinstance(self.value, list):
             raise self.wrong("an array")
@@ -173,6 +181,8 @@ def _measured(node: _Node, source: str) -> Snapshot:
                 layer_name=layer["layer_name"].text(),
                 kind=layer["kind"].text(),
                 footprint=_content(layer["sizes"]) + Footprint(archive=layer["sizes"]["archive"].number()),
+                archive_sha256=layer.digest("archive_sha256"),
+                tree_sha256=layer.digest("tree_sha256"),
             )
             for layer in node["layers"].items()
         ),
@@ -255,6 +265,8 @@ def _run_layer(node: _Node) -> MeasuredLayer:
             bytecode=sizes["bytecode"]["after"].number(),
             files=sizes["files"]["after"].number(),
         ),
+        archive_sha256=node["archive_after"].digest("sha256"),
+        tree_sha256=node.digest("tree_sha256"),
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
-from slim.model.budget import BudgetResult, LimitKind, LimitResult, Verdict
+from slim.model.budget import BudgetResult, LimitResult, Verdict
 from slim.model.comparison import OwnerChange, PlaceChange, Remark
 from slim.reports.json_v1 import Json, dumps, named, prose
 from slim.reports.snapshot_v1 import CHECK_SCHEMA, footprint_document, snapshot_document
@@ -67,7 +67,7 @@ def _limit(item: LimitResult) -> Json:
         "actual": item.actual,
         "allowed": item.allowed,
         "baseline": item.before,
-        "needs_baseline": item.limit.kind is not LimitKind.ABSOLUTE,
+        "needs_baseline": item.limit.needs_baseline,
         "note": item.note,
         "causes": [owner_document(owner) for owner in item.causes],
         "largest": [{"owner": prose(label), "amount": value} for label, value in item.largest],

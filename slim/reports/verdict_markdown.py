@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from slim.model.budget import LimitResult, Status, Verdict
+from slim.model.comparison import Metric
 from slim.reports.growth_text import (
     amount,
     cause_lines,
@@ -70,4 +71,5 @@ def _why(item: LimitResult) -> list[str]:
         ]
     if item.before is not None:
         return ["No owner has more content than in the baseline."]
-    return ["The largest owners:", "", *(f"- {cell(label)}: {amount(by, value)}" for label, value in item.largest)]
+    noun = "layers" if metric is Metric.UPDATE else "owners"
+    return [f"The largest {noun}:", "", *(f"- {cell(label)}: {amount(by, value)}" for label, value in item.largest)]
