@@ -17,11 +17,11 @@ from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
 from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
-from slim.inventory.stack_reader import Located, check_archives
+from slim.inventory.stack_reader import Located, check_archives, with_platform
 from slim.model.delta import Delta, DeltaAction, DeltaMade, LayerDelta, LayerMade, LayerState, NamedFile, StackDelta
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
-from slim.model.stack import Layer, StackKind
+from slim.model.stack import Layer, Platform, StackKind
 from slim.write.staging import check_target, publish, staging
 
 
@@ -82,13 +82,14 @@ class _Maker:
     watch: Progress
     several: bool
     used: set[str] = field(default_factory=set)
+    detected: Platform | None = None
 
     def stack(self, old: Located, new: Located) -> tuple[StackDelta, DeltaMade]:
         for one in (old, new):
             check_archives(one, self.watch)
         self.watch.stage("Comparing layers", total=len(new.stack.layers))
         layers = [self._timed(old, new, before, layer) for before, layer in _same_layers(old, new)]
-        platform = new.stack.platform.tag
+        platform = (self.detected or new.stack.platform).tag
         manifest, metadata = self._manifests(new)
         stack = StackDelta(
             platform=platform,
@@ -128,6 +129,8 @@ class _Maker:
             assert before is not None
             return LayerMade(delta=LayerDelta(name=before.name, action=DeltaAction.REMOVED, old=state, new=None))
         target = state_of(right, layer)
+        if len(new.stack.layers) == 1:  # a lone archive or folder: only its files tell what it is for
+            self.detected = with_platform(new.stack, {layer.name: right.tree}).platform
         if left is not None and state is not None and _is_same(left, right, state, target):
             return LayerMade(delta=LayerDelta(name=layer.name, action=DeltaAction.UNCHANGED, old=state, new=target))
         patch = None if left is None and target.archive is not None else make_patch(left, right)

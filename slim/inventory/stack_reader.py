@@ -287,7 +287,7 @@ def open_stack(
         if located.kind is StackKind.ARCHIVE:
             layers, trees = _renamed(layers[0], trees)
             places = {layers[0].name: located.places[located.stack.layers[0].name]}
-        stack = _with_platform(replace(located.stack, layers=layers), trees)
+        stack = with_platform(replace(located.stack, layers=layers), trees)
         for before, layer in zip(layers, stack, strict=True):
             if layer.platform is not before.platform and layer.platform.folds_names and not lenient:
                 place = places[layer.name]
@@ -404,7 +404,7 @@ def _layer_config(layer: Layer, tree: Tree) -> dict[str, object]:
     return value
 
 
-def _with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
+def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
     """Where no manifest tells the platform, the native files do: that of most of them, in the whole stack."""
     if all(layer.platform is not UNKNOWN_PLATFORM for layer in stack):
         return stack

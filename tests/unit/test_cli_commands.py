@@ -424,6 +424,7 @@ def test_examples_in_the_help_work(
     (folder / "our-rules.toml").write_text(PACK)
     (folder / "slim.toml").write_text('schema = 1\n[[budget]]\narchive = "1 GB"\n')
     monkeypatch.setattr("slim.measure.measure", lambda *_: (after(),))
+    monkeypatch.setattr("slim.delta.document.read", lambda _: None)
     program, *words = shlex.split(line.partition(" | ")[0])
     assert program == "slim"
     if words[0] in (
