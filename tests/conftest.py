@@ -1,1 +1,7 @@
 """Its presence puts the folder above on the import path: tests say ``from tests.virtual import ...``."""
+
+from hypothesis import settings
+
+# How long an example takes depends on who else uses the machine, and no test asserts a time.
+settings.register_profile("slim", deadline=None)
+settings.load_profile("slim")
