@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slim.apply import digest_of
-from slim.errors import ConfigError, IntegrityError, UnsafeInputError
+from slim.errors import ConfigError, IntegrityError, LimitError, UnsafeInputError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.names import display
@@ -66,10 +66,16 @@ def open_store(source: Path, *, spool_dir: Path, limits: Limits) -> Iterator[Sto
         index_member = tree.members.get(INDEX_NAME)
         if index_member is None or index_member.content is None:
             raise UnsafeInputError(
-                f"has no {INDEX_NAME}: this isn't a file that slim run --keep-removed wrote", file=source
+                f"has no {INDEX_NAME}: this isn't a file that slim run --keep-removed wrote",
+                file=source,
+                hint="give the FILE of --keep-removed FILE, not a layer's archive",
             )
         if index_member.size > limits.metadata_file:
-            raise UnsafeInputError(f"{INDEX_NAME} is larger than {limits.metadata_file} bytes", file=source)
+            raise LimitError(
+                f"{index_member.size} bytes of {INDEX_NAME}, more than {limits.metadata_file}",
+                file=source,
+                hint="raise the limit metadata_file if that is right",
+            )
         index = parse_index(bytes(index_member.content.view()), source=source, limits=limits)
         yield Store(source=source, index=index, originals=tuple(_originals(source, index, tree)))
 

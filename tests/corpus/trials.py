@@ -11,6 +11,7 @@ from slim.errors import SlimError
 from tests.corpus.scene import ABSOLUTE, COMMANDS, Ended, Line, Scene, scene
 
 READING = tuple(COMMANDS)
+_WRITES = re.compile(r"run|restore( --extract)?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ def tried(trial: Trial) -> dict[str, list[str]]:
             line = [*trial.lines[name](made), *trial.more.get(name, ())]
             ended = made.run(*line)
             problems = list(_judge(ended, expected))
-            problems += _outside(made, before, published=name == "run" and expected.code == 0)
+            problems += _outside(made, before, published=_WRITES.match(name) is not None and expected.code == 0)
             if name == "run" and trial.inspect is not None and not problems:
                 problems += trial.inspect(made)
             if problems:
