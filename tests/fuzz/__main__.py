@@ -46,7 +46,7 @@ def fuzz(name: str, seconds: int, seed: int, keep: Path, engine: str = "auto") -
             )
         except subprocess.TimeoutExpired:
             return Result(name, engine, 0, 0, 1, 0, keep, "the target didn't come back")
-        said = done.stderr
+        said = f"{done.stderr}\nended with {done.returncode}"
         found = sorted(path for path in Path(folder).glob("finding-*"))
         hang = "timeout after" in said or "Timeout (" in said
         finding = None
