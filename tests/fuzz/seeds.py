@@ -163,33 +163,6 @@ def reports() -> list[bytes]:
     return [(_GOLDEN / name).read_bytes() for name in names]
 
 
-def indexes() -> list[bytes]:
-    """What ``slim run --keep-removed`` writes beside originals."""
-    digest = "0" * 64
-    common = {"rule": "r", "pass": "p", "evidence": ["e"], "mode": "0644", "mtime": 0, "size": 1, "size_after": 0}
-    files = [
-        {"path": "a.py", "type": "file", "action": "removed", "sha256": digest, **common},
-        {"path": "b.so", "type": "file", "action": "rewritten", "sha256": digest, "sha256_after": digest, **common},
-        {"path": "l", "type": "symlink", "action": "removed", "link_target": "a.py", **common},
-        {"path": "\ufffd", "path_base64": "/w==", "type": "file", "action": "removed", "sha256": digest, **common},
-        {"path": "d", "type": "directory", "action": "emptied", **common},
-    ]
-    layer = {
-        "name": "app",
-        "layer_name": "app",
-        "kind": "application",
-        "site_dirs": [{"path": "lib"}],
-        "stdlib_dir": None,
-        "tree_sha256": {"before": digest, "after": digest},
-        "note": None,
-        "hard_links": [{"path": "h", "target": "a.py"}],
-        "files": files,
-    }
-    stack = {"platform": "linux_x86_64", "manifest": "venvstacks.json", "folder": "", "layers": [layer]}
-    top = {"schema": "urn:slim:removed:v1", "schema_version": 1, "slim_version": "0.1.0", "stacks": [stack]}
-    return [json.dumps(top).encode()]
-
-
 def globs() -> list[bytes]:
     """A pattern and a path."""
     patterns = [

@@ -32,7 +32,6 @@ TARGETS = (
     Target("record", texts.record, seeds.records),
     Target("manifest", texts.manifest, seeds.manifests),
     Target("report", texts.report, seeds.reports, 1 << 15),
-    Target("index", texts.index, seeds.indexes),
     Target("glob", texts.glob, seeds.globs, 700),
     Target("config", texts.config, seeds.configs),
     Target("source", texts.source, seeds.sources),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from fnmatch import translate
-from pathlib import Path
 from re import fullmatch
 from unittest import mock
 
@@ -17,8 +16,6 @@ from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
 from slim.inventory.distributions import find_distributions, parse_record, render_record
 from slim.inventory.manifest import layers_from_manifest, read_json
-from slim.keeping.index import parse_index, render_index
-from slim.model.limits import Limits
 from slim.model.progress import Silent
 from slim.model.record import EntryType
 from slim.model.rule import Rule, RulePack, Safety
@@ -107,22 +104,6 @@ def manifest(data: bytes) -> None:
         seen.add(layer.name)
         for name in (layer.name, layer.archive.name if layer.archive else "x"):
             assert name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
-
-
-# The index of what a run removed
-
-
-def index(data: bytes) -> None:
-    """The target: read, with every path inside of its layer, or refused; and the same again once written."""
-    try:
-        found = parse_index(data, source=Path("fuzz"), limits=Limits(members=50))
-    except (UnsafeInputError, LimitError) as error:
-        assert error.file and error.hint
-        return
-    for stack, layer, file in found:
-        name = stack.member_of(layer, file)
-        assert name and not name.startswith("/") and ".." not in name.split("/")
-    assert parse_index(render_index(found), source=Path("fuzz"), limits=Limits(members=50)) == found
 
 
 # Reports
