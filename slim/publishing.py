@@ -10,6 +10,7 @@ from pathlib import Path
 from slim import __version__
 from slim.accounts import footprints
 from slim.apply import Edited, new_members, tree_digest
+from slim.formats import compressor
 from slim.formats.base import ReadOptions
 from slim.inventory.stack_reader import OpenStack
 from slim.model.footprint import Footprint
@@ -195,7 +196,9 @@ def _since(one: NextLayer, done: WrittenLayer | None, previous: Previous) -> Sin
 
 def _note(request: RunRequest, one: NextLayer, outcome: LayerOutcome, rules_sha256: str) -> dict[str, object]:
     """What goes into the manifest: enough to tell what was done, and that nothing has to be done again."""
+    compressed = compressor(outcome.archive_name) if outcome.archive_name else None
     return {
+        **({"compressor": compressed} if compressed else {}),
         "version": __version__,
         "profile": request.config.settings_for(one.new.layer.name).profile.label,
         "rules_sha256": rules_sha256,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slim.errors import UnsafeInputError
-from slim.formats import decompress, tar
+from slim.formats import compressors, decompress, tar
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
 from slim.formats.spool import file_chunks
 from slim.formats.zip import read_zip
@@ -15,6 +15,7 @@ from slim.formats.zip_write import write_zip
 __all__ = [
     "FORMATS",
     "archive_stem",
+    "compressor",
     "detect",
     "format_by_name",
     "is_archive_name",
@@ -29,6 +30,7 @@ FORMATS: tuple[Format, ...] = (
         magic=((0, b"\xfd7zXZ\0"),),
         read=tar.tar_reader("tar.xz", decompress.xz),
         write=tar.tar_writer(tar.pack_xz),
+        compressor=compressors.liblzma,
     ),
     Format(
         name="tar.gz",
@@ -36,6 +38,7 @@ FORMATS: tuple[Format, ...] = (
         magic=((0, b"\x1f\x8b"),),
         read=tar.tar_reader("tar.gz", decompress.gz),
         write=tar.tar_writer(tar.pack_gz),
+        compressor=compressors.zlib_,
     ),
     Format(
         name="tar.bz2",
@@ -43,6 +46,7 @@ FORMATS: tuple[Format, ...] = (
         magic=((0, b"BZh"),),
         read=tar.tar_reader("tar.bz2", decompress.bz2_),
         write=tar.tar_writer(tar.pack_bz2),
+        compressor=compressors.libbz2,
     ),
     Format(
         name="tar.zst",
@@ -50,6 +54,7 @@ FORMATS: tuple[Format, ...] = (
         magic=((0, b"\x28\xb5\x2f\xfd"),),
         read=tar.tar_reader("tar.zst", decompress.zst),
         write=tar.tar_writer(tar.pack_zst),
+        compressor=compressors.libzstd,
     ),
     Format(
         name="zip",
@@ -57,6 +62,7 @@ FORMATS: tuple[Format, ...] = (
         magic=((0, b"PK\3\4"), (0, b"PK\5\6")),
         read=read_zip,
         write=write_zip,
+        compressor=compressors.zlib_,
     ),
     Format(
         name="tar",
@@ -82,6 +88,12 @@ def format_by_name(name: str) -> Format:
 def _format_by_suffix(name: str) -> Format | None:
     lower = name.lower()
     return next((found for found in FORMATS if lower.endswith(found.suffixes)), None)
+
+
+def compressor(name: str) -> str | None:
+    """The library that an archive of such a name is compressed with, and its version. None where there is none."""
+    found = _format_by_suffix(name)
+    return found.compressor() if found is not None and found.compressor is not None else None
 
 
 def is_archive_name(name: str) -> bool:

@@ -161,10 +161,12 @@ class Writer(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One line of the table of formats. ``suffixes`` are file name endings; ``magic`` are (offset, bytes) pairs of
-    which one has to be found in the file, whatever it is called."""
+    which one has to be found in the file, whatever it is called. ``compressor`` says which library, in which version,
+    the bytes depend on; None: on none."""
 
     name: str
     suffixes: tuple[str, ...]
     magic: tuple[tuple[int, bytes], ...]
     read: Reader
     write: Writer
+    compressor: Callable[[], str] | None = None
