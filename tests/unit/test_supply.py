@@ -87,8 +87,7 @@ def wanted(*lines: str) -> list[Requirement]:
 
 def test_the_lock_holds_what_is_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    # The tools of the other groups have no wheels for some of the Pythons that CI runs; nothing in CI needs them.
-    groups = [line for name in ("dev", "docs") for line in project["dependency-groups"][name]]
+    groups = [line for group in project["dependency-groups"].values() for line in group]
     asked = wanted(*project["project"]["dependencies"], *groups, *project["build-system"]["requires"])
     asked += wanted(*(ROOT / ".ci/requirements.in").read_text().splitlines())
     versions = locked("requirements.txt")
