@@ -125,7 +125,7 @@ def judge(box: Sandbox, tally: Tally, point: Point) -> None:
     """The outputs are whole, the input is untouched, and the next run makes everything good."""
     now = tree(box.work)
     state = box.known.state(now)
-    if state is None or ("aside" in state and not box.scenario.absent):
+    if state is None or state in box.scenario.never or ("aside" in state and not box.scenario.absent):
         tally.broken += 1
         tally.say(point, "the output is neither the old one nor the new one")
         return

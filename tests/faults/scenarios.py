@@ -52,6 +52,11 @@ def _old_and_reports(work: Path) -> None:
     (work / "summary.md").write_text("old\n")
 
 
+def _old_and_kept(work: Path) -> None:
+    _old_set(work)
+    (work / "removed.tar.zst").write_bytes(b"old archive")
+
+
 def _killed_between_two_renames(work: Path) -> None:
     """What a run that was killed leaves where nothing can be exchanged: the old set moved aside, the new one staged."""
     _old_set(work)
@@ -66,7 +71,7 @@ class Scenario:
     """``argv`` runs in a folder that holds the input ``in`` and the folder ``work`` that everything goes to.
 
     ``again`` is the next run after a fault; ``always`` are injections that every run has; ``absent`` says that the old
-    set may be found moved aside, for the next run to put back.
+    set may be found moved aside, for the next run to put back; ``never`` are mixtures of whole outputs that mustn't be.
     """
 
     name: str
@@ -78,6 +83,7 @@ class Scenario:
     program: str = "slim"
     always: tuple[str, ...] = ()
     absent: bool = False
+    never: tuple[str, ...] = ()
 
     @property
     def tampered(self) -> set[str]:
@@ -138,6 +144,14 @@ SCENARIOS = (
         summary="a stack of which one layer is carried over byte for byte",
         argv=("run", "in", "-o", "work/out", "-q", "--force", "--layer", "cpython", *_COMMON),
         before=_old_set,
+    ),
+    Scenario(
+        name="kept",
+        summary="a stack, and an archive of all that is removed",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", "--keep-removed", "work/removed.tar.zst", *_COMMON),
+        before=_old_and_kept,
+        outputs=("removed.tar.zst", "out"),
+        never=("old+new",),  # or what the new set lacks would be lost
     ),
     Scenario(
         name="dry run",
