@@ -134,13 +134,16 @@ def debian_versions() -> list[str]:
 def debian(folder: Path, version: str) -> Path:
     """A runtime of Debian's packages."""
     if not folder.exists():
-        packages = folder.with_suffix(".debs")
+        packages = folder.parent / f"{folder.name}-packages"
         packages.mkdir(parents=True, exist_ok=True)
         names = [f"{name}={version}" for name in DEBIAN]
         subprocess.run(["apt-get", "download", "-q", *names], cwd=packages, check=True, stdout=subprocess.DEVNULL)
         for package in sorted(packages.glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
         shutil.rmtree(folder / "etc", ignore_errors=True)
+        for path in folder.rglob("*"):
+            if path.is_symlink() and path.readlink().is_absolute():
+                path.unlink()
     return folder
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from slim.cli.look import emit, look_for
 from slim.cli.options import (
-    OTHER,
+    FILE,
     PATH,
     SectionCommand,
     SuggestingGroup,
+    chosen_config,
+    effort_options,
     format_names,
+    jobs_option,
     option,
     platform_option,
 )
@@ -25,6 +29,7 @@ from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_termi
 _OUTPUT = "What comes out"
 _WHERE = "What to look at"
 _REPORT = "What is told"
+_RULES = "Configuration"
 _MAKE = "make"
 _EXAMPLES = (
     ("slim delta _published-1.4 _slim -o update-1.5", "what clients of 1.4 download to get what is in _slim"),
@@ -99,16 +104,13 @@ def make_command(
     section=_OUTPUT,
     help="What layers are written as. [default: archives from archives, folders from folders]",
 )
+@effort_options(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at NEW.")
 @platform_option(_WHERE)
 @telling_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
-@option(
-    "--jobs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    section=OTHER,
-    help="Threads that compress archives. [default: one a processor]",
-)
+@option("--config", type=FILE, metavar="FILE", section=_RULES, help="Read level and memory from this configuration.")
+@option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file.")
+@jobs_option()
 def apply_command(
     old: Path,
     delta: Path,
@@ -120,15 +122,17 @@ def apply_command(
     as_json: bool,
     quiet: bool,
     verbose: int,
-    jobs: int | None,
+    **said: Any,
 ) -> None:
     """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents. Anything that isn't
     the very stack that the delta was made from is refused.
 
-    OLD is the published stack, or the folder that its layers were unpacked into. It is never changed.
+    OLD is the published stack, or the folder that its layers were unpacked into. It is never changed. Archives get the
+    published bytes where they are compressed as those were, with the same --level and --memory.
     """
     targets = told(targets, APPLIED_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     check_targets(targets, output)
+    config = chosen_config(old, {**said, "packs": (), "keep_file": None})
     from slim.delta.apply import ApplyRequest, apply
 
     request = ApplyRequest(
@@ -138,7 +142,8 @@ def apply_command(
         format=format_name,
         platforms=platforms,
         force=force,
-        workers=jobs or os.cpu_count() or 1,
+        workers=config.jobs or os.cpu_count() or 1,
+        effort=config.effort,
     )
     with watch(quiet=quiet) as progress:
         results = apply(request, progress)

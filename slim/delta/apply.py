@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slim import __version__
@@ -23,6 +23,7 @@ from slim.errors import ConfigError, IntegrityError, RefusedError, StorageError
 from slim.formats import archive_stem, format_by_name, read_archive, write_archive
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
+from slim.formats.effort import encoders
 from slim.inventory.deployed import as_published
 from slim.model.delta import (
     DeltaAction,
@@ -36,6 +37,7 @@ from slim.model.delta import (
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType
+from slim.model.settings import Effort
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
 from slim.verify.published import compare
 from slim.write.staging import check_target, publish, staging
@@ -46,7 +48,8 @@ FOLDERS = "folder"
 
 @dataclass(frozen=True, kw_only=True)
 class ApplyRequest:
-    """What to restore. ``format`` is a format of archives or :data:`FOLDERS`; None for what the old stack is."""
+    """What to restore. ``format`` is a format of archives or :data:`FOLDERS`; None for what the old stack is.
+    ``effort`` is how hard to compress: archives only get the published bytes with that of the new stack."""
 
     old: Path
     delta: Path
@@ -56,6 +59,7 @@ class ApplyRequest:
     platforms: tuple[str, ...] = ()
     force: bool = False
     workers: int = 1
+    effort: Effort = field(default_factory=Effort)
 
 
 def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[DeltaApplied, ...]:
@@ -74,7 +78,10 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
     if not stacks:
         there = ", ".join(one.platform for one in delta.stacks)
         raise ConfigError("the delta isn't for these platforms", file=request.delta, hint=f"there is: {there}")
-    with staging(request.output) as folder, ThreadPoolExecutor(max_workers=max(1, request.workers)) as executor:
+    formats = {request.format or one.new.format for stack in stacks for one in stack.layers if one.new is not None}
+    workers = min(encoders(max(1, request.workers), request.effort, name or "") for name in formats or {""})
+    write = WriteOptions(workers=workers, threads=workers, effort=request.effort)
+    with staging(request.output) as folder, ThreadPoolExecutor(max_workers=workers) as executor:
         place = folder / "set"
         place.mkdir()
         results = []
@@ -85,7 +92,7 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
                 old=old_stack(request.old, stack, alone=len(delta.stacks) == 1),
                 place=place,
                 spool=folder,
-                write=WriteOptions(executor=executor, workers=request.workers, machine=_platform(stack).machine),
+                write=replace(write, executor=executor, machine=_platform(stack).machine),
                 watch=watch,
             )
             results.append(one.run())
