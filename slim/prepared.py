@@ -78,7 +78,7 @@ def prepared(request: RunRequest, one: Located, spool_dir: Path, watch: Progress
     seal = Seal(one)
     check_archives(one, watch)
     with _opened(request, one, seal, spool_dir, watch) as opened:
-        inventory = scan(opened, watch)
+        inventory = scan(opened, watch, workers=request.workers)
         planner = Planner(
             opened.stack,
             inventory,

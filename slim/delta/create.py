@@ -17,7 +17,8 @@ from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
 from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
-from slim.inventory.stack_reader import Located, check_archives, with_platform
+from slim.inventory.platforms import with_platform
+from slim.inventory.stack_reader import Located, check_archives
 from slim.model.delta import Delta, DeltaAction, DeltaMade, LayerDelta, LayerMade, LayerState, NamedFile, StackDelta
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent

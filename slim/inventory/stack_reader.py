@@ -14,7 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from slim.binaries import describe
 from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
 from slim.formats import is_archive_name, read_archive
 from slim.formats.assemble import check_again
@@ -22,6 +21,7 @@ from slim.formats.base import ReadOptions, Tree
 from slim.formats.directory import read_directory
 from slim.formats.spool import file_chunks
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
+from slim.inventory.platforms import with_platform
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType
@@ -30,11 +30,9 @@ from slim.model.stack import (
     ArchiveInfo,
     Layer,
     LayerKind,
-    Platform,
     Stack,
     StackKind,
     StaleArchive,
-    System,
 )
 from slim.strict_json import parse_json
 
@@ -43,7 +41,6 @@ POSTINSTALL = "postinstall.py"
 _LAST_BUILD = ".last-build.json"
 _REBUILD = "build and publish the layer again"
 _METADATA = re.compile(r"\.dist-info/(RECORD|METADATA|entry_points\.txt)\Z")
-_TAGS = {System.LINUX: "linux", System.MACOS: "macosx", System.WINDOWS: "win"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -402,32 +399,3 @@ def _layer_config(layer: Layer, tree: Tree) -> dict[str, object]:
     if not isinstance(value, dict):
         raise UnsafeInputError("must be an object", file=place, hint=_REBUILD)
     return value
-
-
-def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
-    """Where no manifest tells the platform, the native files do: that of most of them, in the whole stack."""
-    if all(layer.platform is not UNKNOWN_PLATFORM for layer in stack):
-        return stack
-    votes: Counter[tuple[System, str]] = Counter()
-    for tree in trees.values():
-        for member in tree.members.values():
-            if member.content is None or not _may_be_native(member.path):
-                continue
-            info = describe(member.content.view())
-            if info is not None and info.system is not System.UNKNOWN:
-                votes[(info.system, info.machine)] += 1
-    if not votes:
-        return stack
-    (system, machine), _ = max(votes.items(), key=lambda item: (item[1], item[0]))
-    arch = {System.MACOS: {"aarch64": "arm64"}, System.WINDOWS: {"x86_64": "amd64", "aarch64": "arm64"}}
-    platform = Platform.parse(f"{_TAGS[system]}_{arch.get(system, {}).get(machine, machine)}")
-    layers = tuple(
-        replace(layer, platform=platform) if layer.platform is UNKNOWN_PLATFORM else layer for layer in stack
-    )
-    return replace(stack, platform=platform, layers=layers)
-
-
-def _may_be_native(path: str) -> bool:
-    """Only a filter for speed: whether the file is native is told by its magic."""
-    name = posixpath.basename(path)
-    return "." not in name or ".so" in name or name.endswith((".dylib", ".dll", ".pyd", ".exe"))
