@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from collections.abc import Mapping
@@ -32,6 +33,8 @@ from slim.cli import main
 print({_READY!r}, flush=True)
 sys.exit(main(sys.argv[1:]))
 """
+_ROOT = Path(__file__).parents[2]
+_KEPT = ("removed.tar.zst", "slimmed", "back")
 _PROFILES = st.sampled_from(["safe", "standard", "aggressive"])
 
 
@@ -102,14 +105,14 @@ class Runs(RuleBasedStateMachine):
         assert main(self.line(which, profile, self.out)) == 0
         assert digest(self.out) == wanted
         self.possible = {wanted}
-        left = {path.name for path in self.top.iterdir()} - {"first", "second", "out", "apart"}
+        left = {path.name for path in self.top.iterdir()} - {"first", "second", "out", "apart", *_KEPT}
         assert left == set(), "a finished run leaves nothing behind, of killed ones neither"
 
     @rule(which=st.integers(0, 1), profile=_PROFILES, moment=st.floats(0, 1))
     def kill(self, which: int, profile: str, moment: float) -> None:
         wanted = self.expected(which, profile)
         command = [sys.executable, "-c", _CHILD, *self.line(which, profile, self.out)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]) as child:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=_ROOT) as child:
             assert child.stdout is not None
             assert child.stdout.readline().strip() == _READY
             time.sleep(moment * max(self.durations))
@@ -119,6 +122,37 @@ class Runs(RuleBasedStateMachine):
         self.possible = {wanted} if ended == 0 else {*self.possible, wanted}
         assert digest(self.out) in self.possible
         self.possible = {digest(self.out)}
+
+    @rule(which=st.integers(0, 1), profile=_PROFILES, moment=st.one_of(st.none(), st.floats(0, 1)))
+    def restore(self, which: int, profile: str, moment: float | None) -> None:
+        """What a run removed comes back, in spite of a restore before it that was killed."""
+        store, slimmed, back = (self.top / name for name in _KEPT)
+        store.unlink(missing_ok=True)
+        assert main([*self.line(which, profile, slimmed), "--keep-removed", str(store)]) == 0
+        line = ["restore", str(store), str(slimmed), "-o", str(back), "--force", "-q", "--no-config"]
+        if moment is not None:
+            before = digest(back)
+            with subprocess.Popen([sys.executable, "-c", _CHILD, *line], stdout=subprocess.PIPE, cwd=_ROOT) as child:
+                assert child.stdout is not None
+                child.stdout.readline()
+                time.sleep(moment * max(self.durations))
+                child.kill()
+            killed = digest(back)
+        assert main(line) == 0
+        assert moment is None or killed in (before, digest(back))
+        assert self.contents(back) == self.contents(self.stacks[which])
+
+    @staticmethod
+    def contents(stack: Path) -> dict[str, tuple[bytes, int, str]]:
+        """Every member of every archive: type, mode, link and content."""
+        found = {}
+        for archive in sorted(stack.glob("*.tar.xz")):
+            with tarfile.open(archive) as members:
+                for info in members:
+                    stream = members.extractfile(info) if info.isreg() else None
+                    data = hashlib.sha256(stream.read()).hexdigest() if stream else info.linkname
+                    found[info.name] = (info.type, info.mode, data)
+        return found
 
     @precondition(lambda self: self.out.exists())
     @rule()
