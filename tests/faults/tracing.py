@@ -69,8 +69,6 @@ class Zygote:
     """The process that forks runs; see :mod:`tests.faults.zygote`."""
 
     scratch: Path
-    threads: bool = False
-    preload: Path | None = None
     _process: subprocess.Popen[str] | None = field(default=None, init=False)
 
     def __enter__(self) -> Zygote:
@@ -79,10 +77,9 @@ class Zygote:
             "PYTHONDONTWRITEBYTECODE": "1",
             "PYTHONHASHSEED": "0",
             "NO_COLOR": "1",
-            **({"LD_PRELOAD": str(self.preload)} if self.preload else {}),
         }
         self.scratch.mkdir(parents=True, exist_ok=True)
-        arguments = [sys.executable, "-m", "tests.faults.zygote", *(["--threads"] if self.threads else [])]
+        arguments = [sys.executable, "-m", "tests.faults.zygote"]
         self._process = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,

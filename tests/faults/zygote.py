@@ -4,8 +4,8 @@ Starting Python and importing slim takes thousands of system calls that change n
 of its own that has them behind it, so that tracing one takes a fraction of a second and sees little but its work.
 
 One command is one line of JSON on stdin, the answer one on stdout. A run that is to be traced waits until it is told
-to go. Unless ``--threads`` is given, thread pools do their work at once in the calling thread: then a run makes the
-same system calls in the same order every time, and each of them can be hit.
+to go. Thread pools do their work at once in the calling thread: so a run makes the same system calls in the same order
+every time, and each of them can be hit.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ class InlineExecutor(concurrent.futures.Executor):
 
 
 def main() -> None:
-    if "--threads" not in sys.argv:
-        concurrent.futures.ThreadPoolExecutor = InlineExecutor  # type: ignore[misc,assignment]
+    concurrent.futures.ThreadPoolExecutor = InlineExecutor  # type: ignore[misc,assignment]
     # After the pools are settled: slim's modules take the class by name.
     from slim.cli import main as slim
     from tests.faults import naive
