@@ -20,13 +20,10 @@ _RECORD = "lib/__init__.py,,\nlib-1.0.dist-info/METADATA,,\nlib-1.0.dist-info/RE
 def metadata_trials() -> Iterator[Trial]:
     """All of them."""
     for name, rows, says in RECORDS:
-        yield _of_files(
-            f"RECORD, {name}",
-            {f"{INFO}/RECORD": rows},
-            everywhere(
-                refusal(UnsafeInputError, says, f"app/{INFO}/RECORD"), audit=Expected(0, (says, "its rows don't count"))
-            ),
-        )
+        # Frozen applications keep rows that lead out of what is left of their environment; an audit leaves those out.
+        seen = () if name == "leads out" else (says, "its rows don't count")
+        refused = refusal(UnsafeInputError, says, f"app/{INFO}/RECORD")
+        yield _of_files(f"RECORD, {name}", {f"{INFO}/RECORD": rows}, everywhere(refused, audit=Expected(0, seen)))
     yield from _fine_records()
     yield from _signed_records()
     for name, change, expected in MANIFESTS:
