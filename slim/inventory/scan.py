@@ -9,8 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from slim.binaries import identify
 from slim.formats.assemble import Warnings
-from slim.formats.base import Member, Tree
+from slim.formats.base import Content, Member, Tree
 from slim.formats.names import display
+from slim.formats.spool import passing
 from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
 from slim.inventory.distributions import find_distributions
@@ -121,7 +122,7 @@ def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, i
             mode=member.mode,
             link_target=member.link_target,
         )
-    view = member.content.view()
+    view, sha256 = _looked_at(path, member.content)
     native = identify(view)
     kind = classify(path, native=native, exports_module=_exports_module(path, view, native), is_licence=is_licence)
     return FileRecord(
@@ -132,11 +133,26 @@ def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, i
         owner=owner,
         size=member.size,
         mode=member.mode,
-        sha256=hashlib.sha256(view).hexdigest(),
+        sha256=sha256,
         native=native,
         bytecode_size=_bytecode(layer, path, view, tree),
         compiled_from=_compiled_from(layer, path, tree),
     )
+
+
+def _looked_at(path: str, content: Content) -> tuple[memoryview, str]:
+    """The whole of a file, and its SHA-256; of a large one that is neither machine code nor a source the beginning is
+    enough, and saves the memory for the rest."""
+    state = hashlib.sha256()
+    pieces = passing(content.chunks())
+    first = next(pieces, b"")
+    state.update(first)
+    for piece in pieces:
+        state.update(piece)
+    view = memoryview(first)
+    if len(first) < content.size and (identify(view) is not None or path.endswith(".py")):
+        view = content.view()
+    return view, state.hexdigest()
 
 
 def _exports_module(path: str, view: memoryview, native: NativeFormat | None) -> bool:
@@ -152,7 +168,8 @@ def _exports_module(path: str, view: memoryview, native: NativeFormat | None) ->
 
 def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
     """Whether the bytes occur, without a copy of the whole file."""
-    return any(needle in bytes(view[at : at + piece + len(needle)]) for at in range(0, len(view), piece))
+    pieces = passing(view[at : at + piece + len(needle)] for at in range(0, len(view), piece))
+    return any(needle in bytes(part) for part in pieces)
 
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
