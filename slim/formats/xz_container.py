@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from slim.formats import hugepages
 from slim.formats.branch import arm64_filter
 from slim.formats.spool import passing
 
@@ -167,6 +168,7 @@ def compress_block(block: _Input, settings: Settings) -> _Block:
     if settings.branch:
         flags = bytes((settings.branch, 0)) + flags  # 5.3.2: no properties, the offset starts at 0
     encoder = lzma.LZMACompressor(format=lzma.FORMAT_RAW, filters=filters)
+    hugepages.advise()
     check = 0
     out = []
     for piece in passing(block.pieces):
