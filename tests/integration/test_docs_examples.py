@@ -43,6 +43,8 @@ SHELL_NOT_RUN = {
         "reliability.md",
         "python -m tests.corpus",
     ): "the corpus is a test, and test_docs_reliability.py compares its counts",
+    ("reliability.md", "python -m tests.faults"): "test_faults.py tries a part of it, and the naive publisher",
+    ("reliability.md", "python -m tests.reproducibility"): "test_reproducibility.py tries a part of it",
     ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
 }

@@ -67,7 +67,7 @@ def test_a_store_is_an_ordinary_archive(made: Path) -> None:
     listed = subprocess.run(
         ["tar", "--zstd", "-tf", made / "removed.tar.zst"], capture_output=True, text=True, check=True
     ).stdout.splitlines()
-    assert listed[0] == INDEX
+    assert INDEX in listed
     assert TEST_CORE in listed
     kept, before = entries(made / "removed.tar.zst"), entries(made / "_artifacts" / f"{FRAMEWORK}.tar.xz")
     assert {name: one for name, one in kept.items() if name.startswith(FRAMEWORK)}.items() <= before.items()
