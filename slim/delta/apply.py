@@ -18,7 +18,7 @@ from slim import __version__
 from slim.delta import document
 from slim.delta.manifests import write_manifests
 from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
-from slim.delta.sides import OldStack, digest_of_side, file_of, old_stack, side_of
+from slim.delta.sides import OldStack, digest_of_side, file_of, old_stack, regular, side_of
 from slim.errors import ConfigError, IntegrityError, RefusedError, StorageError
 from slim.formats import archive_stem, format_by_name, read_archive, write_archive
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
@@ -42,6 +42,7 @@ from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
 from slim.verify.published import compare
 from slim.write.staging import check_target, publish, staging
 
+_AGAIN = "download or make the delta again"
 FOLDERS = "folder"
 """What ``--format`` calls layers as folders."""
 
@@ -69,8 +70,9 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
     LimitError for a malformed delta; then nothing was published.
     """
     watch = progress or Silent()
-    if not (request.delta / document.NAME).is_file():
+    if not (request.delta / document.NAME).exists():
         raise StorageError(f"no {document.NAME} there", file=request.delta, hint="give the folder of slim delta make")
+    regular(request.delta / document.NAME, "isn't there")
     for source in (request.old, request.delta):
         check_target(request.output, source, force=request.force)
     delta = document.read(request.delta)
@@ -154,6 +156,9 @@ class _Restoring:
         if source is not None and target.name == (new.archive.name if new.archive else ""):
             shutil.copyfile(source, target)
             _check(file_of(target, source.name), new.archive, source)
+            if layer.action is DeltaAction.FULL:
+                with ExitStack() as resources:  # nobody has read it yet
+                    self._tree(resources, layer, new, source)
             return target
         with ExitStack() as resources:
             tree, digests = self._tree(resources, layer, new, source)
@@ -187,8 +192,8 @@ class _Restoring:
     ) -> tuple[Tree, Mapping[str, str]]:
         if source is not None:
             side = side_of(resources.enter_context(read_archive(source, self._options())))
-            if digest_of_side(side) != new.tree_sha256:
-                raise IntegrityError("isn't the layer that the delta promises", file=source)
+            if digest_of_side(side) != new.tree_sha256 or side.tree.root != new.root:
+                raise IntegrityError("isn't the layer that the delta promises", file=source, hint=_AGAIN)
             return side.tree, side.digests
         old = None if layer.old is None else self._old_tree(resources, layer)
         if layer.action is DeltaAction.UNCHANGED:
@@ -293,9 +298,7 @@ def _digests(members: list[Member], digests: Mapping[str, str]) -> Iterator[tupl
 
 
 def _check_file(path: Path, wanted: NamedFile) -> None:
-    if not path.is_file():
-        raise StorageError("the delta's file is missing", file=path, hint="download the delta again")
-    _check(file_of(path), wanted, path)
+    _check(file_of(regular(path, "the delta's file is missing")), wanted, path)
 
 
 def _check(found: NamedFile, wanted: NamedFile | None, place: Path) -> None:

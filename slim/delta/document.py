@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from slim.errors import UnsafeInputError
+from slim.errors import LimitError, UnsafeInputError
 from slim.formats import FORMATS
-from slim.inventory.manifest import FOLDER, read_json
+from slim.inventory.manifest import ENV_METADATA, FOLDER, MOST_LAYERS, read_json
 from slim.model.delta import Delta, DeltaAction, LayerDelta, LayerState, NamedFile, StackDelta
 from slim.model.stack import StackKind
 
@@ -85,6 +85,8 @@ def read(folder: Path) -> Delta:
     stacks = tuple(_read_stack(one) for one in top.items("stacks"))
     if not stacks:
         raise top.wrong("stacks", "is empty")
+    if len({stack.platform for stack in stacks}) != len(stacks):
+        raise top.wrong("stacks", "two of them are for one platform")
     names: dict[str, str] = {}
     for stack in stacks:
         for layer in stack.layers:
@@ -121,6 +123,13 @@ class _Value:
             raise self.wrong(key, "must be a plain file name")
         return text
 
+    def own_name(self, key: str) -> str:
+        """A name that nothing in ``__venvstacks__`` can be mixed up with."""
+        text = self.name(key)
+        if text.lower() in (FOLDER, ENV_METADATA):
+            raise self.wrong(key, f"{text!r} is where manifests lie")
+        return text
+
     def number(self, key: str) -> int:
         value = self.value.get(key)
         if type(value) is not int or not 0 <= value < 1 << 53:
@@ -150,22 +159,35 @@ class _Value:
         if not isinstance(value, list):
             raise self.wrong(key, "must be a list")
         place = f"{self.place}.{key}" if self.place else key
+        if len(value) > MOST_LAYERS:
+            raise LimitError(f"more than {MOST_LAYERS}", file=self.path, place=place, hint=_HINT)
         return [_Value(self.path, f"{place}[{index}]", item) for index, item in enumerate(value)]
 
 
 def _read_stack(value: _Value) -> StackDelta:
     layers = tuple(_read_layer(one) for one in value.items("layers"))
-    names = [layer.name.lower() for layer in layers]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if not layers or twice is not None:
-        raise value.wrong("layers", "is empty" if not layers else f"{twice!r} stands there twice")
-    metadata = value.inner("metadata")
+    if not layers:
+        raise value.wrong("layers", "is empty")
+    seen: set[str] = set()
+    for layer in layers:
+        if layer.name.lower() in seen:
+            raise value.wrong("layers", f"{layer.name!r} stands there twice")
+        seen.add(layer.name.lower())
+    kind = value.choice("kind", tuple(kind.value for kind in StackKind))
+    for number, layer in enumerate(layers):
+        # What lies under another folder would be unpacked over another layer.
+        if kind == StackKind.PUBLISHED.value and layer.new is not None and layer.new.root not in ("", layer.name):
+            raise value.wrong(f"layers[{number}].new.root", "must be the name of the layer")
+    inner = value.inner("metadata")
+    metadata = {layer: file for layer in inner.value if (file := _read_file(inner.inner(layer))) is not None}
+    if len({file.name.lower() for file in metadata.values()}) != len(metadata):
+        raise value.wrong("metadata", "two layers have one file")
     return StackDelta(
         platform=value.text("platform"),
-        kind=value.choice("kind", tuple(kind.value for kind in StackKind)),
+        kind=kind,
         layers=layers,
         manifest=_read_file(value.maybe("manifest")),
-        metadata={layer: file for layer in metadata.value if (file := _read_file(metadata.inner(layer))) is not None},
+        metadata=metadata,
     )
 
 
@@ -186,7 +208,7 @@ def _read_layer(value: _Value) -> LayerDelta:
     if action is DeltaAction.FULL and (new is None or new.archive is None or file is None or new.archive != file):
         raise value.wrong("file", "must be the archive of the new layer")
     return LayerDelta(
-        name=value.name("name"),
+        name=value.own_name("name"),
         action=action,
         old=old,
         new=new,
@@ -215,7 +237,7 @@ def _read_state(value: _Value | None) -> LayerState | None:
 def _read_file(value: _Value | None) -> NamedFile | None:
     if value is None:
         return None
-    return NamedFile(name=value.name("name"), size=value.number("size"), sha256=value.sha256("sha256"))
+    return NamedFile(name=value.own_name("name"), size=value.number("size"), sha256=value.sha256("sha256"))
 
 
 def manifest_folder(folder: Path) -> Path:

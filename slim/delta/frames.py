@@ -57,6 +57,8 @@ def unpack(packed: memoryview, size: int, dictionary: bytes = b"", *, source: ob
     try:
         frame = zstandard.get_frame_parameters(bytes(packed[:18]))
     except (zstandard.ZstdError, ValueError) as error:
+        if "too much memory" in str(error):  # a window that no zstd accepts
+            raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN) from error
         raise _damaged(source, str(error)) from error
     if size > FRAME or frame.window_size > max(FRAME, 1 << 10):
         raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from slim.delta.sides import file_of
+from slim.delta.sides import file_of, regular
 from slim.errors import IntegrityError, UnsafeInputError
 from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
@@ -36,12 +36,14 @@ def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapp
         source = _checked(delta / FOLDER / ENV_METADATA / file.name, file)
         entry = read_json(source)
         if not isinstance(entry, dict):
-            raise UnsafeInputError("must be an object", file=source)
+            raise UnsafeInputError("must be an object", file=source, hint="download or make the delta again")
         _write(target / FOLDER / ENV_METADATA / file.name, source if same else _entry(entry, archives.get(layer)))
 
 
 def _checked(path: Path, wanted: NamedFile) -> Path:
-    found = file_of(path)
+    if path.parent.is_symlink():
+        raise UnsafeInputError("is a link", file=path.parent, hint="download or make the delta again")
+    found = file_of(regular(path, "the delta's file is missing"))
     if (found.size, found.sha256) != (wanted.size, wanted.sha256):
         raise IntegrityError("isn't the file that the delta speaks of", file=path, hint="download the delta again")
     return path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slim.apply import digests_of, tree_digest
 from slim.delta.frames import DICTIONARY, FRAME, joined, part, unpack
-from slim.delta.patch import Side
+from slim.delta.patch import OWN_FRAME, Side
 from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import RawMember, assemble
@@ -21,6 +21,7 @@ from slim.model.record import EntryType
 
 _LARGEST = FRAME + (FRAME >> 6)
 """Bytes of a packed frame: what can't be compressed grows by less (zstd.h, ZSTD_COMPRESSBOUND)."""
+_AGAIN = "download or make the delta again"
 _ANOTHER = "a delta only fits the very layers that it was made from; download the new layer whole"
 
 
@@ -41,7 +42,7 @@ class PatchFile:
     def read(self, at: int, length: int) -> memoryview:
         """A part of the file. Raises LimitError for one that no frame may need, and StorageError."""
         if length > _LARGEST:
-            raise LimitError(f"a frame that takes {length} bytes", file=self.path)
+            raise LimitError(f"a frame that takes {length} bytes", file=self.path, hint=_AGAIN)
         try:
             with self.path.open("rb") as file:
                 file.seek(at)
@@ -66,12 +67,12 @@ class Wanted:
 def read_table(patch: PatchFile, options: ReadOptions) -> Table:
     """The table of a patch. Raises UnsafeInputError or LimitError."""
     if patch.table_size > patch.size:
-        raise UnsafeInputError("shorter than its table", file=patch.name)
+        raise UnsafeInputError("shorter than its table", file=patch.name, hint=_AGAIN)
     text = joined(unpack(patch.read(0, patch.table_size), patch.table_unpacked, source=patch.name))
     table = parse(text, source=patch.name, limits=options.limits)
     total = patch.table_size + sum(frame.packed for frame in table.frames)
     if total != patch.size:
-        raise UnsafeInputError(f"has {patch.size} bytes, its table speaks of {total}", file=patch.name)
+        raise UnsafeInputError(f"has {patch.size} bytes, its table speaks of {total}", file=patch.name, hint=_AGAIN)
     return table
 
 
@@ -86,7 +87,9 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
             what = "isn't there" if member is None else f"is a {member.type.value} instead of a {entry.type.value}"
             raise _not_it(wanted, f"{display(entry.path)} {what}")
         if entry.path in members:
-            raise UnsafeInputError("two old members have one name", file=wanted.layer, place=display(entry.path))
+            raise UnsafeInputError(
+                "two old members have one name", file=wanted.layer, place=display(entry.path), hint=_AGAIN
+            )
         members[entry.path] = replace(member, mode=entry.mode, type=entry.type) if folder else member
     if not folder and len(members) != len(tree.members):
         raise _not_it(wanted, "there are other members than the delta knows of")
@@ -129,7 +132,7 @@ def restore(
     the delta promises.
     """
     if old is None and table.old:
-        raise UnsafeInputError("speaks of an old layer where there is none", file=patch.name)
+        raise UnsafeInputError("speaks of an old layer where there is none", file=patch.name, hint=_AGAIN)
     _bound(patch, table, old, wanted, options)
     with ExitStack() as stack:
         spool = stack.enter_context(Spool(options.spool_dir))
@@ -149,10 +152,11 @@ def restore(
             top=wanted.layer if wanted.is_folder else None,
         )
         if not wanted.is_folder and tree.root != wanted.root:
-            raise UnsafeInputError(f"gives a root folder {tree.root!r} instead of {wanted.root!r}", file=patch.name)
+            wrong = f"gives a root folder {tree.root!r} instead of {wanted.root!r}"
+            raise UnsafeInputError(wrong, file=patch.name, hint=_AGAIN)
         digests = digests_of(tree)
         if tree_digest(tree.members.values(), digests) != wanted.new_tree:
-            raise IntegrityError("doesn't give the layer that the delta promises", file=patch.name)
+            raise IntegrityError("doesn't give the layer that the delta promises", file=patch.name, hint=_AGAIN)
         tree.resources.push(stack.pop_all())
         tree.forget = spool.forget
         return tree, digests
@@ -166,7 +170,10 @@ def _bound(patch: PatchFile, table: Table, old: Side | None, wanted: Wanted, opt
         cut[1] if cut is not None else sizes[source] if source is not None else 0 for _, _, source, cut in expand(table)
     )
     if total != wanted.size:
-        raise UnsafeInputError(f"gives {total} bytes instead of {wanted.size}", file=patch.name)
+        raise UnsafeInputError(f"gives {total} bytes instead of {wanted.size}", file=patch.name, hint=_AGAIN)
+    # Every frame may have a dictionary of its own to be read: many would keep a client busy for nothing.
+    if len(table.frames) > 1 + table.unpacked // OWN_FRAME:
+        raise LimitError(f"{len(table.frames)} frames for {table.unpacked} bytes", file=patch.name, hint=_AGAIN)
     most = max(limits.ratio_floor, limits.ratio * (patch.size + sum(sizes)))
     for amount in (total, table.unpacked):
         if amount > limits.total or amount > most:
@@ -175,12 +182,12 @@ def _bound(patch: PatchFile, table: Table, old: Side | None, wanted: Wanted, opt
 
 def _dictionary(frame: Frame, table: Table, old: Side | None, patch: PatchFile) -> bytes:
     if sum(piece.length for piece in frame.pieces) > DICTIONARY:
-        raise LimitError(f"a dictionary of more than {DICTIONARY} bytes", file=patch.name)
+        raise LimitError(f"a dictionary of more than {DICTIONARY} bytes", file=patch.name, hint=_AGAIN)
     found = []
     for piece in frame.pieces:
         content = _old_content(table, old, piece.old)
         if piece.offset + piece.length > content.size:
-            raise UnsafeInputError("a dictionary that reaches beyond an old file", file=patch.name)
+            raise UnsafeInputError("a dictionary that reaches beyond an old file", file=patch.name, hint=_AGAIN)
         found.append(joined(part(content, piece.offset, piece.length)))
     return b"".join(found)
 

@@ -24,6 +24,7 @@ NUL, the target of a link. ``MODE`` is octal, everything else decimal.
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -172,6 +173,8 @@ class _Parser:
         self.table = Table()
         self.number = 0
         self.members = 0
+        self.unpacked = 0
+        self.used: set[int] = set()
         self.previous = ""
         self.time: int | None = None
         self.stage = 0
@@ -179,14 +182,14 @@ class _Parser:
     def parse(self, text: bytes) -> Table:
         if not text.endswith(b"\n"):
             raise self.wrong("the last line has no end")
-        lines = text[:-1].decode("utf-8", "surrogateescape").split("\n")
-        if lines[0] != MAGIC:
+        lines = (line[:-1].decode("utf-8", "surrogateescape") for line in io.BytesIO(text))
+        if next(lines) != MAGIC:
             raise self.wrong(f"the table doesn't begin with {MAGIC!r}")
         readers = {
             "o": (0, self.old), "z": (1, self.frame), "u": (1, self.piece), "r": (2, self.root), "t": (3, self.when),
             "k": (3, self.kept), "n": (3, self.made), "c": (3, self.content), "s": (3, self.slice),
         }  # fmt: skip
-        for self.number, line in enumerate(lines[1:], start=2):
+        for self.number, line in enumerate(lines, start=2):
             stage, read = readers.get(line[:1], (-1, self.root))
             if stage < self.stage or line[1:2] != " ":
                 raise self.wrong("a line that can't stand here")
@@ -236,6 +239,9 @@ class _Parser:
 
     def frame(self, text: str) -> None:
         packed, unpacked = self.numbers(text, 2)
+        self.count(1)
+        self.unpacked += unpacked
+        self.used.clear()
         self.table.frames.append(Frame(packed, unpacked))
 
     def piece(self, text: str) -> None:
@@ -243,6 +249,9 @@ class _Parser:
             raise self.wrong("no frame to be a dictionary of")
         piece = Piece(*self.numbers(text, 3))
         self.file(piece.old)
+        if piece.old in self.used:
+            raise self.wrong("an old file that is in this dictionary already")
+        self.used.add(piece.old)
         self.table.frames[-1].pieces.append(piece)
 
     def root(self, text: str) -> None:
@@ -279,7 +288,7 @@ class _Parser:
 
     def slice(self, text: str) -> None:
         offset, length = self.numbers(text, 2)
-        if offset + length > self.table.unpacked:
+        if offset + length > self.unpacked:
             raise self.wrong("reaches beyond the payload")
         self._fill(None, (offset, length))
 

@@ -54,7 +54,7 @@ def _accepted(case: Accepted) -> Trial:
         group="tar, accepted",
         name=case.name,
         prepare=lambda made: put_archive(made, "layer.tar", case.data),
-        expected={"run": Expected(0, warned), "audit": Expected(0, warned), "check": fine, "diff": fine},
+        expected={"run": Expected(0, warned), "audit": Expected(0, warned), "check": fine, "diff": fine, "delta": fine},
         layer=case.root,
         inspect=partial(_listed, case=case),
         more={"run": ("--profile", "safe")},

@@ -8,6 +8,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from unittest import mock
 
 import slim.config.load
 from slim.cli import main
+from slim.delta.create import MakeRequest, make
 from slim.model.rule import RulePack
 from slim.passes import SCHEMAS
 from slim.rules.loader import builtin_packs
@@ -62,6 +64,11 @@ class Scene:
     @property
     def out(self) -> Path:
         return self.work / "out"
+
+    @property
+    def delta(self) -> Path:
+        """An update package that the good stack is the old one of."""
+        return self.work / "delta"
 
     @property
     def budget(self) -> Path:
@@ -113,6 +120,24 @@ def _packs(schemas: object) -> tuple[RulePack, ...]:
     return _read_packs()
 
 
+def good_stack(folder: Path, layer: str, platform: str, version: str = "1") -> None:
+    """Publish an honest stack of one layer."""
+    code = {"lib/__init__.py": f"x = {version}\n", "lib/tests/test_x.py": "assert True\n"}
+    files = {**distribution("lib", code), "noise.bin": random.Random(1).randbytes(5000)}
+    publish(folder, {layer: LayerSpec(kind="application", files=files)}, platform=platform)
+
+
+@functools.cache
+def update(layer: str, platform: str, version: str = "1") -> dict[str, bytes]:
+    """The files of an honest update package for the good stack of a version."""
+    with tempfile.TemporaryDirectory(prefix="corpus-") as top:
+        old, new, output = (Path(top) / name for name in ("old", "new", "delta"))
+        good_stack(old, layer, platform, version)
+        good_stack(new, layer, platform, "2")
+        make(MakeRequest(old=old, new=new, output=output))
+        return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
 @contextlib.contextmanager
 def scene(layer: str = "app", *, platform: str = "linux_x86_64") -> Iterator[Scene]:
     """Make a scene; the good and the bad stack are the same at first. ``layer`` is the install target."""
@@ -125,9 +150,11 @@ def scene(layer: str = "app", *, platform: str = "linux_x86_64") -> Iterator[Sce
             for path in (canary / "flag", canary):
                 os.utime(path, (MTIME, MTIME))
         (made.top / "tmp").mkdir()
-        files = distribution("lib", {"lib/__init__.py": "x = 1\n", "lib/tests/test_x.py": "assert True\n"})
-        publish(made.good, {layer: LayerSpec(kind="application", files=files)}, platform=platform)
+        good_stack(made.good, layer, platform)
         shutil.copytree(made.good, made.bad)
+        for name, data in update(layer, platform).items():
+            (made.delta / name).parent.mkdir(parents=True, exist_ok=True)
+            (made.delta / name).write_bytes(data)
         made.budget.write_text(_BUDGET)
         yield made
 
@@ -168,7 +195,21 @@ COMMANDS: dict[str, Line] = {
     "diff": lambda made: ["diff", made.good, made.bad],
     "verify": lambda made: ["verify", made.good, made.bad],
     "explain": lambda made: ["explain", made.bad, "no/such/file"],
+    "delta": lambda made: ["delta", made.good, made.bad, "-o", made.out],
+    "delta of old": lambda made: ["delta", made.bad, made.good, "-o", made.out],
+    "delta apply": lambda made: ["delta", "apply", made.bad, made.delta, "-o", made.out],
 }
 """Every command that reads a stack, as it is given the bad one."""
 
-__all__ = ["ABSOLUTE", "COMMANDS", "SITE", "Ended", "Scene", "change_entry", "put_archive", "scene"]
+__all__ = [
+    "ABSOLUTE",
+    "COMMANDS",
+    "SITE",
+    "Ended",
+    "Scene",
+    "change_entry",
+    "good_stack",
+    "put_archive",
+    "scene",
+    "update",
+]

@@ -6,6 +6,7 @@ import functools
 
 from tests.corpus.archive_trials import archive_trials
 from tests.corpus.config_trials import config_trials
+from tests.corpus.delta_trials import delta_trials
 from tests.corpus.metadata_trials import metadata_trials
 from tests.corpus.native_trials import native_trials
 from tests.corpus.report_trials import limit_trials, report_trials
@@ -18,7 +19,7 @@ from tests.corpus.trials import Trial
 def all_trials() -> tuple[Trial, ...]:
     """The table. Each case has a name of its own."""
     stacks = (archive_trials, tree_trials, native_trials, metadata_trials)
-    others = (report_trials, restore_trials, config_trials, limit_trials)
+    others = (report_trials, restore_trials, delta_trials, config_trials, limit_trials)
     found = tuple(trial for table in (*stacks, *others) for trial in table())
     assert len({trial.id for trial in found}) == len(found)
     return found

@@ -7,11 +7,11 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from slim.errors import SlimError
+from slim.errors import IntegrityError, SlimError
 from tests.corpus.scene import ABSOLUTE, COMMANDS, Ended, Line, Scene, scene
 
 READING = tuple(COMMANDS)
-_WRITES = re.compile(r"run|restore( --extract)?\Z")
+_WRITES = re.compile(r"run|restore( --extract)?\Z|delta")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +20,10 @@ class Expected:
 
     code: int
     says: tuple[str, ...] = ()
+
+
+UNMATCHED = Expected(IntegrityError.exit_code, ("the layer isn't the one that the delta was made from",))
+"""How an update ends that is given an old layer which may be read, but is another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +51,12 @@ class Trial:
 def refusal(error: type[SlimError], *says: str) -> Expected:
     """A command that ends with an error."""
     return Expected(error.exit_code, says)
+
+
+def compared(expected: Expected) -> dict[str, Expected]:
+    """The same from every command that looks into what layers hold; updates only ask whether they are the same."""
+    fine = Expected(0)
+    return {**everywhere(expected), "delta": fine, "delta of old": fine, "delta apply": UNMATCHED}
 
 
 def everywhere(expected: Expected, **other: Expected) -> dict[str, Expected]:

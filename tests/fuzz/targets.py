@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fuzz import containers, kept, natives, seeds, texts
+from tests.fuzz import containers, kept, natives, seeds, texts, updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ TARGETS = (
     Target("symbols", kept.symbols, seeds.debuggable, 8192),
     Target("pdb", kept.database, seeds.databases),
     Target("kept", kept.index, seeds.indexes),
+    Target("delta", updates.package, updates.seeds, 8192),
     Target("record", texts.record, seeds.records),
     Target("manifest", texts.manifest, seeds.manifests),
     Target("report", texts.report, seeds.reports, 1 << 15),

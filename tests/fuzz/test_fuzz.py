@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from slim.errors import UnsafeInputError
 from slim.formats.tar_headers import TarParser
 from slim.rules.glob import Alternative
-from tests.fuzz import containers, natives, texts
+from tests.fuzz import containers, natives, texts, updates
 from tests.fuzz.targets import TARGETS, Target, mutated, target
 
 MUTATIONS = 150
@@ -49,6 +49,7 @@ def test_honest_input_gets_all_the_way() -> None:
     assert containers.hold_zip(target("zip").seeds()[0])
     assert natives.hold_elf(target("elf").seeds()[0]) is not None
     assert natives.hold_macho(target("macho").seeds()[0][1:])
+    assert [updates.hold(data) for data in target("delta").seeds()[:4]] == [True, True, True, False]
 
 
 def _damages(seeds: list[bytes]) -> list[bytes]:

@@ -17,7 +17,7 @@ from slim.delta import document
 from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
-from slim.delta.table import Entry, Frame, Kept, Made, Table, render
+from slim.delta.table import Entry, Frame, Kept, Made, Table
 from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
 from slim.formats import read_archive
 from slim.formats.directory import read_directory
@@ -25,6 +25,7 @@ from slim.model.delta import DeltaAction, DeltaApplied, DeltaMade
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.reports.delta import schema
+from tests.deltas import forged
 from tests.published import SITE, Files, LayerSpec, Link, distribution, merge, publish
 from tests.tarballs import options
 
@@ -297,20 +298,6 @@ def test_nothing_is_replaced_unasked(old: Path, new: Path, delta: Path, tmp_path
     with pytest.raises(ConfigError, match="exists already"):
         applied(old, delta, tmp_path / "n")
     applied(old, delta, tmp_path / "n", force=True)
-
-
-def forged(delta: Path, table: Table, frames: tuple[bytes, ...] = (), *, size: int = 0) -> None:
-    """Put another patch into a delta, with a document that is true of it."""
-    text = render(table)
-    first = pack(text)
-    data = first + b"".join(frames)
-    (delta / "app.patch").write_bytes(data)
-    value = json.loads((delta / document.NAME).read_text())
-    layer = next(one for one in value["stacks"][0]["layers"] if one["name"] == "app")
-    layer["file"] |= {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-    layer["table"] = {"packed": len(first), "unpacked": len(text)}
-    layer["new"]["size"] = size
-    (delta / document.NAME).write_text(json.dumps(value))
 
 
 def entries(archive: Path, scratch: Path) -> list[Entry]:

@@ -187,11 +187,12 @@ def state(**said: Any) -> dict[str, Any]:
 
 
 def layer(**said: Any) -> dict[str, Any]:
+    named = {"root": said["name"]} if "name" in said else {}
     return {
         "name": "app",
         "action": "patch",
         "old": state(),
-        "new": state(tree_sha256="cd" * 32),
+        "new": state(tree_sha256="cd" * 32, **named),
         "file": {"name": "app.patch", "size": 3, "sha256": SHA},
         "table": {"packed": 2, "unpacked": 20},
         "method": "files",
@@ -218,7 +219,7 @@ def put(folder: Path, value: object) -> Path:
 def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
     value = whole(
         layer(),
-        layer(name="same", action="unchanged", new=state(), file=None, table=None, method=None),
+        layer(name="same", action="unchanged", new=state(root="same"), file=None, table=None, method=None),
         layer(name="gone", action="removed", new=None, file=None, table=None, method=None),
         layer(
             name="all",
