@@ -29,6 +29,13 @@ def identify(view: Buffer) -> NativeFormat | None:
     return None if info is None else info.format
 
 
+def may_be_native(start: Buffer) -> bool:
+    """Whether a file that begins with these bytes may be a native one. Only :func:`identify` tells for sure: it needs
+    the whole file, because some formats have headers far into it."""
+    head = bytes(start[:_LONGEST_MAGIC])
+    return head[:2] in _FIRST_BYTES and any(head.startswith(row.magics) for row in BINARIES)
+
+
 def describe(view: Buffer) -> NativeInfo | None:
     """What the headers of a native file say, or None where it isn't one. Raises nothing, whatever the bytes are.
 
@@ -36,7 +43,7 @@ def describe(view: Buffer) -> NativeInfo | None:
     """
     start = bytes(view[:_LONGEST_MAGIC])
     if start[:2] not in _FIRST_BYTES:
-        return None
+        return None  # nearly every file
     for row in BINARIES:
         if start.startswith(row.magics):
             return row.describe(view)

@@ -7,7 +7,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from slim.binaries import identify
+from slim.binaries import identify, may_be_native
 from slim.formats.assemble import Warnings
 from slim.formats.base import Content, Member, Tree
 from slim.formats.names import display
@@ -150,7 +150,7 @@ def _looked_at(path: str, content: Content) -> tuple[memoryview, str]:
     for piece in pieces:
         state.update(piece)
     view = memoryview(first)
-    if len(first) < content.size and (identify(view) is not None or path.endswith(".py")):
+    if len(first) < content.size and (may_be_native(view) or path.endswith(".py")):
         view = content.view()
     return view, state.hexdigest()
 

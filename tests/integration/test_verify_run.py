@@ -247,7 +247,7 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(here: bool, m
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
-    from slim import apply, pipeline
+    from slim import apply, prepared
     from slim.formats.base import BytesContent
 
     Path("answer.c").write_text("static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n")
@@ -266,7 +266,7 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
         return BytesContent(bytes(edited))
 
     monkeypatch.setitem(apply.EDITORS, "elf-symbols", breaking)
-    monkeypatch.setattr(pipeline, "broken_edits", lambda edits: {})
+    monkeypatch.setattr(prepared, "broken_edits", lambda edits: {})
     module = "import ctypes, os\nfor name in ('libanswer.so', 'libother.so'):\n"
     module += "    ctypes.CDLL(os.path.join(os.path.dirname(__file__), name)).answer()\n"
     libraries: dict[str, Content] = {f"{name}.so": Path(name).read_bytes() for name in ("libanswer", "libother")}
@@ -436,10 +436,10 @@ def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path, way:
     while processes_with(marker):
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    assert bool(list((place / "tmp").glob("slim-verify-*"))) == (way is signal.SIGKILL)
+    assert bool(list((place / "tmp").glob("slim-work-*"))) == (way is signal.SIGKILL)
     assert not Path("out").exists()
     run()
-    assert list((place / "tmp").glob("slim-verify-*")) == []
+    assert list((place / "tmp").glob("slim-work-*")) == []
 
 
 def test_a_workspace_that_is_in_use_stays(tmp_path: Path) -> None:

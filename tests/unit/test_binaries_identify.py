@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from slim.binaries import BINARIES, describe, identify
+from slim.binaries import BINARIES, describe, identify, may_be_native
 from slim.binaries.base import ImageKind, NativeInfo
 from slim.binaries.elf import read_dynamic
 from slim.model.record import NativeFormat
@@ -155,3 +155,11 @@ def test_every_format_has_its_own_magic() -> None:
 @pytest.mark.parametrize("data", [b"", b"\x7fELF", build("elf 64 little x86_64 shared" + LOADED), macho(), pe()])
 def test_without_a_dynamic_section_nothing_is_read(data: bytes) -> None:
     assert read_dynamic(data) is None
+
+
+def test_the_beginning_of_a_file_only_says_what_it_may_be() -> None:
+    """The slices of a universal file lie beyond what is looked at first, and a file without them is none."""
+    whole = fat([(X86_64, macho(cpu=X86_64)), (ARM64, macho())])
+    assert may_be_native(whole[:64]) and identify(whole[:64]) is None
+    assert may_be_native(whole) and identify(whole) is NativeFormat.MACHO
+    assert not may_be_native(b"") and not may_be_native(b"\xca\xfe") and not may_be_native(b"#!/bin/sh")
