@@ -36,6 +36,8 @@ from slim.binaries.refusal import NotEditable
 _ZLIB = 1
 """ELFCOMPRESS_ZLIB."""
 _LEVEL = 6
+_LARGEST_ALIGN = 1 << 16
+"""Bytes: a page of any machine."""
 _BUILD_ID = 3
 """NT_GNU_BUILD_ID."""
 _LONGEST_ID = 64
@@ -125,8 +127,9 @@ class _Writer:
         return DebugFile(size=self._size, sections=tuple(told), pieces=pieces)
 
     def _place(self, data: bytes | memoryview, align: int) -> int:
-        """Append bytes; returns their offset."""
-        padding = -self._size % max(align, 1)
+        """Append bytes; returns their offset. An alignment that no section has is that of a damaged file, and of no
+        use: nothing is mapped from here."""
+        padding = -self._size % (align if 1 <= align <= _LARGEST_ALIGN else 1)
         if padding:
             self._pieces.append(bytes(padding))
         at = self._size + padding

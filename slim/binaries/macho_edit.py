@@ -121,10 +121,15 @@ def thin(view: Buffer, machine: str) -> MachoEdit | NotEditable:
 def resign(view: Buffer) -> bytes | NotEditable:
     """The file with every ad-hoc signature computed again from scratch, whether its hashes were right or not.
 
-    Where they were, the result is the same file to the byte.
+    Where they were, the result is the same file to the byte. It is always of the same size: a file whose signature
+    isn't as long as its load command says is refused.
     """
     found = _plan(memoryview(view), None, _resign, smaller=False)
-    return found if isinstance(found, NotEditable) else found.data()
+    if isinstance(found, NotEditable):
+        return found
+    if found.size_after != len(view):
+        return NotEditable(RefusalKind.MALFORMED, "the signature isn't as long as the file says")
+    return found.data()
 
 
 def _plan(

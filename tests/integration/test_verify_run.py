@@ -422,7 +422,13 @@ def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path, way:
     Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 2\n")
     arguments = [sys.executable, "-m", "slim", "run", "stack", "-o", "out", "--verify", "-q"]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    started = subprocess.Popen(arguments, env=environment, start_new_session=True)
+    # Whoever runs the tests in the background has Ctrl-C ignored (sh(1)), and so would the run be.
+    started = subprocess.Popen(
+        arguments,
+        env=environment,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 60
     while not processes_with(marker):
         assert time.monotonic() < deadline

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from slim.apply import digests_of, tree_digest
 from slim.delta import patch as patches
+from slim.delta import restore as restoring
 from slim.delta.frames import unpack
 from slim.delta.patch import Method, Side, make_patch
 from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
@@ -167,6 +168,7 @@ def test_any_text_is_a_table_or_refused(text: str) -> None:
 @pytest.mark.parametrize("size", [0, 1, 99_999, 100_000, 100_001, 350_000])
 def test_large_files_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Frames of a few kB instead of MB take the same ways through the code."""
+    monkeypatch.setattr(restoring, "OWN_FRAME", 20_000)
     for module in (patches,):
         monkeypatch.setattr(module, "FRAME", 100_000)
         monkeypatch.setattr(module, "DICTIONARY", 150_000)
