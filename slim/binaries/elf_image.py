@@ -184,6 +184,8 @@ def _check_sections(
             return malformed(f"section {index} refers to a section that doesn't exist")
         if section.offset + section.file_size > length:
             return malformed(f"section {index} ends after the end of the file")
+        if section.file_size and section.offset < header.ehsize:
+            return malformed(f"section {index} overlaps the ELF header")
         if section.align & (section.align - 1):
             return malformed(f"section {index} has an alignment that is no power of two")
         if section.allocated and section.file_size and not any(_holds(load, section) for load in loads):

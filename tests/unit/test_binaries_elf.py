@@ -372,3 +372,10 @@ def test_a_file_without_section_headers_has_nothing_to_drop() -> None:
 @pytest.mark.parametrize("data", [b"", b"\x7fEL", b"MZ", b"!<arch>\n", b"INPUT(libm.so.6)\n"])
 def test_what_is_no_elf_file_is_refused(data: bytes) -> None:
     assert refusal(data).kind is MALFORMED
+
+
+def test_a_section_over_the_elf_header_is_refused() -> None:
+    """Its bytes would change with the header."""
+    found = refusal(section_field(build(SMALL), 1, SH_OFFSET, 0))
+    assert found.kind is MALFORMED
+    assert "overlaps the ELF header" in found.reason
