@@ -45,14 +45,14 @@ def packing(trees: Path, out: Path, suffix: str, compress: str) -> str:
 def unpacking(archives: Path, target: Path) -> str:
     """A shell command that unpacks every archive with the system's tar."""
     return (
-        f"set -e; mkdir {target}; cd {target}; for archive in {archives}/*.tar.*; do case $archive in "
+        f"set -e; mkdir {target}; cd {target}; for archive in {archives}/*.tar*; do case $archive in "
         '*.zst) zstd -q -dc --long=27 "$archive" | tar -xf - ;; *) tar -xf "$archive" ;; esac; done'
     )
 
 
 def archive_bytes(folder: Path) -> int:
     """Bytes of all archives."""
-    return sum(path.stat().st_size for path in folder.glob("*.tar.*"))
+    return sum(path.stat().st_size for path in folder.glob("*.tar*"))
 
 
 def ways(stack: Path, published: Path, work: Path) -> dict[str, tuple[list[str], Path]]:
