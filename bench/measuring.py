@@ -27,6 +27,7 @@ class Measure:
     deployed: int = 0
     works: dict[str, str] = field(default_factory=dict)
     unpacking: list[float] = field(default_factory=list)
+    decoding: list[float] = field(default_factory=list)
 
 
 def measured(command: list[str], measure: Measure) -> bool:

@@ -48,11 +48,11 @@ def published(stack: Path, built: Path | None, work: Path, old: str, new: str) -
     if all(one.is_dir() for one in sets):
         return sets
     place = work / "stack"
-    if not place.is_dir():
-        if built is None:
-            subprocess.run([str(ROOT / "bench" / "make_stack.sh"), str(stack), str(place)], check=True)
-        else:
-            shutil.copytree(built, place, symlinks=True, ignore=shutil.ignore_patterns("_deployed"))
+    shutil.rmtree(place, ignore_errors=True)  # of a run that didn't come to its end: it may be relocked already
+    if built is None:
+        subprocess.run([str(ROOT / "bench" / "make_stack.sh"), str(stack), str(place)], check=True)
+    else:
+        shutil.copytree(built, place, symlinks=True, ignore=shutil.ignore_patterns("_deployed"))
     tools = (built or place) / ".tools" / "bin"
     venvstacks(tools, place, "publish", "--tag-outputs", "--output-dir", "_tagged")
     copy(place / "_tagged", sets[0])
