@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     PATH,
     PROFILES,
@@ -20,7 +18,7 @@ from slim.cli.options import (
     source_options,
 )
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.cli.targets import Telling, telling_options
 from slim.reports import audit_terminal
 from slim.reports.audits import AUDIT_REPORTERS
 
@@ -60,10 +58,7 @@ def audit_command(
     platforms: tuple[str, ...],
     why: tuple[str, ...],
     prove: bool | None,
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Tell where the bytes of PATH are, what stands out, and what could go. Changes nothing.
@@ -71,11 +66,10 @@ def audit_command(
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an unpacked
     application, a container layer, or a plain folder. No configuration is needed.
     """
-    targets = told(targets, AUDIT_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, None)
+    telling.check(None)
     from slim.audit import engine  # late: see slim.cli.run
 
-    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in targets)
+    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in telling.targets)
     config = chosen_config(path, said)
     request = engine.AuditRequest(
         source=path,
@@ -83,11 +77,10 @@ def audit_command(
         platforms=platforms,
         why=why,
         prove=drawn if prove is None else prove,
-        findings=not why or bool(targets),
+        findings=not why or bool(telling.targets),
         workers=config.jobs or engine.available_cpus(),
     )
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         results = engine.audit(request, progress)
-    if not quiet and all(target.file is not None for target in targets):
-        emit(audit_terminal.render(results, look_for(sys.stdout), verbose))
-    deliver(targets, results)
+    telling.show(lambda look: audit_terminal.render(results, look, telling.verbose))
+    telling.deliver(results)

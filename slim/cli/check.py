@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 import click
 
 from slim import __version__
-from slim.cli.look import emit, look_for
+from slim.cli.look import emit
 from slim.cli.options import (
     FILE,
     PATH,
@@ -24,7 +23,7 @@ from slim.cli.options import (
     source_options,
 )
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.cli.targets import Telling, telling_options
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.errors import ConfigError, RefusedError, StorageError
@@ -101,10 +100,7 @@ def check_command(
     headroom: str,
     allow_raise: bool,
     platforms: tuple[str, ...],
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Hold OUT against its size budgets. The exit code is 1 where one is exceeded.
@@ -116,8 +112,7 @@ def check_command(
         raise click.UsageError("--allow-raise goes with --update-budget")
     if delta is not None and baseline is None:
         raise click.UsageError("--delta is from a baseline to OUT; give --baseline, too")
-    targets = told(targets, VERDICT_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, None)
+    telling.check(None)
     share = _headroom(headroom)
     config = chosen_config(Path(out), said)
     file = _budget_file(config, budget)
@@ -128,7 +123,7 @@ def check_command(
 
     package = None if delta is None else document.read(delta)
     workers = config.jobs or os.cpu_count() or 1
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         measured = measure.measure(out, config.limits, workers, platforms, progress)
         earlier = measure.measure(baseline, config.limits, workers, (), progress) if baseline else None
 
@@ -141,22 +136,20 @@ def check_command(
         notes = _update(file, budgets, verdict, measured, share, allow_raise)
         config = chosen_config(Path(out), {**said, "config": said["config"] or _as_config(file)})
         budgets = _budgets(config, budget, file, may_be_missing=False)
-    _tell(verdict_of(budgets), targets, notes, quiet=quiet, verbose=verbose)
+    _tell(verdict_of(budgets), telling, notes)
 
 
-def _tell(verdict: Verdict, targets: Sequence[Target], notes: Sequence[str], *, quiet: bool, verbose: int) -> None:
-    free = all(target.file is not None for target in targets)
-    if not quiet and free:
-        emit(verdict_terminal.render(verdict, look_for(sys.stdout), verbose))
-        emit("".join(f"{printable(note)}\n" for note in notes))
-    deliver(targets, verdict)
+def _tell(verdict: Verdict, telling: Telling, notes: Sequence[str]) -> None:
+    told = "".join(f"{printable(note)}\n" for note in notes)
+    telling.show(lambda look: verdict_terminal.render(verdict, look, telling.verbose) + told)
+    telling.deliver(verdict)
     _summary(verdict_markdown.render(verdict))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        told = verdict_annotations.render(verdict)
-        if free:
-            emit(told)
+        annotations = verdict_annotations.render(verdict)
+        if telling.stdout_is_free:
+            emit(annotations)
         else:
-            click.echo(told, err=True, nl=False)
+            click.echo(annotations, err=True, nl=False)
     over = [exceeded_text(result, item) for result, item in verdict.exceeded()]
     if over:
         more = f", and {len(over) - 1} more" if len(over) > 1 else ""

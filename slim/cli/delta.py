@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     FILE,
     PATH,
@@ -23,7 +21,7 @@ from slim.cli.options import (
     platform_option,
 )
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.cli.targets import Telling, telling_options
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal
 
 _OUTPUT = "What comes out"
@@ -71,26 +69,21 @@ def make_command(
     output: Path,
     force: bool,
     platforms: tuple[str, ...],
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
 ) -> None:
     """Make what a client that has OLD needs to get NEW: for each layer that changed a patch, or the whole archive where
     that is smaller.
 
     OLD and NEW are published stacks, exports, archives or folders. Neither is changed.
     """
-    targets = told(targets, DELTA_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, output)
+    telling.check(output)
     from slim.delta.create import MakeRequest, make  # late: see slim.cli.run
 
     request = MakeRequest(old=old, new=new, output=output, platforms=platforms, force=force)
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         results = make(request, progress)
-    if not quiet and all(target.file is not None for target in targets):
-        emit(render_terminal(results, look_for(sys.stdout), verbose))
-    deliver(targets, results)
+    telling.show(lambda look: render_terminal(results, look, telling.verbose))
+    telling.deliver(results)
 
 
 @delta_group.command("apply", cls=SectionCommand, examples=_APPLY_EXAMPLES, short_help="Apply an update package.")
@@ -118,10 +111,7 @@ def apply_command(
     format_name: str | None,
     force: bool,
     platforms: tuple[str, ...],
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents. Anything that isn't
@@ -130,8 +120,7 @@ def apply_command(
     OLD is the published stack, or the folder that its layers were unpacked into. It is never changed. Archives get the
     published bytes where they are compressed as those were, with the same --level and --memory.
     """
-    targets = told(targets, APPLIED_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, output)
+    telling.check(output)
     config = chosen_config(old, {**said, "packs": (), "keep_file": None})
     from slim.delta.apply import ApplyRequest, apply
 
@@ -145,8 +134,7 @@ def apply_command(
         workers=config.jobs or os.cpu_count() or 1,
         effort=config.effort,
     )
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         results = apply(request, progress)
-    if not quiet and all(target.file is not None for target in targets):
-        emit(applied_terminal(results, look_for(sys.stdout), verbose))
-    deliver(targets, results)
+    telling.show(lambda look: applied_terminal(results, look, telling.verbose))
+    telling.deliver(results)

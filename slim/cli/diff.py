@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import SectionCommand, chosen_config, jobs_option, option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.cli.targets import Telling, telling_options
 from slim.reports import diff_terminal
 from slim.reports.comparisons import DIFF_REPORTERS
 
@@ -42,10 +40,7 @@ def diff_command(
     before: str,
     after: str,
     platforms: tuple[str, ...],
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Tell what changed from A to B: by layer, owner, category and rule, and which files came and went.
@@ -53,14 +48,13 @@ def diff_command(
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a report in git. The
     configuration only matters for rules that stopped covering a version.
     """
-    targets = told(targets, DIFF_REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, None)
+    telling.check(None)
     config = chosen_config(Path(after), said)
     from slim import measure  # late: see slim.cli.run
     from slim.compare import compare, empty, pair
 
     workers = config.jobs or os.cpu_count() or 1
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         old = measure.measure(before, config.limits, workers, platforms, progress)
         new = measure.measure(after, config.limits, workers, platforms, progress)
     comparisons = []
@@ -68,6 +62,5 @@ def diff_command(
         present = left or right
         if present is not None:
             comparisons.append(compare(left or empty(present), right or empty(present), config.rules))
-    if not quiet and all(target.file is not None for target in targets):
-        emit(diff_terminal.render(comparisons, look_for(sys.stdout), verbose))
-    deliver(targets, comparisons)
+    telling.show(lambda look: diff_terminal.render(comparisons, look, telling.verbose))
+    telling.deliver(comparisons)

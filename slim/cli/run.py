@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from slim.cli.keep import keep_file_for, keep_found
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     FILE,
     PATH,
@@ -24,9 +21,8 @@ from slim.cli.options import (
     selection_options,
 )
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
-from slim.errors import RefusedError
-from slim.model.outcome import RunResult
+from slim.cli.targets import Target, Telling, telling_options
+from slim.cli.verify import refuse_failures
 from slim.reports import REPORTERS, SIGNING_LIST, terminal
 
 _OUTPUT = "What comes out"
@@ -115,11 +111,8 @@ def run_command(
     no_repair: bool,
     keep_removed: Path | None,
     symbols: Path | None,
-    targets: tuple[Target, ...],
-    as_json: bool,
     signing_list: Path | None,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
@@ -136,10 +129,9 @@ def run_command(
         raise click.UsageError("--dry-run removes nothing that --keep-removed could store")
     if symbols is not None and dry_run:
         raise click.UsageError("--dry-run strips nothing whose --symbols could be stored")
-    targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
     if signing_list is not None:
-        targets = (*targets, Target(reporter=SIGNING_LIST, file=signing_list))
-    check_targets(targets, output)
+        telling = telling.also(Target(reporter=SIGNING_LIST, file=signing_list))
+    telling.check(output)
     from slim import pipeline  # late: help and usage errors don't need to load every library
 
     request = pipeline.RunRequest(
@@ -156,16 +148,9 @@ def run_command(
         symbols=symbols,
         previous=previous,
     )
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         results = pipeline.run(request, progress)
     keep_found(results, keep_file_for(stack, said))
-    _tell(results, targets, quiet=quiet, verbose=verbose)
-
-
-def _tell(results: Sequence[RunResult], targets: Sequence[Target], *, quiet: bool, verbose: int) -> None:
-    if not quiet and all(target.file is not None for target in targets):
-        emit(terminal.render(results, look_for(sys.stdout), verbose))
-    deliver(targets, results)
-    failures = [text for result in results for check in result.verification.checks for text in check.failures]
-    if failures:
-        raise RefusedError(f"verification refused the result: {failures[0]}", hint="the report tells all that failed")
+    telling.show(lambda look: terminal.render(results, look, telling.verbose))
+    telling.deliver(results)
+    refuse_failures(results, "verification refused the result")

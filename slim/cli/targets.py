@@ -1,20 +1,23 @@
-"""Where reports go: ``--report NAME=FILE``."""
+"""How a command tells what it found: ``--report NAME=FILE``, ``--json``, ``--quiet`` and ``--verbose``."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import click
 from click.shell_completion import CompletionItem
 
-from slim.cli.look import emit
+from slim.cli.look import emit, look_for
 from slim.cli.options import Function, combined, option
 from slim.errors import StorageError
 from slim.reports import REPORTERS
+from slim.reports.canvas import Look
 from slim.storage import replace_file
 
 
@@ -65,12 +68,61 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         return [CompletionItem(f"{one}=") for one in self._reporters if one.startswith(name)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What the options of :func:`telling_options` say. ``verbose`` counts the ``-v``."""
+
+    targets: tuple[Target, ...]
+    quiet: bool
+    verbose: int
+
+    @property
+    def stdout_is_free(self) -> bool:
+        """Whether no report goes there."""
+        return all(target.file is not None for target in self.targets)
+
+    def also(self, target: Target) -> Telling:
+        """The same, and one more report."""
+        return replace(self, targets=(*self.targets, target))
+
+    def check(self, output: Path | None) -> None:
+        """Find out before a long run what would go wrong after it. Raises :class:`click.UsageError` or
+        :class:`StorageError`."""
+        if sum(target.file is None for target in self.targets) > 1:
+            raise click.UsageError("only one report can go to stdout")
+        files = [target.file.resolve() for target in self.targets if target.file is not None]
+        for file in files:
+            if files.count(file) > 1:
+                raise click.UsageError(f"two reports would go to {str(file)!r}")
+            if output is not None and (file == output.resolve() or output.resolve() in file.parents):
+                where = "would lie in the output, which holds what is published"
+                raise click.UsageError(f"the report {str(file)!r} {where}")
+            if file.is_dir():
+                raise StorageError("the report's file is a folder", file=file)
+            if not file.parent.is_dir():
+                raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
+
+    def show(self, render: Callable[[Look], str]) -> None:
+        """Tell people, where they want it and no report takes its place."""
+        if not self.quiet and self.stdout_is_free:
+            emit(render(look_for(sys.stdout)))
+
+    def deliver(self, results: object) -> None:
+        """Write every report of the results of a command. Raises :class:`StorageError`."""
+        for target in self.targets:
+            text = target.reporter.render(results)
+            if target.file is None:
+                emit(text)
+            else:
+                replace_file(target.file, text.encode())
+
+
 def telling_options(
     section: str, reporters: Mapping[str, Renders], *, verbose: str = "Tell everything, not only the largest."
 ) -> Callable[[Function], Function]:
-    """``--report``, ``--json``, ``--quiet`` and ``--verbose``: how a command tells what it found."""
+    """``--report``, ``--json``, ``--quiet`` and ``--verbose``; the command gets them as one :class:`Telling`."""
     names = ", ".join(reporters)
-    return combined(
+    options = combined(
         (
             option("--report", "targets", multiple=True, type=TargetType(reporters), section=section,
                    help=f"Write a report ({names}) to a file, or to stdout with '-'. Repeatable."),
@@ -80,38 +132,17 @@ def telling_options(
         )
     )  # fmt: skip
 
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def command(
+            *words: Any, targets: tuple[Target, ...], as_json: bool, quiet: bool, verbose: int, **said: Any
+        ) -> Any:
+            if quiet and verbose:
+                raise click.UsageError("-q and -v contradict each other")
+            if as_json:
+                targets = (*targets, Target(reporter=reporters["json"], file=None))
+            return function(*words, telling=Telling(targets=targets, quiet=quiet, verbose=verbose), **said)
 
-def told(
-    targets: tuple[Target, ...], reporters: Mapping[str, Renders], *, as_json: bool, quiet: bool, verbose: int
-) -> tuple[Target, ...]:
-    """Settle what the options of :func:`telling_options` say: every report that is wanted."""
-    if quiet and verbose:
-        raise click.UsageError("-q and -v contradict each other")
-    return (*targets, Target(reporter=reporters["json"], file=None)) if as_json else targets
+        return options(command)  # type: ignore[return-value]
 
-
-def check_targets(targets: Sequence[Target], output: Path | None) -> None:
-    """Find out before a long run what would go wrong after it. Raises :class:`click.UsageError` or
-    :class:`StorageError`."""
-    if sum(target.file is None for target in targets) > 1:
-        raise click.UsageError("only one report can go to stdout")
-    files = [target.file.resolve() for target in targets if target.file is not None]
-    for file in files:
-        if files.count(file) > 1:
-            raise click.UsageError(f"two reports would go to {str(file)!r}")
-        if output is not None and (file == output.resolve() or output.resolve() in file.parents):
-            raise click.UsageError(f"the report {str(file)!r} would lie in the output, which holds what is published")
-        if file.is_dir():
-            raise StorageError("the report's file is a folder", file=file)
-        if not file.parent.is_dir():
-            raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
-
-
-def deliver(targets: Sequence[Target], results: object) -> None:
-    """Write every report of the results of a command. Raises :class:`StorageError`."""
-    for target in targets:
-        text = target.reporter.render(results)
-        if target.file is None:
-            emit(text)
-        else:
-            replace_file(target.file, text.encode())
+    return decorate

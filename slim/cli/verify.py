@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import PATH, SectionCommand, chosen_config, jobs_option, platform_option, source_options
 from slim.cli.progress import watch
-from slim.cli.targets import Target, check_targets, deliver, telling_options, told
+from slim.cli.targets import Telling, telling_options
 from slim.errors import RefusedError
+from slim.model.outcome import RunResult
 from slim.reports import REPORTERS, terminal
 
 _WHERE = "What to look at"
@@ -36,10 +36,7 @@ def verify_command(
     original: Path,
     slimmed: Path,
     platforms: tuple[str, ...],
-    targets: tuple[Target, ...],
-    as_json: bool,
-    quiet: bool,
-    verbose: int,
+    telling: Telling,
     **said: Any,
 ) -> None:
     """Deploy ORIGINAL and SLIMMED privately and check that what worked in the one works in the other.
@@ -47,8 +44,7 @@ def verify_command(
     Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is changed. The commands
     of the configuration are run in both.
     """
-    targets = told(targets, REPORTERS, as_json=as_json, quiet=quiet, verbose=verbose)
-    check_targets(targets, None)
+    telling.check(None)
     config = chosen_config(original, said)
     from slim import verifier  # late: see slim.cli.run
 
@@ -59,11 +55,15 @@ def verify_command(
         workers=config.jobs or os.cpu_count() or 1,
         platforms=platforms,
     )
-    with watch(quiet=quiet) as progress:
+    with watch(quiet=telling.quiet) as progress:
         results = verifier.verify(request, progress)
-    if not quiet and all(target.file is not None for target in targets):
-        emit(terminal.render(results, look_for(sys.stdout), verbose))
-    deliver(targets, results)
+    telling.show(lambda look: terminal.render(results, look, telling.verbose))
+    telling.deliver(results)
+    refuse_failures(results, "not everything works any more")
+
+
+def refuse_failures(results: Sequence[RunResult], what: str) -> None:
+    """Raise :class:`RefusedError` where a check failed."""
     failures = [text for result in results for check in result.verification.checks for text in check.failures]
     if failures:
-        raise RefusedError(f"not everything works any more: {failures[0]}", hint="the report tells all that failed")
+        raise RefusedError(f"{what}: {failures[0]}", hint="the report tells all that failed")
