@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from slim.binaries import may_be_native
 from slim.formats.base import Member
 from slim.model.record import EntryType
 
@@ -26,24 +27,12 @@ def with_root(members: Iterable[Member], root: str) -> Iterator[Member]:
     return chain((folder,), () if first is None else (first,), rest)
 
 
-_NATIVE_MAGICS = (
-    b"\x7fELF",
-    b"MZ",
-    b"\xcf\xfa\xed\xfe",
-    b"\xce\xfa\xed\xfe",
-    b"\xca\xfe\xba\xbe",
-    b"\xca\xfe\xba\xbf",
-    b"!<arch>\n",
-)
-"""Beginnings of files with machine code. Only compression depends on them, so that a wrong guess does no harm."""
-
-
 def is_native(member: Member) -> bool:
-    """Whether a member begins like a file with machine code."""
+    """Whether a member begins like a file with machine code. Only compression depends on it, so that a wrong guess does
+    no harm."""
     if member.content is None or member.size < 4:
         return False
-    head = bytes(next(iter(member.content.chunks()), b"")[:8])
-    return head.startswith(_NATIVE_MAGICS)
+    return may_be_native(next(iter(member.content.chunks()), b""))
 
 
 def for_compression(members: Iterable[Member]) -> Iterator[tuple[bool, Member]]:
