@@ -6,7 +6,6 @@ old layers are never written to.
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from slim.formats import archive_stem, format_by_name, read_archive, write_archi
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.formats.effort import encoders
+from slim.formats.output import copy_file
 from slim.inventory.deployed import as_published
 from slim.model.delta import (
     DeltaAction,
@@ -154,7 +154,7 @@ class _Restoring:
         target = self._target(layer, new)
         source = self._same_bytes(layer, new)
         if source is not None and target.name == (new.archive.name if new.archive else ""):
-            shutil.copyfile(source, target)
+            copy_file(source, target)
             _check(file_of(target, source.name), new.archive, source)
             if layer.action is DeltaAction.FULL:
                 with ExitStack() as resources:  # nobody has read it yet

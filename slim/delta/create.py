@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from slim.delta.patch import Patch, Side, make_patch
 from slim.delta.sides import file_of, find, read_layer, same_members, side_of, state_of
 from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
-from slim.formats.output import write_file
+from slim.formats.output import copy_file, write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.platforms import with_platform
 from slim.inventory.stack_reader import Located, check_archives
@@ -145,10 +144,7 @@ class _Maker:
         tried, skipped = ({}, {}) if patch is None else (patch.tried, patch.skipped)
         if archive is not None and (patch is None or archive.size <= patch.size):
             name = self._free(archive.name)
-            try:
-                shutil.copyfile(new.places[layer.name], self.place / name)
-            except OSError as error:
-                raise StorageError.from_os_error(error, file=error.filename or self.place) from None
+            copy_file(new.places[layer.name], self.place / name)
             full = LayerDelta(name=layer.name, action=DeltaAction.FULL, old=old, new=target, file=archive)
             return LayerMade(delta=full, tried=tried, skipped=skipped)
         assert patch is not None
@@ -185,11 +181,11 @@ class _Maker:
         source, target = Path(new.stack.source) / FOLDER, self.place / FOLDER
         try:
             target.mkdir(exist_ok=True)
-            shutil.copyfile(source / name, target / name)
+            copy_file(source / name, target / name)
             metadata: dict[str, NamedFile] = {}
             for layer, file in new.stack.metadata_names.items():
                 (target / ENV_METADATA).mkdir(exist_ok=True)
-                shutil.copyfile(source / ENV_METADATA / file, target / ENV_METADATA / file)
+                copy_file(source / ENV_METADATA / file, target / ENV_METADATA / file)
                 metadata[layer] = file_of(target / ENV_METADATA / file)
         except OSError as error:
             raise StorageError.from_os_error(error, file=error.filename or target) from None

@@ -16,6 +16,7 @@ from slim.formats.base import Content, Member, ReadOptions, Tree
 from slim.formats.names import display
 from slim.formats.spool import CHUNK
 from slim.model.record import EntryType
+from slim.storage import write_durably
 
 FORMAT_NAME = "directory"
 
@@ -233,13 +234,8 @@ def _write_member(file: Path, member: Member, contents: dict[str, Content | None
             os.utime(file, (member.mtime, member.mtime), follow_symlinks=False)
         return
     content = contents[member.link_target or ""] if member.type is EntryType.HARDLINK else member.content
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o600)
-    with os.fdopen(handle, "wb", buffering=0) as stream:
-        for piece in content.chunks() if content else ():
-            view = memoryview(piece)
-            while view:
-                view = view[stream.write(view) :]
-        stream.flush()
-        os.fsync(handle)
+    handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o600)
+    with os.fdopen(handle, "w+b", buffering=0) as stream:
+        write_durably(stream, content.chunks() if content else ())
     file.chmod(member.mode)
     os.utime(file, (member.mtime, member.mtime))

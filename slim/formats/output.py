@@ -1,24 +1,37 @@
-"""Files that are on the disk when the call returns."""
+"""Files that are on the disk when the call returns, and were read again."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from slim.errors import StorageError
+from slim.storage import write_durably
+
+_CHUNK = 1 << 20
 
 
 def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
-    """Create ``target``, which mustn't exist yet, write everything, and flush it to the disk.
+    """Create ``target``, which mustn't exist yet, write everything, flush it to the disk, and read it again.
 
     Raises StorageError. What was written by then is left to the caller, who owns the staging folder.
     """
     try:
-        with target.open("xb") as stream:
-            for piece in pieces:
-                stream.write(piece)
-            stream.flush()
-            os.fsync(stream.fileno())
+        with target.open("x+b") as stream:
+            write_durably(stream, pieces)
     except OSError as error:
         raise StorageError.from_os_error(error, file=target) from error
+
+
+def copy_file(source: Path, target: Path) -> None:
+    """Copy a file's content, likewise. Raises StorageError."""
+    write_file(target, _pieces(source))
+
+
+def _pieces(source: Path) -> Iterator[bytes]:
+    try:
+        with source.open("rb", buffering=0) as stream:
+            while data := stream.read(_CHUNK):
+                yield data
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=source) from error

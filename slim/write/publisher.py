@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from slim.formats import archive_stem, format_by_name, is_archive_name, write_ar
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
 from slim.formats.effort import encoders
+from slim.formats.output import copy_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.stack_reader import sha256_of
 from slim.model.progress import Progress
@@ -146,9 +146,9 @@ class Publisher:
                     self._single = place
                 return WrittenLayer(new=new, place=place, archive=None)
             if new.kept is not None and new.kept.place is not None:
-                shutil.copyfile(new.kept.place, place)
+                copy_file(new.kept.place, place)
             elif new.carry and place.name == new.source.name:
-                shutil.copyfile(new.source, place)
+                copy_file(new.source, place)
             else:
                 options = replace(options, machine=new.layer.platform.machine)
                 write_archive(self._archive_format(new), iter(new.members), new.root or new.layer.name, place, options)
@@ -208,7 +208,7 @@ class Publisher:
         for layer in stack:
             name = f"{layer.name}.last-build.json"
             if (Path(stack.source) / name).is_file():
-                shutil.copyfile(Path(stack.source) / name, self._folder / name)
+                copy_file(Path(stack.source) / name, self._folder / name)
 
     def staged(self) -> Path:
         """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import lzma
+import os
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -16,12 +17,15 @@ import zstandard
 from slim.errors import SlimError, StorageError
 from slim.formats import FORMATS, format_by_name, read_archive, write_archive
 from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.directory import write_directory
 from slim.formats.effort import xz_settings
+from slim.formats.output import copy_file, write_file
 from slim.formats.tar_stream import tar_stream
 from slim.formats.xz_container import Branch, Settings, dictionary_size, xz_stream
 from slim.model.limits import MIB
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
+from slim.storage import replace_file, write_new
 from tests.tarballs import directory, file, hardlink, options, symlink
 
 MTIME = 1_700_000_000
@@ -236,3 +240,27 @@ def test_gzip_header_holds_no_time_and_no_name(tmp_path: Path) -> None:
     target = tmp_path / "a.tar.gz"
     write_archive(format_by_name("tar.gz"), members(), "app", target, WriteOptions())
     assert target.read_bytes()[:9] == b"\x1f\x8b\x08\0\0\0\0\0\x02"
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_file(path, [b"x" * 300, memoryview(b"y" * 300)]),
+        lambda path: copy_file(Path(__file__), path),
+        lambda path: write_directory([file("a", b"x" * 300)], path),
+        lambda path: write_new(path, b"x" * 300),
+        lambda path: replace_file(path, b"x" * 300),
+    ],
+)
+@pytest.mark.parametrize("lose", [lambda handle: os.ftruncate(handle, 299), lambda handle: os.write(handle, b"-")])
+def test_what_the_disk_loses_is_found_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    write: Callable[[Path], None],
+    lose: Callable[[int], object],
+) -> None:
+    write(tmp_path / "good")
+    monkeypatch.setattr(os, "fsync", lose)
+    with pytest.raises(StorageError, match="can't be read back") as caught:
+        write(tmp_path / "bad")
+    assert caught.value.hint
