@@ -14,6 +14,7 @@ from slim.formats.base import Member
 from slim.formats.directory import write_directory
 from slim.formats.links import LinkResolver
 from slim.formats.names import display
+from slim.inventory.seal import sealed
 from slim.inventory.stack_reader import Located, check_archives, locate, open_stack, read_options
 from slim.keeping.rebuild import Rebuilt, rebuild
 from slim.keeping.store import Original, Store, check_content, chosen, open_store
@@ -137,7 +138,7 @@ def restore(request: RestoreRequest, progress: Progress | None = None) -> tuple[
         spool = folder / "spool"
         spool.mkdir()
         publisher = Publisher(request.output, folder / "set", format_name=None, effort=request.effort)
-        with open_store(request.store, spool_dir=spool, limits=request.limits) as store:
+        with sealed(*located), open_store(request.store, spool_dir=spool, limits=request.limits) as store:
             picked = chosen(_of_platforms(store, request.platforms), request.globs)
             results = tuple(
                 _restore_one(request, store, picked, one, len(located), publisher, spool, watch) for one in located

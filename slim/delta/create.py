@@ -17,6 +17,7 @@ from slim.formats import archive_stem
 from slim.formats.output import copy_file, write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.platforms import with_platform
+from slim.inventory.seal import sealed
 from slim.inventory.stack_reader import Located, check_archives
 from slim.model.delta import Delta, DeltaAction, DeltaMade, LayerDelta, LayerMade, LayerState, NamedFile, StackDelta
 from slim.model.limits import Limits
@@ -50,7 +51,8 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
         place = folder / "delta"
         place.mkdir()
         maker = _Maker(request=request, place=place, spool=folder, watch=watch, several=len(pairs) > 1)
-        made = [maker.stack(old, new) for old, new in pairs]
+        with sealed(*(one for pair in pairs for one in pair)):
+            made = [maker.stack(old, new) for old, new in pairs]
         delta = Delta(stacks=tuple(stack for stack, _ in made), slim_version=__version__)
         write_file(place / document.NAME, [document.render(delta).encode("utf-8")])
         watch.stage("Publishing")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from slim.errors import IntegrityError, StorageError
+from slim.errors import IntegrityError, SlimError, StorageError
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.stack_reader import Located
 
@@ -25,6 +26,20 @@ class Seal:
         for path, before in self._seen.items():
             if _identity(path) != before:
                 raise IntegrityError("changed while slim was reading it", file=path, hint=_HINT)
+
+
+@contextmanager
+def sealed(*stacks: Located) -> Iterator[None]:
+    """Raises IntegrityError where any of the stacks changed during the block, instead of what went wrong for that."""
+    seals = [Seal(one) for one in stacks]
+    try:
+        yield
+    except SlimError:
+        for seal in seals:
+            seal.check()
+        raise
+    for seal in seals:
+        seal.check()
 
 
 def _files(located: Located) -> Iterable[Path]:

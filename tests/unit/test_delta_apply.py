@@ -17,6 +17,7 @@ from slim.delta import document
 from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
+from slim.delta.patch import Patch, Side, make_patch
 from slim.delta.table import Entry, Frame, Kept, Made, Table
 from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
 from slim.formats import read_archive
@@ -26,7 +27,7 @@ from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.reports.delta import schema
 from tests.deltas import forged
-from tests.published import SITE, Files, LayerSpec, Link, distribution, merge, publish
+from tests.published import SITE, Files, LayerSpec, Link, distribution, merge, publish, write_archive
 from tests.tarballs import options
 
 NOISE = random.Random(6).randbytes(30_000)
@@ -143,6 +144,20 @@ def test_a_delta_is_the_same_bytes_each_time(old: Path, new: Path, tmp_path: Pat
     made(old, new, tmp_path / "d")
     made(old, new, tmp_path / "d2")
     assert contents(tmp_path / "d") == contents(tmp_path / "d2")
+
+
+@pytest.mark.parametrize("side", ["old", "new"])
+def test_nothing_is_made_of_two_states_of_a_stack(
+    old: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
+) -> None:
+    def changing(left: Side | None, right: Side) -> Patch:
+        write_archive(tmp_path / side / "fw.tar.xz", "fw", {"other": "x"})
+        return make_patch(left, right)
+
+    monkeypatch.setattr("slim.delta.create.make_patch", changing)
+    with pytest.raises(IntegrityError, match="changed while slim was reading it"):
+        made(old, new, tmp_path / "delta")
+    assert not (tmp_path / "delta").exists()
 
 
 def test_layers_come_and_go(old: Path, tmp_path: Path) -> None:
