@@ -11,8 +11,6 @@ from pathlib import Path
 from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
 from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox, Scenario
 from tests.faults.surroundings import (
-    FOLDER_CHANGES,
-    STACK_CHANGES,
     changing_input,
     file_sizes,
     may_mount,
@@ -69,9 +67,8 @@ def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Itera
                 wanted += [("read-only input", lambda: [read_only_input(box)])]
             else:
                 print(f"{scenario.name:13} SKIPPED: small disks and read-only mounts; mounting needs root", flush=True)
-        if scenario.name in ("replace", "folder", "carried"):
-            changes = FOLDER_CHANGES if scenario.name == "folder" else STACK_CHANGES
-            wanted += [("input changes", lambda: [changing_input(box, found, changes)])]
+        if scenario.changes:
+            wanted += [("input changes", lambda: [changing_input(box, found)])]
         for name, work in wanted:
             if fault in name:
                 yield from work()

@@ -13,7 +13,7 @@ Tree = Mapping[str, str]
 """Type and content of everything below a folder, by path."""
 
 _TIMES = re.compile(rb'(?<="elapsed_seconds": )[0-9.e-]+|\b[0-9.]+ s\b')
-_LEFT = re.compile(r"(^|/)(\.slim-|slim-|\..*\.tmp$)")
+_LEFT = re.compile(r"(^|/)(\.slim-|slim-work-|slim-\w+\.spool|\..*\.tmp$)")
 
 
 def tree(top: Path) -> Tree:
@@ -50,16 +50,18 @@ def inodes(top: Path) -> dict[str, tuple[object, ...]]:
 class Known:
     """The states that are allowed: what lay there before, and what a run without faults makes of it.
 
-    ``outputs`` are the paths (below the folder worked in) that a run replaces, each in one step.
+    ``outputs`` are the paths (below the folder worked in) that a run replaces, each in one step. Those that are
+    ``growing`` are added to instead, a file in one step.
     """
 
     before: Tree
     after: Tree
     outputs: tuple[str, ...]
+    growing: tuple[str, ...] = ()
 
     def state(self, now: Tree) -> str | None:
         """``old``, ``new`` or, with several outputs, a mixture of whole ones; ``aside``: nothing is there, but the old
-        set lies whole beside it; None: something is broken."""
+        set lies whole beside it; ``part``: some files are added, and all old ones there; None: something is broken."""
         states = []
         for output in self.outputs:
             lies, old = below(now, output), below(self.before, output)
@@ -73,6 +75,8 @@ class Known:
                 states.append("aside")
             elif not lies and not old and not aside:
                 states.append("old")
+            elif output in self.growing and _is_between(lies, old, below(self.after, output)):
+                states.append("part")
             else:
                 return None
         return states[0] if len(set(states)) == 1 else "+".join(states)
@@ -80,6 +84,11 @@ class Known:
     def is_whole(self, now: Tree) -> bool:
         """Whether this is exactly a known state, with nothing else lying about."""
         return now in (self.before, self.after)
+
+
+def _is_between(lies: Tree, old: Tree, new: Tree) -> bool:
+    """Whether every file is an old or a new one, and no old one is missing."""
+    return old.keys() <= lies.keys() and all(what in (old.get(path), new.get(path)) for path, what in lies.items())
 
 
 def _is_aside(name: str, output: str) -> bool:

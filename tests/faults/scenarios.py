@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import shutil
 import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from slim.cli import main
+from tests.corpus.natives import ELF
+from tests.faults.changes import FOLDER_CHANGES, STACK_CHANGES, Change, within
 from tests.faults.judge import Known, inodes, tree
 from tests.faults.tracing import Zygote
 from tests.published import SITE, STDLIB, LayerSpec, publish
@@ -36,6 +41,47 @@ def _folder(folder: Path) -> None:
     (folder / "tree").rmdir()
 
 
+def _slim(*arguments: str | Path) -> None:
+    """Make an input with slim itself."""
+    if main([*map(str, arguments)]):
+        raise RuntimeError(f"slim {arguments[0]} failed")
+
+
+def _removed(folder: Path) -> None:
+    """A stack that lost something, and the store that has it."""
+    _stack(folder)
+    (folder / "in").rename(folder / "whole")
+    shutil.rmtree(folder / "twins")
+    (folder / "in").mkdir()
+    store = folder / "in" / "removed.tar.zst"
+    _slim("run", folder / "whole", "-o", folder / "in" / "slim", "--keep-removed", store, "-q", *_COMMON)
+
+
+def _versions(folder: Path) -> None:
+    """Two stacks. From one to the other a layer stays, one is patched, and one comes new."""
+    noise = random.Random(5).randbytes(3000)
+    layers = {"cpython": LayerSpec("runtime", {f"{STDLIB}/os.py": "x = 1\n"})}
+    for version in ("old", "new"):
+        files = {f"{SITE}/noise.bin": noise, f"{SITE}/maths.py": f"x = '{version}'\n"}
+        layers["framework-b"] = LayerSpec("framework", files)
+        if version == "new":
+            layers["framework-c"] = LayerSpec("framework", {f"{SITE}/more.py": "x = 1\n"})
+        publish(folder / "in" / version, layers)
+
+
+def _update(folder: Path) -> None:
+    """The old one of two stacks, and the delta to the new one."""
+    _versions(folder)
+    _slim("delta", folder / "in" / "old", folder / "in" / "new", "-o", folder / "in" / "delta", "-q")
+    shutil.rmtree(folder / "in" / "new")
+
+
+def _native(folder: Path) -> None:
+    """A layer with a library that has something for debuggers."""
+    files = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/lib-dynload/native.so": ELF}
+    publish(folder / "in", {"cpython": LayerSpec("runtime", files)})
+
+
 def _nothing(work: Path) -> None:
     """No output yet."""
 
@@ -57,6 +103,25 @@ def _old_and_kept(work: Path) -> None:
     (work / "removed.tar.zst").write_bytes(b"old archive")
 
 
+def _old_and_symbols(work: Path) -> None:
+    """An earlier run has left symbols of another library."""
+    _old_set(work)
+    place = work / "symbols" / ".build-id" / "ab" / "cdef.debug"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"old symbols")
+    row = {
+        **{"layer": "cpython", "path": "lib/old.so", "platform": "linux_x86_64", "format": "elf", "id": "abcdef"},
+        **{
+            "file": ".build-id/ab/cdef.debug",
+            "size": 11,
+            "original": {"size": 1, "sha256": "0" * 64},
+            "stripped": None,
+        },
+    }
+    index = {"schema": "urn:slim:symbols:v1", "schema_version": 1, "files": [row]}
+    (work / "symbols" / "index.json").write_text(json.dumps(index))
+
+
 def _killed_between_two_renames(work: Path) -> None:
     """What a run that was killed leaves where nothing can be exchanged: the old set moved aside, the new one staged."""
     _old_set(work)
@@ -72,6 +137,7 @@ class Scenario:
 
     ``again`` is the next run after a fault; ``always`` are injections that every run has; ``absent`` says that the old
     set may be found moved aside, for the next run to put back; ``never`` are mixtures of whole outputs that mustn't be.
+    ``growing`` are outputs that a run adds files to, one after the other. ``changes`` may happen to the input.
     """
 
     name: str
@@ -84,6 +150,8 @@ class Scenario:
     always: tuple[str, ...] = ()
     absent: bool = False
     never: tuple[str, ...] = ()
+    growing: tuple[str, ...] = ()
+    changes: tuple[Change, ...] = ()
 
     @property
     def tampered(self) -> set[str]:
@@ -104,6 +172,7 @@ SCENARIOS = (
     Scenario(
         name="replace",
         summary="a stack, replacing an output",
+        changes=STACK_CHANGES,
         argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
         before=_old_set,
     ),
@@ -125,6 +194,7 @@ SCENARIOS = (
     Scenario(
         name="folder",
         summary="a plain folder, replacing an output",
+        changes=FOLDER_CHANGES,
         argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
         make=_folder,
         before=_old_set,
@@ -142,6 +212,7 @@ SCENARIOS = (
     Scenario(
         name="carried",
         summary="a stack of which one layer is carried over byte for byte",
+        changes=STACK_CHANGES,
         argv=("run", "in", "-o", "work/out", "-q", "--force", "--layer", "cpython", *_COMMON),
         before=_old_set,
     ),
@@ -152,6 +223,47 @@ SCENARIOS = (
         before=_old_and_kept,
         outputs=("removed.tar.zst", "out"),
         never=("old+new",),  # or what the new set lacks would be lost
+    ),
+    Scenario(
+        name="symbols",
+        summary="a stack with a native library, and the symbols that it is stripped of beside those of earlier runs",
+        argv=("run", "in", "-o", "work/out", "-q", "--force", "--symbols", "work/symbols", *_COMMON),
+        make=_native,
+        before=_old_and_symbols,
+        outputs=("symbols", "out"),
+        never=("old+new", "part+new"),  # or nobody could debug the new set
+        growing=("symbols",),
+    ),
+    Scenario(
+        name="restore",
+        changes=within("slim", STACK_CHANGES),
+        summary="a stack, made whole again from what was kept, replacing an output",
+        argv=("restore", "in/removed.tar.zst", "in/slim", "-o", "work/out", "-q", "--force", *_COMMON),
+        make=_removed,
+        before=_old_set,
+    ),
+    Scenario(
+        name="extract",
+        summary="the files that were kept, to look at, replacing an output",
+        argv=("restore", "in/removed.tar.zst", "--extract", "work/out", "-q", "--force", *_COMMON),
+        make=_removed,
+        before=_old_set,
+    ),
+    Scenario(
+        name="delta",
+        changes=(*within("old", STACK_CHANGES), *within("new", STACK_CHANGES)),
+        summary="an update package, replacing an older one",
+        argv=("delta", "in/old", "in/new", "-o", "work/out", "-q", "--force"),
+        make=_versions,
+        before=_old_set,
+    ),
+    Scenario(
+        name="apply",
+        changes=within("old", STACK_CHANGES),
+        summary="an update package applied, replacing an output",
+        argv=("delta", "apply", "in/old", "in/delta", "-o", "work/out", "-q", "--force", *_COMMON),
+        make=_update,
+        before=_old_set,
     ),
     Scenario(
         name="dry run",
@@ -188,7 +300,7 @@ class Sandbox:
         done = self.run()
         if done.code != 0:
             raise RuntimeError(f"{scenario.name}: without a fault, it ended with {done.code}: {done.stderr}")
-        self.known = Known(before=before, after=tree(self.work), outputs=scenario.outputs)
+        self.known = Known(before=before, after=tree(self.work), outputs=scenario.outputs, growing=scenario.growing)
         self.reset()
         self.pristine = inodes(folder / "in")
 

@@ -13,8 +13,6 @@ import pytest
 from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
 from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox
 from tests.faults.surroundings import (
-    FOLDER_CHANGES,
-    STACK_CHANGES,
     changing_input,
     file_sizes,
     may_mount,
@@ -77,6 +75,19 @@ def test_signals_end_a_run_cleanly(replacing: tuple[Sandbox, list[Point]], numbe
     assert_good(signals(box, points[number::6], name))
 
 
+@pytest.mark.parametrize("name", ["symbols", "restore", "extract", "delta", "apply"])
+def test_other_commands_and_outputs(tmp_path: Path, zygote: Zygote, name: str) -> None:
+    box = Sandbox(BY_NAME[name], tmp_path / "box", zygote)
+    points = survey(box)
+    tally = kills(box, points[::4])
+    assert_good(tally)
+    assert {"old", "new"} <= tally.states.keys()
+    assert_good(errors(box, points[1::10], "ENOSPC"))
+    lost = short_writes(box, points[::3])
+    assert_good(lost)
+    assert "exit 0" not in lost.ends
+
+
 @pytest.fixture(scope="module")
 def plain(zygote: Zygote) -> Iterator[Sandbox]:
     """Where another user can come, too."""
@@ -105,11 +116,10 @@ def test_two_runs_on_one_output(plain: Sandbox, tmp_path: Path) -> None:
     assert {"second exit 0", "second exit 2"} <= tally.ends.keys()
 
 
-@pytest.mark.parametrize("name", ["carried", "folder"])
+@pytest.mark.parametrize("name", ["carried", "folder", "restore", "delta"])
 def test_an_input_that_changes(tmp_path: Path, zygote: Zygote, name: str) -> None:
     box = Sandbox(BY_NAME[name], tmp_path / "box", zygote)
-    changes = FOLDER_CHANGES if name == "folder" else STACK_CHANGES
-    tally = changing_input(box, survey(box)[::8], changes[:2])
+    tally = changing_input(box, survey(box)[::10])
     assert_good(tally)
     assert tally.ends["exit 5"], "it changed while it was read"
 
