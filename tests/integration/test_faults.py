@@ -82,8 +82,8 @@ def test_other_commands_and_outputs(tmp_path: Path, zygote: Zygote, name: str) -
     tally = kills(box, points[::4])
     assert_good(tally)
     assert {"old", "new"} <= tally.states.keys()
-    assert_good(errors(box, points[1::10], "ENOSPC"))
-    lost = short_writes(box, points[::3])
+    assert_good(errors(box, points[1::12], "ENOSPC"))
+    lost = short_writes(box, points)
     assert_good(lost)
     assert "exit 0" not in lost.ends
 
