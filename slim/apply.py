@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 from slim.errors import SlimError
 from slim.formats.base import BytesContent, Content, Member, Tree
-from slim.formats.spool import passing
 from slim.inventory.distributions import RecordRow, read_record, render_record
 from slim.model.finding import EditSpec, Evidence
 from slim.model.plan import Plan, Remove, Rewrite
@@ -62,7 +61,7 @@ def edit_files(plan: Plan, trees: Mapping[str, Tree]) -> tuple[dict[FileKey, Edi
 def digest_of(content: Content) -> bytes:
     """SHA-256 of a content, streamed."""
     state = hashlib.sha256()
-    for chunk in passing(content.chunks()):
+    for chunk in content.chunks():
         state.update(chunk)
     return state.digest()
 

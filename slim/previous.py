@@ -14,7 +14,8 @@ from slim.inventory.manifest import FOLDER, layers_from_manifest, read_json
 from slim.inventory.stack_reader import sha256_of
 from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, Layer
-from slim.write.publisher import SLIM_KEY, Kept
+from slim.write.notes import SLIM_KEY, noted_compression
+from slim.write.publisher import Kept
 
 _HINT = "--previous takes the folder of an earlier slim run, or a manifest in its __venvstacks__"
 
@@ -84,9 +85,10 @@ def kept_archive(
     noted = noted_tree(previous.layer)
     if noted is not None and noted != tree_sha256:
         return None
-    build = previous.layer.entry.get("archive_build")
+    entry = previous.layer.entry
+    kept = Kept(place=place, archive=archive, build=entry.get("archive_build"), compression=noted_compression(entry))
     if place is None:
-        return Kept(place=None, archive=archive, build=build)
+        return kept
     size = place.stat().st_size
     digest = sha256_of(place) if size == archive.size else ""
     if digest != archive.sha256:
@@ -98,7 +100,7 @@ def kept_archive(
         )
     if detect(place).name != format_name or (noted is None and _tree_of(previous, spool, limits) != tree_sha256):
         return None
-    return Kept(place=place, archive=archive, build=build)
+    return kept
 
 
 def noted_tree(layer: Layer) -> str | None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from slim import __version__
 from slim.accounts import footprints
 from slim.apply import Edited, new_members, tree_digest
-from slim.formats import compressor
 from slim.formats.base import ReadOptions
 from slim.inventory.stack_reader import OpenStack
 from slim.model.footprint import Footprint
@@ -24,7 +23,8 @@ from slim.prepared import Prepared, RunRequest
 from slim.previous import Previous, kept_archive, noted_tree
 from slim.verify.published import compare
 from slim.verify.static import check_records
-from slim.write.publisher import SLIM_KEY, NewLayer, Publisher, WrittenLayer
+from slim.write.notes import SLIM_KEY, compression_note
+from slim.write.publisher import NewLayer, Publisher, WrittenLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +109,8 @@ def write_layers(
     outcomes = tuple(_outcome(one, done, previous) for one, done in zip(coming, written, strict=True))
     if published.passed:
         notes = {
-            one.new.layer.name: _note(request, one, outcome, rules_sha256)
-            for one, outcome in zip(coming, outcomes, strict=True)
+            one.new.layer.name: _note(request, one, done, outcome, rules_sha256)
+            for one, done, outcome in zip(coming, written, outcomes, strict=True)
             if not one.new.carry
         }
         publisher.write_manifest(stack, written, notes)
@@ -194,11 +194,14 @@ def _since(one: NextLayer, done: WrittenLayer | None, previous: Previous) -> Sin
     return SincePrevious.REPACKED if noted_tree(before.layer) == one.tree_sha256 else SincePrevious.CHANGED
 
 
-def _note(request: RunRequest, one: NextLayer, outcome: LayerOutcome, rules_sha256: str) -> dict[str, object]:
+def _note(
+    request: RunRequest, one: NextLayer, done: WrittenLayer, outcome: LayerOutcome, rules_sha256: str
+) -> dict[str, object]:
     """What goes into the manifest: enough to tell what was done, and that nothing has to be done again."""
-    compressed = compressor(outcome.archive_name) if outcome.archive_name else None
+    kept = one.new.kept if done.kept else None
+    written = compression_note(outcome.archive_name, request.config.effort)
     return {
-        **({"compressor": compressed} if compressed else {}),
+        **(written if kept is None else kept.compression),
         "version": __version__,
         "profile": request.config.settings_for(one.new.layer.name).profile.label,
         "rules_sha256": rules_sha256,

@@ -27,7 +27,8 @@ from slim.model.stack import Stack, StackKind
 from slim.prepared import available_cpus
 from slim.publishing import NextLayer, next_layer, read_back, true_records
 from slim.workspace import workspace
-from slim.write.publisher import SLIM_KEY, Publisher, WrittenLayer
+from slim.write.notes import SLIM_KEY, compression_note
+from slim.write.publisher import Publisher, WrittenLayer
 from slim.write.staging import check_target, publish, staging
 
 __all__ = ["RestoreRequest", "look", "restore", "write_out"]
@@ -262,7 +263,7 @@ def _write(
         raise RefusedError(
             f"what was written isn't what was planned: {check.failures[0]}", hint="nothing was published"
         )
-    notes = _notes(stack, coming, written, touched - whole)
+    notes = _notes(coming, written, touched - whole, request.effort)
     publisher.write_manifest(_without_notes(stack, rebuilt, whole), written, notes)
     return Restored(
         source=stack.source,
@@ -286,7 +287,7 @@ def _next(rebuilt: Rebuilt, plan: Any, edited: Any, name: str, touched: set[str]
 
 
 def _notes(
-    stack: Stack, coming: Sequence[NextLayer], written: Sequence[WrittenLayer], partly: set[str]
+    coming: Sequence[NextLayer], written: Sequence[WrittenLayer], partly: set[str], effort: Effort
 ) -> dict[str, dict[str, object]]:
     """What the manifest says from now on about layers that got back a part of what was taken."""
     notes: dict[str, dict[str, object]] = {}
@@ -295,7 +296,8 @@ def _notes(
         note = layer.entry.get(SLIM_KEY)
         if layer.name not in partly or not isinstance(note, dict):
             continue
-        changed: dict[str, object] = {**deepcopy(note), "tree_sha256": item.tree_sha256}
+        compressed = compression_note(done.archive.name if done.archive else None, effort)
+        changed: dict[str, object] = {**deepcopy(note), **compressed, "tree_sha256": item.tree_sha256}
         sizes = {
             "archive_size": done.archive.size if done.archive else 0,
             "unpacked_size": item.after.unpacked,

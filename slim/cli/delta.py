@@ -22,6 +22,7 @@ from slim.cli.options import (
 )
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
+from slim.model.settings import Effort
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal
 
 _OUTPUT = "What comes out"
@@ -118,7 +119,8 @@ def apply_command(
     the very stack that the delta was made from is refused.
 
     OLD is the published stack, or the folder that its layers were unpacked into. It is never changed. Archives get the
-    published bytes where they are compressed as those were, with the same --level and --memory.
+    published bytes where they are compressed as those were. How, the manifest of the new stack says, if slim wrote it;
+    --level, --memory and --xz-arm64 say it otherwise.
     """
     telling.check(output)
     config = chosen_config(old, {**said, "packs": (), "keep_file": None})
@@ -132,7 +134,7 @@ def apply_command(
         platforms=platforms,
         force=force,
         workers=config.jobs or os.cpu_count() or 1,
-        effort=config.effort,
+        effort=config.effort if said["level"] or config.effort != Effort() else None,
     )
     with watch(quiet=telling.quiet) as progress:
         results = apply(request, progress)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from slim import __version__
 from slim.delta import document
-from slim.delta.manifests import write_manifests
+from slim.delta.manifests import noted_efforts, write_manifests
 from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
 from slim.delta.sides import OldStack, digest_of_side, file_of, old_stack, regular, side_of
 from slim.errors import ConfigError, IntegrityError, RefusedError, StorageError
@@ -50,7 +50,8 @@ FOLDERS = "folder"
 @dataclass(frozen=True, kw_only=True)
 class ApplyRequest:
     """What to restore. ``format`` is a format of archives or :data:`FOLDERS`; None for what the old stack is.
-    ``effort`` is how hard to compress: archives only get the published bytes with that of the new stack."""
+    ``effort`` is how hard to compress; None: as hard as the manifest of the new stack says that its archives were, so
+    that they get the published bytes."""
 
     old: Path
     delta: Path
@@ -60,7 +61,7 @@ class ApplyRequest:
     platforms: tuple[str, ...] = ()
     force: bool = False
     workers: int = 1
-    effort: Effort = field(default_factory=Effort)
+    effort: Effort | None = None
 
 
 def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[DeltaApplied, ...]:
@@ -80,9 +81,7 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
     if not stacks:
         there = ", ".join(one.platform for one in delta.stacks)
         raise ConfigError("the delta isn't for these platforms", file=request.delta, hint=f"there is: {there}")
-    formats = {request.format or one.new.format for stack in stacks for one in stack.layers if one.new is not None}
-    workers = min(encoders(max(1, request.workers), request.effort, name or "") for name in formats or {""})
-    write = WriteOptions(workers=workers, threads=workers, effort=request.effort)
+    workers = max(1, request.workers)
     with staging(request.output) as folder, ThreadPoolExecutor(max_workers=workers) as executor:
         place = folder / "set"
         place.mkdir()
@@ -94,7 +93,8 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
                 old=old_stack(request.old, stack, alone=len(delta.stacks) == 1),
                 place=place,
                 spool=folder,
-                write=replace(write, executor=executor, machine=_platform(stack).machine),
+                write=WriteOptions(executor=executor, workers=workers, machine=_platform(stack).machine),
+                efforts=noted_efforts(request.delta, stack),
                 watch=watch,
             )
             results.append(one.run())
@@ -125,6 +125,7 @@ class _Restoring:
     place: Path
     spool: Path
     write: WriteOptions
+    efforts: Mapping[str, Effort]
     watch: Progress
 
     def run(self) -> DeltaApplied:
@@ -168,11 +169,18 @@ class _Restoring:
             else:
                 archive_format = self._format(new)
                 assert archive_format is not None
-                write_archive(archive_format, iter(members), new.root or layer.name, target, self.write)
+                options = self._compressing(layer.name, archive_format)
+                write_archive(archive_format, iter(members), new.root or layer.name, target, options)
                 if new.archive is not None and file_of(target).sha256 == new.archive.sha256:
                     return target  # the published bytes: nothing is left to compare
             self._read_back(target, members, digests)
         return target
+
+    def _compressing(self, layer: str, archive_format: Format) -> WriteOptions:
+        """As hard as was asked for, or as it was done before; on as many threads as have room."""
+        effort = self.request.effort or self.efforts.get(layer) or Effort()
+        room = encoders(self.write.workers, effort, archive_format.name)
+        return replace(self.write, workers=room, threads=room, effort=effort)
 
     def _same_bytes(self, layer: LayerDelta, new: LayerState) -> Path | None:
         """An archive that is the new layer's, byte for byte: in the delta, or among the old ones. Checked."""

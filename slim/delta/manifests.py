@@ -11,9 +11,21 @@ from slim.errors import IntegrityError, UnsafeInputError
 from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.model.delta import NamedFile, StackDelta
+from slim.model.settings import Effort
+from slim.write.notes import noted_effort
 from slim.write.publisher import json_text
 
 _ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
+
+
+def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
+    """How hard the archives of the new stack were compressed, by layer, as far as its manifest says. Raises
+    IntegrityError and UnsafeInputError."""
+    if stack.manifest is None:
+        return {}
+    source = _checked(delta / FOLDER / stack.manifest.name, stack.manifest)
+    found = {layer.name: noted_effort(layer.entry) for layer in layers_from_manifest(source, read_json(source))}
+    return {name: effort for name, effort in found.items() if effort is not None}
 
 
 def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, NamedFile]) -> None:

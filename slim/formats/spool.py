@@ -22,26 +22,39 @@ CHUNK = 1 << 20
 
 
 _RESIDENT = 16 << 20
-"""Bytes of mapped files that may be in memory before they are given back."""
+"""Bytes of a mapped file that may be in memory before they are given back."""
 
 
-def forget(view: bytes | memoryview) -> None:
-    """Give the memory back that a view's file is mapped into (madvise(2), ``MADV_DONTNEED``). The view stays valid: its
-    pages are read again when they are wanted."""
-    if isinstance(view, memoryview) and isinstance(view.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
-        view.obj.madvise(mmap.MADV_DONTNEED)
+class _Map(mmap.mmap):
+    """A mapped file that takes a few megabytes of memory, however much of it is looked at, and in how many pieces."""
+
+    _seen = 0
+
+    def seen(self, size: int) -> None:
+        """So many bytes were looked at. Threads may count at once: it needn't be exact."""
+        self._seen += size
+        if self._seen >= _RESIDENT:
+            self._seen = 0
+            self.forget()
+
+    def forget(self) -> None:
+        """Give the memory back (madvise(2), ``MADV_DONTNEED``). Views stay valid, for those who look at them now, too:
+        pages are mapped again when they are wanted."""
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self.madvise(mmap.MADV_DONTNEED)
+
+
+def seen(view: bytes | memoryview, size: int | None = None) -> None:
+    """Count what was looked at (``size`` bytes; the whole view), so that memory it is mapped into is given back."""
+    if isinstance(view, memoryview) and isinstance(view.obj, _Map):
+        view.obj.seen(len(view) if size is None else size)
 
 
 def passing(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """The pieces, for somebody who looks at each once: mapped memory is given back now and then, so that a file of any
-    size takes a few megabytes."""
-    size = 0
+    """The pieces, for somebody who looks at each once, and perhaps at the first one only."""
     for piece in pieces:
+        seen(piece)
         yield piece
-        size += len(piece)
-        if size >= _RESIDENT:
-            forget(piece)
-            size = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +70,11 @@ class SliceContent:
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The slice in pieces of at most 1 MiB."""
-        for start in range(0, len(self.data), CHUNK):
-            yield self.data[start : start + CHUNK]
+        return passing(self.data[start : start + CHUNK] for start in range(0, len(self.data), CHUNK))
 
     def view(self) -> memoryview:
         """The slice, not copied."""
+        seen(self.data)
         return self.data
 
 
@@ -103,7 +116,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.size = 0
         self._named: str | None = None
-        self._map: mmap.mmap | None = None
+        self._map: _Map | None = None
         self._view: memoryview | None = None
         try:
             handle, name = tempfile.mkstemp(prefix="slim-", suffix=".spool", dir=folder)
@@ -135,7 +148,7 @@ class Spool:
                 try:
                     if os.fstat(self._file.fileno()).st_size != self.size:
                         raise OSError(errno.EIO, "the file system lost what was written to it")
-                    self._map = mmap.mmap(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
+                    self._map = _Map(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
                 except OSError as error:
                     raise StorageError.from_os_error(error, file="the spool file") from error
                 self._view = memoryview(self._map)
@@ -143,8 +156,8 @@ class Spool:
 
     def forget(self) -> None:
         """Give mapped pages back to the system; the view stays valid."""
-        if self._view is not None:
-            forget(self._view)
+        if self._map is not None:
+            self._map.forget()
 
     def close(self) -> None:
         """Free the file. Views that are still held stay valid until they are dropped."""

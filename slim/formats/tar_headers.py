@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from slim.errors import UnsafeInputError
 from slim.formats.names import decode, display
+from slim.formats.spool import seen
 
 BLOCK = 512
 MAX_EXTENDED = 1 << 20
@@ -54,6 +55,9 @@ _HARMLESS = frozenset(
 )
 _ATTRIBUTES = ("SCHILY.xattr.", "SCHILY.acl.", "SCHILY.fflags", "LIBARCHIVE.xattr.", "RHT.security.selinux")
 _SIZED = frozenset(["GNU.sparse", "SCHILY.realsize", "SCHILY.filetype"])
+
+_AROUND = 1 << 16
+"""Bytes that Linux maps for one that is looked at."""
 
 HINT = "build the archive again with GNU tar, bsdtar or venvstacks"
 
@@ -120,6 +124,7 @@ class TarParser:
                 self._extend(kind, block, pending)
                 continue
             yield self._member(kind, block, pending)
+            seen(self._data, _AROUND)
             pending = _Pending()
 
     # Blocks

@@ -144,7 +144,7 @@ def _looked_at(path: str, content: Content) -> tuple[memoryview, str]:
     """The whole of a file, and its SHA-256; of a large one that is neither machine code nor a source the beginning is
     enough, and saves the memory for the rest."""
     state = hashlib.sha256()
-    pieces = passing(content.chunks())
+    pieces = iter(content.chunks())
     first = next(pieces, b"")
     state.update(first)
     for piece in pieces:

@@ -28,7 +28,7 @@ from slim.model.outcome import LayerOutcome
 from slim.model.plan import Plan, Remove
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Layer
-from slim.write.publisher import SLIM_KEY
+from slim.write.notes import SLIM_KEY
 
 FORMAT = "tar.zst"
 """The format of a store."""

@@ -10,7 +10,6 @@ from slim.errors import SlimError, StorageError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.directory import read_directory
-from slim.formats.spool import passing
 from slim.model.record import EntryType
 
 MAX_SHOWN = 20
@@ -65,6 +64,6 @@ def _type(member: Member) -> EntryType:
 def _sha256(member: Member) -> str:
     state = hashlib.sha256()
     if member.content is not None:
-        for chunk in passing(member.content.chunks()):
+        for chunk in member.content.chunks():
             state.update(chunk)
     return state.hexdigest()

@@ -23,19 +23,19 @@ from slim.model.progress import Progress
 from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
 from slim.storage import write_new
-
-SLIM_KEY = "slim"
-"""The one key that slim adds to a layer's entry in the manifest."""
+from slim.write.notes import SLIM_KEY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """An archive that was published before and holds the very tree that is to be written: it is published again, under
-    its name and build number. Where it isn't at hand (``place`` is None), what is written has to have its bytes."""
+    its name and build number. Where it isn't at hand (``place`` is None), what is written has to have its bytes.
+    ``compression`` is what its manifest says of how it was compressed."""
 
     place: Path | None
     archive: ArchiveInfo
     build: object
+    compression: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,9 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
@@ -27,16 +30,15 @@ def main() -> int:
     parser.add_argument("--only", help="only the scenarios whose name contains this")
     parser.add_argument("--fault", help="only the faults whose name contains this, such as KILL or EIO")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth point")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="scenarios at a time (default: %(default)s)")
     chosen = parser.parse_args()
-    tallies: list[Tally] = []
+    names = [one.name for one in SCENARIOS if chosen.only is None or chosen.only in one.name]
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         Path(name).chmod(0o755)  # one of the runs is somebody else's
-        for scenario in SCENARIOS:
-            if chosen.only is None or chosen.only in scenario.name:
-                for tally in trials(scenario, Path(name), every=chosen.every, fault=chosen.fault or ""):
-                    _row(tally)
-                    tallies.append(tally)
-        caught = [tally for tally in trials(NAIVE, Path(name), every=1, fault="KILL")]
+        work = partial(_told, folder=Path(name), every=chosen.every, fault=chosen.fault or "")
+        with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
+            tallies = [tally for found in pool.map(work, names) for tally in found]
+        caught = list(trials(NAIVE, Path(name), every=1, fault="KILL"))
     wrong = [text for tally in tallies for text in tally.wrong]
     killed = sum(tally.tried for tally in tallies if tally.fault == "SIGKILL")
     interrupted = sum(tally.tried for tally in tallies if tally.fault[3:] in SIGNALS)
@@ -50,16 +52,27 @@ def main() -> int:
     return bool(wrong) or not any(tally.broken for tally in caught)
 
 
+def _told(name: str, folder: Path, every: int, fault: str) -> list[Tally]:
+    """Every sort of fault in the scenario of that name; each is told as soon as it was tried."""
+    (scenario,) = (one for one in SCENARIOS if one.name == name)
+    tallies = []
+    for tally in trials(scenario, folder, every=every, fault=fault):
+        _row(tally)
+        tallies.append(tally)
+    return tallies
+
+
 def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Iterator[Tally]:
     """Every sort of fault in one scenario."""
-    with Zygote(folder / "scratch") as zygote, Zygote(folder / "scratch-2") as other:
-        box = Sandbox(scenario, folder / scenario.name.replace(" ", "-"), zygote)
+    place = folder / scenario.name.replace(" ", "-")
+    with Zygote(place / "scratch") as zygote, Zygote(place / "scratch-2") as other:
+        box = Sandbox(scenario, place / "box", zygote)
         found = survey(box)[::every]
         wanted: list[tuple[str, Callable[[], Iterable[Tally]]]] = [("SIGKILL", lambda: [kills(box, found)])]
         wanted += [(name, lambda name=name: [errors(box, found, name)]) for name in ERRORS]  # type: ignore[misc]
         wanted += [("short write", lambda: [short_writes(box, found)])]
         wanted += [(f"SIG{name}", lambda name=name: [signals(box, found, name)]) for name in SIGNALS]  # type: ignore[misc]
-        if scenario.name in ("replace", "folder"):
+        if scenario.surrounded:
             wanted += [("RLIMIT_FSIZE", lambda: [file_sizes(box)])]
             wanted += [("second run", lambda: [two_runs(box, found, other)])]
             if may_mount():

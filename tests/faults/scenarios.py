@@ -138,6 +138,7 @@ class Scenario:
     ``again`` is the next run after a fault; ``always`` are injections that every run has; ``absent`` says that the old
     set may be found moved aside, for the next run to put back; ``never`` are mixtures of whole outputs that mustn't be.
     ``growing`` are outputs that a run adds files to, one after the other. ``changes`` may happen to the input.
+    ``surrounded`` runs are also tried on full and read-only file systems, with limits, and two at a time.
     """
 
     name: str
@@ -152,6 +153,7 @@ class Scenario:
     never: tuple[str, ...] = ()
     growing: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
+    surrounded: bool = False
 
     @property
     def tampered(self) -> set[str]:
@@ -171,6 +173,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="replace",
+        surrounded=True,
         summary="a stack, replacing an output",
         changes=STACK_CHANGES,
         argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
@@ -193,6 +196,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="folder",
+        surrounded=True,
         summary="a plain folder, replacing an output",
         changes=FOLDER_CHANGES,
         argv=("run", "in", "-o", "work/out", "-q", "--force", *_COMMON),
@@ -236,6 +240,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="restore",
+        surrounded=True,
         changes=within("slim", STACK_CHANGES),
         summary="a stack, made whole again from what was kept, replacing an output",
         argv=("restore", "in/removed.tar.zst", "in/slim", "-o", "work/out", "-q", "--force", *_COMMON),
@@ -251,6 +256,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="delta",
+        surrounded=True,
         changes=(*within("old", STACK_CHANGES), *within("new", STACK_CHANGES)),
         summary="an update package, replacing an older one",
         argv=("delta", "in/old", "in/new", "-o", "work/out", "-q", "--force"),
@@ -259,6 +265,7 @@ SCENARIOS = (
     ),
     Scenario(
         name="apply",
+        surrounded=True,
         changes=within("old", STACK_CHANGES),
         summary="an update package applied, replacing an output",
         argv=("delta", "apply", "in/old", "in/delta", "-o", "work/out", "-q", "--force", *_COMMON),
