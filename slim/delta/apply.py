@@ -15,7 +15,7 @@ from pathlib import Path
 
 from slim import __version__
 from slim.delta import document
-from slim.delta.manifests import noted_efforts, write_manifests
+from slim.delta.manifests import Written, noted_efforts, write_manifests
 from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
 from slim.delta.sides import OldStack, digest_of_side, file_of, old_stack, regular, side_of
 from slim.errors import ConfigError, IntegrityError, RefusedError, StorageError
@@ -40,6 +40,7 @@ from slim.model.record import EntryType
 from slim.model.settings import Effort
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
 from slim.verify.published import compare
+from slim.write.notes import compression_note
 from slim.write.staging import check_target, publish, staging
 
 _AGAIN = "download or make the delta again"
@@ -131,7 +132,7 @@ class _Restoring:
     def run(self) -> DeltaApplied:
         self.watch.stage("Restoring layers", total=len(self.stack.layers))
         layers: list[LayerRestored] = []
-        archives: dict[str, NamedFile] = {}
+        archives: dict[str, Written] = {}
         for layer in self.stack.layers:
             if layer.action is not DeltaAction.REMOVED:
                 started = time.monotonic()
@@ -139,7 +140,9 @@ class _Restoring:
                 place = self._layer(layer, layer.new)
                 archive = file_of(place) if place.is_file() else None
                 if archive is not None:
-                    archives[layer.name] = archive
+                    copied = layer.new.archive is not None and layer.new.archive.sha256 == archive.sha256
+                    note = {} if copied else compression_note(archive.name, self._effort(layer.name))
+                    archives[layer.name] = Written(file=archive, compression=note)
                 layers.append(_told(layer, layer.new, place, archive, time.monotonic() - started))
             self.watch.advance()
         if archives or self.old.has_manifest:
@@ -178,9 +181,12 @@ class _Restoring:
 
     def _compressing(self, layer: str, archive_format: Format) -> WriteOptions:
         """As hard as was asked for, or as it was done before; on as many threads as have room."""
-        effort = self.request.effort or self.efforts.get(layer) or Effort()
+        effort = self._effort(layer)
         room = encoders(self.write.workers, effort, archive_format.name)
         return replace(self.write, workers=room, threads=room, effort=effort)
+
+    def _effort(self, layer: str) -> Effort:
+        return self.request.effort or self.efforts.get(layer) or Effort()
 
     def _same_bytes(self, layer: LayerDelta, new: LayerState) -> Path | None:
         """An archive that is the new layer's, byte for byte: in the delta, or among the old ones. Checked."""

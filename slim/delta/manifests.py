@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.model.delta import NamedFile, StackDelta
 from slim.model.settings import Effort
-from slim.write.notes import noted_effort
+from slim.write.notes import SLIM_KEY, noted_effort
 from slim.write.publisher import json_text
 
 _ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
@@ -28,7 +29,15 @@ def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
     return {name: effort for name, effort in found.items() if effort is not None}
 
 
-def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, NamedFile]) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """An archive that was written, and how it was compressed (:func:`compression_note`; empty for a copy)."""
+
+    file: NamedFile
+    compression: Mapping[str, object]
+
+
+def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, Written]) -> None:
     """Write ``__venvstacks__`` of the new stack to ``target``. ``archives`` are those that were written, by layer.
 
     Where they are the published ones, byte for byte, so are these files. Otherwise they name what was written: other
@@ -38,7 +47,8 @@ def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapp
         return
     published = {layer.name: layer.new.archive for layer in stack.layers if layer.new is not None}
     same = all(
-        name in archives and archive is not None and archives[name] == archive for name, archive in published.items()
+        name in archives and archive is not None and archives[name].file == archive
+        for name, archive in published.items()
     ) or (not any(published.values()) and not archives)
     source = _checked(delta / FOLDER / stack.manifest.name, stack.manifest)
     value = read_json(source)
@@ -61,7 +71,7 @@ def _checked(path: Path, wanted: NamedFile) -> Path:
     return path
 
 
-def _updated(manifest: dict[str, Any], archives: Mapping[str, NamedFile]) -> dict[str, Any]:
+def _updated(manifest: dict[str, Any], archives: Mapping[str, Written]) -> dict[str, Any]:
     layers = {
         section: [_entry(entry, archives.get(entry["install_target"])) for entry in entries]
         if isinstance(entries, list)
@@ -71,16 +81,21 @@ def _updated(manifest: dict[str, Any], archives: Mapping[str, NamedFile]) -> dic
     return {**manifest, "layers": layers}
 
 
-def _entry(entry: dict[str, Any], archive: NamedFile | None) -> dict[str, Any]:
-    rest = {key: value for key, value in entry.items() if archive is not None or key not in _ARCHIVE_KEYS}
-    if archive is None:
-        return rest
-    return {
-        **rest,
+def _entry(entry: dict[str, Any], written: Written | None) -> dict[str, Any]:
+    if written is None:
+        return {key: value for key, value in entry.items() if key not in _ARCHIVE_KEYS}
+    archive, note = written.file, entry.get(SLIM_KEY)
+    told = {
+        **entry,
         "archive_name": archive.name,
         "archive_size": archive.size,
         "archive_hashes": {"sha256": archive.sha256},
     }
+    if written.compression and isinstance(note, dict):
+        sizes = note.get("archive_size")
+        size = {**(sizes if isinstance(sizes, dict) else {}), "after": archive.size}
+        told[SLIM_KEY] = {**note, **written.compression, "archive_size": size}
+    return told
 
 
 def _write(target: Path, value: Path | dict[str, Any]) -> None:

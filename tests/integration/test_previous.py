@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from slim.config import load_config
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
 from slim.model.outcome import LayerOutcome, SincePrevious
+from slim.model.settings import Effort, Level
 from slim.passes import SCHEMAS
 from slim.pipeline import RunRequest, run
 from tests.published import SITE, LayerSpec, distribution, merge, publish
@@ -49,11 +51,7 @@ def put(folder: Path, layers: dict[str, LayerSpec], *, build: int = 1, platform:
 
 
 def slim(source: Path, output: Path, previous: Path | None = None, **said: Any) -> dict[str, LayerOutcome]:
-    config = load_config(SCHEMAS)
-    if "format" in said:
-        import dataclasses
-
-        config = dataclasses.replace(config, format=said.pop("format"))
+    config = replace(load_config(SCHEMAS), **{key: said.pop(key) for key in ("format", "effort") if key in said})
     (result,) = run(RunRequest(source=source, output=output, config=config, previous=previous, **said))
     return {item.layer.name: item for item in result.layers}
 
@@ -124,6 +122,13 @@ def test_what_slim_never_touched_is_read(tmp_path: Path) -> None:
     other = {"py": LayerSpec("runtime", {"bin/python": b"y" * 99})}
     changed = slim(put(tmp_path / "in3", other, build=3), tmp_path / "out3", previous)
     assert changed["py"].since is SincePrevious.CHANGED
+
+
+def test_a_kept_archive_is_noted_as_it_was_compressed(first: Path, tmp_path: Path) -> None:
+    source = put(tmp_path / "in2", stack("1.1", build=2), build=2)
+    slim(source, tmp_path / "out", first, effort=Effort(level=Level.FAST))
+    levels = {name: entry(tmp_path / "out", name)["slim"]["compression"]["level"] for name in ("py", "app")}
+    assert levels == {"py": "default", "app": "fast"}
 
 
 def test_another_format_is_another_archive(first: Path, tmp_path: Path) -> None:

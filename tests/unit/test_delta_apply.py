@@ -140,6 +140,31 @@ def test_the_new_stack_comes_back(old: Path, new: Path, tmp_path: Path) -> None:
     assert contents(tmp_path / "n2") == contents(tmp_path / "n")
 
 
+def manifest_entries(published: Path) -> dict[str, dict[str, object]]:
+    value = json.loads((published / "__venvstacks__" / "venvstacks.json").read_text())
+    return {entry["install_target"]: entry for section in value["layers"].values() for entry in section}
+
+
+def test_archives_are_compressed_as_the_manifest_says(old: Path, new: Path, tmp_path: Path) -> None:
+    slimmed = tmp_path / "slimmed"
+    assert main(["run", str(new), "-o", str(slimmed), "--level", "max", "--no-config", "-q"]) == 0
+    made(old, slimmed, tmp_path / "d")
+    result = applied(old, tmp_path / "d", tmp_path / "n")
+    assert {layer.identical for layer in result.layers} == {True}
+    assert contents(tmp_path / "n") == contents(slimmed)
+
+    # Whoever says it otherwise gets other bytes, and a manifest that is true of them.
+    line = ["delta", "apply", str(old), str(tmp_path / "d"), "-o", str(tmp_path / "n2"), "--level", "fast"]
+    assert main([*line, "--no-config", "-q"]) == 0
+    wanted, told = manifest_entries(slimmed)["app"], manifest_entries(tmp_path / "n2")["app"]
+    note, size = told["slim"], (tmp_path / "n2" / "app.tar.xz").stat().st_size
+    assert told["archive_hashes"] != wanted["archive_hashes"]
+    assert isinstance(note, dict)
+    assert note["compression"] == {"level": "fast"}
+    assert (told["archive_size"], note["archive_size"]["after"]) == (size, size)
+    assert note["tree_sha256"] == wanted["slim"]["tree_sha256"]  # type: ignore[index]
+
+
 def test_a_delta_is_the_same_bytes_each_time(old: Path, new: Path, tmp_path: Path) -> None:
     made(old, new, tmp_path / "d")
     made(old, new, tmp_path / "d2")
