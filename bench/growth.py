@@ -21,6 +21,7 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 from measuring import MB, Measure, measured
@@ -114,9 +115,10 @@ def run(source: Path, work: Path, repeat: int, *arguments: str) -> Measure:
 
 
 def exponents(values: list[float]) -> Iterator[float]:
-    """Of the growth from the first scale to each of the others."""
-    for scale, value in zip(SCALES[1:], values[1:], strict=True):
-        yield math.log(value / values[0], scale)
+    """Of the growth from each scale to the next, and from the first to the last."""
+    steps = [*pairwise(zip(SCALES, values, strict=True)), ((SCALES[0], values[0]), (SCALES[-1], values[-1]))]
+    for (scale, value), (next_scale, next_value) in steps:
+        yield math.log(next_value / value, next_scale / scale)
 
 
 def grow(options: argparse.Namespace, work: Path) -> int:
@@ -139,7 +141,8 @@ def grow(options: argparse.Namespace, work: Path) -> int:
             flush=True,
         )
     for name, values in (("wall time", wall), ("processor time", processor), ("peak memory", memory)):
-        print(f"- exponent of {name}: {', '.join(f'{value:.2f}' for value in exponents(values))} (to 4x, to 16x)")
+        told = ", ".join(f"{value:.2f}" for value in exponents(values))
+        print(f"- exponent of {name}: {told} (1x to 4x, 4x to 16x, 1x to 16x)")
     return 0
 
 
