@@ -67,7 +67,9 @@ def test_more_memory_means_more_encoders_and_never_more_than_workers() -> None:
     assert encoders(7, Effort(memory=MIN_MEMORY), "zip") == 7
 
 
-def test_a_small_budget_shrinks_dictionary_and_window() -> None:
-    small, large = Effort(memory=MIN_MEMORY), Effort(memory=DEFAULT_MEMORY)
-    assert xz_settings(small, "", native=False).dictionary < xz_settings(large, "", native=False).dictionary
+def test_a_small_budget_shrinks_dictionary_and_window_where_it_has_to() -> None:
+    for level, shrinks in ((Level.FAST, False), (Level.DEFAULT, False), (Level.MAX, True)):
+        small, large = Effort(level=level, memory=MIN_MEMORY), Effort(level=level, memory=DEFAULT_MEMORY)
+        dictionaries = [xz_settings(effort, "", native=False).dictionary for effort in (small, large)]
+        assert (dictionaries[0] < dictionaries[1]) == shrinks
     assert zstd_parameters(Effort(level=Level.MAX, memory=MIN_MEMORY)).window_log < 27
