@@ -181,6 +181,14 @@ def _elsewhere(name: str) -> Change:
     return prepare
 
 
+def _longer(name: str) -> Change:
+    def prepare(made: Scene) -> None:
+        with (made.delta / name).open("ab") as file:
+            file.write(b"\n")
+
+    return prepare
+
+
 def _pipe(name: str) -> Change:
     def prepare(made: Scene) -> None:
         (made.delta / name).unlink()
@@ -232,8 +240,7 @@ def _files() -> Iterator[Row]:
         yield f"{told} is a pipe", _pipe(name), UnsafeInputError, (told, "isn't a regular file")
         yield f"{told} is missing", _gone(name), StorageError, (told,)
         if name != NAME:
-            longer = lambda made, name=name: (made.delta / name).open("ab").write(b"\n")  # noqa: E731
-            yield f"{told} is longer", longer, IntegrityError, (told,)
+            yield f"{told} is longer", _longer(name), IntegrityError, (told,)
     yield "a folder of manifests that is a link", _elsewhere("__venvstacks__"), UnsafeInputError, ("is a link",)
     yield "manifest leads out", _manifest(archive_name="../v/flag"), UnsafeInputError, ("venvstacks.json", "plain")
     for case in TAR:
