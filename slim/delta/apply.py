@@ -139,11 +139,11 @@ class _Restoring:
                 assert layer.new is not None
                 place = self._layer(layer, layer.new)
                 archive = file_of(place) if place.is_file() else None
+                done = _told(layer, layer.new, place, archive, time.monotonic() - started)
                 if archive is not None:
-                    copied = layer.new.archive is not None and layer.new.archive.sha256 == archive.sha256
-                    note = {} if copied else compression_note(archive.name, self._effort(layer.name))
+                    note = {} if done.identical else compression_note(archive.name, self._effort(layer.name))
                     archives[layer.name] = Written(file=archive, compression=note)
-                layers.append(_told(layer, layer.new, place, archive, time.monotonic() - started))
+                layers.append(done)
             self.watch.advance()
         if archives or self.old.has_manifest:
             write_manifests(self.request.delta, self.stack, self.place, archives)
