@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from slim.errors import StorageError
+from slim.formats.spool import file_chunks
 from slim.storage import write_durably
-
-_CHUNK = 1 << 20
 
 
 def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
@@ -24,14 +23,5 @@ def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
 
 
 def copy_file(source: Path, target: Path) -> None:
-    """Copy a file's content, likewise. Raises StorageError."""
-    write_file(target, _pieces(source))
-
-
-def _pieces(source: Path) -> Iterator[bytes]:
-    try:
-        with source.open("rb", buffering=0) as stream:
-            while data := stream.read(_CHUNK):
-                yield data
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=source) from error
+    """Copy a file's content, likewise. Raises StorageError, and UnsafeInputError for what isn't a regular file."""
+    write_file(target, file_chunks(source))

@@ -19,7 +19,7 @@ from slim.formats.decompress import Decompress
 from slim.formats.effort import xz_settings, zstd_parameters
 from slim.formats.names import display
 from slim.formats.output import write_file
-from slim.formats.spool import Meter, SliceContent, Spool, passing
+from slim.formats.spool import Meter, SliceContent, Spool
 from slim.formats.tar_headers import HINT, Header, TarParser
 from slim.formats.tar_stream import Section, tar_sections
 from slim.formats.xz_container import xz_stream
@@ -97,7 +97,7 @@ def tar_writer(pack: Compress) -> Writer:
 
 
 def _plain(sections: Iterable[Section]) -> Iterator[bytes | memoryview]:
-    return passing(piece for section in sections for piece in section.pieces)
+    return (piece for section in sections for piece in section.pieces)
 
 
 def _through(compressor: _Compressor, sections: Iterable[Section]) -> Iterator[bytes]:
