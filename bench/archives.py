@@ -3,8 +3,8 @@ nowhere (``tar -xO``), and to a disk, where making the files takes most of the t
 
     python bench/archives.py STACK [STACK ...]
 
-STACK is what ``bench/make_stack.sh`` built (with its ``_build`` folder, from which ``venvstacks publish`` packs). In
-turn, ``--repeat`` times each:
+STACK is what ``bench/make_stack.sh`` built (with its ``_build`` folder, from which ``venvstacks
+publish`` packs). In turn, ``--repeat`` times each:
 
 - ``venvstacks publish``: the original layers, packed by what publishes them;
 - ``recipe.sh``: delete by name, strip, ``xz -6 -T0``;
@@ -12,8 +12,9 @@ turn, ``--repeat`` times each:
 - the layers that slim leaves, packed with ``tar | xz -6 -T0`` and ``tar | zstd -19 --long``: the same files, so that
   only the engines differ.
 
-The share of slim's processor time that isn't decoding or encoding is what ``slim run --format tar`` takes beyond
-``xz -dc`` over the input. conda-pack packs conda environments only, and no layer is one.
+The share of slim's processor time that isn't decoding or encoding is what ``slim run --format tar``
+takes beyond ``xz -dc`` over the input. conda-pack packs conda environments only, and no layer is
+one.
 """
 
 from __future__ import annotations
@@ -79,8 +80,13 @@ def ways(stack: Path, published: Path, work: Path) -> dict[str, tuple[list[str],
         "decoding the input": ["bash", "-c", f"for archive in {published}/*.tar.xz; do xz -dc $archive; done"],
     }  # fmt: skip
     folders = ("recipe", "slim-xz", "slim-zst", "plain-xz", "plain-zst", "slim-tar", "nothing")
-    found = {name: (command, work / folder) for (name, command), folder in zip(told.items(), folders, strict=True)}
-    if (stack / "venvstacks.toml").is_file() and (stack / ".tools" / "bin" / "venvstacks").is_file():
+    found = {
+        name: (command, work / folder)
+        for (name, command), folder in zip(told.items(), folders, strict=True)
+    }
+    if (stack / "venvstacks.toml").is_file() and (
+        stack / ".tools" / "bin" / "venvstacks"
+    ).is_file():
         publish = (
             f'cd {shlex.quote(str(stack))}; PATH="$PWD/.tools/bin:$PATH" venvstacks publish --force '
             f"--output-dir {work / 'publish'} venvstacks.toml"
@@ -130,7 +136,11 @@ def median(values: list[float]) -> float:
 
 def shown(name: str, measures: dict[str, Measure]) -> str:
     """The table of one stack, and what follows from it."""
-    lines = [f"### {name}", "", "| way | wall | processor | largest process | archives | `tar -xO` | `tar -x` |"]
+    lines = [
+        f"### {name}",
+        "",
+        "| way | wall | processor | largest process | archives | `tar -xO` | `tar -x` |",
+    ]
     lines.append("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     for way, one in measures.items():
         if one.failed:
@@ -146,7 +156,9 @@ def shown(name: str, measures: dict[str, Measure]) -> str:
             f"{median(one.unpacking):.2f} s" if one.unpacking else "-",
         )
         lines.append(f"| {way} | {' | '.join(cells)} |")
-    slim, zst = (measures.get(way, Measure(way)) for way in ("slim run", "slim run --format tar.zst"))
+    slim, zst = (
+        measures.get(way, Measure(way)) for way in ("slim run", "slim run --format tar.zst")
+    )
 
     def ratio(what: str, mine: float, other: str, theirs: float) -> None:
         if mine and theirs:
@@ -157,26 +169,43 @@ def shown(name: str, measures: dict[str, Measure]) -> str:
         if other in measures:
             ratio("wall time of slim run", median(slim.wall), other, median(measures[other].wall))
     plain = measures.get("same files, xz -6 -T0", Measure(""))
-    ratio("bytes of slim run", slim.archives, "the same files as recipe.sh packs them", plain.archives)
+    ratio(
+        "bytes of slim run", slim.archives, "the same files as recipe.sh packs them", plain.archives
+    )
     ratio("bytes of tar.zst", zst.archives, "tar.xz", slim.archives)
-    ratio("unpacking tar.zst without writing files", median(zst.decoding), "tar.xz", median(slim.decoding))
+    ratio(
+        "unpacking tar.zst without writing files",
+        median(zst.decoding),
+        "tar.xz",
+        median(slim.decoding),
+    )
     ratio("unpacking tar.zst to disk", median(zst.unpacking), "tar.xz", median(slim.unpacking))
     tar, decode = measures.get("slim run --format tar"), measures.get("decoding the input")
     if tar and decode and slim.processor:
         rest = median(tar.processor) - median(decode.processor)
         share = rest / median(slim.processor)
-        lines.append(f"- processor time that isn't decoding or encoding: {rest:.1f} s, {share:.1%} of slim run")
+        lines.append(
+            f"- processor time that isn't decoding or encoding: {rest:.1f} s, {share:.1%} of slim run"
+        )
     return "\n".join([*lines, ""])
 
 
 def main() -> int:
     """Measure, and print a table a stack."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("stacks", nargs="+", type=Path, metavar="STACK")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each way (default: %(default)s)")
-    parser.add_argument("--skip", action="append", default=[], metavar="WAY", help="leave this row out")
+    parser.add_argument(
+        "--repeat", type=int, default=3, metavar="N", help="runs of each way (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--skip", action="append", default=[], metavar="WAY", help="leave this row out"
+    )
     parser.add_argument("--work", type=Path, help="folder for results (default: a temporary one)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write everything that was measured"
+    )
     options = parser.parse_args()
     everything: dict[str, list[dict[str, object]]] = {}
     print(f"{os.cpu_count()} processors, {sys.platform}, Python {sys.version.split()[0]}\n")

@@ -1,8 +1,9 @@
 """How long an audit takes, beside what reading the same bytes takes with plain tools.
 
-``python -m bench.audit ARCHIVES... [--venv VENV]``: audits the folder of a published stack, next to ``xz -dc`` over
-its archives; and a venv, next to ``du -a`` and ``sha256sum`` over its files. Each is run ``--rounds`` times in turn,
-and the fastest counts. Prints the ratios, and the peak memory of the audit.
+``python -m bench.audit ARCHIVES... [--venv VENV]``: audits the folder of a published stack, next to
+``xz -dc`` over its archives; and a venv, next to ``du -a`` and ``sha256sum`` over its files. Each
+is run ``--rounds`` times in turn, and the fastest counts. Prints the ratios, and the peak memory of
+the audit.
 """
 
 from __future__ import annotations
@@ -14,7 +15,16 @@ import sys
 import time
 from pathlib import Path
 
-AUDIT = (sys.executable, "-m", "slim", "audit", "--no-config", "--report", f"json={os.devnull}", "--quiet")
+AUDIT = (
+    sys.executable,
+    "-m",
+    "slim",
+    "audit",
+    "--no-config",
+    "--report",
+    f"json={os.devnull}",
+    "--quiet",
+)
 
 
 def timed(command: tuple[str | Path, ...] | str) -> tuple[float, int]:

@@ -2,8 +2,9 @@
 
     python bench/bytecode_estimate.py DEPLOYED [DEPLOYED ...] [--fit]
 
-Every source that has a ``__pycache__`` file beside it counts. ``--fit`` solves the model of slim.inventory.bytecode
-again by least squares (weighted by 1/size, so that small files count too) and prints the constants to paste there.
+Every source that has a ``__pycache__`` file beside it counts. ``--fit`` solves the model of
+slim.inventory.bytecode again by least squares (weighted by 1/size, so that small files count too)
+and prints the constants to paste there.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ def pairs(deployed: Path) -> Iterator[tuple[bytes, int]]:
 
 def features(source: bytes) -> list[float]:
     """What the model counts: a constant, bytes, and each of its needles."""
-    return [1.0, float(len(source)), *(float(source.count(needle)) for needle, _ in bytecode._COUNTED)]
+    return [
+        1.0,
+        float(len(source)),
+        *(float(source.count(needle)) for needle, _ in bytecode._COUNTED),
+    ]
 
 
 def solve(matrix: list[list[float]], right: list[float]) -> list[float]:
@@ -76,7 +81,9 @@ def report(name: str, samples: Sequence[tuple[bytes, int]]) -> None:
 
 def main() -> int:
     """Print the errors."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("deployed", nargs="+", type=Path, metavar="DEPLOYED")
     parser.add_argument("--fit", action="store_true", help="print constants fitted to these stacks")
     options = parser.parse_args()

@@ -2,13 +2,15 @@
 
     python bench/delta.py [--work DIR] [--case NAME ...]
 
-For each case two layers are built that differ in one thing: one pin (installed with pip from the package index, the
-other distributions pinned to what the first installation resolved), or the runtime. Both are packed as slim packs them
-(tar.xz), a delta is made and applied, and what comes out is compared with the new archive, byte for byte. Rivals:
-the whole archive, and `xdelta3`/`zstd --patch-from` over the two uncompressed tar files, where these programs are.
+For each case two layers are built that differ in one thing: one pin (installed with pip from the
+package index, the other distributions pinned to what the first installation resolved), or the
+runtime. Both are packed as slim packs them (tar.xz), a delta is made and applied, and what comes
+out is compared with the new archive, byte for byte. Rivals: the whole archive, and `xdelta3`/`zstd
+--patch-from` over the two uncompressed tar files, where these programs are.
 
-Runtimes: Debian's CPython 3.11 and its security update (`apt-get download`, where there is apt with two versions), and
-two feature releases as pyenv leaves them (``--runtime OLD NEW``, prefixes; default: 3.12.* and 3.13.* of pyenv).
+Runtimes: Debian's CPython 3.11 and its security update (`apt-get download`, where there is apt with
+two versions), and two feature releases as pyenv leaves them (``--runtime OLD NEW``, prefixes;
+default: 3.12.* and 3.13.* of pyenv).
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from slim.delta.create import MakeRequest, make
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import ReadOptions, WriteOptions
 from slim.formats.directory import read_directory
-from slim.formats.tar_stream import tar_stream
+from slim.formats.tar.stream import tar_stream
 from slim.model.delta import DeltaAction
 from slim.model.size import format_size
 
@@ -66,16 +68,24 @@ RUNTIMES = ("runtime-security", "runtime-feature")
 
 def main() -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--work", type=Path, help="a folder for downloads and layers; kept")
-    parser.add_argument("--case", action="append", choices=[*(case.name for case in CASES), *RUNTIMES])
+    parser.add_argument(
+        "--case", action="append", choices=[*(case.name for case in CASES), *RUNTIMES]
+    )
     parser.add_argument("--runtime", nargs=2, type=Path, metavar=("OLD", "NEW"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slim-delta-") as scratch:
         work = options.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)
-        print("| layer | from | to | archive | patch | of it | how | make | apply | zstd --patch-from | xdelta3 |")
-        print("| --- | --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |", flush=True)
+        print(
+            "| layer | from | to | archive | patch | of it | how | make | apply | zstd --patch-from | xdelta3 |"
+        )
+        print(
+            "| --- | --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |", flush=True
+        )
         for name, sides in layers(work, options.case, options.runtime):
             print(measure(name, sides, work), flush=True)
     return 0
@@ -90,28 +100,54 @@ def layers(
             old = installed(work / case.name / "old", [case.old, *case.others])
             pins = [pin for pin in frozen(old) if not pin.startswith(f"{case.name}==")]
             new = installed(work / case.name / "new", [case.new, *pins])
-            yield case.name, ((case.old.partition("==")[2], old), (case.new.partition("==")[2], new))
+            yield (
+                case.name,
+                ((case.old.partition("==")[2], old), (case.new.partition("==")[2], new)),
+            )
     if not chosen or RUNTIMES[0] in chosen:
         versions = debian_versions()
         if len(versions) < 2:
-            print(f"(no {RUNTIMES[0]}: apt has {len(versions)} version of {DEBIAN[1]})", file=sys.stderr)
+            print(
+                f"(no {RUNTIMES[0]}: apt has {len(versions)} version of {DEBIAN[1]})",
+                file=sys.stderr,
+            )
         else:
-            two = [(version, debian(work / RUNTIMES[0] / version, version)) for version in versions[:2]]
+            two = [
+                (version, debian(work / RUNTIMES[0] / version, version)) for version in versions[:2]
+            ]
             yield RUNTIMES[0], (two[1], two[0])
     if not chosen or RUNTIMES[1] in chosen:
         found = list(prefixes or pyenv())
         if len(found) < 2:
             print(f"(no {RUNTIMES[1]}: give two prefixes with --runtime)", file=sys.stderr)
         else:
-            trees = [(prefix.name, runtime(prefix, work / RUNTIMES[1] / prefix.name)) for prefix in found]
+            trees = [
+                (prefix.name, runtime(prefix, work / RUNTIMES[1] / prefix.name)) for prefix in found
+            ]
             yield RUNTIMES[1], (trees[0], trees[1])
 
 
 def installed(folder: Path, pins: Iterable[str]) -> Path:
     """A layer's folder with these distributions, as pip installs them for Linux on x86-64."""
     if not folder.exists():
-        command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary", ":all:"]
-        command += ["--disable-pip-version-check", "--python-version", PYTHON, "--implementation", "cp", *PLATFORM]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-compile",
+            "--only-binary",
+            ":all:",
+        ]
+        command += [
+            "--disable-pip-version-check",
+            "--python-version",
+            PYTHON,
+            "--implementation",
+            "cp",
+            *PLATFORM,
+        ]
         subprocess.run([*command, "--target", str(folder / SITE), *pins], check=True)
         shutil.rmtree(folder / SITE / "bin", ignore_errors=True)
     return folder
@@ -119,7 +155,9 @@ def installed(folder: Path, pins: Iterable[str]) -> Path:
 
 def frozen(folder: Path) -> list[str]:
     """What is installed there, as pins."""
-    names = sorted(path.name.removesuffix(".dist-info") for path in (folder / SITE).glob("*.dist-info"))
+    names = sorted(
+        path.name.removesuffix(".dist-info") for path in (folder / SITE).glob("*.dist-info")
+    )
     return [f"{name.rpartition('-')[0]}=={name.rpartition('-')[2]}" for name in names]
 
 
@@ -127,7 +165,9 @@ def debian_versions() -> list[str]:
     """The versions of CPython 3.11 that apt knows, the newest first."""
     if shutil.which("apt-cache") is None:
         return []
-    done = subprocess.run(["apt-cache", "madison", DEBIAN[1]], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["apt-cache", "madison", DEBIAN[1]], capture_output=True, text=True, check=False
+    )
     return list(dict.fromkeys(line.split("|")[1].strip() for line in done.stdout.splitlines()))
 
 
@@ -137,7 +177,12 @@ def debian(folder: Path, version: str) -> Path:
         packages = folder.parent / f"{folder.name}-packages"
         packages.mkdir(parents=True, exist_ok=True)
         names = [f"{name}={version}" for name in DEBIAN]
-        subprocess.run(["apt-get", "download", "-q", *names], cwd=packages, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(
+            ["apt-get", "download", "-q", *names],
+            cwd=packages,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
         for package in sorted(packages.glob("*.deb")):
             subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
         shutil.rmtree(folder / "etc", ignore_errors=True)
@@ -166,7 +211,8 @@ def measure(name: str, sides: tuple[tuple[str, Path], tuple[str, Path]], work: P
     with tempfile.TemporaryDirectory(dir=work, prefix="run-") as scratch:
         place = Path(scratch)
         archives = [
-            pack(folder, place / side / f"{name}.tar.xz") for side, (_, folder) in zip("ab", sides, strict=True)
+            pack(folder, place / side / f"{name}.tar.xz")
+            for side, (_, folder) in zip("ab", sides, strict=True)
         ]
         started = time.monotonic()
         (made,) = make(MakeRequest(old=archives[0], new=archives[1], output=place / "delta"))
@@ -181,11 +227,17 @@ def measure(name: str, sides: tuple[tuple[str, Path], tuple[str, Path]], work: P
             )
         )
         applying = time.monotonic() - started
-        if (place / "restored.tar.xz").read_bytes() != archives[1].read_bytes() or not done.layers[0].identical:
+        if (place / "restored.tar.xz").read_bytes() != archives[1].read_bytes() or not done.layers[
+            0
+        ].identical:
             raise SystemExit(f"{name}: what was restored isn't the new archive")
         (layer,) = made.layers
         size = archives[1].stat().st_size
-        how = layer.delta.method if layer.delta.action is DeltaAction.PATCH else layer.delta.action.value
+        how = (
+            layer.delta.method
+            if layer.delta.action is DeltaAction.PATCH
+            else layer.delta.action.value
+        )
         cells = [
             name, sides[0][0], sides[1][0], format_size(size), format_size(layer.delta.download),
             f"{100 * layer.delta.download / size:.2f}%", how or "", f"{making:.1f} s", f"{applying:.1f} s",
@@ -199,7 +251,10 @@ def pack(folder: Path, archive: Path) -> Path:
     archive.parent.mkdir()
     options = ReadOptions(spool_dir=archive.parent, anywhere=True)
     workers = os.cpu_count() or 1
-    with read_directory(folder, options) as tree, ThreadPoolExecutor(max_workers=workers) as executor:
+    with (
+        read_directory(folder, options) as tree,
+        ThreadPoolExecutor(max_workers=workers) as executor,
+    ):
         members = (replace(member, mtime=1_700_000_000) for member in tree.members.values())
         write = WriteOptions(executor=executor, workers=workers, machine="x86_64")
         write_archive(format_by_name("tar.xz"), members, "layer", archive, write)
@@ -211,7 +266,10 @@ def rivals(archives: Sequence[Path], place: Path) -> list[str]:
     plain = []
     for archive in archives:
         plain.append(archive.with_suffix(""))
-        with read_archive(archive, ReadOptions(spool_dir=place, anywhere=True)) as tree, plain[-1].open("wb") as file:
+        with (
+            read_archive(archive, ReadOptions(spool_dir=place, anywhere=True)) as tree,
+            plain[-1].open("wb") as file,
+        ):
             for piece in tar_stream(tree.members.values(), tree.root):
                 file.write(piece)
     old, new = (str(path) for path in plain)

@@ -2,10 +2,10 @@
 
     python bench/growth.py [--big]
 
-Makes a layer of Python modules and of other files, ``--files`` and ``--megabytes`` of them at 1x, and runs slim on
-1x, 4x and 16x of it (``--level fast``, so that what isn't the encoder counts). Prints seconds and peak memory, and the
-exponent of their growth: 1 is linear, 0 is flat. ``--big`` runs the default level on a layer with one file of 2 GB
-instead, with ``--memory 2GB``.
+Makes a layer of Python modules and of other files, ``--files`` and ``--megabytes`` of them at 1x,
+and runs slim on 1x, 4x and 16x of it (``--level fast``, so that what isn't the encoder counts).
+Prints seconds and peak memory, and the exponent of their growth: 1 is linear, 0 is flat. ``--big``
+runs the default level on a layer with one file of 2 GB instead, with ``--memory 2GB``.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ SITE = "lib/python3.13/site-packages"
 def modules() -> list[bytes]:
     """Sources of the standard library, so that imports and sizes are those of real code."""
     folder = Path(sysconfig.get_path("stdlib"))
-    return [path.read_bytes() for path in sorted(folder.glob("*.py")) if path.stat().st_size < 100_000]
+    return [
+        path.read_bytes() for path in sorted(folder.glob("*.py")) if path.stat().st_size < 100_000
+    ]
 
 
 def words(size: int, source: random.Random) -> bytes:
@@ -107,7 +109,17 @@ def run(source: Path, work: Path, repeat: int, *arguments: str) -> Measure:
     for _ in range(repeat):
         out = work / "out"
         shutil.rmtree(out, ignore_errors=True)
-        command = [sys.executable, "-m", "slim", "run", str(source), "-o", str(out), "--no-config", "--quiet"]
+        command = [
+            sys.executable,
+            "-m",
+            "slim",
+            "run",
+            str(source),
+            "-o",
+            str(out),
+            "--no-config",
+            "--quiet",
+        ]
         if not measured([*command, "--format", "tar.xz", *arguments], measure):
             sys.exit(f"{source}: {measure.failed}")
         shutil.rmtree(out)
@@ -116,14 +128,19 @@ def run(source: Path, work: Path, repeat: int, *arguments: str) -> Measure:
 
 def exponents(values: list[float]) -> Iterator[float]:
     """Of the growth from each scale to the next, and from the first to the last."""
-    steps = [*pairwise(zip(SCALES, values, strict=True)), ((SCALES[0], values[0]), (SCALES[-1], values[-1]))]
+    steps = [
+        *pairwise(zip(SCALES, values, strict=True)),
+        ((SCALES[0], values[0]), (SCALES[-1], values[-1])),
+    ]
     for (scale, value), (next_scale, next_value) in steps:
         yield math.log(next_value / value, next_scale / scale)
 
 
 def grow(options: argparse.Namespace, work: Path) -> int:
     """The table of growth."""
-    print("| scale | files | unpacked | wall | processor | peak memory |\n| --- | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        "| scale | files | unpacked | wall | processor | peak memory |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+    )
     wall, processor, memory = [], [], []
     for scale in SCALES:
         source = work / f"layer{scale}.tar.gz"
@@ -140,7 +157,11 @@ def grow(options: argparse.Namespace, work: Path) -> int:
             f"| {memory[-1] / MB:.0f} MB |",
             flush=True,
         )
-    for name, values in (("wall time", wall), ("processor time", processor), ("peak memory", memory)):
+    for name, values in (
+        ("wall time", wall),
+        ("processor time", processor),
+        ("peak memory", memory),
+    ):
         told = ", ".join(f"{value:.2f}" for value in exponents(values))
         print(f"- exponent of {name}: {told} (1x to 4x, 4x to 16x, 1x to 16x)")
     return 0
@@ -148,10 +169,18 @@ def grow(options: argparse.Namespace, work: Path) -> int:
 
 def main() -> int:
     """Measure what was asked for."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--files", type=int, default=2000, help="modules at 1x (default: %(default)s)")
-    parser.add_argument("--megabytes", type=int, default=40, help="of other files at 1x (default: %(default)s)")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--files", type=int, default=2000, help="modules at 1x (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--megabytes", type=int, default=40, help="of other files at 1x (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--repeat", type=int, default=3, metavar="N", help="runs of each (default: %(default)s)"
+    )
     parser.add_argument("--big", action="store_true", help="one file of 2 GB, and a budget of 2 GB")
     parser.add_argument("--work", type=Path, help="folder for files (default: a temporary one)")
     options = parser.parse_args()
@@ -162,7 +191,9 @@ def main() -> int:
         source = work / "big.tar.gz"
         big_layer(source)
         found = run(source, work, 1, "--memory", "2GB")
-        print(f"one file of 2 GB, --memory 2GB: {found.wall[0]:.0f} s, peak memory {found.memory[0] / MB:.0f} MB")
+        print(
+            f"one file of 2 GB, --memory 2GB: {found.wall[0]:.0f} s, peak memory {found.memory[0] / MB:.0f} MB"
+        )
         return 0 if found.memory[0] <= BUDGET else 1
 
 

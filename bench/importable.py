@@ -4,10 +4,11 @@
     bench/deploy.sh PUBLISHED before; bench/deploy.sh OUT after
     python bench/importable.py before after --report report.json
 
-For each application (``--layer`` limits them), every module that its Python can see by name, in the standard library
-and in all layers below, is imported in both deployments with the deployment's own Python. Modules run in worker
-processes, one for each top-level package; what ends, hangs or kills its worker counts as not importable, and the
-worker starts again behind it. A module that was importable before and isn't after is
+For each application (``--layer`` limits them), every module that its Python can see by name, in the
+standard library and in all layers below, is imported in both deployments with the deployment's own
+Python. Modules run in worker processes, one for each top-level package; what ends, hangs or kills
+its worker counts as not importable, and the worker starts again behind it. A module that was
+importable before and isn't after is
 
 - removed: the report says that its own file, or a package's above it, went
 - missing: it doesn't import, and nothing in the report explains it. One of these, and the exit code is 1.
@@ -34,7 +35,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-# What runs inside the deployed stack: the standard library alone, and no assumption about what is in it but this.
+# What runs inside the deployed stack: the standard library alone, and no assumption about what is
+# in it but this.
 LISTING = r"""
 import importlib.machinery, json, os, sys
 suffixes = sorted(importlib.machinery.all_suffixes(), key=len, reverse=True)
@@ -120,7 +122,11 @@ class Deployment:
         """Every module by name, with its file (None for built-in ones)."""
         with tempfile.TemporaryDirectory() as home:
             done = subprocess.run(
-                [self.python, "-c", LISTING], env=self.environment(home), cwd=home, capture_output=True, check=True
+                [self.python, "-c", LISTING],
+                env=self.environment(home),
+                cwd=home,
+                capture_output=True,
+                check=True,
             )
         found: dict[str, str | None] = json.loads(done.stdout)
         return found
@@ -143,7 +149,9 @@ class Deployment:
     def _some(self, names: list[str], home: str) -> dict[str, str | None]:
         """As many of the names as one worker gets through."""
         found: dict[str, str | None] = {}
-        listed = Path(home) / "slim-bench-modules.json"  # too many for one variable of the environment
+        listed = (
+            Path(home) / "slim-bench-modules.json"
+        )  # too many for one variable of the environment
         listed.write_text(json.dumps(names), encoding="utf-8")
         environment = {**self.environment(home), "SLIM_BENCH_MODULES": str(listed)}
         process = subprocess.Popen(
@@ -222,7 +230,9 @@ def removed_files(report: Path | None) -> set[str] | None:
     }
 
 
-def explained(name: str, files: dict[str, str | None], before: Deployment, after: Path, gone: set[str] | None) -> bool:
+def explained(
+    name: str, files: dict[str, str | None], before: Deployment, after: Path, gone: set[str] | None
+) -> bool:
     """Whether the module's file, or that of a package above it, is one that was removed."""
     parts = name.split(".")
     for depth in range(len(parts), 0, -1):
@@ -246,13 +256,23 @@ def layers_in(root: Path) -> list[str]:
 
 def main() -> int:
     """Compare, and print counts and whatever is missing."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("before", type=Path, help="the original, deployed")
     parser.add_argument("after", type=Path, help="what slim made of it, deployed")
-    parser.add_argument("--report", type=Path, help="slim's JSON report; without it, a file that is gone was removed")
-    parser.add_argument("--layer", action="append", help="application layer to look from (default: all)")
+    parser.add_argument(
+        "--report",
+        type=Path,
+        help="slim's JSON report; without it, a file that is gone was removed",
+    )
+    parser.add_argument(
+        "--layer", action="append", help="application layer to look from (default: all)"
+    )
     parser.add_argument("--only", action="append", help="top-level package to try (default: all)")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds for one module (default: %(default)s)")
+    parser.add_argument(
+        "--timeout", type=float, default=60, help="seconds for one module (default: %(default)s)"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--verbose", action="store_true", help="also tell what was removed")
     options = parser.parse_args()
@@ -275,7 +295,9 @@ def main() -> int:
         lost = sorted(name for name in could if now[name] is not None)
         removed = {name for name in lost if explained(name, files, before, options.after, gone)}
         for name in sorted(set(lost) - set(removed)):
-            now.update(after.importable([name]))  # alone: a neighbour in the same process may have been at fault
+            now.update(
+                after.importable([name])
+            )  # alone: a neighbour in the same process may have been at fault
         missing = [name for name in lost if name not in removed and now[name] is not None]
         bad += len(missing)
         print(

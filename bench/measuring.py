@@ -40,7 +40,9 @@ def measured(command: list[str], measure: Measure) -> bool:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode != 0:
             errors.seek(0)
-            words = errors.read().decode(errors="replace").strip().splitlines() or ["(nothing on stderr)"]
+            words = errors.read().decode(errors="replace").strip().splitlines() or [
+                "(nothing on stderr)"
+            ]
             measure.failed = f"exit {process.returncode}: {words[-1][:200]}"
             return False
     measure.wall.append(elapsed)

@@ -5,9 +5,10 @@
     python bench/native.py speed WHEELS        # the editors beside llvm-strip 19 (Mach-O) and GNU strip (ELF)
     python bench/native.py signatures WHEELS   # how many signatures are reproduced to the byte
 
-Everything runs on Linux. ``measure`` asks four judges about each edited Mach-O file: slim's own verifier,
-``lief.MachO.check_layout``, ``llvm-objdump`` (the exports, binds, rebases and libraries are those of the original) and,
-where the package apple-platform-py is installed, its check of every page hash. A judge that isn't there is named.
+Everything runs on Linux. ``measure`` asks four judges about each edited Mach-O file: slim's own
+verifier, ``lief.MachO.check_layout``, ``llvm-objdump`` (the exports, binds, rebases and libraries
+are those of the original) and, where the package apple-platform-py is installed, its check of every
+page hash. A judge that isn't there is named.
 """
 
 from __future__ import annotations
@@ -30,8 +31,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable
 from slim.config import Overrides, load_config
 from slim.formats import read_archive
@@ -42,8 +43,8 @@ from slim.model.plan import Remove
 from slim.model.progress import Silent
 from slim.model.record import FileRecord, NativeFormat
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from slim.verify.macho_oracle import check as check_macho
+from slim.run.pipeline import RunRequest, run
+from slim.verify.native.macho import check as check_macho
 
 PYTHON = "3.13"
 SITE = f"lib/python{PYTHON}/site-packages"
@@ -64,7 +65,9 @@ NATIVE_SET = (
     "torch",
 )
 ARM64 = tuple(f"macosx_{version}_arm64" for version in ("14_0", "13_0", "12_0", "11_0"))
-UNIVERSAL = tuple(f"macosx_{version}_universal2" for version in ("14_0", "11_0", "10_13", "10_12", "10_9"))
+UNIVERSAL = tuple(
+    f"macosx_{version}_universal2" for version in ("14_0", "11_0", "10_13", "10_12", "10_9")
+)
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,11 @@ SETS = (
         "linux",
         "linux_x86_64",
         tuple(f"manylinux_{version}_x86_64" for version in ("2_28", "2_27", "2_17")),
-        {"framework-native": tuple(name for name in NATIVE_SET if name not in ("mlx", "mlx-metal", "torch"))},
+        {
+            "framework-native": tuple(
+                name for name in NATIVE_SET if name not in ("mlx", "mlx-metal", "torch")
+            )
+        },
     ),
     WheelSet(
         "assistant",
@@ -124,7 +131,16 @@ SETS = (
 
 def _pip(*arguments: str | Path) -> None:
     subprocess.run(
-        [sys.executable, "-I", "-m", "pip", "-q", "--disable-pip-version-check", *map(str, arguments)], check=True
+        [
+            sys.executable,
+            "-I",
+            "-m",
+            "pip",
+            "-q",
+            "--disable-pip-version-check",
+            *map(str, arguments),
+        ],
+        check=True,
     )
 
 
@@ -148,7 +164,16 @@ def install(one: WheelSet, wheels: Path, folder: Path) -> None:
         site = folder / name / SITE
         flags = [] if one.deps else ["--no-deps"]
         source = ["--no-index", "--find-links", wheels / one.name]
-        _pip("install", "--no-compile", *flags, *_for_platform(one), *source, "--target", site, *requirements)
+        _pip(
+            "install",
+            "--no-compile",
+            *flags,
+            *_for_platform(one),
+            *source,
+            "--target",
+            site,
+            *requirements,
+        )
         _tidy(folder / name, site)
         for info in sorted(site.glob("*.dist-info")):
             if info.name in there:
@@ -182,7 +207,9 @@ def publish(one: WheelSet, layers: Path, target: Path, suffix: str) -> None:
     (target / "__venvstacks__").mkdir(parents=True)
     names = ["cpython-runtime", *one.layers]
     for number, name in enumerate(names):
-        kind = {"cpython": "runtimes", "framework": "frameworks"}.get(name.partition("-")[0], "applications")
+        kind = {"cpython": "runtimes", "framework": "frameworks"}.get(
+            name.partition("-")[0], "applications"
+        )
         below = names[1:number][::-1] if number else []
         _scaffold(layers / name, name, below)
         archive = target / f"{name}.{suffix}"
@@ -218,7 +245,9 @@ def _scaffold(layer: Path, name: str, below: list[str]) -> None:
     config = {
         "python": "bin/python",
         "py_version": f"{PYTHON}.0",
-        "base_python": "bin/python" if name == "cpython-runtime" else "../cpython-runtime/bin/python",
+        "base_python": "bin/python"
+        if name == "cpython-runtime"
+        else "../cpython-runtime/bin/python",
         "site_dir": SITE,
         "pylib_dirs": [f"../{other}/{SITE}" for other in lower],
         "dynlib_dirs": [f"../{other}/share/venv/dynlib" for other in lower],
@@ -253,7 +282,9 @@ def judge(pairs: Iterable[tuple[FileRecord, bytes, bytes]]) -> Judged:
     import lief
 
     found = Judged()
-    objdump = next((name for name in ("llvm-objdump-19", "llvm-objdump") if shutil.which(name)), None)
+    objdump = next(
+        (name for name in ("llvm-objdump-19", "llvm-objdump") if shutil.which(name)), None
+    )
     if objdump is None:
         found.absent.append("llvm-objdump")
     try:
@@ -289,16 +320,30 @@ def _complaints(before, after, place, objdump, verify_macho, lief) -> Iterator[t
         old = place.with_name("before")
         old.write_bytes(before)
         # Of every ad-hoc signature it complains that nobody's identity is in it, as it did before.
-        told = [{_SLICE.sub("", one["description"]) for one in verify_macho(str(file))} for file in (place, old)]
+        told = [
+            {_SLICE.sub("", one["description"]) for one in verify_macho(str(file))}
+            for file in (place, old)
+        ]
         fresh = told[0] - told[1]
         if fresh:
             yield "apple_platform", min(fresh)
 
 
 def _dump(objdump: str, place: Path, arch: str) -> str:
-    tables = ("--exports-trie", "--bind", "--lazy-bind", "--weak-bind", "--rebase", "--dylibs-used", "--rpaths")
+    tables = (
+        "--exports-trie",
+        "--bind",
+        "--lazy-bind",
+        "--weak-bind",
+        "--rebase",
+        "--dylibs-used",
+        "--rpaths",
+    )
     done = subprocess.run(
-        [objdump, "--macho", f"--arch={arch}", *tables, str(place)], capture_output=True, text=True, check=False
+        [objdump, "--macho", f"--arch={arch}", *tables, str(place)],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return done.stdout.replace(str(place), "")
 
@@ -317,7 +362,10 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str, suffix: str) -> N
             publish(one, folder / "layers", folder / "published", suffix)
             config = load_config(SCHEMAS, file=None, overrides=Overrides(profile=profile))
             started = time.monotonic()
-            (result,) = run(RunRequest(source=folder / "published", output=folder / "slim", config=config), Silent())
+            (result,) = run(
+                RunRequest(source=folder / "published", output=folder / "slim", config=config),
+                Silent(),
+            )
             elapsed = time.monotonic() - started
             pairs = list(_edited(result, folder))
             print(f"\n## {one.name} ({one.target}, profile {profile}, {elapsed:.0f} s)\n")
@@ -350,11 +398,15 @@ def _table(result: RunResult) -> str:
     """A row for each owner, a column for each pass."""
     saved: dict[str, Counter[str]] = {}
     for action in result.plan.actions.values():
-        slices = sum(int(match[1]) for one in action.evidence for match in _THINNED.finditer(one.text))
+        slices = sum(
+            int(match[1]) for one in action.evidence for match in _THINNED.finditer(one.text)
+        )
         counter = saved.setdefault(action.record.owner.label, Counter())
         counter["slices"] += slices
         counter[action.pass_name] += action.saved - slices
-    passes = [name for name, size in sum(saved.values(), Counter()).most_common() if size >= _COLUMN]
+    passes = [
+        name for name, size in sum(saved.values(), Counter()).most_common() if size >= _COLUMN
+    ]
     rows = [["distribution", "before", *passes, "after"]]
     for row in sorted(result.accounts.by_owner, key=lambda row: -row.before):
         if row.before < _SHOWN:
@@ -362,7 +414,9 @@ def _table(result: RunResult) -> str:
         cells = [saved.get(row.label, Counter())[name] for name in passes]
         rows.append([row.label, _mb(row.before), *map(_mb, cells), _mb(row.after)])
     total = [sum(counter[name] for counter in saved.values()) for name in passes]
-    rows.append(["**all**", _mb(result.before.unpacked), *map(_mb, total), _mb(result.after.unpacked)])
+    rows.append(
+        ["**all**", _mb(result.before.unpacked), *map(_mb, total), _mb(result.after.unpacked)]
+    )
     archives = [result.before.archive, result.after.archive]
     if archives[0] < result.before.unpacked:
         rows.append(["archives", _mb(archives[0]), *("" for _ in passes), _mb(archives[1])])
@@ -384,11 +438,15 @@ def _mb(size: int) -> str:
 
 def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
     invalid = {name: len(texts) for name, texts in judged.complaints.items()}
-    print(f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; absent: {judged.absent or 'none'}")
+    print(
+        f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; absent: {judged.absent or 'none'}"
+    )
     for name, texts in judged.complaints.items():
         for text in texts[:5]:
             print(f"- {name}: {text.replace(str(folder), '')}")
-    refused = Counter((skip.pass_name, skip.reason.value) for skip in result.plan.skipped if skip.record.native)
+    refused = Counter(
+        (skip.pass_name, skip.reason.value) for skip in result.plan.skipped if skip.record.native
+    )
     print("Native files kept:", dict(sorted(refused.items())) or "none")
 
 
@@ -398,7 +456,14 @@ def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
 def speed(wheels: Path) -> None:
     """Seconds for all Mach-O files of the arm64 set and all ELF files of the Linux set: the editors, one file after
     the other, and a stripper over the same files."""
-    _race(wheels, "arm64", b"\xcf\xfa\xed\xfe", plan_macho_edit, ("llvm-strip-19", "llvm-strip"), ("-S", "-x"))
+    _race(
+        wheels,
+        "arm64",
+        b"\xcf\xfa\xed\xfe",
+        plan_macho_edit,
+        ("llvm-strip-19", "llvm-strip"),
+        ("-S", "-x"),
+    )
     _race(wheels, "linux", b"\x7fELF", plan_edit, ("strip",), ("--strip-unneeded",))
 
 
@@ -414,14 +479,21 @@ def _race(
     with tempfile.TemporaryDirectory(prefix="native-") as scratch:
         folder = Path(scratch)
         install(one, wheels, folder / "layers")
-        files = [path for path in sorted(folder.rglob("*")) if path.is_file() and _starts(path, magic)]
+        files = [
+            path for path in sorted(folder.rglob("*")) if path.is_file() and _starts(path, magic)
+        ]
         whole = sum(path.stat().st_size for path in files)
         print(f"{name}: {len(files)} files, {_mb(whole)} MB")
         started = time.perf_counter()
         saved = 0
         for path in files:
-            with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                saved += _write_edit(plan(memoryview(mapped), "unneeded"), path.with_name(path.name + ".new"))
+            with (
+                path.open("rb") as opened,
+                mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped,
+            ):
+                saved += _write_edit(
+                    plan(memoryview(mapped), "unneeded"), path.with_name(path.name + ".new")
+                )
         print(f"  slim: {time.perf_counter() - started:.1f} s, {_mb(saved)} MB saved")
         strip = next((name for name in strippers if shutil.which(name)), None)
         if strip is None:
@@ -431,7 +503,12 @@ def _race(
         saved = 0
         for path in files:
             new = path.with_name(path.name + ".stripped")
-            if subprocess.run([strip, *flags, "-o", new, path], capture_output=True, check=False).returncode == 0:
+            if (
+                subprocess.run(
+                    [strip, *flags, "-o", new, path], capture_output=True, check=False
+                ).returncode
+                == 0
+            ):
                 saved += path.stat().st_size - new.stat().st_size
         print(f"  {strip}: {time.perf_counter() - started:.1f} s, {_mb(saved)} MB saved")
 
@@ -471,12 +548,18 @@ def signatures(wheels: Path) -> None:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("command", choices=("fetch", "measure", "speed", "signatures"))
     parser.add_argument("wheels", type=Path)
-    parser.add_argument("--set", dest="chosen", action="append", default=[], choices=[one.name for one in SETS])
+    parser.add_argument(
+        "--set", dest="chosen", action="append", default=[], choices=[one.name for one in SETS]
+    )
     parser.add_argument("--profile", default="standard")
-    parser.add_argument("--xz", action="store_true", help="compress the layers, to measure archives too (slow)")
+    parser.add_argument(
+        "--xz", action="store_true", help="compress the layers, to measure archives too (slow)"
+    )
     given = parser.parse_args()
     if given.command == "fetch":
         fetch(given.wheels)

@@ -2,8 +2,9 @@
 
     python bench/native_loads.py WHEELS        # what bench/native.py fetch has downloaded
 
-Lays out the wheels for Linux twice, edits each ELF file of one copy, and opens every one in a process of its own. Run
-it with the Python that the wheels are for (3.13): their extension modules need its symbols.
+Lays out the wheels for Linux twice, edits each ELF file of one copy, and opens every one in a
+process of its own. Run it with the Python that the wheels are for (3.13): their extension modules
+need its symbols.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from pathlib import Path
 
 from native import SETS, SITE, _starts, install
 
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.verify.elf_oracle import check
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.verify.native.elf import check
 
 
 def edit_all(folder: Path) -> tuple[int, int, int]:
@@ -64,7 +65,9 @@ def opened(folder: Path) -> dict[str, str]:
 
 def main() -> None:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("wheels", type=Path)
     wheels = parser.parse_args().wheels
     one = next(one for one in SETS if one.name == "linux")
@@ -75,7 +78,10 @@ def main() -> None:
         files, saved, refused = edit_all(after)
         print(f"{files} ELF files, {saved / 1e6:.1f} MB saved, {refused} refused by the verifier")
         old, new = (opened(folder / "framework-native" / SITE) for folder in (before, after))
-        fine, changed = sum(not text for text in old.values()), sum(old[path] != new[path] for path in old)
+        fine, changed = (
+            sum(not text for text in old.values()),
+            sum(old[path] != new[path] for path in old),
+        )
         print(f"{fine} can be opened before; {changed} differ after")
         for path in old:
             if old[path] != new[path]:

@@ -1,7 +1,8 @@
 """Pictures of the page, for the docs: ``python -m bench.pictures STACK docs/images``.
 
-Audits STACK (with the proof that a run makes), opens the page in headless Chromium and saves three pictures. Needs
-selenium, chromium and chromedriver; with Pillow, the pictures take a third of the bytes.
+Audits STACK (with the proof that a run makes), opens the page in headless Chromium and saves three
+pictures. Needs selenium, chromium and chromedriver; with Pillow, the pictures take a third of the
+bytes.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from slim.audit.engine import AuditRequest, audit, available_cpus
+from slim.audit.engine import AuditRequest, audit
 from slim.config import Overrides, load_config
 from slim.passes import SCHEMAS
 from slim.reports import html
-from tests.browser import chromium, visit
+from slim.system.cpus import available_cpus
+from tests.support.browser import chromium, visit
 
 WIDTH, HEIGHT = 1200, 970
 
@@ -29,12 +31,16 @@ def main() -> None:
     said = parser.parse_args()
     said.folder.mkdir(parents=True, exist_ok=True)
     config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())
-    found = audit(AuditRequest(source=said.stack, config=config, prove=True, workers=available_cpus()))
+    found = audit(
+        AuditRequest(source=said.stack, config=config, prove=True, workers=available_cpus())
+    )
     with tempfile.TemporaryDirectory() as name, chromium(WIDTH, HEIGHT) as page:
         file = Path(name) / "page.html"
         file.write_text(html.render_audit(found), encoding="utf-8")
         visit(page, file)
-        page.execute_script("document.querySelector('.command')?.replaceChildren('slim run _artifacts -o OUT')")
+        page.execute_script(
+            "document.querySelector('.command')?.replaceChildren('slim run _artifacts -o OUT')"
+        )
         for picture, steps in PICTURES.items():
             for step in steps:
                 page.execute_script(step)
@@ -53,7 +59,9 @@ PICTURES = {
 
 def take(page: Any, file: Path) -> None:
     """Save what the window shows."""
-    page.execute_script("document.querySelector('.command')?.replaceChildren('slim run _artifacts -o OUT')")
+    page.execute_script(
+        "document.querySelector('.command')?.replaceChildren('slim run _artifacts -o OUT')"
+    )
     page.save_screenshot(str(file))
     with suppress(ImportError):
         from PIL import Image

@@ -3,10 +3,11 @@
     python bench/relock.py [--stack fixtures/stacks/assistant] [--work DIR] [--built DIR]
                            [--touch 'httpx==0.28.1' 'httpx==0.28.0']
 
-Builds the stack (``bench/make_stack.sh``; ``--built`` copies what that command left elsewhere), publishes it with
-``--tag-outputs``, writes the other requirement into the copied ``venvstacks.toml``, locks, builds and publishes again.
-Then slim runs over both; the second time with ``--previous``, and once more over a forced publish, whose build numbers
-and times are new although no file is. Last a delta is made and applied. Prints a table; fails where a layer that the
+Builds the stack (``bench/make_stack.sh``; ``--built`` copies what that command left elsewhere),
+publishes it with ``--tag-outputs``, writes the other requirement into the copied
+``venvstacks.toml``, locks, builds and publishes again. Then slim runs over both; the second time
+with ``--previous``, and once more over a forced publish, whose build numbers and times are new
+although no file is. Last a delta is made and applied. Prints a table; fails where a layer that the
 requirement isn't in has new bytes. Ten minutes on two processors, most of it venvstacks' xz.
 """
 
@@ -29,11 +30,15 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def main() -> int:
     """Do it all, and print the tables."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--stack", type=Path, default=ROOT / "fixtures" / "stacks" / "assistant")
     parser.add_argument("--work", type=Path, help="where everything is built; kept")
     parser.add_argument("--built", type=Path, help="a stack that make_stack.sh built: it is copied")
-    parser.add_argument("--touch", nargs=2, default=("httpx==0.28.1", "httpx==0.28.0"), metavar=("OLD", "NEW"))
+    parser.add_argument(
+        "--touch", nargs=2, default=("httpx==0.28.1", "httpx==0.28.0"), metavar=("OLD", "NEW")
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="slim-relock-") as scratch:
         work = (options.work or Path(scratch)).resolve()
@@ -42,13 +47,17 @@ def main() -> int:
         return compare(work, first, second, forced)
 
 
-def published(stack: Path, built: Path | None, work: Path, old: str, new: str) -> tuple[Path, Path, Path]:
+def published(
+    stack: Path, built: Path | None, work: Path, old: str, new: str
+) -> tuple[Path, Path, Path]:
     """Three sets as venvstacks published them: before the relock, after it, and after it once more, by force."""
     sets = (work / "first", work / "second", work / "forced")
     if all(one.is_dir() for one in sets):
         return sets
     place = work / "stack"
-    shutil.rmtree(place, ignore_errors=True)  # of a run that didn't come to its end: it may be relocked already
+    shutil.rmtree(
+        place, ignore_errors=True
+    )  # of a run that didn't come to its end: it may be relocked already
     if built is None:
         subprocess.run([str(ROOT / "bench" / "make_stack.sh"), str(stack), str(place)], check=True)
     else:
@@ -93,8 +102,12 @@ def compare(work: Path, first: Path, second: Path, forced: Path) -> int:
         ("second", second, sets["first"]),
         ("forced", forced, sets["second"]),
     ):
-        told[name] = slim("run", source, "-o", sets[name], *(["--previous", previous] if previous else []))
-    print("| layer | venvstacks: new bytes | slim, no --previous | slim --previous | after a forced publish |")
+        told[name] = slim(
+            "run", source, "-o", sets[name], *(["--previous", previous] if previous else [])
+        )
+    print(
+        "| layer | venvstacks: new bytes | slim, no --previous | slim --previous | after a forced publish |"
+    )
     print("| --- | ---: | ---: | ---: | ---: |")
     before, after = archives(first), archives(second)
     old, plain = archives(sets["first"]), archives(sets["without"])
@@ -114,15 +127,26 @@ def compare(work: Path, first: Path, second: Path, forced: Path) -> int:
             wrong.append(name)
     (delta,) = slim("delta", sets["first"], sets["second"], "-o", work / "delta")["deltas"]
     slim("delta", "apply", sets["first"], work / "delta", "-o", work / "restored")
-    same = subprocess.run(["diff", "-r", str(sets["second"]), str(work / "restored")], check=False).returncode == 0
+    same = (
+        subprocess.run(
+            ["diff", "-r", str(sets["second"]), str(work / "restored")], check=False
+        ).returncode
+        == 0
+    )
     print()
     print("| layer | archive | update | of it |")
     print("| --- | ---: | ---: | ---: |")
     for layer in delta["layers"]:
         size, download = layer["archive_after"], layer["download"]
-        print(f"| {layer['layer']} | {format_size(size)} | {format_size(download)} | {100 * download / size:.2f}% |")
+        print(
+            f"| {layer['layer']} | {format_size(size)} | {format_size(download)} | {100 * download / size:.2f}% |"
+        )
     print()
-    print("the delta applied gives the second set, byte for byte" if same else "the delta applied gives something else")
+    print(
+        "the delta applied gives the second set, byte for byte"
+        if same
+        else "the delta applied gives something else"
+    )
     if wrong:
         print(f"unchanged layers with new bytes: {', '.join(wrong)}", file=sys.stderr)
     return 0 if same and not wrong else 1

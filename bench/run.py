@@ -2,10 +2,11 @@
 
     python bench/run.py STACK [STACK ...]
 
-STACK is a published folder (``_artifacts``), or one that holds such a folder. Rival and slim run in turn, ``--repeat``
-times each; the table shows the median (and the spread) of wall time and processor time, the largest memory of any one
-process, and the sizes of what came out. Then both results and the original are deployed, and every application is
-started: it works if it prints the same line as before.
+STACK is a published folder (``_artifacts``), or one that holds such a folder. Rival and slim run in
+turn, ``--repeat`` times each; the table shows the median (and the spread) of wall time and
+processor time, the largest memory of any one process, and the sizes of what came out. Then both
+results and the original are deployed, and every application is started: it works if it prints the
+same line as before.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ def file_bytes(folder: Path) -> int:
 def disk_bytes(folder: Path) -> int:
     """What ``du`` says."""
     return (
-        int(subprocess.run(["du", "-sk", folder], capture_output=True, text=True, check=True).stdout.split()[0]) * 1024
+        int(
+            subprocess.run(
+                ["du", "-sk", folder], capture_output=True, text=True, check=True
+            ).stdout.split()[0]
+        )
+        * 1024
     )
 
 
@@ -56,7 +62,9 @@ def started(deployed: Path, layer: str, module: str, arguments: list[str]) -> tu
     """Whether the application ran, and its line, or its last words."""
     command = [deployed / layer / "bin" / "python", "-m", module, *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, str(error)
     if done.returncode == 0:
@@ -111,8 +119,12 @@ def bench(stack: Path, options: argparse.Namespace, work: Path) -> list[Measure]
             if way.failed:
                 continue
             shutil.rmtree(outs[way.name], ignore_errors=True)
-            text = commands[way.name].format(stack=shlex.quote(str(published)), out=shlex.quote(str(outs[way.name])))
-            print(f"{stack}: {way.name}, {turn + 1} of {options.repeat}", file=sys.stderr, flush=True)
+            text = commands[way.name].format(
+                stack=shlex.quote(str(published)), out=shlex.quote(str(outs[way.name]))
+            )
+            print(
+                f"{stack}: {way.name}, {turn + 1} of {options.repeat}", file=sys.stderr, flush=True
+            )
             measured(shlex.split(text), way)
     original, apps = Measure("original"), applications(published)
     lines = inspect(published, original, work, None, told, apps)
@@ -148,30 +160,51 @@ def shown(name: str, measures: list[Measure]) -> str:
         ("largest process", "-", size(max(rival.memory, default=0)), size(max(slim.memory, default=0)),
          ratio(max(slim.memory, default=0), max(rival.memory, default=0))),
     ]  # fmt: skip
-    for label, key in (("archives", "archives"), ("unpacked files", "unpacked"), ("deployed (du)", "deployed")):
+    for label, key in (
+        ("archives", "archives"),
+        ("unpacked files", "unpacked"),
+        ("deployed (du)", "deployed"),
+    ):
         values = [getattr(measure, key) for measure in measures]
         rows.append((label, *(size(value) for value in values), ratio(values[2], values[1])))
     for layer in original.works:
         verdicts = [measure.works.get(layer, "-") for measure in measures]
         rows.append((f"{layer} works", *(verdict.partition(":")[0] for verdict in verdicts), ""))
-    text = [f"### {name}", "", "| | original | rival | slim | slim / rival |", "| --- | ---: | ---: | ---: | ---: |"]
+    text = [
+        f"### {name}",
+        "",
+        "| | original | rival | slim | slim / rival |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
     text += ["| " + " | ".join(row) + " |" for row in rows]
     notes = [f"- {measure.name}: {measure.failed}" for measure in measures if measure.failed]
-    notes += [f"- {m.name}, {layer}: {v}" for m in measures for layer, v in m.works.items() if v != "yes"]
+    notes += [
+        f"- {m.name}, {layer}: {v}" for m in measures for layer, v in m.works.items() if v != "yes"
+    ]
     return "\n".join([*text, "", *notes, ""] if notes else [*text, ""])
 
 
 def main() -> int:
     """Measure, and print a table a stack. Fails where slim's result doesn't work."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("stacks", nargs="+", type=Path, metavar="STACK")
-    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="runs of each way (default: %(default)s)")
-    parser.add_argument("--rival", default=RIVAL, metavar="COMMAND", help="with {stack} and {out} in it")
-    parser.add_argument("--slim", default=SLIM, metavar="COMMAND", help="with {stack} and {out} in it")
+    parser.add_argument(
+        "--repeat", type=int, default=3, metavar="N", help="runs of each way (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rival", default=RIVAL, metavar="COMMAND", help="with {stack} and {out} in it"
+    )
+    parser.add_argument(
+        "--slim", default=SLIM, metavar="COMMAND", help="with {stack} and {out} in it"
+    )
     parser.add_argument("--argument", action="append", default=[], metavar="MODULE=ARG",
                         help="start the application with this argument (write --argument=x=--flag)")  # fmt: skip
     parser.add_argument("--work", type=Path, help="folder for results (default: a temporary one)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write everything that was measured"
+    )
     options = parser.parse_args()
     everything: dict[str, list[dict[str, object]]] = {}
     good = True

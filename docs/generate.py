@@ -2,8 +2,8 @@
 
     python docs/generate.py [FOLDER]
 
-FOLDER is ``docs/reference`` beside this file by default. The pages are built, not kept: run this before the site is
-built, and never edit what it writes.
+FOLDER is ``docs/reference`` beside this file by default. The pages are built, not kept: run this
+before the site is built, and never edit what it writes.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ def commands() -> str:
     return "\n".join(parts)
 
 
-def walk(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def walk(
+    command: click.Command, path: tuple[str, ...]
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """A command and all below it, by path."""
     yield path, command
     if isinstance(command, click.Group):
@@ -76,20 +78,30 @@ def _help(command: click.Command, path: tuple[str, ...]) -> str:
 
 def passes() -> str:
     """What each pass does, and the options that rules may give it."""
-    parts = ["# Passes\n\nA rule names its pass. These are the passes, in the order in which they look at a stack.\n"]
+    parts = [
+        "# Passes\n\nA rule names its pass. These are the passes, in the order in which they look at a stack.\n"
+    ]
     for schema in SCHEMAS.values():
         parts.append(_pass(schema))
     return "\n".join(parts)
 
 
 def _pass(schema: PassSchema) -> str:
-    globs = f"a list `{schema.verb.value}` of globs" + ("" if schema.needs_globs else " (may be left out)")
+    globs = f"a list `{schema.verb.value}` of globs" + (
+        "" if schema.needs_globs else " (may be left out)"
+    )
     lines = [f"## {schema.name}", "", schema.summary, "", f"A rule for it has {globs}.", ""]
     if schema.options:
         lines += ["| Option | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
     for name, option in schema.options.items():
-        choices = f" One of {', '.join(f'`{choice}`' for choice in option.choices)}." if option.choices else ""
-        default = json.dumps(list(option.default) if isinstance(option.default, tuple) else option.default)
+        choices = (
+            f" One of {', '.join(f'`{choice}`' for choice in option.choices)}."
+            if option.choices
+            else ""
+        )
+        default = json.dumps(
+            list(option.default) if isinstance(option.default, tuple) else option.default
+        )
         meaning = " ".join(option.help.split()).replace("|", "\\|")
         lines.append(f"| `{name}` | {option.type.__name__} | `{default}` | {meaning}.{choices} |")
     return "\n".join([*lines, ""])
@@ -138,13 +150,23 @@ def report_fields() -> str:
         "Sizes are bytes.\n",
     ]
     folder = files("slim.reports").joinpath("schema")
-    for name in sorted(item.name for item in folder.iterdir() if item.name.endswith(".schema.json")):
+    for name in sorted(
+        item.name for item in folder.iterdir() if item.name.endswith(".schema.json")
+    ):
         schema = json.loads(folder.joinpath(name).read_text(encoding="utf-8"))
-        parts += [f"## {schema.get('title', name)}\n", f"`{schema.get('$id', name)}`\n", *_described(schema)]
+        parts += [
+            f"## {schema.get('title', name)}\n",
+            f"`{schema.get('$id', name)}`\n",
+            *_described(schema),
+        ]
         parts += _object(schema)
         for part, inner in schema.get("$defs", {}).items():
             if inner.get("type") == "object" and inner.get("properties"):
-                parts += [f"### {part} ({name.partition('.')[0]})\n", *_described(inner), *_object(inner)]
+                parts += [
+                    f"### {part} ({name.partition('.')[0]})\n",
+                    *_described(inner),
+                    *_object(inner),
+                ]
     return "\n".join(parts)
 
 

@@ -1,7 +1,8 @@
 """The one family of exceptions that slim raises on purpose.
 
-The exit code belongs to the class, so that nobody has to translate an error at the command line. Every error names
-the file it is about, the place inside it where that is known, and what to do next.
+The exit code belongs to the class, so that nobody has to translate an error at the command line.
+Every error names the file it is about, the place inside it where that is known, and what to do
+next.
 """
 
 from __future__ import annotations
@@ -33,14 +34,16 @@ _HINTS = {
 class SlimError(Exception):
     """Something is wrong that the user can act on.
 
-    ``message`` says what; ``file`` and ``place`` say where (a member of an archive, a key path such as
-    ``rule[3].remove[0]``, a line); ``hint`` says what to do about it.
+    ``message`` says what; ``file`` and ``place`` say where (a member of an archive, a key path such
+    as ``rule[3].remove[0]``, a line); ``hint`` says what to do about it.
     """
 
     exit_code: ClassVar[int] = 1
     label: ClassVar[str] = "error"
 
-    def __init__(self, message: str, *, file: object = None, place: object = None, hint: str | None = None) -> None:
+    def __init__(
+        self, message: str, *, file: object = None, place: object = None, hint: str | None = None
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.file = None if file is None else str(file)
@@ -75,7 +78,11 @@ class Problem:
     hint: str | None = None
 
     def __str__(self) -> str:
-        text = f"{self.file}: {self.place}: {self.message}" if self.place else f"{self.file}: {self.message}"
+        text = (
+            f"{self.file}: {self.place}: {self.message}"
+            if self.place
+            else f"{self.file}: {self.message}"
+        )
         return f"{text} ({self.hint})" if self.hint else text
 
 
@@ -136,7 +143,9 @@ class StorageError(SlimError):
     label = "input/output"
 
     @classmethod
-    def from_os_error(cls, error: OSError, *, file: object = None, hint: str | None = None) -> StorageError:
+    def from_os_error(
+        cls, error: OSError, *, file: object = None, hint: str | None = None
+    ) -> StorageError:
         """Wrap an :class:`OSError`, keeping the system's own words. Without a ``hint``, there is one that fits the sort
         of error."""
         fitting = hint or _HINTS.get(error.errno or 0, _HINT)

@@ -1,4 +1,4 @@
-"""Its presence puts the folder above on the import path: tests say ``from tests.virtual import ...``."""
+"""Its presence puts the folder above on the import path: tests say ``from tests.support.virtual_stacks import ...``."""
 
 from hypothesis import settings
 

@@ -1,7 +1,7 @@
 """``python -m tests.reproducibility``: the same stack in one environment after another, and the bytes that differ.
 
-Every run is a process of its own, with a fresh copy of the input. Formats: what was published (tar.xz), every other
-archive format, and a plain folder.
+Every run is a process of its own, with a fresh copy of the input. Formats: what was published
+(tar.xz), every other archive format, and a plain folder.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slim.formats import FORMATS
-from tests.published import small_stack
+from tests.support.published_stacks import small_stack
 
 ROOT = Path(__file__).parents[1]
 OTHER_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
@@ -71,7 +71,9 @@ def reversed_listings(scratch: Path) -> Path | None:
         return None
     library = scratch / "reversed.so"
     source = ROOT / "fixtures/readdir/reversed.c"
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True)
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"], check=True
+    )
     return library
 
 
@@ -88,14 +90,22 @@ def installations(scratch: Path) -> Iterator[Environment]:
             continue
         place = scratch / f"venv{version}"
         subprocess.run([python, "-m", "venv", str(place)], check=True)
-        subprocess.run([place / "bin/pip", "install", "-q", str(ROOT)], check=True, stderr=subprocess.DEVNULL)
-        yield Environment(f"Python {version}, installed", python=place / "bin/python", checkout=scratch)
+        subprocess.run(
+            [place / "bin/pip", "install", "-q", str(ROOT)], check=True, stderr=subprocess.DEVNULL
+        )
+        yield Environment(
+            f"Python {version}, installed", python=place / "bin/python", checkout=scratch
+        )
 
 
 def _find(version: str) -> str | None:
     pyenv = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
     for candidate in (*map(str, pyenv), shutil.which(f"python{version}")):
-        if candidate and subprocess.run([candidate, "-c", "import venv, ensurepip"], check=False).returncode == 0:
+        if (
+            candidate
+            and subprocess.run([candidate, "-c", "import venv, ensurepip"], check=False).returncode
+            == 0
+        ):
             return candidate
     return None
 
@@ -109,7 +119,9 @@ def inputs(folder: Path) -> dict[str, tuple[str, ...]]:
     return {**kinds, "folder": ("plain/framework-maths",)}
 
 
-def result(environment: Environment, made: Path, kind: tuple[str, ...], scratch: Path) -> dict[str, bytes]:
+def result(
+    environment: Environment, made: Path, kind: tuple[str, ...], scratch: Path
+) -> dict[str, bytes]:
     """What slim makes of the input: content by path."""
     with tempfile.TemporaryDirectory(dir=environment.place or scratch) as name:
         folder = Path(name)
@@ -120,7 +132,14 @@ def result(environment: Environment, made: Path, kind: tuple[str, ...], scratch:
         where = folder if environment.elsewhere else Path()
         environ = {**os.environ, "PYTHONPATH": str(environment.checkout), **environment.environ}
         source, *options = kind
-        arguments = ["run", str(where / "in" / source), "-o", str(where / "out"), "-q", "--no-config"]
+        arguments = [
+            "run",
+            str(where / "in" / source),
+            "-o",
+            str(where / "out"),
+            "-q",
+            "--no-config",
+        ]
         subprocess.run(
             [environment.python, "-m", "slim", *arguments, *options, *environment.arguments],
             cwd="/" if environment.elsewhere else folder,
@@ -134,7 +153,9 @@ def result(environment: Environment, made: Path, kind: tuple[str, ...], scratch:
 def content(out: Path) -> dict[str, bytes]:
     """Every file below a folder; links as their text."""
     return {
-        str(path.relative_to(out)): os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
+        str(path.relative_to(out)): os.fsencode(path.readlink())
+        if path.is_symlink()
+        else path.read_bytes()
         for path in sorted(out.rglob("*"))
         if path.is_symlink() or path.is_file()
     }
@@ -145,7 +166,9 @@ def differing(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> int:
     total = 0
     for path in one.keys() | other.keys():
         left, right = one.get(path, b""), other.get(path, b"")
-        total += sum(a != b for a, b in zip(left, right, strict=False)) + abs(len(left) - len(right))
+        total += sum(a != b for a, b in zip(left, right, strict=False)) + abs(
+            len(left) - len(right)
+        )
         total += path not in one or path not in other
     return total
 
@@ -153,7 +176,9 @@ def differing(one: Mapping[str, bytes], other: Mapping[str, bytes]) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.reproducibility", description=__doc__)
     parser.add_argument(
-        "--quick", action="store_true", help="leave other installations out (they need a package index)"
+        "--quick",
+        action="store_true",
+        help="leave other installations out (they need a package index)",
     )
     parser.add_argument("--only", default="", help="only the environments whose name contains this")
     chosen = parser.parse_args()
@@ -162,19 +187,27 @@ def main() -> int:
         scratch = Path(name)
         kinds = inputs(scratch / "made")
         usual = {
-            kind: result(Environment("usual"), scratch / "made", options, scratch) for kind, options in kinds.items()
+            kind: result(Environment("usual"), scratch / "made", options, scratch)
+            for kind, options in kinds.items()
         }
         environments = [*quick(scratch), *([] if chosen.quick else installations(scratch))]
         environments = [one for one in environments if chosen.only in one.name]
         for environment in environments:
             found = {
-                kind: differing(usual[kind], result(environment, scratch / "made", options, scratch))
+                kind: differing(
+                    usual[kind], result(environment, scratch / "made", options, scratch)
+                )
                 for kind, options in kinds.items()
             }
             wrong = ", ".join(f"{kind} {count}" for kind, count in found.items() if count)
-            print(f"{environment.name:44} {sum(found.values()):6} differing bytes  {wrong}", flush=True)
+            print(
+                f"{environment.name:44} {sum(found.values()):6} differing bytes  {wrong}",
+                flush=True,
+            )
             total, compared = total + sum(found.values()), compared + len(found)
-    print(f"environments compared: {len(environments)}; results: {compared}; differing bytes: {total}")
+    print(
+        f"environments compared: {len(environments)}; results: {compared}; differing bytes: {total}"
+    )
     return bool(total)
 
 

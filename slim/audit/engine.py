@@ -17,7 +17,7 @@ from slim.model.audit import Audit
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
 from slim.model.settings import Config
-from slim.workspace import workspace
+from slim.system.workspace import workspace
 
 
 def available_cpus() -> int:
@@ -31,8 +31,8 @@ def available_cpus() -> int:
 class AuditRequest:
     """What to audit. ``config`` brings the rules (and the limits); its profile is the one that reports look at first.
 
-    ``why`` are globs to be explained. ``prove`` makes the plans that a run would make, which takes longer;
-    otherwise the savings are estimates. Without ``findings`` only sizes are told.
+    ``why`` are globs to be explained. ``prove`` makes the plans that a run would make, which takes
+    longer; otherwise the savings are estimates. Without ``findings`` only sizes are told.
     """
 
     source: Path
@@ -59,7 +59,9 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
 def _audit_one(request: AuditRequest, located: Located, spool: Path, watch: Progress) -> Audit:
     started = time.monotonic()
     limits = request.config.limits
-    with look(located, spool_dir=spool, limits=limits, workers=request.workers, progress=watch) as seen:
+    with look(
+        located, spool_dir=spool, limits=limits, workers=request.workers, progress=watch
+    ) as seen:
         return _result(request, seen, watch, started)
 
 
@@ -86,7 +88,9 @@ def _result(request: AuditRequest, seen: Seen, watch: Progress, started: float) 
         unused=mentions.unused(stack, inventory, seen.read) if request.findings else (),
         duplicates=measure.duplicates(inventory),
         unowned=measure.unowned(inventory),
-        savings=tuple(savings(seen, profile, plan, proved=request.prove) for profile, plan in found.items()),
+        savings=tuple(
+            savings(seen, profile, plan, proved=request.prove) for profile, plan in found.items()
+        ),
         plans=found,
         rules={rule.id: rule for rule in request.config.rules},
         why=why,

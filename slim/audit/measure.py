@@ -26,12 +26,17 @@ def by_layer(stack: Stack, inventory: Inventory) -> tuple[LayerSize, ...]:
     for layer in stack:
         size = _sum(inventory.records[layer.name].values())
         rows.append(
-            LayerSize(layer=layer, size=replace(size, archive=layer.archive.size if layer.archive is not None else 0))
+            LayerSize(
+                layer=layer,
+                size=replace(size, archive=layer.archive.size if layer.archive is not None else 0),
+            )
         )
     return tuple(rows)
 
 
-def by_label(records: Iterable[FileRecord], label: Callable[[FileRecord], str]) -> tuple[SizeRow, ...]:
+def by_label(
+    records: Iterable[FileRecord], label: Callable[[FileRecord], str]
+) -> tuple[SizeRow, ...]:
     """Records put together under a label, the largest sum first."""
     groups: dict[str, list[FileRecord]] = {}
     for record in records:
@@ -51,7 +56,15 @@ def cells(inventory: Inventory) -> tuple[Cell, ...]:
         for (layer, owner, kind), records in groups.items()
     ]
     return tuple(
-        sorted(found, key=lambda cell: (position[cell.layer], -cell.size.unpacked, cell.owner, cell.category.value))
+        sorted(
+            found,
+            key=lambda cell: (
+                position[cell.layer],
+                -cell.size.unpacked,
+                cell.owner,
+                cell.category.value,
+            ),
+        )
     )
 
 

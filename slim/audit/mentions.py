@@ -1,8 +1,8 @@
 """Which distributions no code outside them mentions in an import.
 
-A distribution counts as used as soon as one Python file outside it imports one of its top-level modules, or holds the
-name of one as a string (``import_module("yaml")``). This is a quick look at the text, not the proof that a run makes:
-what it reports deserves a person's eye, never a deletion.
+A distribution counts as used as soon as one Python file outside it imports one of its top-level
+modules, or holds the name of one as a string (``import_module("yaml")``). This is a quick look at
+the text, not the proof that a run makes: what it reports deserves a person's eye, never a deletion.
 """
 
 from __future__ import annotations
@@ -14,13 +14,22 @@ from dataclasses import dataclass
 
 from slim.analysis import ReadFile
 from slim.model.audit import UnusedDistribution
-from slim.model.record import Distribution, EntryType, FileKind, FileRecord, Inventory, Owner, OwnerKind
+from slim.model.record import (
+    Distribution,
+    EntryType,
+    FileKind,
+    FileRecord,
+    Inventory,
+    Owner,
+    OwnerKind,
+)
 from slim.model.stack import Stack
 from slim.passes.packages import Requirements
 
 _CODE = (".py", ".pyw", ".pth")
 _MODULE = re.compile(r"(?P<name>[A-Za-z_]\w*)(\.[\w.-]+)?\.(py|so|pyd)\Z")
-# Literal prefixes: re finds these ten times as fast as anything that begins with ^ or with a class of characters.
+# Literal prefixes: re finds these ten times as fast as anything that begins with ^ or with a class
+# of characters.
 _IMPORT = re.compile(rb"import[ \t]([^\n]*)")
 _FROM = re.compile(rb"from[ \t]+(\w+)")
 _WORD = re.compile(rb"\w+")
@@ -63,7 +72,9 @@ def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDi
                 owner=one.owner,
                 size=size,
                 files=files,
-                commands=tuple(sorted(point.name for point in one.entry_points if point.group in _COMMANDS)),
+                commands=tuple(
+                    sorted(point.name for point in one.entry_points if point.group in _COMMANDS)
+                ),
                 required_by=tuple(evidence.text for evidence in requirements.on(one, frozenset())),
             )
         )
@@ -101,7 +112,8 @@ def _sought(
 def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _Sought]) -> set[Owner]:
     """The owners that some file of another owner mentions. A module is looked for until one of its owners is found.
 
-    First in all imports, which tell nearly everything in one look at each file; then what is left in strings.
+    First in all imports, which tell nearly everything in one look at each file; then what is left
+    in strings.
     """
     used: set[Owner] = set()
 
@@ -110,7 +122,8 @@ def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _Sought]) ->
         for other in [other for other, one in sought.items() if one.owners <= used]:
             del sought[other]
 
-    # What distributions and applications import is found soon there; the runtime, which imports none of them, is last.
+    # What distributions and applications import is found soon there; the runtime, which imports
+    # none of them, is last.
     code_files = [record for record in inventory if _is_code(record)]
     code_files.sort(key=lambda record: record.owner.kind is OwnerKind.RUNTIME)
     for find in (_imported, _in_strings):
@@ -157,7 +170,12 @@ def _is_code(record: FileRecord) -> bool:
     name = record.path.rpartition("/")[2]
     if name.endswith(_CODE):
         return True
-    return "." not in name and record.kind in _SCRIPT_KINDS and record.native is None and record.size <= _MAX_SCRIPT
+    return (
+        "." not in name
+        and record.kind in _SCRIPT_KINDS
+        and record.native is None
+        and record.size <= _MAX_SCRIPT
+    )
 
 
 def _sizes(inventory: Inventory) -> Mapping[tuple[str, Owner], tuple[int, int]]:

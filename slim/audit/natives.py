@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from slim.analysis import ReadFile
 from slim.binaries import describe
 from slim.binaries.base import UNKNOWN_MACHINE, NativeInfo
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit
-from slim.binaries.macho_fat import is_fat, read_fat
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
+from slim.binaries.macho.fat import is_fat, read_fat
 from slim.binaries.refusal import Refused
 from slim.model.audit import ForeignCode, Unstripped
 from slim.model.record import EntryType, FileRecord, Inventory, NativeFormat
@@ -20,13 +20,21 @@ _LEVEL = "unneeded"
 
 def natives(inventory: Inventory) -> Iterator[FileRecord]:
     """Every native file."""
-    return (record for record in inventory if record.native is not None and record.type is EntryType.FILE)
+    return (
+        record
+        for record in inventory
+        if record.native is not None and record.type is EntryType.FILE
+    )
 
 
 def foreign(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[ForeignCode, ...]:
     """Native code for another system or machine than that of its layer's platform, the largest first."""
     layers = {layer.name: layer for layer in stack}
-    found = [one for record in natives(inventory) for one in _foreign(layers[record.layer], record, read(record))]
+    found = [
+        one
+        for record in natives(inventory)
+        for one in _foreign(layers[record.layer], record, read(record))
+    ]
     return tuple(sorted(found, key=lambda one: (-one.size, one.record.key, one.what)))
 
 
@@ -57,7 +65,10 @@ def _slices(record: FileRecord, view: memoryview, machine: str) -> Iterable[Fore
     others = [one for one in slices if not one.runs_on(machine)]
     for one in others:
         yield ForeignCode(
-            record=record, what=f"macos {one.machine}", size=one.size, whole=len(others) == len(slices) == 1
+            record=record,
+            what=f"macos {one.machine}",
+            size=one.size,
+            whole=len(others) == len(slices) == 1,
         )
 
 

@@ -1,7 +1,7 @@
 """Owners where no RECORD tells them: bytecode, second copies of a distribution, frozen applications.
 
-A run goes by RECORD alone, because it deletes. An audit may go by names too: the folder ``yaml`` beside the metadata
-of PyYAML, whose ``top_level.txt`` says ``yaml``, is PyYAML's.
+A run goes by RECORD alone, because it deletes. An audit may go by names too: the folder ``yaml``
+beside the metadata of PyYAML, whose ``top_level.txt`` says ``yaml``, is PyYAML's.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ class _Claims:
 def refine_owners(opened: OpenStack, inventory: Inventory) -> Inventory:
     """The same inventory, in which files that nobody owned have the owner that their names tell.
 
-    Distributions that a layer holds twice stay one in ``distributions``; the files of both copies are theirs.
+    Distributions that a layer holds twice stay one in ``distributions``; the files of both copies
+    are theirs.
     """
     records: dict[str, Mapping[str, FileRecord]] = {}
     distributions: dict[str, Mapping[str, Distribution]] = {}
@@ -97,7 +98,9 @@ def _claims(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> _Cla
             place = posixpath.join(site, name)
             folders.setdefault(place, one.owner)
             modules.setdefault(place, one.owner)
-    return _Claims(files=files, folders=folders, modules=modules, runtime=_frozen_runtime(layer, tree))
+    return _Claims(
+        files=files, folders=folders, modules=modules, runtime=_frozen_runtime(layer, tree)
+    )
 
 
 def _frozen_runtime(layer: Layer, tree: Tree) -> Owner | None:
@@ -106,12 +109,20 @@ def _frozen_runtime(layer: Layer, tree: Tree) -> Owner | None:
         return None
     own = sorted(path for path in tree.members if _RUNTIME.match(path))
     minors = (match[1] for path in own if (match := _VERSION.search(path)))
-    return Owner(kind=OwnerKind.RUNTIME, name="cpython", version=f"3.{minor}" if (minor := next(minors, "")) else "")
+    return Owner(
+        kind=OwnerKind.RUNTIME,
+        name="cpython",
+        version=f"3.{minor}" if (minor := next(minors, "")) else "",
+    )
 
 
-def _second_copies(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> Iterator[Distribution]:
+def _second_copies(
+    layer: Layer, tree: Tree, known: Mapping[str, Distribution]
+) -> Iterator[Distribution]:
     infos = {one.info_dir for one in known.values()}
-    present = {posixpath.dirname(path) for path in tree.members if path.endswith(".dist-info/METADATA")}
+    present = {
+        posixpath.dirname(path) for path in tree.members if path.endswith(".dist-info/METADATA")
+    }
     others = {posixpath.dirname(info) for info in present - infos} & set(layer.site_dirs)
     for site in sorted(others):
         found, _ = find_distributions(replace(layer, site_dirs=(site,)), tree, lenient=True)
@@ -124,4 +135,6 @@ def _top_level(one: Distribution, tree: Tree) -> Iterable[str]:
     if member is not None and member.content is not None and member.size <= _MAX_TOP_LEVEL:
         names = bytes(member.content.view()).decode("utf-8", "replace").split()
     plain = one.name.replace("-", "_")
-    return dict.fromkeys([*(name for name in names if "/" not in name and name not in (".", "..")), plain])
+    return dict.fromkeys(
+        [*(name for name in names if "/" not in name and name not in (".", "..")), plain]
+    )

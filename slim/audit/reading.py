@@ -13,7 +13,14 @@ from slim.errors import ConfigError, IntegrityError, UnsafeInputError
 from slim.formats import detect, is_archive_name
 from slim.formats.base import Tree
 from slim.inventory.scan import scan
-from slim.inventory.stack_reader import Located, OpenStack, check_archives, locate, open_stack, single
+from slim.inventory.stack_reader import (
+    Located,
+    OpenStack,
+    check_archives,
+    locate,
+    open_stack,
+    single,
+)
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileRecord, Inventory
@@ -51,7 +58,9 @@ def find(source: Path, *, platforms: Iterable[str] = ()) -> tuple[Located, ...]:
             detect(source)
         except UnsafeInputError as error:
             raise ConfigError(
-                "neither a manifest (.json), nor an archive, nor a folder", file=source, hint=error.hint
+                "neither a manifest (.json), nor an archive, nor a folder",
+                file=source,
+                hint=error.hint,
             ) from None
         return (single(source, StackKind.ARCHIVE),)
     return locate(source, platforms=platforms)
@@ -77,7 +86,12 @@ def look(
     except IntegrityError as error:
         complaints.append(f"{error.where}: {error.message}")
     with open_stack(
-        located, spool_dir=spool_dir, limits=limits or Limits(), workers=workers, progress=watch, lenient=True
+        located,
+        spool_dir=spool_dir,
+        limits=limits or Limits(),
+        workers=workers,
+        progress=watch,
+        lenient=True,
     ) as opened:
         layers = tuple(_with_sites(layer, opened.trees[layer.name]) for layer in opened.stack)
         opened.stack = replace(opened.stack, layers=layers)
@@ -91,7 +105,8 @@ def look(
 
 def _with_sites(layer: Layer, tree: Tree) -> Layer:
     """In a tree of unknown origin, every folder with installed metadata is a site folder, whatever it is called:
-    a wheel's root, ``app_packages`` of Briefcase, ``_internal`` of PyInstaller, ``lib/python3.13`` of py2app."""
+    a wheel's root, ``app_packages`` of Briefcase, ``_internal`` of PyInstaller, ``lib/python3.13``
+    of py2app."""
     if layer.kind is not LayerKind.PLAIN:
         return layer
     found = {

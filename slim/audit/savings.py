@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from slim.analysis.imports import ImportProof
+from slim.analysis.imports.proof import ImportProof
 from slim.audit.reading import Seen
 from slim.errors import SlimError
 from slim.formats import is_archive_name
@@ -19,12 +19,17 @@ from slim.model.rule import Safety
 from slim.model.settings import Config
 from slim.model.stack import StackKind
 from slim.passes.base import Proposal
-from slim.planner import Planner
+from slim.plan.planner import Planner
 from slim.rules.match import RememberingMatcher, RuleMatcher
 
 
 def plans(
-    seen: Seen, config: Config, progress: Progress, *, proved: bool, profiles: Iterable[Safety] = tuple(Safety)
+    seen: Seen,
+    config: Config,
+    progress: Progress,
+    *,
+    proved: bool,
+    profiles: Iterable[Safety] = tuple(Safety),
 ) -> tuple[dict[Safety, Plan], list[str]]:
     """The plan for each profile, and what is to be told about those that can't be made.
 
@@ -49,13 +54,17 @@ def plans(
                 proved=proved,
                 remembered=remembered,
                 matchers={
-                    layer.name: remembering[layer.name].only(rule.id for rule in own.rules_for(layer))
+                    layer.name: remembering[layer.name].only(
+                        rule.id for rule in own.rules_for(layer)
+                    )
                     for layer in seen.stack
                 },
             )
             found[profile] = planner.plan()
         except SlimError as error:
-            complaints.append(f"what profile {profile.label} saves can't be told: {error.where}: {error.message}")
+            complaints.append(
+                f"what profile {profile.label} saves can't be told: {error.where}: {error.message}"
+            )
     return found, complaints
 
 

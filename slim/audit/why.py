@@ -5,8 +5,8 @@ from __future__ import annotations
 import posixpath
 from functools import cached_property
 
-from slim.analysis.imports import ImportProof
-from slim.analysis.linkage import Linkage
+from slim.analysis.imports.proof import ImportProof
+from slim.analysis.linkage.graph import Linkage
 from slim.audit.owners import source_of
 from slim.audit.reading import Seen
 from slim.errors import ConfigError
@@ -47,7 +47,9 @@ class Asker:
         matches = sorted(self._matches(glob), key=lambda record: (-record.size, record.key))
         if not matches:
             raise ConfigError(
-                "no file matches", file=f"--why {glob}", hint="globs are those of rules: '**/numpy/**', '*.so', 'bin/*'"
+                "no file matches",
+                file=f"--why {glob}",
+                hint="globs are those of rules: '**/numpy/**', '*.so', 'bin/*'",
             )
         return WhyAnswer(
             glob=glob,

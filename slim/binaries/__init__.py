@@ -5,17 +5,26 @@ A new format is a module here and a line in :data:`BINARIES`.
 
 from __future__ import annotations
 
-from slim.binaries import ar, elf_layout, macho, pe
+from slim.binaries import ar
 from slim.binaries.base import BinaryFormat, Buffer, NativeInfo
+from slim.binaries.elf import layout as elf_layout
+from slim.binaries.macho import identify as macho
+from slim.binaries.pe import identify as pe
 from slim.model.record import NativeFormat
 
 BINARIES: tuple[BinaryFormat, ...] = (
-    BinaryFormat(format=NativeFormat.ELF, magics=(elf_layout.MAGIC,), describe=elf_layout.describe_elf),
     BinaryFormat(
-        format=NativeFormat.MACHO, magics=(*macho.THIN_MAGICS, *macho.FAT_MAGICS), describe=macho.describe_macho
+        format=NativeFormat.ELF, magics=(elf_layout.MAGIC,), describe=elf_layout.describe_elf
+    ),
+    BinaryFormat(
+        format=NativeFormat.MACHO,
+        magics=(*macho.THIN_MAGICS, *macho.FAT_MAGICS),
+        describe=macho.describe_macho,
     ),
     BinaryFormat(format=NativeFormat.PE, magics=(pe.MAGIC,), describe=pe.describe_pe),
-    BinaryFormat(format=NativeFormat.ARCHIVE, magics=(ar.MAGIC, ar.THIN_MAGIC), describe=ar.describe_archive),
+    BinaryFormat(
+        format=NativeFormat.ARCHIVE, magics=(ar.MAGIC, ar.THIN_MAGIC), describe=ar.describe_archive
+    ),
 )
 """Every native format that slim recognises, by the first bytes of the file."""
 
@@ -39,7 +48,8 @@ def may_be_native(start: Buffer) -> bool:
 def describe(view: Buffer) -> NativeInfo | None:
     """What the headers of a native file say, or None where it isn't one. Raises nothing, whatever the bytes are.
 
-    A file of a known format whose headers are cut short is described as of that format with an unknown machine.
+    A file of a known format whose headers are cut short is described as of that format with an
+    unknown machine.
     """
     start = bytes(view[:_LONGEST_MAGIC])
     if start[:2] not in _FIRST_BYTES:

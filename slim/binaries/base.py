@@ -1,7 +1,7 @@
 """What slim wants to know about any native file, whatever its format.
 
-Formats are told by their magic numbers and never by file names, from the headers alone: this is asked about every
-file of a stack.
+Formats are told by their magic numbers and never by file names, from the headers alone: this is
+asked about every file of a stack.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ class ImageKind(StrEnum):
 class NativeInfo:
     """What the headers of a native file say.
 
-    ``machine`` is normalised as in :class:`slim.model.stack.Platform` (``x86_64``, ``aarch64``); ``machines`` has one
-    for each slice of a universal Mach-O file. ``bits`` is 32, 64, or 0 where the header doesn't say. ``dynamic`` says
-    whether the file has a dynamic section (ELF) or names libraries (elsewhere the linker always does: True for images).
+    ``machine`` is normalised as in :class:`slim.model.stack.Platform` (``x86_64``, ``aarch64``);
+    ``machines`` has one for each slice of a universal Mach-O file. ``bits`` is 32, 64, or 0 where
+    the header doesn't say. ``dynamic`` says whether the file has a dynamic section (ELF) or names
+    libraries (elsewhere the linker always does: True for images).
     """
 
     format: NativeFormat
@@ -53,8 +54,9 @@ class NativeInfo:
 class BinaryFormat:
     """One line of the table of native formats.
 
-    ``magics`` are the first bytes of such a file; ``describe`` reads its headers, and returns None where a file that
-    begins like one isn't (a Java class, a DOS program). It raises nothing, whatever the bytes are.
+    ``magics`` are the first bytes of such a file; ``describe`` reads its headers, and returns None
+    where a file that begins like one isn't (a Java class, a DOS program). It raises nothing,
+    whatever the bytes are.
     """
 
     format: NativeFormat

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from slim.binaries.base import Buffer
-from slim.binaries.elf_dynamic import ElfDynamic, read_dynamic
-from slim.binaries.elf_layout import MAGIC as ELF_MAGIC
-from slim.binaries.macho import FAT_MAGICS, THIN_MAGICS
-from slim.binaries.macho_dynamic import MachoDynamic, read_macho_dynamic
-from slim.binaries.pe import MAGIC as PE_MAGIC
-from slim.binaries.pe_dynamic import PeDynamic, read_pe_dynamic
+from slim.binaries.elf.dynamic import ElfDynamic, read_dynamic
+from slim.binaries.elf.layout import MAGIC as ELF_MAGIC
+from slim.binaries.macho.dynamic import MachoDynamic, read_macho_dynamic
+from slim.binaries.macho.identify import FAT_MAGICS, THIN_MAGICS
+from slim.binaries.pe.dynamic import PeDynamic, read_pe_dynamic
+from slim.binaries.pe.identify import MAGIC as PE_MAGIC
 
 Dynamic = ElfDynamic | MachoDynamic | PeDynamic
 

@@ -19,8 +19,8 @@ from slim.cli.options import (
 )
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
-from slim.reports import audit_terminal
-from slim.reports.audits import AUDIT_REPORTERS
+from slim.reports.audit import AUDIT_REPORTERS
+from slim.reports.audit import terminal as audit_terminal
 
 _WHERE = "What to look at"
 _REPORT = "What is told"
@@ -28,11 +28,16 @@ _EXAMPLES = (
     ("slim audit .venv", "what takes the space in a venv"),
     ("slim audit _artifacts --report html=map.html", "a map to look at in a browser"),
     ("slim audit _artifacts --why 'libopenblas*'", "why is this here?"),
-    ("slim audit Downloads/numpy-2.3.1-cp313-cp313-macosx_14_0_arm64.whl --json", "a wheel, for programs"),
+    (
+        "slim audit Downloads/numpy-2.3.1-cp313-cp313-macosx_14_0_arm64.whl --json",
+        "a wheel, for programs",
+    ),
 )
 
 
-@click.command("audit", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell where the bytes are.")
+@click.command(
+    "audit", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell where the bytes are."
+)
 @click.argument("path", type=PATH)
 @platform_option(_WHERE)
 @option(
@@ -49,7 +54,12 @@ _EXAMPLES = (
     help="Find out what imports forbid to remove, and which libraries nothing needs, as a run does. Takes "
     "several times as long. [default: only for the html report]",
 )
-@option("--profile", type=PROFILES, section=_REPORT, help="Whose rules are shown first. [default: standard]")
+@option(
+    "--profile",
+    type=PROFILES,
+    section=_REPORT,
+    help="Whose rules are shown first. [default: standard]",
+)
 @telling_options(_REPORT, AUDIT_REPORTERS)
 @source_options
 @jobs_option()
@@ -63,8 +73,8 @@ def audit_command(
 ) -> None:
     """Tell where the bytes of PATH are, what stands out, and what could go. Changes nothing.
 
-    PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an unpacked
-    application, a container layer, or a plain folder. No configuration is needed.
+    PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an
+    unpacked application, a container layer, or a plain folder. No configuration is needed.
     """
     telling.check(None)
     from slim.audit import engine  # late: see slim.cli.run

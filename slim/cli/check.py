@@ -28,14 +28,16 @@ from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.errors import ConfigError, RefusedError, StorageError
 from slim.model.budget import Budget, LimitKind, Verdict
-from slim.model.comparison import Metric, Snapshot
+from slim.model.diff import Metric, Snapshot
 from slim.model.settings import Config
 from slim.passes import SCHEMAS
-from slim.reports import verdict_annotations, verdict_markdown, verdict_terminal
-from slim.reports.comparisons import VERDICT_REPORTERS
-from slim.reports.growth_text import exceeded_text
-from slim.reports.text import count, printable
-from slim.storage import replace_file
+from slim.reports.budget import github as verdict_annotations
+from slim.reports.budget import markdown as verdict_markdown
+from slim.reports.budget import terminal as verdict_terminal
+from slim.reports.common.growth import exceeded_text
+from slim.reports.common.text import count, printable
+from slim.reports.diff import VERDICT_REPORTERS
+from slim.system.atomic import replace_file
 
 _BUDGETS = "Budgets"
 _REPORT = "What is told"
@@ -44,13 +46,21 @@ _EXAMPLES = (
     ("slim check _slim", "against the [[budget]] tables of slim.toml"),
     ("slim check _slim --baseline report.json", "with limits of growth, and what grew"),
     ("slim check _slim --baseline v1.2:reports/slim.json", "against a report that was committed"),
-    ("slim check _slim --baseline _published --delta update", "what clients download, too: limits called update"),
+    (
+        "slim check _slim --baseline _published --delta update",
+        "what clients download, too: limits called update",
+    ),
     ("slim check _slim --report sarif=budgets.sarif --report junit=budgets.xml", "for programs"),
     ("slim check _slim --update-budget", "tighten the limits to today's sizes"),
 )
 
 
-@click.command("check", cls=SectionCommand, examples=_EXAMPLES, short_help="Hold a stack against its size budgets.")
+@click.command(
+    "check",
+    cls=SectionCommand,
+    examples=_EXAMPLES,
+    short_help="Hold a stack against its size budgets.",
+)
 @click.argument("out", metavar="OUT")
 @option(
     "--budget",
@@ -86,9 +96,16 @@ _EXAMPLES = (
     section=_BUDGETS,
     help="What --update-budget adds to today's sizes.",
 )
-@option("--allow-raise", is_flag=True, section=_BUDGETS, help="With --update-budget: raise limits that are exceeded.")
+@option(
+    "--allow-raise",
+    is_flag=True,
+    section=_BUDGETS,
+    help="With --update-budget: raise limits that are exceeded.",
+)
 @platform_option(_BUDGETS)
-@telling_options(_REPORT, VERDICT_REPORTERS, verbose="Tell everything that grew, not only the most.")
+@telling_options(
+    _REPORT, VERDICT_REPORTERS, verbose="Tell everything that grew, not only the most."
+)
 @source_options
 @jobs_option()
 def check_command(
@@ -105,8 +122,8 @@ def check_command(
 ) -> None:
     """Hold OUT against its size budgets. The exit code is 1 where one is exceeded.
 
-    OUT is a stack, an archive, a folder, or the JSON report of a run. In GitHub Actions the verdict is also written to
-    the page of the run, and as annotations.
+    OUT is a stack, an archive, a folder, or the JSON report of a run. In GitHub Actions the verdict
+    is also written to the page of the run, and as annotations.
     """
     if allow_raise and not update_budget:
         raise click.UsageError("--allow-raise goes with --update-budget")
@@ -117,18 +134,27 @@ def check_command(
     config = chosen_config(Path(out), said)
     file = _budget_file(config, budget)
     budgets = _budgets(config, budget, file, may_be_missing=update_budget)
-    from slim import measure  # late: see slim.cli.run
-    from slim.budget import check
     from slim.delta import document
+    from slim.sizes import measure  # late: see slim.cli.run
+    from slim.sizes.budget import check
 
     package = None if delta is None else document.read(delta)
     workers = config.jobs or os.cpu_count() or 1
     with watch(quiet=telling.quiet) as progress:
         measured = measure.measure(out, config.limits, workers, platforms, progress)
-        earlier = measure.measure(baseline, config.limits, workers, (), progress) if baseline else None
+        earlier = (
+            measure.measure(baseline, config.limits, workers, (), progress) if baseline else None
+        )
 
     def verdict_of(chosen: Sequence[Budget]) -> Verdict:
-        return check(measured, chosen, baseline=earlier, rules=config.rules, delta=package, slim_version=__version__)
+        return check(
+            measured,
+            chosen,
+            baseline=earlier,
+            rules=config.rules,
+            delta=package,
+            slim_version=__version__,
+        )
 
     notes: list[str] = []
     if update_budget:
@@ -153,7 +179,9 @@ def _tell(verdict: Verdict, telling: Telling, notes: Sequence[str]) -> None:
     over = [exceeded_text(result, item) for result, item in verdict.exceeded()]
     if over:
         more = f", and {len(over) - 1} more" if len(over) > 1 else ""
-        raise RefusedError(f"over budget: {over[0]}{more}", hint="slim diff BASELINE OUT -v shows all that changed")
+        raise RefusedError(
+            f"over budget: {over[0]}{more}", hint="slim diff BASELINE OUT -v shows all that changed"
+        )
 
 
 def _summary(text: str) -> None:
@@ -189,7 +217,9 @@ def _as_config(file: Path) -> Path | None:
     return file if file.name in CONFIG_NAMES else None
 
 
-def _budgets(config: Config, named: Path | None, file: Path, *, may_be_missing: bool) -> tuple[Budget, ...]:
+def _budgets(
+    config: Config, named: Path | None, file: Path, *, may_be_missing: bool
+) -> tuple[Budget, ...]:
     """The budgets to check, with paths as reports tell them: relative to the current folder where they lie in it."""
     if named is None:
         found = config.budgets
@@ -227,7 +257,13 @@ def _update(
     text, name = _text(file), _relative(str(file))
     if verdict is None:
         start = starting_budgets(measured, headroom=headroom, nested=nested)
-        head = text.rstrip("\n") + "\n\n" if text.strip() else "" if nested else f"schema = {SCHEMA}\n\n"
+        head = (
+            text.rstrip("\n") + "\n\n"
+            if text.strip()
+            else ""
+            if nested
+            else f"schema = {SCHEMA}\n\n"
+        )
         replace_file(file, (head + start).encode())
         return [f"{name}: budgets written"]
     changes = updates(budgets, verdict, headroom=headroom, allow_raise=allow_raise)

@@ -31,13 +31,25 @@ _REPORT = "What is told"
 _RULES = "Configuration"
 _MAKE = "make"
 _EXAMPLES = (
-    ("slim delta _published-1.4 _slim -o update-1.5", "what clients of 1.4 download to get what is in _slim"),
-    ("slim delta apply _published-1.4 update-1.5 -o _published-1.5", "the new stack again, bit for bit"),
+    (
+        "slim delta _published-1.4 _slim -o update-1.5",
+        "what clients of 1.4 download to get what is in _slim",
+    ),
+    (
+        "slim delta apply _published-1.4 update-1.5 -o _published-1.5",
+        "the new stack again, bit for bit",
+    ),
 )
-_MAKE_EXAMPLES = (*_EXAMPLES[:1], ("slim delta old new -o update --json | jq '.deltas[0].download'", "for programs"))
+_MAKE_EXAMPLES = (
+    *_EXAMPLES[:1],
+    ("slim delta old new -o update --json | jq '.deltas[0].download'", "for programs"),
+)
 _APPLY_EXAMPLES = (
     *_EXAMPLES[1:],
-    ("slim delta apply /opt/app/layers update-1.5 -o /opt/app/layers-1.5", "from layers that were installed"),
+    (
+        "slim delta apply /opt/app/layers update-1.5 -o /opt/app/layers-1.5",
+        "from layers that were installed",
+    ),
     ("slim delta apply old update -o new --format folder", "unpacked, from archives"),
 )
 
@@ -52,15 +64,27 @@ class _DeltaGroup(SuggestingGroup):
         return super().parse_args(ctx, args)
 
 
-@click.group("delta", cls=_DeltaGroup, examples=_EXAMPLES, short_help="Make and apply update packages.")
+@click.group(
+    "delta", cls=_DeltaGroup, examples=_EXAMPLES, short_help="Make and apply update packages."
+)
 def delta_group() -> None:
     """Make and apply update packages: `slim delta OLD NEW -o D` is short for `slim delta make`."""
 
 
-@delta_group.command(_MAKE, cls=SectionCommand, examples=_MAKE_EXAMPLES, short_help="Make an update package.")
+@delta_group.command(
+    _MAKE, cls=SectionCommand, examples=_MAKE_EXAMPLES, short_help="Make an update package."
+)
 @click.argument("old", type=PATH)
 @click.argument("new", type=PATH)
-@option("-o", "--output", type=PATH, metavar="D", required=True, section=_OUTPUT, help="Where the delta goes.")
+@option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="D",
+    required=True,
+    section=_OUTPUT,
+    help="Where the delta goes.",
+)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at D.")
 @platform_option(_WHERE)
 @telling_options(_REPORT, DELTA_REPORTERS, verbose="Tell what was tried, too.")
@@ -87,10 +111,20 @@ def make_command(
     telling.deliver(results)
 
 
-@delta_group.command("apply", cls=SectionCommand, examples=_APPLY_EXAMPLES, short_help="Apply an update package.")
+@delta_group.command(
+    "apply", cls=SectionCommand, examples=_APPLY_EXAMPLES, short_help="Apply an update package."
+)
 @click.argument("old", type=PATH)
 @click.argument("delta", type=PATH)
-@option("-o", "--output", type=PATH, metavar="NEW", required=True, section=_OUTPUT, help="Where the new stack goes.")
+@option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="NEW",
+    required=True,
+    section=_OUTPUT,
+    help="Where the new stack goes.",
+)
 @option(
     "--format",
     "format_name",
@@ -102,7 +136,13 @@ def make_command(
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at NEW.")
 @platform_option(_WHERE)
 @telling_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
-@option("--config", type=FILE, metavar="FILE", section=_RULES, help="Read level and memory from this configuration.")
+@option(
+    "--config",
+    type=FILE,
+    metavar="FILE",
+    section=_RULES,
+    help="Read level and memory from this configuration.",
+)
 @option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file.")
 @jobs_option()
 def apply_command(
@@ -118,9 +158,10 @@ def apply_command(
     """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents. Anything that isn't
     the very stack that the delta was made from is refused.
 
-    OLD is the published stack, or the folder that its layers were unpacked into. It is never changed. Archives get the
-    published bytes where they are compressed as those were. How, the manifest of the new stack says, if slim wrote it;
-    --level, --memory and --xz-arm64 say it otherwise.
+    OLD is the published stack, or the folder that its layers were unpacked into. It is never
+    changed. Archives get the published bytes where they are compressed as those were. How, the
+    manifest of the new stack says, if slim wrote it; --level, --memory and --xz-arm64 say it
+    otherwise.
     """
     telling.check(output)
     config = chosen_config(old, {**said, "packs": (), "keep_file": None})

@@ -13,8 +13,8 @@ from slim.cli.progress import watch
 from slim.config import load_config
 from slim.errors import ConfigError
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from slim.reports import terminal
+from slim.reports.run import terminal
+from slim.run.pipeline import RunRequest, run
 from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
 
 _EXAMPLES = (
@@ -36,7 +36,9 @@ On your own stack, after `venvstacks publish`:
 """
 
 
-@click.command("demo", cls=SectionCommand, examples=_EXAMPLES, short_help="Try slim on a sample stack.")
+@click.command(
+    "demo", cls=SectionCommand, examples=_EXAMPLES, short_help="Try slim on a sample stack."
+)
 @click.argument("folder", type=PATH, default="slim-demo")
 @option("-q", "--quiet", is_flag=True, section="What is told", help="Tell nothing but errors.")
 def demo_command(folder: Path, quiet: bool) -> None:
@@ -46,11 +48,18 @@ def demo_command(folder: Path, quiet: bool) -> None:
     """
     stack, slimmed = folder / "stack", folder / "slimmed"
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ConfigError("isn't empty", file=folder, hint="remove it, or name another folder: slim demo FOLDER")
+        raise ConfigError(
+            "isn't empty", file=folder, hint="remove it, or name another folder: slim demo FOLDER"
+        )
     with watch(quiet=quiet) as progress:
         build_sample(stack, progress=progress)
-        results = run(RunRequest(source=stack, output=slimmed, config=load_config(SCHEMAS)), progress)
+        results = run(
+            RunRequest(source=stack, output=slimmed, config=load_config(SCHEMAS)), progress
+        )
     if quiet:
         return
     emit(terminal.render(results, look_for(sys.stdout)))
-    emit("\n" + _NEXT.format(stack=stack, slimmed=slimmed, application=APPLICATION, module=LAUNCH_MODULE))
+    emit(
+        "\n"
+        + _NEXT.format(stack=stack, slimmed=slimmed, application=APPLICATION, module=LAUNCH_MODULE)
+    )

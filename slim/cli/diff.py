@@ -11,8 +11,8 @@ import click
 from slim.cli.options import SectionCommand, chosen_config, jobs_option, option, source_options
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
-from slim.reports import diff_terminal
-from slim.reports.comparisons import DIFF_REPORTERS
+from slim.reports.diff import DIFF_REPORTERS
+from slim.reports.diff import terminal as diff_terminal
 
 _REPORT = "What is told"
 _EXAMPLES = (
@@ -22,7 +22,12 @@ _EXAMPLES = (
 )
 
 
-@click.command("diff", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell what changed between two stacks.")
+@click.command(
+    "diff",
+    cls=SectionCommand,
+    examples=_EXAMPLES,
+    short_help="Tell what changed between two stacks.",
+)
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @option(
@@ -45,13 +50,13 @@ def diff_command(
 ) -> None:
     """Tell what changed from A to B: by layer, owner, category and rule, and which files came and went.
 
-    Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a report in git. The
-    configuration only matters for rules that stopped covering a version.
+    Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
+    report in git. The configuration only matters for rules that stopped covering a version.
     """
     telling.check(None)
     config = chosen_config(Path(after), said)
-    from slim import measure  # late: see slim.cli.run
-    from slim.compare import compare, empty, pair
+    from slim.sizes import measure  # late: see slim.cli.run
+    from slim.sizes.diff import compare, empty, pair
 
     workers = config.jobs or os.cpu_count() or 1
     with watch(quiet=telling.quiet) as progress:
@@ -61,6 +66,8 @@ def diff_command(
     for left, right in pair(old, new):
         present = left or right
         if present is not None:
-            comparisons.append(compare(left or empty(present), right or empty(present), config.rules))
+            comparisons.append(
+                compare(left or empty(present), right or empty(present), config.rules)
+            )
     telling.show(lambda look: diff_terminal.render(comparisons, look, telling.verbose))
     telling.deliver(comparisons)

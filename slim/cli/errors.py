@@ -12,8 +12,8 @@ import click
 
 from slim.cli.look import look_for
 from slim.errors import ConfigError, SlimError, StorageError
-from slim.interrupts import Interrupted, raising
-from slim.reports.text import printable
+from slim.reports.common.text import printable
+from slim.system.interrupts import Interrupted, raising
 
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
@@ -84,4 +84,6 @@ def _line(text: str, prefix: str = "") -> None:
     """Say it; names in it may be hostile, so each line goes through :func:`printable`."""
     body = "\n".join(printable(line) for line in text.split("\n"))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    click.echo(prefix + body.encode(encoding, "backslashreplace").decode(encoding), err=True, color=True)
+    click.echo(
+        prefix + body.encode(encoding, "backslashreplace").decode(encoding), err=True, color=True
+    )

@@ -9,17 +9,33 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import PATH, SectionCommand, chosen_config, config_options, option, selection_options
+from slim.cli.options import (
+    PATH,
+    SectionCommand,
+    chosen_config,
+    config_options,
+    option,
+    selection_options,
+)
 from slim.cli.progress import watch
-from slim.reports import explain, json_v1
+from slim.reports.run import explain, json_v1
+from slim.system.json_text import dumps
 
 _EXAMPLES = (
-    ("slim explain _artifacts framework-mlx/lib/python3.13/site-packages/numpy/testing/__init__.py", "a deployed path"),
-    ("slim explain _artifacts bin/python3 --profile aggressive", "a path in any layer, under another profile"),
+    (
+        "slim explain _artifacts framework-mlx/lib/python3.13/site-packages/numpy/testing/__init__.py",
+        "a deployed path",
+    ),
+    (
+        "slim explain _artifacts bin/python3 --profile aggressive",
+        "a path in any layer, under another profile",
+    ),
 )
 
 
-@click.command("explain", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell why a file stays or goes.")
+@click.command(
+    "explain", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell why a file stays or goes."
+)
 @click.argument("stack", type=PATH)
 @click.argument("path")
 @option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -30,7 +46,7 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
 
     PATH starts with the name of a layer, or is a path in any layer. Nothing is written.
     """
-    from slim import explaining  # late: see slim.cli.run
+    from slim.run import explain as explaining  # late: see slim.cli.run
 
     request = explaining.RunRequest(
         source=stack,
@@ -43,6 +59,6 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
     with watch(quiet=False) as progress:
         found = explaining.explain(request, path, progress)
     if as_json:
-        emit(json_v1.dumps(json_v1.explanation_document(found)))
+        emit(dumps(json_v1.explanation_document(found)))
     else:
         emit(explain.render(found, look_for(sys.stdout)))

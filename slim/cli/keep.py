@@ -10,8 +10,8 @@ import click
 
 from slim.config import KEEP_NAME, discover, find_keep_file, read_keep_file
 from slim.model.outcome import RunResult
-from slim.reports.keep import render_keep
-from slim.storage import replace_file
+from slim.reports.run.keep_toml import render_keep
+from slim.system.atomic import replace_file
 
 
 def keep_file_for(start: Path, said: Mapping[str, Any]) -> Path:
@@ -31,4 +31,7 @@ def keep_found(results: Sequence[RunResult], file: Path) -> None:
         return
     earlier = read_keep_file(file) if file.is_file() else {}
     replace_file(file, render_keep(repairs, earlier).encode())
-    click.echo(f"slim: what has to stay is written to {file}; commit it, and the next run needs no search", err=True)
+    click.echo(
+        f"slim: what has to stay is written to {file}; commit it, and the next run needs no search",
+        err=True,
+    )

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from slim.errors import StorageError
-from slim.reports.canvas import Look
+from slim.reports.common.canvas import Look
 
 _SIGNS = "→·━─└✓✗"
 _WIDTH = 100
@@ -18,12 +18,17 @@ _WIDTH = 100
 
 def look_for(stream: TextIO) -> Look:
     """How to draw on a stream. Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the
-    terminal is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own width."""
+    terminal is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own
+    width."""
     terminal = stream.isatty()
     environ = os.environ
     asked = terminal and environ.get("TERM") != "dumb"
     color = (asked or bool(environ.get("FORCE_COLOR"))) and not environ.get("NO_COLOR")
-    width = shutil.get_terminal_size((_WIDTH, 24)).columns if terminal or environ.get("COLUMNS") else _WIDTH
+    width = (
+        shutil.get_terminal_size((_WIDTH, 24)).columns
+        if terminal or environ.get("COLUMNS")
+        else _WIDTH
+    )
     return Look(width=width, color=color, unicode=_encodes(stream, _SIGNS))
 
 

@@ -36,7 +36,9 @@ class SectionOption(click.Option):
 class SectionCommand(click.Command):
     """A command whose help has sections, and examples at its end."""
 
-    def __init__(self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any) -> None:
+    def __init__(
+        self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any
+    ) -> None:
         super().__init__(*arguments, **settings)
         self.examples = tuple(examples)
 
@@ -62,7 +64,9 @@ class SectionCommand(click.Command):
 class SuggestingGroup(click.Group):
     """A group that knows what was meant, and has examples at the end of its help."""
 
-    def __init__(self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any) -> None:
+    def __init__(
+        self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any
+    ) -> None:
         super().__init__(*arguments, **settings)
         self.examples = tuple(examples)
 
@@ -73,7 +77,11 @@ class SuggestingGroup(click.Group):
         name = args[0]
         if self.get_command(ctx, name) is None and not name.startswith("-"):
             close = difflib.get_close_matches(name[:80], self.list_commands(ctx), n=1)
-            known = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(self.list_commands(ctx))}"
+            known = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"there are {', '.join(self.list_commands(ctx))}"
+            )
             raise click.UsageError(f"there is no command {name[:80]!r}; {known}", ctx)
         return super().resolve_command(ctx, args)
 
@@ -92,7 +100,9 @@ def write_examples(formatter: click.HelpFormatter, examples: Sequence[tuple[str,
             formatter.write_text(line)
 
 
-def option(*names: str, section: str = _MAIN_SECTION, **settings: Any) -> Callable[[Function], Function]:
+def option(
+    *names: str, section: str = _MAIN_SECTION, **settings: Any
+) -> Callable[[Function], Function]:
     """An option under a heading of the help."""
     return click.option(*names, cls=SectionOption, section=section, **settings)
 
@@ -182,8 +192,9 @@ config_options = combined(
 def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
     """The configuration for a command: its file, found or named, and what the command line says.
 
-    ``said`` are the values of the options above (and of ``format``, ``jobs`` and ``strict`` where a command has
-    them). Raises :class:`~slim.errors.ConfigError` and :class:`~slim.errors.StorageError`.
+    ``said`` are the values of the options above (and of ``format``, ``jobs`` and ``strict`` where a
+    command has them). Raises :class:`~slim.errors.ConfigError` and
+    :class:`~slim.errors.StorageError`.
     """
     if said["config"] is not None and said["no_config"]:
         raise click.UsageError("--config and --no-config contradict each other")
@@ -209,13 +220,21 @@ def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
         keep_file = find_keep_file(file, start)
     elif keep_file is not None and not keep_file.is_file():
         keep_file = None  # it is written when there is something to write
-    config = load_config(SCHEMAS, file=file, overrides=overrides, formats=format_names(), keep_file=keep_file)
-    return config if said.get("bytecode") is None else _with_bytecode(config, BytecodePolicy(said["bytecode"]))
+    config = load_config(
+        SCHEMAS, file=file, overrides=overrides, formats=format_names(), keep_file=keep_file
+    )
+    return (
+        config
+        if said.get("bytecode") is None
+        else _with_bytecode(config, BytecodePolicy(said["bytecode"]))
+    )
 
 
 def _with_bytecode(config: Config, policy: BytecodePolicy) -> Config:
     """The command line beats the file, in each layer too."""
-    layers = {name: dataclasses.replace(layer, bytecode=None) for name, layer in config.layers.items()}
+    layers = {
+        name: dataclasses.replace(layer, bytecode=None) for name, layer in config.layers.items()
+    }
     return dataclasses.replace(config, bytecode=policy, layers=layers)
 
 

@@ -7,13 +7,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    ProgressColumn,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.progress import Progress as Bars
 from rich.text import Text
 
 from slim.cli.look import look_for
 from slim.model.progress import Progress, Silent
-from slim.reports.text import printable, size
+from slim.reports.common.text import printable, size
 
 
 class _Amount(ProgressColumn):
@@ -22,7 +30,9 @@ class _Amount(ProgressColumn):
     def render(self, task: Task) -> Text:
         if not task.completed and task.total is None:
             return Text("")
-        return Text(amount(int(task.completed), task.total, str(task.fields.get("unit", ""))), "dim")
+        return Text(
+            amount(int(task.completed), task.total, str(task.fields.get("unit", ""))), "dim"
+        )
 
 
 def amount(done: int, total: float | None, unit: str) -> str:
@@ -58,7 +68,9 @@ def watch(*, quiet: bool) -> Iterator[Progress]:
     if quiet or not sys.stderr.isatty():
         yield Silent()
         return
-    console = Console(file=sys.stderr, width=look.width, no_color=not look.color, highlight=False, emoji=False)
+    console = Console(
+        file=sys.stderr, width=look.width, no_color=not look.color, highlight=False, emoji=False
+    )
     columns = (
         SpinnerColumn("dots" if look.unicode else "line"),
         TextColumn("{task.description}", markup=False),

@@ -9,34 +9,67 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import FILE, PATH, SectionCommand, chosen_config, jobs_option, option, platform_option
+from slim.cli.options import (
+    FILE,
+    PATH,
+    SectionCommand,
+    chosen_config,
+    jobs_option,
+    option,
+    platform_option,
+)
 from slim.cli.progress import watch
-from slim.reports import kept
+from slim.reports.run import backup as kept
 
 _WHAT = "What to do"
 _REPORT = "What is told"
 _RULES = "Configuration"
 _EXAMPLES = (
     ("slim restore removed.tar.zst _slim -o _back", "the whole stack as it was"),
-    ("slim restore removed.tar.zst _slim -o _back '$site/numpy/tests/**'", "some of it; RECORD and manifest are true"),
+    (
+        "slim restore removed.tar.zst _slim -o _back '$site/numpy/tests/**'",
+        "some of it; RECORD and manifest are true",
+    ),
     ("slim restore removed.tar.zst --list '**/*.so'", "what was kept, and the rule that took it"),
     ("slim restore removed.tar.zst --extract look '**/*.so'", "the files themselves, to look at"),
 )
 
 
-@click.command("restore", cls=SectionCommand, examples=_EXAMPLES, short_help="Bring back what a run removed.")
+@click.command(
+    "restore", cls=SectionCommand, examples=_EXAMPLES, short_help="Bring back what a run removed."
+)
 @click.argument("file", type=FILE)
 @click.argument("arguments", nargs=-1, metavar="[STACK] [GLOB]...")
-@option("-o", "--output", type=PATH, metavar="OUT", section=_WHAT, help="Where the restored stack goes.")
-@option("--list", "as_list", is_flag=True, section=_WHAT, help="List the originals in FILE; takes no STACK.")
+@option(
+    "-o", "--output", type=PATH, metavar="OUT", section=_WHAT, help="Where the restored stack goes."
+)
+@option(
+    "--list",
+    "as_list",
+    is_flag=True,
+    section=_WHAT,
+    help="List the originals in FILE; takes no STACK.",
+)
 @option("--extract", type=PATH, metavar="DIR", section=_WHAT,
         help="Write the originals into this new folder, as LAYER/path; takes no STACK.")  # fmt: skip
 @option("--force", is_flag=True, section=_WHAT, help="Replace what lies at OUT or DIR.")
 @platform_option(_WHAT)
 @option("--json", "as_json", is_flag=True, section=_REPORT, help="As JSON.")
 @option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option("-v", "--verbose", count=True, section=_REPORT, help="With --list: the evidence on which each went, too.")
-@option("--config", type=FILE, metavar="FILE", section=_RULES, help="Read limits from this configuration.")
+@option(
+    "-v",
+    "--verbose",
+    count=True,
+    section=_REPORT,
+    help="With --list: the evidence on which each went, too.",
+)
+@option(
+    "--config",
+    type=FILE,
+    metavar="FILE",
+    section=_RULES,
+    help="Read limits from this configuration.",
+)
 @option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file.")
 @jobs_option()
 def restore_command(
@@ -54,8 +87,9 @@ def restore_command(
 ) -> None:
     """Put originals from FILE, which slim run --keep-removed wrote, back into STACK, and write the result to OUT.
 
-    STACK is what that run wrote. Without a GLOB everything comes back, and every layer is checked to be the original
-    again. With globs (over paths in a layer, or LAYER/path) those files come back; RECORD, sizes and hashes are true.
+    STACK is what that run wrote. Without a GLOB everything comes back, and every layer is checked
+    to be the original again. With globs (over paths in a layer, or LAYER/path) those files come
+    back; RECORD, sizes and hashes are true.
     """
     if sum((output is not None, as_list, extract is not None)) != 1:
         raise click.UsageError("give one of -o OUT with a STACK, --list, and --extract DIR")
@@ -64,15 +98,22 @@ def restore_command(
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
     config = chosen_config(file, {**said, "packs": (), "keep_file": None})
-    from slim import restoring  # late: see slim.cli.run
-    from slim.keeping.index import file_document
+    from slim.backup import restore as restoring  # late: see slim.cli.run
+    from slim.backup.index import file_document
 
     look = look_for(sys.stdout)
     with watch(quiet=quiet) as progress:
         if as_list:
-            rows = [(item.place, item.file) for item in restoring.look(file, arguments, platforms, config.limits)]
+            rows = [
+                (item.place, item.file)
+                for item in restoring.look(file, arguments, platforms, config.limits)
+            ]
             documents = {path: file_document(one) for path, one in rows}
-            text = kept.listing_document(rows, documents) if as_json else kept.listing(rows, look, verbose)
+            text = (
+                kept.listing_document(rows, documents)
+                if as_json
+                else kept.listing(rows, look, verbose)
+            )
         elif extract is not None:
             found, left = restoring.write_out(
                 file, extract, arguments, platforms, config.limits, force=force, progress=progress

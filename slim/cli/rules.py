@@ -10,20 +10,31 @@ from typing import Any
 import click
 
 from slim.cli.look import emit, look_for
-from slim.cli.options import FILE, PROFILES, SectionCommand, SuggestingGroup, chosen_config, option, source_options
+from slim.cli.options import (
+    FILE,
+    PROFILES,
+    SectionCommand,
+    SuggestingGroup,
+    chosen_config,
+    option,
+    source_options,
+)
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import is_budget_file, read_budget_file
 from slim.errors import ConfigError, Problem
 from slim.model.rule import Rule, RulePack, Safety
 from slim.passes import SCHEMAS
-from slim.reports import json_v1
 from slim.reports import rules as pages
-from slim.reports.text import count
+from slim.reports.common.text import count
+from slim.reports.run import json_v1
 from slim.rules.examples import check_examples
 from slim.rules.loader import builtin_packs, load_packs
 from slim.rules.tables import did_you_mean
+from slim.system.json_text import dumps
 
-_LIST_EXAMPLES = (("slim rules list --pass tests --profile standard", "what that profile does about tests"),)
+_LIST_EXAMPLES = (
+    ("slim rules list --pass tests --profile standard", "what that profile does about tests"),
+)
 _CHECK_EXAMPLES = (("slim rules check our-rules.toml slim.toml", "your own, before they are used"),)
 
 
@@ -32,7 +43,9 @@ def rules_group() -> None:
     """List, show and check the rules that say what may go."""
 
 
-@rules_group.command("list", cls=SectionCommand, short_help="List the rules.", examples=_LIST_EXAMPLES)
+@rules_group.command(
+    "list", cls=SectionCommand, short_help="List the rules.", examples=_LIST_EXAMPLES
+)
 @option(
     "--pass",
     "pass_name",
@@ -44,7 +57,9 @@ def rules_group() -> None:
 @option("--profile", type=PROFILES, help="Only rules that this profile applies.")
 @option("--json", "as_json", is_flag=True, help="As JSON, each rule whole.")
 @source_options
-def list_command(pass_name: str | None, safety: str | None, profile: str | None, as_json: bool, **said: Any) -> None:
+def list_command(
+    pass_name: str | None, safety: str | None, profile: str | None, as_json: bool, **said: Any
+) -> None:
     """List the built-in rules, those of the configuration and those of each --pack."""
     reach = None if profile is None else Safety[profile.upper()]
     found = [
@@ -55,7 +70,7 @@ def list_command(pass_name: str | None, safety: str | None, profile: str | None,
         and (reach is None or rule.safety <= reach)
     ]
     if as_json:
-        emit(json_v1.dumps(json_v1.rule_document(found)))
+        emit(dumps(json_v1.rule_document(found)))
     elif found:
         emit(pages.rule_table(found, look_for(sys.stdout)))
     else:
@@ -76,13 +91,15 @@ def show_command(rule_ids: tuple[str, ...], **said: Any) -> None:
     emit("\n".join(pages.rule_page(rule, SCHEMAS.get(rule.pass_name)) for rule in rules))
 
 
-@rules_group.command("check", cls=SectionCommand, short_help="Check rule files.", examples=_CHECK_EXAMPLES)
+@rules_group.command(
+    "check", cls=SectionCommand, short_help="Check rule files.", examples=_CHECK_EXAMPLES
+)
 @click.argument("files", metavar="[FILE]...", nargs=-1, type=FILE)
 def check_command(files: tuple[Path, ...]) -> None:
     """Check rule files: the syntax, the keys, and that each rule selects what its examples say.
 
-    FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, or a file of budgets; without any, the
-    built-in packs are checked.
+    FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, or a file of budgets;
+    without any, the built-in packs are checked.
     """
     packs, budgets, problems = _read(files) if files else (list(builtin_packs(SCHEMAS)), 0, [])
     rules = [rule for pack in packs for rule in pack.rules]
@@ -116,5 +133,7 @@ def _read(files: Sequence[Path]) -> tuple[list[RulePack], int, list[Problem]]:
             else:
                 packs += load_packs([file], SCHEMAS)
         except ConfigError as error:
-            problems += error.problems or [Problem(file=str(file), place=error.place or "", message=error.message)]
+            problems += error.problems or [
+                Problem(file=str(file), place=error.place or "", message=error.message)
+            ]
     return packs, budgets, problems

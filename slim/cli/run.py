@@ -23,7 +23,8 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Target, Telling, telling_options
 from slim.cli.verify import refuse_failures
-from slim.reports import REPORTERS, SIGNING_LIST, terminal
+from slim.reports import REPORTERS, SIGNING_LIST
+from slim.reports.run import terminal
 
 _OUTPUT = "What comes out"
 _PROOF = "Proof"
@@ -32,11 +33,20 @@ _REPORT = "What is told"
 _EXAMPLES = (
     ("slim run _artifacts --dry-run", "look first: nothing is written"),
     ("slim run _artifacts -o _slim", "write the smaller stack"),
-    ("slim run _artifacts -o _slim --profile safe --report markdown=summary.md", "in CI, with a summary"),
+    (
+        "slim run _artifacts -o _slim --profile safe --report markdown=summary.md",
+        "in CI, with a summary",
+    ),
     ("slim run _artifacts -o _slim --verify", "try it before it is published"),
-    ("slim run _artifacts -o _slim --previous _published", "new archives only for layers that changed"),
+    (
+        "slim run _artifacts -o _slim --previous _published",
+        "new archives only for layers that changed",
+    ),
     ("slim run _artifacts -o _slim --json | jq '.runs[0].totals'", "for programs"),
-    ("slim run _artifacts -o _slim --keep-removed removed.tar.zst", "lose nothing: slim restore brings it back"),
+    (
+        "slim run _artifacts -o _slim --keep-removed removed.tar.zst",
+        "lose nothing: slim restore brings it back",
+    ),
     ("slim run _artifacts -o _slim --symbols symbols", "and keep what debuggers need"),
     (
         "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
@@ -47,7 +57,14 @@ _EXAMPLES = (
 
 @click.command("run", cls=SectionCommand, examples=_EXAMPLES, short_help="Make a stack smaller.")
 @click.argument("stack", type=PATH)
-@option("-o", "--output", type=PATH, metavar="OUT", section=_OUTPUT, help="Where the smaller stack goes.")
+@option(
+    "-o",
+    "--output",
+    type=PATH,
+    metavar="OUT",
+    section=_OUTPUT,
+    help="Where the smaller stack goes.",
+)
 @option("--dry-run", is_flag=True, section=_OUTPUT, help="Show what would happen; write nothing.")
 @option(
     "--format",
@@ -72,7 +89,12 @@ _EXAMPLES = (
     help="Deploy the result privately and try it before it is published: libraries, "
     "imports, metadata, your commands. What broke something is taken back.",
 )
-@option("--no-repair", is_flag=True, section=_PROOF, help="With --verify: fail instead of taking anything back.")
+@option(
+    "--no-repair",
+    is_flag=True,
+    section=_PROOF,
+    help="With --verify: fail instead of taking anything back.",
+)
 @option(
     "--keep-removed",
     type=FILE,
@@ -91,7 +113,12 @@ _EXAMPLES = (
 )
 @selection_options
 @config_options
-@option("--strict", is_flag=True, section=_REPORT, help="Fail where a rule of yours or a --drop matches nothing.")
+@option(
+    "--strict",
+    is_flag=True,
+    section=_REPORT,
+    help="Fail where a rule of yours or a --drop matches nothing.",
+)
 @option(
     "--signing-list",
     type=FILE,
@@ -117,12 +144,14 @@ def run_command(
 ) -> None:
     """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
 
-    STACK is a folder that venvstacks published, exported or built, a single layer archive, or any folder with Python
-    in it. It is never changed.
+    STACK is a folder that venvstacks published, exported or built, a single layer archive, or any
+    folder with Python in it. It is never changed.
     """
     if (output is None) != dry_run:
         wanted = "-o OUT says where the smaller stack goes, --dry-run only looks"
-        raise click.UsageError(f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them")
+        raise click.UsageError(
+            f"give one of them, not both: {wanted}" if dry_run else f"{wanted}; give one of them"
+        )
     if no_repair and not verify:
         raise click.UsageError("--no-repair says what --verify does; give both")
     if keep_removed is not None and dry_run:
@@ -132,7 +161,7 @@ def run_command(
     if signing_list is not None:
         telling = telling.also(Target(reporter=SIGNING_LIST, file=signing_list))
     telling.check(output)
-    from slim import pipeline  # late: help and usage errors don't need to load every library
+    from slim.run import pipeline  # late: help and usage errors don't need to load every library
 
     request = pipeline.RunRequest(
         source=stack,

@@ -17,8 +17,8 @@ from slim.cli.look import emit, look_for
 from slim.cli.options import Function, combined, option
 from slim.errors import StorageError
 from slim.reports import REPORTERS
-from slim.reports.canvas import Look
-from slim.storage import replace_file
+from slim.reports.common.canvas import Look
+from slim.system.atomic import replace_file
 
 
 class Renders(Protocol):
@@ -46,7 +46,9 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
     def __init__(self, reporters: Mapping[str, Renders] = REPORTERS) -> None:
         self._reporters = reporters
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Target:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Target:
         """Take it apart, or say what is wrong with it."""
         if isinstance(value, Target):
             return value
@@ -54,13 +56,19 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         reporter = self._reporters.get(name)
         if reporter is None:
             close = difflib.get_close_matches(name[:80], self._reporters, n=1)
-            known = f"did you mean {close[0]!r}?" if close else f"reports are {', '.join(self._reporters)}"
+            known = (
+                f"did you mean {close[0]!r}?"
+                if close
+                else f"reports are {', '.join(self._reporters)}"
+            )
             self.fail(f"there is no report {name[:80]!r}; {known}", param, ctx)
         if not separator or not file:
             self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
         return Target(reporter=reporter, file=None if file == "-" else Path(file))
 
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
         """The names of reports; behind one of them, a shell completes the file by itself."""
         name, separator, file = incomplete.partition("=")
         if separator:
@@ -94,13 +102,17 @@ class Telling:
         for file in files:
             if files.count(file) > 1:
                 raise click.UsageError(f"two reports would go to {str(file)!r}")
-            if output is not None and (file == output.resolve() or output.resolve() in file.parents):
+            if output is not None and (
+                file == output.resolve() or output.resolve() in file.parents
+            ):
                 where = "would lie in the output, which holds what is published"
                 raise click.UsageError(f"the report {str(file)!r} {where}")
             if file.is_dir():
                 raise StorageError("the report's file is a folder", file=file)
             if not file.parent.is_dir():
-                raise StorageError("the report's folder doesn't exist", file=file.parent, hint="create it first")
+                raise StorageError(
+                    "the report's folder doesn't exist", file=file.parent, hint="create it first"
+                )
 
     def show(self, render: Callable[[Look], str]) -> None:
         """Tell people, where they want it and no report takes its place."""
@@ -118,7 +130,10 @@ class Telling:
 
 
 def telling_options(
-    section: str, reporters: Mapping[str, Renders], *, verbose: str = "Tell everything, not only the largest."
+    section: str,
+    reporters: Mapping[str, Renders],
+    *,
+    verbose: str = "Tell everything, not only the largest.",
 ) -> Callable[[Function], Function]:
     """``--report``, ``--json``, ``--quiet`` and ``--verbose``; the command gets them as one :class:`Telling`."""
     names = ", ".join(reporters)
@@ -135,13 +150,20 @@ def telling_options(
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def command(
-            *words: Any, targets: tuple[Target, ...], as_json: bool, quiet: bool, verbose: int, **said: Any
+            *words: Any,
+            targets: tuple[Target, ...],
+            as_json: bool,
+            quiet: bool,
+            verbose: int,
+            **said: Any,
         ) -> Any:
             if quiet and verbose:
                 raise click.UsageError("-q and -v contradict each other")
             if as_json:
                 targets = (*targets, Target(reporter=reporters["json"], file=None))
-            return function(*words, telling=Telling(targets=targets, quiet=quiet, verbose=verbose), **said)
+            return function(
+                *words, telling=Telling(targets=targets, quiet=quiet, verbose=verbose), **said
+            )
 
         return options(command)  # type: ignore[return-value]
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from slim.errors import ConfigError
 from slim.model.budget import PPM, Budget, Each, Limit, LimitKind
-from slim.model.comparison import Metric
+from slim.model.diff import Metric
 from slim.model.record import FileKind
 from slim.model.size import parse_size
 from slim.rules.loader import read_text
@@ -22,20 +22,29 @@ FILE_KEYS: Final = ("schema", "budget")
 METRICS: Final = tuple(metric.value for metric in Metric)
 BUDGET_KEYS: Final = ("name", "layer", "platform", "owner", "category", "each", *METRICS)
 
-PLATFORMS: Final = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64", "win_arm64")
+PLATFORMS: Final = (
+    "linux_x86_64",
+    "linux_aarch64",
+    "macosx_arm64",
+    "macosx_x86_64",
+    "win_amd64",
+    "win_arm64",
+)
 """The target platforms of venvstacks. A selector that is none of them is a typing mistake."""
 
 _SHARE: Final = re.compile(r"(?P<number>[0-9]{1,4}(?:\.[0-9]{1,4})?)\s*%", re.ASCII)
 _COUNT: Final = re.compile(r"[0-9]{1,18}", re.ASCII)
 _GLOB: Final = re.compile(r"[^\x00-\x1f/\\]{1,200}\Z")
-_HEADER: Final = re.compile(r"\s*\[\[\s*(?:\"?tool\"?\s*\.\s*\"?slim\"?\s*\.\s*)?\"?budget\"?\s*\]\]")
+_HEADER: Final = re.compile(
+    r"\s*\[\[\s*(?:\"?tool\"?\s*\.\s*\"?slim\"?\s*\.\s*)?\"?budget\"?\s*\]\]"
+)
 
 
 def read_budget_file(file: Path) -> tuple[Budget, ...]:
     """The budgets of a file of its own: ``schema = 1`` and ``[[budget]]`` tables.
 
-    Raises :class:`ConfigError` with everything that is wrong, and :class:`~slim.errors.StorageError` where the file
-    can't be read.
+    Raises :class:`ConfigError` with everything that is wrong, and
+    :class:`~slim.errors.StorageError` where the file can't be read.
     """
     text = read_text(file)
     problems = Problems(str(file))
@@ -60,13 +69,22 @@ def is_budget_file(file: Path) -> bool:
 def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
     """The ``[[budget]]`` tables of a file. ``text`` is the whole file, to tell on which line each begins."""
     inner = table.tables("budget")
-    lines = [number for number, line in enumerate(text.splitlines(), start=1) if _HEADER.match(line)]
+    lines = [
+        number for number, line in enumerate(text.splitlines(), start=1) if _HEADER.match(line)
+    ]
     known = lines if len(lines) == len(inner) else [None] * len(inner)
-    budgets = [_budget(one, index, line) for index, (one, line) in enumerate(zip(inner, known, strict=True))]
+    budgets = [
+        _budget(one, index, line)
+        for index, (one, line) in enumerate(zip(inner, known, strict=True))
+    ]
     names = [budget.name for budget in budgets]
     for index, name in enumerate(names):
         if name in names[:index]:
-            inner[index].note("name", f"{name[:80]!r} is the name of an earlier budget", "names tell budgets apart")
+            inner[index].note(
+                "name",
+                f"{name[:80]!r} is the name of an earlier budget",
+                "names tell budgets apart",
+            )
     return tuple(budgets)
 
 
@@ -79,12 +97,16 @@ def parse_limit(metric: Metric, text: str) -> Limit:
     body = text.strip()
     grows = body.startswith("+")
     if grows and metric is Metric.UPDATE:
-        raise ValueError(f"{text[:80]!r}: an update is what is new since the baseline; write a size such as '5 MB'")
+        raise ValueError(
+            f"{text[:80]!r}: an update is what is new since the baseline; write a size such as '5 MB'"
+        )
     rest = body[1:].strip() if grows else body
     share = _SHARE.fullmatch(rest)
     if share is not None:
         if not grows:
-            raise ValueError(f"{text[:80]!r}: a percentage is growth against a baseline; write '+{rest}'")
+            raise ValueError(
+                f"{text[:80]!r}: a percentage is growth against a baseline; write '+{rest}'"
+            )
         value = int(Decimal(share["number"]) * PPM / 100)
         return Limit(metric=metric, kind=LimitKind.GROWTH_SHARE, value=value, text=body)
     if metric is Metric.FILES:
@@ -98,7 +120,12 @@ def parse_limit(metric: Metric, text: str) -> Limit:
             raise ValueError(
                 f"{text[:80]!r} isn't a size; write '42 MB', '40 MiB', or growth such as '+1 MB' or '+2%'"
             ) from None
-    return Limit(metric=metric, kind=LimitKind.GROWTH if grows else LimitKind.ABSOLUTE, value=value, text=body)
+    return Limit(
+        metric=metric,
+        kind=LimitKind.GROWTH if grows else LimitKind.ABSOLUTE,
+        value=value,
+        text=body,
+    )
 
 
 def _budget(table: Table, index: int, line: int | None) -> Budget:
@@ -119,7 +146,11 @@ def _budget(table: Table, index: int, line: int | None) -> Budget:
     )
     if not limits and not any(metric in table.values for metric in METRICS):
         table.problems.add(table.place, "no limit", f"give one of {', '.join(METRICS)}")
-    whole = [metric for metric in (Metric.ARCHIVE, Metric.UPDATE) if any(limit.metric is metric for limit in limits)]
+    whole = [
+        metric
+        for metric in (Metric.ARCHIVE, Metric.UPDATE)
+        if any(limit.metric is metric for limit in limits)
+    ]
     for metric in whole if budget.splits_layers else ():
         hint = "archive bytes are those of whole layers; use unpacked or deployed"
         table.note(metric.value, f"an owner or a category has no {metric.value} size", hint)

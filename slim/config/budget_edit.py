@@ -14,7 +14,7 @@ from tomlkit.items import AbstractTable, Array
 
 from slim.errors import ConfigError
 from slim.model.budget import PPM, Budget, LimitResult, Status, Verdict
-from slim.model.comparison import Metric, Snapshot
+from slim.model.diff import Metric, Snapshot
 
 DEFAULT_HEADROOM: Final = 2 * PPM // 100
 _UNIT: Final = re.compile(r"[0-9.\s]+(?P<unit>[A-Za-z]*)\s*\Z")
@@ -26,7 +26,9 @@ _SCALES: Final = {
     "": 1,
     "b": 1,
     **{unit: 1000**power for power, unit in enumerate(("kb", "mb", "gb", "tb", "pb"), start=1)},
-    **{unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib", "pib"), start=1)},
+    **{
+        unit: 1024**power for power, unit in enumerate(("kib", "mib", "gib", "tib", "pib"), start=1)
+    },
 }
 
 
@@ -42,12 +44,16 @@ class LimitUpdate:
 
 
 def updates(
-    budgets: Sequence[Budget], verdict: Verdict, *, headroom: int = DEFAULT_HEADROOM, allow_raise: bool = False
+    budgets: Sequence[Budget],
+    verdict: Verdict,
+    *,
+    headroom: int = DEFAULT_HEADROOM,
+    allow_raise: bool = False,
 ) -> list[LimitUpdate]:
     """What to write so that every absolute limit is today's size plus ``headroom`` (in millionths).
 
-    A ratchet: limits only go down, unless one is exceeded and ``allow_raise`` is given. Limits of growth and of updates
-    stay: this update says nothing of the next one.
+    A ratchet: limits only go down, unless one is exceeded and ``allow_raise`` is given. Limits of
+    growth and of updates stay: this update says nothing of the next one.
     """
     found = []
     for index, budget in enumerate(budgets):
@@ -59,7 +65,11 @@ def updates(
                 continue
             value, text = suggested(limit.metric, actual, headroom, limit.text)
             if value < limit.value or (actual > limit.value and allow_raise):
-                found.append(LimitUpdate(index=index, name=budget.name, metric=limit.metric, old=limit.text, new=text))
+                found.append(
+                    LimitUpdate(
+                        index=index, name=budget.name, metric=limit.metric, old=limit.text, new=text
+                    )
+                )
     return found
 
 
@@ -93,15 +103,21 @@ def _rounded(number: Decimal) -> Decimal:
     """Up to three significant digits; numbers of more digits before the point keep their magnitude."""
     if number <= 0:
         return Decimal(0)
-    rounded = number.quantize(Decimal(1).scaleb(number.adjusted() - _DIGITS + 1), rounding=ROUND_CEILING)
-    return rounded.quantize(Decimal(1)) if rounded == rounded.to_integral_value() else rounded.normalize()
+    rounded = number.quantize(
+        Decimal(1).scaleb(number.adjusted() - _DIGITS + 1), rounding=ROUND_CEILING
+    )
+    return (
+        rounded.quantize(Decimal(1))
+        if rounded == rounded.to_integral_value()
+        else rounded.normalize()
+    )
 
 
 def rewritten(text: str, changes: Sequence[LimitUpdate], *, file: str, nested: bool) -> str:
     """The TOML file with the new limits; everything else stays, byte for byte.
 
-    ``nested`` says that the tables are ``[[tool.slim.budget]]``. Raises :class:`ConfigError` where the file isn't what
-    the changes were made for.
+    ``nested`` says that the tables are ``[[tool.slim.budget]]``. Raises :class:`ConfigError` where
+    the file isn't what the changes were made for.
     """
     try:
         document = tomlkit.parse(text)
@@ -109,7 +125,9 @@ def rewritten(text: str, changes: Sequence[LimitUpdate], *, file: str, nested: b
         for change in changes:
             _set(place["budget"][change.index], change)
     except (TOMLKitError, LookupError, TypeError) as error:
-        raise ConfigError(f"the budgets can't be written: {error}", file=file, hint="write them by hand") from None
+        raise ConfigError(
+            f"the budgets can't be written: {error}", file=file, hint="write them by hand"
+        ) from None
     return tomlkit.dumps(document)
 
 
@@ -136,14 +154,23 @@ def starting_budgets(measured: Sequence[Snapshot], *, headroom: int, nested: boo
         tag = f" on {snapshot.platform}" if len(measured) > 1 else ""
         platform = {"platform": snapshot.platform} if len(measured) > 1 else {}
         archived = snapshot.archive_known and snapshot.total.archive > 0
-        metrics = [Metric.ARCHIVE, Metric.DEPLOYED] if archived else [Metric.UNPACKED, Metric.DEPLOYED]
-        total = {metric.value: suggested(metric, metric.of(snapshot.total), headroom)[1] for metric in metrics}
+        metrics = (
+            [Metric.ARCHIVE, Metric.DEPLOYED] if archived else [Metric.UNPACKED, Metric.DEPLOYED]
+        )
+        total = {
+            metric.value: suggested(metric, metric.of(snapshot.total), headroom)[1]
+            for metric in metrics
+        }
         blocks.append(_block(header, {"name": f"total{tag}", **platform, **total}))
         for layer in snapshot.layers if len(snapshot.layers) > 1 else ():
             own = metrics[0]
             limit = suggested(own, own.of(layer.footprint), headroom)[1]
             name = f"{layer.layer_name}{tag}"
-            blocks.append(_block(header, {"name": name, "layer": layer.layer_name, **platform, own.value: limit}))
+            blocks.append(
+                _block(
+                    header, {"name": name, "layer": layer.layer_name, **platform, own.value: limit}
+                )
+            )
     return "\n".join(blocks)
 
 

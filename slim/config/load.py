@@ -1,7 +1,7 @@
 """Where a configuration comes from, and how its parts are put together.
 
-The command line beats the file throughout: ``--profile`` also replaces the profiles of single layers, ``--disable``
-also what a layer enables. Lists add up.
+The command line beats the file throughout: ``--profile`` also replaces the profiles of single
+layers, ``--disable`` also what a layer enables. Lists add up.
 """
 
 from __future__ import annotations
@@ -24,9 +24,24 @@ from slim.config.schema import (
 from slim.config.verify import read_keep_file, read_verify
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import PassSchema, RulePack, Safety
-from slim.model.settings import BytecodePolicy, Config, DropSpec, Effort, LayerOverrides, Level, merge_drops
+from slim.model.settings import (
+    BytecodePolicy,
+    Config,
+    DropSpec,
+    Effort,
+    LayerOverrides,
+    Level,
+    merge_drops,
+)
 from slim.model.size import parse_size
-from slim.rules.loader import SAFETIES, builtin_packs, duplicate_ids, parse_pack, parse_rules, read_text
+from slim.rules.loader import (
+    SAFETIES,
+    builtin_packs,
+    duplicate_ids,
+    parse_pack,
+    parse_rules,
+    read_text,
+)
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
 
 CONFIG_NAMES: Final = ("slim.toml", "venvstacks.toml", "pyproject.toml")
@@ -56,15 +71,17 @@ class Overrides:
 def discover(start: Path) -> Path | None:
     """Find the configuration that belongs to a stack, or None.
 
-    Looks in ``start`` (in its parent where it is a file), then in the current folder, for ``slim.toml``, then
-    ``venvstacks.toml`` and ``pyproject.toml`` with a ``[tool.slim]`` table. A candidate that isn't valid TOML raises
-    :class:`ConfigError`: it might hold the configuration.
+    Looks in ``start`` (in its parent where it is a file), then in the current folder, for
+    ``slim.toml``, then ``venvstacks.toml`` and ``pyproject.toml`` with a ``[tool.slim]`` table. A
+    candidate that isn't valid TOML raises :class:`ConfigError`: it might hold the configuration.
     """
     folder = start if start.is_dir() else start.parent
     for place in dict.fromkeys((folder.resolve(), Path.cwd())):
         for name in CONFIG_NAMES:
             candidate = place / name
-            if candidate.is_file() and (name == CONFIG_NAMES[0] or _tool_table(_parse(candidate)) is not None):
+            if candidate.is_file() and (
+                name == CONFIG_NAMES[0] or _tool_table(_parse(candidate)) is not None
+            ):
                 return candidate
     return None
 
@@ -79,9 +96,9 @@ def load_config(
 ) -> Config:
     """Put the configuration together: built-in packs, the file's packs and rules, the file, the command line.
 
-    ``schemas`` describe the passes that rules may name, ``formats`` the output formats (empty: not checked), and
-    ``keep_file`` is a ``slim.keep.toml`` to read as well. Raises
-    :class:`ConfigError` with everything that is wrong anywhere, :class:`StorageError` where ``file`` can't be read.
+    ``schemas`` describe the passes that rules may name, ``formats`` the output formats (empty: not
+    checked), and ``keep_file`` is a ``slim.keep.toml`` to read as well. Raises :class:`ConfigError`
+    with everything that is wrong anywhere, :class:`StorageError` where ``file`` can't be read.
     """
     said = overrides or Overrides()
     problems: list[Problem] = []
@@ -92,7 +109,9 @@ def load_config(
     base = Path() if file is None else file.parent
     packs = [
         *builtin_packs(schemas),
-        *_packs([base / path for path in settings.packs], schemas, str(file), "packs[{}]", problems),
+        *_packs(
+            [base / path for path in settings.packs], schemas, str(file), "packs[{}]", problems
+        ),
         *_packs(said.packs, schemas, _COMMAND_LINE, "--pack", problems),
         *([own] if own else []),
     ]
@@ -106,7 +125,9 @@ def load_config(
     problems += cli.found
     if problems:
         raise ConfigError.from_problems(problems)
-    return dataclasses.replace(config, packs=tuple(packs), origin=None if file is None else str(file))
+    return dataclasses.replace(
+        config, packs=tuple(packs), origin=None if file is None else str(file)
+    )
 
 
 def _with_keep_file(config: Config, file: Path, problems: list[Problem]) -> Config:
@@ -149,7 +170,9 @@ def _read_file(
     if file.name in CONFIG_NAMES[1:]:
         inner = _tool_table(values)
         if inner is None:
-            problems.append(Problem(file=str(file), place="tool.slim", message="the table is missing"))
+            problems.append(
+                Problem(file=str(file), place="tool.slim", message="the table is missing")
+            )
             return FileSettings(), None
         values, place = inner, "tool.slim"
     noted = Problems(str(file))
@@ -157,14 +180,22 @@ def _read_file(
     settings = dataclasses.replace(
         read_settings(table, formats), budgets=read_budgets(table, text), verify=read_verify(table)
     )
-    rules = parse_rules(table.tables("rule"), schemas, pack=file.stem, origin=str(file), builtin=False)
+    rules = parse_rules(
+        table.tables("rule"), schemas, pack=file.stem, origin=str(file), builtin=False
+    )
     problems += noted.found
-    pack = RulePack(name=file.stem, origin=str(file), description="the configuration's own rules", rules=rules)
+    pack = RulePack(
+        name=file.stem, origin=str(file), description="the configuration's own rules", rules=rules
+    )
     return settings, pack if rules else None
 
 
 def _packs(
-    paths: Iterable[Path], schemas: Mapping[str, PassSchema], named_in: str, place: str, problems: list[Problem]
+    paths: Iterable[Path],
+    schemas: Mapping[str, PassSchema],
+    named_in: str,
+    place: str,
+    problems: list[Problem],
 ) -> list[RulePack]:
     packs: list[RulePack] = []
     for index, path in enumerate(paths):
@@ -182,10 +213,21 @@ def _packs(
 
 
 def _unknown_ids(settings: FileSettings, known: Collection[str], file: str) -> list[Problem]:
-    listed: list[tuple[str, Iterable[str]]] = [("enable", settings.enable), ("disable", settings.disable)]
+    listed: list[tuple[str, Iterable[str]]] = [
+        ("enable", settings.enable),
+        ("disable", settings.disable),
+    ]
     for name, layer in settings.layers.items():
-        listed += [(f"layer.{name}.enable", sorted(layer.enable)), (f"layer.{name}.disable", sorted(layer.disable))]
-    return [_unknown(rule_id, file, place, known) for place, ids in listed for rule_id in ids if rule_id not in known]
+        listed += [
+            (f"layer.{name}.enable", sorted(layer.enable)),
+            (f"layer.{name}.disable", sorted(layer.disable)),
+        ]
+    return [
+        _unknown(rule_id, file, place, known)
+        for place, ids in listed
+        for rule_id in ids
+        if rule_id not in known
+    ]
 
 
 def _unknown(rule_id: str, file: str, place: str, known: Collection[str]) -> Problem:
@@ -194,7 +236,11 @@ def _unknown(rule_id: str, file: str, place: str, known: Collection[str]) -> Pro
 
 
 def _merge(
-    settings: FileSettings, said: Overrides, cli: Problems, formats: Collection[str], known: Collection[str]
+    settings: FileSettings,
+    said: Overrides,
+    cli: Problems,
+    formats: Collection[str],
+    known: Collection[str],
 ) -> Config:
     profile = _checked_profile(said, cli)
     _check_command_line(said, cli, formats, known)
@@ -255,9 +301,13 @@ def _checked_profile(said: Overrides, cli: Problems) -> Safety | None:
     return profile
 
 
-def _check_command_line(said: Overrides, cli: Problems, formats: Collection[str], known: Collection[str]) -> None:
+def _check_command_line(
+    said: Overrides, cli: Problems, formats: Collection[str], known: Collection[str]
+) -> None:
     for option, ids in (("--enable", said.enable), ("--disable", said.disable)):
-        cli.found += [_unknown(rule_id, cli.file, option, known) for rule_id in ids if rule_id not in known]
+        cli.found += [
+            _unknown(rule_id, cli.file, option, known) for rule_id in ids if rule_id not in known
+        ]
     for rule_id in said.enable:
         if rule_id in said.disable:
             cli.add("--disable", f"{rule_id[:80]!r} is enabled as well")
@@ -277,7 +327,9 @@ def _command_line_drops(said: Overrides, cli: Problems) -> list[DropSpec]:
     for text in said.drop:
         name, _, despite = text.partition(":")
         try:
-            names = frozenset(parse_distribution(other.strip()) for other in despite.split(",") if despite)
+            names = frozenset(
+                parse_distribution(other.strip()) for other in despite.split(",") if despite
+            )
             drops.append(DropSpec(name=parse_distribution(name.strip()), despite=names))
         except ValueError as error:
             cli.add("--drop", str(error))

@@ -13,7 +13,14 @@ from packaging.utils import canonicalize_name
 from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.rule import Safety
-from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, LayerOverrides, Level, merge_drops
+from slim.model.settings import (
+    MIN_MEMORY,
+    BytecodePolicy,
+    DropSpec,
+    LayerOverrides,
+    Level,
+    merge_drops,
+)
 from slim.model.size import parse_size
 from slim.model.verify import VerifySettings
 from slim.rules.glob import GlobError, compile_glob
@@ -166,7 +173,9 @@ def _drops(table: Table) -> tuple[DropSpec, ...]:
         elif isinstance(item, dict):
             inner = Table(item, table.at(place), table.problems)
         else:
-            table.note(place, f"expected a name or {{name = ..., despite = [...]}}, not {show(item)}")
+            table.note(
+                place, f"expected a name or {{name = ..., despite = [...]}}, not {show(item)}"
+            )
             continue
         drop = _drop(inner)
         if drop is not None and any(drop.name == other.name for other in drops):
@@ -183,7 +192,9 @@ def _drop(table: Table) -> DropSpec | None:
     if name is None:
         return None
     try:
-        return DropSpec(name=parse_distribution(name), despite=frozenset(map(parse_distribution, despite)))
+        return DropSpec(
+            name=parse_distribution(name), despite=frozenset(map(parse_distribution, despite))
+        )
     except ValueError as error:
         table.note("name", str(error))
         return None

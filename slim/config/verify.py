@@ -48,7 +48,11 @@ def read_verify(table: Table) -> VerifySettings:
         if command is None:
             continue
         if any(command.name == other.name for other in commands):
-            one.note("name", f"{command.name[:80]!r} is the name of an earlier command", "give it another one")
+            one.note(
+                "name",
+                f"{command.name[:80]!r} is the name of an earlier command",
+                "give it another one",
+            )
         commands.append(command)
     return VerifySettings(
         commands=tuple(commands),
@@ -64,7 +68,11 @@ def _command(table: Table, name: str) -> Command | None:
     exit_code = table.number("exit_code", maximum=255)
     ready, requests = _ready(table), tuple(_requests(table))
     if requests and ready is None:
-        table.note("request", "only a server is asked: say with 'ready' when it is one", "ready = { port = 8000 }")
+        table.note(
+            "request",
+            "only a server is asked: say with 'ready' when it is one",
+            "ready = { port = 8000 }",
+        )
     if layer is None or argv is None:
         return None
     return Command(
@@ -107,7 +115,11 @@ def _ready(table: Table) -> Ready | None:
     if line is not None and (wrong := _regex_problem(line)):
         inner.note("line", wrong)
     if (port is None) == (line is None):
-        table.note("ready", "expected either a port or a line", 'ready = { port = 8000 } or { line = "listening" }')
+        table.note(
+            "ready",
+            "expected either a port or a line",
+            'ready = { port = 8000 } or { line = "listening" }',
+        )
         return None
     return Ready(port=port, line=line)
 
@@ -119,14 +131,20 @@ def _requests(table: Table) -> list[Request]:
     found = []
     for inner in tables:
         inner.allow(("url", "status", "body", "same"))
-        url, status, body = inner.text("url", required=True), inner.number("status", maximum=999), inner.text("body")
+        url, status, body = (
+            inner.text("url", required=True),
+            inner.number("status", maximum=999),
+            inner.text("body"),
+        )
         if url is not None and (wrong := _url_problem(url)):
             inner.note("url", wrong, "the server runs without a network, on the loopback alone")
         if body is not None and (wrong := _regex_problem(body)):
             inner.note("body", wrong)
         if url is not None:
             status = 200 if status is None else status
-            found.append(Request(url=url, status=status, body=body, same=inner.flag("same") or False))
+            found.append(
+                Request(url=url, status=status, body=body, same=inner.flag("same") or False)
+            )
     return found
 
 
@@ -163,7 +181,11 @@ def _url_problem(text: str) -> str | None:
         return str(error)
     if parts.scheme not in ("http", "https"):
         return "expected an http or https address"
-    return None if host in _LOOPBACK else "expected an address of the loopback, such as http://127.0.0.1:8000/"
+    return (
+        None
+        if host in _LOOPBACK
+        else "expected an address of the loopback, such as http://127.0.0.1:8000/"
+    )
 
 
 def find_keep_file(config: Path | None, start: Path) -> Path | None:

@@ -1,7 +1,7 @@
 """``slim delta apply``: the new stack, bit for bit, from the old one and a delta.
 
-The delta is untrusted. Nothing appears at the output unless every layer has the digest that the delta promises, and the
-old layers are never written to.
+The delta is untrusted. Nothing appears at the output unless every layer has the digest that the
+delta promises, and the old layers are never written to.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from slim import __version__
 from slim.delta import document
 from slim.delta.manifests import Written, noted_efforts, write_manifests
-from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
+from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, restore
 from slim.delta.sides import OldStack, digest_of_side, file_of, old_stack, regular, side_of
 from slim.errors import ConfigError, IntegrityError, RefusedError, StorageError
 from slim.formats import archive_stem, format_by_name, read_archive, write_archive
@@ -39,9 +39,9 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType
 from slim.model.settings import Effort
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
+from slim.publish.notes import compression_note
+from slim.publish.staging import check_target, publish, staging
 from slim.verify.published import compare
-from slim.write.notes import compression_note
-from slim.write.staging import check_target, publish, staging
 
 _AGAIN = "download or make the delta again"
 FOLDERS = "folder"
@@ -51,8 +51,8 @@ FOLDERS = "folder"
 @dataclass(frozen=True, kw_only=True)
 class ApplyRequest:
     """What to restore. ``format`` is a format of archives or :data:`FOLDERS`; None for what the old stack is.
-    ``effort`` is how hard to compress; None: as hard as the manifest of the new stack says that its archives were, so
-    that they get the published bytes."""
+    ``effort`` is how hard to compress; None: as hard as the manifest of the new stack says that its
+    archives were, so that they get the published bytes."""
 
     old: Path
     delta: Path
@@ -68,20 +68,28 @@ class ApplyRequest:
 def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[DeltaApplied, ...]:
     """Write the new stack; one result a platform.
 
-    Raises IntegrityError where the old stack isn't the one that the delta was made from, UnsafeInputError and
-    LimitError for a malformed delta; then nothing was published.
+    Raises IntegrityError where the old stack isn't the one that the delta was made from,
+    UnsafeInputError and LimitError for a malformed delta; then nothing was published.
     """
     watch = progress or Silent()
     if not (request.delta / document.NAME).exists():
-        raise StorageError(f"no {document.NAME} there", file=request.delta, hint="give the folder of slim delta make")
+        raise StorageError(
+            f"no {document.NAME} there",
+            file=request.delta,
+            hint="give the folder of slim delta make",
+        )
     regular(request.delta / document.NAME, "isn't there")
     for source in (request.old, request.delta):
         check_target(request.output, source, force=request.force)
     delta = document.read(request.delta)
-    stacks = [one for one in delta.stacks if not request.platforms or one.platform in request.platforms]
+    stacks = [
+        one for one in delta.stacks if not request.platforms or one.platform in request.platforms
+    ]
     if not stacks:
         there = ", ".join(one.platform for one in delta.stacks)
-        raise ConfigError("the delta isn't for these platforms", file=request.delta, hint=f"there is: {there}")
+        raise ConfigError(
+            "the delta isn't for these platforms", file=request.delta, hint=f"there is: {there}"
+        )
     workers = max(1, request.workers)
     with staging(request.output) as folder, ThreadPoolExecutor(max_workers=workers) as executor:
         place = folder / "set"
@@ -94,7 +102,9 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
                 old=old_stack(request.old, stack, alone=len(delta.stacks) == 1),
                 place=place,
                 spool=folder,
-                write=WriteOptions(executor=executor, workers=workers, machine=_platform(stack).machine),
+                write=WriteOptions(
+                    executor=executor, workers=workers, machine=_platform(stack).machine
+                ),
                 efforts=noted_efforts(request.delta, stack),
                 watch=watch,
             )
@@ -108,7 +118,11 @@ def _published(place: Path, request: ApplyRequest, results: list[DeltaApplied]) 
     """What becomes the output: a lone plain folder or archive is that itself, where the old one was, too."""
     names = [layer.place for result in results for layer in result.layers]
     whole = sorted(path.name for path in place.iterdir())
-    if len(names) == 1 and whole == names and (request.old.is_file() or (place / names[0]).is_dir()):
+    if (
+        len(names) == 1
+        and whole == names
+        and (request.old.is_file() or (place / names[0]).is_dir())
+    ):
         single = place / names[0]
         return single if single.is_dir() or single.suffix == request.output.suffix else place
     return place
@@ -141,7 +155,11 @@ class _Restoring:
                 archive = file_of(place) if place.is_file() else None
                 done = _told(layer, layer.new, place, archive, time.monotonic() - started)
                 if archive is not None:
-                    note = {} if done.identical else compression_note(archive.name, self._effort(layer.name))
+                    note = (
+                        {}
+                        if done.identical
+                        else compression_note(archive.name, self._effort(layer.name))
+                    )
                     archives[layer.name] = Written(file=archive, compression=note)
                 layers.append(done)
             self.watch.advance()
@@ -173,7 +191,9 @@ class _Restoring:
                 archive_format = self._format(new)
                 assert archive_format is not None
                 options = self._compressing(layer.name, archive_format)
-                write_archive(archive_format, iter(members), new.root or layer.name, target, options)
+                write_archive(
+                    archive_format, iter(members), new.root or layer.name, target, options
+                )
                 if new.archive is not None and file_of(target).sha256 == new.archive.sha256:
                     return target  # the published bytes: nothing is left to compare
             self._read_back(target, members, digests)
@@ -196,7 +216,12 @@ class _Restoring:
             _check_file(path, layer.file)
             return path
         place = self.old.places.get(layer.name)
-        if layer.action is DeltaAction.UNCHANGED and new.archive is not None and place is not None and place.is_file():
+        if (
+            layer.action is DeltaAction.UNCHANGED
+            and new.archive is not None
+            and place is not None
+            and place.is_file()
+        ):
             _check(file_of(place), new.archive, place)
             return place
         return None
@@ -207,7 +232,9 @@ class _Restoring:
         if source is not None:
             side = side_of(resources.enter_context(read_archive(source, self._options())))
             if digest_of_side(side) != new.tree_sha256 or side.tree.root != new.root:
-                raise IntegrityError("isn't the layer that the delta promises", file=source, hint=_AGAIN)
+                raise IntegrityError(
+                    "isn't the layer that the delta promises", file=source, hint=_AGAIN
+                )
             return side.tree, side.digests
         old = None if layer.old is None else self._old_tree(resources, layer)
         if layer.action is DeltaAction.UNCHANGED:
@@ -216,7 +243,12 @@ class _Restoring:
         assert layer.file is not None and layer.table is not None
         path = self.request.delta / layer.file.name
         _check_file(path, layer.file)
-        patch = PatchFile(path=path, size=layer.file.size, table_size=layer.table[0], table_unpacked=layer.table[1])
+        patch = PatchFile(
+            path=path,
+            size=layer.file.size,
+            table_size=layer.table[0],
+            table_unpacked=layer.table[1],
+        )
         wanted = Wanted(
             layer=layer.name,
             old_tree=None if layer.old is None else layer.old.tree_sha256,
@@ -226,7 +258,11 @@ class _Restoring:
             is_folder=new.archive is None,
         )
         table = read_table(patch, self._options())
-        known = None if old is None else check_old(table, old, wanted, folder=self.old.places[layer.name].is_dir())
+        known = (
+            None
+            if old is None
+            else check_old(table, old, wanted, folder=self.old.places[layer.name].is_dir())
+        )
         tree, digests = restore(patch, table, known, wanted, self._options())
         return resources.enter_context(tree), digests
 
@@ -234,13 +270,19 @@ class _Restoring:
         place = self.old.places.get(layer.name)
         if place is None:
             raise IntegrityError(
-                f"the layer {layer.name!r} isn't there", file=self.request.old, hint="the delta needs it"
+                f"the layer {layer.name!r} isn't there",
+                file=self.request.old,
+                hint="the delta needs it",
             )
         if place.is_dir():
-            return resources.enter_context(read_directory(place, self._options(anywhere=True, skip_special=True)))
+            return resources.enter_context(
+                read_directory(place, self._options(anywhere=True, skip_special=True))
+            )
         return resources.enter_context(read_archive(place, self._options()))
 
-    def _unchanged(self, old: Tree, layer: LayerDelta, new: LayerState) -> tuple[Tree, Mapping[str, str]]:
+    def _unchanged(
+        self, old: Tree, layer: LayerDelta, new: LayerState
+    ) -> tuple[Tree, Mapping[str, str]]:
         """The old tree as it is, or without what installing made: the one that has the digest."""
         for tree in (old, as_published(old)):
             side = side_of(tree)
@@ -300,7 +342,9 @@ class _Restoring:
             times=not target.name.endswith(".zip"),
         )
         if failures:
-            raise RefusedError(f"what was written isn't what was restored: {failures[0]}", file=target.name)
+            raise RefusedError(
+                f"what was written isn't what was restored: {failures[0]}", file=target.name
+            )
 
 
 def _digests(members: list[Member], digests: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -325,8 +369,12 @@ def _check(found: NamedFile, wanted: NamedFile | None, place: Path) -> None:
     )
 
 
-def _told(layer: LayerDelta, new: LayerState, place: Path, archive: NamedFile | None, elapsed: float) -> LayerRestored:
-    identical = None if archive is None or new.archive is None else archive.sha256 == new.archive.sha256
+def _told(
+    layer: LayerDelta, new: LayerState, place: Path, archive: NamedFile | None, elapsed: float
+) -> LayerRestored:
+    identical = (
+        None if archive is None or new.archive is None else archive.sha256 == new.archive.sha256
+    )
     return LayerRestored(
         name=layer.name,
         action=layer.action,

@@ -17,13 +17,22 @@ from slim.formats import archive_stem
 from slim.formats.output import copy_file, write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.platforms import with_platform
-from slim.inventory.seal import sealed
 from slim.inventory.stack_reader import Located, check_archives
-from slim.model.delta import Delta, DeltaAction, DeltaMade, LayerDelta, LayerMade, LayerState, NamedFile, StackDelta
+from slim.inventory.unchanged import sealed
+from slim.model.delta import (
+    Delta,
+    DeltaAction,
+    DeltaMade,
+    LayerDelta,
+    LayerMade,
+    LayerState,
+    NamedFile,
+    StackDelta,
+)
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.stack import Layer, Platform, StackKind
-from slim.write.staging import check_target, publish, staging
+from slim.publish.staging import check_target, publish, staging
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +59,9 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
     with staging(request.output) as folder:
         place = folder / "delta"
         place.mkdir()
-        maker = _Maker(request=request, place=place, spool=folder, watch=watch, several=len(pairs) > 1)
+        maker = _Maker(
+            request=request, place=place, spool=folder, watch=watch, several=len(pairs) > 1
+        )
         with sealed(*(one for pair in pairs for one in pair)):
             made = [maker.stack(old, new) for old, new in pairs]
         delta = Delta(stacks=tuple(stack for stack, _ in made), slim_version=__version__)
@@ -110,15 +121,27 @@ class _Maker:
         )
         return stack, result
 
-    def _timed(self, old: Located, new: Located, before: Layer | None, layer: Layer | None) -> LayerMade:
+    def _timed(
+        self, old: Located, new: Located, before: Layer | None, layer: Layer | None
+    ) -> LayerMade:
         started = time.monotonic()
         with ExitStack() as stack:
             made = self._layer(stack, old, new, before, layer)
         self.watch.advance()
-        return LayerMade(delta=made.delta, tried=made.tried, skipped=made.skipped, elapsed=time.monotonic() - started)
+        return LayerMade(
+            delta=made.delta,
+            tried=made.tried,
+            skipped=made.skipped,
+            elapsed=time.monotonic() - started,
+        )
 
     def _layer(
-        self, stack: ExitStack, old: Located, new: Located, before: Layer | None, layer: Layer | None
+        self,
+        stack: ExitStack,
+        old: Located,
+        new: Located,
+        before: Layer | None,
+        layer: Layer | None,
     ) -> LayerMade:
         limits = self.request.limits
         left = right = None
@@ -129,17 +152,30 @@ class _Maker:
         state = None if left is None or before is None else state_of(left, before)
         if right is None or layer is None:
             assert before is not None
-            return LayerMade(delta=LayerDelta(name=before.name, action=DeltaAction.REMOVED, old=state, new=None))
+            return LayerMade(
+                delta=LayerDelta(name=before.name, action=DeltaAction.REMOVED, old=state, new=None)
+            )
         target = state_of(right, layer)
-        if len(new.stack.layers) == 1:  # a lone archive or folder: only its files tell what it is for
+        if (
+            len(new.stack.layers) == 1
+        ):  # a lone archive or folder: only its files tell what it is for
             self.detected = with_platform(new.stack, {layer.name: right.tree}).platform
         if left is not None and state is not None and _is_same(left, right, state, target):
-            return LayerMade(delta=LayerDelta(name=layer.name, action=DeltaAction.UNCHANGED, old=state, new=target))
+            return LayerMade(
+                delta=LayerDelta(
+                    name=layer.name, action=DeltaAction.UNCHANGED, old=state, new=target
+                )
+            )
         patch = None if left is None and target.archive is not None else make_patch(left, right)
         return self._smaller(new, layer, patch, state, target)
 
     def _smaller(
-        self, new: Located, layer: Layer, patch: Patch | None, old: LayerState | None, target: LayerState
+        self,
+        new: Located,
+        layer: Layer,
+        patch: Patch | None,
+        old: LayerState | None,
+        target: LayerState,
     ) -> LayerMade:
         """The patch, or where there is none or it isn't smaller, the new archive as it is."""
         archive = target.archive
@@ -147,7 +183,9 @@ class _Maker:
         if archive is not None and (patch is None or archive.size <= patch.size):
             name = self._free(archive.name)
             copy_file(new.places[layer.name], self.place / name)
-            full = LayerDelta(name=layer.name, action=DeltaAction.FULL, old=old, new=target, file=archive)
+            full = LayerDelta(
+                name=layer.name, action=DeltaAction.FULL, old=old, new=target, file=archive
+            )
             return LayerMade(delta=full, tried=tried, skipped=skipped)
         assert patch is not None
         stem = archive_stem(archive.name) if archive is not None else layer.name
@@ -207,5 +245,7 @@ def _same_layers(old: Located, new: Located) -> Iterable[tuple[Layer | None, Lay
         return [(old.stack.layers[0], new.stack.layers[0])]
     before = {layer.name: layer for layer in old.stack}
     after = {layer.name for layer in new.stack}
-    pairs: list[tuple[Layer | None, Layer | None]] = [(before.get(layer.name), layer) for layer in new.stack]
+    pairs: list[tuple[Layer | None, Layer | None]] = [
+        (before.get(layer.name), layer) for layer in new.stack
+    ]
     return [*pairs, *((layer, None) for layer in old.stack if layer.name not in after)]

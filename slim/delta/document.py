@@ -56,7 +56,9 @@ def _layer(layer: LayerDelta) -> dict[str, Any]:
         "old": _state(layer.old),
         "new": _state(layer.new),
         "file": _file(layer.file),
-        "table": None if layer.table is None else {"packed": layer.table[0], "unpacked": layer.table[1]},
+        "table": None
+        if layer.table is None
+        else {"packed": layer.table[0], "unpacked": layer.table[1]},
         "method": layer.method,
     }
 
@@ -64,8 +66,15 @@ def _layer(layer: LayerDelta) -> dict[str, Any]:
 def _state(state: LayerState | None) -> dict[str, Any] | None:
     if state is None:
         return None
-    archive = None if state.archive is None else {**(_file(state.archive) or {}), "format": state.format}
-    return {"tree_sha256": state.tree_sha256, "root": state.root, "size": state.size, "archive": archive}
+    archive = (
+        None if state.archive is None else {**(_file(state.archive) or {}), "format": state.format}
+    )
+    return {
+        "tree_sha256": state.tree_sha256,
+        "root": state.root,
+        "size": state.size,
+        "archive": archive,
+    }
 
 
 def _file(file: NamedFile | None) -> dict[str, Any] | None:
@@ -90,9 +99,9 @@ def read(folder: Path) -> Delta:
     names: dict[str, str] = {}
     for stack in stacks:
         for layer in stack.layers:
-            if layer.file is not None and names.setdefault(layer.file.name.lower(), layer.file.sha256) != (
-                layer.file.sha256
-            ):
+            if layer.file is not None and names.setdefault(
+                layer.file.name.lower(), layer.file.sha256
+            ) != (layer.file.sha256):
                 raise top.wrong("stacks", f"{layer.file.name!r} is two files")
     return Delta(stacks=stacks, slim_version=top.text("slim_version"))
 
@@ -176,10 +185,16 @@ def _read_stack(value: _Value) -> StackDelta:
     kind = value.choice("kind", tuple(kind.value for kind in StackKind))
     for number, layer in enumerate(layers):
         # What lies under another folder would be unpacked over another layer.
-        if kind == StackKind.PUBLISHED.value and layer.new is not None and layer.new.root not in ("", layer.name):
+        if (
+            kind == StackKind.PUBLISHED.value
+            and layer.new is not None
+            and layer.new.root not in ("", layer.name)
+        ):
             raise value.wrong(f"layers[{number}].new.root", "must be the name of the layer")
     inner = value.inner("metadata")
-    metadata = {layer: file for layer in inner.value if (file := _read_file(inner.inner(layer))) is not None}
+    metadata = {
+        layer: file for layer in inner.value if (file := _read_file(inner.inner(layer))) is not None
+    }
     if len({file.name.lower() for file in metadata.values()}) != len(metadata):
         raise value.wrong("metadata", "two layers have one file")
     return StackDelta(
@@ -193,19 +208,32 @@ def _read_stack(value: _Value) -> StackDelta:
 
 def _read_layer(value: _Value) -> LayerDelta:
     action = DeltaAction(value.choice("action", tuple(one.value for one in DeltaAction)))
-    old, new, file = _read_state(value.maybe("old")), _read_state(value.maybe("new")), _read_file(value.maybe("file"))
+    old, new, file = (
+        _read_state(value.maybe("old")),
+        _read_state(value.maybe("new")),
+        _read_file(value.maybe("file")),
+    )
     table = value.maybe("table")
     if (new is None) != (action is DeltaAction.REMOVED):
         raise value.wrong("new", "must be there unless the layer is removed")
     if old is None and action in (DeltaAction.UNCHANGED, DeltaAction.REMOVED):
         raise value.wrong("old", "must be there")
     if (file is not None) != (action in (DeltaAction.PATCH, DeltaAction.FULL)):
-        raise value.wrong("file", "must be there for a patch or a whole layer, and for nothing else")
+        raise value.wrong(
+            "file", "must be there for a patch or a whole layer, and for nothing else"
+        )
     if (table is not None) != (action is DeltaAction.PATCH):
         raise value.wrong("table", "must be there for a patch, and for nothing else")
-    if action is DeltaAction.UNCHANGED and old is not None and new is not None and old.tree_sha256 != new.tree_sha256:
+    if (
+        action is DeltaAction.UNCHANGED
+        and old is not None
+        and new is not None
+        and old.tree_sha256 != new.tree_sha256
+    ):
         raise value.wrong("new.tree_sha256", "differs from the old one, so that something changed")
-    if action is DeltaAction.FULL and (new is None or new.archive is None or file is None or new.archive != file):
+    if action is DeltaAction.FULL and (
+        new is None or new.archive is None or file is None or new.archive != file
+    ):
         raise value.wrong("file", "must be the archive of the new layer")
     return LayerDelta(
         name=value.own_name("name"),
@@ -230,14 +258,18 @@ def _read_state(value: _Value | None) -> LayerState | None:
         root=root,
         size=value.number("size"),
         archive=_read_file(archive),
-        format=None if archive is None else archive.choice("format", tuple(known.name for known in FORMATS)),
+        format=None
+        if archive is None
+        else archive.choice("format", tuple(known.name for known in FORMATS)),
     )
 
 
 def _read_file(value: _Value | None) -> NamedFile | None:
     if value is None:
         return None
-    return NamedFile(name=value.own_name("name"), size=value.number("size"), sha256=value.sha256("sha256"))
+    return NamedFile(
+        name=value.own_name("name"), size=value.number("size"), sha256=value.sha256("sha256")
+    )
 
 
 def manifest_folder(folder: Path) -> Path:

@@ -1,7 +1,8 @@
 """Zstandard frames with old content as dictionary: packing and unpacking, in bounded memory.
 
-A raw-content dictionary is what ``zstd --patch-from`` uses: matches may reach into it as if it stood before the
-content. It can be reached as long as the window isn't left behind, so every frame's window is as large as its content.
+A raw-content dictionary is what ``zstd --patch-from`` uses: matches may reach into it as if it
+stood before the content. It can be reached as long as the window isn't left behind, so every
+frame's window is as large as its content.
 
 Source: RFC 8878, 3.1.1.1 and 5.
 """
@@ -32,7 +33,8 @@ def pack(content: bytes, dictionary: bytes = b"") -> bytes:
     version of libzstd."""
     whole = len(content) + len(dictionary)
     large = len(content) > _LARGE
-    # At the lower level libzstd's own tables remember 8 million places: of a larger dictionary only the end is found.
+    # At the lower level libzstd's own tables remember 8 million places: of a larger dictionary only
+    # the end is found.
     tables = {"hash_log": min(26, whole.bit_length())} if large else {}
     parameters = zstandard.ZstdCompressionParameters.from_level(
         _LEVEL_LARGE if large else _LEVEL,
@@ -44,27 +46,41 @@ def pack(content: bytes, dictionary: bytes = b"") -> bytes:
         write_checksum=True,
         write_dict_id=False,
     )
-    known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if dictionary else None
-    return zstandard.ZstdCompressor(dict_data=known, compression_params=parameters).compress(content)
+    known = (
+        zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        if dictionary
+        else None
+    )
+    return zstandard.ZstdCompressor(dict_data=known, compression_params=parameters).compress(
+        content
+    )
 
 
-def unpack(packed: memoryview, size: int, dictionary: bytes = b"", *, source: object) -> Iterator[bytes]:
+def unpack(
+    packed: memoryview, size: int, dictionary: bytes = b"", *, source: object
+) -> Iterator[bytes]:
     """The content of one frame in pieces, exactly ``size`` bytes.
 
-    Raises LimitError where it is larger than a frame may be, UnsafeInputError where it isn't a frame that :func:`pack`
-    writes, or isn't one of this size.
+    Raises LimitError where it is larger than a frame may be, UnsafeInputError where it isn't a
+    frame that :func:`pack` writes, or isn't one of this size.
     """
     try:
         frame = zstandard.get_frame_parameters(bytes(packed[:18]))
     except (zstandard.ZstdError, ValueError) as error:
         if "too much memory" in str(error):  # a window that no zstd accepts
-            raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN) from error
+            raise LimitError(
+                f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN
+            ) from error
         raise _damaged(source, str(error)) from error
     if size > FRAME or frame.window_size > max(FRAME, 1 << 10):
         raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN)
     if frame.content_size != size or frame.dict_id:
         raise _damaged(source, "a frame of another size than the table says")
-    known = zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT) if dictionary else None
+    known = (
+        zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+        if dictionary
+        else None
+    )
     stream = zstandard.ZstdDecompressor(dict_data=known, max_window_size=1 << 27).decompressobj()
     produced = 0
     try:

@@ -13,8 +13,8 @@ from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.model.delta import NamedFile, StackDelta
 from slim.model.settings import Effort
-from slim.write.notes import SLIM_KEY, noted_effort
-from slim.write.publisher import json_text
+from slim.publish.notes import SLIM_KEY, noted_effort
+from slim.publish.publisher import json_text
 
 _ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
 
@@ -25,7 +25,10 @@ def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
     if stack.manifest is None:
         return {}
     source = _checked(delta / FOLDER / stack.manifest.name, stack.manifest)
-    found = {layer.name: noted_effort(layer.entry) for layer in layers_from_manifest(source, read_json(source))}
+    found = {
+        layer.name: noted_effort(layer.entry)
+        for layer in layers_from_manifest(source, read_json(source))
+    }
     return {name: effort for name, effort in found.items() if effort is not None}
 
 
@@ -37,11 +40,14 @@ class Written:
     compression: Mapping[str, object]
 
 
-def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, Written]) -> None:
+def write_manifests(
+    delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, Written]
+) -> None:
     """Write ``__venvstacks__`` of the new stack to ``target``. ``archives`` are those that were written, by layer.
 
-    Where they are the published ones, byte for byte, so are these files. Otherwise they name what was written: other
-    archives, or folders (as a local export does). Raises IntegrityError and UnsafeInputError.
+    Where they are the published ones, byte for byte, so are these files. Otherwise they name what
+    was written: other archives, or folders (as a local export does). Raises IntegrityError and
+    UnsafeInputError.
     """
     if stack.manifest is None:
         return
@@ -58,16 +64,25 @@ def write_manifests(delta: Path, stack: StackDelta, target: Path, archives: Mapp
         source = _checked(delta / FOLDER / ENV_METADATA / file.name, file)
         entry = read_json(source)
         if not isinstance(entry, dict):
-            raise UnsafeInputError("must be an object", file=source, hint="download or make the delta again")
-        _write(target / FOLDER / ENV_METADATA / file.name, source if same else _entry(entry, archives.get(layer)))
+            raise UnsafeInputError(
+                "must be an object", file=source, hint="download or make the delta again"
+            )
+        _write(
+            target / FOLDER / ENV_METADATA / file.name,
+            source if same else _entry(entry, archives.get(layer)),
+        )
 
 
 def _checked(path: Path, wanted: NamedFile) -> Path:
     if path.parent.is_symlink():
-        raise UnsafeInputError("is a link", file=path.parent, hint="download or make the delta again")
+        raise UnsafeInputError(
+            "is a link", file=path.parent, hint="download or make the delta again"
+        )
     found = file_of(regular(path, "the delta's file is missing"))
     if (found.size, found.sha256) != (wanted.size, wanted.sha256):
-        raise IntegrityError("isn't the file that the delta speaks of", file=path, hint="download the delta again")
+        raise IntegrityError(
+            "isn't the file that the delta speaks of", file=path, hint="download the delta again"
+        )
     return path
 
 

@@ -21,9 +21,9 @@ def fold(path: str) -> str:
 def pair(new: Iterable[str], gone: Mapping[str, int]) -> tuple[dict[str, str], list[str]]:
     """For each new path the old one that it most likely was; and the old paths that nothing came of.
 
-    ``gone`` are the sizes of old files by path whose content is nowhere in the new layer. The same path is the best
-    match, then the same folded path, then a file of the same folded name anywhere. Every old file is used once, except
-    under its own path.
+    ``gone`` are the sizes of old files by path whose content is nowhere in the new layer. The same
+    path is the best match, then the same folded path, then a file of the same folded name anywhere.
+    Every old file is used once, except under its own path.
     """
     found: dict[str, str] = {}
     wanted = list(new)

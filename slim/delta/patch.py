@@ -1,9 +1,9 @@
 """Makes the patch from one layer to the next: the smaller of two methods.
 
-*files*: members that are as they were cost nothing; a changed file is packed with the old file that it most likely was
-as dictionary. *stream*: all contents in one stream, with those of the whole old layer as dictionary, which finds what
-moved between files that no name connects. Both give the same table (see :mod:`slim.delta.table`) and are restored the
-same way.
+*files*: members that are as they were cost nothing; a changed file is packed with the old file that
+it most likely was as dictionary. *stream*: all contents in one stream, with those of the whole old
+layer as dictionary, which finds what moved between files that no name connects. Both give the same
+table (see :mod:`slim.delta.table`) and are restored the same way.
 """
 
 from __future__ import annotations
@@ -73,12 +73,17 @@ def make_patch(old: Side | None, new: Side) -> Patch:
     if old is None:
         skipped[Method.STREAM.value] = "there is no old layer"
     elif old.size > DICTIONARY or new.size > DICTIONARY:
-        skipped[Method.STREAM.value] = f"would take more memory than a layer of {DICTIONARY >> 20} MiB does"
+        skipped[Method.STREAM.value] = (
+            f"would take more memory than a layer of {DICTIONARY >> 20} MiB does"
+        )
     elif old.digests == new.digests:
         skipped[Method.STREAM.value] = "no content changed"
     else:
         candidates[Method.STREAM] = _by_stream(old, new)
-    sizes = {method: len(table) + sum(map(len, frames)) for method, (table, _, frames) in candidates.items()}
+    sizes = {
+        method: len(table) + sum(map(len, frames))
+        for method, (table, _, frames) in candidates.items()
+    }
     method = min(candidates, key=lambda one: sizes[one])
     table, unpacked, frames = candidates[method]
     return Patch(
@@ -103,8 +108,16 @@ class _Job:
 
 
 def _by_files(old: Side | None, new: Side) -> _Packed:
-    known = {} if old is None else {digest: path for path, digest in reversed(list(old.digests.items()))}
-    changed = {path: new.tree.members[path].size for path, digest in new.digests.items() if digest not in known}
+    known = (
+        {}
+        if old is None
+        else {digest: path for path, digest in reversed(list(old.digests.items()))}
+    )
+    changed = {
+        path: new.tree.members[path].size
+        for path, digest in new.digests.items()
+        if digest not in known
+    }
     first: dict[str, str] = {}
     for path in changed:
         first.setdefault(new.digests[path], path)
@@ -112,7 +125,11 @@ def _by_files(old: Side | None, new: Side) -> _Packed:
     kept = set(new.digests.values())
     gone: dict[str, int] = {}
     if old is not None:
-        gone = {path: old.tree.members[path].size for path, digest in old.digests.items() if digest not in kept}
+        gone = {
+            path: old.tree.members[path].size
+            for path, digest in old.digests.items()
+            if digest not in kept
+        }
     before, left = pair(wanted, gone)
     jobs = list(_jobs(wanted, changed, before, gone, left))
     return _packed(old, new, jobs, known)
@@ -143,7 +160,9 @@ def _jobs(
     unpaired = [(path, 0, gone[path]) for path in left if gone[path] < OWN_FRAME]
     for group in groups:
         if group.new:
-            yield _Job(new=group.new, old=_within(DICTIONARY, [*_within(GROUP, unpaired), *group.old]))
+            yield _Job(
+                new=group.new, old=_within(DICTIONARY, [*_within(GROUP, unpaired), *group.old])
+            )
 
 
 def _cut(path: str, size: int, source: str | None, source_size: int) -> Iterator[_Job]:
@@ -170,7 +189,11 @@ def _within(most: int, parts: Sequence[tuple[str, int, int]]) -> list[tuple[str,
 
 def _by_stream(old: Side, new: Side) -> _Packed:
     """Contents in the order of the members, cut into frames; each has all that was there before as dictionary."""
-    everything = [(path, 0, old.tree.members[path].size) for path in old.digests if old.tree.members[path].size]
+    everything = [
+        (path, 0, old.tree.members[path].size)
+        for path in old.digests
+        if old.tree.members[path].size
+    ]
     jobs: list[_Job] = []
     room = 0
     for path in new.digests:
@@ -188,7 +211,9 @@ def _by_stream(old: Side, new: Side) -> _Packed:
 def _packed(old: Side | None, new: Side, jobs: Sequence[_Job], known: Mapping[str, str]) -> _Packed:
     """Run the jobs, and write the table that tells of them. ``known`` is where old content lies, by SHA-256."""
     numbers = {} if old is None else {path: number for number, path in enumerate(old.tree.members)}
-    table = Table(old=[] if old is None else [entry_of(member) for member in old.tree.members.values()])
+    table = Table(
+        old=[] if old is None else [entry_of(member) for member in old.tree.members.values()]
+    )
     places: dict[str, tuple[int, int]] = {}
     packed: list[bytes] = []
     produced = 0
@@ -218,7 +243,9 @@ def _parts(tree: Tree, wanted: Iterable[tuple[str, int, int]]) -> Iterator[bytes
 
 
 def _whole_or_part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryview]:
-    return content.chunks() if (offset, length) == (0, content.size) else part(content, offset, length)
+    return (
+        content.chunks() if (offset, length) == (0, content.size) else part(content, offset, length)
+    )
 
 
 def _new(

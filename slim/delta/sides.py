@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slim.apply import digests_of, tree_digest
 from slim.delta.patch import Side
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
 from slim.formats import detect, read_archive
@@ -18,6 +17,7 @@ from slim.inventory.stack_reader import Located, locate, read_options, sha256_of
 from slim.model.delta import LayerState, NamedFile, StackDelta
 from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, StackKind
+from slim.plan.apply import digests_of, tree_digest
 
 
 def find(source: Path, platforms: tuple[str, ...] = ()) -> tuple[Located, ...]:
@@ -73,10 +73,13 @@ def file_of(path: Path, name: str | None = None) -> NamedFile:
 def regular(path: Path, message: str) -> Path:
     """A file of a delta: a plain one, for a link leads elsewhere, and nobody may ever write to a pipe.
 
-    Raises StorageError with ``message`` where there is none, UnsafeInputError where it is something else.
+    Raises StorageError with ``message`` where there is none, UnsafeInputError where it is something
+    else.
     """
     if path.is_symlink() or (path.exists() and not path.is_file()):
-        raise UnsafeInputError("isn't a regular file", file=path, hint="download or make the delta again")
+        raise UnsafeInputError(
+            "isn't a regular file", file=path, hint="download or make the delta again"
+        )
     if not path.exists():
         raise StorageError(message, file=path, hint="download the delta again")
     return path
@@ -85,7 +88,9 @@ def regular(path: Path, message: str) -> Path:
 def same_members(old: Side, new: Side) -> bool:
     """Whether two equal trees are equal in their times and their order, too, so that nothing has to be told."""
     times = {path: member.mtime for path, member in old.tree.members.items()}
-    return list(times.items()) == [(path, member.mtime) for path, member in new.tree.members.items()]
+    return list(times.items()) == [
+        (path, member.mtime) for path, member in new.tree.members.items()
+    ]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +109,8 @@ def old_stack(source: Path, stack: StackDelta, *, alone: bool) -> OldStack:
     """The layers of one platform at ``source``: by its manifest, or folders called like them, or the one thing that
     ``source`` is. ``alone`` says that the delta is for one platform only.
 
-    Raises StorageError, ConfigError, UnsafeInputError for a malformed manifest, IntegrityError for another platform.
+    Raises StorageError, ConfigError, UnsafeInputError for a malformed manifest, IntegrityError for
+    another platform.
     """
     wanted = [layer.name for layer in stack.layers if layer.old is not None]
     if source.is_dir() and not (source / FOLDER).is_dir():
@@ -113,10 +119,14 @@ def old_stack(source: Path, stack: StackDelta, *, alone: bool) -> OldStack:
             return OldStack(places=there, folders=True)
         return OldStack(places={wanted[0]: source}, folders=True, plain=True)
     found = {one.stack.platform.tag: one for one in locate(source)}
-    one = found.get(stack.platform) or (next(iter(found.values())) if alone and len(found) == 1 else None)
+    one = found.get(stack.platform) or (
+        next(iter(found.values())) if alone and len(found) == 1 else None
+    )
     if one is None:
         there_are = ", ".join(found)
-        raise ConfigError(f"no stack for {stack.platform}", file=source, hint=f"there is: {there_are}")
+        raise ConfigError(
+            f"no stack for {stack.platform}", file=source, hint=f"there is: {there_are}"
+        )
     tags = {stack.platform, one.stack.platform.tag} - {UNKNOWN_PLATFORM.tag}
     if one.stack.manifest_name is not None and len(tags) > 1:
         message = f"is for {one.stack.platform.tag}, and the delta for {stack.platform}"

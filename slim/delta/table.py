@@ -1,8 +1,8 @@
 """The table of a patch: which members the new layer has, and where the content of each comes from.
 
-It is text, a fact a line, so that ordinary tools can show it (``zstd -dc`` on the first frame of a patch). Lines are
-UTF-8 with surrogate escapes; names can't hold newlines or NUL, which a layer's members never do. Every line begins
-with a letter:
+It is text, a fact a line, so that ordinary tools can show it (``zstd -dc`` on the first frame of a
+patch). Lines are UTF-8 with surrogate escapes; names can't hold newlines or NUL, which a layer's
+members never do. Every line begins with a letter:
 
 ====  =============================  =========================================================================
 line  fields                         meaning
@@ -18,8 +18,8 @@ c     OLD                            ... that of an old file
 s     OFFSET LENGTH                  ... a slice of what the frames give
 ====  =============================  =========================================================================
 
-``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what follows, and, after a
-NUL, the target of a link. ``MODE`` is octal, everything else decimal.
+``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what
+follows, and, after a NUL, the target of a link. ``MODE`` is octal, everything else decimal.
 """
 
 from __future__ import annotations
@@ -31,12 +31,17 @@ from dataclasses import dataclass, field
 
 from slim.errors import LimitError, UnsafeInputError
 from slim.formats.base import Member
-from slim.formats.tar_headers import MAX_OCTAL
+from slim.formats.tar.headers import MAX_OCTAL
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 
 MAGIC = "slim-patch 1"
-_TYPES = {"f": EntryType.FILE, "d": EntryType.DIRECTORY, "l": EntryType.SYMLINK, "h": EntryType.HARDLINK}
+_TYPES = {
+    "f": EntryType.FILE,
+    "d": EntryType.DIRECTORY,
+    "l": EntryType.SYMLINK,
+    "h": EntryType.HARDLINK,
+}
 _LETTERS = {entry: letter for letter, entry in _TYPES.items()}
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z", re.ASCII)
 _MODE = re.compile(r"[0-7]{1,4}\Z", re.ASCII)
@@ -161,7 +166,8 @@ def _entry(entry: Entry, previous: str) -> str:
 def parse(text: bytes, *, source: object, limits: Limits) -> Table:
     """Read the text of a table. Names and targets are *not* checked here, numbers that point at something are.
 
-    Raises UnsafeInputError for anything that :func:`render` doesn't write, and LimitError for too many members.
+    Raises UnsafeInputError for anything that :func:`render` doesn't write, and LimitError for too
+    many members.
     """
     return _Parser(source, limits).parse(text)
 
@@ -201,7 +207,9 @@ class _Parser:
 
     def wrong(self, message: str) -> UnsafeInputError:
         place = f"table, line {self.number}" if self.number else "table"
-        return UnsafeInputError(message, file=self.source, place=place, hint="download or make the delta again")
+        return UnsafeInputError(
+            message, file=self.source, place=place, hint="download or make the delta again"
+        )
 
     def numbers(self, text: str, count: int) -> list[int]:
         parts = text.split(" ")
@@ -211,7 +219,12 @@ class _Parser:
 
     def entry(self, text: str) -> Entry:
         parts = text.split(" ", 3)
-        if len(parts) != 4 or parts[0] not in _TYPES or not _MODE.match(parts[1]) or not _NUMBER.match(parts[2]):
+        if (
+            len(parts) != 4
+            or parts[0] not in _TYPES
+            or not _MODE.match(parts[1])
+            or not _NUMBER.match(parts[2])
+        ):
             raise self.wrong("must be a type, a mode, a number and a name")
         shared = int(parts[2])
         rest, has_link, link = parts[3].partition("\0")
@@ -231,7 +244,9 @@ class _Parser:
         self.members += more
         if self.members > 2 * self.limits.members:
             raise LimitError(
-                f"more than {self.limits.members} members", file=self.source, hint="raise the limit on members"
+                f"more than {self.limits.members} members",
+                file=self.source,
+                hint="raise the limit on members",
             )
 
     def old(self, text: str) -> None:
@@ -298,7 +313,11 @@ class _Parser:
 
     def _fill(self, source: int | None, cut: tuple[int, int] | None) -> None:
         last = self.table.new[-1] if self.table.new else None
-        if not isinstance(last, Made) or last.entry.type is not EntryType.FILE or not _is_open(last):
+        if (
+            not isinstance(last, Made)
+            or last.entry.type is not EntryType.FILE
+            or not _is_open(last)
+        ):
             raise self.wrong("no new file that it could be the content of")
         self.table.new[-1] = Made(last.entry, last.mtime, source, cut)
 

@@ -10,7 +10,7 @@ from slim.formats import compressors, decompress, tar
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
 from slim.formats.spool import file_chunks
 from slim.formats.zip import read_zip
-from slim.formats.zip_write import write_zip
+from slim.formats.zip.write import write_zip
 
 __all__ = [
     "FORMATS",
@@ -103,7 +103,9 @@ def is_archive_name(name: str) -> bool:
 
 def archive_stem(name: str) -> str:
     """An archive's name without what says its format."""
-    known = sorted((suffix for known in FORMATS for suffix in known.suffixes), key=len, reverse=True)
+    known = sorted(
+        (suffix for known in FORMATS for suffix in known.suffixes), key=len, reverse=True
+    )
     return next((name[: -len(suffix)] for suffix in known if name.lower().endswith(suffix)), name)
 
 
@@ -112,15 +114,24 @@ def detect(path: Path) -> Format:
     it, and StorageError where the file can't be read."""
     head = next(file_chunks(path, _MAGIC_LENGTH), b"")
     found = next(
-        (known for known in FORMATS if any(head[at : at + len(magic)] == magic for at, magic in known.magic)), None
+        (
+            known
+            for known in FORMATS
+            if any(head[at : at + len(magic)] == magic for at, magic in known.magic)
+        ),
+        None,
     )
     if found is None:
         known_names = ", ".join(known.name for known in FORMATS)
-        raise UnsafeInputError("not an archive of a known format", file=path, hint=f"slim reads {known_names}")
+        raise UnsafeInputError(
+            "not an archive of a known format", file=path, hint=f"slim reads {known_names}"
+        )
     named = _format_by_suffix(path.name)
     if named is not None and named is not found:
         raise UnsafeInputError(
-            f"the content is {found.name}, although the name says {named.name}", file=path, hint="rename the file"
+            f"the content is {found.name}, although the name says {named.name}",
+            file=path,
+            hint="rename the file",
         )
     return found
 
@@ -131,7 +142,11 @@ def read_archive(path: Path, options: ReadOptions) -> Tree:
 
 
 def write_archive(
-    archive_format: Format, members: Iterator[Member], root: str, target: Path, options: WriteOptions
+    archive_format: Format,
+    members: Iterator[Member],
+    root: str,
+    target: Path,
+    options: WriteOptions,
 ) -> None:
     """Write an archive to ``target``, which mustn't exist yet; see :class:`slim.formats.base.Writer`."""
     archive_format.write(members, root, target, options)

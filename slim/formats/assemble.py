@@ -62,8 +62,8 @@ class Warnings:
 class Assembler:
     """Takes raw members in order, and gives the tree. Raises UnsafeInputError, or LimitError past the member cap.
 
-    ``top`` is the name that the folder being read has in its parent, for a folder; None for an archive, whose common
-    top folder is found out.
+    ``top`` is the name that the folder being read has in its parent, for a folder; None for an
+    archive, whose common top folder is found out.
     """
 
     def __init__(self, source: object, options: ReadOptions, *, top: str | None = None) -> None:
@@ -84,14 +84,22 @@ class Assembler:
         path = normalise(raw.name, source=self.source, limits=limits)
         place = display(path or raw.name)
         if path == "" and raw.type is not EntryType.DIRECTORY:
-            raise UnsafeInputError("the root isn't a folder", file=self.source, place=place, hint=_HINT)
+            raise UnsafeInputError(
+                "the root isn't a folder", file=self.source, place=place, hint=_HINT
+            )
         if raw.name.endswith("/") and raw.type is not EntryType.DIRECTORY:
-            raise UnsafeInputError("the name of a folder on something else", file=self.source, place=place, hint=_HINT)
+            raise UnsafeInputError(
+                "the name of a folder on something else", file=self.source, place=place, hint=_HINT
+            )
         if path in self._raw:
-            raise UnsafeInputError("two members have this name", file=self.source, place=place, hint=_HINT)
+            raise UnsafeInputError(
+                "two members have this name", file=self.source, place=place, hint=_HINT
+            )
         if len(self._raw) >= limits.members:
             raise LimitError(
-                f"more than {limits.members} members", file=self.source, hint="raise the limit on the number of members"
+                f"more than {limits.members} members",
+                file=self.source,
+                hint="raise the limit on the number of members",
             )
         check_platform(path, self.options.platform, source=self.source)
         self._claim(path)
@@ -128,7 +136,10 @@ class Assembler:
                 continue
             if path in self._folders and raw.type is not EntryType.DIRECTORY:
                 raise UnsafeInputError(
-                    f"there are members below this {raw.type}", file=self.source, place=display(path), hint=_HINT
+                    f"there are members below this {raw.type}",
+                    file=self.source,
+                    place=display(path),
+                    hint=_HINT,
                 )
             relative = path.removeprefix(prefix)
             members[relative] = self._member(relative, raw, prefix, members)
@@ -213,16 +224,21 @@ class Assembler:
             except UnsafeInputError:
                 if not self.options.anywhere:
                     raise
-                self.warnings.add("symbolic link that leads outside or in circles, kept as it is", shown)
+                self.warnings.add(
+                    "symbolic link that leads outside or in circles, kept as it is", shown
+                )
 
 
 def _same(name: str) -> str:
     return name
 
 
-def check_again(tree: Tree, source: object, options: ReadOptions, *, top: str | None = None) -> None:
+def check_again(
+    tree: Tree, source: object, options: ReadOptions, *, top: str | None = None
+) -> None:
     """Check a tree that was read before the platform was known, now that ``options`` tell it: names that collide or
-    don't exist there, and where links lead. ``top`` is as for :class:`Assembler`. Raises UnsafeInputError."""
+    don't exist there, and where links lead. ``top`` is as for :class:`Assembler`. Raises
+    UnsafeInputError."""
     reassemble(tree, tree.members.values(), source, options, top=top)
 
 
@@ -243,7 +259,12 @@ def assemble(
 
 
 def reassemble(
-    tree: Tree, members: Iterable[Member], source: object, options: ReadOptions, *, top: str | None = None
+    tree: Tree,
+    members: Iterable[Member],
+    source: object,
+    options: ReadOptions,
+    *,
+    top: str | None = None,
 ) -> Tree:
     """A tree with other members than ``tree``, which are checked as those of any input are. Contents stay those of
     whatever they were read from, which has to stay open. ``top`` is as for :class:`Assembler`."""
@@ -256,7 +277,9 @@ def reassemble(
             mode=member.mode,
             mtime=member.mtime,
             size=member.size,
-            link=f"{prefix}{member.link_target}" if member.type is EntryType.HARDLINK else member.link_target,
+            link=f"{prefix}{member.link_target}"
+            if member.type is EntryType.HARDLINK
+            else member.link_target,
             content=member.content,
         )
         for member in (*everything, *members)

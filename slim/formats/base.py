@@ -1,8 +1,8 @@
 """What an archive or tree is once it has been read: a virtual tree whose payloads are streamed.
 
-Nothing of an input archive is ever unpacked under its own names. A reader parses the structure strictly, puts the
-uncompressed bytes into one private spool file, and hands out members whose content is a slice of it; so no name in
-an archive can ever touch the file system.
+Nothing of an input archive is ever unpacked under its own names. A reader parses the structure
+strictly, puts the uncompressed bytes into one private spool file, and hands out members whose
+content is a slice of it; so no name in an archive can ever touch the file system.
 """
 
 from __future__ import annotations
@@ -61,9 +61,10 @@ class BytesContent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """One member of a layer. ``path`` is relative to the layer's folder (surrogate escapes for bytes that aren't
-    UTF-8). ``mode`` holds the nine permission bits, ``mtime`` whole seconds since the epoch, ``link_target`` the
-    text of a symbolic link, or the path (relative to the layer's folder, of an earlier regular file) of a hard link.
-    ``content`` is there for regular files only; ``size`` is 0 for everything else."""
+    UTF-8). ``mode`` holds the nine permission bits, ``mtime`` whole seconds since the epoch,
+    ``link_target`` the text of a symbolic link, or the path (relative to the layer's folder, of an
+    earlier regular file) of a hard link. ``content`` is there for regular files only; ``size`` is 0
+    for everything else."""
 
     path: str
     type: EntryType
@@ -78,13 +79,15 @@ class Member:
 class Tree:
     """A layer as it was read: members by path in the order of the source, directories included.
 
-    ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and for archives
-    without a common folder). ``format`` is the name in :data:`slim.formats.FORMATS`. ``warnings`` tell what was
-    masked or dropped. Close it (it is a context manager) to free the spool file and the memory maps.
+    ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and
+    for archives without a common folder). ``format`` is the name in :data:`slim.formats.FORMATS`.
+    ``warnings`` tell what was masked or dropped. Close it (it is a context manager) to free the
+    spool file and the memory maps.
 
-    ``root_member`` is the root folder itself (its ``path`` is ``""``) where the source says something about it. It is
-    not among ``members``; hand it to a writer as the first member to carry its mode and time over. ``forget`` gives the
-    memory back that contents were mapped into; they stay valid and are mapped again when they are wanted.
+    ``root_member`` is the root folder itself (its ``path`` is ``""``) where the source says
+    something about it. It is not among ``members``; hand it to a writer as the first member to
+    carry its mode and time over. ``forget`` gives the memory back that contents were mapped into;
+    they stay valid and are mapped again when they are wanted.
     """
 
     root: str
@@ -103,7 +106,10 @@ class Tree:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -111,10 +117,11 @@ class Tree:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """``spool_dir`` is a private folder for spool files; ``platform`` decides which names would collide on the
-    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a stack). ``anywhere``
-    says that links may lead anywhere: a folder of the user's own, such as a venv, whose links are kept and never
-    followed. ``skip_special`` leaves devices, FIFOs and sockets out, with a warning, instead of refusing them; only for
-    trees that are looked at and never written again.
+    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a
+    stack). ``anywhere`` says that links may lead anywhere: a folder of the user's own, such as a
+    venv, whose links are kept and never followed. ``skip_special`` leaves devices, FIFOs and
+    sockets out, with a warning, instead of refusing them; only for trees that are looked at and
+    never written again.
     """
 
     spool_dir: Path
@@ -128,8 +135,9 @@ class ReadOptions:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
     """``executor`` runs the compression jobs (shared by all layers of a run), ``workers`` at a time; a compressor that
-    can't be split into jobs may start ``threads`` of its own. Neither may influence a single byte. ``machine`` chooses
-    the branch filter (``x86_64``: the x86 BCJ filter); ``effort`` says how hard to compress, with how much memory."""
+    can't be split into jobs may start ``threads`` of its own. Neither may influence a single byte.
+    ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter); ``effort`` says how hard
+    to compress, with how much memory."""
 
     executor: Executor | None = None
     workers: int = 1
@@ -149,11 +157,14 @@ class Reader(Protocol):
 class Writer(Protocol):
     """Writes one kind of archive."""
 
-    def __call__(self, members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
+    def __call__(
+        self, members: Iterator[Member], root: str, target: Path, options: WriteOptions
+    ) -> None:
         """Write the members (already in order) below ``root``. Raises StorageError.
 
-        The first member may be the root folder itself (``path`` is ``""``); without one, a root folder with mode
-        0755 and the time of the first member is written, unless ``root`` is ``""``.
+        The first member may be the root folder itself (``path`` is ``""``); without one, a root
+        folder with mode 0755 and the time of the first member is written, unless ``root`` is
+        ``""``.
         """
         ...
 
@@ -161,8 +172,8 @@ class Writer(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One line of the table of formats. ``suffixes`` are file name endings; ``magic`` are (offset, bytes) pairs of
-    which one has to be found in the file, whatever it is called. ``compressor`` says which library, in which version,
-    the bytes depend on; None: on none."""
+    which one has to be found in the file, whatever it is called. ``compressor`` says which library,
+    in which version, the bytes depend on; None: on none."""
 
     name: str
     suffixes: tuple[str, ...]

@@ -1,10 +1,10 @@
 """Which compressor made an archive: the one thing besides the input that its bytes depend on.
 
-Other versions of a library may compress the same bytes to other bytes; Python's own version doesn't matter. So the name
-and version go into the manifest.
+Other versions of a library may compress the same bytes to other bytes; Python's own version doesn't
+matter. So the name and version go into the manifest.
 
-Sources: lzma.h (``lzma_version_string``), bzlib.h (``BZ2_bzlibVersion``), dlsym(3): a symbol is looked for in a library
-and in those that it needs.
+Sources: lzma.h (``lzma_version_string``), bzlib.h (``BZ2_bzlibVersion``), dlsym(3): a symbol is
+looked for in a library and in those that it needs.
 """
 
 from __future__ import annotations

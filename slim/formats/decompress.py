@@ -1,10 +1,12 @@
 """Decompression that refuses what lenient tools let pass.
 
-Every function here yields the uncompressed bytes of exactly one complete stream and raises UnsafeInputError for a
-truncated or damaged stream, for a second one, and for bytes after its end. Each step produces a bounded amount, so a
-bomb is stopped by the meter before it fills memory or disk.
+Every function here yields the uncompressed bytes of exactly one complete stream and raises
+UnsafeInputError for a truncated or damaged stream, for a second one, and for bytes after its end.
+Each step produces a bounded amount, so a bomb is stopped by the meter before it fills memory or
+disk.
 
-Sources: The .xz File Format 1.2.0; RFC 1952 (gzip); RFC 8878 (Zstandard); the documentation of bzip2.
+Sources: The .xz File Format 1.2.0; RFC 1952 (gzip); RFC 8878 (Zstandard); the documentation of
+bzip2.
 """
 
 from __future__ import annotations
@@ -132,7 +134,9 @@ def zst(source: Path, meter: Meter) -> Iterator[bytes]:
     if header[:4] != zstandard.FRAME_HEADER:
         raise UnsafeInputError("starts with a skippable zstd frame", file=source, hint=_DAMAGED)
     if frame.dict_id:
-        raise UnsafeInputError("the zstd frame needs a dictionary", file=source, hint="compress it without one")
+        raise UnsafeInputError(
+            "the zstd frame needs a dictionary", file=source, hint="compress it without one"
+        )
     declared = frame.content_size
     if declared != zstandard.CONTENTSIZE_UNKNOWN and declared > meter.limits.total:
         raise LimitError(
@@ -146,7 +150,8 @@ def zst(source: Path, meter: Meter) -> Iterator[bytes]:
             file=source,
             hint="compress it again with --long=27 or less",
         )
-    # A frame in a single segment has a window as large as its content, which is bounded by the check above.
+    # A frame in a single segment has a window as large as its content, which is bounded by the
+    # check above.
     stream = zstandard.ZstdDecompressor(max_window_size=meter.limits.zstd_window).decompressobj()
     try:
         for data in file_chunks(source):
@@ -180,7 +185,9 @@ def to_spool(source: Path, decompress: Decompress, meter: Meter, spool: Spool) -
 
 
 def _trailing(source: Path, name: str) -> UnsafeInputError:
-    return UnsafeInputError(f"there are bytes after the end of the {name} stream", file=source, hint=_DAMAGED)
+    return UnsafeInputError(
+        f"there are bytes after the end of the {name} stream", file=source, hint=_DAMAGED
+    )
 
 
 def _truncated(source: Path, name: str) -> UnsafeInputError:

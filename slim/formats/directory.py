@@ -16,7 +16,7 @@ from slim.formats.base import Content, Member, ReadOptions, Tree
 from slim.formats.names import display
 from slim.formats.spool import CHUNK
 from slim.model.record import EntryType
-from slim.storage import write_durably
+from slim.system.atomic import write_durably
 
 FORMAT_NAME = "directory"
 
@@ -32,8 +32,9 @@ _SPACE = "check the free space and the permissions of the folder"
 class FileContent:
     """A file on disk that is opened when its bytes are wanted.
 
-    It isn't memory-mapped: a file that somebody truncates meanwhile would end the process with SIGBUS. Raises
-    IntegrityError where the file isn't any more what it was when the folder was read.
+    It isn't memory-mapped: a file that somebody truncates meanwhile would end the process with
+    SIGBUS. Raises IntegrityError where the file isn't any more what it was when the folder was
+    read.
     """
 
     path: str
@@ -75,7 +76,9 @@ class FileContent:
             raise self._changed()
 
     def _changed(self) -> IntegrityError:
-        return IntegrityError("the file changed while slim was reading it", file=self.path, hint=_UNPACK_AGAIN)
+        return IntegrityError(
+            "the file changed while slim was reading it", file=self.path, hint=_UNPACK_AGAIN
+        )
 
 
 def _identity(status: os.stat_result) -> tuple[int, int, int]:
@@ -87,11 +90,12 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 def read_directory(source: Path, options: ReadOptions) -> Tree:
     """The tree below a folder, sorted by path. Symbolic links are never followed, special files are refused, and
-    files that share an inode are separate files: an export's are hard links into the build tree. Where special files
-    are skipped, because the tree is only looked at, the second name of an inode is a hard link, as du(1) counts.
+    files that share an inode are separate files: an export's are hard links into the build tree.
+    Where special files are skipped, because the tree is only looked at, the second name of an inode
+    is a hard link, as du(1) counts.
 
-    With ``options.siblings``, links may lead into folders beside ``source``. Raises UnsafeInputError, LimitError or
-    StorageError.
+    With ``options.siblings``, links may lead into folders beside ``source``. Raises
+    UnsafeInputError, LimitError or StorageError.
     """
     try:
         top = source.resolve(strict=True)
@@ -101,13 +105,19 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
     if not stat.S_ISDIR(status.st_mode):
         raise UnsafeInputError("not a folder", file=source, hint="give slim a folder or an archive")
     assembler = Assembler(source, options, top=top.name)
-    assembler.add(RawMember(name=".", type=EntryType.DIRECTORY, mode=_mode(status), mtime=_mtime(status)))
+    assembler.add(
+        RawMember(name=".", type=EntryType.DIRECTORY, mode=_mode(status), mtime=_mtime(status))
+    )
     total = 0
     for raw in _walk(source, str(top), options, assembler.warnings):
         assembler.add(raw)
         total += raw.size
         if total > options.limits.total:
-            raise LimitError(f"more than {options.limits.total} bytes of files", file=source, hint="raise the limit")
+            raise LimitError(
+                f"more than {options.limits.total} bytes of files",
+                file=source,
+                hint="raise the limit",
+            )
     return assembler.finish(format_name=FORMAT_NAME, resources=ExitStack())
 
 
@@ -130,7 +140,9 @@ def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> I
         except OSError as error:
             raise StorageError.from_os_error(error, file=_below(top, path)) from error
         if len(names) > options.limits.members:
-            raise LimitError(f"more than {options.limits.members} members", file=source, hint="raise the limit")
+            raise LimitError(
+                f"more than {options.limits.members} members", file=source, hint="raise the limit"
+            )
         names.sort(key=os.fsencode, reverse=True)
         stack.extend(f"{path}/{name}" if path else name for name in names)
 
@@ -140,7 +152,9 @@ def _below(top: str, path: str) -> str:
     return f"{top}/{path}" if path else top
 
 
-def _entry(source: Path, top: str, path: str, shared: dict[tuple[int, int], str] | None) -> RawMember | None:
+def _entry(
+    source: Path, top: str, path: str, shared: dict[tuple[int, int], str] | None
+) -> RawMember | None:
     """One file, link or folder. ``shared`` notes the first name of each inode that has several, for a tree that is only
     looked at; in such a tree special files are None."""
     file = _below(top, path)
@@ -148,7 +162,9 @@ def _entry(source: Path, top: str, path: str, shared: dict[tuple[int, int], str]
         status = os.lstat(file)
         link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - the text as it is
     except FileNotFoundError as error:
-        raise IntegrityError("was removed while slim was reading the folder", file=file, hint=_UNPACK_AGAIN) from error
+        raise IntegrityError(
+            "was removed while slim was reading the folder", file=file, hint=_UNPACK_AGAIN
+        ) from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=file) from error
     mode, mtime = _mode(status), _mtime(status)
@@ -160,14 +176,19 @@ def _entry(source: Path, top: str, path: str, shared: dict[tuple[int, int], str]
         return None
     if not stat.S_ISREG(status.st_mode):
         raise UnsafeInputError(
-            "a device, FIFO or socket can't be part of a layer", file=source, place=display(path), hint="remove it"
+            "a device, FIFO or socket can't be part of a layer",
+            file=source,
+            place=display(path),
+            hint="remove it",
         )
     if status.st_nlink > 1 and shared is not None:
         first = shared.setdefault((status.st_dev, status.st_ino), path)
         if first != path:
             return RawMember(name=path, type=EntryType.HARDLINK, mode=mode, mtime=mtime, link=first)
     content = FileContent(path=file, size=status.st_size, identity=_identity(status))
-    return RawMember(name=path, type=EntryType.FILE, mode=mode, mtime=mtime, size=status.st_size, content=content)
+    return RawMember(
+        name=path, type=EntryType.FILE, mode=mode, mtime=mtime, size=status.st_size, content=content
+    )
 
 
 def _mode(status: os.stat_result) -> int:
@@ -185,10 +206,10 @@ def _mtime(status: os.stat_result) -> int:
 def write_directory(members: Iterable[Member], target: Path) -> None:
     """Create the folder ``target``, which mustn't exist yet, with the members in it.
 
-    Files are created exclusively, modes and times are set whatever the umask, symbolic links stay links, hard links
-    become copies (in an export they are hard links into the build tree, which must never be written through). The
-    members have to come from a checked tree. A first member with an empty path gives the folder's own mode and time.
-    Raises StorageError.
+    Files are created exclusively, modes and times are set whatever the umask, symbolic links stay
+    links, hard links become copies (in an export they are hard links into the build tree, which
+    must never be written through). The members have to come from a checked tree. A first member
+    with an empty path gives the folder's own mode and time. Raises StorageError.
     """
     contents: dict[str, Content | None] = {}
     folders: dict[str, Member] = {}
@@ -200,13 +221,16 @@ def write_directory(members: Iterable[Member], target: Path) -> None:
                 contents[member.path] = member.content
             if member.type is not EntryType.DIRECTORY:
                 _write_member(target / member.path, member, contents)
-        # Last, and the innermost first: a folder without write permission, and the times that writing into it changes.
+        # Last, and the innermost first: a folder without write permission, and the times that
+        # writing into it changes.
         for path in sorted(folders, key=lambda path: path.count("/") + bool(path), reverse=True):
             folder = folders[path]
             (target / path).chmod(folder.mode)
             os.utime(target / path, (folder.mtime, folder.mtime))
     except OSError as error:
-        raise StorageError.from_os_error(error, file=error.filename or target, hint=_SPACE) from error
+        raise StorageError.from_os_error(
+            error, file=error.filename or target, hint=_SPACE
+        ) from error
 
 
 def _make_folders(target: Path, member: Member, folders: dict[str, Member]) -> None:
@@ -222,7 +246,9 @@ def _make_folders(target: Path, member: Member, folders: dict[str, Member]) -> N
     for path in reversed(wanted):
         if path:
             (target / path).mkdir(mode=0o700)
-        folders[path] = replace(member, path=path, type=EntryType.DIRECTORY, mode=0o755, content=None)
+        folders[path] = replace(
+            member, path=path, type=EntryType.DIRECTORY, mode=0o755, content=None
+        )
     if member.type is EntryType.DIRECTORY:
         folders[member.path] = member
 
@@ -233,7 +259,9 @@ def _write_member(file: Path, member: Member, contents: dict[str, Content | None
         if os.utime in os.supports_follow_symlinks:
             os.utime(file, (member.mtime, member.mtime), follow_symlinks=False)
         return
-    content = contents[member.link_target or ""] if member.type is EntryType.HARDLINK else member.content
+    content = (
+        contents[member.link_target or ""] if member.type is EntryType.HARDLINK else member.content
+    )
     handle = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL | _NOFOLLOW | _BINARY, 0o600)
     with os.fdopen(handle, "w+b", buffering=0) as stream:
         write_durably(stream, content.chunks() if content else ())

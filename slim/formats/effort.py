@@ -1,7 +1,8 @@
 """From how hard to compress, and with how much memory, to the numbers that encoders take.
 
-Bytes depend on the level and on a memory budget that was asked for, never on how many threads there are (those are only
-as many as have room), nor on the machine: what it has by default is enough for every level.
+Bytes depend on the level and on a memory budget that was asked for, never on how many threads there
+are (those are only as many as have room), nor on the machine: what it has by default is enough for
+every level.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 import zstandard
 
-from slim.formats.xz_container import Branch, Settings
+from slim.formats.xz.container import Branch, Settings
 from slim.model.limits import MIB
 from slim.model.settings import Effort, Level
 
@@ -26,13 +27,16 @@ _OWN: Final = 250_000_000
 _XZ: Final = {
     Level.FAST: Settings(block_size=24 * MIB, dictionary=8 * MIB, preset=2),
     Level.DEFAULT: Settings(block_size=128 * MIB, dictionary=16 * MIB, preset=6, nice_length=32),
-    Level.MAX: Settings(block_size=128 * MIB, dictionary=64 * MIB, preset=6 | lzma.PRESET_EXTREME, nice_length=273),
+    Level.MAX: Settings(
+        block_size=128 * MIB, dictionary=64 * MIB, preset=6 | lzma.PRESET_EXTREME, nice_length=273
+    ),
 }
 """A block starts with nothing to refer back to, so few of them are best; against that, a block is what one thread
 compresses. liblzma's presets 6 to 9 differ in nothing but the dictionary, which is given here.
 
-The default is where a further percent begins to cost much: on an assistant's stack (x86-64 Linux, 198 MB), a dictionary
-of 24 MiB gives 0.5 % fewer bytes for 11 % more of the encoder's time; one of 8 MiB, 1.6 % more bytes for 10 % less."""
+The default is where a further percent begins to cost much: on an assistant's stack (x86-64 Linux,
+198 MB), a dictionary of 24 MiB gives 0.5 % fewer bytes for 11 % more of the encoder's time; one of
+8 MiB, 1.6 % more bytes for 10 % less."""
 
 _XZ_FACTOR: Final = 11.5
 """liblzma's encoder takes so many times its dictionary, with the binary tree match finder of these levels."""
@@ -58,7 +62,9 @@ def xz_settings(effort: Effort, machine: str, *, native: bool) -> Settings:
     dictionary = wanted.dictionary
     while dictionary > MIB and _xz_memory(dictionary) > _room(effort):
         dictionary //= 2
-    return replace(wanted, dictionary=dictionary, branch=_branch(effort, machine) if native else Branch.NONE)
+    return replace(
+        wanted, dictionary=dictionary, branch=_branch(effort, machine) if native else Branch.NONE
+    )
 
 
 def _branch(effort: Effort, machine: str) -> Branch:
@@ -74,8 +80,8 @@ def _xz_memory(dictionary: int) -> int:
 def zstd_parameters(effort: Effort, threads: int = 1) -> zstandard.ZstdCompressionParameters:
     """The parameters of a frame: a window, and long-distance matching, as large as there is room for.
 
-    Without a thread of its own, libzstd gives other bytes than with one or more; and where the size of its jobs isn't
-    given, each split of the input into calls may, too. So both are.
+    Without a thread of its own, libzstd gives other bytes than with one or more; and where the size
+    of its jobs isn't given, each split of the input into calls may, too. So both are.
     """
     window = _ZSTD_WINDOW
     while window > 20 and _zstd_memory(effort.level, window) > _room(effort):
@@ -96,7 +102,12 @@ def _zstd_memory(level: Level, window: int) -> int:
     """Match tables as libzstd counts them; and what it doesn't count: the window, what waits to be compressed, and the
     table for long distances."""
     plain = zstandard.ZstdCompressionParameters.from_level(_ZSTD[level], window_log=window)
-    return int(plain.estimated_compression_context_size()) + 2 * _ZSTD_JOB + (1 << window) + (1 << window - 4)
+    return (
+        int(plain.estimated_compression_context_size())
+        + 2 * _ZSTD_JOB
+        + (1 << window)
+        + (1 << window - 4)
+    )
 
 
 def encoders(workers: int, effort: Effort, format_name: str) -> int:

@@ -1,7 +1,7 @@
 """Where symbolic links lead, worked out in a virtual tree: nothing on disk is ever asked.
 
-The walk follows POSIX.1-2017 4.13 (pathname resolution): ``..`` is taken *after* the links before it were followed,
-which is what CVE-2025-4517 and its kin rely on being forgotten.
+The walk follows POSIX.1-2017 4.13 (pathname resolution): ``..`` is taken *after* the links before
+it were followed, which is what CVE-2025-4517 and its kin rely on being forgotten.
 """
 
 from __future__ import annotations
@@ -41,9 +41,10 @@ class _Place:
 class LinkResolver:
     """Resolves the links of one tree.
 
-    ``links`` are the targets by path, ``others`` says whether any other member or implied folder has a path; both
-    speak about keys made with ``key`` (which folds names where the target system does). ``top`` is the name of the
-    layer's folder in the common parent; None where there is no parent that a link may legally reach.
+    ``links`` are the targets by path, ``others`` says whether any other member or implied folder
+    has a path; both speak about keys made with ``key`` (which folds names where the target system
+    does). ``top`` is the name of the layer's folder in the common parent; None where there is no
+    parent that a link may legally reach.
     """
 
     def __init__(
@@ -72,7 +73,10 @@ class LinkResolver:
         known = self._known.get(key)
         if known is None:
             if depth > MAX_LINKS:
-                raise self._refuse(path, f"the link is part of a loop, or of a chain of more than {MAX_LINKS} links")
+                raise self._refuse(
+                    path,
+                    f"the link is part of a loop, or of a chain of more than {MAX_LINKS} links",
+                )
             target = self._links[key]
             self._check_target(path, target)
             known = self._known[key] = self._walk(tuple(path.split("/")[:-1]), target, path, depth)
@@ -125,12 +129,16 @@ class LinkResolver:
 
     def _comes_back(self, path: str, target: str, rest: list[str]) -> bool:
         """The walk has climbed out of the layer into the common parent, and ``rest`` is left of it: whether it comes
-        back into the layer itself by its own name. Refused where it neither does nor enters a sibling layer."""
+        back into the layer itself by its own name. Refused where it neither does nor enters a
+        sibling layer."""
         shown = display(target)
         if self._top is None:
             raise self._refuse(path, f"the link's target {shown} leads outside")
         if not rest or rest[0] == "..":
-            raise self._refuse(path, f"the link's target {shown} leaves the folder that the layers are unpacked into")
+            raise self._refuse(
+                path,
+                f"the link's target {shown} leaves the folder that the layers are unpacked into",
+            )
         if self._key(rest[0]) == self._key(self._top):
             return True
         self._check_inside_sibling(path, target, rest)
@@ -139,7 +147,9 @@ class LinkResolver:
     def _check_inside_sibling(self, path: str, target: str, rest: list[str]) -> None:
         """What a sibling's own links do to ``..`` can't be known here."""
         if ".." in rest:
-            raise self._refuse(path, f"the link's target {display(target)} goes back up through a sibling layer")
+            raise self._refuse(
+                path, f"the link's target {display(target)} goes back up through a sibling layer"
+            )
 
     def _refuse(self, path: str, message: str) -> UnsafeInputError:
         return UnsafeInputError(message, file=self._source, place=display(path), hint=_HINT)

@@ -14,8 +14,9 @@ from slim.model.record import EntryType
 def with_root(members: Iterable[Member], root: str) -> Iterator[Member]:
     """The members, with the root folder first where the archive has one.
 
-    A root folder that the caller hands over is kept. Without one it gets mode 0755 and the time of the first member
-    (venvstacks clamps all times to the same one). Without a ``root`` name there is no folder to write.
+    A root folder that the caller hands over is kept. Without one it gets mode 0755 and the time of
+    the first member (venvstacks clamps all times to the same one). Without a ``root`` name there is
+    no folder to write.
     """
     rest = iter(members)
     first = next(rest, None)
@@ -23,7 +24,9 @@ def with_root(members: Iterable[Member], root: str) -> Iterator[Member]:
         return rest if first is None or first.path == "" else chain((first,), rest)
     if first is not None and first.path == "":
         return chain((first,), rest)
-    folder = Member(path="", type=EntryType.DIRECTORY, mode=0o755, mtime=first.mtime if first else 0)
+    folder = Member(
+        path="", type=EntryType.DIRECTORY, mode=0o755, mtime=first.mtime if first else 0
+    )
     return chain((folder,), () if first is None else (first,), rest)
 
 
@@ -38,9 +41,10 @@ def is_native(member: Member) -> bool:
 def for_compression(members: Iterable[Member]) -> Iterator[tuple[bool, Member]]:
     """The members in the order that compresses best, each with whether it is native (:func:`is_native`).
 
-    Folders come first, so that unpacking never has to invent one; then files, by ending and name; then files with
-    machine code, by name; then links, when all that they may lead to is there. A member's place depends on nothing
-    but itself, so that a set that is written twice is written the same. What comes first (the root folder) stays first.
+    Folders come first, so that unpacking never has to invent one; then files, by ending and name;
+    then files with machine code, by name; then links, when all that they may lead to is there. A
+    member's place depends on nothing but itself, so that a set that is written twice is written the
+    same. What comes first (the root folder) stays first.
     """
     ranked = ((_rank(member, is_native(member)), member) for member in members)
     for rank, member in sorted(ranked, key=lambda one: one[0]):

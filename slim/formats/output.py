@@ -7,13 +7,14 @@ from pathlib import Path
 
 from slim.errors import StorageError
 from slim.formats.spool import file_chunks
-from slim.storage import write_durably
+from slim.system.atomic import write_durably
 
 
 def write_file(target: Path, pieces: Iterable[bytes | memoryview]) -> None:
     """Create ``target``, which mustn't exist yet, write everything, flush it to the disk, and read it again.
 
-    Raises StorageError. What was written by then is left to the caller, who owns the staging folder.
+    Raises StorageError. What was written by then is left to the caller, who owns the staging
+    folder.
     """
     try:
         with target.open("x+b") as stream:

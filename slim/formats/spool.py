@@ -70,7 +70,9 @@ class SliceContent:
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The slice in pieces of at most 1 MiB."""
-        return passing(self.data[start : start + CHUNK] for start in range(0, len(self.data), CHUNK))
+        return passing(
+            self.data[start : start + CHUNK] for start in range(0, len(self.data), CHUNK)
+        )
 
     def view(self) -> memoryview:
         """The slice, not copied."""
@@ -81,7 +83,8 @@ class SliceContent:
 class Meter:
     """Counts what goes into and comes out of a decompressor, and stops bombs.
 
-    ``consumed`` and ``produced`` are bytes. Raises LimitError as soon as the total or the ratio is exceeded.
+    ``consumed`` and ``produced`` are bytes. Raises LimitError as soon as the total or the ratio is
+    exceeded.
     """
 
     def __init__(self, source: Path, limits: Limits) -> None:
@@ -97,7 +100,9 @@ class Meter:
         limits = self.limits
         if self.produced > limits.total:
             raise LimitError(
-                f"expands to more than {limits.total} bytes", file=self.source, hint="raise the limit on the total size"
+                f"expands to more than {limits.total} bytes",
+                file=self.source,
+                hint="raise the limit on the total size",
             )
         if self.produced >= limits.ratio_floor and self.produced > limits.ratio * self.consumed:
             raise LimitError(
@@ -110,7 +115,8 @@ class Meter:
 class Spool:
     """A private file for uncompressed bytes: written once, then mapped.
 
-    It has no name on POSIX (it is unlinked while open), so nothing is left behind after a kill. Raises StorageError.
+    It has no name on POSIX (it is unlinked while open), so nothing is left behind after a kill.
+    Raises StorageError.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -177,7 +183,10 @@ class Spool:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
@@ -186,11 +195,15 @@ def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
     """A regular file's bytes in pieces. Raises StorageError, and UnsafeInputError for what isn't a regular file."""
     try:
         # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
-        handle = os.open(source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        handle = os.open(
+            source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        )
         with os.fdopen(handle, "rb", buffering=0) as stream:
             if not stat.S_ISREG(os.fstat(handle).st_mode):
                 raise UnsafeInputError(
-                    "not a regular file", file=source, hint="give the archive itself, not a device or pipe"
+                    "not a regular file",
+                    file=source,
+                    hint="give the archive itself, not a device or pipe",
                 )
             while True:
                 data = stream.read(size)
@@ -198,6 +211,8 @@ def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
                     return
                 yield data
     except IsADirectoryError as error:
-        raise UnsafeInputError("this is a folder, not an archive", file=source, hint="give its archive") from error
+        raise UnsafeInputError(
+            "this is a folder, not an archive", file=source, hint="give its archive"
+        ) from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=source) from error

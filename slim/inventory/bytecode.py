@@ -1,8 +1,9 @@
 """How many bytes of ``.pyc`` the post-install step will compile from a source file: an estimate.
 
-Compiling for real would cost more time than everything else slim does, and would need the layer's own interpreter.
-A linear model over counts of a few characters is within about 2% of the truth for whole stacks (8% for the median
-file); ``bench/bytecode_estimate.py`` fits it again and prints how far off it is on a deployed stack.
+Compiling for real would cost more time than everything else slim does, and would need the layer's
+own interpreter. A linear model over counts of a few characters is within about 2% of the truth for
+whole stacks (8% for the median file); ``bench/bytecode_estimate.py`` fits it again and prints how
+far off it is on a deployed stack.
 """
 
 from __future__ import annotations

@@ -45,18 +45,22 @@ _DOC_FOLDERS = frozenset({"doc", "docs", "man", "help"})
 _LOCALE_FOLDERS = frozenset({"locale", "locales", "locale-data", "translations"})
 
 
-def classify(path: str, *, native: NativeFormat | None, exports_module: bool, is_licence: bool = False) -> FileKind:
+def classify(
+    path: str, *, native: NativeFormat | None, exports_module: bool, is_licence: bool = False
+) -> FileKind:
     """Categorise a regular file by its path in the layer and what its magic says.
 
-    ``exports_module`` tells whether a native file defines the init function of a Python module of its own name;
-    ``is_licence`` whether its distribution declares it as a licence file.
+    ``exports_module`` tells whether a native file defines the init function of a Python module of
+    its own name; ``is_licence`` whether its distribution declares it as a licence file.
     """
     name = posixpath.basename(path)
     folders = path.split("/")[:-1]
     suffix = posixpath.splitext(name)[1].lower()
     if is_licence or is_licence_name(path):
         return FileKind.LICENCE
-    if any(folder.endswith((".dist-info", ".egg-info")) for folder in folders) or path.startswith("share/venv/meta"):
+    if any(folder.endswith((".dist-info", ".egg-info")) for folder in folders) or path.startswith(
+        "share/venv/meta"
+    ):
         return FileKind.METADATA
     if name.endswith(_DEBUG_SUFFIXES) or any(folder.endswith(".dSYM") for folder in folders):
         return FileKind.DEBUG

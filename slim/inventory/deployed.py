@@ -1,6 +1,7 @@
 """Deployed trees: layers that an installer has unpacked beside each other, without a manifest.
 
-What the post-install step made (``pyvenv.cfg``, ``sitecustomize.py``, bytecode) isn't part of the layers.
+What the post-install step made (``pyvenv.cfg``, ``sitecustomize.py``, bytecode) isn't part of the
+layers.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from slim.inventory.manifest import FOLDER, read_json
 from slim.inventory.stack_reader import LAYER_METADATA, POSTINSTALL, Located
 from slim.model.stack import UNKNOWN_PLATFORM, Layer, LayerKind, Stack, StackKind
 
-_MADE = re.compile(r"(?:pyvenv\.cfg|(?:.*/)?(?:site|dist)-packages/sitecustomize\.py|(?:.*/)?__pycache__(?:/.*)?)\Z")
+_MADE = re.compile(
+    r"(?:pyvenv\.cfg|(?:.*/)?(?:site|dist)-packages/sitecustomize\.py|(?:.*/)?__pycache__(?:/.*)?)\Z"
+)
 
 
 def locate_deployed(folder: Path) -> Located | None:
@@ -47,8 +50,12 @@ def locate_deployed(folder: Path) -> Located | None:
         )
         for name in names
     )
-    stack = Stack(kind=StackKind.EXPORT, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers)
-    return Located(kind=StackKind.EXPORT, stack=stack, places={name: folder / name for name in names})
+    stack = Stack(
+        kind=StackKind.EXPORT, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers
+    )
+    return Located(
+        kind=StackKind.EXPORT, stack=stack, places={name: folder / name for name in names}
+    )
 
 
 def _below(name: str, config: Mapping[str, object], known: Mapping[str, object]) -> Iterator[str]:
@@ -62,7 +69,11 @@ def _below(name: str, config: Mapping[str, object], known: Mapping[str, object])
 def _kind(config: Mapping[str, object]) -> LayerKind:
     if config.get("launch_module"):
         return LayerKind.APPLICATION
-    return LayerKind.RUNTIME if config.get("python") == config.get("base_python") else LayerKind.FRAMEWORK
+    return (
+        LayerKind.RUNTIME
+        if config.get("python") == config.get("base_python")
+        else LayerKind.FRAMEWORK
+    )
 
 
 def as_published(tree: Tree) -> Tree:

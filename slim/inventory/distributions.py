@@ -30,7 +30,8 @@ _CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib", ".js",
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
     """One row of RECORD. ``path`` is relative to the layer; ``written`` as the row spells it; ``digest`` is
-    ``algorithm=urlsafe-base64`` and ``size`` decimal bytes, both empty where the row leaves them out."""
+    ``algorithm=urlsafe-base64`` and ``size`` decimal bytes, both empty where the row leaves them
+    out."""
 
     path: str
     written: str
@@ -45,11 +46,13 @@ def is_licence_name(path: str) -> bool:
     return bool(_LICENCE.match(name)) and not name.lower().endswith(_CODE_SUFFIXES)
 
 
-def parse_record(text: str, *, site: str, file: str, lenient: bool = False) -> tuple[RecordRow, ...]:
+def parse_record(
+    text: str, *, site: str, file: str, lenient: bool = False
+) -> tuple[RecordRow, ...]:
     """Parse RECORD strictly. ``site`` is the folder that its paths are relative to (relative to the layer), ``file``
-    names it in errors. Raises UnsafeInputError for anything the specification doesn't allow, and for rows that
-    lead out of the layer; ``lenient`` leaves those rows out (a frozen application keeps a RECORD that names
-    ``../bin/x``)."""
+    names it in errors. Raises UnsafeInputError for anything the specification doesn't allow, and
+    for rows that lead out of the layer; ``lenient`` leaves those rows out (a frozen application
+    keeps a RECORD that names ``../bin/x``)."""
 
     def fail(line: int, message: str) -> UnsafeInputError:
         return UnsafeInputError(message, file=file, place=f"line {line}", hint=_REINSTALL)
@@ -95,7 +98,9 @@ def render_record(rows: Iterable[RecordRow], *, newline: str = "\n") -> str:
     return out.getvalue()
 
 
-def read_record(tree: Tree, info_dir: str, *, layer: str, lenient: bool = False) -> tuple[RecordRow, ...]:
+def read_record(
+    tree: Tree, info_dir: str, *, layer: str, lenient: bool = False
+) -> tuple[RecordRow, ...]:
     """The rows of a distribution's RECORD; empty where it has none. ``lenient`` as in :func:`parse_record`."""
     member = tree.members.get(f"{info_dir}/RECORD")
     if member is None or member.content is None:
@@ -104,23 +109,28 @@ def read_record(tree: Tree, info_dir: str, *, layer: str, lenient: bool = False)
     try:
         text = bytes(member.content.view()).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UnsafeInputError(f"not valid UTF-8 at byte {error.start}", file=file, hint=_REINSTALL) from None
+        raise UnsafeInputError(
+            f"not valid UTF-8 at byte {error.start}", file=file, hint=_REINSTALL
+        ) from None
     return parse_record(text, site=posixpath.dirname(info_dir), file=file, lenient=lenient)
 
 
-def find_distributions(layer: Layer, tree: Tree, *, lenient: bool = False) -> tuple[dict[str, Distribution], list[str]]:
+def find_distributions(
+    layer: Layer, tree: Tree, *, lenient: bool = False
+) -> tuple[dict[str, Distribution], list[str]]:
     """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
 
-    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient``, for looking only, rows that lead out of
-    the layer are left out, and a RECORD that can't be read is as if there were none. That RECORD lists bytecode that
-    isn't there is no news: venvstacks never ships any.
+    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient``, for looking only,
+    rows that lead out of the layer are left out, and a RECORD that can't be read is as if there
+    were none. That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
     """
     sites = set(layer.site_dirs)
     infos = sorted(
         {
             posixpath.dirname(path)
             for path in tree.members
-            if path.endswith(".dist-info/METADATA") and posixpath.dirname(posixpath.dirname(path)) in sites
+            if path.endswith(".dist-info/METADATA")
+            and posixpath.dirname(posixpath.dirname(path)) in sites
         }
     )
     inside = _inside(infos, tree)
@@ -136,9 +146,13 @@ def find_distributions(layer: Layer, tree: Tree, *, lenient: bool = False) -> tu
             distribution, phantom = _distribution(layer, tree, info, inside[info], recorded=False)
         if phantom:
             count = "1 row" if phantom == 1 else f"{phantom} rows"
-            warnings.append(f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped")
+            warnings.append(
+                f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped"
+            )
         if distribution.name in found:
-            warnings.append(f"{layer.name}/{info}: {distribution.name} is installed twice in this layer")
+            warnings.append(
+                f"{layer.name}/{info}: {distribution.name} is installed twice in this layer"
+            )
             continue
         found[distribution.name] = distribution
     return found, warnings
@@ -158,14 +172,26 @@ def _inside(infos: Iterable[str], tree: Tree) -> dict[str, list[str]]:
 
 
 def _distribution(
-    layer: Layer, tree: Tree, info: str, inside: Iterable[str], *, recorded: bool = True, lenient: bool = False
+    layer: Layer,
+    tree: Tree,
+    info: str,
+    inside: Iterable[str],
+    *,
+    recorded: bool = True,
+    lenient: bool = False,
 ) -> tuple[Distribution, int]:
     def text(name: str) -> bytes:
         member = tree.members.get(f"{info}/{name}")
-        return bytes(member.content.view()) if member is not None and member.content is not None else b""
+        return (
+            bytes(member.content.view())
+            if member is not None and member.content is not None
+            else b""
+        )
 
     headers = BytesHeaderParser().parsebytes(text("METADATA"))
-    folder_name, _, folder_version = posixpath.basename(info).removesuffix(".dist-info").partition("-")
+    folder_name, _, folder_version = (
+        posixpath.basename(info).removesuffix(".dist-info").partition("-")
+    )
     rows = read_record(tree, info, layer=layer.name, lenient=lenient) if recorded else ()
     files = frozenset(row.path for row in rows if _is_file(tree.members.get(row.path)))
     declared = [str(value).strip() for value in headers.get_all("License-File", [])]
@@ -189,14 +215,20 @@ def _is_file(member: Member | None) -> bool:
 
 
 def _licences(
-    info: str, files: frozenset[str], declared: list[str], members: Mapping[str, Member], inside: Iterable[str]
+    info: str,
+    files: frozenset[str],
+    declared: list[str],
+    members: Mapping[str, Member],
+    inside: Iterable[str],
 ) -> Iterable[str]:
     for name in declared:
         for folder in (f"{info}/licenses", info):
             path = posixpath.normpath(f"{folder}/{name}")
             if path in members:
                 yield path
-    yield from (path for path in inside if path.startswith((f"{info}/licenses/", f"{info}/license_files/")))
+    yield from (
+        path for path in inside if path.startswith((f"{info}/licenses/", f"{info}/license_files/"))
+    )
     yield from (path for path in files if is_licence_name(path))
 
 

@@ -1,7 +1,7 @@
 """Reads the manifest that ``venvstacks publish`` and ``local-export`` write.
 
-The reader is strict about what it relies on (names, sizes, hashes, references between layers) and carries everything
-else over untouched, because every key may matter to somebody's installer.
+The reader is strict about what it relies on (names, sizes, hashes, references between layers) and
+carries everything else over untouched, because every key may matter to somebody's installer.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
-from slim.strict_json import parse_json
+from slim.system.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
 ENV_METADATA = "env_metadata"
@@ -34,13 +34,16 @@ _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 
 
 def read_json(path: Path) -> Any:
-    """Read one JSON file strictly (see :func:`slim.strict_json.parse_json`).
+    """Read one JSON file strictly (see :func:`slim.system.strict_json.parse_json`).
 
-    Raises UnsafeInputError where it isn't, LimitError where it is too large, StorageError where it can't be read.
+    Raises UnsafeInputError where it isn't, LimitError where it is too large, StorageError where it
+    can't be read.
     """
     try:
         if path.stat().st_size > LARGEST:
-            raise LimitError(f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that")
+            raise LimitError(
+                f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that"
+            )
         raw = path.read_bytes()
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from None
@@ -62,7 +65,12 @@ class _Entry:
 
     def name(self, key: str) -> str:
         value = self.value.get(key)
-        if not isinstance(value, str) or not _NAME.match(value) or value in (".", "..") or len(value) > 255:
+        if (
+            not isinstance(value, str)
+            or not _NAME.match(value)
+            or value in (".", "..")
+            or len(value) > 255
+        ):
             raise self.fail(key, f"must be a plain file or folder name, not {_short(value)}")
         return value
 
@@ -88,7 +96,9 @@ class _Entry:
         hashes = self.value.get("archive_hashes")
         sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
         if not isinstance(sha256, str) or not _SHA256.match(sha256.lower()):
-            raise self.fail("archive_hashes.sha256", f"must be 64 hexadecimal digits, not {_short(sha256)}")
+            raise self.fail(
+                "archive_hashes.sha256", f"must be 64 hexadecimal digits, not {_short(sha256)}"
+            )
         return ArchiveInfo(name=name, size=size, sha256=sha256.lower())
 
 
@@ -100,8 +110,8 @@ def _short(value: object) -> str:
 def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
     """Turn a manifest into layers in dependency order (folders inside the layers aren't known yet).
 
-    Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and for a cycle, and
-    LimitError for more layers than any stack has.
+    Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and
+    for a cycle, and LimitError for more layers than any stack has.
     """
     sections = manifest.get("layers") if isinstance(manifest, dict) else None
     if not isinstance(sections, dict) or not any(key in sections for key in _SECTIONS):
@@ -117,18 +127,25 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
     for section, kind in _SECTIONS.items():
         entries = sections.get(section, [])
         if not isinstance(entries, list):
-            raise UnsafeInputError("must be a list", file=path, place=f"layers.{section}", hint=_HINT)
+            raise UnsafeInputError(
+                "must be a list", file=path, place=f"layers.{section}", hint=_HINT
+            )
         for index, value in enumerate(entries):
             entry = _Entry(path, f"layers.{section}[{index}]", value)
             layer, below = _layer(entry, kind)
             if len(layers) >= MOST_LAYERS:
                 raise LimitError(
-                    f"more than {MOST_LAYERS} layers", file=path, place=entry.place, hint="no stack has as many layers"
+                    f"more than {MOST_LAYERS} layers",
+                    file=path,
+                    place=entry.place,
+                    hint="no stack has as many layers",
                 )
             if layer.name in layers:
                 raise entry.fail("install_target", f"{layer.name!r} is the target of two layers")
             if layer.archive and archives.setdefault(layer.archive.name, layer.name) != layer.name:
-                raise entry.fail("archive_name", f"{layer.archive.name!r} is the archive of two layers")
+                raise entry.fail(
+                    "archive_name", f"{layer.archive.name!r} is the archive of two layers"
+                )
             layers[layer.name], direct[layer.name] = layer, below
     if not layers:
         raise UnsafeInputError("the manifest names no layer", file=path, place="layers", hint=_HINT)
@@ -160,7 +177,9 @@ def _layer(entry: _Entry, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
     )
 
 
-def _in_order(path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tuple[str, ...]]) -> tuple[Layer, ...]:
+def _in_order(
+    path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tuple[str, ...]]
+) -> tuple[Layer, ...]:
     """Sort layers so that what is required comes first, and close ``requires`` over the layers below."""
     by_layer_name = {layer.layer_name: name for name, layer in layers.items()}
 
@@ -175,12 +194,15 @@ def _in_order(path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tupl
             )
         return found
 
-    resolved = {name: tuple(target(name, wanted) for wanted in below) for name, below in direct.items()}
+    resolved = {
+        name: tuple(target(name, wanted) for wanted in below) for name, below in direct.items()
+    }
     order: list[str] = []
     closed: dict[str, tuple[str, ...]] = {}
 
     for name in layers:
-        # Depth first, with a stack of its own: a hostile manifest can nest deeper than Python recurses.
+        # Depth first, with a stack of its own: a hostile manifest can nest deeper than Python
+        # recurses.
         trail = [name] if name not in closed else []
         while trail:
             current = trail[-1]
@@ -191,13 +213,17 @@ def _in_order(path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tupl
             elif below in trail:
                 shown = " -> ".join((*trail, below)[-8:])
                 raise UnsafeInputError(
-                    f"layers require each other: {shown}", file=path, place="layers", hint="publish the stack again"
+                    f"layers require each other: {shown}",
+                    file=path,
+                    place="layers",
+                    hint="publish the stack again",
                 )
             else:
                 trail.append(below)
     runtimes = {name for name, layer in layers.items() if layer.kind is LayerKind.RUNTIME}
     return tuple(
-        _with_requires(layers[name], sorted(closed[name], key=lambda below: below in runtimes)) for name in order
+        _with_requires(layers[name], sorted(closed[name], key=lambda below: below in runtimes))
+        for name in order
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from slim.binaries import describe
 from slim.binaries.base import Buffer
-from slim.binaries.elf_layout import MAGIC as ELF_MAGIC
+from slim.binaries.elf.layout import MAGIC as ELF_MAGIC
 from slim.formats.base import Content, Tree
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, Stack, System
 
@@ -31,10 +31,14 @@ def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
     if not votes:
         return stack
     (system, machine), _ = max(votes.items(), key=lambda item: (item[1], item[0]))
-    arch = {System.MACOS: {"aarch64": "arm64"}, System.WINDOWS: {"x86_64": "amd64", "aarch64": "arm64"}}
+    arch = {
+        System.MACOS: {"aarch64": "arm64"},
+        System.WINDOWS: {"x86_64": "amd64", "aarch64": "arm64"},
+    }
     platform = Platform.parse(f"{_TAGS[system]}_{arch.get(system, {}).get(machine, machine)}")
     layers = tuple(
-        replace(layer, platform=platform) if layer.platform is UNKNOWN_PLATFORM else layer for layer in stack
+        replace(layer, platform=platform) if layer.platform is UNKNOWN_PLATFORM else layer
+        for layer in stack
     )
     return replace(stack, platform=platform, layers=layers)
 
@@ -43,7 +47,11 @@ def _enough(content: Content) -> Buffer:
     """As much of a file as tells its system and machine: the beginning of an ELF file, whose header says both, and all
     of any other."""
     start = next(iter(content.chunks()), b"")
-    return start if bytes(start[: len(ELF_MAGIC)]) == ELF_MAGIC or len(start) == content.size else content.view()
+    return (
+        start
+        if bytes(start[: len(ELF_MAGIC)]) == ELF_MAGIC or len(start) == content.size
+        else content.view()
+    )
 
 
 def _may_be_native(path: str) -> bool:

@@ -34,9 +34,12 @@ _BATCH = 64
 _NATIVE_NAMES = (".so", ".dylib", ".dll", ".pyd", ".exe")
 
 
-def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False, workers: int = 1) -> Inventory:
+def scan(
+    opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False, workers: int = 1
+) -> Inventory:
     """Look at every file of every layer once; warnings are those of reading, too. Raises UnsafeInputError for a RECORD
-    that can't be right, unless ``lenient`` (for looking only), and LimitError for one that is too large."""
+    that can't be right, unless ``lenient`` (for looking only), and LimitError for one that is too
+    large."""
     watch = progress or Silent()
     watch.stage("Scanning files", total=sum(len(tree.members) for tree in opened.trees.values()))
     records: dict[str, dict[str, FileRecord]] = {}
@@ -54,7 +57,11 @@ def scan(opened: OpenStack, progress: Progress | None = None, *, lenient: bool =
 
 
 def _scan_layer(
-    layer: Layer, tree: Tree, distributions: Mapping[str, Distribution], watch: Progress, workers: int
+    layer: Layer,
+    tree: Tree,
+    distributions: Mapping[str, Distribution],
+    watch: Progress,
+    workers: int,
 ) -> dict[str, FileRecord]:
     owners = _owners(distributions)
     licences = {path for distribution in distributions.values() for path in distribution.licences}
@@ -66,11 +73,19 @@ def _scan_layer(
         for path in paths:
             owner = owners.get(path)
             if owner is None:
-                owner = fallback if fallback and not path.startswith(sites) and not _scaffolding(path) else UNOWNED
+                owner = (
+                    fallback
+                    if fallback and not path.startswith(sites) and not _scaffolding(path)
+                    else UNOWNED
+                )
             found.append(_record(layer, path, tree.members[path], owner, tree, path in licences))
         return found
 
-    paths = sorted(path for path, member in tree.members.items() if path and member.type is not EntryType.DIRECTORY)
+    paths = sorted(
+        path
+        for path, member in tree.members.items()
+        if path and member.type is not EntryType.DIRECTORY
+    )
     batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
     found: dict[str, FileRecord] = {}
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
@@ -110,7 +125,9 @@ def _scaffolding(path: str) -> bool:
     return path.startswith("share/venv/") or path == POSTINSTALL
 
 
-def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, is_licence: bool) -> FileRecord:
+def _record(
+    layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, is_licence: bool
+) -> FileRecord:
     if member.type is not EntryType.FILE or member.content is None:
         return FileRecord(
             layer=layer.name,
@@ -124,7 +141,12 @@ def _record(layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, i
         )
     view, sha256 = _looked_at(path, member.content)
     native = identify(view)
-    kind = classify(path, native=native, exports_module=_exports_module(path, view, native), is_licence=is_licence)
+    kind = classify(
+        path,
+        native=native,
+        exports_module=_exports_module(path, view, native),
+        is_licence=is_licence,
+    )
     return FileRecord(
         layer=layer.name,
         path=path,
@@ -159,11 +181,17 @@ def _exports_module(path: str, view: memoryview, native: NativeFormat | None) ->
     """Whether a native file defines ``PyInit_NAME`` for its own name: then it is an extension module (PEP 489)."""
     name = posixpath.basename(path)
     stem, dot, rest = name.partition(".")
-    if native in (None, NativeFormat.ARCHIVE) or not dot or not rest.endswith(("so", "pyd", "dylib")):
+    if (
+        native in (None, NativeFormat.ARCHIVE)
+        or not dot
+        or not rest.endswith(("so", "pyd", "dylib"))
+    ):
         return False
     if rest not in ("so", "pyd", "abi3.so"):
         return "cpython-" in rest or rest.startswith("cp3")
-    return not stem.startswith("lib") and _contains(view, f"PyInit_{stem}\0".encode("utf-8", "surrogateescape"))
+    return not stem.startswith("lib") and _contains(
+        view, f"PyInit_{stem}\0".encode("utf-8", "surrogateescape")
+    )
 
 
 def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
@@ -174,7 +202,11 @@ def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
     """What ``postinstall.py`` will compile from a source: nothing where its current bytecode is there already."""
-    if not path.endswith(".py") or not _compiles(path, tree) or _cache_of(layer, path) in tree.members:
+    if (
+        not path.endswith(".py")
+        or not _compiles(path, tree)
+        or _cache_of(layer, path) in tree.members
+    ):
         return 0
     return estimate(bytes(view))
 
@@ -183,7 +215,11 @@ def _compiled_from(layer: Layer, path: str, tree: Tree) -> str:
     """The source of a ``.pyc`` that ``postinstall.py`` would write again, or nothing."""
     folder, name = posixpath.split(path)
     suffix = f".{layer.cache_tag}.pyc"
-    if posixpath.basename(folder) != "__pycache__" or not name.endswith(suffix) or not _compiles(path, tree):
+    if (
+        posixpath.basename(folder) != "__pycache__"
+        or not name.endswith(suffix)
+        or not _compiles(path, tree)
+    ):
         return ""
     source = posixpath.join(posixpath.dirname(folder), f"{name.removesuffix(suffix)}.py")
     return source if source in tree.members else ""

@@ -14,7 +14,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
+from slim.errors import (
+    ConfigError,
+    IntegrityError,
+    LimitError,
+    SlimError,
+    StorageError,
+    UnsafeInputError,
+)
 from slim.formats import is_archive_name, read_archive
 from slim.formats.assemble import check_again
 from slim.formats.base import ReadOptions, Tree
@@ -34,7 +41,7 @@ from slim.model.stack import (
     StackKind,
     StaleArchive,
 )
-from slim.strict_json import parse_json
+from slim.system.strict_json import parse_json
 
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
 POSTINSTALL = "postinstall.py"
@@ -67,7 +74,10 @@ class OpenStack:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.resources.close()
 
@@ -75,8 +85,8 @@ class OpenStack:
 def locate(source: Path, *, platforms: Iterable[str] = ()) -> tuple[Located, ...]:
     """Detect what ``source`` is: one stack for each manifest (limited to ``platforms`` where given).
 
-    Raises StorageError where nothing is there, ConfigError where no manifest fits the platforms, and
-    UnsafeInputError for malformed manifests.
+    Raises StorageError where nothing is there, ConfigError where no manifest fits the platforms,
+    and UnsafeInputError for malformed manifests.
     """
     wanted = tuple(platforms)
     if not source.exists():
@@ -101,7 +111,9 @@ def locate(source: Path, *, platforms: Iterable[str] = ()) -> tuple[Located, ...
     missing = sorted(set(wanted) - {one.stack.platform.tag for one in found})
     if missing:
         there = ", ".join(sorted({one.stack.platform.tag for one in found}))
-        raise ConfigError(f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {there}")
+        raise ConfigError(
+            f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {there}"
+        )
     return chosen
 
 
@@ -160,7 +172,12 @@ def _metadata_names(folder: Path, layers: Iterable[Layer]) -> dict[str, str]:
     if not folder.is_dir():
         return {}
     contents = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
-    return {layer.name: name for layer in layers for name, value in contents.items() if value == dict(layer.entry)}
+    return {
+        layer.name: name
+        for layer in layers
+        for name, value in contents.items()
+        if value == dict(layer.entry)
+    }
 
 
 def _stale(folder: Path, manifests: list[Path]) -> tuple[StaleArchive, ...]:
@@ -184,7 +201,9 @@ def _from_build(folder: Path, builds: list[Path]) -> Located:
         value = read_json(path)
         details = value.get("layer_details") if isinstance(value, dict) else None
         if not isinstance(details, dict):
-            raise UnsafeInputError("must be an object", file=path, place="layer_details", hint=_REBUILD)
+            raise UnsafeInputError(
+                "must be an object", file=path, place="layer_details", hint=_REBUILD
+            )
         if details.get("app_launch_module"):
             section = "applications"
         else:
@@ -193,8 +212,14 @@ def _from_build(folder: Path, builds: list[Path]) -> Located:
         if (folder / str(details.get("install_target", ""))).is_dir():
             sections[section].append(details)
     layers = layers_from_manifest(builds[0], {"layers": sections})
-    stack = Stack(kind=StackKind.BUILD, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers)
-    return Located(kind=StackKind.BUILD, stack=stack, places={layer.name: folder / layer.name for layer in layers})
+    stack = Stack(
+        kind=StackKind.BUILD, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers
+    )
+    return Located(
+        kind=StackKind.BUILD,
+        stack=stack,
+        places={layer.name: folder / layer.name for layer in layers},
+    )
 
 
 def single(source: Path, kind: StackKind) -> Located:
@@ -203,7 +228,10 @@ def single(source: Path, kind: StackKind) -> Located:
     layer = Layer(name=name, layer_name=name, kind=LayerKind.PLAIN, platform=UNKNOWN_PLATFORM)
     if kind is StackKind.ARCHIVE:
         layer = replace(
-            layer, archive=ArchiveInfo(name=source.name, size=source.stat().st_size, sha256=sha256_of(source))
+            layer,
+            archive=ArchiveInfo(
+                name=source.name, size=source.stat().st_size, sha256=sha256_of(source)
+            ),
         )
     stack = Stack(kind=kind, source=str(source), platform=UNKNOWN_PLATFORM, layers=(layer,))
     return Located(kind=kind, stack=stack, places={name: source})
@@ -228,12 +256,16 @@ def check_archives(located: Located, progress: Progress | None = None) -> None:
             size = place.stat().st_size
             if size != layer.archive.size:
                 raise IntegrityError(
-                    f"has {size} bytes, but the manifest says {layer.archive.size}", file=place, hint=hint
+                    f"has {size} bytes, but the manifest says {layer.archive.size}",
+                    file=place,
+                    hint=hint,
                 )
             digest = sha256_of(place)
             if digest != layer.archive.sha256:
                 raise IntegrityError(
-                    f"has SHA-256 {digest}, but the manifest says {layer.archive.sha256}", file=place, hint=hint
+                    f"has SHA-256 {digest}, but the manifest says {layer.archive.sha256}",
+                    file=place,
+                    hint=hint,
                 )
         watch.advance()
 
@@ -249,13 +281,16 @@ def open_stack(
 ) -> OpenStack:
     """Read every layer. Archives are decompressed side by side; nothing is unpacked under names from the input.
 
-    ``lenient`` is for looking only: links may lead anywhere, and devices, FIFOs and sockets are left out.
+    ``lenient`` is for looking only: links may lead anywhere, and devices, FIFOs and sockets are
+    left out.
     """
     watch = progress or Silent()
     watch.stage("Reading layers", total=len(located.places))
 
     def options(layer: Layer) -> ReadOptions:
-        return read_options(located.kind, layer, spool_dir=spool_dir, limits=limits, lenient=lenient)
+        return read_options(
+            located.kind, layer, spool_dir=spool_dir, limits=limits, lenient=lenient
+        )
 
     def read(layer: Layer) -> Tree:
         place = located.places[layer.name]
@@ -279,7 +314,8 @@ def open_stack(
     try:
         places = dict(located.places)
         layers = tuple(
-            _describe(layer, trees[layer.name], located.kind, places[layer.name], limits) for layer in located.stack
+            _describe(layer, trees[layer.name], located.kind, places[layer.name], limits)
+            for layer in located.stack
         )
         if located.kind is StackKind.ARCHIVE:
             layers, trees = _renamed(layers[0], trees)
@@ -294,7 +330,9 @@ def open_stack(
         resources.close()
         raise
     warnings = tuple(f"{name}: {text}" for name, tree in trees.items() for text in tree.warnings)
-    return OpenStack(stack=stack, trees=trees, places=places, warnings=warnings, resources=resources)
+    return OpenStack(
+        stack=stack, trees=trees, places=places, warnings=warnings, resources=resources
+    )
 
 
 def read_options(
@@ -305,7 +343,8 @@ def read_options(
         spool_dir=spool_dir,
         limits=limits,
         platform=None if layer.platform is UNKNOWN_PLATFORM else layer.platform,
-        siblings=kind in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE),
+        siblings=kind
+        in (StackKind.PUBLISHED, StackKind.EXPORT, StackKind.BUILD, StackKind.ARCHIVE),
         anywhere=lenient or kind is StackKind.FOLDER,
         skip_special=lenient,
     )
@@ -315,7 +354,8 @@ def with_trees(opened: OpenStack, trees: Mapping[str, Tree], limits: Limits) -> 
     """The same stack with other trees, and its layers as those trees tell them. ``opened`` has to stay open."""
     stack = opened.stack
     layers = tuple(
-        _describe(layer, trees[layer.name], stack.kind, opened.places[layer.name], limits) for layer in stack
+        _describe(layer, trees[layer.name], stack.kind, opened.places[layer.name], limits)
+        for layer in stack
     )
     return replace(opened, stack=replace(stack, layers=layers), trees=trees, resources=ExitStack())
 
@@ -338,15 +378,22 @@ def _describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Li
         )
     _check_metadata(tree, place, limits)
     config = _layer_config(layer, tree)
-    sites = sorted(path for path in _folders(tree) if posixpath.basename(path) in ("site-packages", "dist-packages"))
+    sites = sorted(
+        path
+        for path in _folders(tree)
+        if posixpath.basename(path) in ("site-packages", "dist-packages")
+    )
     stdlib = sorted(
         posixpath.dirname(path)
         for path in tree.members
-        if posixpath.basename(path) == "os.py" and f"{posixpath.dirname(path)}/site.py" in tree.members
+        if posixpath.basename(path) == "os.py"
+        and f"{posixpath.dirname(path)}/site.py" in tree.members
     )
     version = str(config.get("py_version") or layer.python_version or "")
     if not version:
-        match = next((m for path in (*sites, *stdlib) if (m := re.search(r"python(\d+\.\d+)", path))), None)
+        match = next(
+            (m for path in (*sites, *stdlib) if (m := re.search(r"python(\d+\.\d+)", path))), None
+        )
         version = match.group(1) if match else ""
     module = config.get("launch_module")
     dynlib = config.get("dynlib_dirs")
@@ -374,7 +421,9 @@ def _folders(tree: Tree) -> set[str]:
 def _check_metadata(tree: Tree, place: Path, limits: Limits) -> None:
     """What is parsed as a whole mustn't be larger than the limit. Raises LimitError."""
     for path, member in tree.members.items():
-        if member.size > limits.metadata_file and (_METADATA.search(path) or path == LAYER_METADATA):
+        if member.size > limits.metadata_file and (
+            _METADATA.search(path) or path == LAYER_METADATA
+        ):
             raise LimitError(
                 f"{member.size} bytes of metadata, more than {limits.metadata_file}",
                 file=place,

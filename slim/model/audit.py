@@ -43,7 +43,8 @@ class Cell:
 class ForeignCode:
     """Native code that the platform of its layer can't run: a slice of a universal file, or a whole file.
 
-    ``what`` names its system and machine; ``size`` are its bytes; ``whole`` says that it is the entire file.
+    ``what`` names its system and machine; ``size`` are its bytes; ``whole`` says that it is the
+    entire file.
     """
 
     record: FileRecord
@@ -64,8 +65,8 @@ class Unstripped:
 class UnusedDistribution:
     """A distribution that no Python file outside it mentions in an import.
 
-    ``commands`` are the console scripts it installs: people may call what no code imports. ``required_by`` tells, one
-    sentence each, which distributions require it all the same.
+    ``commands`` are the console scripts it installs: people may call what no code imports.
+    ``required_by`` tells, one sentence each, which distributions require it all the same.
     """
 
     layer: str
@@ -99,8 +100,9 @@ class Duplicate:
 class ProfileSavings:
     """What a run with one profile would take away, rule by rule.
 
-    Without ``proved`` it is an estimate: the proof that nothing imports what goes has not been tried, and the library
-    graph wasn't asked which libraries nothing needs. ``command`` makes it so; empty where ``slim run`` can't.
+    Without ``proved`` it is an estimate: the proof that nothing imports what goes has not been
+    tried, and the library graph wasn't asked which libraries nothing needs. ``command`` makes it
+    so; empty where ``slim run`` can't.
     """
 
     profile: Safety
@@ -121,8 +123,8 @@ class ProfileSavings:
 class Why:
     """Why one file is there.
 
-    ``required_by`` are distributions that require its owner, ``imported_by`` the code that imports it, ``needed_by``
-    the native files that load it, ``linked_by`` the links that lead to it.
+    ``required_by`` are distributions that require its owner, ``imported_by`` the code that imports
+    it, ``needed_by`` the native files that load it, ``linked_by`` the links that lead to it.
     """
 
     record: FileRecord
@@ -146,8 +148,8 @@ class WhyAnswer:
 class Audit:
     """Everything that ``slim audit`` tells about one stack. Every list of findings has the largest first.
 
-    ``largest`` are the largest files; ``unowned`` the folders of files that no distribution owns, with their layer.
-    ``plans`` are the plans behind ``savings``, by profile.
+    ``largest`` are the largest files; ``unowned`` the folders of files that no distribution owns,
+    with their layer. ``plans`` are the plans behind ``savings``, by profile.
     """
 
     stack: Stack

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from slim.model.comparison import Comparison, Metric, OwnerChange, Snapshot
+from slim.model.diff import Comparison, Metric, OwnerChange, Snapshot
 
 PPM = 1_000_000
 """Percentages are kept in millionths of the whole, so that ``+0.5%`` is exact."""
@@ -58,7 +58,8 @@ class Each(StrEnum):
 class Budget:
     """One ``[[budget]]`` table. Selectors are globs (categories: names); an empty one selects everything.
 
-    ``place`` is its key path, ``line`` (from 1) where its table begins in the file ``origin``, for messages.
+    ``place`` is its key path, ``line`` (from 1) where its table begins in the file ``origin``, for
+    messages.
     """
 
     name: str
@@ -90,8 +91,8 @@ class Status(StrEnum):
 class LimitResult:
     """One limit, checked. ``before``, ``actual`` and ``allowed`` are None where they aren't known; ``note`` says why.
 
-    ``causes`` tell what grew since the baseline, the largest growth first; ``largest`` the owners with the most of
-    the metric now (label, amount). Both are empty unless the limit is exceeded.
+    ``causes`` tell what grew since the baseline, the largest growth first; ``largest`` the owners
+    with the most of the metric now (label, amount). Both are empty unless the limit is exceeded.
     """
 
     limit: Limit

@@ -28,7 +28,8 @@ class NamedFile:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerState:
     """One side of a layer. ``tree_sha256`` is its tree digest, ``root`` the folder that an archive's members lie under,
-    ``size`` the bytes of all contents. ``archive`` and its ``format`` are None where the layer is a folder."""
+    ``size`` the bytes of all contents. ``archive`` and its ``format`` are None where the layer is a
+    folder."""
 
     tree_sha256: str
     root: str

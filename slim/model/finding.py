@@ -21,7 +21,8 @@ class Strength(StrEnum):
 class Evidence:
     """One fact that can be checked: what was seen, in which file (a deployed path) and on which line (from 1).
 
-    ``kind`` is a stable word such as ``import``, ``entry-point``, ``needed``, ``string``, ``glob``, ``protected``.
+    ``kind`` is a stable word such as ``import``, ``entry-point``, ``needed``, ``string``, ``glob``,
+    ``protected``.
     """
 
     kind: str

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 class Footprint:
     """The sizes that matter to somebody who ships a layer.
 
-    ``archive`` is what is downloaded (0 where the layer isn't an archive), ``unpacked`` the content of all files,
-    ``bytecode`` the estimate of what the post-install step compiles on top, ``files`` the number of files and links.
+    ``archive`` is what is downloaded (0 where the layer isn't an archive), ``unpacked`` the content
+    of all files, ``bytecode`` the estimate of what the post-install step compiles on top, ``files``
+    the number of files and links.
     """
 
     archive: int = 0
@@ -36,8 +37,8 @@ class Footprint:
 class FootprintDelta:
     """One row of an account: ``before - removed - shrunk == after``, exactly, in bytes of content.
 
-    ``label`` names the layer, owner, category, pass or rule that the row is about; ``files`` counts files before,
-    ``files_removed`` those that go, ``files_rewritten`` those that shrink or change.
+    ``label`` names the layer, owner, category, pass or rule that the row is about; ``files`` counts
+    files before, ``files_removed`` those that go, ``files_rewritten`` those that shrink or change.
     """
 
     label: str

@@ -12,8 +12,8 @@ GIB = 1 << 30
 class Limits:
     """Caps that stop decompression bombs. All sizes are bytes.
 
-    ``ratio`` only counts once more than ``ratio_floor`` bytes have come out, because small repetitive files
-    legitimately compress by more.
+    ``ratio`` only counts once more than ``ratio_floor`` bytes have come out, because small
+    repetitive files legitimately compress by more.
     """
 
     members: int = 150_000

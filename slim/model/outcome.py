@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from slim.model.backup import Kept, KeptSymbols
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.kept import Kept, KeptSymbols
 from slim.model.plan import Action, Plan, Skipped
 from slim.model.record import FileKind, FileRecord, Inventory, Owner
 from slim.model.rule import Rule, Safety
@@ -20,7 +20,8 @@ from slim.model.verify import Broken, Repair
 class Check:
     """One verification: what was checked, on how many things, and what failed.
 
-    ``broken`` are the failures of a dynamic check with what was seen before and after; ``elapsed`` in seconds.
+    ``broken`` are the failures of a dynamic check with what was seen before and after; ``elapsed``
+    in seconds.
     """
 
     name: str
@@ -40,8 +41,8 @@ class Check:
 class Verification:
     """All checks of a run.
 
-    ``repairs`` tell what was taken back until they passed; ``notes`` are sentences for people, such as why the dynamic
-    checks did not run.
+    ``repairs`` tell what was taken back until they passed; ``notes`` are sentences for people, such
+    as why the dynamic checks did not run.
     """
 
     checks: tuple[Check, ...] = ()
@@ -57,7 +58,8 @@ class Verification:
 class SincePrevious(StrEnum):
     """What became of a layer since it was last published. The values are stable.
 
-    ``REPACKED``: the files are the same, the archive isn't: its format is another one, or the old one isn't at hand.
+    ``REPACKED``: the files are the same, the archive isn't: its format is another one, or the old
+    one isn't at hand.
     """
 
     UNCHANGED = "unchanged"
@@ -69,8 +71,8 @@ class SincePrevious(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerOutcome:
     """One layer before and after. ``archive_name`` and ``archive_sha256`` are those of the new archive; ``reused``
-    says that the input archive was carried over byte for byte. ``since`` is None where there is nothing to compare
-    with."""
+    says that the input archive was carried over byte for byte. ``since`` is None where there is
+    nothing to compare with."""
 
     layer: Layer
     before: Footprint
@@ -138,9 +140,10 @@ class ToSign:
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
     """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
-    verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds every file as it was
-    before; ``signing`` is what somebody has to sign before the result is shipped. ``kept`` tells of the store of
-    originals, ``symbols`` of the folder of symbols, where there is one."""
+    verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds
+    every file as it was before; ``signing`` is what somebody has to sign before the result is
+    shipped. ``kept`` tells of the store of originals, ``symbols`` of the folder of symbols, where
+    there is one."""
 
     stack: Stack
     plan: Plan
@@ -175,9 +178,9 @@ class RunResult:
 class Explanation:
     """Everything slim knows about one file: what happens to it, by which rules, and on what evidence.
 
-    ``verdict`` is ``removed``, ``rewritten``, ``refused`` (a rule wanted it, something held it) or ``kept`` (no rule
-    wants it). ``considered`` are enabled rules that select the file; ``out_of_reach`` those that would under a bolder
-    profile or that are disabled.
+    ``verdict`` is ``removed``, ``rewritten``, ``refused`` (a rule wanted it, something held it) or
+    ``kept`` (no rule wants it). ``considered`` are enabled rules that select the file;
+    ``out_of_reach`` those that would under a bolder profile or that are disabled.
     """
 
     record: FileRecord

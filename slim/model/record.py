@@ -80,11 +80,12 @@ UNOWNED = Owner(kind=OwnerKind.UNOWNED, name="(unowned)")
 class FileRecord:
     """One member of a layer.
 
-    ``path`` is relative to the layer's folder, with ``/``, without a leading one; bytes that aren't UTF-8 are kept
-    as surrogate escapes. ``size`` is bytes of content: 0 for directories, links, and for a hard link, whose bytes
-    are counted with its target. ``sha256`` is hexadecimal and empty for what has no content. ``bytecode_size`` is
-    the bytes of ``.pyc`` that an installer's post-install step will write for this source. ``compiled_from`` is the
-    source (relative to the layer) of a ``.pyc`` that the post-install step would write again if it went.
+    ``path`` is relative to the layer's folder, with ``/``, without a leading one; bytes that aren't
+    UTF-8 are kept as surrogate escapes. ``size`` is bytes of content: 0 for directories, links, and
+    for a hard link, whose bytes are counted with its target. ``sha256`` is hexadecimal and empty
+    for what has no content. ``bytecode_size`` is the bytes of ``.pyc`` that an installer's
+    post-install step will write for this source. ``compiled_from`` is the source (relative to the
+    layer) of a ``.pyc`` that the post-install step would write again if it went.
     """
 
     layer: str
@@ -132,8 +133,9 @@ class EntryPoint:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
     """An installed distribution. ``info_dir`` is its ``.dist-info`` folder relative to the layer; ``files`` are the
-    paths (relative to the layer) that its RECORD names and that exist; ``licences`` what its METADATA and the naming
-    conventions call licence files. ``requires`` are its ``Requires-Dist`` lines.
+    paths (relative to the layer) that its RECORD names and that exist; ``licences`` what its
+    METADATA and the naming conventions call licence files. ``requires`` are its ``Requires-Dist``
+    lines.
 
     Source: PyPA "Recording installed projects" and "Core metadata".
     """

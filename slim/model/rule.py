@@ -76,10 +76,11 @@ class Examples:
 class Rule:
     """One row of knowledge. Empty ``layers``, ``platforms`` or no ``package`` means: any.
 
-    ``globs`` is the rule's ``remove`` or ``rewrite`` list, after its pass's verb; ``keep`` takes files back out.
-    Globs are relative to the layer and may start with ``$site`` (each site-packages folder), ``$stdlib`` (the
-    runtime's standard library), ``$bin`` (``bin`` or ``Scripts``), or ``$package`` (with ``package``: any folder
-    that holds the distribution's files; same as ``$site``).
+    ``globs`` is the rule's ``remove`` or ``rewrite`` list, after its pass's verb; ``keep`` takes
+    files back out. Globs are relative to the layer and may start with ``$site`` (each site-packages
+    folder), ``$stdlib`` (the runtime's standard library), ``$bin`` (``bin`` or ``Scripts``), or
+    ``$package`` (with ``package``: any folder that holds the distribution's files; same as
+    ``$site``).
     """
 
     id: str

@@ -36,8 +36,8 @@ MIN_MEMORY = 512_000_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
     """What writing archives may cost. ``memory`` is a budget in bytes for the whole run (None: a quarter of the
-    machine's memory, and at least 2 GB; that changes no byte). ``xz_arm64`` allows the ARM64 filter, which readers
-    from before 2023 lack."""
+    machine's memory, and at least 2 GB; that changes no byte). ``xz_arm64`` allows the ARM64
+    filter, which readers from before 2023 lack."""
 
     level: Level = Level.DEFAULT
     memory: int | None = None
@@ -48,7 +48,8 @@ class Effort:
 class DropSpec:
     """A whole distribution that the user wants out, by normalised name.
 
-    ``despite`` names the distributions (normalised) that import or require it and that shall not hold it.
+    ``despite`` names the distributions (normalised) that import or require it and that shall not
+    hold it.
     """
 
     name: str
@@ -91,10 +92,11 @@ class LayerSettings:
 class Config:
     """The whole configuration.
 
-    ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last. ``format`` is the name
-    of an output format, or None for that of the input; ``jobs`` the number of worker threads, or None for one a
-    processor. ``budgets`` are what ``slim check`` holds a stack against. ``strict`` turns warnings into a refusal.
-    ``verify`` says what is tried on a deployed stack. ``origin`` is the file it was read from, if any.
+    ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
+    ``format`` is the name of an output format, or None for that of the input; ``jobs`` the number
+    of worker threads, or None for one a processor. ``budgets`` are what ``slim check`` holds a
+    stack against. ``strict`` turns warnings into a refusal. ``verify`` says what is tried on a
+    deployed stack. ``origin`` is the file it was read from, if any.
     """
 
     profile: Safety = Safety.STANDARD

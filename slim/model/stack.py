@@ -1,6 +1,7 @@
 """A stack and its layers, as venvstacks publishes them.
 
-Source: the venvstacks documentation ("Environment stack specification" and "Layer archive metadata").
+Source: the venvstacks documentation ("Environment stack specification" and "Layer archive
+metadata").
 """
 
 from __future__ import annotations
@@ -54,7 +55,11 @@ class Platform:
     def parse(cls, tag: str) -> Platform:
         """Take apart a tag such as ``linux_x86_64``, ``macosx_arm64`` or ``win_amd64``; the unknown stays unknown."""
         prefix, _, machine = tag.partition("_")
-        return cls(tag=tag, system=_SYSTEMS.get(prefix, System.UNKNOWN), machine=_MACHINES.get(machine, machine))
+        return cls(
+            tag=tag,
+            system=_SYSTEMS.get(prefix, System.UNKNOWN),
+            machine=_MACHINES.get(machine, machine),
+        )
 
     @property
     def folds_names(self) -> bool:
@@ -78,9 +83,10 @@ class ArchiveInfo:
 class Layer:
     """One layer.
 
-    ``name`` is the install target: the folder that the layer is unpacked to, and its key everywhere in slim.
-    ``requires`` names every layer below, nearest first, the runtime last. Folders are relative to the layer, with
-    ``/``; those in ``dynlib_dirs`` are *deployed* paths (``framework-mlx/share/venv/dynlib``), in search order.
+    ``name`` is the install target: the folder that the layer is unpacked to, and its key everywhere
+    in slim. ``requires`` names every layer below, nearest first, the runtime last. Folders are
+    relative to the layer, with ``/``; those in ``dynlib_dirs`` are *deployed* paths
+    (``framework-mlx/share/venv/dynlib``), in search order.
     """
 
     name: str
@@ -117,8 +123,9 @@ class StaleArchive:
 class Stack:
     """Layers in dependency order: what a layer requires comes before it.
 
-    ``manifest`` is the whole manifest as read, unknown keys and all; ``manifest_name`` its file name inside
-    ``__venvstacks__``, and ``metadata_names`` the file in ``env_metadata`` that repeats each layer's entry.
+    ``manifest`` is the whole manifest as read, unknown keys and all; ``manifest_name`` its file
+    name inside ``__venvstacks__``, and ``metadata_names`` the file in ``env_metadata`` that repeats
+    each layer's entry.
     """
 
     kind: StackKind

@@ -32,11 +32,12 @@ class Ready:
 class Command:
     """A ``[[verify.command]]``: something that worked in the original and has to work in the slimmed stack.
 
-    ``argv[0]`` is looked up in the layer: ``python`` and other names in its folder of commands, anything with a slash
-    relative to the layer. ``output`` are regular expressions that its standard output must contain, ``files`` are
-    relative to its current folder and must be written with the same content. ``ignore`` are regular expressions whose
-    matches don't count when outputs, files and bodies are compared. ``timeout`` in seconds. With ``ready`` it is a
-    server, which is asked ``requests`` and shut down.
+    ``argv[0]`` is looked up in the layer: ``python`` and other names in its folder of commands,
+    anything with a slash relative to the layer. ``output`` are regular expressions that its
+    standard output must contain, ``files`` are relative to its current folder and must be written
+    with the same content. ``ignore`` are regular expressions whose matches don't count when
+    outputs, files and bodies are compared. ``timeout`` in seconds. With ``ready`` it is a server,
+    which is asked ``requests`` and shut down.
     """
 
     name: str
@@ -79,7 +80,8 @@ class Subject:
 class Broken:
     """Something that worked in the original and doesn't any more. ``before`` and ``after`` tell what was seen.
 
-    ``reproducible`` is False where even the original doesn't do the same twice: no search can find a culprit then.
+    ``reproducible`` is False where even the original doesn't do the same twice: no search can find
+    a culprit then.
     """
 
     subject: Subject

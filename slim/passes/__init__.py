@@ -1,7 +1,8 @@
 """Passes: each proposes removals or rewrites, none does anything.
 
-The tables below are all there is: no discovery. Order matters. Removals come first, because what is gone imports and
-links nothing any more; then the libraries that nothing is left to need; then rewrites of what stays.
+The tables below are all there is: no discovery. Order matters. Removals come first, because what is
+gone imports and links nothing any more; then the libraries that nothing is left to need; then
+rewrites of what stays.
 """
 
 from __future__ import annotations
@@ -25,7 +26,15 @@ from slim.passes.packages import Packages
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 
 PACKAGES = Packages()
-REMOVING_PASSES: tuple[Pass, ...] = (PACKAGES, TESTS, RUNTIME, LEFTOVERS, DOCS, METADATA, Bytecode())
+REMOVING_PASSES: tuple[Pass, ...] = (
+    PACKAGES,
+    TESTS,
+    RUNTIME,
+    LEFTOVERS,
+    DOCS,
+    METADATA,
+    Bytecode(),
+)
 LINK_PASSES: tuple[Pass, ...] = (ForeignFiles(), UnusedLibraries())
 REWRITING_PASSES: tuple[Pass, ...] = (Duplicates(), DebugSymbols(), Description())
 GRAPH_PASSES = frozenset({*(one.schema.name for one in LINK_PASSES), Duplicates.schema.name})

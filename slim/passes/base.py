@@ -31,14 +31,15 @@ Proposal = Finding | Refusal
 class Context:
     """What a pass may look at: the whole stack, always.
 
-    ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the strongest first
-    (see ``Rule.precedence``); ``selected(pass_name)`` gives every record that any rule selects, with those rules;
-    ``marked`` gives those that only mark a file (plug-in folders of ``dylibs``). ``rules`` are all enabled rules of all
-    passes. ``gone`` holds the removals decided by earlier passes. ``read`` gives a
-    file's bytes. ``held`` says whether a file stays whatever is proposed: its layer may not change, it is protected,
-    or the configuration keeps it. ``options`` holds what configuration says by layer: ``bytecode`` policies and
-    ``drop`` lists. ``remembered`` is for the pass that edits native files, and spares it a second look: what it said
-    about a file and a rule (by id) for another plan of the same stack.
+    ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the
+    strongest first (see ``Rule.precedence``); ``selected(pass_name)`` gives every record that any
+    rule selects, with those rules; ``marked`` gives those that only mark a file (plug-in folders of
+    ``dylibs``). ``rules`` are all enabled rules of all passes. ``gone`` holds the removals decided
+    by earlier passes. ``read`` gives a file's bytes. ``held`` says whether a file stays whatever is
+    proposed: its layer may not change, it is protected, or the configuration keeps it. ``options``
+    holds what configuration says by layer: ``bytecode`` policies and ``drop`` lists. ``remembered``
+    is for the pass that edits native files, and spares it a second look: what it said about a file
+    and a rule (by id) for another plan of the same stack.
     """
 
     stack: Stack

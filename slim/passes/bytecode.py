@@ -1,9 +1,10 @@
 """Bytecode that was shipped: variants nobody loads, orphans, and, by policy, all of it.
 
-The post-install step compiles every source anyway, so a layer that ships no bytecode is the small one. Policies, for
-each layer: ``none`` ships no bytecode for sources that are there, ``one`` ships just the runtime's own plain variant,
-``keep`` ships what was there but for variants that this runtime never loads. A sourceless ``.pyc`` outside
-``__pycache__`` is code, not a cache, and always stays.
+The post-install step compiles every source anyway, so a layer that ships no bytecode is the small
+one. Policies, for each layer: ``none`` ships no bytecode for sources that are there, ``one`` ships
+just the runtime's own plain variant, ``keep`` ships what was there but for variants that this
+runtime never loads. A sourceless ``.pyc`` outside ``__pycache__`` is code, not a cache, and always
+stays.
 
 Source: PEP 3147 (``__pycache__`` and cache tags), PEP 488 (``opt-1``, ``opt-2``).
 """
@@ -24,7 +25,9 @@ from slim.passes.base import Context
 _CACHED = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+[^.]*)(\.opt-(?P<level>[12]))?\.pyc\Z")
 
 _CACHE_FOLDER = "__pycache__/"
-_COMPILED_AGAIN = Evidence(kind="bytecode", text="compiled again from its source when the layer is installed")
+_COMPILED_AGAIN = Evidence(
+    kind="bytecode", text="compiled again from its source when the layer is installed"
+)
 
 
 class Bytecode:
@@ -64,15 +67,24 @@ def _why(record: FileRecord, policy: str, tag: str | None, context: Context) -> 
         return None
     match = _CACHED.match(name)
     if match is None:
-        return Evidence(kind="bytecode", text="not a name that an import system looks for (PEP 3147)")
+        return Evidence(
+            kind="bytecode", text="not a name that an import system looks for (PEP 3147)"
+        )
     source = f"{folder.rpartition('/')[0]}/{match['stem']}.py".lstrip("/")
     key = (record.layer, source)
     if source not in context.inventory.records[record.layer] or key in context.gone:
-        return Evidence(kind="bytecode", text="orphan: its source isn't there, so nothing ever loads it")
+        return Evidence(
+            kind="bytecode", text="orphan: its source isn't there, so nothing ever loads it"
+        )
     if match["level"]:
-        return Evidence(kind="bytecode", text=f"only loaded by an interpreter started with -O (opt-{match['level']})")
+        return Evidence(
+            kind="bytecode",
+            text=f"only loaded by an interpreter started with -O (opt-{match['level']})",
+        )
     if tag is not None and match["tag"] != tag:
-        return Evidence(kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}")
+        return Evidence(
+            kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}"
+        )
     if policy == "none":
         return _COMPILED_AGAIN
     return None

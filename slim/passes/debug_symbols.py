@@ -1,14 +1,14 @@
 """Takes debugging information and static symbol tables out of programs and libraries.
 
-This module does ELF files and hands Mach-O files on to :mod:`slim.passes.macho_symbols`. PE files and static archives
-are left alone: they hold nothing that is worth an edit.
+This module does ELF files and hands Mach-O files on to :mod:`slim.passes.macho_symbols`. PE files
+and static archives are left alone: they hold nothing that is worth an edit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from slim.binaries.elf import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
+from slim.binaries.elf.edit import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
 from slim.errors import IntegrityError
 from slim.formats.base import Content
 from slim.model.finding import EditSpec, Evidence, Finding
@@ -93,7 +93,9 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     if edit.kind is RefusalKind.NOTHING_GAINED:
         return None
     evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
-    return Refusal(key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,))
+    return Refusal(
+        key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,)
+    )
 
 
 _PROPOSE: Mapping[NativeFormat | None, Callable[[FileRecord, Rule, Context], Proposal | None]] = {
@@ -106,7 +108,11 @@ def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
     """What goes, section by section, and what can't be won back because it lies amid the image."""
     sections = ", ".join(f"{name} {size}" for name, size in edit.dropped)
     found = [
-        Evidence(kind="sections", text=f"sections that are never loaded (bytes): {sections}", file=record.deployed_path)
+        Evidence(
+            kind="sections",
+            text=f"sections that are never loaded (bytes): {sections}",
+            file=record.deployed_path,
+        )
     ]
     if edit.holes:
         text = f"{edit.holes} of these bytes lie amid the loaded image and become zeros"
@@ -117,12 +123,13 @@ def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
 def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
     """Carry out an edit of this pass. The content is made when it is read, and ``view`` has to live as long.
 
-    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed that can't, so these
-    aren't the bytes that were looked at.
+    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
+    that can't, so these aren't the bytes that were looked at.
     """
     edit = plan_edit(view, _level(options))
     if isinstance(edit, NotEditable):
         raise IntegrityError(
-            f"the file can't be edited any more: {edit.reason}", hint="it has changed since it was planned; run again"
+            f"the file can't be edited any more: {edit.reason}",
+            hint="it has changed since it was planned; run again",
         )
     return edit

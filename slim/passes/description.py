@@ -1,7 +1,8 @@
 """The long description in METADATA: the project's README, which no installed code needs.
 
-``importlib.metadata`` and pip read the headers; the body (or a ``Description`` header) is for a package index. The
-headers stay byte for byte, so that names, versions and requirements can't change.
+``importlib.metadata`` and pip read the headers; the body (or a ``Description`` header) is for a
+package index. The headers stay byte for byte, so that names, versions and requirements can't
+change.
 
 Source: PyPA "Core metadata specifications" (Description may be the message body).
 """
@@ -51,7 +52,11 @@ class Description:
         for layer, distributions in context.inventory.distributions.items():
             for distribution in distributions.values():
                 record = context.inventory.get((layer, f"{distribution.info_dir}/METADATA"))
-                if record is None or record.key in context.gone or record.owner.kind is not OwnerKind.DISTRIBUTION:
+                if (
+                    record is None
+                    or record.key in context.gone
+                    or record.owner.kind is not OwnerKind.DISTRIBUTION
+                ):
                     continue
                 rules = context.select(self.schema.name, record)
                 if not rules:

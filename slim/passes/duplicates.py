@@ -1,12 +1,13 @@
 """Byte-identical files of one layer: all but one become relative symbolic links to it.
 
-Wheels can't hold symbolic links, so a library that has three names where it was built comes as three copies. Windows
-layers are left alone: links take a privilege there.
+Wheels can't hold symbolic links, so a library that has three names where it was built comes as
+three copies. Windows layers are left alone: links take a privilege there.
 
-Native files are only joined within a folder, because loaders look for libraries relative to a file's own folder, and
-only if at most one of them is opened: two names of one file are one library in memory, two copies are two. What opens
-a library is asked of the library graph and its signals; programs may all be run. Of other files nobody can tell whether
-code compares their paths, so which of them may go is up to bold rules.
+Native files are only joined within a folder, because loaders look for libraries relative to a
+file's own folder, and only if at most one of them is opened: two names of one file are one library
+in memory, two copies are two. What opens a library is asked of the library graph and its signals;
+programs may all be run. Of other files nobody can tell whether code compares their paths, so which
+of them may go is up to bold rules.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
-from slim.analysis.link_verdicts import LibraryJudge, LibraryStatus, LibraryVerdict
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage.graph import Linkage
+from slim.analysis.linkage.verdicts import LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.plan import LINK_EDITOR, SkipReason
 from slim.model.record import EntryType, FileKey, FileRecord
@@ -40,9 +41,13 @@ class Duplicates:
         verb=Verb.REWRITE,
         options={
             "natives": OptionSchema(
-                type=bool, default=True, help="whether the rule is about native files (else: about all others)"
+                type=bool,
+                default=True,
+                help="whether the rule is about native files (else: about all others)",
             ),
-            "smallest": OptionSchema(type=int, default=_SMALLEST, help="bytes that a file must have at least"),
+            "smallest": OptionSchema(
+                type=int, default=_SMALLEST, help="bytes that a file must have at least"
+            ),
         },
         needs_globs=False,
     )
@@ -55,11 +60,15 @@ class Duplicates:
         """One proposal for each copy that becomes a link, a refusal for each that has to stay one."""
         if not any(rule.pass_name == _NAME for rule in context.rules):
             return
-        groups = [(group, rules) for group in _groups(context) if (rules := _eligible(context, group))]
+        groups = [
+            (group, rules) for group in _groups(context) if (rules := _eligible(context, group))
+        ]
         opened = _opened(context, [group for group, _ in groups if group[0].native is not None])
         for group, rules in groups:
             used = [record for record in group if record.key in opened]
-            original = used[0] if used else next((one for one in group if one.key not in rules), group[0])
+            original = (
+                used[0] if used else next((one for one in group if one.key not in rules), group[0])
+            )
             if len(used) > 1:
                 yield from _refusals(group, rules, used)
                 continue
@@ -97,7 +106,11 @@ def _eligible(context: Context, group: _Group) -> dict[FileKey, Rule]:
         for rule in context.select(_NAME, record):
             native = bool(rule.options.get("natives", True))
             smallest = rule.options.get("smallest", _SMALLEST)
-            if native == (record.native is not None) and isinstance(smallest, int) and record.size >= smallest:
+            if (
+                native == (record.native is not None)
+                and isinstance(smallest, int)
+                and record.size >= smallest
+            ):
                 found[record.key] = rule
                 break
     return found
@@ -113,7 +126,9 @@ def _opened(context: Context, groups: list[_Group]) -> frozenset[FileKey]:
     return frozenset(key for group in groups for key in _used(group, linkage, verdicts))
 
 
-def _used(group: _Group, linkage: Linkage, verdicts: Mapping[FileKey, LibraryVerdict]) -> Iterator[FileKey]:
+def _used(
+    group: _Group, linkage: Linkage, verdicts: Mapping[FileKey, LibraryVerdict]
+) -> Iterator[FileKey]:
     for record in group:
         dynamic = linkage.dynamics.get(record.key)
         if dynamic is None or dynamic.kind == "executable":
@@ -123,13 +138,20 @@ def _used(group: _Group, linkage: Linkage, verdicts: Mapping[FileKey, LibraryVer
             yield record.key
 
 
-def _refusals(group: _Group, rules: Mapping[FileKey, Rule], used: list[FileRecord]) -> Iterator[Refusal]:
+def _refusals(
+    group: _Group, rules: Mapping[FileKey, Rule], used: list[FileRecord]
+) -> Iterator[Refusal]:
     for record in group:
         if record.key in rules:
             other = next(one for one in used if one is not record)
             text = "has the same bytes, and both are opened"
             evidence = Evidence(kind="duplicate", text=text, file=other.deployed_path)
-            yield Refusal(key=record.key, rule=rules[record.key].id, reason=SkipReason.REFERENCED, evidence=(evidence,))
+            yield Refusal(
+                key=record.key,
+                rule=rules[record.key].id,
+                reason=SkipReason.REFERENCED,
+                evidence=(evidence,),
+            )
 
 
 def _link(record: FileRecord, original: FileRecord, rule: Rule) -> Finding:

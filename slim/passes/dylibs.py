@@ -10,9 +10,9 @@ What may go depends on the rule that selects a library:
 ``curated``    the same; for rules that name a file of one package. What holds it back is reported
 =============  ====================================================================================================
 
-No rule removes a library that is linked, or that is named in full by code that loads libraries. A rule with
-``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are loaded because they are there.
-Links to a library go with it.
+No rule removes a library that is linked, or that is named in full by code that loads libraries. A
+rule with ``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are
+loaded because they are there. Links to a library go with it.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slim.analysis.link_paths import VirtualTree
-from slim.analysis.link_verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
-from slim.analysis.linkage import Linkage, ReadDynamic
+from slim.analysis.linkage.graph import Linkage, ReadDynamic
+from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
+from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.dynamic import read_any_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
@@ -58,7 +58,9 @@ class UnusedLibraries:
                 choices=("none", "weak", "curated"),
             ),
             "roots": OptionSchema(
-                type=bool, default=False, help="mark the libraries that the keep globs name as used: plug-ins"
+                type=bool,
+                default=False,
+                help="mark the libraries that the keep globs name as used: plug-ins",
             ),
         },
         needs_globs=False,
@@ -75,9 +77,13 @@ class UnusedLibraries:
         if not any(rule.pass_name == _NAME and not marks_roots(rule) for rule in context.rules):
             return
         linkage = Linkage.build(context.stack, context.inventory, context.read, self.read_dynamic)
-        judge = LibraryJudge.build(linkage, context.read, gone=context.gone, roots=frozenset(_roots(context)))
+        judge = LibraryJudge.build(
+            linkage, context.read, gone=context.gone, roots=frozenset(_roots(context))
+        )
         rules = {key: _rules(context, record) for key, record in judge.candidates.items()}
-        held = frozenset(key for key, record in judge.candidates.items() if _is_held(context, linkage, record))
+        held = frozenset(
+            key for key, record in judge.candidates.items() if _is_held(context, linkage, record)
+        )
         doomed = _doomed(judge, rules, context.gone, held)
         verdicts = judge.verdicts(context.gone | doomed.keys())
         for key in sorted(doomed):
@@ -88,7 +94,9 @@ class UnusedLibraries:
                 # The planner says why the file stays.
                 yield Finding(key=key, rule=sentence.rule.id, evidence=sentence.evidence)
             else:
-                yield from _refusal(verdicts[key], rules[key], linkage, context.gone | doomed.keys())
+                yield from _refusal(
+                    verdicts[key], rules[key], linkage, context.gone | doomed.keys()
+                )
         yield from _links(context, linkage, doomed)
 
 
@@ -120,13 +128,18 @@ def _evidence_option(rule: Rule) -> str:
 
 
 def _doomed(
-    judge: LibraryJudge, rules: Mapping[FileKey, tuple[Rule, ...]], gone: frozenset[FileKey], held: frozenset[FileKey]
+    judge: LibraryJudge,
+    rules: Mapping[FileKey, tuple[Rule, ...]],
+    gone: frozenset[FileKey],
+    held: frozenset[FileKey],
 ) -> dict[FileKey, _Doomed]:
     """What goes. Repeated until nothing more comes, because what goes uses nothing any more."""
     doomed: dict[FileKey, _Doomed] = {}
     while True:
         verdicts = judge.verdicts(gone | doomed.keys())
-        sentences = {key: _sentence(verdicts[key], rules[key]) for key in verdicts if key not in held}
+        sentences = {
+            key: _sentence(verdicts[key], rules[key]) for key in verdicts if key not in held
+        }
         fresh = {key: sentence for key, sentence in sentences.items() if sentence is not None}
         _spare(judge.linkage, fresh, gone | doomed.keys())
         if not fresh:
@@ -145,7 +158,11 @@ def _sentence(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Doomed | Non
 
 def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:
     if verdict.status is LibraryStatus.NONE:
-        return (Evidence(kind="unused", text="no native file of the stack needs it, no code or data names it"),)
+        return (
+            Evidence(
+                kind="unused", text="no native file of the stack needs it, no code or data names it"
+            ),
+        )
     return (Evidence(kind="unused", text="no native file of the stack needs it"), *verdict.evidence)
 
 
@@ -156,7 +173,9 @@ def _spare(linkage: Linkage, doomed: dict[FileKey, _Doomed], gone: frozenset[Fil
         spared = [
             key
             for key in doomed
-            if any(user.key not in doomed for user in linkage.dependents(records[key[0]][key[1]], gone))
+            if any(
+                user.key not in doomed for user in linkage.dependents(records[key[0]][key[1]], gone)
+            )
         ]
         if not spared:
             return
@@ -176,12 +195,17 @@ def _refusal(
         reason = SkipReason.REFERENCED
     elif verdict.status is not LibraryStatus.LINKED:
         users = linkage.dependents(verdict.record, gone)[:MAX_EVIDENCE]
-        evidence = tuple(Evidence(kind="needed", text="needs it and stays", file=user.deployed_path) for user in users)
+        evidence = tuple(
+            Evidence(kind="needed", text="needs it and stays", file=user.deployed_path)
+            for user in users
+        )
         evidence = evidence or (Evidence(kind="link", text="a link to it stays"),)
     yield Refusal(key=verdict.record.key, rule=rule.id, reason=reason, evidence=evidence)
 
 
-def _links(context: Context, linkage: Linkage, doomed: Mapping[FileKey, _Doomed]) -> Iterator[Finding]:
+def _links(
+    context: Context, linkage: Linkage, doomed: Mapping[FileKey, _Doomed]
+) -> Iterator[Finding]:
     """Links that lead to a library which goes, and those that an earlier pass left dangling, where a rule selects
     them."""
     after = VirtualTree(context.inventory, context.gone | doomed.keys())
@@ -197,7 +221,9 @@ def _links(context: Context, linkage: Linkage, doomed: Mapping[FileKey, _Doomed]
         elif record.type is EntryType.SYMLINK and after.file(record.deployed_path) is None:
             rules = _rules(context, record)
         if rules:
-            evidence = Evidence(kind="link", text="leads to a library that goes", file=target.deployed_path)
+            evidence = Evidence(
+                kind="link", text="leads to a library that goes", file=target.deployed_path
+            )
             yield Finding(key=record.key, rule=rules[0].id, evidence=(evidence,))
 
 

@@ -1,6 +1,7 @@
 """Native files that can't run where their layer runs: another operating system's, or another machine's.
 
-Told by headers, never by names. What a file could be used for all the same decides which rule may take it:
+Told by headers, never by names. What a file could be used for all the same decides which rule may
+take it:
 
 ==============  =====================================================================================================
 ``foreign``     the files that a rule is about
@@ -9,9 +10,9 @@ Told by headers, never by names. What a file could be used for all the same deci
 ``programs``    programs: an emulator may run them, or somebody sends them to another computer
 ==============  =====================================================================================================
 
-A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign, nor is a universal
-file that has the layer's machine among others: the debug-symbols pass thins it. A foreign library stays as long as a
-file that stays needs it.
+A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign,
+nor is a universal file that has the layer's machine among others: the debug-symbols pass thins it.
+A foreign library stays as long as a file that stays needs it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage.graph import Linkage
 from slim.binaries import describe
 from slim.binaries.base import UNKNOWN_MACHINE, ImageKind, NativeInfo
 from slim.model.finding import Evidence, Finding
@@ -69,13 +70,19 @@ class ForeignFiles:
             record = linkage.inventory.records[key[0]][key[1]]
             rule, evidence = found[key]
             if key in users:
-                needed = Evidence(kind="needed", text="needs it and stays", file=users[key].deployed_path)
-                yield Refusal(key=key, rule=rule.id, reason=SkipReason.LINKED, evidence=(evidence, needed))
+                needed = Evidence(
+                    kind="needed", text="needs it and stays", file=users[key].deployed_path
+                )
+                yield Refusal(
+                    key=key, rule=rule.id, reason=SkipReason.LINKED, evidence=(evidence, needed)
+                )
                 continue
             yield Finding(key=key, rule=rule.id, evidence=(evidence,))
             for link in linkage.links_to(record):
                 if link.key not in context.gone:
-                    leads = Evidence(kind="link", text="leads to a foreign file", file=record.deployed_path)
+                    leads = Evidence(
+                        kind="link", text="leads to a foreign file", file=record.deployed_path
+                    )
                     yield Finding(key=link.key, rule=rule.id, evidence=(leads,))
 
 
@@ -85,7 +92,11 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
         if layer.platform.system is System.UNKNOWN:
             continue
         for record in context.inventory.records[layer.name].values():
-            if record.native not in _FORMAT_NAMES or record.type is not EntryType.FILE or record.key in context.gone:
+            if (
+                record.native not in _FORMAT_NAMES
+                or record.type is not EntryType.FILE
+                or record.key in context.gone
+            ):
                 continue
             rules = context.select(_NAME, record)
             info = describe(context.read(record)) if rules else None
@@ -94,7 +105,10 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
                 continue
             rule = next((one for one in rules if _KINDS[_about(one)] is info.kind), None)
             if rule is not None:
-                yield record.key, (rule, Evidence(kind="foreign", text=text, file=record.deployed_path))
+                yield (
+                    record.key,
+                    (rule, Evidence(kind="foreign", text=text, file=record.deployed_path)),
+                )
 
 
 def _about(rule: Rule) -> str:
@@ -104,7 +118,8 @@ def _about(rule: Rule) -> str:
 def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
     """Why a file with such headers can't be loaded on a platform, in words; None where it can, or nobody knows.
 
-    ELF says nothing of its system that tells Linux from others with the same format, so it counts as Linux.
+    ELF says nothing of its system that tells Linux from others with the same format, so it counts
+    as Linux.
     """
     machines = info.machines or (info.machine,)
     what = f"{_FORMAT_NAMES[info.format]} for {info.system.value} on {', '.join(machines)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.errors import IntegrityError
 from slim.formats.base import Content
@@ -69,13 +69,23 @@ def _machine(options: Mapping[str, OptionValue], platform: Platform) -> str | No
 def _evidence(record: FileRecord, edit: MachoEdit) -> tuple[Evidence, ...]:
     dropped = ", ".join(f"{what} {size}" for what, size in edit.dropped)
     found = [
-        Evidence(kind="symbols", text=f"what no program binds to or runs (bytes): {dropped}", file=record.deployed_path)
+        Evidence(
+            kind="symbols",
+            text=f"what no program binds to or runs (bytes): {dropped}",
+            file=record.deployed_path,
+        )
     ]
     if edit.resigned:
-        text = "its ad-hoc signature is written again, with all that it said but the hashes of pages"
+        text = (
+            "its ad-hoc signature is written again, with all that it said but the hashes of pages"
+        )
         found.append(Evidence(kind="signed-again", text=text, file=record.deployed_path))
     found += [
-        Evidence(kind="kept-as-it-is", text=f"the image itself isn't edited: {note}", file=record.deployed_path)
+        Evidence(
+            kind="kept-as-it-is",
+            text=f"the image itself isn't edited: {note}",
+            file=record.deployed_path,
+        )
         for note in edit.notes
     ]
     return tuple(found)
@@ -84,14 +94,15 @@ def _evidence(record: FileRecord, edit: MachoEdit) -> tuple[Evidence, ...]:
 def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
     """Carry out an edit of this pass. ``view`` has to live as long as the content.
 
-    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed that can't, so these
-    aren't the bytes that were looked at.
+    Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
+    that can't, so these aren't the bytes that were looked at.
     """
     level = _level(options)
     machine = options.get("machine")
     edit = plan_macho_edit(view, level, None if machine is None else str(machine))
     if isinstance(edit, NotEditable):
         raise IntegrityError(
-            f"the file can't be edited any more: {edit.reason}", hint="it has changed since it was planned; run again"
+            f"the file can't be edited any more: {edit.reason}",
+            hint="it has changed since it was planned; run again",
         )
     return edit

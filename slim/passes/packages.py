@@ -1,11 +1,13 @@
 """Whole distributions that the user listed: their files, their bytecode, and the links to their libraries.
 
-A listed distribution goes as a whole or stays as a whole. It stays where a distribution that stays requires it
-(``Requires-Dist`` for the layer's platform, extras left aside), unless its ``drop`` entry says ``despite`` about that
-distribution. What one refusal keeps may require the next, so the pass repeats until nothing changes. Whether anything
-that stays imports it is for the planner's import proof to say, once it is known what else goes (tests import much).
+A listed distribution goes as a whole or stays as a whole. It stays where a distribution that stays
+requires it (``Requires-Dist`` for the layer's platform, extras left aside), unless its ``drop``
+entry says ``despite`` about that distribution. What one refusal keeps may require the next, so the
+pass repeats until nothing changes. Whether anything that stays imports it is for the planner's
+import proof to say, once it is known what else goes (tests import much).
 
-``context.options`` holds ``drop``, a mapping of layer names to :class:`slim.model.settings.DropSpec` tuples.
+``context.options`` holds ``drop``, a mapping of layer names to
+:class:`slim.model.settings.DropSpec` tuples.
 
 Source: PyPA "Recording installed projects", "Core metadata" and "Dependency specifiers".
 """
@@ -91,22 +93,32 @@ def _listed(drops: Drops, context: Context) -> list[_Dropped]:
     found: list[_Dropped] = []
     for layer in context.stack:
         installed = context.inventory.distributions.get(layer.name, {})
-        specs: dict[str, DropSpec] = {canonicalize_name(spec.name): spec for spec in drops.get(layer.name, ())}
+        specs: dict[str, DropSpec] = {
+            canonicalize_name(spec.name): spec for spec in drops.get(layer.name, ())
+        }
         going = {name for name in specs if name in installed}
-        kept = frozenset(path for name, other in installed.items() if name not in going for path in other.files)
+        kept = frozenset(
+            path for name, other in installed.items() if name not in going for path in other.files
+        )
         for name in sorted(going):
             keys = _files_of(installed[name], context.inventory, kept)
             found.append(_Dropped(spec=specs[name], distribution=installed[name], keys=keys))
     return found
 
 
-def _files_of(distribution: Distribution, inventory: Inventory, shared: Collection[str]) -> frozenset[FileKey]:
+def _files_of(
+    distribution: Distribution, inventory: Inventory, shared: Collection[str]
+) -> frozenset[FileKey]:
     """What goes with a distribution. Files that another distribution's RECORD names as well stay with that one."""
     records = inventory.records.get(distribution.layer, {})
     info = f"{distribution.info_dir}/"
     keys: set[FileKey] = set()
     for path, record in records.items():
-        named = path in distribution.files or path.startswith(info) or _source_of(path) in distribution.files
+        named = (
+            path in distribution.files
+            or path.startswith(info)
+            or _source_of(path) in distribution.files
+        )
         if named and path not in shared and record.type is not EntryType.DIRECTORY:
             keys.add(record.key)
     return frozenset(keys | _links_to(keys, inventory))
@@ -129,7 +141,11 @@ def _links_to(keys: Collection[FileKey], inventory: Inventory) -> frozenset[File
     targets = {f"{layer}/{path}" for layer, path in keys}
     found: set[FileKey] = set()
     for record in inventory:
-        if record.type is EntryType.SYMLINK and record.link_target and "share/venv/dynlib/" in record.path:
+        if (
+            record.type is EntryType.SYMLINK
+            and record.link_target
+            and "share/venv/dynlib/" in record.path
+        ):
             folder = posixpath.dirname(record.deployed_path)
             if posixpath.normpath(posixpath.join(folder, record.link_target)) in targets:
                 found.add(record.key)
@@ -141,7 +157,9 @@ def _settle(listed: list[_Dropped], requirements: Requirements) -> None:
     changed = True
     while changed:
         changed = False
-        going = frozenset((one.distribution.layer, one.distribution.name) for one in listed if not one.held_by)
+        going = frozenset(
+            (one.distribution.layer, one.distribution.name) for one in listed if not one.held_by
+        )
         for one in listed:
             if not one.held_by:
                 one.required_by = requirements.on(one.distribution, going)
@@ -150,10 +168,14 @@ def _settle(listed: list[_Dropped], requirements: Requirements) -> None:
 
 
 def _proposals(dropped: _Dropped, staying: Collection[FileKey]) -> Iterator[Proposal]:
-    listed = Evidence(kind="drop", text=f"{dropped.distribution.owner.label} is listed to be dropped")
+    listed = Evidence(
+        kind="drop", text=f"{dropped.distribution.owner.label} is listed to be dropped"
+    )
     for key in sorted(dropped.keys):
         if dropped.held_by:
-            yield Refusal(key=key, rule=dropped.rule, reason=SkipReason.REQUIRED, evidence=dropped.held_by)
+            yield Refusal(
+                key=key, rule=dropped.rule, reason=SkipReason.REQUIRED, evidence=dropped.held_by
+            )
         elif key not in staying:
             yield Finding(key=key, rule=dropped.rule, evidence=(listed, *dropped.required_by))
 
@@ -173,7 +195,10 @@ class Requirements:
                         self._found.setdefault(name, []).append((distribution, line))
 
     def on(
-        self, wanted: Distribution, going: Collection[tuple[str, str]], despite: Collection[str] = ()
+        self,
+        wanted: Distribution,
+        going: Collection[tuple[str, str]],
+        despite: Collection[str] = (),
     ) -> tuple[Evidence, ...]:
         """The distributions that stay and require this one, without those named in ``despite``."""
         return tuple(

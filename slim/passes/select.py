@@ -1,6 +1,7 @@
 """The passes that remove exactly what their rules select: tests, build leftovers, runtime extras and the like.
 
-Each is one line of the table below. What has to be computed (libraries, bytecode, symbols) has a module of its own.
+Each is one line of the table below. What has to be computed (libraries, bytecode, symbols) has a
+module of its own.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def selected_by(rule: Rule) -> Evidence:
     """The evidence that a rule's own globs are: what it is about and where the knowledge comes from."""
     about = f" of {rule.package}" if rule.package else ""
     source = f"; {rule.source}" if rule.source else ""
-    return Evidence(kind="glob", text=f"selected{about} by {', '.join(rule.globs[:3]) or 'its owner'}{source}")
+    return Evidence(
+        kind="glob", text=f"selected{about} by {', '.join(rule.globs[:3]) or 'its owner'}{source}"
+    )
 
 
 def _select(name: str, summary: str) -> SelectPass:
@@ -45,7 +48,12 @@ def _select(name: str, summary: str) -> SelectPass:
 
 
 TESTS = _select("tests", "test suites: directories called tests and the safe name patterns")
-LEFTOVERS = _select("leftovers", "what only a compiler reads: headers, static libraries, stubs, Cython and C sources")
+LEFTOVERS = _select(
+    "leftovers",
+    "what only a compiler reads: headers, static libraries, stubs, Cython and C sources",
+)
 RUNTIME = _select("runtime", "parts of CPython that a deployed application doesn't use")
 DOCS = _select("docs", "documentation, manual pages, examples and sample data")
-METADATA = _select("metadata", "files beside a distribution's metadata that nothing reads at run time")
+METADATA = _select(
+    "metadata", "files beside a distribution's metadata that nothing reads at run time"
+)

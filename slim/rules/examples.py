@@ -1,7 +1,8 @@
 """Every rule carries paths that it must and must not select; here they are tried.
 
-The examples run over canonical layers: the layouts that CPython's own installation schemes give a Linux, macOS and
-Windows layer. A ``match`` has to be selected on at least one platform that the rule is for, a ``no_match`` on none.
+The examples run over canonical layers: the layouts that CPython's own installation schemes give a
+Linux, macOS and Windows layer. A ``match`` has to be selected on at least one platform that the
+rule is for, a ``no_match`` on none.
 """
 
 from __future__ import annotations
@@ -18,7 +19,14 @@ from slim.model.rule import PackageSpec, Rule
 from slim.model.stack import Layer, LayerKind, Platform
 from slim.rules.match import LayerMatcher, RuleMatcher, applies_to_layer, marks_roots
 
-_PLATFORMS: Final = ("linux_x86_64", "linux_aarch64", "macosx_arm64", "macosx_x86_64", "win_amd64", "win_arm64")
+_PLATFORMS: Final = (
+    "linux_x86_64",
+    "linux_aarch64",
+    "macosx_arm64",
+    "macosx_x86_64",
+    "win_amd64",
+    "win_arm64",
+)
 _LAYOUTS: Final = {
     "win": ("Lib/site-packages", "Lib"),
     "": ("lib/python3.13/site-packages", "lib/python3.13"),
@@ -28,12 +36,17 @@ _LAYOUTS: Final = {
 def check_examples(rule: Rule) -> list[Problem]:
     """What is wrong with a rule's examples: missing ones, and those that the rule contradicts.
 
-    A rule without globs and ``keep`` selects every file of its owner, so it can't have a ``no_match``.
+    A rule without globs and ``keep`` selects every file of its owner, so it can't have a
+    ``no_match``.
     """
     problems: list[Problem] = []
 
     def note(place: str, message: str) -> None:
-        problems.append(Problem(file=rule.origin or rule.pack, place=f"rule {rule.id}: {place}", message=message))
+        problems.append(
+            Problem(
+                file=rule.origin or rule.pack, place=f"rule {rule.id}: {place}", message=message
+            )
+        )
 
     matchers = [RuleMatcher([rule]).for_layer(layer) for layer in sample_layers(rule)]
     if not matchers:
@@ -77,7 +90,9 @@ def sample_owner(package: PackageSpec | None) -> Owner:
     if package is None:
         return Owner(kind=OwnerKind.RUNTIME, name="cpython", version="3.13.0")
     specifier = SpecifierSet(package.specifier)
-    version = next((text for text in _versions(specifier) if specifier.contains(text, prereleases=True)), "0")
+    version = next(
+        (text for text in _versions(specifier) if specifier.contains(text, prereleases=True)), "0"
+    )
     name = package.name.removesuffix("*") or "example"
     return Owner(kind=OwnerKind.DISTRIBUTION, name=name, version=version)
 

@@ -11,9 +11,10 @@ Syntax (``/`` separates components on every platform, and matching covers the wh
 ``$site`` ...  at the very start: a folder of the layer, see :data:`MACROS`
 =============  ============================================================================================
 
-Why it is fast whatever the pattern: every component has one extent in a path, a star inside a component takes the
-leftmost continuation and never gives it back (the trick of :func:`fnmatch.translate`), and so does ``**`` with the
-components that follow it. What is left is linear in the path for each star, and stars are bounded.
+Why it is fast whatever the pattern: every component has one extent in a path, a star inside a
+component takes the leftmost continuation and never gives it back (the trick of
+:func:`fnmatch.translate`), and so does ``**`` with the components that follow it. What is left is
+linear in the path for each star, and stars are bounded.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ GLOBSTAR: Final = "**"
 class GlobError(ValueError):
     """A pattern is malformed or too expensive. The text says what is wrong, without repeating the pattern.
 
-    Internal: rule and configuration loaders turn it into a :class:`~slim.errors.Problem` with a key path.
+    Internal: rule and configuration loaders turn it into a :class:`~slim.errors.Problem` with a key
+    path.
     """
 
 
@@ -69,7 +71,8 @@ class Alternative:
     def token(self) -> str | None:
         """Something that every matching path has: a whole component, or an extension with its dot.
 
-        None where the pattern promises nothing. Serves as a cheap filter before the regular expression.
+        None where the pattern promises nothing. Serves as a cheap filter before the regular
+        expression.
         """
         *folders, last = self.components
         if last != GLOBSTAR:
@@ -130,8 +133,8 @@ def folds_case(layer: Layer) -> bool:
 def compile_regexes(sources: Iterable[str], layer: Layer) -> re.Pattern[str] | None:
     """One alternation out of many sources, or None where there are none.
 
-    Case folds in ASCII only: enough for the names that packages use, and it keeps the cheap filter by
-    :attr:`Alternative.token` exact.
+    Case folds in ASCII only: enough for the names that packages use, and it keeps the cheap filter
+    by :attr:`Alternative.token` exact.
     """
     flags = re.DOTALL | (re.IGNORECASE | re.ASCII if folds_case(layer) else re.NOFLAG)
     distinct = dict.fromkeys(sources)
@@ -171,7 +174,9 @@ def _expand(pattern: str) -> list[str]:
                 raise GlobError("braces can't hold braces or sets")
             choices, position = body.split(","), end + 1
             if len(choices) < 2:
-                raise GlobError("braces need at least two choices separated by a comma; ranges aren't supported")
+                raise GlobError(
+                    "braces need at least two choices separated by a comma; ranges aren't supported"
+                )
         elif character == "}":
             raise GlobError("'}' without '{'")
         else:
@@ -256,7 +261,11 @@ def _component_regex(component: str) -> str:
     if len(parts) == 1:
         return parts[0]
     first, *middle, last = parts
-    return first + "".join(f"(?>[^/]*?{part})" for part in middle if part) + ("[^/]*" + last if last else "[^/]*+")
+    return (
+        first
+        + "".join(f"(?>[^/]*?{part})" for part in middle if part)
+        + ("[^/]*" + last if last else "[^/]*+")
+    )
 
 
 def _set_regex(body: str) -> str:
@@ -291,6 +300,8 @@ def _path_regex(components: tuple[str, ...]) -> str:
     first, *middle, last = groups
     anywhere = "(?:[^/]++/)"
     head = "".join(f"{component}/" for component in first)
-    inner = "".join(f"(?>{anywhere}*?{''.join(f'{component}/' for component in group)})" for group in middle)
+    inner = "".join(
+        f"(?>{anywhere}*?{''.join(f'{component}/' for component in group)})" for group in middle
+    )
     tail = f"{anywhere}*" + "/".join(last) if last else ".+"
     return head + inner + tail + r"\Z"

@@ -1,7 +1,8 @@
 """Rule packs: TOML in, checked :class:`~slim.model.rule.RulePack` out.
 
-A file holds ``schema = 1``, ``description`` and any number of ``[[rule]]`` tables. What a rule may say about its pass
-comes from the pass's :class:`~slim.model.rule.PassSchema`, which the caller hands in.
+A file holds ``schema = 1``, ``description`` and any number of ``[[rule]]`` tables. What a rule may
+say about its pass comes from the pass's :class:`~slim.model.rule.PassSchema`, which the caller
+hands in.
 """
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ LAYER_KINDS: Final = {kind.value: kind for kind in LayerKind if kind is not Laye
 
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
 _PACKAGE: Final = re.compile(
-    r"(\*|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:[._-]?\*)?)(?:\s*(?=[<>=!~])(.*))?\Z", re.DOTALL
+    r"(\*|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:[._-]?\*)?)(?:\s*(?=[<>=!~])(.*))?\Z",
+    re.DOTALL,
 )
 _PLATFORM: Final = re.compile(r"[a-z0-9_*?]+\Z")
 
@@ -69,7 +71,9 @@ def packs_folder() -> Path:
     for folder in (package / "_rules", package.parent / "rules"):
         if folder.is_dir():
             return folder
-    raise StorageError("the built-in rule packs are missing", file=package / "_rules", hint="install slim again")
+    raise StorageError(
+        "the built-in rule packs are missing", file=package / "_rules", hint="install slim again"
+    )
 
 
 def builtin_packs(schemas: Mapping[str, PassSchema]) -> tuple[RulePack, ...]:
@@ -129,7 +133,12 @@ def parse_pack(
 
 
 def parse_rules(
-    tables: Iterable[Table], schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool
+    tables: Iterable[Table],
+    schemas: Mapping[str, PassSchema],
+    *,
+    pack: str,
+    origin: str,
+    builtin: bool,
 ) -> tuple[Rule, ...]:
     """Read ``[[rule]]`` tables, in a pack or in a configuration file. Problems are noted in the tables' file."""
     rules: list[Rule] = []
@@ -148,8 +157,12 @@ def duplicate_ids(rules: Iterable[Rule]) -> list[Problem]:
     for rule in rules:
         other = first.setdefault(rule.id, rule)
         if other is not rule:
-            message = f"the id {rule.id!r} is already taken by a rule in {other.origin or other.pack}"
-            problems.append(Problem(file=rule.origin or rule.pack, place=f"rule {rule.id}", message=message))
+            message = (
+                f"the id {rule.id!r} is already taken by a rule in {other.origin or other.pack}"
+            )
+            problems.append(
+                Problem(file=rule.origin or rule.pack, place=f"rule {rule.id}", message=message)
+            )
     return problems
 
 
@@ -177,7 +190,9 @@ def rules_digest(rules: Iterable[Rule]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _rule(table: Table, schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool) -> Rule | None:
+def _rule(
+    table: Table, schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool
+) -> Rule | None:
     table.allow(RULE_KEYS)
     rule_id = table.text("id", required=True)
     if rule_id is not None and not _ID.match(rule_id):
@@ -225,20 +240,30 @@ def _pass_schema(table: Table, schemas: Mapping[str, PassSchema]) -> PassSchema 
     return schema
 
 
-def _selection(table: Table, schema: PassSchema) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, OptionValue]]:
+def _selection(
+    table: Table, schema: PassSchema
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, OptionValue]]:
     verb = schema.verb
     other = Verb.REWRITE if verb is Verb.REMOVE else Verb.REMOVE
     if other.value in table.values:
-        table.note(other.value, f"the pass {schema.name!r} doesn't {other}", f"write {verb.value} = [...]")
+        table.note(
+            other.value, f"the pass {schema.name!r} doesn't {other}", f"write {verb.value} = [...]"
+        )
     globs = table.texts(verb.value, check=lambda text: _glob_problem(text, verb))
     keep = table.texts("keep", check=lambda text: _glob_problem(text, None))
     options = _options(table, schema)
     if options.get("roots") is True:
         if globs:
-            table.note(verb.value, "a rule with options.roots removes nothing", "name the plug-in folders under keep")
+            table.note(
+                verb.value,
+                "a rule with options.roots removes nothing",
+                "name the plug-in folders under keep",
+            )
         if "keep" not in table.values:
             table.note("keep", "is missing: the folders that hold plug-ins")
-    elif schema.needs_globs and not table.values.get(verb.value) and other.value not in table.values:
+    elif (
+        schema.needs_globs and not table.values.get(verb.value) and other.value not in table.values
+    ):
         table.note(verb.value, "is missing: the globs that the rule selects")
     return globs, keep, options
 
@@ -253,7 +278,11 @@ def _glob_problem(text: str, verb: Verb | None) -> str | None:
 
 
 def _platform_problem(text: str) -> str | None:
-    return None if _PLATFORM.match(text) else f"{text[:80]!r} isn't a platform such as 'linux_*' or 'macosx_arm64'"
+    return (
+        None
+        if _PLATFORM.match(text)
+        else f"{text[:80]!r} isn't a platform such as 'linux_*' or 'macosx_arm64'"
+    )
 
 
 def _one_of(known: Iterable[str]) -> Callable[[str], str | None]:

@@ -1,8 +1,8 @@
 """Which rules select which files: the rules of a stack, made ready for one layer and then asked for each file.
 
-Thirty thousand files meet a hundred and twenty rules, so three cheap questions come before a regular expression is
-tried: is there any rule of this pass here, does the path have a component or extension that one of them must see,
-and does the owner fit.
+Thirty thousand files meet a hundred and twenty rules, so three cheap questions come before a
+regular expression is tried: is there any rule of this pass here, does the path have a component or
+extension that one of them must see, and does the owner fit.
 """
 
 from __future__ import annotations
@@ -22,7 +22,15 @@ from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
 from slim.rules.glob import Glob, GlobError, compile_glob, compile_regexes, folds_case
 
-__all__ = ["Glob", "GlobError", "GlobSet", "LayerMatcher", "RuleMatcher", "compile_glob", "marks_roots"]
+__all__ = [
+    "Glob",
+    "GlobError",
+    "GlobSet",
+    "LayerMatcher",
+    "RuleMatcher",
+    "compile_glob",
+    "marks_roots",
+]
 
 
 def marks_roots(rule: Rule) -> bool:
@@ -33,7 +41,8 @@ def marks_roots(rule: Rule) -> bool:
 def owner_matches(package: PackageSpec | None, owner: Owner) -> bool:
     """Whether a file's owner is the package that a rule is about. Only distributions are packages.
 
-    Pre-releases count like any other version. An installed version that isn't PEP 440 satisfies no specifier.
+    Pre-releases count like any other version. An installed version that isn't PEP 440 satisfies no
+    specifier.
     """
     if package is None:
         return True
@@ -56,14 +65,17 @@ def applies_to_layer(rule: Rule, layer: Layer) -> bool:
     """Whether layer kind and platform agree. A plain layer counts as every kind; no platforms means any."""
     if rule.layers and layer.kind is not LayerKind.PLAIN and layer.kind not in rule.layers:
         return False
-    return not rule.platforms or any(fnmatchcase(layer.platform.tag, pattern) for pattern in rule.platforms)
+    return not rule.platforms or any(
+        fnmatchcase(layer.platform.tag, pattern) for pattern in rule.platforms
+    )
 
 
 def strength(rule: Rule) -> tuple[bool, bool, bool, bool, Safety]:
     """What two rules of one pass that want the same file are compared by; the larger wins.
 
-    Refines :attr:`Rule.precedence`: a package named in full beats ``nvidia-*``, a version beats no version, and of
-    two rules about the same the bolder one wins, because switching it on would mean nothing otherwise.
+    Refines :attr:`Rule.precedence`: a package named in full beats ``nvidia-*``, a version beats no
+    version, and of two rules about the same the bolder one wins, because switching it on would mean
+    nothing otherwise.
     """
     package = rule.package
     named = package is not None and "*" not in package.name
@@ -101,7 +113,9 @@ class RuleMatcher:
     """The enabled rules of a run, compiled once. Raises :class:`ConfigError` for a malformed glob or specifier."""
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        ordered = sorted(rules, key=lambda rule: (*(-int(part) for part in strength(rule)), rule.id))
+        ordered = sorted(
+            rules, key=lambda rule: (*(-int(part) for part in strength(rule)), rule.id)
+        )
         problems: list[Problem] = []
         self._compiled = tuple(self._compile(rule, problems) for rule in ordered)
         if problems:
@@ -109,7 +123,10 @@ class RuleMatcher:
 
     def for_layer(self, layer: Layer) -> LayerMatcher:
         """The rules that can apply to a layer, with its folders filled in."""
-        return LayerMatcher(layer, [compiled for compiled in self._compiled if applies_to_layer(compiled.rule, layer)])
+        return LayerMatcher(
+            layer,
+            [compiled for compiled in self._compiled if applies_to_layer(compiled.rule, layer)],
+        )
 
     @staticmethod
     def _compile(rule: Rule, problems: list[Problem]) -> _CompiledRule:
@@ -120,7 +137,11 @@ class RuleMatcher:
                     found.append(compile_glob(pattern))
                 except GlobError as error:
                     message = f"{error} in {pattern[:80]!r}"
-                    problems.append(Problem(file=rule.origin or rule.pack, place=f"rule {rule.id}", message=message))
+                    problems.append(
+                        Problem(
+                            file=rule.origin or rule.pack, place=f"rule {rule.id}", message=message
+                        )
+                    )
         return _CompiledRule(rule, tuple(parsed[0]), tuple(parsed[1]))
 
 
@@ -148,7 +169,9 @@ class LayerMatcher:
         """Those of the layer's ``records`` that :meth:`select` selects, in their order."""
         index = self._passes.get(pass_name)
         for record in records if index is not None and index.selects_anything else ():
-            rules = () if index is None or record.type is EntryType.DIRECTORY else index.select(record)
+            rules = (
+                () if index is None or record.type is EntryType.DIRECTORY else index.select(record)
+            )
             if rules:
                 yield record, rules
 
@@ -199,7 +222,9 @@ class RememberingMatcher:
         """See :meth:`LayerMatcher.selected`. ``records`` have to be the same every time."""
         found = self._memory.selected.get(pass_name)
         if found is None:
-            found = self._memory.selected[pass_name] = tuple(self._matcher.selected(pass_name, records))
+            found = self._memory.selected[pass_name] = tuple(
+                self._matcher.selected(pass_name, records)
+            )
         for record, rules in found:
             known = self._known(rules)
             if known:
@@ -238,8 +263,12 @@ class _PassIndex:
     def add(self, compiled: _CompiledRule) -> None:
         """Add a rule; those added first win."""
         rule, layer = compiled.rule, self._layer
-        wanted = compile_regexes(chain.from_iterable(glob.regexes(layer) for glob in compiled.globs), layer)
-        keep = compile_regexes(chain.from_iterable(glob.regexes(layer) for glob in compiled.keep), layer)
+        wanted = compile_regexes(
+            chain.from_iterable(glob.regexes(layer) for glob in compiled.globs), layer
+        )
+        keep = compile_regexes(
+            chain.from_iterable(glob.regexes(layer) for glob in compiled.keep), layer
+        )
         if marks_roots(rule):
             self._markers.append(_Selector(rule, keep, None))
             return
@@ -247,7 +276,9 @@ class _PassIndex:
             return
         position = len(self._selectors)
         self._selectors.append(_Selector(rule, wanted, keep))
-        tokens = {alternative.token for glob in compiled.globs for alternative in glob.alternatives} or {None}
+        tokens = {
+            alternative.token for glob in compiled.globs for alternative in glob.alternatives
+        } or {None}
         if None in tokens:
             self._always.append(position)
             return
@@ -318,4 +349,6 @@ class GlobSet:
 
     def for_layer(self, layer: Layer) -> re.Pattern[str] | None:
         """One regular expression for :meth:`re.Pattern.match` over whole paths; None where nothing can match."""
-        return compile_regexes(chain.from_iterable(glob.regexes(layer) for glob in self.globs), layer)
+        return compile_regexes(
+            chain.from_iterable(glob.regexes(layer) for glob in self.globs), layer
+        )

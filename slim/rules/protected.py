@@ -1,9 +1,11 @@
 """What no rule may name: the files without which an installed distribution or layer isn't one any more.
 
-The planner protects these files whatever selects them. This check is about rules that *name* one: somebody who
-writes ``remove = ["**/RECORD"]`` has to be told at once, while ``**/tests/**`` may well pass over a licence.
+The planner protects these files whatever selects them. This check is about rules that *name* one:
+somebody who writes ``remove = ["**/RECORD"]`` has to be told at once, while ``**/tests/**`` may
+well pass over a licence.
 
-Sources: PyPA "Recording installed projects", "Entry points specification" and PEP 639 (licence files).
+Sources: PyPA "Recording installed projects", "Entry points specification" and PEP 639 (licence
+files).
 """
 
 from __future__ import annotations
@@ -13,7 +15,14 @@ from typing import Final
 from slim.model.rule import Verb
 from slim.rules.glob import GLOBSTAR, Alternative, Glob, component_matches
 
-METADATA_NAMES: Final = ("RECORD", "METADATA", "WHEEL", "entry_points.txt", "top_level.txt", "postinstall.py")
+METADATA_NAMES: Final = (
+    "RECORD",
+    "METADATA",
+    "WHEEL",
+    "entry_points.txt",
+    "top_level.txt",
+    "postinstall.py",
+)
 """Names that ``importlib.metadata``, installers and the layer's own post-install step look up."""
 
 _LICENCE_STEMS: Final = ("LICENSE", "LICENCE", "NOTICE", "COPYING", "COPYRIGHT")
@@ -29,7 +38,8 @@ LAYER_METADATA: Final = ("share", "venv", "metadata")
 def protected_target(glob: Glob, verb: Verb) -> str | None:
     """The protected file that a pattern names, or None.
 
-    A broad last component (``**``, ``*``, ``*.txt``) names nothing. METADATA may be rewritten, not removed.
+    A broad last component (``**``, ``*``, ``*.txt``) names nothing. METADATA may be rewritten, not
+    removed.
     """
     for alternative in glob.alternatives:
         found = _named(alternative)
@@ -40,7 +50,11 @@ def protected_target(glob: Glob, verb: Verb) -> str | None:
 
 def _named(alternative: Alternative) -> str | None:
     components = alternative.components
-    if alternative.macro is None and components[:1] == ("share",) and _reaches_layer_metadata(components):
+    if (
+        alternative.macro is None
+        and components[:1] == ("share",)
+        and _reaches_layer_metadata(components)
+    ):
         return "/".join(LAYER_METADATA)
     last = components[-1]
     folder = components[-2] if len(components) > 1 else ""
@@ -52,7 +66,9 @@ def _named(alternative: Alternative) -> str | None:
         return next((name for name in LICENCE_FOLDERS if component_matches(folder, name)), None)
     if last.upper().startswith(_LICENCE_STEMS) and not last.lower().endswith(_CODE_ENDS):
         return last
-    return next((name for name in (*METADATA_NAMES, *LICENCE_NAMES) if component_matches(last, name)), None)
+    return next(
+        (name for name in (*METADATA_NAMES, *LICENCE_NAMES) if component_matches(last, name)), None
+    )
 
 
 def _is_broad(component: str) -> bool:

@@ -50,10 +50,21 @@ def parse_toml(text: str, problems: Problems) -> Mapping[str, object] | None:
 
 def show(value: object) -> str:
     """A value for a message: its TOML type, and the value where it is short."""
-    names: dict[type, str] = {str: "a string", bool: "a boolean", int: "an integer", float: "a float"}
+    names: dict[type, str] = {
+        str: "a string",
+        bool: "a boolean",
+        int: "an integer",
+        float: "a float",
+    }
     name = names.get(type(value))
     if name is None:
-        return "a table" if isinstance(value, dict) else "an array" if isinstance(value, list) else "a date or time"
+        return (
+            "a table"
+            if isinstance(value, dict)
+            else "an array"
+            if isinstance(value, list)
+            else "a date or time"
+        )
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "..."
     return f"{name} ({text[:60]})"
 
@@ -107,7 +118,9 @@ class Table:
         self.note(key, f"must be between {minimum} and {maximum}")
         return None
 
-    def texts(self, key: str, *, check: Callable[[str], str | None] | None = None) -> tuple[str, ...]:
+    def texts(
+        self, key: str, *, check: Callable[[str], str | None] | None = None
+    ) -> tuple[str, ...]:
         """An array of strings, without repetition. ``check`` says what is wrong with one, or None."""
         value = self.values.get(key)
         if value is None:
@@ -131,7 +144,11 @@ class Table:
     def strings(self, key: str) -> tuple[str, ...]:
         """The strings in an array, without noting what is wrong with the rest: for a second look at a key."""
         value = self.values.get(key)
-        return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+        return (
+            tuple(item for item in value if isinstance(item, str))
+            if isinstance(value, list)
+            else ()
+        )
 
     def table(self, key: str) -> Table | None:
         """A table inside."""
@@ -151,13 +168,20 @@ class Table:
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
             self.note(key, f"expected an array of tables, written [[{self.at(key)}]]")
             return []
-        return [Table(item, f"{self.at(key)}[{index}]", self.problems) for index, item in enumerate(value)]
+        return [
+            Table(item, f"{self.at(key)}[{index}]", self.problems)
+            for index, item in enumerate(value)
+        ]
 
     def schema(self, supported: int) -> None:
         """Check the file's ``schema`` number; files of a newer schema are refused rather than misread."""
         value = self._typed("schema", int, "an integer", required=True)
         if value is not None and value != supported:
-            self.note("schema", f"schema {value} isn't supported", f"this version of slim reads schema {supported}")
+            self.note(
+                "schema",
+                f"schema {value} isn't supported",
+                f"this version of slim reads schema {supported}",
+            )
 
     def _typed(self, key: str, wanted: type[T], name: str, *, required: bool = False) -> T | None:
         value = self.values.get(key)

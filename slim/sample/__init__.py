@@ -1,8 +1,9 @@
 """A real stack to try slim on, put together in seconds from files that are on this machine anyway.
 
-The runtime layer is the Python that runs slim, the framework layer holds the packages that slim itself requires, and
-the application layer a module that uses all of them. It is published as ``venvstacks publish`` would, except that the
-archives are compressed quickly: compare what is installed, not what is archived, or pack again first.
+The runtime layer is the Python that runs slim, the framework layer holds the packages that slim
+itself requires, and the application layer a module that uses all of them. It is published as
+``venvstacks publish`` would, except that the archives are compressed quickly: compare what is
+installed, not what is archived, or pack again first.
 """
 
 from __future__ import annotations
@@ -29,8 +30,9 @@ LAUNCH_MODULE = "sample_app"
 def build_sample(target: Path, *, progress: Progress | None = None) -> Path:
     """Publish the sample stack into the folder ``target``, which mustn't hold anything, and return it.
 
-    The same files give the same archives, byte for byte. Raises ConfigError where ``target`` isn't empty or the
-    running Python can't serve as a runtime, StorageError where files are missing or can't be read or written.
+    The same files give the same archives, byte for byte. Raises ConfigError where ``target`` isn't
+    empty or the running Python can't serve as a runtime, StorageError where files are missing or
+    can't be read or written.
     """
     watch = progress or Silent()
     watch.stage("Collecting the sample layers")
@@ -40,7 +42,11 @@ def build_sample(target: Path, *, progress: Progress | None = None) -> Path:
     for distribution in distributions.values():
         add_distribution(framework, interpreter.layout.site, distribution)
     layers = (
-        SampleLayer(name=f"cpython{interpreter.short}", kind=LayerKind.RUNTIME, contents=runtime_contents(interpreter)),
+        SampleLayer(
+            name=f"cpython{interpreter.short}",
+            kind=LayerKind.RUNTIME,
+            contents=runtime_contents(interpreter),
+        ),
         SampleLayer(
             name="framework-sample",
             kind=LayerKind.FRAMEWORK,

@@ -22,8 +22,8 @@ _MTIME = int(LOCKED_AT.timestamp())
 class LayerContents:
     """The members of one layer, collected file by file. Paths are relative to the layer's folder, with ``/``.
 
-    What is added last under a path wins. Modes are reduced to 0755 for what its owner may execute and 0644 for the
-    rest, as umask and packager differ from machine to machine.
+    What is added last under a path wins. Modes are reduced to 0755 for what its owner may execute
+    and 0644 for the rest, as umask and packager differ from machine to machine.
     """
 
     def __init__(self) -> None:
@@ -49,11 +49,18 @@ class LayerContents:
         if not stat.S_ISREG(status.st_mode):
             raise StorageError("not a regular file", file=source)
         content = FileContent(
-            path=str(real), size=status.st_size, identity=(status.st_dev, status.st_ino, status.st_mtime_ns)
+            path=str(real),
+            size=status.st_size,
+            identity=(status.st_dev, status.st_ino, status.st_mtime_ns),
         )
         mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
         self._members[path] = Member(
-            path=path, type=EntryType.FILE, mode=mode, mtime=_MTIME, size=status.st_size, content=content
+            path=path,
+            type=EntryType.FILE,
+            mode=mode,
+            mtime=_MTIME,
+            size=status.st_size,
+            content=content,
         )
 
     def add_bytes(self, path: str, data: bytes, *, executable: bool = False) -> None:
@@ -69,18 +76,22 @@ class LayerContents:
 
     def add_link(self, path: str, target: str) -> None:
         """A symbolic link with the text ``target``."""
-        self._members[path] = Member(path=path, type=EntryType.SYMLINK, mode=0o755, mtime=_MTIME, link_target=target)
+        self._members[path] = Member(
+            path=path, type=EntryType.SYMLINK, mode=0o755, mtime=_MTIME, link_target=target
+        )
 
     def add_folder(self, path: str) -> None:
         """A folder that may stay empty. The folders above files need no mention."""
         self._members[path] = _folder(path)
 
-    def add_tree(self, path: str, source: Path, *, skip: Callable[[str], bool] = lambda name: False) -> None:
+    def add_tree(
+        self, path: str, source: Path, *, skip: Callable[[str], bool] = lambda name: False
+    ) -> None:
         """Everything below a folder on disk, except files and folders whose name ``skip`` is true of.
 
-        A relative link that stays inside the tree remains a link, one to a file outside becomes that file (Debian
-        links parts of its standard library to /etc and to multiarch folders), and one to nothing or to a folder
-        outside is left out. Raises StorageError.
+        A relative link that stays inside the tree remains a link, one to a file outside becomes
+        that file (Debian links parts of its standard library to /etc and to multiarch folders), and
+        one to nothing or to a folder outside is left out. Raises StorageError.
         """
         top = source.resolve()
         for folder, folders, files in os.walk(top, onerror=_raise):

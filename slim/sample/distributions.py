@@ -57,11 +57,13 @@ def _required_by(distribution: metadata.Distribution) -> list[str]:
     return names
 
 
-def add_distribution(contents: LayerContents, site: str, distribution: metadata.Distribution) -> None:
+def add_distribution(
+    contents: LayerContents, site: str, distribution: metadata.Distribution
+) -> None:
     """Add a distribution's files below the folder ``site``, with a RECORD that names just these.
 
-    Bytecode and scripts stay behind, as a layer has neither. Raises StorageError where the distribution has no RECORD
-    (Debian removes it from its packages) or a file is missing.
+    Bytecode and scripts stay behind, as a layer has neither. Raises StorageError where the
+    distribution has no RECORD (Debian removes it from its packages) or a file is missing.
     """
     record = distribution.read_text("RECORD")
     if record is None:
@@ -82,4 +84,6 @@ def add_distribution(contents: LayerContents, site: str, distribution: metadata.
 def _travels(name: str) -> bool:
     """Whether a RECORD row is about a file in site-packages that isn't bytecode."""
     parts = Path(name).parts
-    return not (Path(name).is_absolute() or ".." in parts or "__pycache__" in parts or name.endswith(".pyc"))
+    return not (
+        Path(name).is_absolute() or ".." in parts or "__pycache__" in parts or name.endswith(".pyc")
+    )

@@ -20,7 +20,8 @@ _GITIGNORE = b"# A deployed layer is never committed\n*\n"
 @dataclass(frozen=True, kw_only=True)
 class SampleLayer:
     """A layer to publish. ``requires`` are install targets, nearest first, without the runtime; ``pins`` say which
-    distributions are in it (``name==version``), ``modules`` are further modules for site-packages, by file name."""
+    distributions are in it (``name==version``), ``modules`` are further modules for site-packages,
+    by file name."""
 
     name: str
     kind: LayerKind
@@ -51,7 +52,9 @@ def furnish(layer: SampleLayer, runtime: str, interpreter: Interpreter) -> None:
         _add_python(contents, below, interpreter)
     contents.add_bytes(POSTINSTALL, template("postinstall.py"))
     config: dict[str, object] = {
-        "base_python": layout.runtime_python if is_runtime else f"../{runtime}/{layout.runtime_python}",
+        "base_python": layout.runtime_python
+        if is_runtime
+        else f"../{runtime}/{layout.runtime_python}",
         "dynlib_dirs": [f"../{name}/{DYNLIB}" for name in below],
         "py_version": interpreter.version,
         "pylib_dirs": [f"../{name}/{layout.site}" for name in below],
@@ -66,14 +69,22 @@ def furnish(layer: SampleLayer, runtime: str, interpreter: Interpreter) -> None:
 def _link_libraries(contents: LayerContents, site: str) -> None:
     """A link in the layer's library folder for each library that isn't plainly an extension module.
 
-    As venvstacks has it: the name ends in ``.so`` or ``.dylib`` and carries no tag of an extension module. A name that
-    stands for two libraries gets no link.
+    As venvstacks has it: the name ends in ``.so`` or ``.dylib`` and carries no tag of an extension
+    module. A name that stands for two libraries gets no link.
     """
-    tags = {tuple(f".{part}" for part in suffix.split(".") if part) for suffix in EXTENSION_SUFFIXES if suffix != ".so"}
+    tags = {
+        tuple(f".{part}" for part in suffix.split(".") if part)
+        for suffix in EXTENSION_SUFFIXES
+        if suffix != ".so"
+    }
     found: dict[str, list[str]] = {}
     for path in contents.paths():
         file = PurePosixPath(path)
-        if file.is_relative_to(site) and file.suffix in (".so", ".dylib") and tuple(file.suffixes) not in tags:
+        if (
+            file.is_relative_to(site)
+            and file.suffix in (".so", ".dylib")
+            and tuple(file.suffixes) not in tags
+        ):
             found.setdefault(file.name, []).append(path)
     for name, paths in found.items():
         if len(paths) == 1:
@@ -84,15 +95,27 @@ def _add_python(contents: LayerContents, below: Sequence[str], interpreter: Inte
     """The command that starts the layer: what ``venv`` uses on Windows, elsewhere a script around the runtime's."""
     layout, runtime = interpreter.layout, below[-1]
     if WINDOWS:
-        # Which of the two names venv's redirector has depends on the version; see Lib/venv/__init__.py.
+        # Which of the two names venv's redirector has depends on the version; see
+        # Lib/venv/__init__.py.
         folder = interpreter.stdlib / "venv" / "scripts" / "nt"
-        source = next((file for name in ("venvlauncher.exe", "python.exe") if (file := folder / name).is_file()), None)
+        source = next(
+            (
+                file
+                for name in ("venvlauncher.exe", "python.exe")
+                if (file := folder / name).is_file()
+            ),
+            None,
+        )
         contents.add_file(layout.python, source or interpreter.executable)
         return
     variable = "DYLD_LIBRARY_PATH" if sys.platform == "darwin" else "LD_LIBRARY_PATH"
     folders = " ".join(f'"$layers/{name}/{DYNLIB}"' for name in (_OWN, *below))
-    script = template("python.sh").decode().replace("@VARIABLE@", variable).replace("@FOLDERS@", folders)
-    contents.add_bytes("bin/python", script.replace(f"$layers/{_OWN}", "$layer").encode(), executable=True)
+    script = (
+        template("python.sh").decode().replace("@VARIABLE@", variable).replace("@FOLDERS@", folders)
+    )
+    contents.add_bytes(
+        "bin/python", script.replace(f"$layers/{_OWN}", "$layer").encode(), executable=True
+    )
     contents.add_link("bin/python_", f"../../{runtime}/{layout.runtime_python}")
     for name in ("python3", f"python{interpreter.short}"):
         contents.add_link(f"bin/{name}", "python")

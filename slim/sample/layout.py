@@ -1,6 +1,7 @@
 """Where things lie in a layer, and which Python is running.
 
-Source: the layouts that venvstacks writes for POSIX systems and for Windows; sysconfig's installation schemes.
+Source: the layouts that venvstacks writes for POSIX systems and for Windows; sysconfig's
+installation schemes.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ class Interpreter:
                 file=base or sys.implementation.name,
                 hint="run slim with a CPython from python.org, your distribution, pyenv or uv",
             )
-        return cls(executable=Path(base).resolve(), prefix=Path(sys.base_prefix), version=platform.python_version())
+        return cls(
+            executable=Path(base).resolve(),
+            prefix=Path(sys.base_prefix),
+            version=platform.python_version(),
+        )
 
     @property
     def short(self) -> str:

@@ -40,16 +40,20 @@ def publish_layers(
 ) -> Path:
     """Furnish and write ``layers`` (the runtime among them) into the folder ``target``, which mustn't hold anything.
 
-    ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError where something is
-    there already, StorageError where reading or writing fails; then no manifest is written, and ``target`` isn't a
-    published stack.
+    ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError
+    where something is there already, StorageError where reading or writing fails; then no manifest
+    is written, and ``target`` isn't a published stack.
     """
     try:
         target.mkdir(parents=True, exist_ok=True)
         if any(target.iterdir()):
-            raise ConfigError("the folder isn't empty", file=target, hint="name a folder that doesn't exist yet")
+            raise ConfigError(
+                "the folder isn't empty", file=target, hint="name a folder that doesn't exist yet"
+            )
     except OSError as error:
-        raise StorageError.from_os_error(error, file=target, hint="name a folder that doesn't exist yet") from error
+        raise StorageError.from_os_error(
+            error, file=target, hint="name a folder that doesn't exist yet"
+        ) from error
     runtime = next(layer.name for layer in layers if layer.kind is LayerKind.RUNTIME)
     for layer in layers:
         furnish(layer, runtime, interpreter)
@@ -61,7 +65,9 @@ def publish_layers(
     archive_format = format_by_name(format_name)
     machine = Platform.parse(interpreter.platform_tag).machine
     with ThreadPoolExecutor(max_workers=workers) as executor:
-        options = WriteOptions(executor=executor, workers=workers, machine=machine, effort=Effort(level=Level.FAST))
+        options = WriteOptions(
+            executor=executor, workers=workers, machine=machine, effort=Effort(level=Level.FAST)
+        )
         for layer in layers:
             archive = target / f"{layer.name}{archive_format.suffixes[0]}"
             write_archive(archive_format, iter(members[layer.name]), layer.name, archive, options)
@@ -71,7 +77,9 @@ def publish_layers(
     return target
 
 
-def _entry(layer: SampleLayer, archive: Path, runtime: str, interpreter: Interpreter) -> dict[str, object]:
+def _entry(
+    layer: SampleLayer, archive: Path, runtime: str, interpreter: Interpreter
+) -> dict[str, object]:
     """A layer's entry in the manifest, with the keys that venvstacks writes."""
     try:
         with archive.open("rb") as file:
@@ -99,7 +107,9 @@ def _entry(layer: SampleLayer, archive: Path, runtime: str, interpreter: Interpr
         entry["required_layers"] = list(layer.requires)
     if layer.launch_module is not None:
         entry["app_launch_module"] = layer.launch_module
-        entry["app_launch_module_hash"] = _digest(layer.modules.get(f"{layer.launch_module}.py", b""))
+        entry["app_launch_module_hash"] = _digest(
+            layer.modules.get(f"{layer.launch_module}.py", b"")
+        )
     return entry
 
 
@@ -107,7 +117,9 @@ def _digest(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _write_manifest(folder: Path, layers: Sequence[SampleLayer], entries: dict[str, dict[str, object]]) -> None:
+def _write_manifest(
+    folder: Path, layers: Sequence[SampleLayer], entries: dict[str, dict[str, object]]
+) -> None:
     """The manifest, and each layer's entry again alone."""
     sections: dict[str, list[dict[str, object]]] = {name: [] for name in _SECTIONS.values()}
     for layer in layers:
@@ -122,4 +134,6 @@ def _write_manifest(folder: Path, layers: Sequence[SampleLayer], entries: dict[s
 
 
 def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n")
+    path.write_text(
+        json.dumps(value, indent=2, sort_keys=True) + "\n", encoding="utf-8", newline="\n"
+    )

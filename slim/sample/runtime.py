@@ -1,7 +1,8 @@
 """The runtime layer, from the files of the running interpreter.
 
-What goes in is what an installation of CPython consists of: the executable, libpython where it is shared, the standard
-library with its tests, headers, pkg-config files and the manual page. What others installed into it stays out.
+What goes in is what an installation of CPython consists of: the executable, libpython where it is
+shared, the standard library with its tests, headers, pkg-config files and the manual page. What
+others installed into it stays out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
 
-from slim.binaries.elf_dynamic import ElfDynamic, read_dynamic
+from slim.binaries.elf.dynamic import ElfDynamic, read_dynamic
 from slim.errors import StorageError
 from slim.sample.contents import LayerContents
 from slim.sample.layout import DYNLIB, WINDOWS, Interpreter
@@ -26,7 +27,8 @@ FOREIGN = frozenset(
         "__pycache__",
         "site-packages",
         "dist-packages",
-        # in the standard library, these two would win over the ones that postinstall.py writes for a layer
+        # in the standard library, these two would win over the ones that postinstall.py writes for
+        # a layer
         "sitecustomize.py",
         "usercustomize.py",
         "EXTERNALLY-MANAGED",
@@ -38,8 +40,8 @@ FOREIGN = frozenset(
 def is_foreign(name: str) -> bool:
     """Whether a file or folder of this name stays out of the runtime layer.
 
-    So does a static libpython: the builds that venvstacks uses have none, and 40 MB that anybody would delete would
-    make a poor sample.
+    So does a static libpython: the builds that venvstacks uses have none, and 40 MB that anybody
+    would delete would make a poor sample.
     """
     return name in FOREIGN or (name.startswith("libpython") and name.endswith(".a"))
 
@@ -130,7 +132,9 @@ def _add_executable(contents: LayerContents, interpreter: Interpreter) -> None:
 def _add_mac_library(contents: LayerContents) -> None:
     """A shared libpython. The one of a framework build is found by its absolute path only, and stays where it is."""
     name, folder = sysconfig.get_config_var("INSTSONAME"), sysconfig.get_config_var("LIBDIR")
-    shared = sysconfig.get_config_var("Py_ENABLE_SHARED") and not sysconfig.get_config_var("PYTHONFRAMEWORK")
+    shared = sysconfig.get_config_var("Py_ENABLE_SHARED") and not sysconfig.get_config_var(
+        "PYTHONFRAMEWORK"
+    )
     if shared and name and folder and Path(folder, name).is_file():
         contents.add_file(f"lib/{name}", Path(folder, name))
 
@@ -143,14 +147,17 @@ def _find_library(soname: str, dynamic: ElfDynamic, interpreter: Interpreter) ->
         yield str(interpreter.prefix / "lib")
         yield str(sysconfig.get_config_var("LIBDIR") or "")
 
-    return next((file for folder in folders() if folder and (file := Path(folder, soname)).is_file()), None)
+    return next(
+        (file for folder in folders() if folder and (file := Path(folder, soname)).is_file()), None
+    )
 
 
 def find_beside_itself(data: bytes, dynamic: ElfDynamic) -> bytes | None:
     """The executable ``data`` with ``$ORIGIN/../lib`` for an absolute library search path, or None.
 
-    None where its search path is relative already, where it has none, or where the new one is longer than the old
-    one. Nothing but those bytes of the string table changes, which is what chrpath(1) does.
+    None where its search path is relative already, where it has none, or where the new one is
+    longer than the old one. Nothing but those bytes of the string table changes, which is what
+    chrpath(1) does.
     """
     entries = dynamic.runpath or dynamic.rpath
     old = os.fsencode(":".join(entries))
@@ -163,7 +170,10 @@ def find_beside_itself(data: bytes, dynamic: ElfDynamic) -> bytes | None:
         _, table = segment.get_table_offset("DT_STRTAB")
         for tag in segment.iter_tags():
             at = (table or 0) + tag.entry.d_val
-            if tag.entry.d_tag not in ("DT_RPATH", "DT_RUNPATH") or data[at : at + len(old) + 1] != old + b"\0":
+            if (
+                tag.entry.d_tag not in ("DT_RPATH", "DT_RUNPATH")
+                or data[at : at + len(old) + 1] != old + b"\0"
+            ):
                 continue
             patched = data[:at] + _ORIGIN_LIB.ljust(len(old), b"\0") + data[at + len(old) :]
             changed = read_dynamic(patched)

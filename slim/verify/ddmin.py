@@ -1,6 +1,7 @@
 """Delta debugging: the smallest part of a set that still does the trick. Pure: knows nothing of files.
 
-Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(2), 2002.
+Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(2),
+2002.
 """
 
 from __future__ import annotations
@@ -51,20 +52,24 @@ def first_enough(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tup
 def ddmin(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tuple[T, ...]:
     """A part of ``items`` that passes ``test`` and of which nothing can be left out singly; in the given order.
 
-    ``items`` must pass. Where a larger part always passes when a smaller one does, the result is of least size among
-    all parts within it. Takes about log2(n) tries for each item of the result.
+    ``items`` must pass. Where a larger part always passes when a smaller one does, the result is of
+    least size among all parts within it. Takes about log2(n) tries for each item of the result.
     """
     current = list(items)
     parts = 2
     while len(current) >= 2:
         pieces = _split(current, parts)
-        smaller = next((piece for piece in pieces if len(piece) < len(current) and test(piece)), None)
+        smaller = next(
+            (piece for piece in pieces if len(piece) < len(current) and test(piece)), None
+        )
         if smaller is not None:
             current, parts = smaller, 2
             continue
         rest = None
         if parts > 2:
-            rests = ([item for piece in pieces if piece is not left for item in piece] for left in pieces)
+            rests = (
+                [item for piece in pieces if piece is not left for item in piece] for left in pieces
+            )
             rest = next((candidate for candidate in rests if test(candidate)), None)
         if rest is not None:
             current, parts = rest, max(parts - 1, 2)

@@ -17,12 +17,18 @@ MAX_SHOWN = 20
 
 
 def compare(
-    place: Path, expected: Sequence[Member], digests: Mapping[str, str], options: ReadOptions, *, times: bool
+    place: Path,
+    expected: Sequence[Member],
+    digests: Mapping[str, str],
+    options: ReadOptions,
+    *,
+    times: bool,
 ) -> tuple[int, tuple[str, ...]]:
     """Read what was written at ``place`` and compare names, types, modes, link targets, sizes and SHA-256.
 
-    ``digests`` are hexadecimal, by path. ``times`` says whether modification times are compared too (zip can't hold
-    all of them). Raises StorageError. Returns how many members were compared, and the differences in words.
+    ``digests`` are hexadecimal, by path. ``times`` says whether modification times are compared too
+    (zip can't hold all of them). Raises StorageError. Returns how many members were compared, and
+    the differences in words.
     """
     try:
         tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
@@ -31,11 +37,15 @@ def compare(
     except SlimError as error:
         return 0, (f"{place.name}: can't be read back: {error.message}",)
     with tree:
-        differences = list(_differences(tree, {member.path: member for member in expected}, digests, times))
+        differences = list(
+            _differences(tree, {member.path: member for member in expected}, digests, times)
+        )
     return len(expected), tuple(f"{place.name}: {text}" for text in differences[:MAX_SHOWN])
 
 
-def _differences(tree: Tree, expected: Mapping[str, Member], digests: Mapping[str, str], times: bool) -> Iterator[str]:
+def _differences(
+    tree: Tree, expected: Mapping[str, Member], digests: Mapping[str, str], times: bool
+) -> Iterator[str]:
     found = {path: member for path, member in tree.members.items() if path}
     wanted = {path: member for path, member in expected.items() if path}
     for path in sorted(wanted.keys() - found.keys()):

@@ -6,16 +6,16 @@ import base64
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from slim.analysis.link_paths import VirtualTree
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage.graph import Linkage
+from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.errors import SlimError
 from slim.formats.base import Content, Member
 from slim.inventory.distributions import parse_record
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
 from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
-from slim.verify.elf_oracle import check as check_elf
-from slim.verify.macho_oracle import check as check_macho
+from slim.verify.native.elf import check as check_elf
+from slim.verify.native.macho import check as check_macho
 
 DROP_PASS = "packages"
 
@@ -48,9 +48,15 @@ def check_records(
             continue
         site = posixpath.dirname(distribution.info_dir)
         try:
-            rows = parse_record(bytes(member.content.view()).decode("utf-8"), site=site, file=f"{layer}/{path}")
+            rows = parse_record(
+                bytes(member.content.view()).decode("utf-8"), site=site, file=f"{layer}/{path}"
+            )
         except (SlimError, UnicodeDecodeError) as error:
-            told = f"{error.where}: {error.message}" if isinstance(error, SlimError) else f"{layer}/{path}: not UTF-8"
+            told = (
+                f"{error.where}: {error.message}"
+                if isinstance(error, SlimError)
+                else f"{layer}/{path}: not UTF-8"
+            )
             failures.append(told)
             continue
         for row in rows:
@@ -58,7 +64,9 @@ def check_records(
             there = by_path.get(row.path)
             if there is None or there.type is EntryType.DIRECTORY:
                 failures.append(f"{layer}/{path}: names {row.written}, which isn't there")
-            elif row.digest.startswith("sha256=") and _hex(row.digest) != digests.get(row.path, _hex(row.digest)):
+            elif row.digest.startswith("sha256=") and _hex(row.digest) != digests.get(
+                row.path, _hex(row.digest)
+            ):
                 failures.append(f"{layer}/{path}: the hash of {row.written} is wrong")
     return Check(name="record", tried=tried, failures=tuple(failures))
 
@@ -77,19 +85,30 @@ def check_links(linkage: Linkage, inventory: Inventory, plan: Plan) -> Check:
     broken = linkage.broken_links(gone)
     failures = [str(link) for link in broken]
     before, after = VirtualTree(inventory), VirtualTree(inventory, gone)
-    links = [record for record in inventory if record.type is EntryType.SYMLINK and record.key not in gone]
+    links = [
+        record
+        for record in inventory
+        if record.type is EntryType.SYMLINK and record.key not in gone
+    ]
     failures += [
         f"{record.deployed_path} -> {record.link_target}: dangles"
         for record in links
-        if before.file(record.deployed_path) is not None and after.file(record.deployed_path) is None
+        if before.file(record.deployed_path) is not None
+        and after.file(record.deployed_path) is None
     ]
-    return Check(name="links", tried=len(linkage.resolved_links()) + len(links), failures=tuple(failures))
+    return Check(
+        name="links", tried=len(linkage.resolved_links()) + len(links), failures=tuple(failures)
+    )
 
 
 def check_licences(inventory: Inventory, plan: Plan) -> Check:
     """Every licence file of the original is there, but for those of distributions that the user dropped whole."""
     licences = [record for record in inventory if record.kind is FileKind.LICENCE]
-    return Check(name="licences", tried=len(licences), failures=tuple(_lost((record.key for record in licences), plan)))
+    return Check(
+        name="licences",
+        tried=len(licences),
+        failures=tuple(_lost((record.key for record in licences), plan)),
+    )
 
 
 def _lost(keys: Iterable[FileKey], plan: Plan) -> Iterator[str]:

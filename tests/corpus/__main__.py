@@ -1,6 +1,7 @@
 """Counts: ``python -m tests.corpus`` tries every case and prints how many ended as the table says.
 
-Exit code 1 where one didn't. ``--list`` only prints the table: each case with how each command has to end.
+Exit code 1 where one didn't. ``--list`` only prints the table: each case with how each command has
+to end.
 """
 
 from __future__ import annotations
@@ -39,7 +40,9 @@ def main() -> int:
     commands: Counter[str] = Counter()
     right: Counter[str] = Counter()
     with ProcessPoolExecutor(said.jobs) as pool:
-        for trial, found in zip(trials, pool.map(_try, range(len(trials)), chunksize=4), strict=True):
+        for trial, found in zip(
+            trials, pool.map(_try, range(len(trials)), chunksize=4), strict=True
+        ):
             cases[trial.group] += 1
             commands[trial.group] += len(found)
             right[trial.group] += sum(not problems for problems in found.values())

@@ -54,7 +54,13 @@ def _accepted(case: Accepted) -> Trial:
         group="tar, accepted",
         name=case.name,
         prepare=lambda made: put_archive(made, "layer.tar", case.data),
-        expected={"run": Expected(0, warned), "audit": Expected(0, warned), "check": fine, "diff": fine, "delta": fine},
+        expected={
+            "run": Expected(0, warned),
+            "audit": Expected(0, warned),
+            "check": fine,
+            "diff": fine,
+            "delta": fine,
+        },
         layer=case.root,
         inspect=partial(_listed, case=case),
         more={"run": ("--profile", "safe")},
@@ -63,7 +69,9 @@ def _accepted(case: Accepted) -> Trial:
 
 def _listed(made: Scene, *, case: Accepted) -> Iterator[str]:
     """What the standard library lists of the new archive."""
-    with tarfile.open(made.out / "layer.tar", encoding="utf-8", errors="surrogateescape") as archive:
+    with tarfile.open(
+        made.out / "layer.tar", encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         found = {info.name: (info.type, info.mode) for info in archive}
     expected = {f"{case.root}/{name}": (kind, mode) for name, kind, mode in case.members}
     if (left := {name: row for name, row in found.items() if name != case.root}) != expected:

@@ -1,7 +1,7 @@
 """Archives that would do harm, or that two tools would read differently: one table for each container.
 
-Each case says how it is built, how slim ends, and a fragment of what it says. ``seen`` is what ``slim audit``, which
-only looks, warns of instead of refusing.
+Each case says how it is built, how slim ends, and a fragment of what it says. ``seen`` is what
+``slim audit``, which only looks, warns of instead of refusing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from slim.errors import LimitError, SlimError, UnsafeInputError
 from slim.model.limits import MIB
 from slim.model.stack import Platform
-from tests.tarballs import (
+from tests.support.raw_archives import (
     BLOCK,
     END,
     LINUX,
@@ -70,12 +70,17 @@ def _long_name_chain() -> bytes:
     real = "app"
     for letter in letters:
         parts.append(pax(record("path", f"{real}/{long}/")) + folder("x"))
-        parts.append(pax(record("path", f"{real}/{letter}"), record("linkpath", long)) + sym("x", "x"))
+        parts.append(
+            pax(record("path", f"{real}/{letter}"), record("linkpath", long)) + sym("x", "x")
+        )
         real = f"{real}/{long}"
     links = "app/" + "/".join(letters)
-    parts.append(pax(record("path", f"{links}/{'l' * 254}"), record("linkpath", "../" * 16)) + sym("x", "x"))
     parts.append(
-        pax(record("path", "app/escape"), record("linkpath", f"{links}/{'l' * 254}/../../etc")) + sym("x", "x")
+        pax(record("path", f"{links}/{'l' * 254}"), record("linkpath", "../" * 16)) + sym("x", "x")
+    )
+    parts.append(
+        pax(record("path", "app/escape"), record("linkpath", f"{links}/{'l' * 254}/../../etc"))
+        + sym("x", "x")
     )
     return tar(*parts)
 
@@ -101,43 +106,94 @@ TAR = [
     Case("empty-name", tar(entry("")), "empty name"),
     # Symbolic links
     Case("link-absolute", tar(folder("a"), sym("a/l", "/v")), "absolute", seen=KEPT),
-    Case("link-leaves-parent", tar(folder("a"), sym("a/l", "../../v")), "leaves the folder", seen=KEPT),
-    Case("link-to-parent-itself", tar(folder("a"), sym("a/l", "..")), "leaves the folder", seen=KEPT),
-    Case("link-outside-without-root", tar(sym("l", "../v"), entry("b")), "leads outside", seen=KEPT),
-    Case("member-below-link", tar(folder("a"), sym("a/l", "../v"), entry("a/l/w")), "members below"),
-    Case("link-replaces-folder", tar(folder("a/d"), sym("a/d", "/v"), entry("a/d/w")), "two members"),
-    Case("member-below-later-link", tar(folder("a"), entry("a/l/w"), sym("a/l", "b")), "members below"),
+    Case(
+        "link-leaves-parent",
+        tar(folder("a"), sym("a/l", "../../v")),
+        "leaves the folder",
+        seen=KEPT,
+    ),
+    Case(
+        "link-to-parent-itself", tar(folder("a"), sym("a/l", "..")), "leaves the folder", seen=KEPT
+    ),
+    Case(
+        "link-outside-without-root", tar(sym("l", "../v"), entry("b")), "leads outside", seen=KEPT
+    ),
+    Case(
+        "member-below-link", tar(folder("a"), sym("a/l", "../v"), entry("a/l/w")), "members below"
+    ),
+    Case(
+        "link-replaces-folder", tar(folder("a/d"), sym("a/d", "/v"), entry("a/d/w")), "two members"
+    ),
+    Case(
+        "member-below-later-link",
+        tar(folder("a"), entry("a/l/w"), sym("a/l", "b")),
+        "members below",
+    ),
     Case(
         "link-through-link",
         tar(folder("a/b/c"), sym("a/l", "b/c"), sym("a/m", "l/../../../../x")),
         "leaves the folder",
         seen=KEPT,
     ),
-    Case("link-up-through-sibling", tar(folder("a"), sym("a/l", "../b/c/../../../x")), "through a sibling", seen=KEPT),
+    Case(
+        "link-up-through-sibling",
+        tar(folder("a"), sym("a/l", "../b/c/../../../x")),
+        "through a sibling",
+        seen=KEPT,
+    ),
     Case(
         "link-up-through-sibling-link",
         tar(folder("a"), sym("a/l", "../b/c"), sym("a/m", "l/../../../x")),
         "through a sibling",
         seen=KEPT,
     ),
-    Case("link-self-name-outside", tar(folder("a"), sym("a/l", "../a/../a/../..")), "leaves the folder", seen=KEPT),
+    Case(
+        "link-self-name-outside",
+        tar(folder("a"), sym("a/l", "../a/../a/../..")),
+        "leaves the folder",
+        seen=KEPT,
+    ),
     Case("link-empty", tar(folder("a"), sym("a/l", "")), "empty target"),
     Case("link-newline", tar(folder("a"), sym("a/l", "x\ny")), "character", seen=KEPT),
     Case("cve-2025-4517", _long_name_chain(), "members below"),
-    Case("pax-empty-path", tar(pax(record("path", ""), record("linkpath", "..")), sym("a", "x")), "empty"),
+    Case(
+        "pax-empty-path",
+        tar(pax(record("path", ""), record("linkpath", "..")), sym("a", "x")),
+        "empty",
+    ),
     Case("pax-empty-link", tar(pax(record("linkpath", "")), sym("a", "x")), "empty"),
     Case("loop", tar(sym("d/a", "b"), sym("d/b", "a")), "loop", seen=KEPT, root="d"),
     Case("loop-self", tar(sym("d/a", "a")), "loop", seen=KEPT, root="d"),
-    Case("loop-through-folder", tar(folder("d"), sym("d/a", "b/x"), sym("d/b", "a/y")), "loop", seen=KEPT, root="d"),
+    Case(
+        "loop-through-folder",
+        tar(folder("d"), sym("d/a", "b/x"), sym("d/b", "a/y")),
+        "loop",
+        seen=KEPT,
+        root="d",
+    ),
     Case("chain-60", _chain(60), "links", seen=KEPT),
-    Case("windows-link-backslash", tar(folder("a"), sym("a/l", "..\\..\\x")), "Windows", WINDOWS, seen=KEPT),
+    Case(
+        "windows-link-backslash",
+        tar(folder("a"), sym("a/l", "..\\..\\x")),
+        "Windows",
+        WINDOWS,
+        seen=KEPT,
+    ),
     Case("windows-link-drive", tar(folder("a"), sym("a/l", "C:x")), "Windows", WINDOWS, seen=KEPT),
-    Case("macos-link-other-case", tar(folder("a"), sym("a/l", "../A/../../x")), "leaves the folder", MACOS, seen=KEPT),
+    Case(
+        "macos-link-other-case",
+        tar(folder("a"), sym("a/l", "../A/../../x")),
+        "leaves the folder",
+        MACOS,
+        seen=KEPT,
+    ),
     # Hard links
     Case("hard-absolute", tar(hard("a", "/v/flag")), "absolute"),
     Case("hard-then-file", tar(hard("a", "/v/flag"), entry("a")), "two members"),
     Case("hard-to-link", tar(folder("a"), sym("a/s", "x"), hard("a/h", "a/s")), "regular file"),
-    Case("hard-to-later-link", tar(folder("a"), hard("a/h", "a/s"), sym("a/s", "x")), "regular file"),
+    Case(
+        "hard-to-later-link", tar(folder("a"), hard("a/h", "a/s"), sym("a/s", "x")), "regular file"
+    ),
     Case("hard-to-later-file", tar(folder("a"), hard("a/h", "a/s"), entry("a/s")), "regular file"),
     Case("hard-to-folder", tar(folder("a"), folder("a/d"), hard("a/h", "a/d")), "regular file"),
     Case("hard-to-itself", tar(folder("a"), hard("a/h", "a/h")), "regular file"),
@@ -149,8 +205,14 @@ TAR = [
     Case("block-device", tar(entry("a/c", kind="4")), "block device", seen=LEFT_OUT),
     Case("contiguous", tar(entry("a/c", kind="7")), "contiguous"),
     Case("type-Z", tar(entry("a/c", kind="Z")), "type b'Z' is unknown"),
-    Case("sparse-gnu", tar(entry("a/s", kind="S", size=b"\x80" + (1 << 40).to_bytes(11, "big"))), "sparse"),
-    Case("sparse-pax", tar(pax(record("GNU.sparse.realsize", str(1 << 40))), entry("a/s")), "sparse"),
+    Case(
+        "sparse-gnu",
+        tar(entry("a/s", kind="S", size=b"\x80" + (1 << 40).to_bytes(11, "big"))),
+        "sparse",
+    ),
+    Case(
+        "sparse-pax", tar(pax(record("GNU.sparse.realsize", str(1 << 40))), entry("a/s")), "sparse"
+    ),
     Case("link-with-content", tar(entry("a/l", b"x", kind="2", link="b")), "with content"),
     Case("folder-with-content", tar(entry("a/l", b"x", kind="5")), "with content"),
     Case("file-with-link", tar(entry("a/l", link="b")), "isn't a link"),
@@ -182,15 +244,33 @@ TAR = [
     Case("zero-in-pax-path", tar(pax(record("path", "a\0b")), entry("x")), "zero byte"),
     Case("zero-hides-bytes", tar(entry(b"a\0b")), "hidden bytes"),
     Case("too-deep", tar(pax(record("path", "d/" * 2500 + "f")), entry("x")), "longer than"),
-    Case("too-many-components", tar(pax(record("path", "d/" * 300 + "f")), entry("x")), "components"),
+    Case(
+        "too-many-components", tar(pax(record("path", "d/" * 300 + "f")), entry("x")), "components"
+    ),
     Case("long-component", tar(pax(record("path", "d/" + "n" * 256)), entry("x")), "255 bytes"),
     # Extended headers
-    Case("pax-over-long-name", tar(pax(record("size", "1024")), gnu_long("L", "a/b"), entry("a/c")), "together with"),
-    Case("long-name-under-pax", tar(gnu_long("L", "a/b"), pax(record("path", "a/d")), entry("a/c")), "over another"),
-    Case("pax-twice", tar(pax(record("path", "a/b")), pax(record("path", "a/c")), entry("a/d")), "over another"),
+    Case(
+        "pax-over-long-name",
+        tar(pax(record("size", "1024")), gnu_long("L", "a/b"), entry("a/c")),
+        "together with",
+    ),
+    Case(
+        "long-name-under-pax",
+        tar(gnu_long("L", "a/b"), pax(record("path", "a/d")), entry("a/c")),
+        "over another",
+    ),
+    Case(
+        "pax-twice",
+        tar(pax(record("path", "a/b")), pax(record("path", "a/c")), entry("a/d")),
+        "over another",
+    ),
     Case("long-name-twice", tar(gnu_long("L", "a/b"), gnu_long("L", "a/c"), entry("a/d")), "twice"),
     Case("long-name-unterminated", tar(entry("x", b"a/b", kind="L"), entry("a/d")), "zero byte"),
-    Case("pax-duplicate-key", tar(pax(record("path", "a/b"), record("path", "a/c")), entry("a/d")), "twice"),
+    Case(
+        "pax-duplicate-key",
+        tar(pax(record("path", "a/b"), record("path", "a/c")), entry("a/d")),
+        "twice",
+    ),
     Case("pax-length-zero", tar(pax(b"0 path=x\n"), entry("a/d")), "malformed"),
     Case("pax-length-too-long", tar(pax(b"99 path=x\n"), entry("a/d")), "malformed"),
     Case("pax-length-too-short", tar(pax(b"5 path=x\n"), entry("a/d")), "malformed"),
@@ -202,9 +282,17 @@ TAR = [
     Case("pax-size-word", tar(pax(record("size", "-1")), entry("a/d")), "number"),
     Case("pax-time-nan", tar(pax(record("mtime", "nan")), entry("a/d")), "time"),
     Case("pax-time-negative", tar(pax(record("mtime", "-1")), entry("a/d")), "time"),
-    Case("pax-charset", tar(pax(record("hdrcharset", "ISO-IR 8859 1 1998")), entry("a/d")), "character set"),
+    Case(
+        "pax-charset",
+        tar(pax(record("hdrcharset", "ISO-IR 8859 1 1998")), entry("a/d")),
+        "character set",
+    ),
     Case("pax-before-end", tar(entry("a/d"), pax(record("path", "a/b"))), "isn't followed"),
-    Case("pax-too-long", tar(pax(record("SCHILY.xattr.user.x", "v" * (1 << 20))), entry("a/d")), "longer than"),
+    Case(
+        "pax-too-long",
+        tar(pax(record("SCHILY.xattr.user.x", "v" * (1 << 20))), entry("a/d")),
+        "longer than",
+    ),
     # Numbers
     Case("size-all-ones", tar(entry("a/b", size=b"\xff" * 12)), "number"),
     Case("size-2-62", tar(entry("a/b", size=b"\x80" + (1 << 62).to_bytes(11, "big"))), "don't fit"),
@@ -239,12 +327,16 @@ def _quoted_overlap() -> bytes:
     return zip_file(outer, replace(B, offset=30 + len("r/a")))
 
 
-def zip64(*, position: int | None = None, count: int = 1, version_of_truth: int | None = None) -> bytes:
+def zip64(
+    *, position: int | None = None, count: int = 1, version_of_truth: int | None = None
+) -> bytes:
     plain = zip_file(A)
     end = len(plain) - 22
     offset = struct.unpack_from("<I", plain, end + 16)[0]
     size = end - offset
-    record = struct.pack("<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, version_of_truth or offset)
+    record = struct.pack(
+        "<4sQ2H2I4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, version_of_truth or offset
+    )
     locator = struct.pack("<4sIQI", b"PK\6\7", 0, end if position is None else position, 1)
     return plain[:end] + record + locator + plain[end:]
 
@@ -258,7 +350,9 @@ _ZIP = [
     Case("zero", zip_file(ZipMember(name="a\0b")), "character"),
     Case("reserved", zip_file(ZipMember(name="r/nul.txt")), "device", WINDOWS),
     Case("member-below-link", zip_file(LINK, ZipMember(name="r/l/w")), "members below"),
-    Case("link-outside", zip_file(replace(LINK, data=b"../../x"), A), "leaves the folder", seen=KEPT),
+    Case(
+        "link-outside", zip_file(replace(LINK, data=b"../../x"), A), "leaves the folder", seen=KEPT
+    ),
     Case("link-absolute", zip_file(replace(LINK, data=b"/x"), A), "absolute", seen=KEPT),
     Case("link-too-long", zip_file(replace(LINK, data=b"x" * 5000), A), "too long"),
     Case("link-made-on-windows", zip_file(replace(LINK, system=0), A), "contradict"),
@@ -293,7 +387,11 @@ _ZIP = [
     Case("zip64-field-missing", zip_file(replace(A, size=0xFFFFFFFF)), "zip64"),
     Case("zip64-field-idle", zip_file(replace(A, extra=struct.pack("<2HQ", 1, 8, 7))), "zip64"),
     Case("extra-malformed", zip_file(replace(A, extra=b"\1\0\xff\0")), "extra field"),
-    Case("second-name", zip_file(replace(A, extra=struct.pack("<2H", 0x7075, 1) + b"x")), "second name"),
+    Case(
+        "second-name",
+        zip_file(replace(A, extra=struct.pack("<2H", 0x7075, 1) + b"x")),
+        "second name",
+    ),
     Case("encrypted", zip_file(replace(A, flags=1)), "encrypted"),
     Case("strongly-encrypted", zip_file(replace(A, flags=0x40)), "encrypted"),
     Case("unknown-flag", zip_file(replace(A, flags=0x20)), "unknown flags"),
@@ -301,10 +399,16 @@ _ZIP = [
     Case("cp437", zip_file(replace(A, name=b"r/\x82")), "UTF-8"),
     Case("not-utf8", zip_file(replace(A, name=b"r/\xff", flags=0x800)), "UTF-8"),
     Case("fifo", zip_file(replace(A, mode=0o010644)), "special file"),
-    Case("folder-with-content", zip_file(ZipMember(name="r/d/", data=b"x", mode=0o040755)), "folder with content"),
+    Case(
+        "folder-with-content",
+        zip_file(ZipMember(name="r/d/", data=b"x", mode=0o040755)),
+        "folder with content",
+    ),
     Case("folder-that-is-a-file", zip_file(ZipMember(name="r/d/", mode=0o100644)), "contradict"),
     Case("unknown-system", zip_file(replace(A, system=1)), "system"),
-    Case("bomb", zip_file(ZipMember(name="z", data=bytes(65 * MIB))), "200 times", error=LimitError),
+    Case(
+        "bomb", zip_file(ZipMember(name="z", data=bytes(65 * MIB))), "200 times", error=LimitError
+    ),
     Case("truncated", zip_file(A)[:-1], "end of the file"),
     Case("only-the-start", zip_file(A)[:40], "end of the file"),
 ]
@@ -337,18 +441,47 @@ def _flipped(name: str) -> bytes:
 
 
 COMPRESSED = [
-    *(Case(f"{name}-bomb", partial(_bomb, name), "200 times", LINUX, LimitError, f"layer.{name}") for name in PACK),
+    *(
+        Case(f"{name}-bomb", partial(_bomb, name), "200 times", LINUX, LimitError, f"layer.{name}")
+        for name in PACK
+    ),
     *(Case(f"{name}-cut", _cut(name), "tream", file=f"layer.{name}") for name in PACK),
     *(Case(f"{name}-flipped", _flipped(name), "stream", file=f"layer.{name}") for name in PACK),
-    *(Case(f"{name}-garbage", PACK[name](HONEST) + b"garbage", "after the end", file=f"layer.{name}") for name in PACK),
-    *(Case(f"{name}-second", PACK[name](HONEST) * 2, "after the end", file=f"layer.{name}") for name in PACK),
-    *(Case(f"{name}-no-tar", PACK[name](b"hello" * 1000), "tar stream", file=f"layer.{name}") for name in PACK),
+    *(
+        Case(
+            f"{name}-garbage",
+            PACK[name](HONEST) + b"garbage",
+            "after the end",
+            file=f"layer.{name}",
+        )
+        for name in PACK
+    ),
+    *(
+        Case(f"{name}-second", PACK[name](HONEST) * 2, "after the end", file=f"layer.{name}")
+        for name in PACK
+    ),
+    *(
+        Case(f"{name}-no-tar", PACK[name](b"hello" * 1000), "tar stream", file=f"layer.{name}")
+        for name in PACK
+    ),
     Case("xz-dictionary", xz_with_dictionary(37), "dictionary", LINUX, LimitError, "layer.tar.xz"),
-    Case("xz-no-check", lzma.compress(HONEST, check=lzma.CHECK_NONE), "no integrity check", file="layer.tar.xz"),
+    Case(
+        "xz-no-check",
+        lzma.compress(HONEST, check=lzma.CHECK_NONE),
+        "no integrity check",
+        file="layer.tar.xz",
+    ),
     Case("xz-no-check-flipped", _flipped_without_check(), "xz stream", file="layer.tar.xz"),
     Case("xz-is-zip", zip_file(A), "content is zip, although", file="layer.tar.xz"),
     Case("xz-is-zst", PACK["tar.zst"](HONEST), "content is tar.zst, although", file="layer.tar.xz"),
-    Case("zst-window", zstd_frame(0, bytes((21 << 3,))) + bytes(16), "window", LINUX, LimitError, "layer.tar.zst"),
+    Case(
+        "zst-window",
+        zstd_frame(0, bytes((21 << 3,))) + bytes(16),
+        "window",
+        LINUX,
+        LimitError,
+        "layer.tar.zst",
+    ),
     Case(
         "zst-content-size",
         zstd_frame(0xC0, bytes((10 << 3,)), (1 << 50).to_bytes(8, "little")) + bytes(16),
@@ -357,8 +490,18 @@ COMPRESSED = [
         LimitError,
         "layer.tar.zst",
     ),
-    Case("zst-dictionary", zstd_frame(1, bytes((10 << 3,)), b"\x07") + bytes(16), "dictionary", file="layer.tar.zst"),
-    Case("zst-skippable", b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + PACK["tar.zst"](HONEST), "known", file="layer.tar.zst"),
+    Case(
+        "zst-dictionary",
+        zstd_frame(1, bytes((10 << 3,)), b"\x07") + bytes(16),
+        "dictionary",
+        file="layer.tar.zst",
+    ),
+    Case(
+        "zst-skippable",
+        b"\x50\x2a\x4d\x18\x04\0\0\0abcd" + PACK["tar.zst"](HONEST),
+        "known",
+        file="layer.tar.zst",
+    ),
     Case("empty", b"", "known format"),
     Case("text", b"hello", "known format"),
 ]
@@ -390,12 +533,17 @@ ACCEPTED = [
     ),
     Accepted(
         "modes",
-        tar(folder("app"), *(entry(f"app/{mode:o}", b"x", mode=mode) for mode in (0o6755, 0o777, 0o1644, 0))),
+        tar(
+            folder("app"),
+            *(entry(f"app/{mode:o}", b"x", mode=mode) for mode in (0o6755, 0o777, 0o1644, 0)),
+        ),
         "app",
         (("6755", b"0", 0o755), ("777", b"0", 0o777), ("1644", b"0", 0o644), ("0", b"0", 0)),
         "setuid, setgid or sticky bit dropped: 6755, 1644",
     ),
-    Accepted("not-utf8", tar(folder("app"), entry(b"app/\xff", b"x")), "app", (("\udcff", b"0", 0o644),)),
+    Accepted(
+        "not-utf8", tar(folder("app"), entry(b"app/\xff", b"x")), "app", (("\udcff", b"0", 0o644),)
+    ),
     Accepted(
         "attributes",
         tar(folder("app"), pax(record("SCHILY.xattr.user.x", b"\0\n=1")) + entry("app/f", b"x")),
@@ -405,7 +553,11 @@ ACCEPTED = [
     ),
     Accepted(
         "manifest-inside",
-        tar(folder("app"), entry("app/venvstacks.json", b"{}"), entry("app/__venvstacks__/venvstacks.json", b"{")),
+        tar(
+            folder("app"),
+            entry("app/venvstacks.json", b"{}"),
+            entry("app/__venvstacks__/venvstacks.json", b"{"),
+        ),
         "app",
         (("venvstacks.json", b"0", 0o644), ("__venvstacks__/venvstacks.json", b"0", 0o644)),
     ),
@@ -415,7 +567,12 @@ ACCEPTED = [
         "app",
         (("f", b"0", 0o644),),
     ),
-    Accepted("chain-40", _chain(40), "a", (*((f"l{n}", b"2", 0o777) for n in range(40)), ("l40", b"0", 0o644))),
+    Accepted(
+        "chain-40",
+        _chain(40),
+        "a",
+        (*((f"l{n}", b"2", 0o777) for n in range(40)), ("l40", b"0", 0o644)),
+    ),
     Accepted(
         "dangling",
         tar(folder("app"), sym("app/l", "missing")),

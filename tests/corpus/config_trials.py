@@ -23,7 +23,9 @@ match = ["lib/x"]
 
 
 def _rules(*globs: str) -> str:
-    return "schema = 1\n" + "".join(_RULE.format(n=number, glob=glob) for number, glob in enumerate(globs))
+    return "schema = 1\n" + "".join(
+        _RULE.format(n=number, glob=glob) for number, glob in enumerate(globs)
+    )
 
 
 _STARS = "**/b/" * 10 + "c"
@@ -35,8 +37,16 @@ _MUCH = _rules("../**", "**/RECORD", _STARS, "{1..100000}").replace(
 _PLACES = tuple(f"rule[{number}].remove[0]" for number in range(4))
 
 REFUSED: list[tuple[str, str, tuple[str, ...]]] = [
-    ("unknown key", "schema = 1\nprofil = 'safe'\n", ("profil: unknown key", "did you mean 'profile'?")),
-    ("glob leads out", "schema = 1\nkeep = ['../**']\n", ("keep[0]", "'..' leads out of the layer")),
+    (
+        "unknown key",
+        "schema = 1\nprofil = 'safe'\n",
+        ("profil: unknown key", "did you mean 'profile'?"),
+    ),
+    (
+        "glob leads out",
+        "schema = 1\nkeep = ['../**']\n",
+        ("keep[0]", "'..' leads out of the layer"),
+    ),
     ("rule leads out", _rules("../**"), ("rule[0].remove[0]", "'..' leads out of the layer")),
     ("rule names RECORD", _rules("**/*.dist-info/RECORD"), ("rule[0].remove[0]", "RECORD")),
     ("rule names a licence", _rules("**/LICENSE*"), ("rule[0].remove[0]", "LICENSE")),
@@ -51,7 +61,11 @@ REFUSED: list[tuple[str, str, tuple[str, ...]]] = [
     ("no schema", "profile = 'safe'\n", ("schema", "missing")),
     ("a later schema", "schema = 2\n", ("schema",)),
     ("limits", _LIMITS, ("limits.members", "limits.total", "limits.ratios")),
-    ("everything at once", _MUCH, ("profil", "jobs", "keep[0]", *_PLACES, "problems in the configuration")),
+    (
+        "everything at once",
+        _MUCH,
+        ("profil", "jobs", "keep[0]", *_PLACES, "problems in the configuration"),
+    ),
 ]
 
 
@@ -63,13 +77,22 @@ def config_trials() -> Iterator[Trial]:
     warned = Expected(0, ("own-0", "matches nothing in this stack"))
     fine = Expected(0)
     idle = {"run": warned, "audit": fine, "check": fine, "diff": fine}
-    yield _trial("configuration, accepted", "a rule that matches nothing", _rules("no/such/*.thing").encode(), idle)
+    yield _trial(
+        "configuration, accepted",
+        "a rule that matches nothing",
+        _rules("no/such/*.thing").encode(),
+        idle,
+    )
 
 
 def _everywhere(*says: str) -> dict[str, Expected]:
     """Making an update reads no configuration."""
     refused = everywhere(refusal(ConfigError, NAME, *says))
-    return {name: expected for name, expected in refused.items() if name not in ("delta", "delta of old")}
+    return {
+        name: expected
+        for name, expected in refused.items()
+        if name not in ("delta", "delta of old")
+    }
 
 
 def _trial(group: str, name: str, text: bytes, expected: dict[str, Expected]) -> Trial:

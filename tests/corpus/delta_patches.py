@@ -14,7 +14,7 @@ from slim.delta.table import Entry, Frame, Kept, Made, Piece, Table, render
 from slim.errors import IntegrityError, LimitError, SlimError, UnsafeInputError
 from slim.model.record import EntryType
 from tests.corpus.scene import Scene
-from tests.deltas import forged, layer_of, put_patch, taken_apart
+from tests.support.delta_packages import forged, layer_of, put_patch, taken_apart
 
 NAME = document.NAME
 PATCH = "app.patch"
@@ -45,7 +45,9 @@ def _first(frame: Callable[[bytes], bytes], unpacked: int | None = None) -> Chan
     def prepare(made: Scene) -> None:
         table, frames = taken_apart(made.delta)
         first = frame(pack(render(table)))
-        put_patch(made.delta, first + b"".join(frames), (len(first), unpacked or len(render(table))))
+        put_patch(
+            made.delta, first + b"".join(frames), (len(first), unpacked or len(render(table)))
+        )
 
     return prepare
 
@@ -65,7 +67,10 @@ def _payload(change: Callable[[Table, list[bytes]], object]) -> Change:
         table, frames = taken_apart(made.delta)
         size = _size(made)
         change(table, frames)
-        table.frames = [replace(one, packed=len(frame)) for one, frame in zip(table.frames, frames, strict=False)]
+        table.frames = [
+            replace(one, packed=len(frame))
+            for one, frame in zip(table.frames, frames, strict=False)
+        ]
         forged(made.delta, table, frames, size=size)
 
     return prepare
@@ -86,29 +91,78 @@ def _frame(table: Table, **fields: Any) -> None:
 
 def patches() -> Iterator[Row]:
     yield "cut, and not told", _bytes(lambda data: data[:-9], true=False), IntegrityError, (PATCH,)
-    yield "garbage after it, and not told", _bytes(lambda data: data + b"x", true=False), IntegrityError, (PATCH,)
+    yield (
+        "garbage after it, and not told",
+        _bytes(lambda data: data + b"x", true=False),
+        IntegrityError,
+        (PATCH,),
+    )
     yield "empty", _bytes(lambda data: b""), UnsafeInputError, (PATCH, "shorter than its table")
     yield "cut", _bytes(lambda data: data[:-9]), UnsafeInputError, (PATCH, "its table speaks of")
-    yield "garbage after it", _bytes(lambda data: data + b"x"), UnsafeInputError, (PATCH, "its table speaks of")
-    yield "a frame after it", _bytes(lambda data: data + pack(b"x")), UnsafeInputError, (PATCH, "its table speaks of")
-    yield "no Zstandard", _bytes(lambda data: b"\0" * len(data)), UnsafeInputError, (PATCH, "damaged")
+    yield (
+        "garbage after it",
+        _bytes(lambda data: data + b"x"),
+        UnsafeInputError,
+        (PATCH, "its table speaks of"),
+    )
+    yield (
+        "a frame after it",
+        _bytes(lambda data: data + pack(b"x")),
+        UnsafeInputError,
+        (PATCH, "its table speaks of"),
+    )
+    yield (
+        "no Zstandard",
+        _bytes(lambda data: b"\0" * len(data)),
+        UnsafeInputError,
+        (PATCH, "damaged"),
+    )
     second = _first(lambda frame: frame + pack(b"x"))
     yield "table, a second frame", second, UnsafeInputError, (PATCH, "after")
     yield "table, cut", _first(lambda frame: frame[:-4]), UnsafeInputError, (PATCH, "truncated")
     wrong = _first(lambda frame: frame[:-1] + bytes((frame[-1] ^ 1,)))
     yield "table, another checksum", wrong, UnsafeInputError, (PATCH, "damaged")
-    yield "table, another size", _first(lambda frame: frame, 9), UnsafeInputError, (PATCH, "another size")
-    yield "table, 1 TiB", _first(lambda _: header(1 << 40), 1 << 40), LimitError, (PATCH, "a frame of more than")
-    yield "table, a window of 1 TiB", _first(lambda _: header(100, 0xF0), 100), LimitError, (PATCH, "a frame of more")
-    yield "table, a dictionary", _first(lambda _: b"\x28\xb5\x2f\xfd\x21\x07\x64"), UnsafeInputError, (PATCH, "size")
+    yield (
+        "table, another size",
+        _first(lambda frame: frame, 9),
+        UnsafeInputError,
+        (PATCH, "another size"),
+    )
+    yield (
+        "table, 1 TiB",
+        _first(lambda _: header(1 << 40), 1 << 40),
+        LimitError,
+        (PATCH, "a frame of more than"),
+    )
+    yield (
+        "table, a window of 1 TiB",
+        _first(lambda _: header(100, 0xF0), 100),
+        LimitError,
+        (PATCH, "a frame of more"),
+    )
+    yield (
+        "table, a dictionary",
+        _first(lambda _: b"\x28\xb5\x2f\xfd\x21\x07\x64"),
+        UnsafeInputError,
+        (PATCH, "size"),
+    )
     zeros = _payload(lambda table, frames: _set(frames, pack(bytes(1 << 20))))
     yield "payload, a bomb", zeros, UnsafeInputError, (PATCH, "another size")
     second = _payload(lambda table, frames: _set(frames, frames[0] + pack(b"x")))
     yield "payload, a second frame", second, UnsafeInputError, (PATCH, "after")
-    yield "payload, cut", _payload(lambda table, frames: _set(frames, frames[0][:-4])), UnsafeInputError, (PATCH,)
-    huge = _payload(lambda table, frames: (_set(frames, header(1 << 40)), _frame(table, unpacked=1 << 40)))
+    yield (
+        "payload, cut",
+        _payload(lambda table, frames: _set(frames, frames[0][:-4])),
+        UnsafeInputError,
+        (PATCH,),
+    )
+    huge = _payload(
+        lambda table, frames: (_set(frames, header(1 << 40)), _frame(table, unpacked=1 << 40))
+    )
     yield "payload, 1 TiB", huge, LimitError, (PATCH, "gives 1099511627776 bytes")
-    large = _payload(lambda table, frames: (_set(frames, header(60 << 20)), _frame(table, unpacked=60 << 20)))
+    large = _payload(
+        lambda table, frames: (_set(frames, header(60 << 20)), _frame(table, unpacked=60 << 20))
+    )
     yield "payload, 60 MiB", large, LimitError, (PATCH, "a frame of more than")
     window = _payload(lambda table, frames: _set(frames, header(table.frames[0].unpacked, 0xF0)))
     yield "payload, a window of 1 TiB", window, LimitError, (PATCH, "a frame of more than")
@@ -117,7 +171,12 @@ def patches() -> Iterator[Row]:
     piece = _payload(lambda table, frames: _frame(table, pieces=[Piece(_file(table), 0, 1 << 40)]))
     yield "dictionary, 1 TiB", piece, LimitError, (PATCH, "a dictionary of more than")
     piece = _payload(lambda table, frames: _frame(table, pieces=[Piece(_file(table), 0, 1)] * 2))
-    yield "dictionary, one file twice", piece, UnsafeInputError, (PATCH, "in this dictionary already")
+    yield (
+        "dictionary, one file twice",
+        piece,
+        UnsafeInputError,
+        (PATCH, "in this dictionary already"),
+    )
     piece = _payload(lambda table, frames: _frame(table, pieces=[]))
     yield "dictionary, left out", piece, UnsafeInputError, (PATCH,)
     yield "payload, 1,000 empty frames", _payload(_empty_frames), LimitError, (PATCH, "1001 frames")
@@ -142,7 +201,11 @@ def _lines(change: Callable[[list[str]], object]) -> Change:
         table, frames = taken_apart(made.delta)
         lines = render(table).decode().splitlines()
         changed = change(lines)
-        text = changed if isinstance(changed, bytes) else "".join(f"{line}\n" for line in lines).encode()
+        text = (
+            changed
+            if isinstance(changed, bytes)
+            else "".join(f"{line}\n" for line in lines).encode()
+        )
         forged(made.delta, text, frames, size=_size(made))
 
     return prepare
@@ -203,8 +266,16 @@ _OUT = [
     ("right-to-left override", (_entry("a\u202egpj.py"),), "character"),
     ("link out", (_entry("l", EntryType.SYMLINK, "../../v"),), "leaves the folder"),
     ("absolute link", (_entry("l", EntryType.SYMLINK, "/v"),), "is absolute"),
-    ("member through a link", (_entry("l", EntryType.SYMLINK, "lib"), _entry("l/flag")), "members below"),
-    ("links in a loop", (_entry("a", EntryType.SYMLINK, "b"), _entry("b", EntryType.SYMLINK, "a")), "loop"),
+    (
+        "member through a link",
+        (_entry("l", EntryType.SYMLINK, "lib"), _entry("l/flag")),
+        "members below",
+    ),
+    (
+        "links in a loop",
+        (_entry("a", EntryType.SYMLINK, "b"), _entry("b", EntryType.SYMLINK, "a")),
+        "loop",
+    ),
     ("hard link out", (_entry("h", EntryType.HARDLINK, "../../v/flag"),), "'..'"),
     ("hard link to nothing", (_entry("h", EntryType.HARDLINK, "nothing"),), PATCH),
     ("hard link to a folder", (_entry("h", EntryType.HARDLINK, "lib"),), PATCH),

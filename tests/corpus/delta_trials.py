@@ -29,17 +29,30 @@ from tests.corpus.delta_patches import (
 )
 from tests.corpus.scene import Line, Scene, good_stack, put_archive, update
 from tests.corpus.trials import Expected, Trial, refusal
-from tests.deltas import change_document, layer_of
-from tests.tarballs import entry, folder, tar
+from tests.support.delta_packages import change_document, layer_of
+from tests.support.raw_archives import entry, folder, tar
 
-_LINES: dict[str, Line] = {"delta apply": lambda made: ["delta", "apply", made.bad, made.delta, "-o", made.out]}
+_LINES: dict[str, Line] = {
+    "delta apply": lambda made: ["delta", "apply", made.bad, made.delta, "-o", made.out]
+}
 
 
 def delta_trials() -> Iterator[Trial]:
     """All of them: the old stack is the good one, unless the case is about that."""
-    for name, change, error, says in (*_documents(), *_files(), *patches(), *tables(), *members(), *_old_stacks()):
+    for name, change, error, says in (
+        *_documents(),
+        *_files(),
+        *patches(),
+        *tables(),
+        *members(),
+        *_old_stacks(),
+    ):
         yield Trial(
-            group="delta", name=name, prepare=change, expected={"delta apply": refusal(error, *says)}, lines=_LINES
+            group="delta",
+            name=name,
+            prepare=change,
+            expected={"delta apply": refusal(error, *says)},
+            lines=_LINES,
         )
     for platform, names in (("macosx_arm64", FOLDED), ("win_amd64", WINDOWS)):
         for name, entries, says in names:
@@ -49,9 +62,19 @@ def delta_trials() -> Iterator[Trial]:
                 platform=platform, lines=_LINES,
             )  # fmt: skip
     fine = {"delta apply": Expected(0, ("the same tree",))}
-    yield Trial(group="delta, accepted", name="as slim made it", prepare=lambda made: None, expected=fine, lines=_LINES)
     yield Trial(
-        group="delta, accepted", name="taken apart and put together", prepare=again, expected=fine, lines=_LINES
+        group="delta, accepted",
+        name="as slim made it",
+        prepare=lambda made: None,
+        expected=fine,
+        lines=_LINES,
+    )
+    yield Trial(
+        group="delta, accepted",
+        name="taken apart and put together",
+        prepare=again,
+        expected=fine,
+        lines=_LINES,
     )
 
 
@@ -99,12 +122,24 @@ _NAMES = (
 
 def _documents() -> Iterator[Row]:
     texts: list[tuple[str, Callable[[str], str | bytes], str]] = [
-        ("duplicate keys", lambda text: text.replace('"kind"', '"kind": 1, "kind"', 1), "stands twice"),
+        (
+            "duplicate keys",
+            lambda text: text.replace('"kind"', '"kind": 1, "kind"', 1),
+            "stands twice",
+        ),
         ("NaN", lambda text: text.replace('"size": ', '"size": NaN, "x": ', 1), "NaN is not JSON"),
         ("200,000 brackets", lambda _: "[" * 200_000, "nested too deeply"),
-        ("5,000 digits", lambda text: text.replace('"size": ', f'"size": {"1" * 5000}', 1), "digits"),
+        (
+            "5,000 digits",
+            lambda text: text.replace('"size": ', f'"size": {"1" * 5000}', 1),
+            "digits",
+        ),
         ("a BOM", lambda text: "\ufeff" + text, "BOM"),
-        ("a lone surrogate", lambda text: text.replace('"app"', '"\\ud800"', 1), "not valid Unicode"),
+        (
+            "a lone surrogate",
+            lambda text: text.replace('"app"', '"\\ud800"', 1),
+            "not valid Unicode",
+        ),
         ("not UTF-8", lambda text: b"\xff" + text.encode(), "not valid Unicode"),
         ("no JSON", lambda _: "delta:", "line 1"),
         ("cut", lambda text: text[:-20], "line "),
@@ -114,23 +149,63 @@ def _documents() -> Iterator[Row]:
     for name, change, says in texts:
         yield f"document, {name}", _text(change), UnsafeInputError, (NAME, says)
     for key in ("schema", "schema_version", "slim_version", "stacks"):
-        yield f"document, no {key}", _value(lambda value, key=key: value.pop(key)), UnsafeInputError, (NAME, key)
+        yield (
+            f"document, no {key}",
+            _value(lambda value, key=key: value.pop(key)),
+            UnsafeInputError,
+            (NAME, key),
+        )
     for key in ("platform", "kind", "metadata", "layers"):
         place = f"stacks[0].{key}"
-        yield f"document, no {key}", _stack(lambda stack, key=key: stack.pop(key)), UnsafeInputError, (NAME, place)
+        yield (
+            f"document, no {key}",
+            _stack(lambda stack, key=key: stack.pop(key)),
+            UnsafeInputError,
+            (NAME, place),
+        )
     for key in ("name", "action", "new", "file", "table"):
         place = f"stacks[0].layers[0].{key}"
-        yield f"layer, no {key}", _layer(lambda layer, key=key: layer.pop(key)), UnsafeInputError, (NAME, place)
-    for name, to in (("parent", "../v/flag"), ("absolute", "/v/flag"), ("backslash", "..\\v"), ("dots", "..")):
+        yield (
+            f"layer, no {key}",
+            _layer(lambda layer, key=key: layer.pop(key)),
+            UnsafeInputError,
+            (NAME, place),
+        )
+    for name, to in (
+        ("parent", "../v/flag"),
+        ("absolute", "/v/flag"),
+        ("backslash", "..\\v"),
+        ("dots", ".."),
+    ):
         for what, *keys in _NAMES:
-            yield f"name of the {what}, {name}", _renamed(*keys, to=to), UnsafeInputError, (NAME, keys[-1], "plain")
+            yield (
+                f"name of the {what}, {name}",
+                _renamed(*keys, to=to),
+                UnsafeInputError,
+                (NAME, keys[-1], "plain"),
+            )
         manifest = _stack(lambda stack, to=to: stack["manifest"].update(name=to))
-        yield f"name of the manifest, {name}", manifest, UnsafeInputError, (NAME, "manifest.name", "plain")
+        yield (
+            f"name of the manifest, {name}",
+            manifest,
+            UnsafeInputError,
+            (NAME, "manifest.name", "plain"),
+        )
         metadata = _stack(lambda stack, to=to: stack["metadata"]["app"].update(name=to))
-        yield f"name of metadata, {name}", metadata, UnsafeInputError, (NAME, "metadata.app.name", "plain")
+        yield (
+            f"name of metadata, {name}",
+            metadata,
+            UnsafeInputError,
+            (NAME, "metadata.app.name", "plain"),
+        )
     for what, *keys in (("layer", "name"), ("archive", "new", "archive", "name")):
         rename = _renamed(*keys, to="__venvstacks__")
-        yield f"{what} where manifests lie", rename, UnsafeInputError, (NAME, "is where manifests lie")
+        yield (
+            f"{what} where manifests lie",
+            rename,
+            UnsafeInputError,
+            (NAME, "is where manifests lie"),
+        )
     inside = _stack(lambda stack: stack["manifest"].update(name="env_metadata"))
     yield "manifest where metadata lies", inside, UnsafeInputError, (NAME, "is where manifests lie")
     later = _value(lambda value: value.update(schema="urn:slim:delta:v9"))
@@ -140,12 +215,32 @@ def _documents() -> Iterator[Row]:
     layers = _stack(lambda stack: stack["layers"].append(stack["layers"][0]))
     yield "document, one layer twice", layers, UnsafeInputError, (NAME, "stands there twice")
     one_file = _stack(lambda stack: stack["metadata"].update(b=stack["metadata"]["app"]))
-    yield "document, one file for two", one_file, UnsafeInputError, (NAME, "two layers have one file")
+    yield (
+        "document, one file for two",
+        one_file,
+        UnsafeInputError,
+        (NAME, "two layers have one file"),
+    )
     many = _stack(lambda stack: stack["layers"].extend(stack["layers"] * 1000))
     yield "document, 1,001 layers", many, LimitError, (NAME, "more than 1000")
-    yield "document, 64 MiB", lambda made: os.truncate(made.delta / NAME, (64 << 20) + 1), LimitError, (NAME, "larger")
-    yield "unknown action", _renamed("action", to="exec"), UnsafeInputError, (NAME, "action", "must be one of")
-    yield "unknown format", _renamed("new", "archive", "format", to="rar"), UnsafeInputError, (NAME, "must be one of")
+    yield (
+        "document, 64 MiB",
+        lambda made: os.truncate(made.delta / NAME, (64 << 20) + 1),
+        LimitError,
+        (NAME, "larger"),
+    )
+    yield (
+        "unknown action",
+        _renamed("action", to="exec"),
+        UnsafeInputError,
+        (NAME, "action", "must be one of"),
+    )
+    yield (
+        "unknown format",
+        _renamed("new", "archive", "format", to="rar"),
+        UnsafeInputError,
+        (NAME, "must be one of"),
+    )
     sizes = _layer(lambda layer: layer["file"].update(size=layer["file"]["size"] + 1))
     yield "size of the patch is a lie", sizes, IntegrityError, (PATCH, "the delta says")
     hashes = _layer(lambda layer: layer["file"].update(sha256="0" * 64))
@@ -160,7 +255,12 @@ def _documents() -> Iterator[Row]:
         UnsafeInputError,
         (NAME, "layers[0].new.root", "name of the layer"),
     )
-    yield "digest of the old tree is a lie", tree, IntegrityError, ("app", "isn't the one that the delta was made from")
+    yield (
+        "digest of the old tree is a lie",
+        tree,
+        IntegrityError,
+        ("app", "isn't the one that the delta was made from"),
+    )
     size = _layer(lambda layer: layer["new"].update(size=1))
     yield "size of the new layer is a lie", size, UnsafeInputError, (PATCH, "instead of 1")
     nothing_old = _layer(lambda layer: layer.update(old=None))
@@ -236,16 +336,39 @@ def _files() -> Iterator[Row]:
     manifest, metadata = "__venvstacks__/venvstacks.json", "__venvstacks__/env_metadata/app.json"
     for name in (NAME, PATCH, manifest, metadata):
         told = name.rpartition("/")[2]
-        yield f"{told} is a link", _elsewhere(name), UnsafeInputError, (told, "isn't a regular file")
+        yield (
+            f"{told} is a link",
+            _elsewhere(name),
+            UnsafeInputError,
+            (told, "isn't a regular file"),
+        )
         yield f"{told} is a pipe", _pipe(name), UnsafeInputError, (told, "isn't a regular file")
         yield f"{told} is missing", _gone(name), StorageError, (told,)
         if name != NAME:
             yield f"{told} is longer", _longer(name), IntegrityError, (told,)
-    yield "a folder of manifests that is a link", _elsewhere("__venvstacks__"), UnsafeInputError, ("is a link",)
-    yield "manifest leads out", _manifest(archive_name="../v/flag"), UnsafeInputError, ("venvstacks.json", "plain")
+    yield (
+        "a folder of manifests that is a link",
+        _elsewhere("__venvstacks__"),
+        UnsafeInputError,
+        ("is a link",),
+    )
+    yield (
+        "manifest leads out",
+        _manifest(archive_name="../v/flag"),
+        UnsafeInputError,
+        ("venvstacks.json", "plain"),
+    )
     for case in TAR:
-        if case.name in ("parent", "absolute", "member-below-link", "cve-2025-4517") and case.platform is not None:
-            yield f"whole archive, {case.name}", _whole(case.bytes), case.error, ("app.tar", case.word)
+        if (
+            case.name in ("parent", "absolute", "member-below-link", "cve-2025-4517")
+            and case.platform is not None
+        ):
+            yield (
+                f"whole archive, {case.name}",
+                _whole(case.bytes),
+                case.error,
+                ("app.tar", case.word),
+            )
     other = _whole(tar(folder("app"), entry("app/x", b"x")))
     yield "whole archive, another layer", other, IntegrityError, ("app.tar", "isn't the layer")
 
@@ -315,16 +438,36 @@ def _through(file: Path) -> None:
 
 def _old_stacks() -> Iterator[Row]:
     made_from = "isn't the one that the delta was made from"
-    yield "old layer, one byte differs", _edited(lambda _, data: b"y" + data[1:]), IntegrityError, ("app", made_from)
+    yield (
+        "old layer, one byte differs",
+        _edited(lambda _, data: b"y" + data[1:]),
+        IntegrityError,
+        ("app", made_from),
+    )
     yield "old layer, one mode differs", _edited(_mode), IntegrityError, ("app", made_from)
     yield "old layer, another version", _other_stack, IntegrityError, ("app", made_from)
     edited = _folder(lambda file: file.write_bytes(b"y" + file.read_bytes()[1:]))
     yield "old folder, one byte differs", edited, IntegrityError, ("app", made_from)
-    yield "old folder, a file is missing", _folder(Path.unlink), IntegrityError, ("app", "isn't there")
+    yield (
+        "old folder, a file is missing",
+        _folder(Path.unlink),
+        IntegrityError,
+        ("app", "isn't there"),
+    )
     linked = _folder(lambda file: (file.unlink(), file.symlink_to("/v")))
-    yield "old folder, a file is a link", linked, IntegrityError, ("app", "is a symlink instead of a file")
+    yield (
+        "old folder, a file is a link",
+        linked,
+        IntegrityError,
+        ("app", "is a symlink instead of a file"),
+    )
     yield "old folder, a folder is a link", _folder(_through), IntegrityError, ("app", made_from)
     pipe = _folder(lambda file: (file.unlink(), os.mkfifo(file)))
     yield "old folder, a file is a pipe", pipe, IntegrityError, ("app", "isn't there")
-    yield "a delta for another platform", _of("win_amd64"), IntegrityError, ("is for linux_x86_64", "win_amd64")
+    yield (
+        "a delta for another platform",
+        _of("win_amd64"),
+        IntegrityError,
+        ("is for linux_x86_64", "win_amd64"),
+    )
     yield "a delta of another stack", _of(version="3"), IntegrityError, ("app", made_from)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from tests.corpus.scene import SITE, Scene, change_entry, put_archive
 from tests.corpus.trials import Expected, Trial, compared, everywhere, refusal
-from tests.tarballs import entry, folder, pax, record, tar
+from tests.support.raw_archives import entry, folder, pax, record, tar
 
 INFO = f"{SITE}/lib-1.0.dist-info"
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
@@ -20,10 +20,15 @@ _RECORD = "lib/__init__.py,,\nlib-1.0.dist-info/METADATA,,\nlib-1.0.dist-info/RE
 def metadata_trials() -> Iterator[Trial]:
     """All of them."""
     for name, rows, says in RECORDS:
-        # Frozen applications keep rows that lead out of what is left of their environment; an audit leaves those out.
+        # Frozen applications keep rows that lead out of what is left of their environment; an audit
+        # leaves those out.
         seen = () if name == "leads out" else (says, "its rows don't count")
         refused = refusal(UnsafeInputError, says, f"app/{INFO}/RECORD")
-        yield _of_files(f"RECORD, {name}", {f"{INFO}/RECORD": rows}, {**compared(refused), "audit": Expected(0, seen)})
+        yield _of_files(
+            f"RECORD, {name}",
+            {f"{INFO}/RECORD": rows},
+            {**compared(refused), "audit": Expected(0, seen)},
+        )
     yield from _fine_records()
     yield from _signed_records()
     for name, change, expected in MANIFESTS:
@@ -54,7 +59,10 @@ def _fine_records() -> Iterator[Trial]:
     for name, row in (("phantom row", "../../x"), ("directory row", "lib")):
         files: dict[str, str | bytes] = {f"{INFO}/RECORD": f"{_RECORD}{row},,\n"}
         yield _of_files(
-            f"RECORD, {name}", files, {"run": told, "audit": told, "check": _FINE, "diff": _FINE}, "metadata, accepted"
+            f"RECORD, {name}",
+            files,
+            {"run": told, "audit": told, "check": _FINE, "diff": _FINE},
+            "metadata, accepted",
         )
 
 
@@ -65,7 +73,9 @@ def _signed_records() -> Iterator[Trial]:
         f"{SITE}/lib/x.pyi": "x: int\n",
     }
     refused = refusal(UnsafeInputError, "signs the RECORD of lib", "RECORD.jws")
-    yield _of_files("RECORD.jws beside edited files", files, {"run": refused, "audit": _FINE, "check": _FINE})
+    yield _of_files(
+        "RECORD.jws beside edited files", files, {"run": refused, "audit": _FINE, "check": _FINE}
+    )
 
 
 # The manifest
@@ -91,7 +101,10 @@ def _layers(count: int) -> Callable[[Scene], None]:
 
 
 def _cycle(made: Scene) -> None:
-    layers = [{"install_target": "a", "required_layers": ["b"]}, {"install_target": "b", "required_layers": ["a"]}]
+    layers = [
+        {"install_target": "a", "required_layers": ["b"]},
+        {"install_target": "b", "required_layers": ["a"]},
+    ]
     _with(lambda _: json.dumps({"layers": {"frameworks": layers}}))(made)
 
 
@@ -130,26 +143,74 @@ def _differs(says: str) -> dict[str, Expected]:
 
 
 MANIFESTS: list[tuple[str, Callable[[Scene], None], dict[str, Expected]]] = [
-    ("duplicate keys", _with(lambda text: text.replace('"layers"', '"layers": 1, "layers"', 1)), _refused("twice")),
-    ("NaN", _with(lambda text: text.replace('"archive_build": 1', '"archive_build": NaN')), _refused("NaN")),
+    (
+        "duplicate keys",
+        _with(lambda text: text.replace('"layers"', '"layers": 1, "layers"', 1)),
+        _refused("twice"),
+    ),
+    (
+        "NaN",
+        _with(lambda text: text.replace('"archive_build": 1', '"archive_build": NaN')),
+        _refused("NaN"),
+    ),
     ("200,000 brackets", _with(lambda _: "[" * 200_000), _refused("nested too deeply")),
-    ("5,000 digits", _with(lambda text: text.replace(": 1,", f": {'1' * 5000},", 1)), _refused("digits")),
+    (
+        "5,000 digits",
+        _with(lambda text: text.replace(": 1,", f": {'1' * 5000},", 1)),
+        _refused("digits"),
+    ),
     ("a BOM", _with(lambda text: "\ufeff" + text), _refused("BOM")),
-    ("a lone surrogate", _with(lambda text: text.replace('"app"', '"\\ud800"', 1)), _refused("not valid Unicode")),
+    (
+        "a lone surrogate",
+        _with(lambda text: text.replace('"app"', '"\\ud800"', 1)),
+        _refused("not valid Unicode"),
+    ),
     ("not UTF-8", _with(lambda text: b"\xff" + text.encode()), _refused("not valid Unicode")),
     ("no JSON", _with(lambda _: "layers:"), _refused("line 1")),
     ("cut", _with(lambda text: text[:-20]), _refused("line ")),
     ("no layers", _with(lambda _: "{}"), _refused("no layers")),
     ("a list", _with(lambda _: "[]"), _refused("no layers")),
-    ("archive path", _field("archive_name", "../v/flag"), _refused("layers.applications[0].archive_name", "plain")),
-    ("absolute archive", _field("archive_name", "/v/flag"), _refused("layers.applications[0].archive_name", "plain")),
-    ("parent as layer", _field("install_target", ".."), _refused("layers.applications[0].install_target", "plain")),
-    ("size is text", _field("archive_size", "1"), _refused("layers.applications[0].archive_size", "number of bytes")),
-    ("size is true", _field("archive_size", True), _refused("layers.applications[0].archive_size", "number of bytes")),
-    ("hash too short", _field("archive_hashes", {"sha256": "0"}), _refused("archive_hashes.sha256", "64 hexadecimal")),
-    ("unknown layer", _field("required_layers", ["other"]), _refused("'other', which the manifest doesn't name")),
+    (
+        "archive path",
+        _field("archive_name", "../v/flag"),
+        _refused("layers.applications[0].archive_name", "plain"),
+    ),
+    (
+        "absolute archive",
+        _field("archive_name", "/v/flag"),
+        _refused("layers.applications[0].archive_name", "plain"),
+    ),
+    (
+        "parent as layer",
+        _field("install_target", ".."),
+        _refused("layers.applications[0].install_target", "plain"),
+    ),
+    (
+        "size is text",
+        _field("archive_size", "1"),
+        _refused("layers.applications[0].archive_size", "number of bytes"),
+    ),
+    (
+        "size is true",
+        _field("archive_size", True),
+        _refused("layers.applications[0].archive_size", "number of bytes"),
+    ),
+    (
+        "hash too short",
+        _field("archive_hashes", {"sha256": "0"}),
+        _refused("archive_hashes.sha256", "64 hexadecimal"),
+    ),
+    (
+        "unknown layer",
+        _field("required_layers", ["other"]),
+        _refused("'other', which the manifest doesn't name"),
+    ),
     ("cycle", _cycle, _refused("layers require each other: a -> b -> a")),
-    ("1,001 layers", _layers(1001), everywhere(refusal(LimitError, "more than 1000 layers", "venvstacks.json"))),
+    (
+        "1,001 layers",
+        _layers(1001),
+        everywhere(refusal(LimitError, "more than 1000 layers", "venvstacks.json")),
+    ),
     ("size differs", _longer, _differs("after the end")),
     (
         "hash differs",
@@ -162,7 +223,11 @@ MANIFESTS: list[tuple[str, Callable[[Scene], None], dict[str, Expected]]] = [
         lambda made: (made.bad / "app.tar.xz").unlink(),
         everywhere(refusal(StorageError, "the archive of layer 'app' is missing", "app.tar.xz")),
     ),
-    ("archive is a pipe", _pipe, everywhere(refusal(UnsafeInputError, "not a regular file", "app.tar.xz"))),
+    (
+        "archive is a pipe",
+        _pipe,
+        everywhere(refusal(UnsafeInputError, "not a regular file", "app.tar.xz")),
+    ),
 ]
 
 
@@ -182,7 +247,11 @@ LAYERS: list[tuple[str, dict[str, str | bytes], dict[str, Expected]]] = [
     ),
     ("METADATA, not UTF-8", {f"{INFO}/METADATA": b"Name: \xff\nVersion: \x80\n"}, _READ),
     ("METADATA, empty", {f"{INFO}/METADATA": b""}, _READ),
-    ("METADATA, licence elsewhere", {f"{INFO}/METADATA": "Name: lib\nLicense-File: ../../../../v/flag\n"}, _READ),
+    (
+        "METADATA, licence elsewhere",
+        {f"{INFO}/METADATA": "Name: lib\nLicense-File: ../../../../v/flag\n"},
+        _READ,
+    ),
     ("entry points, no INI", {f"{INFO}/entry_points.txt": b"\xff[[[\n=x\n[a]\n]"}, _READ),
     ("source, 200,000 parentheses", {f"{SITE}/lib/x.py": "(" * 200_000}, _READ),
     ("source, nested", {f"{SITE}/lib/x.py": f"x = {'[' * 3000}{']' * 3000}\n"}, _READ),
@@ -190,7 +259,11 @@ LAYERS: list[tuple[str, dict[str, str | bytes], dict[str, Expected]]] = [
     ("source, zero bytes", {f"{SITE}/lib/x.py": b"import os\0\n"}, _READ),
     ("source, unknown coding", {f"{SITE}/lib/x.py": b"# coding: klingon\nimport os\n"}, _READ),
     ("source, UTF-7", {f"{SITE}/lib/x.py": b"# coding: utf-7\n+AAo-import os\n"}, _READ),
-    ("source, surrogates", {f"{SITE}/lib/x.py": b"import \xed\xa0\x80\n__import__('\\ud800')\n"}, _READ),
+    (
+        "source, surrogates",
+        {f"{SITE}/lib/x.py": b"import \xed\xa0\x80\n__import__('\\ud800')\n"},
+        _READ,
+    ),
 ]
 
 
@@ -205,7 +278,8 @@ def _of_files(
         **files,
     }
     members = (
-        pax(record("path", f"app/{path}")) + entry("x", text.encode() if isinstance(text, str) else text)
+        pax(record("path", f"app/{path}"))
+        + entry("x", text.encode() if isinstance(text, str) else text)
         for path, text in whole.items()
     )
     archive = tar(folder("app"), *members)

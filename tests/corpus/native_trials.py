@@ -7,12 +7,12 @@ import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from slim.verify.elf_oracle import check as check_elf
-from slim.verify.macho_oracle import check as check_macho
+from slim.verify.native.elf import check as check_elf
+from slim.verify.native.macho import check as check_macho
 from tests.corpus.natives import ALONE, EDITED, ELF, FLIPS, Alone, Edited, flipped
 from tests.corpus.scene import Scene, put_archive
 from tests.corpus.trials import Expected, Trial
-from tests.tarballs import entry, folder, hard, sym, tar
+from tests.support.raw_archives import entry, folder, hard, sym, tar
 
 _FINE = Expected(0)
 
@@ -25,7 +25,11 @@ def native_trials() -> Iterator[Trial]:
     yield _trial("native, edited", "symlink", "linux_x86_64", _LINKED, _linked)
     damaged = flipped(ELF, FLIPS, seed=7)
     yield _trial(
-        "native", f"{FLIPS} flipped bytes", "linux_x86_64", _layer(damaged), partial(_whole, originals=damaged)
+        "native",
+        f"{FLIPS} flipped bytes",
+        "linux_x86_64",
+        _layer(damaged),
+        partial(_whole, originals=damaged),
     )
 
 
@@ -56,7 +60,9 @@ def _trial(
 def _alone(case: Alone) -> Trial:
     told = () if case.told is None else (case.name, case.told)
     archive = _layer({case.name: case.data})
-    return _trial("native", case.name, case.platform, archive, partial(_same, case=case), Expected(0, told))
+    return _trial(
+        "native", case.name, case.platform, archive, partial(_same, case=case), Expected(0, told)
+    )
 
 
 def _edited(case: Edited) -> Trial:
@@ -86,7 +92,9 @@ def _removed(made: Scene, name: str) -> bool:
     """Whether a rule took the file out: static archives and object files may go, as a whole."""
     ended = made.run("run", made.bad, "--dry-run", "--json")
     actions = json.loads(ended.out)["runs"][0]["actions"]
-    return any(action["path"].endswith(f"/{name}") and action["action"] == "remove" for action in actions)
+    return any(
+        action["path"].endswith(f"/{name}") and action["action"] == "remove" for action in actions
+    )
 
 
 def _smaller(made: Scene, *, case: Edited) -> Iterator[str]:

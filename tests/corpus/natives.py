@@ -6,11 +6,11 @@ import random
 import struct
 from dataclasses import dataclass
 
-from tests.elves import build as build_elf
-from tests.elves import get, put
-from tests.machos import LIBRARY
-from tests.machos import build as build_macho
-from tests.natives import fat, pe
+from tests.support.elf_files import build as build_elf
+from tests.support.elf_files import get, put
+from tests.support.macho_files import LIBRARY
+from tests.support.macho_files import build as build_macho
+from tests.support.native_headers import fat, pe
 
 ELF = build_elf("""
 elf 64 little x86_64 shared
@@ -75,13 +75,22 @@ ALONE = [
     Alone("pt_load.so", _misplaced(), "isn't aligned with its address"),
     Alone("payload.so", ELF + b"payload" * 10, "belong to nothing that the headers know"),
     Alone("object.o", _section_of("x86_64", "relocatable"), "an object file needs its symbols"),
-    Alone("riscv.so", _section_of("riscv", "shared"), "slim doesn't edit files for riscv64 machines"),
+    Alone(
+        "riscv.so", _section_of("riscv", "shared"), "slim doesn't edit files for riscv64 machines"
+    ),
     Alone("script.so", b"/* GNU ld script */\nINPUT(libm.so.6)\n", _ISNT),
     Alone("Java.class", b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(100), None),
-    Alone("static.a", b"!<arch>\nx.o/            0           0     0     644     4         `\nabcd", None),
+    Alone(
+        "static.a",
+        b"!<arch>\nx.o/            0           0     0     644     4         `\nabcd",
+        None,
+    ),
     Alone("slices.dylib", b"\xca\xfe\xba\xbe\x80\0\0\0" + bytes(100), _ISNT, _DARWIN),
     Alone(
-        "adhoc.dylib", build_macho(LIBRARY.replace("signed linker", "signed bare")), "isn't marked as ad-hoc", _DARWIN
+        "adhoc.dylib",
+        build_macho(LIBRARY.replace("signed linker", "signed bare")),
+        "isn't marked as ad-hoc",
+        _DARWIN,
     ),
     Alone(
         "identity.dylib",
@@ -109,10 +118,19 @@ EDITED = [
     Edited("plain.so", ELF),
     Edited("read-only.so", ELF, mode=0o444),
     Edited("linker-signed.dylib", MACHO, platform=_DARWIN),
-    Edited("codesigned.dylib", build_macho(LIBRARY.replace("signed linker", "signed codesign")), platform=_DARWIN),
+    Edited(
+        "codesigned.dylib",
+        build_macho(LIBRARY.replace("signed linker", "signed codesign")),
+        platform=_DARWIN,
+    ),
     Edited(
         "fat.dylib",
-        fat(build_macho(LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", "")), MACHO),
+        fat(
+            build_macho(
+                LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", "")
+            ),
+            MACHO,
+        ),
         platform=_DARWIN,
     ),
 ]
@@ -124,5 +142,7 @@ def flipped(data: bytes, count: int, seed: int) -> dict[str, bytes]:
     found = {}
     for number in range(count):
         at = chance.randrange(chance.choice((64, 400, len(data))))
-        found[f"flip-{number}.so"] = data[:at] + bytes([data[at] ^ chance.randrange(1, 256)]) + data[at + 1 :]
+        found[f"flip-{number}.so"] = (
+            data[:at] + bytes([data[at] ^ chance.randrange(1, 256)]) + data[at + 1 :]
+        )
     return found

@@ -13,7 +13,7 @@ from slim.errors import LimitError, SlimError, UnsafeInputError
 from tests.corpus.metadata_trials import INFO
 from tests.corpus.scene import SITE, Line, Scene, put_archive
 from tests.corpus.trials import Expected, Trial, refusal
-from tests.tarballs import entry, folder, pax, record, tar
+from tests.support.raw_archives import entry, folder, pax, record, tar
 
 REPORT = "report.json"
 
@@ -56,12 +56,23 @@ REPORTS: list[tuple[str, str, str]] = [
     ("a missing key", _document().replace('"cells"', '"sells"'), "'cells' is missing"),
     ("no list", _document(layers={}), "must be an array"),
     ("bad base64", _document(layers=[{**_LAYER, "name_base64": "*"}]), "base64"),
-    ("a later version", '{"schema": "urn:slim:check:v9", "x": "urn:slim:check:v1"}', "not a report"),
+    (
+        "a later version",
+        '{"schema": "urn:slim:check:v9", "x": "urn:slim:check:v1"}',
+        "not a report",
+    ),
 ]
 
 BASELINE: dict[str, Line] = {
     "diff": lambda made: ["diff", made.work / REPORT, made.good],
-    "check": lambda made: ["check", made.good, "--budget", made.budget, "--baseline", made.work / REPORT],
+    "check": lambda made: [
+        "check",
+        made.good,
+        "--budget",
+        made.budget,
+        "--baseline",
+        made.work / REPORT,
+    ],
 }
 
 
@@ -70,9 +81,13 @@ def report_trials() -> Iterator[Trial]:
     for name, text, says in REPORTS:
         refused = refusal(UnsafeInputError, REPORT, says)
         yield _baseline("report", name, text, {"diff": refused, "check": refused})
-    harmful = _document(cells=[{**_CELL, "owner": {"name": "\x1b[2J\u202eevil\n", "version": "\x07"}}])
+    harmful = _document(
+        cells=[{**_CELL, "owner": {"name": "\x1b[2J\u202eevil\n", "version": "\x07"}}]
+    )
     fine = Expected(0)
-    yield _baseline("report, accepted", "control characters", harmful, {"diff": fine, "check": fine})
+    yield _baseline(
+        "report, accepted", "control characters", harmful, {"diff": fine, "check": fine}
+    )
 
 
 def _baseline(group: str, name: str, text: str, expected: dict[str, Expected]) -> Trial:
@@ -105,7 +120,14 @@ _METADATA = tar(
 LIMITS: list[tuple[str, str, str, bytes, str, type[SlimError]]] = [
     # the limits, the archive and what is said
     ("members", "members = 9", "layer.tar", _MEMBERS, "more than 9 members", LimitError),
-    ("total", "total = '50 KiB'", "layer.tar.xz", lzma.compress(_ZEROS), "more than 51200 bytes", LimitError),
+    (
+        "total",
+        "total = '50 KiB'",
+        "layer.tar.xz",
+        lzma.compress(_ZEROS),
+        "more than 51200 bytes",
+        LimitError,
+    ),
     (
         "ratio",
         "ratio = 20\nratio_floor = '10 KiB'",
@@ -114,7 +136,14 @@ LIMITS: list[tuple[str, str, str, bytes, str, type[SlimError]]] = [
         "more than 20 times its size",
         LimitError,
     ),
-    ("xz_memory", "xz_memory = '1 MiB'", "layer.tar.xz", lzma.compress(_ZEROS), "more than 1048576 bytes", LimitError),
+    (
+        "xz_memory",
+        "xz_memory = '1 MiB'",
+        "layer.tar.xz",
+        lzma.compress(_ZEROS),
+        "more than 1048576 bytes",
+        LimitError,
+    ),
     (
         "zstd_window",
         "zstd_window = '64 KiB'",
@@ -123,9 +152,30 @@ LIMITS: list[tuple[str, str, str, bytes, str, type[SlimError]]] = [
         "exceeds 65536",
         LimitError,
     ),
-    ("path_depth", "path_depth = 5", "layer.tar", _DEEP, "more than 5 components", UnsafeInputError),
-    ("name_length", "name_length = 100", "layer.tar", _LONG, "longer than 100 bytes", UnsafeInputError),
-    ("metadata_file", "metadata_file = '1 KiB'", "layer.tar", _METADATA, "more than 1024", LimitError),
+    (
+        "path_depth",
+        "path_depth = 5",
+        "layer.tar",
+        _DEEP,
+        "more than 5 components",
+        UnsafeInputError,
+    ),
+    (
+        "name_length",
+        "name_length = 100",
+        "layer.tar",
+        _LONG,
+        "longer than 100 bytes",
+        UnsafeInputError,
+    ),
+    (
+        "metadata_file",
+        "metadata_file = '1 KiB'",
+        "layer.tar",
+        _METADATA,
+        "more than 1024",
+        LimitError,
+    ),
 ]
 
 
@@ -139,7 +189,9 @@ def limit_trials() -> Iterator[Trial]:
         yield _limited("limits, accepted", name, "schema = 1\n", file, data, fine)
 
 
-def _limited(group: str, name: str, text: str, file: str, data: bytes, expected: dict[str, Expected]) -> Trial:
+def _limited(
+    group: str, name: str, text: str, file: str, data: bytes, expected: dict[str, Expected]
+) -> Trial:
     def prepare(made: Scene) -> None:
         (made.work / "limits.toml").write_text(text)
         put_archive(made, file, data)

@@ -14,7 +14,7 @@ from slim.errors import IntegrityError, UnsafeInputError
 from tests.corpus.archives import COMPRESSED, TAR, ZIP, Case
 from tests.corpus.scene import Line, Scene
 from tests.corpus.trials import Expected, Trial, refusal
-from tests.tarballs import LINUX
+from tests.support.raw_archives import LINUX
 
 INDEX = "slim-removed.json"
 _NO_INDEX = f"has no {INDEX}"
@@ -37,7 +37,9 @@ def restore_trials() -> Iterator[Trial]:
     for name, change, says in TAMPERED:
         refused = refusal(UnsafeInputError, says, "removed.tar")
         yield _tampered(name, change, dict.fromkeys(_lines(""), refused))
-    yield _tampered("as slim wrote it", lambda index, contents: None, dict.fromkeys(_lines(""), Expected(0)))
+    yield _tampered(
+        "as slim wrote it", lambda index, contents: None, dict.fromkeys(_lines(""), Expected(0))
+    )
     differs = Expected(IntegrityError.exit_code, ("SHA-256", "removed.tar", "hint:"))
     expected = {"restore": differs, "restore --list": Expected(0), "restore --extract": differs}
     yield _tampered("other content", _other_content, expected)
@@ -92,10 +94,18 @@ TAMPERED: list[tuple[str, Change, str]] = [
     ("hash is short", _set(sha256="0"), "files[0].sha256"),
     ("unknown type", _set(type="fifo"), "files[0].type"),
     ("unknown action", _set(action="exploded"), "files[0].action"),
-    ("another schema", lambda index, contents: index.update(schema="urn:slim:removed:v9"), "its schema is"),
+    (
+        "another schema",
+        lambda index, contents: index.update(schema="urn:slim:removed:v9"),
+        "its schema is",
+    ),
     ("no stacks", lambda index, contents: index.pop("stacks"), "stacks"),
     ("bad base64", _set(path_base64="*"), "path_base64"),
-    ("a file nobody names", lambda index, contents: contents.update(more=b"x"), "the index doesn't name it"),
+    (
+        "a file nobody names",
+        lambda index, contents: contents.update(more=b"x"),
+        "the index doesn't name it",
+    ),
     ("no JSON", lambda index, contents: index.clear(), "schema"),
 ]
 
@@ -109,7 +119,13 @@ def _tampered(name: str, change: Change, expected: dict[str, Expected]) -> Trial
         (made.work / "removed.tar").write_bytes(_changed(original.read_bytes(), change))
 
     lines = _lines("removed.tar")
-    lines["restore"] = lambda made: ["restore", made.work / "removed.tar", made.work / "slimmed", "-o", made.out]
+    lines["restore"] = lambda made: [
+        "restore",
+        made.work / "removed.tar",
+        made.work / "slimmed",
+        "-o",
+        made.out,
+    ]
     return Trial(group="store", name=name, prepare=prepare, expected=expected, lines=lines)
 
 
@@ -118,7 +134,9 @@ def _changed(store: bytes, change: Change) -> bytes:
     plain = zstandard.ZstdDecompressor().decompressobj().decompress(store)
     with tarfile.open(fileobj=io.BytesIO(plain)) as archive:
         infos = {info.name: info for info in archive}
-        contents = {name: archive.extractfile(info).read() for name, info in infos.items() if info.isreg()}  # type: ignore[union-attr]
+        contents = {
+            name: archive.extractfile(info).read() for name, info in infos.items() if info.isreg()
+        }  # type: ignore[union-attr]
     index = json.loads(contents[INDEX])
     change(index, contents)
     contents[INDEX] = json.dumps(index).encode()

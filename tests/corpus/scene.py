@@ -22,7 +22,7 @@ from slim.delta.create import MakeRequest, make
 from slim.model.rule import RulePack
 from slim.passes import SCHEMAS
 from slim.rules.loader import builtin_packs
-from tests.published import MTIME, SITE, LayerSpec, distribution, publish, write_json
+from tests.support.published_stacks import MTIME, SITE, LayerSpec, distribution, publish, write_json
 
 ABSOLUTE = Path("/v")
 """Where archives with absolute names would write."""
@@ -43,8 +43,8 @@ class Ended:
 class Scene:
     """``good`` is an honest stack of one layer, ``bad`` the one that is tried, ``out`` where results go.
 
-    ``top/v`` and ``top/work/v`` are canaries: what an archive's ``../v`` would hit, whether it is unpacked into the
-    current folder, beside the output or into the temporary folder.
+    ``top/v`` and ``top/work/v`` are canaries: what an archive's ``../v`` would hit, whether it is
+    unpacked into the current folder, beside the output or into the temporary folder.
     """
 
     top: Path
@@ -135,7 +135,11 @@ def update(layer: str, platform: str, version: str = "1") -> dict[str, bytes]:
         good_stack(old, layer, platform, version)
         good_stack(new, layer, platform, "2")
         make(MakeRequest(old=old, new=new, output=output))
-        return {str(path.relative_to(output)): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(output)): path.read_bytes()
+            for path in output.rglob("*")
+            if path.is_file()
+        }
 
 
 @contextlib.contextmanager
@@ -171,7 +175,9 @@ def put_archive(made: Scene, name: str, data: bytes | Callable[[Path], None]) ->
             place.write_bytes(data)
         with place.open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        entry.update(archive_name=name, archive_size=place.stat().st_size, archive_hashes={"sha256": digest})
+        entry.update(
+            archive_name=name, archive_size=place.stat().st_size, archive_hashes={"sha256": digest}
+        )
 
     change_entry(made, change)
     return made.bad / name
@@ -183,7 +189,9 @@ def change_entry(made: Scene, change: Callable[[dict[str, object]], None]) -> No
     (entry,) = manifest["layers"]["applications"]
     change(entry)
     write_json(made.manifest, manifest)
-    write_json(made.bad / "__venvstacks__" / "env_metadata" / f"{entry['install_target']}.json", entry)
+    write_json(
+        made.bad / "__venvstacks__" / "env_metadata" / f"{entry['install_target']}.json", entry
+    )
 
 
 Line = Callable[[Scene], list[str | Path]]

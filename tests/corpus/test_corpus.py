@@ -15,7 +15,10 @@ from tests.corpus.scene import COMMANDS, scene
 from tests.corpus.table import all_trials
 from tests.corpus.trials import Trial, tried
 
-MARKED = [pytest.param(trial, id=trial.id, marks=[pytest.mark.slow] if trial.slow else []) for trial in all_trials()]
+MARKED = [
+    pytest.param(trial, id=trial.id, marks=[pytest.mark.slow] if trial.slow else [])
+    for trial in all_trials()
+]
 
 
 @pytest.mark.parametrize("trial", MARKED)
@@ -36,7 +39,9 @@ def test_a_tool_that_unpacks_what_it_is_given_does_not_get_by(name: str) -> None
         assert made.state() != before
 
 
-@pytest.mark.parametrize("name", ["tar: cve-2025-4517", "metadata: manifest, archive path", "folders: link out"])
+@pytest.mark.parametrize(
+    "name", ["tar: cve-2025-4517", "metadata: manifest, archive path", "folders: link out"]
+)
 def test_a_process_of_its_own_ends_the_same_way(name: str) -> None:
     """What the other tests call within the test's process, as a user would start it."""
     trial = next(trial for trial in all_trials() if trial.id == name)
@@ -45,7 +50,9 @@ def test_a_process_of_its_own_ends_the_same_way(name: str) -> None:
         before = made.state()
         command = [sys.executable, "-m", "slim", *map(str, COMMANDS["run"](made))]
         environment = {**os.environ, "TMPDIR": str(made.top / "tmp")}
-        done = subprocess.run(command, cwd=made.work, env=environment, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=made.work, env=environment, capture_output=True, text=True, check=False
+        )
         assert done.returncode == trial.expected["run"].code == 3
         assert all(text in done.stderr for text in trial.expected["run"].says)
         assert done.stdout == ""

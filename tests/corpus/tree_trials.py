@@ -58,11 +58,23 @@ def _loop(layer: Path) -> None:
 
 REFUSED: list[tuple[str, Fill, str, str, str | None]] = [
     # name, what is put into the layer, what is said, platform, what an audit says instead
-    ("FIFO", lambda layer: os.mkfifo(layer / "f"), "device, FIFO or socket", "linux_x86_64", _LEFT_OUT),
+    (
+        "FIFO",
+        lambda layer: os.mkfifo(layer / "f"),
+        "device, FIFO or socket",
+        "linux_x86_64",
+        _LEFT_OUT,
+    ),
     ("socket", _socket, "device, FIFO or socket", "linux_x86_64", _LEFT_OUT),
     ("absolute link", _link("l", "/v"), "is absolute", "linux_x86_64", _KEPT),
     ("link out", _link("l", "../../v"), "leaves the folder", "linux_x86_64", _KEPT),
-    ("link up through a sibling", _link("l", "../other/../../v"), "through a sibling", "linux_x86_64", _KEPT),
+    (
+        "link up through a sibling",
+        _link("l", "../other/../../v"),
+        "through a sibling",
+        "linux_x86_64",
+        _KEPT,
+    ),
     ("loop", _loop, "loop", "linux_x86_64", _KEPT),
     ("link with a newline", _link("l", "a\nb"), "character", "linux_x86_64", _KEPT),
     ("newline", _files("a\nb"), r"character '\n'", "linux_x86_64", None),
@@ -70,7 +82,13 @@ REFUSED: list[tuple[str, Fill, str, str, str | None]] = [
     ("right-to-left override", _files("a\u202egpj.py"), r"'\u202e'", "linux_x86_64", None),
     ("301 folders deep", _deep, "more than 256 components", "linux_x86_64", None),
     ("case", _files("A.py", "a.py"), "same as", "macosx_arm64", None),
-    ("normal forms", _files("caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")), "same as", "macosx_arm64", None),
+    (
+        "normal forms",
+        _files("caf\u00e9", unicodedata.normalize("NFD", "caf\u00e9")),
+        "same as",
+        "macosx_arm64",
+        None,
+    ),
     ("not UTF-8", _files("\udcff"), "isn't UTF-8", "macosx_arm64", None),
     ("device name", _files("aux.py"), "names a device", "win_amd64", None),
     ("stream", _files("a:b"), "contains ':'", "win_amd64", None),
@@ -86,7 +104,9 @@ def tree_trials() -> Iterator[Trial]:
         yield _refused(name, fill, says, platform, seen)
     accepted = {"run": _FINE, "audit": _FINE, "check": _FINE, "diff": _FINE, "delta": _FINE}
     yield _trial("hard link to a file outside", _twin, accepted, inspect=_smaller)
-    yield _trial("link to a folder outside is never entered", _outside, everywhere_but_audit(), inspect=None)
+    yield _trial(
+        "link to a folder outside is never entered", _outside, everywhere_but_audit(), inspect=None
+    )
     small = refusal(LimitError, "more than 5 members")
     yield Trial(
         group="folders",
@@ -137,7 +157,8 @@ def _trial(
 
 def _refused(name: str, fill: Fill, says: str, platform: str, seen: str | None) -> Trial:
     error: type[SlimError] = UnsafeInputError
-    # An installed layer may have anything beside what was published, so that an update only looks at the latter.
+    # An installed layer may have anything beside what was published, so that an update only looks
+    # at the latter.
     other = {} if seen is None else {"audit": Expected(0, (seen,)), "delta apply": UNMATCHED}
     return _trial(name, fill, everywhere(refusal(error, says, "bad/app"), **other), platform)
 

@@ -22,14 +22,17 @@ class Expected:
     says: tuple[str, ...] = ()
 
 
-UNMATCHED = Expected(IntegrityError.exit_code, ("the layer isn't the one that the delta was made from",))
+UNMATCHED = Expected(
+    IntegrityError.exit_code, ("the layer isn't the one that the delta was made from",)
+)
 """How an update ends that is given an old layer which may be read, but is another one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
     """One case. ``prepare`` makes the bad stack of a scene whose only layer is ``layer``; ``inspect`` looks at what a
-    run published, and tells what is wrong with it. ``lines`` are the command lines, ``more`` is added to some."""
+    run published, and tells what is wrong with it. ``lines`` are the command lines, ``more`` is
+    added to some."""
 
     group: str
     name: str
@@ -74,7 +77,9 @@ def tried(trial: Trial) -> dict[str, list[str]]:
             line = [*trial.lines[name](made), *trial.more.get(name, ())]
             ended = made.run(*line)
             problems = list(_judge(ended, expected))
-            problems += _outside(made, before, published=_WRITES.match(name) is not None and expected.code == 0)
+            problems += _outside(
+                made, before, published=_WRITES.match(name) is not None and expected.code == 0
+            )
             if name == "run" and trial.inspect is not None and not problems:
                 problems += trial.inspect(made)
             if problems:

@@ -18,9 +18,17 @@ from tests.faults.trials import told, trials
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--only", help="only the scenarios whose name contains this")
-    parser.add_argument("--fault", help="only the faults whose name contains this, such as KILL or EIO")
+    parser.add_argument(
+        "--fault", help="only the faults whose name contains this, such as KILL or EIO"
+    )
     parser.add_argument("--every", type=int, default=1, metavar="N", help="only every Nth point")
-    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="scenarios at a time (default: %(default)s)")
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="scenarios at a time (default: %(default)s)",
+    )
     chosen = parser.parse_args()
     names = [one.name for one in SCENARIOS if chosen.only is None or chosen.only in one.name]
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
@@ -34,7 +42,9 @@ def main() -> int:
     interrupted = sum(tally.tried for tally in tallies if tally.fault[3:] in SIGNALS)
     injected = sum(tally.tried for tally in tallies) - killed - interrupted
     print(f"kill points tried: {killed}; signals: {interrupted}; injected errors: {injected}")
-    print(f"broken sets: {sum(tally.broken for tally in tallies)}; silent: {sum(tally.silent for tally in tallies)}")
+    print(
+        f"broken sets: {sum(tally.broken for tally in tallies)}; silent: {sum(tally.silent for tally in tallies)}"
+    )
     found = f"{sum(tally.broken for tally in caught)} of {sum(tally.tried for tally in caught)}"
     print(f"the naive publisher, to prove the harness: {found} kills break its output")
     for text in wrong:

@@ -30,7 +30,9 @@ class Tally:
     wrong: list[str] = field(default_factory=list)
 
     def say(self, point: Point, what: str) -> None:
-        self.wrong.append(f"{self.scenario}, {self.fault} at {point.where} {point.text[:160]}: {what}")
+        self.wrong.append(
+            f"{self.scenario}, {self.fault} at {point.where} {point.text[:160]}: {what}"
+        )
 
 
 def survey(box: Sandbox) -> list[Point]:
@@ -93,7 +95,9 @@ def signals(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
     return tally
 
 
-def _tries(box: Sandbox, chosen: Sequence[Point], what: str, tally: Tally) -> Iterator[tuple[Point, Run]]:
+def _tries(
+    box: Sandbox, chosen: Sequence[Point], what: str, tally: Tally
+) -> Iterator[tuple[Point, Run]]:
     for point in chosen:
         box.reset()
         run = box.traced(injecting(point, what))
@@ -123,7 +127,11 @@ def judge(box: Sandbox, tally: Tally, point: Point) -> None:
     """The outputs are whole, the input is untouched, and the next run makes everything good."""
     now = tree(box.work)
     state = box.known.state(now)
-    if state is None or state in box.scenario.never or ("aside" in state and not box.scenario.absent):
+    if (
+        state is None
+        or state in box.scenario.never
+        or ("aside" in state and not box.scenario.absent)
+    ):
         tally.broken += 1
         tally.say(point, "the output is neither the old one nor the new one")
         return
@@ -138,4 +146,7 @@ def judge(box: Sandbox, tally: Tally, point: Point) -> None:
     if again.code != 0:
         tally.say(point, f"the next run ended with {again.code}: {again.stderr.strip()}")
     elif box.known.after != after:
-        tally.say(point, f"after the next run, {sorted(box.known.after.items() ^ after.items())[:3]} differs")
+        tally.say(
+            point,
+            f"after the next run, {sorted(box.known.after.items() ^ after.items())[:3]} differs",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from tests.published import write_archive
+from tests.support.published_stacks import write_archive
 
 Change = tuple[str, Callable[[Path], object]]
 """What happens, and the function that lets it happen to the input."""
@@ -42,4 +42,7 @@ FOLDER_CHANGES: tuple[Change, ...] = (
 
 def within(name: str, changes: Iterable[Change]) -> tuple[Change, ...]:
     """The same in a folder of the input."""
-    return tuple((f"{name}: {what}", lambda folder, change=change: change(folder / name)) for what, change in changes)
+    return tuple(
+        (f"{name}: {what}", lambda folder, change=change: change(folder / name))
+        for what, change in changes
+    )

@@ -39,7 +39,9 @@ def inodes(top: Path) -> dict[str, tuple[object, ...]]:
     found: dict[str, tuple[object, ...]] = {}
     for path in (top, *sorted(top.rglob("*"))):
         status = path.lstat()
-        digest = hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+        digest = (
+            hashlib.sha256(path.read_bytes()).hexdigest() if stat.S_ISREG(status.st_mode) else ""
+        )
         times = (status.st_mtime_ns, status.st_ctime_ns)
         owned = (status.st_ino, status.st_mode, status.st_uid, status.st_gid, status.st_nlink)
         found[str(path.relative_to(top))] = (digest, *owned, *times)
@@ -50,8 +52,8 @@ def inodes(top: Path) -> dict[str, tuple[object, ...]]:
 class Known:
     """The states that are allowed: what lay there before, and what a run without faults makes of it.
 
-    ``outputs`` are the paths (below the folder worked in) that a run replaces, each in one step. Those that are
-    ``growing`` are added to instead, a file in one step.
+    ``outputs`` are the paths (below the folder worked in) that a run replaces, each in one step.
+    Those that are ``growing`` are added to instead, a file in one step.
     """
 
     before: Tree
@@ -61,7 +63,8 @@ class Known:
 
     def state(self, now: Tree) -> str | None:
         """``old``, ``new`` or, with several outputs, a mixture of whole ones; ``aside``: nothing is there, but the old
-        set lies whole beside it; ``part``: some files are added, and all old ones there; None: something is broken."""
+        set lies whole beside it; ``part``: some files are added, and all old ones there; None:
+        something is broken."""
         states = []
         for output in self.outputs:
             lies, old = below(now, output), below(self.before, output)
@@ -88,7 +91,9 @@ class Known:
 
 def _is_between(lies: Tree, old: Tree, new: Tree) -> bool:
     """Whether every file is an old or a new one, and no old one is missing."""
-    return old.keys() <= lies.keys() and all(what in (old.get(path), new.get(path)) for path, what in lies.items())
+    return old.keys() <= lies.keys() and all(
+        what in (old.get(path), new.get(path)) for path, what in lies.items()
+    )
 
 
 def _is_aside(name: str, output: str) -> bool:
@@ -97,7 +102,11 @@ def _is_aside(name: str, output: str) -> bool:
 
 def below(whole: Tree, top: str) -> Tree:
     """The part of a tree at and below a path, as if it stood alone."""
-    return {path[len(top) :]: what for path, what in whole.items() if path == top or path.startswith(f"{top}/")}
+    return {
+        path[len(top) :]: what
+        for path, what in whole.items()
+        if path == top or path.startswith(f"{top}/")
+    }
 
 
 def leftovers(now: Tree) -> list[str]:

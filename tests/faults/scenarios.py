@@ -16,16 +16,26 @@ from tests.corpus.natives import ELF
 from tests.faults.changes import FOLDER_CHANGES, STACK_CHANGES, Change, within
 from tests.faults.judge import Known, inodes, tree
 from tests.faults.tracing import Zygote
-from tests.published import SITE, STDLIB, LayerSpec, publish
+from tests.support.published_stacks import SITE, STDLIB, LayerSpec, publish
 
 _COMMON = ("--jobs", "1", "--no-config")
 
 
 def _stack(folder: Path) -> None:
     """As few files as a stack can have that loses something in two layers; the archives have a second name."""
-    runtime = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/site.py": "x = 1\n", f"{STDLIB}/test/t.py": "import os\n"}
+    runtime = {
+        f"{STDLIB}/os.py": "x = 1\n",
+        f"{STDLIB}/site.py": "x = 1\n",
+        f"{STDLIB}/test/t.py": "import os\n",
+    }
     framework = {f"{SITE}/maths.py": "x = 1\n", f"{SITE}/maths.pyi": "x: int\n"}
-    publish(folder / "in", {"cpython": LayerSpec("runtime", runtime), "framework-b": LayerSpec("framework", framework)})
+    publish(
+        folder / "in",
+        {
+            "cpython": LayerSpec("runtime", runtime),
+            "framework-b": LayerSpec("framework", framework),
+        },
+    )
     (folder / "twins").mkdir()
     for archive in (folder / "in").glob("*.tar.xz"):
         os.link(archive, folder / "twins" / archive.name)
@@ -54,7 +64,16 @@ def _removed(folder: Path) -> None:
     shutil.rmtree(folder / "twins")
     (folder / "in").mkdir()
     store = folder / "in" / "removed.tar.zst"
-    _slim("run", folder / "whole", "-o", folder / "in" / "slim", "--keep-removed", store, "-q", *_COMMON)
+    _slim(
+        "run",
+        folder / "whole",
+        "-o",
+        folder / "in" / "slim",
+        "--keep-removed",
+        store,
+        "-q",
+        *_COMMON,
+    )
 
 
 def _versions(folder: Path) -> None:
@@ -72,7 +91,9 @@ def _versions(folder: Path) -> None:
 def _update(folder: Path) -> None:
     """The old one of two stacks, and the delta to the new one."""
     _versions(folder)
-    _slim("delta", folder / "in" / "old", folder / "in" / "new", "-o", folder / "in" / "delta", "-q")
+    _slim(
+        "delta", folder / "in" / "old", folder / "in" / "new", "-o", folder / "in" / "delta", "-q"
+    )
     shutil.rmtree(folder / "in" / "new")
 
 
@@ -110,7 +131,13 @@ def _old_and_symbols(work: Path) -> None:
     place.parent.mkdir(parents=True)
     place.write_bytes(b"old symbols")
     row = {
-        **{"layer": "cpython", "path": "lib/old.so", "platform": "linux_x86_64", "format": "elf", "id": "abcdef"},
+        **{
+            "layer": "cpython",
+            "path": "lib/old.so",
+            "platform": "linux_x86_64",
+            "format": "elf",
+            "id": "abcdef",
+        },
         **{
             "file": ".build-id/ab/cdef.debug",
             "size": 11,
@@ -135,10 +162,11 @@ def _killed_between_two_renames(work: Path) -> None:
 class Scenario:
     """``argv`` runs in a folder that holds the input ``in`` and the folder ``work`` that everything goes to.
 
-    ``again`` is the next run after a fault; ``always`` are injections that every run has; ``absent`` says that the old
-    set may be found moved aside, for the next run to put back; ``never`` are mixtures of whole outputs that mustn't be.
-    ``growing`` are outputs that a run adds files to, one after the other. ``changes`` may happen to the input.
-    ``surrounded`` runs are also tried on full and read-only file systems, with limits, and two at a time.
+    ``again`` is the next run after a fault; ``always`` are injections that every run has;
+    ``absent`` says that the old set may be found moved aside, for the next run to put back;
+    ``never`` are mixtures of whole outputs that mustn't be. ``growing`` are outputs that a run adds
+    files to, one after the other. ``changes`` may happen to the input. ``surrounded`` runs are also
+    tried on full and read-only file systems, with limits, and two at a time.
     """
 
     name: str
@@ -306,8 +334,12 @@ class Sandbox:
         self.reset()
         done = self.run()
         if done.code != 0:
-            raise RuntimeError(f"{scenario.name}: without a fault, it ended with {done.code}: {done.stderr}")
-        self.known = Known(before=before, after=tree(self.work), outputs=scenario.outputs, growing=scenario.growing)
+            raise RuntimeError(
+                f"{scenario.name}: without a fault, it ended with {done.code}: {done.stderr}"
+            )
+        self.known = Known(
+            before=before, after=tree(self.work), outputs=scenario.outputs, growing=scenario.growing
+        )
         self.reset()
         self.pristine = inodes(folder / "in")
 
@@ -322,7 +354,9 @@ class Sandbox:
         """One run, with the folder for temporary files in the folder that is watched."""
         environ = {"TMPDIR": str(self.work / "tmp")}
         arguments = list(self.scenario.argv if argv is None else argv)
-        return self.zygote.run(arguments, self.folder, program=self.scenario.program, env=environ, **more)
+        return self.zygote.run(
+            arguments, self.folder, program=self.scenario.program, env=environ, **more
+        )
 
     def traced(self, expressions: list[str], **more: object):  # type: ignore[no-untyped-def]
         """One run under strace, with the injections that the scenario always has."""

@@ -22,7 +22,9 @@ def may_mount() -> bool:
     if os.geteuid() != 0:
         return False
     tried = subprocess.run(
-        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False
+        ["unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"],
+        capture_output=True,
+        check=False,
     )
     return tried.returncode == 0
 
@@ -44,20 +46,31 @@ def mounted(box: Sandbox, *arguments: str) -> Iterator[None]:
 
 def small_disks(box: Sandbox) -> Iterator[Tally]:
     """A disk with room for one page (or one file) more, until the run fits."""
-    for fault, first, step, option in (("full disk", _PAGE, _PAGE, "size"), ("no inodes", 1, 1, "nr_inodes")):
+    for fault, first, step, option in (
+        ("full disk", _PAGE, _PAGE, "size"),
+        ("no inodes", 1, 1, "nr_inodes"),
+    ):
         tally = Tally(box.scenario.name, fault)
         room, done = first, False
         while not done:
             with mounted(box, "-t", "tmpfs", "-o", "size=8m,nr_inodes=4096", "none"):
                 used = os.statvfs(box.work)
-                taken = (used.f_blocks - used.f_bfree) * _PAGE if option == "size" else used.f_files - used.f_ffree
-                subprocess.run(["mount", "-o", f"remount,{option}={taken + room}", str(box.work)], check=True)
+                taken = (
+                    (used.f_blocks - used.f_bfree) * _PAGE
+                    if option == "size"
+                    else used.f_files - used.f_ffree
+                )
+                subprocess.run(
+                    ["mount", "-o", f"remount,{option}={taken + room}", str(box.work)], check=True
+                )
                 run = box.run()
                 done = run.code == 0
                 tally.tried += 1
                 point = Point(fault, room, f"{option}={room}")
                 judge_end(box, tally, point, run)
-                subprocess.run(["mount", "-o", "remount,size=8m,nr_inodes=4096", str(box.work)], check=True)
+                subprocess.run(
+                    ["mount", "-o", "remount,size=8m,nr_inodes=4096", str(box.work)], check=True
+                )
                 judge(box, tally, point)
             room += step
         yield tally
@@ -142,7 +155,10 @@ def two_runs(box: Sandbox, chosen: Sequence[Point], other: Zygote) -> Tally:
         if code != 0 and not refused:
             tally.say(point, f"the second run ended with {code}: {second[0].stderr}")
         if first.code != 0 or tree(box.work) != box.known.after:
-            tally.say(point, f"the first run ended with {first.code}: {first.stderr} {leftovers(tree(box.work))}")
+            tally.say(
+                point,
+                f"the first run ended with {first.code}: {first.stderr} {leftovers(tree(box.work))}",
+            )
         judge(box, tally, point)
     box.reset()
     return tally
@@ -166,7 +182,10 @@ def changing_input(box: Sandbox, chosen: Sequence[Point]) -> Tally:
         other: Tree | None = tree(box.work) if ended == 0 else None
         for point in chosen:
             restore()
-            run = box.traced(injecting(point, "signal=STOP"), stopped=lambda change=change: change(box.folder / "in"))
+            run = box.traced(
+                injecting(point, "signal=STOP"),
+                stopped=lambda change=change: change(box.folder / "in"),
+            )
             tally.tried += 1
             tally.ends[f"exit {run.code}"] += 1
             now = tree(box.work)

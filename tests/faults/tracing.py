@@ -1,7 +1,7 @@
 """Runs under strace: what changes something, and hitting it.
 
-``--seccomp-bpf`` must not be used: with it, strace 6.1 accepts an injection and never makes it. So every injection is
-looked up in the trace afterwards.
+``--seccomp-bpf`` must not be used: with it, strace 6.1 accepts an injection and never makes it. So
+every injection is looked up in the trace afterwards.
 
 Sources: strace(1), "Syscall tampering"; ptrace(2).
 """
@@ -21,10 +21,40 @@ from pathlib import Path
 from typing import Any
 
 MUTATING = (
-    *("open", "openat", "creat", "write", "pwrite64", "writev", "pwritev", "sendfile", "copy_file_range"),
-    *("rename", "renameat", "renameat2", "link", "linkat", "symlink", "symlinkat", "unlink", "unlinkat"),
+    *(
+        "open",
+        "openat",
+        "creat",
+        "write",
+        "pwrite64",
+        "writev",
+        "pwritev",
+        "sendfile",
+        "copy_file_range",
+    ),
+    *(
+        "rename",
+        "renameat",
+        "renameat2",
+        "link",
+        "linkat",
+        "symlink",
+        "symlinkat",
+        "unlink",
+        "unlinkat",
+    ),
     *("mkdir", "mkdirat", "rmdir", "mknod", "mknodat", "truncate", "ftruncate", "fallocate"),
-    *("chmod", "fchmod", "fchmodat", "chown", "fchown", "lchown", "fchownat", "setxattr", "fsetxattr"),
+    *(
+        "chmod",
+        "fchmod",
+        "fchmodat",
+        "chown",
+        "fchown",
+        "lchown",
+        "fchownat",
+        "setxattr",
+        "fsetxattr",
+    ),
     *("utime", "utimes", "utimensat", "fsync", "fdatasync", "sync_file_range"),
 )
 """The system calls that can change a file system."""
@@ -91,7 +121,11 @@ class Zygote:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self._process is not None and self._process.stdin is not None and self._process.stdout is not None
+        assert (
+            self._process is not None
+            and self._process.stdin is not None
+            and self._process.stdout is not None
+        )
         self._process.stdin.close()
         self._process.wait(_WAIT)
         self._process.stdout.close()
@@ -128,7 +162,13 @@ class Zygote:
         files = {name: self.scratch / name for name in ("out", "err", "trace")}
         for file in files.values():
             file.unlink(missing_ok=True)
-        command = {"argv": argv, "cwd": str(cwd), "out": str(files["out"]), "err": str(files["err"]), **more}
+        command = {
+            "argv": argv,
+            "cwd": str(cwd),
+            "out": str(files["out"]),
+            "err": str(files["err"]),
+            **more,
+        }
         self._tell(json.dumps(command))
         pid = self._heard()["pid"]
         tracer = _attach(pid, files["trace"], trace) if trace is not None else None
@@ -140,8 +180,16 @@ class Zygote:
             tracer.wait(_WAIT)
             assert tracer.stderr is not None
             tracer.stderr.close()
-        read = {name: file.read_text(errors="replace") if file.exists() else "" for name, file in files.items()}
-        return Run(code=os.waitstatus_to_exitcode(status), stdout=read["out"], stderr=read["err"], trace=read["trace"])
+        read = {
+            name: file.read_text(errors="replace") if file.exists() else ""
+            for name, file in files.items()
+        }
+        return Run(
+            code=os.waitstatus_to_exitcode(status),
+            stdout=read["out"],
+            stderr=read["err"],
+            trace=read["trace"],
+        )
 
 
 def _attach(pid: int, file: Path, expressions: list[str]) -> subprocess.Popen[str]:
@@ -180,7 +228,11 @@ def injecting(point: Point, what: str) -> list[str]:
 
 def points(trace: str) -> list[Point]:
     """All mutating calls of a trace, in order."""
-    return [point for point in calls(trace) if not (point.call in ("open", "openat") and _READS.search(point.text))]
+    return [
+        point
+        for point in calls(trace)
+        if not (point.call in ("open", "openat") and _READS.search(point.text))
+    ]
 
 
 def calls(trace: str) -> Iterator[Point]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
+from tests.faults.campaign import (
+    ERRORS,
+    SIGNALS,
+    Tally,
+    errors,
+    kills,
+    short_writes,
+    signals,
+    survey,
+)
 from tests.faults.scenarios import SCENARIOS, Sandbox, Scenario
 from tests.faults.surroundings import (
     changing_input,
@@ -35,18 +44,28 @@ def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Itera
     with Zygote(place / "scratch") as zygote, Zygote(place / "scratch-2") as other:
         box = Sandbox(scenario, place / "box", zygote)
         found = survey(box)[::every]
-        wanted: list[tuple[str, Callable[[], Iterable[Tally]]]] = [("SIGKILL", lambda: [kills(box, found)])]
+        wanted: list[tuple[str, Callable[[], Iterable[Tally]]]] = [
+            ("SIGKILL", lambda: [kills(box, found)])
+        ]
         wanted += [(name, lambda name=name: [errors(box, found, name)]) for name in ERRORS]  # type: ignore[misc]
         wanted += [("short write", lambda: [short_writes(box, found)])]
-        wanted += [(f"SIG{name}", lambda name=name: [signals(box, found, name)]) for name in SIGNALS]  # type: ignore[misc]
+        wanted += [
+            (f"SIG{name}", lambda name=name: [signals(box, found, name)]) for name in SIGNALS
+        ]  # type: ignore[misc]
         if scenario.surrounded:
             wanted += [("RLIMIT_FSIZE", lambda: [file_sizes(box)])]
             wanted += [("second run", lambda: [two_runs(box, found, other)])]
             if may_mount():
-                wanted += [("disk", lambda: small_disks(box)), ("read-only output", lambda: read_only(box))]
+                wanted += [
+                    ("disk", lambda: small_disks(box)),
+                    ("read-only output", lambda: read_only(box)),
+                ]
                 wanted += [("read-only input", lambda: [read_only_input(box)])]
             else:
-                print(f"{scenario.name:13} SKIPPED: small disks and read-only mounts; mounting needs root", flush=True)
+                print(
+                    f"{scenario.name:13} SKIPPED: small disks and read-only mounts; mounting needs root",
+                    flush=True,
+                )
         if scenario.changes:
             wanted += [("input changes", lambda: [changing_input(box, found)])]
         for name, work in wanted:

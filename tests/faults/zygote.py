@@ -1,11 +1,12 @@
 """A process that has imported slim, and forks a run for every command it is given.
 
-Starting Python and importing slim takes thousands of system calls that change nothing. Every run here is a process
-of its own that has them behind it, so that tracing one takes a fraction of a second and sees little but its work.
+Starting Python and importing slim takes thousands of system calls that change nothing. Every run
+here is a process of its own that has them behind it, so that tracing one takes a fraction of a
+second and sees little but its work.
 
-One command is one line of JSON on stdin, the answer one on stdout. A run that is to be traced waits until it is told
-to go. Thread pools do their work at once in the calling thread: so a run makes the same system calls in the same order
-every time, and each of them can be hit.
+One command is one line of JSON on stdin, the answer one on stdout. A run that is to be traced waits
+until it is told to go. Thread pools do their work at once in the calling thread: so a run makes the
+same system calls in the same order every time, and each of them can be hit.
 """
 
 from __future__ import annotations
@@ -33,7 +34,9 @@ class InlineExecutor(concurrent.futures.Executor):
     def __init__(self, max_workers: int | None = None, **_: object) -> None:
         self._max_workers = max_workers
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> concurrent.futures.Future[Any]:
+    def submit(
+        self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> concurrent.futures.Future[Any]:
         future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -85,7 +88,9 @@ def _answer(**what: object) -> None:
     print(json.dumps(what), file=_answers, flush=True)
 
 
-def _become(program: Callable[[list[str]], int], command: dict[str, Any], gate: int, finished: int) -> None:
+def _become(
+    program: Callable[[list[str]], int], command: dict[str, Any], gate: int, finished: int
+) -> None:
     """Be the run, and never come back."""
     code = 70
     try:

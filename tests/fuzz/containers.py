@@ -20,14 +20,14 @@ from slim.formats.base import Member, ReadOptions, Tree, WriteOptions
 from slim.formats.order import for_compression
 from slim.formats.spool import Meter
 from slim.formats.tar import parse_tar
-from slim.formats.tar_headers import BLOCK
-from slim.formats.tar_stream import tar_stream
+from slim.formats.tar.headers import BLOCK
+from slim.formats.tar.stream import tar_stream
 from slim.formats.zip import read_zip
-from slim.formats.zip_records import ZipParser
-from slim.formats.zip_write import write_zip
+from slim.formats.zip.records import ZipParser
+from slim.formats.zip.write import write_zip
 from slim.model.limits import MIB, Limits
 from slim.model.record import EntryType
-from tests.tarballs import LINUX
+from tests.support.raw_archives import LINUX
 
 LIMITS = Limits(members=50, total=8 * MIB, ratio_floor=MIB)
 _REFUSALS = (UnsafeInputError, LimitError)
@@ -50,7 +50,15 @@ def as_file(data: bytes, name: str) -> Path:
 def flat(member: Member) -> tuple[object, ...]:
     """Everything that a member says."""
     data = bytes(member.content.view()) if member.content else None
-    return (member.path, member.type, member.mode, member.mtime, member.size, member.link_target, data)
+    return (
+        member.path,
+        member.type,
+        member.mode,
+        member.mtime,
+        member.size,
+        member.link_target,
+        data,
+    )
 
 
 def with_checksums(data: bytes) -> bytes:
@@ -82,7 +90,9 @@ def hold_tar(data: bytes) -> bool:
     root = [] if tree.root_member is None else [tree.root_member]
     again = _tar_tree(b"".join(tar_stream([*root, *tree.members.values()], tree.root)))
     ordered = [member for _, member in for_compression(tree.members.values())]
-    assert [flat(member) for member in again.members.values()] == [flat(member) for member in ordered]
+    assert [flat(member) for member in again.members.values()] == [
+        flat(member) for member in ordered
+    ]
     assert not tree.members or again.root == tree.root
     return True
 
@@ -94,7 +104,9 @@ def _tar_tree(data: bytes) -> Tree:
 
 def _same_as_tarfile(tree: Tree, data: bytes) -> None:
     listed = {}
-    with tarfile.open(fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape") as archive:
+    with tarfile.open(
+        fileobj=io.BytesIO(data), encoding="utf-8", errors="surrogateescape"
+    ) as archive:
         for info in archive:
             name = info.name
             while name.startswith("./"):
@@ -103,7 +115,10 @@ def _same_as_tarfile(tree: Tree, data: bytes) -> None:
                 kind = tarfile.REGTYPE if info.type == tarfile.AREGTYPE else info.type
                 listed[name.rstrip("/")] = (info.size, info.mode & 0o777, kind)
     prefix = f"{tree.root}/" if tree.root else ""
-    found = {prefix + member.path: (member.size, member.mode, _FLAGS[member.type]) for member in tree.members.values()}
+    found = {
+        prefix + member.path: (member.size, member.mode, _FLAGS[member.type])
+        for member in tree.members.values()
+    }
     assert found == listed
 
 
@@ -132,10 +147,16 @@ def hold_zip(data: bytes) -> bool:
         return False
     with tree, zipfile.ZipFile(io.BytesIO(data)) as archive:
         prefix = f"{tree.root}/" if tree.root else ""
-        names = {name.removeprefix("./").rstrip("/") for name in archive.namelist()} - {tree.root, ".", ""}
+        names = {name.removeprefix("./").rstrip("/") for name in archive.namelist()} - {
+            tree.root,
+            ".",
+            "",
+        }
         assert {prefix + path for path in tree.members} == names
         for info in archive.infolist():
-            member = tree.members.get(info.filename.removeprefix("./").rstrip("/").removeprefix(prefix))
+            member = tree.members.get(
+                info.filename.removeprefix("./").rstrip("/").removeprefix(prefix)
+            )
             if member is None:
                 continue
             assert info.is_dir() == (member.type is EntryType.DIRECTORY)
@@ -155,7 +176,9 @@ def _same_once_written(tree: Tree) -> None:
     root = [] if tree.root_member is None else [tree.root_member]
     write_zip(iter([*root, *tree.members.values()]), tree.root, target, WriteOptions())
     with _zip_tree(target) as again:
-        assert [flat(member) for member in again.members.values()] == [flat(member) for member in tree.members.values()]
+        assert [flat(member) for member in again.members.values()] == [
+            flat(member) for member in tree.members.values()
+        ]
 
 
 # Compression
@@ -164,7 +187,10 @@ _STREAMS = {
     "tar.xz": (decompress.xz, lzma.decompress),
     "tar.gz": (decompress.gz, gzip.decompress),
     "tar.bz2": (decompress.bz2_, bz2.decompress),
-    "tar.zst": (decompress.zst, lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data)),
+    "tar.zst": (
+        decompress.zst,
+        lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
+    ),
 }
 
 

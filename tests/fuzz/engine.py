@@ -1,7 +1,7 @@
 """One target in a process of its own: ``python -m tests.fuzz.engine TARGET SECONDS SEED FOLDER ENGINE``.
 
-With atheris, whose coverage leads it, or without it by plain mutation of the seeds. The last line says how it went, in
-JSON. A finding ends the process; its input lies in FOLDER as ``finding-*``.
+With atheris, whose coverage leads it, or without it by plain mutation of the seeds. The last line
+says how it went, in JSON. A finding ends the process; its input lies in FOLDER as ``finding-*``.
 """
 
 from __future__ import annotations
@@ -57,7 +57,11 @@ def plain(name: str, seconds: int, seed: int, folder: Path) -> None:
     executions = 0
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        data = seeds[executions] if executions < len(seeds) else targets.mutated(chance.choice(seeds), chance, seeds)
+        data = (
+            seeds[executions]
+            if executions < len(seeds)
+            else targets.mutated(chance.choice(seeds), chance, seeds)
+        )
         data = data[: target.longest]
         executions += 1
         (folder / "current").write_bytes(data)
@@ -71,7 +75,9 @@ def plain(name: str, seconds: int, seed: int, folder: Path) -> None:
             sys.exit(1)
         faulthandler.cancel_dump_traceback_later()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"stat::number_of_executed_units: {executions}\nstat::peak_rss_mb: {peak}", file=sys.stderr)
+    print(
+        f"stat::number_of_executed_units: {executions}\nstat::peak_rss_mb: {peak}", file=sys.stderr
+    )
 
 
 def main() -> None:

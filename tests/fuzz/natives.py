@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from slim.binaries import describe, identify
 from slim.binaries.dynamic import read_any_dynamic
-from slim.binaries.elf import LEVELS, ElfEdit, plan_edit, read_dynamic
-from slim.binaries.macho_edit import LEVELS as MACHO_LEVELS
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign, thin
+from slim.binaries.elf.edit import LEVELS, ElfEdit, plan_edit, read_dynamic
+from slim.binaries.macho.edit import LEVELS as MACHO_LEVELS
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable
 from slim.model.record import NativeFormat
-from slim.verify.elf_oracle import check as check_elf
-from slim.verify.macho_oracle import check as check_macho
-from slim.verify.macho_oracle import check_layout
+from slim.verify.native.elf import check as check_elf
+from slim.verify.native.macho import check as check_macho
+from slim.verify.native.macho import check_layout
 
 
 def hold_elf(data: bytes) -> ElfEdit | None:
@@ -36,7 +36,11 @@ def hold_elf(data: bytes) -> ElfEdit | None:
 def hold_macho(data: bytes) -> bool:
     """The invariant; gives whether anything was edited."""
     edited = False
-    planned = [plan_macho_edit(data, level, machine) for level in MACHO_LEVELS for machine in (None, "aarch64")]
+    planned = [
+        plan_macho_edit(data, level, machine)
+        for level in MACHO_LEVELS
+        for machine in (None, "aarch64")
+    ]
     for plan in [*planned, thin(data, "x86_64")]:
         if isinstance(plan, MachoEdit):
             result = plan.data()

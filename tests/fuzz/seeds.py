@@ -6,17 +6,29 @@ import json
 from pathlib import Path
 from typing import Any
 
-from slim.keeping.index import render_index
-from slim.model.kept import KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
+from slim.backup.index import render_index
+from slim.model.backup import KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
 from slim.model.record import EntryType
 from slim.model.stack import LayerKind, Platform
 from tests.corpus.archives import ACCEPTED, COMPRESSED, TAR, ZIP
 from tests.corpus.config_trials import REFUSED as CONFIGS
 from tests.corpus.metadata_trials import RECORDS
 from tests.corpus.natives import ALONE, EDITED
-from tests.kept import pdb
-from tests.natives import macho, pe
-from tests.tarballs import PACK, ZipMember, entry, folder, gnu_long, hard, pax, record, sym, tar, zip_file
+from tests.support.backup_runs import pdb
+from tests.support.native_headers import macho, pe
+from tests.support.raw_archives import (
+    PACK,
+    ZipMember,
+    entry,
+    folder,
+    gnu_long,
+    hard,
+    pax,
+    record,
+    sym,
+    tar,
+    zip_file,
+)
 
 _HONEST_TAR = tar(
     folder("r"),
@@ -38,15 +50,22 @@ _GOLDEN = Path(__file__).parents[1] / "golden" / "expected"
 
 def tars() -> list[bytes]:
     """The first byte: make checksums right, or don't."""
-    small = [case.data for case in TAR if isinstance(case.data, bytes) and len(case.data) <= _LONGEST]
+    small = [
+        case.data for case in TAR if isinstance(case.data, bytes) and len(case.data) <= _LONGEST
+    ]
     return [
-        first + data for data in (_HONEST_TAR, *(one.data for one in ACCEPTED), *small) for first in (b"\0", b"\xff")
+        first + data
+        for data in (_HONEST_TAR, *(one.data for one in ACCEPTED), *small)
+        for first in (b"\0", b"\xff")
     ]
 
 
 def zips() -> list[bytes]:
     """Honest and hostile ones."""
-    return [_HONEST_ZIP, *(case.data for case in ZIP if isinstance(case.data, bytes) and len(case.data) <= _LONGEST)]
+    return [
+        _HONEST_ZIP,
+        *(case.data for case in ZIP if isinstance(case.data, bytes) and len(case.data) <= _LONGEST),
+    ]
 
 
 def streams() -> list[bytes]:
@@ -68,7 +87,11 @@ def elves() -> list[bytes]:
 def machos() -> list[bytes]:
     """The first byte: make page hashes right, or don't."""
     files = [case.data for case in (*EDITED, *ALONE) if case.name.endswith(".dylib")]
-    files.append(macho("@rpath/a.dylib", "weak @rpath/b.dylib", name="@rpath/c.dylib", rpaths=("@loader_path",)))
+    files.append(
+        macho(
+            "@rpath/a.dylib", "weak @rpath/b.dylib", name="@rpath/c.dylib", rpaths=("@loader_path",)
+        )
+    )
     return [first + data for data in files for first in (b"\0", b"\xff")]
 
 
@@ -89,11 +112,33 @@ def indexes() -> list[bytes]:
     told: dict[str, Any] = {"size": 3, "sha256": digest}
     now: dict[str, Any] = {"size_after": 1, "sha256_after": digest}
     files = (
-        KeptFile(path="a", type=EntryType.FILE, action=KeptAction.REMOVED, evidence=("e",), **mode, **told),
-        KeptFile(path="b/\udcff", type=EntryType.SYMLINK, action=KeptAction.REMOVED, link_target="a", **mode),
-        KeptFile(path="c", type=EntryType.HARDLINK, action=KeptAction.REMOVED, link_target="a", **mode, **told),
+        KeptFile(
+            path="a",
+            type=EntryType.FILE,
+            action=KeptAction.REMOVED,
+            evidence=("e",),
+            **mode,
+            **told,
+        ),
+        KeptFile(
+            path="b/\udcff",
+            type=EntryType.SYMLINK,
+            action=KeptAction.REMOVED,
+            link_target="a",
+            **mode,
+        ),
+        KeptFile(
+            path="c",
+            type=EntryType.HARDLINK,
+            action=KeptAction.REMOVED,
+            link_target="a",
+            **mode,
+            **told,
+        ),
         KeptFile(path="d", type=EntryType.DIRECTORY, action=KeptAction.EMPTIED, **mode),
-        KeptFile(path="e", type=EntryType.FILE, action=KeptAction.LINKED, link_after="a", **mode, **told),
+        KeptFile(
+            path="e", type=EntryType.FILE, action=KeptAction.LINKED, link_after="a", **mode, **told
+        ),
         KeptFile(path="f", type=EntryType.FILE, action=KeptAction.REWRITTEN, **mode, **told, **now),
     )
     layer = KeptLayer(
@@ -108,13 +153,20 @@ def indexes() -> list[bytes]:
         note={"version": "1"},
         files=files,
     )
-    stack = KeptStack(platform=Platform.parse("linux_x86_64"), manifest="venvstacks.json", folder="", layers=(layer,))
+    stack = KeptStack(
+        platform=Platform.parse("linux_x86_64"),
+        manifest="venvstacks.json",
+        folder="",
+        layers=(layer,),
+    )
     return [render_index(KeptIndex(slim_version="1", stacks=(stack,)))]
 
 
 def pes() -> list[bytes]:
     """With all tables that are read."""
-    full = pe("b.dll", delayed=("c.dll",), exports=("PyInit_a",), forwards=("d.e",), strings=("libx.dll",))
+    full = pe(
+        "b.dll", delayed=("c.dll",), exports=("PyInit_a",), forwards=("d.e",), strings=("libx.dll",)
+    )
     old = pe("b.dll", delayed=("c.dll",), old_delays=True, machine="i686")
     return [full, old, pe("a.dll", machine="aarch64", dll=False, signed=True)]
 
@@ -122,12 +174,13 @@ def pes() -> list[bytes]:
 def records() -> list[bytes]:
     """RECORD, METADATA and entry points, apart by 0x1E."""
     honest = b"a.py,,\na-1.0.dist-info/METADATA,sha256=AAAA,12\n../../../bin/a,,\na-1.0.dist-info/RECORD,,\n"
-    metadata = (
-        b"Metadata-Version: 2.4\nName: a\nVersion: 1.0\nLicense-File: LICENSE\nRequires-Dist: b>=1; extra == 'x'\n"
-    )
+    metadata = b"Metadata-Version: 2.4\nName: a\nVersion: 1.0\nLicense-File: LICENSE\nRequires-Dist: b>=1; extra == 'x'\n"
     points = b"[console_scripts]\na = a:main [x]\n"
     rows = (text if isinstance(text, bytes) else text.encode() for _, text, _ in RECORDS)
-    return [honest + b"\x1e" + metadata + b"\x1e" + points, *(text for text in rows if len(text) < 4096)]
+    return [
+        honest + b"\x1e" + metadata + b"\x1e" + points,
+        *(text for text in rows if len(text) < 4096),
+    ]
 
 
 def manifests() -> list[bytes]:
@@ -145,7 +198,11 @@ def manifests() -> list[bytes]:
         "app_launch_module": "main",
     }
     below = [{"install_target": "fw", "runtime_layer": "cpython"}]
-    sections = {"runtimes": [{"install_target": "cpython"}], "frameworks": below, "applications": [layer]}
+    sections = {
+        "runtimes": [{"install_target": "cpython"}],
+        "frameworks": below,
+        "applications": [layer],
+    }
     whole = json.dumps({"layers": sections}).encode()
     return [
         whole,
@@ -159,7 +216,13 @@ def manifests() -> list[bytes]:
 
 def reports() -> list[bytes]:
     """What slim itself writes."""
-    names = ("audit.json", "check-within.json", "json-dry.json", "json-finished.json", "diff-same.json")
+    names = (
+        "audit.json",
+        "check-within.json",
+        "json-dry.json",
+        "json-finished.json",
+        "diff-same.json",
+    )
     return [(_GOLDEN / name).read_bytes() for name in names]
 
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from tests.fuzz import containers, kept, natives, seeds, texts, updates
+from tests.fuzz import backups, containers, natives, seeds, texts, updates
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +26,9 @@ TARGETS = (
     Target("elf", natives.elf, seeds.elves, 8192),
     Target("macho", natives.macho, seeds.machos, 1 << 17),
     Target("pe", natives.pe, seeds.pes),
-    Target("symbols", kept.symbols, seeds.debuggable, 8192),
-    Target("pdb", kept.database, seeds.databases),
-    Target("kept", kept.index, seeds.indexes),
+    Target("symbols", backups.symbols, seeds.debuggable, 8192),
+    Target("pdb", backups.database, seeds.databases),
+    Target("kept", backups.index, seeds.indexes),
     Target("delta", updates.package, updates.seeds, 8192),
     Target("record", texts.record, seeds.records),
     Target("manifest", texts.manifest, seeds.manifests),
@@ -56,15 +56,21 @@ def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:
             case 0 | 1 if at < len(found):
                 found[at] ^= 1 << chance.randrange(8)
             case 2 if at < len(found):
-                found[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, 0x2E, 0x2F, 0x0A, chance.randrange(256)))
+                found[at] = chance.choice(
+                    (0, 1, 0x7F, 0x80, 0xFF, 0x2E, 0x2F, 0x0A, chance.randrange(256))
+                )
             case 3:
                 del found[at : at + chance.choice((1, 2, 4, 16, 512))]
             case 4:
                 found[at:at] = found[at : at + chance.choice((1, 4, 64, 512))]
             case 5:
                 width = chance.choice((1, 2, 4, 8))
-                value = chance.choice((0, 1, 0x7FFFFFFF, (1 << 8 * width) - 1, 1 << (8 * width - 1), len(found)))
-                found[at : at + width] = (value % (1 << 8 * width)).to_bytes(width, chance.choice(("little", "big")))
+                value = chance.choice(
+                    (0, 1, 0x7FFFFFFF, (1 << 8 * width) - 1, 1 << (8 * width - 1), len(found))
+                )
+                found[at : at + width] = (value % (1 << 8 * width)).to_bytes(
+                    width, chance.choice(("little", "big"))
+                )
             case 6:
                 other = chance.choice(others)
                 start = chance.randrange(len(other) + 1)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slim.errors import UnsafeInputError
-from slim.formats.tar_headers import TarParser
+from slim.formats.tar.headers import TarParser
 from slim.rules.glob import Alternative
 from tests.fuzz import containers, natives, texts, updates
 from tests.fuzz.targets import TARGETS, Target, mutated, target
@@ -81,7 +81,11 @@ def _wrong_exception(self: TarParser, message: str, place: str = "") -> UnsafeIn
     ids=["another exception", "names without their prefix", "a glob that matches everything"],
 )
 def test_a_fault_is_found(
-    name: str, owner: type, attribute: str, fault: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+    name: str,
+    owner: type,
+    attribute: str,
+    fault: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = target(name)
     seeds = one.seeds()

@@ -8,9 +8,8 @@ from re import fullmatch
 from unittest import mock
 
 import slim.config.load
-from slim.analysis.pyscan import scan
-from slim.analysis.pytext import look
-from slim.compare import compare, empty
+from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.text_scan import look
 from slim.config import load_config
 from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
@@ -22,14 +21,16 @@ from slim.model.rule import Rule, RulePack, Safety
 from slim.model.settings import Config
 from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
-from slim.planner import Planner, protected_paths
-from slim.reports import diff_terminal
-from slim.reports.canvas import Look
-from slim.reports.snapshot_v1 import parse_report
+from slim.plan.planner import Planner
+from slim.plan.protected import protected_paths
+from slim.reports.budget.snapshot_v1 import parse_report
+from slim.reports.common.canvas import Look
+from slim.reports.diff import terminal as diff_terminal
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import builtin_packs
+from slim.sizes.diff import compare, empty
 from tests.fuzz.containers import as_file
-from tests.virtual import SITE, VirtualStack, make_stack
+from tests.support.virtual_stacks import SITE, VirtualStack, make_stack
 
 SPLIT = b"\x1e"
 """Between the texts of one input."""
@@ -68,10 +69,20 @@ def _distributions(texts: list[bytes]) -> None:
     info = f"{SITE}/a-1.0.dist-info"
     members = {
         f"{info}/{name}": _file(f"{info}/{name}", text)
-        for name, text in zip(("RECORD", "METADATA", "entry_points.txt"), (*texts, b"", b"")[:3], strict=False)
+        for name, text in zip(
+            ("RECORD", "METADATA", "entry_points.txt"), (*texts, b"", b"")[:3], strict=False
+        )
     }
-    tree = Tree(root="layer", format="tar", members={**members, f"{SITE}/a.py": _file(f"{SITE}/a.py", b"")})
-    layer = Layer(name="l", layer_name="l", kind=LayerKind.FRAMEWORK, platform=LINUX.platform, site_dirs=(SITE,))
+    tree = Tree(
+        root="layer", format="tar", members={**members, f"{SITE}/a.py": _file(f"{SITE}/a.py", b"")}
+    )
+    layer = Layer(
+        name="l",
+        layer_name="l",
+        kind=LayerKind.FRAMEWORK,
+        platform=LINUX.platform,
+        site_dirs=(SITE,),
+    )
     find_distributions(layer, tree, lenient=True)
     try:
         found, _ = find_distributions(layer, tree)
@@ -84,7 +95,14 @@ def _distributions(texts: list[bytes]) -> None:
 
 
 def _file(path: str, data: bytes) -> Member:
-    return Member(path=path, type=EntryType.FILE, mode=0o644, mtime=0, size=len(data), content=BytesContent(data))
+    return Member(
+        path=path,
+        type=EntryType.FILE,
+        mode=0o644,
+        mtime=0,
+        size=len(data),
+        content=BytesContent(data),
+    )
 
 
 # Manifests
@@ -103,7 +121,12 @@ def manifest(data: bytes) -> None:
         assert set(layer.requires) <= seen
         seen.add(layer.name)
         for name in (layer.name, layer.archive.name if layer.archive else "x"):
-            assert name not in ("", ".", "..") and "/" not in name and "\\" not in name and "\0" not in name
+            assert (
+                name not in ("", ".", "..")
+                and "/" not in name
+                and "\\" not in name
+                and "\0" not in name
+            )
 
 
 # Reports
@@ -132,7 +155,11 @@ def reference(pattern: list[str], path: list[str]) -> bool:
         if len(pattern) == 1:
             return bool(path)
         return any(reference(pattern[1:], path[start:]) for start in range(len(path) + 1))
-    return bool(path) and fullmatch(translate(pattern[0]), path[0]) is not None and reference(pattern[1:], path[1:])
+    return (
+        bool(path)
+        and fullmatch(translate(pattern[0]), path[0]) is not None
+        and reference(pattern[1:], path[1:])
+    )
 
 
 _PROTECTED = {
@@ -168,7 +195,12 @@ def glob(data: bytes) -> None:
     for long in ("a/" * 120 + "b", "a" * 240, "/".join(["aa.b"] * 50)):
         compiled.matches(long, LINUX)
     plain = not set(pattern) & set("[]{}$") and not pattern.endswith("/")
-    if plain and path and path.count("/") < 8 and all(part not in ("", ".", "..") for part in path.split("/")):
+    if (
+        plain
+        and path
+        and path.count("/") < 8
+        and all(part not in ("", ".", "..") for part in path.split("/"))
+    ):
         assert matched == reference(pattern.split("/"), path.split("/"))
     _protects(pattern)
 
@@ -181,7 +213,9 @@ def _protects(pattern: str) -> None:
         return
     rule = Rule(id="x", pass_name="leftovers", reason="", safety=Safety.SAFE, globs=(pattern,))
     pack = RulePack(name="x", origin="x", description="", rules=(rule,))
-    plan = Planner(made.stack, made.inventory, Config(packs=(pack,)), made.read, Silent(), proved=False).plan()
+    plan = Planner(
+        made.stack, made.inventory, Config(packs=(pack,)), made.read, Silent(), proved=False
+    ).plan()
     gone = {key[1] for key in plan.actions if plan.removes(key)}
     assert not gone & set(protected_paths(layer, made.inventory))
 

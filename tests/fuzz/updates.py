@@ -19,8 +19,8 @@ from slim.errors import ConfigError, IntegrityError, LimitError, StorageError, U
 from slim.formats.base import ReadOptions
 from slim.formats.directory import read_directory
 from slim.model.limits import Limits
-from tests.deltas import taken_apart
-from tests.tarballs import entry, folder, sym, tar
+from tests.support.delta_packages import taken_apart
+from tests.support.raw_archives import entry, folder, sym, tar
 
 SPLIT = b"\x1e"
 """Between the document and the patch, and between the table and the payload: no byte of JSON or of a table."""
@@ -40,7 +40,9 @@ def _folder() -> Path:
     place = Path(top.name)
     links = [sym("app/l", "lib")]
     for name, code in (("old", _CODE), ("new", _CODE[:-9] + b"y = 1\n")):
-        (place / f"{name}.tar").write_bytes(tar(folder("app"), folder("app/lib"), entry("app/lib/a.py", code), *links))
+        (place / f"{name}.tar").write_bytes(
+            tar(folder("app"), folder("app/lib"), entry("app/lib/a.py", code), *links)
+        )
     make(MakeRequest(old=place / "old.tar", new=place / "new.tar", output=place / "honest"))
     (patch,) = place.glob("honest/*.patch")
     patch.rename(place / "honest" / PATCH)
@@ -60,11 +62,22 @@ def seeds() -> list[bytes]:
     told, patch = (honest / document.NAME).read_bytes(), (honest / PATCH).read_bytes()
     table, frames = taken_apart(honest)
     apart = render(table) + SPLIT + b"".join(frames)
-    whole = [first + told + SPLIT + data for first, data in ((AS_IT_IS, patch), (TRUE, patch), (TABLE, apart))]
+    whole = [
+        first + told + SPLIT + data
+        for first, data in ((AS_IT_IS, patch), (TRUE, patch), (TABLE, apart))
+    ]
     extra = [b"n f 644 0 ../v\ns 0 0\n", b"n l 777 0 s\0lib\nn f 644 0 s/v\ns 0 0\n"]
     extra += [b"n h 755 0 h\0../v\n", b"k 0 1\n"]
-    hostile = [TABLE + told + SPLIT + render(table) + lines + SPLIT + b"".join(frames) for lines in extra]
-    return [*whole, *hostile, b"\0" + told.replace(b'"kind"', b'"kind":NaN,"kind"'), b"\0" + b"[" * 2000, b"\0{}"]
+    hostile = [
+        TABLE + told + SPLIT + render(table) + lines + SPLIT + b"".join(frames) for lines in extra
+    ]
+    return [
+        *whole,
+        *hostile,
+        b"\0" + told.replace(b'"kind"', b'"kind":NaN,"kind"'),
+        b"\0" + b"[" * 2000,
+        b"\0{}",
+    ]
 
 
 def package(data: bytes) -> None:
@@ -90,7 +103,11 @@ def hold(data: bytes) -> bool:
     (delta / PATCH).write_bytes(patch)
     before = sorted(place.iterdir())
     try:
-        apply(ApplyRequest(old=place / "old.tar", delta=delta, output=output, format="folder", limits=_LIMITS))
+        apply(
+            ApplyRequest(
+                old=place / "old.tar", delta=delta, output=output, format="folder", limits=_LIMITS
+            )
+        )
     except (ConfigError, IntegrityError, LimitError, StorageError, UnsafeInputError):
         assert sorted(place.iterdir()) == before
         return False

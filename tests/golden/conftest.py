@@ -11,7 +11,9 @@ EXPECTED = Path(__file__).parent / "expected"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--update-goldens", action="store_true", help="write tests/golden/expected anew")
+    parser.addoption(
+        "--update-goldens", action="store_true", help="write tests/golden/expected anew"
+    )
 
 
 @pytest.fixture

@@ -7,7 +7,15 @@ from dataclasses import dataclass, replace
 
 from slim.model.finding import EditSpec, Evidence, Strength
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import Accounts, Check, Explanation, LayerOutcome, RunResult, SincePrevious, Verification
+from slim.model.outcome import (
+    Accounts,
+    Check,
+    Explanation,
+    LayerOutcome,
+    RunResult,
+    SincePrevious,
+    Verification,
+)
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord, Owner, OwnerKind
 from slim.model.rule import Examples, PackageSpec, Rule, Safety
@@ -40,7 +48,9 @@ RULES = {
             globs=("$site/**/tests/**", "$site/**/test_*.py"),
             keep=("$site/**/tests/__init__.pyi",),
             source="https://github.com/numpy/numpy/issues/28936",
-            examples=Examples(match=(f"{SITE}/numpy/tests/test_a.py",), no_match=(f"{SITE}/numpy/testing/x.py",)),
+            examples=Examples(
+                match=(f"{SITE}/numpy/tests/test_a.py",), no_match=(f"{SITE}/numpy/testing/x.py",)
+            ),
             pack="packages",
         ),
         Rule(
@@ -140,7 +150,9 @@ class Row:
 def action(row: Row) -> Action | None:
     if row.removed_by:
         rule = RULES[row.removed_by]
-        return Remove(record=row.record, pass_name=rule.pass_name, rule=rule.id, evidence=row.evidence)
+        return Remove(
+            record=row.record, pass_name=rule.pass_name, rule=rule.id, evidence=row.evidence
+        )
     if row.shrunk_by:
         rule = RULES[row.shrunk_by]
         edit = EditSpec(editor="elf-symbols", options=rule.options)
@@ -209,7 +221,9 @@ def layer(name: str, kind: LayerKind, archive: int = 0, platform: Platform = LIN
     )
 
 
-def result(rows: Sequence[Row], layers: Sequence[tuple[Layer, int]], **changes: object) -> RunResult:
+def result(
+    rows: Sequence[Row], layers: Sequence[tuple[Layer, int]], **changes: object
+) -> RunResult:
     """``layers`` are the layers with the sizes of their new archives (0: none was written)."""
     outcomes = []
     for item, archive in layers:
@@ -270,8 +284,21 @@ def story() -> list[Row]:
     scipy = f"{framework}/{SITE}/scipy"
     python, tests, library = FileKind.PYTHON, FileKind.TESTS, FileKind.LIBRARY
     return [
-        Row(layer=runtime, path="bin/python3.13", size=30_204_112, kind=FileKind.EXECUTABLE, owner=CPYTHON),
-        Row(layer=runtime, path="lib/python3.13/os.py", size=41_004, kind=python, owner=CPYTHON, bytecode=45_820),
+        Row(
+            layer=runtime,
+            path="bin/python3.13",
+            size=30_204_112,
+            kind=FileKind.EXECUTABLE,
+            owner=CPYTHON,
+        ),
+        Row(
+            layer=runtime,
+            path="lib/python3.13/os.py",
+            size=41_004,
+            kind=python,
+            owner=CPYTHON,
+            bytecode=45_820,
+        ),
         *(
             Row(
                 layer=runtime,
@@ -282,10 +309,19 @@ def story() -> list[Row]:
                 bytecode=size * 11 // 10,
                 removed_by="cpython-test",
             )
-            for name, size in (("argparse", 9_270_101), ("email", 11_402_310), ("typing", 8_003_411))
+            for name, size in (
+                ("argparse", 9_270_101),
+                ("email", 11_402_310),
+                ("typing", 8_003_411),
+            )
         ),
         Row(
-            layer=framework, path=f"{SITE}/numpy/core.py", size=9_811_234, kind=python, owner=NUMPY, bytecode=9_902_000
+            layer=framework,
+            path=f"{SITE}/numpy/core.py",
+            size=9_811_234,
+            kind=python,
+            owner=NUMPY,
+            bytecode=9_902_000,
         ),
         Row(
             layer=framework,
@@ -305,7 +341,10 @@ def story() -> list[Row]:
             owner=NUMPY,
             bytecode=701,
             refused_by="numpy-testing",
-            evidence=(imported_by(f"{scipy}/_lib/_testutils.py", 12), imported_by(f"{scipy}/stats/_fit.py", 9)),
+            evidence=(
+                imported_by(f"{scipy}/_lib/_testutils.py", 12),
+                imported_by(f"{scipy}/stats/_fit.py", 9),
+            ),
         ),
         Row(
             layer=framework,
@@ -316,7 +355,11 @@ def story() -> list[Row]:
             bytecode=101_223,
             refused_by="numpy-testing",
             evidence=(
-                imported_by(f"{framework}/{SITE}/numpy/testing/__init__.py", 10, "numpy.testing._private.utils"),
+                imported_by(
+                    f"{framework}/{SITE}/numpy/testing/__init__.py",
+                    10,
+                    "numpy.testing._private.utils",
+                ),
             ),
         ),
         Row(
@@ -361,7 +404,13 @@ def story() -> list[Row]:
             owner=TOKENIZERS,
             shrunk_by="debug-elf",
             size_after=8_004_112,
-            evidence=(Evidence(kind="section", text=".symtab and .strtab, 3306332 bytes", strength=Strength.WEAK),),
+            evidence=(
+                Evidence(
+                    kind="section",
+                    text=".symtab and .strtab, 3306332 bytes",
+                    strength=Strength.WEAK,
+                ),
+            ),
         ),
         Row(layer=framework, path="postinstall.py", size=3_120, kind=python, bytecode=3_400),
     ]
@@ -416,7 +465,9 @@ def dry() -> RunResult:
         (layer("framework-science", LayerKind.FRAMEWORK, 33_104_220), 0),
     ]
     checks = Verification(checks=_CHECKS[2:3])
-    return replace(result(story(), layers), dry_run=True, output=None, elapsed=3.2, verification=checks)
+    return replace(
+        result(story(), layers), dry_run=True, output=None, elapsed=3.2, verification=checks
+    )
 
 
 def relocked() -> RunResult:
@@ -433,16 +484,26 @@ def failed() -> RunResult:
         tried=4,
         failures=("framework-science/lib/a.so needs libb.so.1, which nothing provides any more",),
     )
-    return replace(finished(), verification=Verification(checks=(*_CHECKS[:4], broken)), output=None)
+    return replace(
+        finished(), verification=Verification(checks=(*_CHECKS[:4], broken)), output=None
+    )
 
 
 def folder() -> RunResult:
     """A plain folder with nothing to do: no archives, no known platform."""
     rows = [Row(layer="app", path="main.py", size=120, kind=FileKind.PYTHON, bytecode=180)]
-    found = result(rows, [(layer("app", LayerKind.PLAIN, platform=UNKNOWN_PLATFORM), 0)], elapsed=0.04)
+    found = result(
+        rows, [(layer("app", LayerKind.PLAIN, platform=UNKNOWN_PLATFORM), 0)], elapsed=0.04
+    )
     return replace(
         found,
-        stack=replace(found.stack, kind=StackKind.FOLDER, platform=UNKNOWN_PLATFORM, manifest_name=None, source="app"),
+        stack=replace(
+            found.stack,
+            kind=StackKind.FOLDER,
+            platform=UNKNOWN_PLATFORM,
+            manifest_name=None,
+            source="app",
+        ),
     )
 
 
@@ -459,7 +520,11 @@ def hostile() -> RunResult:
             size=7_000,
             refused_by="own-samples",
             reason=SkipReason.REFERENCED,
-            evidence=(Evidence(kind="string", text="named in \x1b]0;title\x07", file=f"app/{HOSTILE}", line=3),),
+            evidence=(
+                Evidence(
+                    kind="string", text="named in \x1b]0;title\x07", file=f"app/{HOSTILE}", line=3
+                ),
+            ),
         ),
         Row(
             layer="app",
@@ -492,7 +557,12 @@ def explanations() -> tuple[Explanation, ...]:
             action=action(removed),
             considered=(RULES["tests-site"],),
         ),
-        Explanation(record=shrunk.record, verdict="rewritten", action=action(shrunk), considered=(RULES["debug-elf"],)),
+        Explanation(
+            record=shrunk.record,
+            verdict="rewritten",
+            action=action(shrunk),
+            considered=(RULES["debug-elf"],),
+        ),
         Explanation(
             record=refused.record,
             verdict="refused",

@@ -13,11 +13,12 @@ import pytest
 from slim.cli import main
 from slim.model.audit import Audit
 from slim.model.stack import Stack
-from slim.reports import audit_json, audit_terminal
-from slim.reports.audits import AUDIT_REPORTERS
-from slim.reports.canvas import Look
-from tests.auditing import audit_of
-from tests.published import publish
+from slim.reports.audit import AUDIT_REPORTERS
+from slim.reports.audit import json_v1 as audit_json
+from slim.reports.audit import terminal as audit_terminal
+from slim.reports.common.canvas import Look
+from tests.support.audits import audit_of
+from tests.support.published_stacks import publish
 from tests.unit.test_audit_findings import layers
 
 Golden = Callable[[str, str], None]
@@ -34,9 +35,16 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audit:
 def _still(found: Audit, stack: Stack, folder: str) -> Audit:
     """Without what depends on the moment: where it lies, how long it took, how well it was compressed."""
     layers_ = tuple(replace(row, size=replace(row.size, archive=1000)) for row in found.layers)
-    savings = tuple(replace(one, command=one.command.replace(folder, "stack")) for one in found.savings)
+    savings = tuple(
+        replace(one, command=one.command.replace(folder, "stack")) for one in found.savings
+    )
     return replace(
-        found, stack=replace(stack, source="stack"), layers=layers_, savings=savings, elapsed=1.5, slim_version="1.2.3"
+        found,
+        stack=replace(stack, source="stack"),
+        layers=layers_,
+        savings=savings,
+        elapsed=1.5,
+        slim_version="1.2.3",
     )
 
 
@@ -64,7 +72,11 @@ def test_json(golden: Golden, audited: Audit) -> None:
 def test_hostile_names_are_told_harmlessly(tmp_path: Path) -> None:
     (tmp_path / "<b>&tree").mkdir()
     (tmp_path / "<b>&tree" / "<img src=x onerror=alert(1)>").write_text("x")
-    with (tmp_path / "<b>&tree").joinpath(b"\xff.bin".decode("utf-8", "surrogateescape")).open("wb") as file:
+    with (
+        (tmp_path / "<b>&tree")
+        .joinpath(b"\xff.bin".decode("utf-8", "surrogateescape"))
+        .open("wb") as file
+    ):
         file.write(b"12")
     found = audit_of(tmp_path / "<b>&tree")
     document = audit_json.document([found])
@@ -80,11 +92,22 @@ def test_hostile_names_are_told_harmlessly(tmp_path: Path) -> None:
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     publish(tmp_path / "stack", layers())
     assert (
-        main(["audit", str(tmp_path / "stack"), "--no-config", "--json", "--report", f"terminal={tmp_path / 'a.txt'}"])
+        main(
+            [
+                "audit",
+                str(tmp_path / "stack"),
+                "--no-config",
+                "--json",
+                "--report",
+                f"terminal={tmp_path / 'a.txt'}",
+            ]
+        )
         == 0
     )
     document = json.loads(capsys.readouterr().out)
-    assert document["audits"][0]["totals"]["files"] == sum(row["files"] for row in document["audits"][0]["by_owner"])
+    assert document["audits"][0]["totals"]["files"] == sum(
+        row["files"] for row in document["audits"][0]["by_owner"]
+    )
     assert "what a run could save" in (tmp_path / "a.txt").read_text()
     assert main(["audit", str(tmp_path / "stack"), "--no-config", "--why", "*.bin"]) == 0
     assert "*.bin  3 files, 2.7 kB" in capsys.readouterr().out

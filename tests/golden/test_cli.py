@@ -1,6 +1,7 @@
 """What the command line says and returns, word for word: exit code, stdout, stderr.
 
-Texts that click writes (help, unknown options) differ between its versions, so they are tested elsewhere.
+Texts that click writes (help, unknown options) differ between its versions, so they are tested
+elsewhere.
 """
 
 from __future__ import annotations
@@ -10,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import slim.explaining
-import slim.pipeline
+import slim.run.explain
+import slim.run.pipeline
 from slim import errors
 from slim.cli import main
 from tests.golden import samples
@@ -46,7 +47,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stack").mkdir()
     (tmp_path / "rules.toml").write_text(RULES)
-    (tmp_path / "bad.toml").write_text(RULES.replace('"aggressive"', '"agressive"').replace("keep", "kept"))
+    (tmp_path / "bad.toml").write_text(
+        RULES.replace('"aggressive"', '"agressive"').replace("keep", "kept")
+    )
     (tmp_path / "wrong.toml").write_text(RULES.replace("own/samples/a.dat", "own/other/a.dat"))
     (tmp_path / "no.toml").write_text("schema = ")
     return tmp_path
@@ -62,14 +65,16 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
                 raise found
             return found
 
-        monkeypatch.setattr(slim.pipeline, "run", run)
-        monkeypatch.setattr(slim.explaining, "explain", run)
+        monkeypatch.setattr(slim.run.pipeline, "run", run)
+        monkeypatch.setattr(slim.run.explain, "explain", run)
 
     return stand_in
 
 
 @pytest.fixture
-def told(golden: Golden, capsys: pytest.CaptureFixture[str], folder: Path) -> Callable[[str, Sequence[str]], None]:
+def told(
+    golden: Golden, capsys: pytest.CaptureFixture[str], folder: Path
+) -> Callable[[str, Sequence[str]], None]:
     def check(name: str, arguments: Sequence[str]) -> None:
         code = main(arguments)
         out, err = capsys.readouterr()
@@ -88,13 +93,29 @@ USAGE = {
     "unknown-report": ["run", "stack", "--dry-run", "--report", "jsno=x"],
     "report-without-file": ["run", "stack", "--dry-run", "--report", "json"],
     "two-reports-to-stdout": ["run", "stack", "--dry-run", "--json", "--report", "markdown=-"],
-    "two-reports-to-one-file": ["run", "stack", "--dry-run", "--report", "json=x", "--report", "markdown=./x"],
+    "two-reports-to-one-file": [
+        "run",
+        "stack",
+        "--dry-run",
+        "--report",
+        "json=x",
+        "--report",
+        "markdown=./x",
+    ],
     "report-in-the-output": ["run", "stack", "-o", "out", "--report", "json=out/report.json"],
     "report-folder-missing": ["run", "stack", "--dry-run", "--report", "json=nowhere/report.json"],
     "report-is-a-folder": ["run", "stack", "--dry-run", "--report", "json=stack"],
     "config-and-no-config": ["run", "stack", "--dry-run", "--config", "rules.toml", "--no-config"],
     "quiet-and-verbose": ["run", "stack", "--dry-run", "-qv"],
-    "unknown-rule": ["run", "stack", "--dry-run", "--pack", "rules.toml", "--disable", "own-sample"],
+    "unknown-rule": [
+        "run",
+        "stack",
+        "--dry-run",
+        "--pack",
+        "rules.toml",
+        "--disable",
+        "own-sample",
+    ],
     "bad-rules": ["run", "stack", "--dry-run", "--pack", "bad.toml", "--jobs", "0"],
     "config-missing": ["run", "stack", "--dry-run", "--config", "missing.toml"],
 }
@@ -112,13 +133,19 @@ ERRORS: dict[str, BaseException] = {
     ),
     "config": errors.ConfigError.from_problems(
         [
-            errors.Problem(file="slim.toml", place="rule[3].remove[0]", message="names a protected file"),
+            errors.Problem(
+                file="slim.toml", place="rule[3].remove[0]", message="names a protected file"
+            ),
             errors.Problem(file="slim.toml", place="", message="isn't TOML", hint="line 3"),
         ]
     ),
-    "unsafe": errors.UnsafeInputError("leaves its folder", file="a\x1b[31m.tar.xz", place="../\u202ev\udcff"),
+    "unsafe": errors.UnsafeInputError(
+        "leaves its folder", file="a\x1b[31m.tar.xz", place="../\u202ev\udcff"
+    ),
     "limit": errors.LimitError("more than 150000 members", file="a.tar.xz"),
-    "integrity": errors.IntegrityError("the size is 3, the manifest says 4", file="a.tar.xz", hint="publish again"),
+    "integrity": errors.IntegrityError(
+        "the size is 3, the manifest says 4", file="a.tar.xz", hint="publish again"
+    ),
     "storage": errors.StorageError("No space left on device", file="/mnt/out"),
     "os-error": FileNotFoundError(2, "No such file or directory", "gone.tar.xz"),
     "interrupted": KeyboardInterrupt(),

@@ -18,8 +18,15 @@ from slim.model.delta import (
     LayerState,
     NamedFile,
 )
-from slim.reports.canvas import Look
-from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal, schema, share
+from slim.reports.common.canvas import Look
+from slim.reports.delta import (
+    APPLIED_REPORTERS,
+    DELTA_REPORTERS,
+    applied_terminal,
+    render_terminal,
+    schema,
+    share,
+)
 
 Golden = Callable[[str, str], None]
 
@@ -30,11 +37,17 @@ def file(name: str, size: int) -> NamedFile:
 
 def state(name: str, size: int, tree: str = "12") -> LayerState:
     return LayerState(
-        tree_sha256=tree * 32, root=name, size=5 * size, archive=file(f"{name}.tar.xz", size), format="tar.xz"
+        tree_sha256=tree * 32,
+        root=name,
+        size=5 * size,
+        archive=file(f"{name}.tar.xz", size),
+        format="tar.xz",
     )
 
 
-def layer(name: str, action: DeltaAction, old: int, new: int, download: int = 0, **said: object) -> LayerMade:
+def layer(
+    name: str, action: DeltaAction, old: int, new: int, download: int = 0, **said: object
+) -> LayerMade:
     delta = LayerDelta(
         name=name,
         action=action,
@@ -80,10 +93,22 @@ APPLIED = DeltaApplied(
     platform="linux_x86_64",
     layers=(
         LayerRestored(
-            name="cpython3.13", action=DeltaAction.UNCHANGED, place="c.tar.xz", size=4_514_112, identical=True
+            name="cpython3.13",
+            action=DeltaAction.UNCHANGED,
+            place="c.tar.xz",
+            size=4_514_112,
+            identical=True,
         ),
-        LayerRestored(name="app", action=DeltaAction.PATCH, place="app.tar.xz", size=14_500_100, identical=False),
-        LayerRestored(name="old", action=DeltaAction.PATCH, place="old", size=14_500_100, identical=None),
+        LayerRestored(
+            name="app",
+            action=DeltaAction.PATCH,
+            place="app.tar.xz",
+            size=14_500_100,
+            identical=False,
+        ),
+        LayerRestored(
+            name="old", action=DeltaAction.PATCH, place="old", size=14_500_100, identical=None
+        ),
     ),
     output="published-1.5",
     slim_version="0.1.0",
@@ -102,12 +127,19 @@ def test_applied(golden: Golden, name: str) -> None:
 
 def test_verbose(golden: Golden) -> None:
     golden("delta-made-verbose.txt", render_terminal([MADE, MADE], Look(width=100), 1))
-    golden("delta-applied-verbose.txt", applied_terminal([APPLIED, APPLIED], Look(width=100, unicode=False), 1))
+    golden(
+        "delta-applied-verbose.txt",
+        applied_terminal([APPLIED, APPLIED], Look(width=100, unicode=False), 1),
+    )
 
 
 def test_json_is_what_the_schemas_say() -> None:
-    Draft202012Validator(schema("delta-report-v1")).validate(json.loads(DELTA_REPORTERS["json"].render([MADE])))
-    Draft202012Validator(schema("delta-apply-v1")).validate(json.loads(APPLIED_REPORTERS["json"].render([APPLIED])))
+    Draft202012Validator(schema("delta-report-v1")).validate(
+        json.loads(DELTA_REPORTERS["json"].render([MADE]))
+    )
+    Draft202012Validator(schema("delta-apply-v1")).validate(
+        json.loads(APPLIED_REPORTERS["json"].render([APPLIED]))
+    )
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,9 @@ import pytest
 from slim.model.outcome import RunResult
 from slim.model.record import Owner, OwnerKind
 from slim.model.stack import LayerKind
-from slim.reports import REPORTERS, explain, json_v1, markdown, rules, terminal
-from slim.reports.canvas import Look
+from slim.reports import REPORTERS, rules
+from slim.reports.common.canvas import Look
+from slim.reports.run import explain, json_v1, markdown, terminal
 from tests.golden import samples
 
 Golden = Callable[[str, str], None]
@@ -34,7 +35,10 @@ def test_terminal(golden: Golden, name: str, width: int) -> None:
 
 
 def test_terminal_verbose(golden: Golden) -> None:
-    golden("terminal-finished-verbose.txt", terminal.render([samples.finished()], Look(width=100), verbosity=1))
+    golden(
+        "terminal-finished-verbose.txt",
+        terminal.render([samples.finished()], Look(width=100), verbosity=1),
+    )
 
 
 @pytest.mark.parametrize("name", ["finished", "failed"])
@@ -45,7 +49,10 @@ def test_terminal_without_unicode(golden: Golden, name: str) -> None:
 
 
 def test_terminal_several(golden: Golden) -> None:
-    golden("terminal-several.txt", terminal.render([samples.finished(), samples.dry()], Look(width=100)))
+    golden(
+        "terminal-several.txt",
+        terminal.render([samples.finished(), samples.dry()], Look(width=100)),
+    )
 
 
 def test_terminal_in_colour_says_the_same() -> None:
@@ -74,7 +81,9 @@ def test_only_the_run_key_depends_on_the_machine(name: str) -> None:
 
     def moved(result: RunResult) -> RunResult:
         stack = replace(result.stack, source="/elsewhere/_artifacts")
-        return replace(result, stack=stack, output="/mnt/out" if result.output else None, elapsed=99.0)
+        return replace(
+            result, stack=stack, output="/mnt/out" if result.output else None, elapsed=99.0
+        )
 
     first = json_v1.document([SAMPLES[name]()])
     second = json_v1.document([moved(SAMPLES[name]())])
@@ -92,7 +101,9 @@ def test_explain_json(golden: Golden) -> None:
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_rule_table(golden: Golden, width: int) -> None:
-    golden(f"rules-list-{width}.txt", rules.rule_table(list(samples.RULES.values()), Look(width=width)))
+    golden(
+        f"rules-list-{width}.txt", rules.rule_table(list(samples.RULES.values()), Look(width=width))
+    )
 
 
 @pytest.mark.parametrize("name", ["tests-site", "debug-elf", "own-samples"])
@@ -115,8 +126,12 @@ def test_json_is_ascii_and_lossless() -> None:
     text = json_v1.render([samples.hostile()])
     assert text.isascii()
     (removed,) = json.loads(text)["runs"][0]["actions"]
-    assert base64.b64decode(removed["path_base64"]) == samples.HOSTILE.encode("utf-8", "surrogateescape")
-    kept = [item for item in json.loads(text)["runs"][0]["skipped"] if item["path"].endswith(".bin")]
+    assert base64.b64decode(removed["path_base64"]) == samples.HOSTILE.encode(
+        "utf-8", "surrogateescape"
+    )
+    kept = [
+        item for item in json.loads(text)["runs"][0]["skipped"] if item["path"].endswith(".bin")
+    ]
     assert [item["path"] for item in kept] == ["数据/模型.bin"]
     assert "path_base64" not in kept[0]
 
@@ -127,8 +142,12 @@ def _crowd() -> RunResult:
     for index in range(40):
         owner = Owner(kind=OwnerKind.DISTRIBUTION, name=f"package-{index}", version="1")
         path = f"{samples.SITE}/package_{index}"
-        removed = samples.Row(layer="app", path=f"{path}/a", size=index, owner=owner, removed_by="tests-site")
-        held = samples.Row(layer="app", path=f"{path}/b", size=index, owner=owner, refused_by="numpy-testing")
+        removed = samples.Row(
+            layer="app", path=f"{path}/a", size=index, owner=owner, removed_by="tests-site"
+        )
+        held = samples.Row(
+            layer="app", path=f"{path}/b", size=index, owner=owner, refused_by="numpy-testing"
+        )
         rows += [removed, held]
     return samples.result(rows, [(samples.layer("app", LayerKind.PLAIN), 0)])
 
@@ -148,7 +167,13 @@ def test_long_names_of_layers_are_never_broken(width: int) -> None:
     from dataclasses import replace
 
     result = samples.finished()
-    names = ("cpython3.13", "framework-arrays", "framework-machine-learning", "app-fit", "app-with-a-long-name")
+    names = (
+        "cpython3.13",
+        "framework-arrays",
+        "framework-machine-learning",
+        "app-fit",
+        "app-with-a-long-name",
+    )
     layers = tuple(
         replace(result.layers[index % 2], layer=replace(result.layers[index % 2].layer, name=name))
         for index, name in enumerate(names)

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from slim.model.budget import Verdict
-from slim.reports.comparisons import VERDICT_REPORTERS
+from slim.reports.diff import VERDICT_REPORTERS
 from tests.golden.verdicts import VERDICTS
 
 # GitLab documentation, "Code Quality report format".
@@ -59,11 +59,15 @@ def test_sarif_is_what_the_schema_says(name: str) -> None:
     for result in run.results:
         assert result.ruleId == run.tool.driver.rules[result.ruleIndex].id
     # Models are lenient about what they leave out; nothing may be lost between the two.
-    assert found.model_dump(mode="json", by_alias=True, exclude_unset=True)["runs"] == json.loads(text)["runs"]
+    assert (
+        found.model_dump(mode="json", by_alias=True, exclude_unset=True)["runs"]
+        == json.loads(text)["runs"]
+    )
 
 
 @pytest.mark.parametrize(
-    ("old", "new"), [('"ruleId"', '"rule_id"'), ('"level": "error"', '"level": "bad"'), ('"runs"', '"run"')]
+    ("old", "new"),
+    [('"ruleId"', '"rule_id"'), ('"level": "error"', '"level": "bad"'), ('"runs"', '"run"')],
 )
 def test_the_schema_of_sarif_refuses_what_is_wrong(old: str, new: str) -> None:
     sarif = pytest.importorskip("pydantic_sarif.model")
@@ -71,14 +75,18 @@ def test_the_schema_of_sarif_refuses_what_is_wrong(old: str, new: str) -> None:
     text = rendered(name, "sarif")
     assert old in text
     with pytest.raises(ValueError, match="validation error"):
-        sarif.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate_json(text.replace(old, new))
+        sarif.StaticAnalysisResultsFormatSarifVersion210JsonSchema.model_validate_json(
+            text.replace(old, new)
+        )
 
 
 @pytest.mark.parametrize("name", VERDICTS)
 def test_gitlab_gets_every_field_it_asks_for(name: str) -> None:
     found = json.loads(rendered(name, "gitlab"))
     jsonschema.validate(found, GITLAB)
-    assert len(found) == exceeded(VERDICTS[name]()) == len({entry["fingerprint"] for entry in found})
+    assert (
+        len(found) == exceeded(VERDICTS[name]()) == len({entry["fingerprint"] for entry in found})
+    )
 
 
 @pytest.mark.parametrize("name", VERDICTS)
@@ -90,7 +98,11 @@ def test_junit_is_read_alike_by_others(name: str, tmp_path: Path) -> None:
     suites = junitparser.JUnitXml.fromfile(str(file))
     verdict = VERDICTS[name]()
     failed = {
-        case.name for suite in suites for case in suite for one in case.result if isinstance(one, junitparser.Failure)
+        case.name
+        for suite in suites
+        for case in suite
+        for one in case.result
+        if isinstance(one, junitparser.Failure)
     }
     over = {result.title for result, _ in verdict.exceeded()}
     assert (suites.tests, suites.failures, failed) == (len(verdict.results), len(over), over)

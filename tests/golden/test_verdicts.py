@@ -9,10 +9,13 @@ from collections.abc import Callable
 import jsonschema
 import pytest
 
-from slim.reports import diff_json, diff_terminal, verdict_json, verdict_terminal
-from slim.reports.canvas import Look
-from slim.reports.comparisons import DIFF_REPORTERS, VERDICT_REPORTERS
-from slim.reports.snapshot_v1 import is_report, parse_report
+from slim.reports.budget import json_v1 as verdict_json
+from slim.reports.budget import terminal as verdict_terminal
+from slim.reports.budget.snapshot_v1 import is_report, parse_report
+from slim.reports.common.canvas import Look
+from slim.reports.diff import DIFF_REPORTERS, VERDICT_REPORTERS
+from slim.reports.diff import json_v1 as diff_json
+from slim.reports.diff import terminal as diff_terminal
 from tests.golden.verdicts import DIFFS, VERDICTS
 
 Golden = Callable[[str, str], None]
@@ -42,7 +45,9 @@ def test_diffs(golden: Golden, name: str, report: str) -> None:
 @pytest.mark.parametrize("width", [60, 80])
 def test_narrow_terminals(golden: Golden, width: int) -> None:
     look = Look(width=width, unicode=False)
-    text = verdict_terminal.render(VERDICTS["exceeded"](), look, 1) + diff_terminal.render(DIFFS["changed"](), look, 1)
+    text = verdict_terminal.render(VERDICTS["exceeded"](), look, 1) + diff_terminal.render(
+        DIFFS["changed"](), look, 1
+    )
     golden(f"check-ascii-{width}.txt", text)
     assert text.isascii()
     assert max(map(len, text.splitlines())) <= width

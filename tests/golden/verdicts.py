@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from slim.budget import check
-from slim.compare import compare
 from slim.config.budget import parse_limit
 from slim.model.budget import Budget, Each, Verdict
-from slim.model.comparison import Cell, Comparison, MeasuredLayer, Metric, Removed, RuleEffect, Snapshot
+from slim.model.diff import Cell, Comparison, MeasuredLayer, Metric, Removed, RuleEffect, Snapshot
 from slim.model.footprint import Footprint
-from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat, Owner, OwnerKind
+from slim.model.record import (
+    EntryType,
+    FileKey,
+    FileKind,
+    FileRecord,
+    NativeFormat,
+    Owner,
+    OwnerKind,
+)
 from slim.model.rule import PackageSpec, Rule, Safety
+from slim.sizes.budget import check
+from slim.sizes.diff import compare
 
 SITE = "lib/python3.13/site-packages"
 RULE = Rule(
@@ -24,7 +32,15 @@ RULE = Rule(
 
 
 def file(
-    layer: str, path: str, owner: str, version: str, kind: FileKind, size: int, *, content: str = "", bytecode: int = 0
+    layer: str,
+    path: str,
+    owner: str,
+    version: str,
+    kind: FileKind,
+    size: int,
+    *,
+    content: str = "",
+    bytecode: int = 0,
 ) -> FileRecord:
     native = NativeFormat.ELF if kind in (FileKind.EXTENSION, FileKind.LIBRARY) else None
     return FileRecord(
@@ -54,7 +70,12 @@ def snapshot(
     for name, size in archives.items():
         content = sum((sizes for key, sizes in sums.items() if key[0] == name), Footprint())
         layers.append(
-            MeasuredLayer(name=name, layer_name=name, kind="framework", footprint=content + Footprint(archive=size))
+            MeasuredLayer(
+                name=name,
+                layer_name=name,
+                kind="framework",
+                footprint=content + Footprint(archive=size),
+            )
         )
     return Snapshot(
         source=source,
@@ -73,9 +94,26 @@ def before() -> Snapshot:
     return snapshot(
         "_old",
         [
-            file("framework-data", "pandas/__init__.py", "pandas", "3.1.0", FileKind.PYTHON, 4_000, bytecode=3_000),
-            file("framework-data", "pandas/_libs/algos.so", "pandas", "3.1.0", FileKind.EXTENSION, 2_000_000),
-            file("framework-data", "numpy/core.so", "numpy", "2.5.5", FileKind.EXTENSION, 9_000_000),
+            file(
+                "framework-data",
+                "pandas/__init__.py",
+                "pandas",
+                "3.1.0",
+                FileKind.PYTHON,
+                4_000,
+                bytecode=3_000,
+            ),
+            file(
+                "framework-data",
+                "pandas/_libs/algos.so",
+                "pandas",
+                "3.1.0",
+                FileKind.EXTENSION,
+                2_000_000,
+            ),
+            file(
+                "framework-data", "numpy/core.so", "numpy", "2.5.5", FileKind.EXTENSION, 9_000_000
+            ),
             file("app-main", "six.py", "six", "1.17.0", FileKind.PYTHON, 34_000, bytecode=40_000),
             file("app-main", "old/data.bin", "old", "1.0", FileKind.DATA, 500_000),
         ],
@@ -87,14 +125,55 @@ def after() -> Snapshot:
     found = snapshot(
         "_new",
         [
-            file("framework-data", "pandas/__init__.py", "pandas", "3.1.1", FileKind.PYTHON, 4_100, bytecode=3_100),
-            file("framework-data", "pandas/_libs/algos.so", "pandas", "3.1.1", FileKind.EXTENSION, 2_000_000),
-            file("framework-data", "pandas/tests/test_a.py", "pandas", "3.1.1", FileKind.TESTS, 800_000),
-            file("framework-data", "pandas/tests/x/test_b.py", "pandas", "3.1.1", FileKind.TESTS, 400_000),
-            file("framework-data", "pandas/samples/a.csv", "pandas", "3.1.1", FileKind.DATA, 90_000),
-            file("framework-data", "numpy/core.so", "numpy", "2.5.5", FileKind.EXTENSION, 17_000_000),
+            file(
+                "framework-data",
+                "pandas/__init__.py",
+                "pandas",
+                "3.1.1",
+                FileKind.PYTHON,
+                4_100,
+                bytecode=3_100,
+            ),
+            file(
+                "framework-data",
+                "pandas/_libs/algos.so",
+                "pandas",
+                "3.1.1",
+                FileKind.EXTENSION,
+                2_000_000,
+            ),
+            file(
+                "framework-data",
+                "pandas/tests/test_a.py",
+                "pandas",
+                "3.1.1",
+                FileKind.TESTS,
+                800_000,
+            ),
+            file(
+                "framework-data",
+                "pandas/tests/x/test_b.py",
+                "pandas",
+                "3.1.1",
+                FileKind.TESTS,
+                400_000,
+            ),
+            file(
+                "framework-data", "pandas/samples/a.csv", "pandas", "3.1.1", FileKind.DATA, 90_000
+            ),
+            file(
+                "framework-data", "numpy/core.so", "numpy", "2.5.5", FileKind.EXTENSION, 17_000_000
+            ),
             file("app-main", "six.py", "six", "1.17.0", FileKind.PYTHON, 34_000, bytecode=40_000),
-            file("app-main", "new|pipe/x.py", "n\u202eew", "0.1", FileKind.PYTHON, 1_000, bytecode=900),
+            file(
+                "app-main",
+                "new|pipe/x.py",
+                "n\u202eew",
+                "0.1",
+                FileKind.PYTHON,
+                1_000,
+                bytecode=900,
+            ),
         ],
         {"framework-data": 6_100_000, "app-main": 130_000},
     )
@@ -113,7 +192,11 @@ def with_report(old: Snapshot) -> Snapshot:
 
 
 def budget(
-    name: str, *limits: tuple[Metric, str], line: int, each: Each | None = None, **selectors: tuple[str, ...]
+    name: str,
+    *limits: tuple[Metric, str],
+    line: int,
+    each: Each | None = None,
+    **selectors: tuple[str, ...],
 ) -> Budget:
     return Budget(
         name=name,
@@ -140,7 +223,9 @@ def exceeded() -> Verdict:
 
 
 def against_report() -> Verdict:
-    return check((after(),), BUDGETS, baseline=(with_report(before()),), rules=(RULE,), slim_version="0.1.0")
+    return check(
+        (after(),), BUDGETS, baseline=(with_report(before()),), rules=(RULE,), slim_version="0.1.0"
+    )
 
 
 def no_baseline() -> Verdict:
@@ -148,10 +233,17 @@ def no_baseline() -> Verdict:
 
 
 def within() -> Verdict:
-    return check((before(),), (*BUDGETS[:2], BUDGETS[3]), baseline=(before(),), slim_version="0.1.0")
+    return check(
+        (before(),), (*BUDGETS[:2], BUDGETS[3]), baseline=(before(),), slim_version="0.1.0"
+    )
 
 
-VERDICTS = {"exceeded": exceeded, "report": against_report, "no-baseline": no_baseline, "within": within}
+VERDICTS = {
+    "exceeded": exceeded,
+    "report": against_report,
+    "no-baseline": no_baseline,
+    "within": within,
+}
 
 
 def changed() -> list[Comparison]:

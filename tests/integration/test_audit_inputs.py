@@ -14,13 +14,16 @@ from pathlib import Path
 import pytest
 
 from slim.errors import ConfigError, SlimError
-from tests.auditing import adds_up, audit_of, by_du
+from tests.support.audits import adds_up, audit_of, by_du
 
 
 def tar_sizes(archive: Path) -> int:
     """What ``tar -tv`` says: the sum of its size column over regular files."""
     listing = subprocess.run(
-        ["tar", "--list", "--verbose", "--file", archive], capture_output=True, text=True, check=True
+        ["tar", "--list", "--verbose", "--file", archive],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return sum(int(line.split()[2]) for line in listing.splitlines() if line.startswith("-"))
 
@@ -66,7 +69,7 @@ def test_a_container_layer_is_read_with_all_its_links(tmp_path: Path) -> None:
 def test_a_run_still_refuses_what_an_audit_reads(tmp_path: Path) -> None:
     from slim.config import Overrides, load_config
     from slim.passes import SCHEMAS
-    from slim.pipeline import RunRequest, run
+    from slim.run.pipeline import RunRequest, run
 
     layer = container_layer(tmp_path / "layer.tar")
     config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())
@@ -90,7 +93,9 @@ def test_a_real_venv_is_counted_like_du_does(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
     found = audit_of(tmp_path / "venv")
     assert adds_up(found) == by_du(tmp_path / "venv")
-    entries = [path for path in (tmp_path / "venv").rglob("*") if path.is_symlink() or path.is_file()]
+    entries = [
+        path for path in (tmp_path / "venv").rglob("*") if path.is_symlink() or path.is_file()
+    ]
     assert found.total.files == len(entries)
     pip = next(row for row in found.by_owner if row.label.startswith("pip "))
     assert pip.size.unpacked > 1_000_000
@@ -102,7 +107,9 @@ def test_a_wheel_is_read_by_its_content(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("thing/__init__.py", "x = 1\n" * 40)
         archive.writestr("thing-1.0.dist-info/METADATA", "Name: thing\nVersion: 1.0\n")
-        archive.writestr("thing-1.0.dist-info/RECORD", "thing/__init__.py,,\nthing-1.0.dist-info/METADATA,,\n")
+        archive.writestr(
+            "thing-1.0.dist-info/RECORD", "thing/__init__.py,,\nthing-1.0.dist-info/METADATA,,\n"
+        )
     found = audit_of(wheel)
     with zipfile.ZipFile(wheel) as archive:
         assert adds_up(found) == sum(info.file_size for info in archive.infolist())
@@ -122,8 +129,12 @@ def test_an_application_bundle(tmp_path: Path) -> None:
         stdlib.writestr("os.py", "import sys\n" * 99)
     (resources / "current").symlink_to("/Library/Frameworks/Python.framework")
     found = audit_of(tmp_path / "Thing.app")
-    os.link(packages / "dep/core.py", resources / "twin.py")  # the same bytes under two names are there once
-    assert adds_up(audit_of(tmp_path / "Thing.app")) == adds_up(found) == by_du(tmp_path / "Thing.app")
+    os.link(
+        packages / "dep/core.py", resources / "twin.py"
+    )  # the same bytes under two names are there once
+    assert (
+        adds_up(audit_of(tmp_path / "Thing.app")) == adds_up(found) == by_du(tmp_path / "Thing.app")
+    )
     assert next(row for row in found.by_owner if row.label == "dep 2").size.files == 2
 
 
@@ -146,7 +157,9 @@ def test_a_frozen_application(tmp_path: Path) -> None:
     found = audit_of(tmp_path / "hello")
     assert adds_up(found) == by_du(tmp_path / "hello")
     sizes = {row.label: row.size.unpacked for row in found.by_owner}
-    assert sizes.pop("numpy 2") == 50 + 70 + sum(path.stat().st_size for path in inside.glob("numpy-2*/*"))
+    assert sizes.pop("numpy 2") == 50 + 70 + sum(
+        path.stat().st_size for path in inside.glob("numpy-2*/*")
+    )
     assert sizes == {"cpython 3.13": 101, "(unowned)": 10}
 
 

@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from slim.cli import main
-from slim.reports import json_v1
-from tests.published import small_stack
+from slim.reports.run import json_v1
+from tests.support.published_stacks import small_stack
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -120,10 +120,14 @@ def test_the_first_budgets(place: Path, slim: Run) -> None:
 
 
 def test_budgets_are_added_to_a_configuration(place: Path, slim: Run) -> None:
-    (place / "pyproject.toml").write_text('[project]\nname = "x" # mine\n\n[tool.slim]\nschema = 1\n')
+    (place / "pyproject.toml").write_text(
+        '[project]\nname = "x" # mine\n\n[tool.slim]\nschema = 1\n'
+    )
     assert slim("check", "stack", "--update-budget")[0] == 0
     text = (place / "pyproject.toml").read_text()
-    assert text.startswith('[project]\nname = "x" # mine\n\n[tool.slim]\nschema = 1\n\n[[tool.slim.budget]]\n')
+    assert text.startswith(
+        '[project]\nname = "x" # mine\n\n[tool.slim]\nschema = 1\n\n[[tool.slim.budget]]\n'
+    )
     assert slim("check", "stack")[0] == 0
 
 
@@ -171,7 +175,12 @@ def test_a_run_and_what_came_of_it(place: Path, slim: Run) -> None:
     for key in ("archive", "unpacked", "deployed", "files"):
         assert found["totals"]["before"][key] == totals[key]["before"]
         assert found["totals"]["after"][key] == totals[key]["after"]
-    places = [place["place"] for owner in found["by_owner"] for place in owner["places"] if place["kind"] == "gone"]
+    places = [
+        place["place"]
+        for owner in found["by_owner"]
+        for place in owner["places"]
+        if place["kind"] == "gone"
+    ]
     assert "cpython3.13/lib/python3.13/idlelib/" in places
 
 
@@ -196,8 +205,12 @@ def test_archives_folders_and_wheels(place: Path, slim: Run) -> None:
     for name, size in (("a", 10), ("b", 3000)):
         with zipfile.ZipFile(place / f"{name}-1.0-py3-none-any.whl", "w") as wheel:
             wheel.writestr("a/__init__.py", "#" * size)
-            wheel.writestr("a-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1.0\n")
-            wheel.writestr("a-1.0.dist-info/RECORD", "a/__init__.py,,\na-1.0.dist-info/METADATA,,\n")
+            wheel.writestr(
+                "a-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: a\nVersion: 1.0\n"
+            )
+            wheel.writestr(
+                "a-1.0.dist-info/RECORD", "a/__init__.py,,\na-1.0.dist-info/METADATA,,\n"
+            )
     code, out, err = slim("diff", "a-1.0-py3-none-any.whl", "b-1.0-py3-none-any.whl")
     assert code == 0, err
     assert "a 1.0 +3.0 kB: python source" in out

@@ -1,5 +1,6 @@
 """Seeded regressions: a distribution one version up, a test folder that slips in, a debug build. ``slim check`` names
-each as what it is, whatever the baseline is: the last run's report, the last published folder, a report in git."""
+each as what it is, whatever the baseline is: the last run's report, the last published folder, a
+report in git."""
 
 from __future__ import annotations
 
@@ -13,8 +14,15 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from tests.elves import compile_c
-from tests.published import Content, LayerSpec, distribution, merge, publish, write_json
+from tests.support.elf_files import compile_c
+from tests.support.published_stacks import (
+    Content,
+    LayerSpec,
+    distribution,
+    merge,
+    publish,
+    write_json,
+)
 
 Files = dict[str, Content]
 Check = Callable[..., tuple[int, str]]
@@ -39,7 +47,9 @@ def noise(seed: int, size: int) -> bytes:
     return random.Random(seed).randbytes(size)
 
 
-def pandas(version: str = "3.1.0", *, tests: str = "tests", size: int = 40_000, more: Files | None = None) -> Files:
+def pandas(
+    version: str = "3.1.0", *, tests: str = "tests", size: int = 40_000, more: Files | None = None
+) -> Files:
     files: Files = {
         "pandas/__init__.py": "from pandas import core\n",
         "pandas/core.py": "x = 1\n",
@@ -54,8 +64,12 @@ def pandas(version: str = "3.1.0", *, tests: str = "tests", size: int = 40_000, 
 
 def stack(folder: Path, *parts: Files) -> Path:
     layers = {
-        "cpython3.13": LayerSpec("runtime", {"lib/python3.13/os.py": "x = 1\n", "lib/python3.13/site.py": "x = 1\n"}),
-        "framework-data": LayerSpec("framework", merge(*parts, distribution("six", {"six.py": "x = 1\n" * 500}))),
+        "cpython3.13": LayerSpec(
+            "runtime", {"lib/python3.13/os.py": "x = 1\n", "lib/python3.13/site.py": "x = 1\n"}
+        ),
+        "framework-data": LayerSpec(
+            "framework", merge(*parts, distribution("six", {"six.py": "x = 1\n" * 500}))
+        ),
         "app-main": LayerSpec(
             "application",
             {"lib/python3.13/site-packages/main_app.py": "import pandas\n"},
@@ -89,7 +103,10 @@ def check(capsys: pytest.CaptureFixture[str]) -> Check:
 
 
 def slimmed(source: Path, output: str, *options: str) -> None:
-    assert main(["run", str(source), "-o", output, "--report", f"json={output}.json", "-q", *options]) == 0
+    assert (
+        main(["run", str(source), "-o", output, "--report", f"json={output}.json", "-q", *options])
+        == 0
+    )
 
 
 def test_a_new_version_that_is_larger(place: Path, check: Check) -> None:
@@ -183,14 +200,20 @@ def test_a_report_in_git(place: Path, check: Check) -> None:
 
 def test_a_check_report_is_a_baseline_too(place: Path, check: Check) -> None:
     assert check(str(stack(place / "a", pandas())), "--report", "json=base.json")[0] == 0
-    code, told = check(str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json")
+    code, told = check(
+        str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json"
+    )
     assert code == 1
     assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in told
 
 
 def test_an_audit_report_is_a_baseline_too(place: Path, check: Check) -> None:
-    assert main(["audit", str(stack(place / "a", pandas())), "--report", "json=base.json", "-q"]) == 0
-    code, told = check(str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json")
+    assert (
+        main(["audit", str(stack(place / "a", pandas())), "--report", "json=base.json", "-q"]) == 0
+    )
+    code, told = check(
+        str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json"
+    )
     assert code == 1
     assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in told
 

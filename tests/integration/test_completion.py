@@ -16,7 +16,9 @@ PROGRAM = Path(sys.executable).with_name("slim")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash"),
-    pytest.mark.skipif(not PROGRAM.exists(), reason="slim isn't installed as a program beside this Python"),
+    pytest.mark.skipif(
+        not PROGRAM.exists(), reason="slim isn't installed as a program beside this Python"
+    ),
 ]
 
 BASH = """\
@@ -33,7 +35,9 @@ def completed(*words: str) -> list[str]:
     quoted = " ".join(f"'{word}'" for word in words)
     environment = {**os.environ, "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
     script = BASH % (quoted, len(words) - 1)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=False, env=environment)
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment
+    )
     if "not supported" in done.stderr:
         pytest.skip("this bash is older than 4.4")
     return done.stdout.split()

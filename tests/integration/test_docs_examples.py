@@ -20,8 +20,8 @@ import pytest
 from slim.cli import main
 from slim.config import load_config
 from slim.passes import SCHEMAS
-from tests.docs_examples import Block, Step, blocks, matches, steps
-from tests.published import small_stack
+from tests.support.docs_examples import Block, Step, blocks, matches, steps
+from tests.support.published_stacks import small_stack
 
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
@@ -34,8 +34,14 @@ SHELL_NOT_RUN = {
     ("index.md", "slim demo"): "the demo has tests of its own",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
-    ("nothing-lost.md", "debuginfod -F symbols"): "test_symbols.py tries debuggers and the commands that are theirs",
-    ("nothing-lost.md", "add-symbol-file"): "test_symbols.py tries debuggers and the commands that are theirs",
+    (
+        "nothing-lost.md",
+        "debuginfod -F symbols",
+    ): "test_symbols.py tries debuggers and the commands that are theirs",
+    (
+        "nothing-lost.md",
+        "add-symbol-file",
+    ): "test_symbols.py tries debuggers and the commands that are theirs",
     ("nothing-lost.md", "DBGFileMappedPaths"): "needs a Mac",
     ("nothing-lost.md", "_NT_SYMBOL_PATH"): "needs Windows",
     ("recipes.md", "gh release create"): "makes a release",
@@ -43,8 +49,14 @@ SHELL_NOT_RUN = {
         "reliability.md",
         "python -m tests.corpus",
     ): "the corpus is a test, and test_docs_reliability.py compares its counts",
-    ("reliability.md", "python -m tests.faults"): "test_faults.py tries a part of it, and the naive publisher",
-    ("reliability.md", "python -m tests.reproducibility"): "test_reproducibility.py tries a part of it",
+    (
+        "reliability.md",
+        "python -m tests.faults",
+    ): "test_faults.py tries a part of it, and the naive publisher",
+    (
+        "reliability.md",
+        "python -m tests.reproducibility",
+    ): "test_reproducibility.py tries a part of it",
     ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
 }
@@ -58,7 +70,14 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def place(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "SLIM_DEBUG", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY"):
+    for name in (
+        "NO_COLOR",
+        "FORCE_COLOR",
+        "COLUMNS",
+        "SLIM_DEBUG",
+        "GITHUB_ACTIONS",
+        "GITHUB_STEP_SUMMARY",
+    ):
         monkeypatch.delenv(name, raising=False)
     shutil.copytree(published, tmp_path / "_artifacts")
     monkeypatch.chdir(tmp_path)
@@ -105,14 +124,18 @@ def run(step: Step, where: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = out + ("" if step.code == 1 else err)
     assert code == step.code, f"{where}: {step.command}\n{out}{err}"
     if step.expected is not None:
-        assert matches(step.expected, told), f"{where}: {step.command} told\n{told}\ninstead of\n{step.expected}"
+        assert matches(step.expected, told), (
+            f"{where}: {step.command} told\n{told}\ninstead of\n{step.expected}"
+        )
 
 
 def syntax(block: Block, where: str) -> None:
     shell = shutil.which("sh")
     if shell is None:
         pytest.skip("there is no sh")
-    done = subprocess.run([shell, "-n"], input=block.body, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [shell, "-n"], input=block.body, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{where}: {done.stderr}"
 
 
@@ -121,7 +144,10 @@ def test_every_shell_block_is_run_or_has_a_reason() -> None:
     for name in PAGES:
         for block in page(name):
             if block.language == "sh" and block.body not in recipes:
-                assert any(where == name and part in block.body for where, part in SHELL_NOT_RUN), (name, block.line)
+                assert any(where == name and part in block.body for where, part in SHELL_NOT_RUN), (
+                    name,
+                    block.line,
+                )
 
 
 def test_recipes_are_the_files() -> None:
@@ -139,7 +165,9 @@ def programs(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = place / "programs"
     folder.mkdir()
     (place / "_artifacts").rename(place / "prepared")
-    (place / "slim.toml").write_text('schema = 1\n\n[[budget]]\nname = "download"\narchive = ["1 MB", "+2%"]\n')
+    (place / "slim.toml").write_text(
+        'schema = 1\n\n[[budget]]\nname = "download"\narchive = ["1 MB", "+2%"]\n'
+    )
     scripts = {
         "slim": f'exec "{sys.executable}" -m slim "$@"',
         "venvstacks": 'if [ "$1" = publish ]; then cp -r prepared _artifacts; fi',
@@ -188,7 +216,9 @@ def test_the_plain_shell_recipe(place: Path, programs: Path) -> None:
 def test_the_github_recipe(place: Path, programs: Path) -> None:
     def runs(document: Any) -> list[str]:
         steps = document["jobs"]["slim"]["steps"]
-        return [step["run"] for step in steps if "run" in step and not step.get("continue-on-error")]
+        return [
+            step["run"] for step in steps if "run" in step and not step.get("continue-on-error")
+        ]
 
     for script in scripts_of("github-workflow.yml", runs):
         done = shell(script, "bash")
@@ -242,8 +272,17 @@ def test_the_action_takes_inputs_by_environment_only() -> None:
 
 
 def test_actions_are_pinned_by_commit() -> None:
-    files = [ROOT / "action.yml", RECIPES / "github-workflow.yml", *(ROOT / ".github" / "workflows").glob("*.yml")]
-    uses = [line.strip() for file in files for line in file.read_text(encoding="utf-8").splitlines() if "uses:" in line]
+    files = [
+        ROOT / "action.yml",
+        RECIPES / "github-workflow.yml",
+        *(ROOT / ".github" / "workflows").glob("*.yml"),
+    ]
+    uses = [
+        line.strip()
+        for file in files
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if "uses:" in line
+    ]
     assert uses
     for line in uses:
         assert re.fullmatch(r"-? ?uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", line), line

@@ -15,7 +15,7 @@ from slim.config.budget import BUDGET_KEYS
 from slim.config.schema import KEYS, LAYER_KEYS
 from slim.model.limits import Limits
 from slim.passes import SCHEMAS
-from slim.reports.comparisons import VERDICT_REPORTERS
+from slim.reports.diff import VERDICT_REPORTERS
 from slim.rules.loader import RULE_KEYS, builtin_packs
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -41,7 +41,9 @@ def reference(generate: ModuleType, tmp_path_factory: pytest.TempPathFactory) ->
 
 def rows(text: str, title: str) -> set[str]:
     """What stands in code marks in the first column of the tables below a heading."""
-    section = re.split(r"^#+ ", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    section = re.split(r"^#+ ", text.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[
+        0
+    ]
     cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
     return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
 
@@ -74,7 +76,9 @@ def test_every_report_of_a_check() -> None:
 def test_every_exit_code(generate: ModuleType) -> None:
     text = page("exit-codes.md")
     for label, code in generate.error_classes().items():
-        assert re.search(rf"^\| {code} \|.*{re.escape(label.rpartition(' ')[2])}", text, re.MULTILINE), label
+        assert re.search(
+            rf"^\| {code} \|.*{re.escape(label.rpartition(' ')[2])}", text, re.MULTILINE
+        ), label
 
 
 def test_every_command_and_option(generate: ModuleType, reference: Path) -> None:
@@ -124,7 +128,9 @@ def test_links_lead_somewhere(reference: Path) -> None:
 
 def anchors(text: str) -> set[str]:
     titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
-    return {re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles}
+    return {
+        re.sub(r"[\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower()) for title in titles
+    }
 
 
 def test_the_navigation_has_every_page(reference: Path) -> None:
@@ -139,5 +145,7 @@ def test_the_navigation_has_every_page(reference: Path) -> None:
                 found |= files(value) if isinstance(value, list) else {value}
         return found
 
-    pages = {path.name for path in DOCS.glob("*.md")} | {f"reference/{path.name}" for path in reference.glob("*.md")}
+    pages = {path.name for path in DOCS.glob("*.md")} | {
+        f"reference/{path.name}" for path in reference.glob("*.md")
+    }
     assert files(config["nav"]) == pages

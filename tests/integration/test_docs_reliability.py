@@ -9,12 +9,12 @@ from pathlib import Path
 from slim.config.schema import KEYS
 from slim.formats.links import MAX_LINKS
 from slim.formats.names import MAX_COMPONENT
-from slim.formats.tar_headers import MAX_EXTENDED
+from slim.formats.tar.headers import MAX_EXTENDED
 from slim.inventory.manifest import LARGEST, MOST_LAYERS
-from slim.measure import LARGEST_REPORT
 from slim.model.limits import MIB
 from slim.rules.glob import MAX_EXPANSIONS, MAX_GLOBSTARS, MAX_LENGTH, MAX_STARS
 from slim.rules.tables import MAX_TOML_SIZE
+from slim.sizes.measure import LARGEST_REPORT
 from tests.corpus.table import all_trials
 from tests.fuzz.targets import TARGETS
 
@@ -42,7 +42,9 @@ def test_every_target() -> None:
     names = {one.name for one in TARGETS}
     promised = {name for row in rows("Fuzzing") for name in re.findall(r"`([a-z]+)`", row[0])}
     assert promised == names
-    measured = {row[0] for row in rows("Fuzzing") if len(row) == 5 and row[1].replace(",", "").isdecimal()}
+    measured = {
+        row[0] for row in rows("Fuzzing") if len(row) == 5 and row[1].replace(",", "").isdecimal()
+    }
     assert measured == names
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from slim.binaries.elf import ElfEdit, NotEditable, RefusalKind, plan_edit, read_dynamic
-from slim.verify.elf_oracle import check
-from tests.elves import compile_c, patchelf_three_times, tool
+from slim.binaries.elf.edit import ElfEdit, NotEditable, RefusalKind, plan_edit, read_dynamic
+from slim.verify.native.elf import check
+from tests.support.elf_files import compile_c, patchelf_three_times, tool
 
 LIBRARY = """
 #include <math.h>
@@ -42,7 +42,9 @@ def edit(path: Path, level: str = "unneeded") -> Path:
     target.write_bytes(planned.data())
     target.chmod(path.stat().st_mode)
     assert check(data, target.read_bytes()) == []
-    done = subprocess.run([tool("readelf"), "-aW", str(target)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [tool("readelf"), "-aW", str(target)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0
     assert done.stderr == ""
     return target
@@ -51,7 +53,9 @@ def edit(path: Path, level: str = "unneeded") -> Path:
 def load(library: Path) -> str:
     """Load a library in a fresh process and call into it; the answer, or what the loader said."""
     code = "import ctypes, sys; lib = ctypes.CDLL(sys.argv[1]); print(lib.answer(1))"
-    done = subprocess.run([sys.executable, "-c", code, str(library)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(library)], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or done.stderr.strip().splitlines()[-1]
 
 
@@ -91,7 +95,13 @@ def test_a_debug_edit_keeps_what_backtraces_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "flags",
-    [["-pie", "-fPIE"], ["-no-pie"], ["-static"], ["-static-pie", "-fPIE"], ["-no-pie", "-Wl,-z,norelro"]],
+    [
+        ["-pie", "-fPIE"],
+        ["-no-pie"],
+        ["-static"],
+        ["-static-pie", "-fPIE"],
+        ["-no-pie", "-Wl,-z,norelro"],
+    ],
     ids=" ".join,
 )
 def test_programs_still_run(tmp_path: Path, flags: list[str]) -> None:
@@ -131,7 +141,13 @@ def test_a_compressed_symbol_table(tmp_path: Path) -> None:
     whole = lzma.compress(library.read_bytes())
     symbols = tmp_path / "symbols.xz"
     symbols.write_bytes(whole)
-    command = [tool("objcopy"), "--strip-all", "--add-section", f".gnu_debugdata={symbols}", str(library)]
+    command = [
+        tool("objcopy"),
+        "--strip-all",
+        "--add-section",
+        f".gnu_debugdata={symbols}",
+        str(library),
+    ]
     subprocess.run(command, check=True)
     assert whole in library.read_bytes()
     found = edit(library)
@@ -179,12 +195,16 @@ def test_a_second_edit_changes_nothing(tmp_path: Path) -> None:
 def test_about_as_much_goes_as_with_strip(tmp_path: Path) -> None:
     library = built_library(tmp_path, "-g3")
     stripped = tmp_path / "stripped.so"
-    subprocess.run([tool("strip"), "--strip-unneeded", "-o", str(stripped), str(library)], check=True)
+    subprocess.run(
+        [tool("strip"), "--strip-unneeded", "-o", str(stripped), str(library)], check=True
+    )
     assert edit(library).stat().st_size <= stripped.stat().st_size
 
 
 def test_objects_are_left_alone(tmp_path: Path) -> None:
-    planned = plan_edit(compile_c(tmp_path, "sample.o", LIBRARY, "-c", "-g").read_bytes(), "unneeded")
+    planned = plan_edit(
+        compile_c(tmp_path, "sample.o", LIBRARY, "-c", "-g").read_bytes(), "unneeded"
+    )
     assert isinstance(planned, NotEditable)
     assert planned.kind is RefusalKind.OBJECT_FILE
 
@@ -195,7 +215,10 @@ def test_sections_added_by_objcopy_stay_and_payloads_are_not_touched(tmp_path: P
     payload = tmp_path / "payload"
     payload.write_bytes(b"archive" * 1000)
     bundled = tmp_path / "bundled"
-    subprocess.run([tool("objcopy"), "--add-section", f"pydata={payload}", str(program), str(bundled)], check=True)
+    subprocess.run(
+        [tool("objcopy"), "--add-section", f"pydata={payload}", str(program), str(bundled)],
+        check=True,
+    )
     assert payload.read_bytes() in edit(bundled).read_bytes()
     appended = plan_edit(program.read_bytes() + payload.read_bytes(), "unneeded")
     assert isinstance(appended, NotEditable)
@@ -214,8 +237,14 @@ def test_truncated_libraries_are_left_alone(tmp_path: Path, size: int | str) -> 
 
 
 def test_the_dynamic_section_of_a_library(tmp_path: Path) -> None:
-    flags = ["-Wl,-soname,libsample.so.1", "-Wl,--enable-new-dtags", "-Wl,-rpath,$ORIGIN/../a.libs:/opt/lib"]
-    found = read_dynamic(memoryview(built_library(tmp_path, "-Wl,--no-as-needed", *flags).read_bytes()))
+    flags = [
+        "-Wl,-soname,libsample.so.1",
+        "-Wl,--enable-new-dtags",
+        "-Wl,-rpath,$ORIGIN/../a.libs:/opt/lib",
+    ]
+    found = read_dynamic(
+        memoryview(built_library(tmp_path, "-Wl,--no-as-needed", *flags).read_bytes())
+    )
     assert found is not None
     assert found.soname == "libsample.so.1"
     assert {"libc.so.6", "libm.so.6"} <= set(found.needed)
@@ -234,7 +263,9 @@ def test_the_dynamic_section_of_a_library(tmp_path: Path) -> None:
     ],
     ids=["pie", "no-pie", "static-pie"],
 )
-def test_the_dynamic_section_of_a_program(tmp_path: Path, flags: list[str], kind: str, interpreter: bool) -> None:
+def test_the_dynamic_section_of_a_program(
+    tmp_path: Path, flags: list[str], kind: str, interpreter: bool
+) -> None:
     found = read_dynamic(compile_c(tmp_path, "program", PROGRAM, *flags).read_bytes())
     assert found is not None
     assert (found.kind, found.interpreter is not None) == (kind, interpreter)
@@ -242,4 +273,7 @@ def test_the_dynamic_section_of_a_program(tmp_path: Path, flags: list[str], kind
 
 
 def test_a_static_program_has_none(tmp_path: Path) -> None:
-    assert read_dynamic(compile_c(tmp_path, "program", PROGRAM, "-static", "-no-pie").read_bytes()) is None
+    assert (
+        read_dynamic(compile_c(tmp_path, "program", PROGRAM, "-static", "-no-pie").read_bytes())
+        is None
+    )

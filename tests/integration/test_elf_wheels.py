@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from slim.binaries.elf import ElfEdit, RefusalKind, plan_edit, read_dynamic
-from slim.verify.elf_oracle import check
+from slim.binaries.elf.edit import ElfEdit, RefusalKind, plan_edit, read_dynamic
+from slim.verify.native.elf import check
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("elf-wheels")]
 
@@ -32,8 +32,26 @@ WHEELS = [
 
 def natives(folder: Path, package: str, platform: str) -> Iterator[tuple[str, bytes]]:
     """The ELF files of a wheel."""
-    command = [sys.executable, "-I", "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps"]
-    command += ["--only-binary=:all:", "--python-version", "3.13", "--platform", platform, "-d", str(folder), package]
+    command = [
+        sys.executable,
+        "-I",
+        "-m",
+        "pip",
+        "download",
+        "-q",
+        "--disable-pip-version-check",
+        "--no-deps",
+    ]
+    command += [
+        "--only-binary=:all:",
+        "--python-version",
+        "3.13",
+        "--platform",
+        platform,
+        "-d",
+        str(folder),
+        package,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"pip can't download {package} for {platform}: {done.stderr.strip()[-300:]}")
@@ -70,8 +88,12 @@ def segments(data: bytes) -> list[Mapped]:
     ]
 
 
-@pytest.mark.parametrize(("machine", "package", "platform"), WHEELS, ids=[platform for *_, platform in WHEELS])
-def test_wheels_of_other_machines(tmp_path: Path, machine: str, package: str, platform: str) -> None:
+@pytest.mark.parametrize(
+    ("machine", "package", "platform"), WHEELS, ids=[platform for *_, platform in WHEELS]
+)
+def test_wheels_of_other_machines(
+    tmp_path: Path, machine: str, package: str, platform: str
+) -> None:
     edited = 0
     for name, data in natives(tmp_path / "wheels", package, platform):
         dynamic = read_dynamic(data)
@@ -92,7 +114,9 @@ def test_wheels_of_other_machines(tmp_path: Path, machine: str, package: str, pl
         readelf = shutil.which("readelf")
         if readelf is not None:
             (tmp_path / "edited").write_bytes(new)
-            done = subprocess.run([readelf, "-hlSdW", tmp_path / "edited"], capture_output=True, text=True, check=True)
+            done = subprocess.run(
+                [readelf, "-hlSdW", tmp_path / "edited"], capture_output=True, text=True, check=True
+            )
             assert "Warning" not in done.stderr + done.stdout, (name, done.stderr)
         edited += 1
     assert edited

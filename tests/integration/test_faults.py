@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.campaign import ERRORS, SIGNALS, Tally, errors, kills, short_writes, signals, survey
+from tests.faults.campaign import (
+    ERRORS,
+    SIGNALS,
+    Tally,
+    errors,
+    kills,
+    short_writes,
+    signals,
+    survey,
+)
 from tests.faults.scenarios import NAIVE, SCENARIOS, Sandbox
 from tests.faults.surroundings import (
     changing_input,
@@ -24,7 +33,9 @@ from tests.faults.surroundings import (
 from tests.faults.tracing import Point, Zygote
 
 pytestmark = [
-    pytest.mark.skipif(sys.platform != "linux" or shutil.which("strace") is None, reason="needs strace"),
+    pytest.mark.skipif(
+        sys.platform != "linux" or shutil.which("strace") is None, reason="needs strace"
+    ),
     pytest.mark.xdist_group("faults"),
 ]
 BY_NAME = {scenario.name: scenario for scenario in (*SCENARIOS, NAIVE)}
@@ -37,7 +48,9 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
 
 
 @pytest.fixture(scope="module")
-def replacing(tmp_path_factory: pytest.TempPathFactory, zygote: Zygote) -> tuple[Sandbox, list[Point]]:
+def replacing(
+    tmp_path_factory: pytest.TempPathFactory, zygote: Zygote
+) -> tuple[Sandbox, list[Point]]:
     """A run with reports that replaces an older output: whatever a run does, this does."""
     box = Sandbox(BY_NAME["reports"], tmp_path_factory.mktemp("faults") / "box", zygote)
     return box, survey(box)
@@ -53,7 +66,9 @@ def test_a_kill_leaves_the_old_set_or_the_new_one(replacing: tuple[Sandbox, list
     tally = kills(box, points[::3])
     assert_good(tally)
     assert tally.ends == {"killed": tally.tried}
-    assert {"old", "new+old+old"} <= tally.states.keys(), "it was killed before and after the set appeared"
+    assert {"old", "new+old+old"} <= tally.states.keys(), (
+        "it was killed before and after the set appeared"
+    )
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(ERRORS)))
@@ -70,7 +85,9 @@ def test_what_a_disk_loses_is_found_out(replacing: tuple[Sandbox, list[Point]]) 
 
 
 @pytest.mark.parametrize(("number", "name"), list(enumerate(SIGNALS)))
-def test_signals_end_a_run_cleanly(replacing: tuple[Sandbox, list[Point]], number: int, name: str) -> None:
+def test_signals_end_a_run_cleanly(
+    replacing: tuple[Sandbox, list[Point]], number: int, name: str
+) -> None:
     box, points = replacing
     assert_good(signals(box, points[number::6], name))
 

@@ -20,7 +20,7 @@ from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import MIB
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
-from tests.tarballs import directory, file, hardlink, options, symlink
+from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
 LONG = "d" * 90 + "/" + "n" * 120
 TEXT = b"".join(b"%d %d\n" % (number, number * number) for number in range(200_000))
@@ -61,7 +61,11 @@ def expected() -> Listing:
         elif member.type is EntryType.DIRECTORY:
             found[name] = ("folder", member.mode, "")
         else:
-            original = everything[member.link_target or ""] if member.type is EntryType.HARDLINK else member
+            original = (
+                everything[member.link_target or ""]
+                if member.type is EntryType.HARDLINK
+                else member
+            )
             assert original.content is not None
             found[name] = ("file", member.mode, hashlib.sha256(original.content.view()).hexdigest())
     return found
@@ -80,7 +84,11 @@ def unpacked(top: Path) -> Listing:
             elif path.is_dir():
                 found[key] = ("folder", status.st_mode & 0o777, "")
             else:
-                found[key] = ("file", status.st_mode & 0o777, hashlib.sha256(path.read_bytes()).hexdigest())
+                found[key] = (
+                    "file",
+                    status.st_mode & 0o777,
+                    hashlib.sha256(path.read_bytes()).hexdigest(),
+                )
     del found["app/caf\u00e9"]
     return found
 
@@ -89,13 +97,24 @@ def unpacked(top: Path) -> Listing:
 def archive(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     known: Format = request.param
     target = tmp_path / f"layer.{known.name}"
-    write_archive(known, members(), "app", target, WriteOptions(effort=Effort(level=Level.FAST), machine="x86_64"))
+    write_archive(
+        known,
+        members(),
+        "app",
+        target,
+        WriteOptions(effort=Effort(level=Level.FAST), machine="x86_64"),
+    )
     return target
 
 
-every_format = pytest.mark.parametrize("archive", FORMATS, ids=lambda known: known.name, indirect=True)
+every_format = pytest.mark.parametrize(
+    "archive", FORMATS, ids=lambda known: known.name, indirect=True
+)
 every_tar = pytest.mark.parametrize(
-    "archive", [known for known in FORMATS if known.name != "zip"], ids=lambda known: known.name, indirect=True
+    "archive",
+    [known for known in FORMATS if known.name != "zip"],
+    ids=lambda known: known.name,
+    indirect=True,
 )
 
 
@@ -121,12 +140,18 @@ def test_bsdtar_and_7zip_unpack(archive: Path, tmp_path: Path, arm64: bool) -> N
         archive.unlink()
         effort = Effort(level=Level.FAST, xz_arm64=True)
         write_archive(
-            format_by_name("tar.xz"), members(), "app", archive, WriteOptions(effort=effort, machine="aarch64")
+            format_by_name("tar.xz"),
+            members(),
+            "app",
+            archive,
+            WriteOptions(effort=effort, machine="aarch64"),
         )
     for number, commands in enumerate(unpackers(archive)):
         top = tmp_path / f"out{number}"
         top.mkdir()
-        done = subprocess.run(["sh", "-ec", commands.format(archive=archive)], cwd=top, capture_output=True, text=True)
+        done = subprocess.run(
+            ["sh", "-ec", commands.format(archive=archive)], cwd=top, capture_output=True, text=True
+        )
         assert done.returncode == 0, done.stderr
         assert unpacked(top) == expected()
 
@@ -135,7 +160,9 @@ def unpackers(archive: Path) -> Iterator[str]:
     """Shell commands that unpack into the current folder."""
     bsdtar, seven = tool("bsdtar"), shutil.which("7z") or shutil.which("7zz")
     yield f"{bsdtar} -xpf {{archive}}"
-    if seven and not archive.name.endswith((".zst", ".tar")):  # 16.02, which Debian has, doesn't know Zstandard
+    if seven and not archive.name.endswith(
+        (".zst", ".tar")
+    ):  # 16.02, which Debian has, doesn't know Zstandard
         yield f"{seven} x -so {{archive}} | tar -xpf -"
 
 
@@ -185,21 +212,30 @@ def test_unzip_unpacks(archive: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("machine", "filters"), [("x86_64", "--x86"), ("aarch64", "--arm64"), ("riscv64", "--lzma2")])
+@pytest.mark.parametrize(
+    ("machine", "filters"), [("x86_64", "--x86"), ("aarch64", "--arm64"), ("riscv64", "--lzma2")]
+)
 def test_xz_reads_many_blocks(tmp_path: Path, machine: str, filters: str) -> None:
     """Enough data for several blocks, compressed and decompressed in parallel."""
     target = tmp_path / "layer.tar.xz"
-    large = [file(f"f{number}", b"\x7fELF" + bytes([number]) * (12 * MIB) + TEXT[:100_000]) for number in range(5)]
+    large = [
+        file(f"f{number}", b"\x7fELF" + bytes([number]) * (12 * MIB) + TEXT[:100_000])
+        for number in range(5)
+    ]
     with ThreadPoolExecutor(2) as executor:
         effort = Effort(level=Level.FAST, xz_arm64=True)
         settings = WriteOptions(executor=executor, workers=2, machine=machine, effort=effort)
         write_archive(format_by_name("tar.xz"), iter(large), "app", target, settings)
     subprocess.run([tool("xz"), "-t", target], check=True)
-    listing = subprocess.run([tool("xz"), "-lvv", target], check=True, capture_output=True, text=True).stdout
+    listing = subprocess.run(
+        [tool("xz"), "-lvv", target], check=True, capture_output=True, text=True
+    ).stdout
     assert "CRC32" in listing
     assert filters in listing
     assert ("--x86" in listing or "--arm64" in listing) is (machine != "riscv64")
-    parallel = subprocess.run([tool("xz"), "-dc", "-T2", target], check=True, capture_output=True).stdout
+    parallel = subprocess.run(
+        [tool("xz"), "-dc", "-T2", target], check=True, capture_output=True
+    ).stdout
     plain = tmp_path / "layer.tar"
     write_archive(format_by_name("tar"), iter(large), "app", plain, WriteOptions())
     assert parallel == plain.read_bytes()
@@ -216,7 +252,9 @@ def test_what_gnu_tar_packs_is_read(archive: Path, tmp_path: Path) -> None:
     subprocess.run([tar, "-xf", archive, "-C", top], check=True)
     for style in ("gnu", "pax", "posix"):
         again = tmp_path / f"{style}.tar"
-        subprocess.run([tar, f"--format={style}", "--sort=name", "-cf", again, "-C", top, "app"], check=True)
+        subprocess.run(
+            [tar, f"--format={style}", "--sort=name", "-cf", again, "-C", top, "app"], check=True
+        )
         with read_archive(again, options(tmp_path)) as tree:
             found = {f"app/{path}" for path in tree.members} - {"app/caf\u00e9"}
             assert found == set(expected()) - {"app"}

@@ -14,9 +14,9 @@ import pytest
 from slim.model.audit import Audit
 from slim.model.rule import Safety
 from slim.reports import html
-from tests.auditing import audit_of
-from tests.browser import chromium, visit
-from tests.published import SITE, publish
+from tests.support.audits import audit_of
+from tests.support.browser import chromium, visit
+from tests.support.published_stacks import SITE, publish
 from tests.unit.test_audit_findings import layers
 
 pytestmark = pytest.mark.slow
@@ -25,7 +25,10 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def audited(tmp_path_factory: pytest.TempPathFactory) -> Audit:
     folder = tmp_path_factory.mktemp("pages") / "stack"
-    publish(folder, layers(**{"alpha/big.py": "a = 1\n" * 3000, "alpha/tests/test_big.py": "b = 1\n" * 2000}))
+    publish(
+        folder,
+        layers(**{"alpha/big.py": "a = 1\n" * 3000, "alpha/tests/test_big.py": "b = 1\n" * 2000}),
+    )
     return audit_of(folder, prove=True)
 
 
@@ -58,10 +61,15 @@ def click_block(page: Any, name: str, *, corner: bool = False, double: bool = Fa
 
     canvas = page.find_element("id", "map")
     block = page.execute_script(
-        "const n = slimPage.find(arguments[0]); return slimPage.blocks.find((one) => one.n === n)", name
+        "const n = slimPage.find(arguments[0]); return slimPage.blocks.find((one) => one.n === n)",
+        name,
     )
     assert block is not None, f"{name} isn't drawn"
-    x, y = (block["x"] + 8, block["y"] + 5) if corner else (block["x"] + block["w"] / 2, block["y"] + block["h"] / 2)
+    x, y = (
+        (block["x"] + 8, block["y"] + 5)
+        if corner
+        else (block["x"] + block["w"] / 2, block["y"] + block["h"] / 2)
+    )
     actions = ActionChains(page).move_to_element_with_offset(
         canvas, int(x - canvas.size["width"] / 2), int(y - canvas.size["height"] / 2)
     )
@@ -88,7 +96,11 @@ def press(page: Any, key: str) -> None:
 
 def test_nothing_is_loaded_and_nothing_complained_about(page: Any) -> None:
     events = [json.loads(entry["message"])["message"] for entry in page.get_log("performance")]
-    urls = {event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"}
+    urls = {
+        event["params"]["request"]["url"]
+        for event in events
+        if event["method"] == "Network.requestWillBeSent"
+    }
     assert {url.partition(":")[0] for url in urls} <= {"file", "data"}
     assert [entry for entry in page.get_log("browser") if entry["level"] == "SEVERE"] == []
 
@@ -97,7 +109,10 @@ def test_the_sums_are_those_of_the_audit(page: Any, audited: Audit) -> None:
     assert page.execute_script("return slimPage.tree.before[0]") == audited.total.unpacked
     assert page.execute_script("return slimPage.tree.files[0]") == audited.total.files
     standard = next(one for one in audited.savings if one.profile is Safety.STANDARD)
-    assert page.execute_script("return slimPage.now.after[0]") == audited.total.unpacked - standard.saved
+    assert (
+        page.execute_script("return slimPage.now.after[0]")
+        == audited.total.unpacked - standard.saved
+    )
     drawn = page.execute_script("""
         const leaves = slimPage.blocks.filter((one) => one.leaf);
         return leaves.reduce((sum, one) => sum + slimPage.tree.before[one.n], 0)""")
@@ -105,8 +120,12 @@ def test_the_sums_are_those_of_the_audit(page: Any, audited: Audit) -> None:
 
 
 def test_blocks_are_drawn_in_proportion_and_apart(page: Any) -> None:
-    blocks = page.execute_script("return slimPage.blocks.filter((one) => 'l' === slimPage.tree.kinds[one.n])")
-    sizes = [page.execute_script("return slimPage.tree.before[arguments[0]]", one["n"]) for one in blocks]
+    blocks = page.execute_script(
+        "return slimPage.blocks.filter((one) => 'l' === slimPage.tree.kinds[one.n])"
+    )
+    sizes = [
+        page.execute_script("return slimPage.tree.before[arguments[0]]", one["n"]) for one in blocks
+    ]
     per_byte = [one["w"] * one["h"] / size for one, size in zip(blocks, sizes, strict=True)]
     assert max(per_byte) / min(per_byte) == pytest.approx(1, abs=0.01)
     for index, one in enumerate(blocks):
@@ -145,10 +164,14 @@ def test_double_click_goes_one_level_in(page: Any) -> None:
 
 
 def test_after_a_run_what_goes_is_gone(page: Any) -> None:
-    assert "test_big.py" in page.execute_script("return slimPage.blocks.map((one) => slimPage.tree.names[one.n])")
+    assert "test_big.py" in page.execute_script(
+        "return slimPage.blocks.map((one) => slimPage.tree.names[one.n])"
+    )
     button(page, "After").click()
     assert button(page, "After").get_attribute("aria-pressed") == "true"
-    assert "test_big.py" not in page.execute_script("return slimPage.blocks.map((one) => slimPage.tree.names[one.n])")
+    assert "test_big.py" not in page.execute_script(
+        "return slimPage.blocks.map((one) => slimPage.tree.names[one.n])"
+    )
     press(page, "b")
     assert button(page, "Before").get_attribute("aria-pressed") == "true"
 
@@ -176,7 +199,9 @@ def test_search_finds_dims_and_fills_the_table(page: Any) -> None:
     assert len(rows(page)) == 1
     assert f"framework-f/{SITE}/alpha/tests/test_big.py" in rows(page)[0]
     big, test = node(page, "big.py"), node(page, "test_big.py")
-    assert page.execute_script("return [slimPage.dimmed(arguments[0]), slimPage.dimmed(arguments[1])]", big, test) == [
+    assert page.execute_script(
+        "return [slimPage.dimmed(arguments[0]), slimPage.dimmed(arguments[1])]", big, test
+    ) == [
         True,
         False,
     ]
@@ -238,7 +263,9 @@ def test_keyboard_alone(page: Any) -> None:
 def test_dark_and_light_are_two_looks(page: Any) -> None:
     looks = []
     for _ in range(2):
-        looks.append(page.execute_script("return getComputedStyle(document.documentElement).backgroundColor"))
+        looks.append(
+            page.execute_script("return getComputedStyle(document.documentElement).backgroundColor")
+        )
         press(page, "d")
     assert looks[0] != looks[1]
 
@@ -254,9 +281,16 @@ def test_every_control_has_a_name(page: Any) -> None:
 
 def luminance(colour: str) -> float:
     """Relative luminance (WCAG 2.2) of ``#rrggbb`` or ``rgb(r g b)``."""
-    found = [int(part, 16) for part in re.findall("[0-9a-f]{2}", colour)] if colour.startswith("#") else None
+    found = (
+        [int(part, 16) for part in re.findall("[0-9a-f]{2}", colour)]
+        if colour.startswith("#")
+        else None
+    )
     channels = [value / 255 for value in found or map(int, re.findall(r"\d+", colour))]
-    red, green, blue = (value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels)
+    red, green, blue = (
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in channels
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
@@ -279,7 +313,8 @@ def test_everything_can_be_read(page: Any, dark: bool, ink: str) -> None:
     assert {colour for colour in colours if contrast(colour, ink) < 4.5} == set()
     style = {
         name: page.execute_script(
-            "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()", f"--{name}"
+            "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()",
+            f"--{name}",
         )
         for name in ("bg", "panel", "ink", "soft", "accent", "goes", "shrinks", "held")
     }
@@ -295,7 +330,9 @@ def test_the_layout_is_that_of_a_known_library(page: Any) -> None:
         ([500, 433, 78, 25, 25, 7, 1], 300, 700),
         ([1], 9, 9),
     ):
-        expected = squarify.squarify(squarify.normalize_sizes(sizes, width, height), 0, 0, width, height)
+        expected = squarify.squarify(
+            squarify.normalize_sizes(sizes, width, height), 0, 0, width, height
+        )
         found = page.execute_script(
             "const found = []; squarify(arguments[0], 0, 0, arguments[1], arguments[2], "
             "(index, x, y, dx, dy) => found.push({ x, y, dx, dy })); return found",
@@ -334,19 +371,34 @@ def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
 def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
     from slim.reports.html import SCRIPTS
     from slim.reports.html.data import Page, pack, page_data
-    from tests.virtual import make_stack
+    from tests.support.virtual_stacks import make_stack
 
-    words = ("core", "models", "utils", "config", "backend", "kernel", "layers", "ops", "data", "io")
+    words = (
+        "core",
+        "models",
+        "utils",
+        "config",
+        "backend",
+        "kernel",
+        "layers",
+        "ops",
+        "data",
+        "io",
+    )
     files: dict[str, str] = {}
     for number in range(30_000):
         a, b, c = words[number % 10], words[number // 10 % 10], words[number // 100 % 10]
-        files[f"$site/pack{number % 37}/{a}/{b}_{c}/{a}_{b}_{number * 2654435761 % 2**32:08x}.py"] = "x" * (number % 97)
+        files[
+            f"$site/pack{number % 37}/{a}/{b}_{c}/{a}_{b}_{number * 2654435761 % 2**32:08x}.py"
+        ] = "x" * (number % 97)
     stack = make_stack({"app-large": files})
     data = page_data(
         [
             Page(
                 stack=stack.stack,
-                records={name: tuple(found.values()) for name, found in stack.inventory.records.items()},
+                records={
+                    name: tuple(found.values()) for name, found in stack.inventory.records.items()
+                },
                 layers=(),
                 views=(),
                 rules={},

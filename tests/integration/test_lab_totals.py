@@ -12,13 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.auditing import adds_up, audit_of, by_du
 from tests.integration.test_real_stack import VARIABLE
+from tests.support.audits import adds_up, audit_of, by_du
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with built stacks"),
-    pytest.mark.skipif(shutil.which("tar") is None or shutil.which("xz") is None, reason="needs tar and xz"),
+    pytest.mark.skipif(
+        VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with built stacks"
+    ),
+    pytest.mark.skipif(
+        shutil.which("tar") is None or shutil.which("xz") is None, reason="needs tar and xz"
+    ),
     pytest.mark.xdist_group("real-stack"),
 ]
 
@@ -34,9 +38,13 @@ def listed(archive: Path) -> tuple[int, int]:
     """Bytes of all members, and how many aren't folders, as tar tells them."""
     command = ["tar", "--numeric-owner", "-tvf", archive]
     environment = {**os.environ, "LC_ALL": "C"}
-    lines = subprocess.run(command, check=True, capture_output=True, env=environment).stdout.splitlines()
+    lines = subprocess.run(
+        command, check=True, capture_output=True, env=environment
+    ).stdout.splitlines()
     rows = [line.split(None, 5) for line in lines]
-    return sum(int(row[2]) for row in rows if row[0][:1] == b"-"), sum(row[0][:1] != b"d" for row in rows)
+    return sum(int(row[2]) for row in rows if row[0][:1] == b"-"), sum(
+        row[0][:1] != b"d" for row in rows
+    )
 
 
 @pytest.mark.parametrize("name", ["assistant", "science"])

@@ -1,7 +1,8 @@
 """Real Mach-O files: built with Zig on this host, and out of wheels for macOS. Judged by slim's oracle and by others.
 
-The other judges are LIEF, LLVM's objdump (19 or later: earlier ones don't read all of the tables) and, where it is
-installed, apple-platform-py. Whether dyld and codesign agree can only be seen on a Mac.
+The other judges are LIEF, LLVM's objdump (19 or later: earlier ones don't read all of the tables)
+and, where it is installed, apple-platform-py. Whether dyld and codesign agree can only be seen on a
+Mac.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import lief
 import pytest
 
 from slim.binaries import describe
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.model.record import NativeFormat
-from slim.verify.macho_oracle import check, check_layout
-from tests.wheels import Zig, download, members, pip
+from slim.verify.native.macho import check, check_layout
+from tests.support.platform_wheels import Zig, download, members, pip
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]
 
@@ -57,13 +58,20 @@ def second_opinions(original: Path, edited: Path) -> None:
         assert result is True or result[0] is True, f"{edited}: {result}"
     tool = objdump()
     if tool is not None:
-        for options in (["--exports-trie"], ["--bind", "--lazy-bind", "--weak-bind"], ["--dylibs-used", "--dylib-id"]):
+        for options in (
+            ["--exports-trie"],
+            ["--bind", "--lazy-bind", "--weak-bind"],
+            ["--dylibs-used", "--dylib-id"],
+        ):
             before, after = (dump(tool, file, *options) for file in (original, edited))
             assert before == after, f"{edited}: LLVM reads other {' '.join(options)}"
     if importlib.util.find_spec("apple_platform") is not None:
         from apple_platform import verify_macho  # type: ignore[import-not-found]
 
-        before, after = ({problem["description"] for problem in verify_macho(str(file))} for file in (original, edited))
+        before, after = (
+            {problem["description"] for problem in verify_macho(str(file))}
+            for file in (original, edited)
+        )
         assert after <= before
 
 
@@ -117,12 +125,23 @@ def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(("machine", "signed"), [("arm64", True), ("amd64", False)])
 def test_what_go_builds(go: Path, tmp_path: Path, machine: str, signed: bool) -> None:
     (tmp_path / "main.go").write_text(GO_SOURCE)
-    caches = {"GOCACHE": str(go.parents[2] / "cache"), "GOPATH": str(tmp_path / "path"), "GOTOOLCHAIN": "local"}
+    caches = {
+        "GOCACHE": str(go.parents[2] / "cache"),
+        "GOPATH": str(tmp_path / "path"),
+        "GOTOOLCHAIN": "local",
+    }
     subprocess.run(
         [go, "build", "-o", "hello", "main.go"],
         check=True,
         cwd=tmp_path,
-        env={**os.environ, **caches, "GOOS": "darwin", "GOARCH": machine, "CGO_ENABLED": "0", "GOFLAGS": "-p=2"},
+        env={
+            **os.environ,
+            **caches,
+            "GOOS": "darwin",
+            "GOARCH": machine,
+            "CGO_ENABLED": "0",
+            "GOFLAGS": "-p=2",
+        },
     )
     built = tmp_path / "hello"
     data = built.read_bytes()

@@ -1,7 +1,7 @@
 """Current wheels for macOS and Windows as layers, through the whole of slim on whatever host this is.
 
-Nothing of them can be run here. What can be shown: every edited file passes the verifier, every library that was found
-before is found after, signatures are told, and foreign code goes.
+Nothing of them can be run here. What can be shown: every edited file passes the verifier, every
+library that was found before is found after, signatures are told, and foreign code goes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.progress import Silent
 from slim.model.record import NativeFormat
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from slim.verify.macho_oracle import check, check_layout
-from tests.natives import macho, pe
-from tests.published import SITE, Content, LayerSpec, Link, publish
-from tests.wheels import installed
+from slim.run.pipeline import RunRequest, run
+from slim.verify.native.macho import check, check_layout
+from tests.support.native_headers import macho, pe
+from tests.support.platform_wheels import installed
+from tests.support.published_stacks import SITE, Content, LayerSpec, Link, publish
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("native-wheels")]
 
@@ -32,7 +32,9 @@ MACOS = [f"macosx_{version}_arm64" for version in ("14_0", "12_0", "11_0")]
 UNIVERSAL = [f"macosx_{version}_universal2" for version in ("11_0", "10_13", "10_9")]
 
 
-def slimmed(folder: Path, platform: str, files: Mapping[str, Content | Link], profile: str = "standard") -> RunResult:
+def slimmed(
+    folder: Path, platform: str, files: Mapping[str, Content | Link], profile: str = "standard"
+) -> RunResult:
     """Publish a stack of a runtime and one framework layer, and make it smaller."""
     runtime: dict[str, Content | Link] = {
         "bin/python3.13": macho("@executable_path/../lib/libpython3.13.dylib", kind="executable"),
@@ -41,7 +43,11 @@ def slimmed(folder: Path, platform: str, files: Mapping[str, Content | Link], pr
         "lib/python3.13/os.py": "",
     }
     if platform.startswith("win"):
-        runtime = {"python.exe": pe("python313.dll", dll=False), "python313.dll": pe(), "Lib/os.py": ""}
+        runtime = {
+            "python.exe": pe("python313.dll", dll=False),
+            "python313.dll": pe(),
+            "Lib/os.py": "",
+        }
     layers = {
         "cpython3.13": LayerSpec("runtime", runtime),
         "framework-native": LayerSpec("framework", files),
@@ -63,12 +69,16 @@ def edits(plan: Plan) -> dict[str, Rewrite]:
     return {
         action.record.path: action
         for action in plan.actions.values()
-        if isinstance(action, Rewrite) and action.record.native is NativeFormat.MACHO and action.link_target is None
+        if isinstance(action, Rewrite)
+        and action.record.native is NativeFormat.MACHO
+        and action.link_target is None
     }
 
 
 def test_a_macos_layer(tmp_path: Path) -> None:
-    files = installed(tmp_path / "wheels", MACOS, "numpy", "pillow", "tokenizers", "pyyaml", "cryptography")
+    files = installed(
+        tmp_path / "wheels", MACOS, "numpy", "pillow", "tokenizers", "pyyaml", "cryptography"
+    )
     result = slimmed(tmp_path, "macosx_arm64", files)
     changed = edits(result.plan)
     assert len(changed) > 30
@@ -80,19 +90,27 @@ def test_a_macos_layer(tmp_path: Path) -> None:
             assert check(original, new) == []
             assert len(new) == action.size_after < len(original)
         for path, member in tree.members.items():
-            if member.content is not None and describe(member.content.view()) and path.endswith((".so", ".dylib")):
+            if (
+                member.content is not None
+                and describe(member.content.view())
+                and path.endswith((".so", ".dylib"))
+            ):
                 assert check_layout(member.content.view()) == [], path
     assert result.verification.passed
     saved = sum(action.saved for action in changed.values())
     native = sum(len(files[path]) for path in changed)  # type: ignore[arg-type]
     assert saved > native // 20
-    assert {item.path for item in result.signing if item.reason is SigningReason.CHANGED} == set(changed)
+    assert {item.path for item in result.signing if item.reason is SigningReason.CHANGED} == set(
+        changed
+    )
 
 
 def test_libraries_of_repaired_macos_wheels_stay(tmp_path: Path) -> None:
     files = installed(tmp_path / "wheels", MACOS, "numpy", "pillow", "scipy")
     result = slimmed(tmp_path, "macosx_arm64", files, "aggressive")
-    gone = {action.record.path for action in result.plan.actions.values() if isinstance(action, Remove)}
+    gone = {
+        action.record.path for action in result.plan.actions.values() if isinstance(action, Remove)
+    }
     libraries = {path for path in files if "/.dylibs/" in path}
     assert len(libraries) > 10
     assert not libraries & gone
@@ -116,12 +134,17 @@ def test_foreign_code_in_a_macos_layer_goes(tmp_path: Path) -> None:
     files = installed(tmp_path / "wheels", MACOS, "pyyaml")
     package = next(path for path in files if path.endswith("yaml/__init__.py")).rpartition("/")[0]
     record = next(path for path in files if path.endswith(".dist-info/RECORD"))
-    foreign = {f"{package}/lib/x64/helper.dll": pe(), f"{package}/lib/old/helper.dylib": macho(machine="x86_64")}
+    foreign = {
+        f"{package}/lib/x64/helper.dll": pe(),
+        f"{package}/lib/old/helper.dylib": macho(machine="x86_64"),
+    }
     rows = "".join(f"{path.removeprefix(SITE + '/')},,\n" for path in foreign)
     old = files[record]
     assert isinstance(old, bytes)
     result = slimmed(tmp_path, "macosx_arm64", {**files, **foreign, record: old + rows.encode()})
-    assert {a.record.path for a in result.plan.actions.values() if a.pass_name == "foreign"} == set(foreign)
+    assert {a.record.path for a in result.plan.actions.values() if a.pass_name == "foreign"} == set(
+        foreign
+    )
 
 
 def test_a_windows_layer(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputEr
 from slim.model.outcome import LayerOutcome, SincePrevious
 from slim.model.settings import Effort, Level
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from tests.published import SITE, LayerSpec, distribution, merge, publish
+from slim.run.pipeline import RunRequest, run
+from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
 
 TAG = "-linux_x86_64"
 
@@ -30,9 +30,16 @@ def stack(version: str = "1.0", *, build: int = 1, note: str = "") -> dict[str, 
         "lock_version": build,
         "own": note,
     }
-    code = {"idna/core.py": f"V = '{version}'\n" * 50, "idna/tests/test_core.py": "import idna\n" * 200}
+    code = {
+        "idna/core.py": f"V = '{version}'\n" * 50,
+        "idna/tests/test_core.py": "import idna\n" * 200,
+    }
     return {
-        "py": LayerSpec("runtime", {"bin/python": b"\x7fELF" * 9, "lib/python3.13/os.py": "x = 1\n"}, extra=extra),
+        "py": LayerSpec(
+            "runtime",
+            {"bin/python": b"\x7fELF" * 9, "lib/python3.13/os.py": "x = 1\n"},
+            extra=extra,
+        ),
         "app": LayerSpec(
             "application",
             merge(distribution("idna", code, version=version), {f"{SITE}/run.py": "import idna\n"}),
@@ -43,22 +50,37 @@ def stack(version: str = "1.0", *, build: int = 1, note: str = "") -> dict[str, 
     }
 
 
-def put(folder: Path, layers: dict[str, LayerSpec], *, build: int = 1, platform: str = "linux_x86_64") -> Path:
+def put(
+    folder: Path, layers: dict[str, LayerSpec], *, build: int = 1, platform: str = "linux_x86_64"
+) -> Path:
     publish(folder, layers, platform=platform, tag=f"-{platform}-{build}")
     manifests = folder / "__venvstacks__"
-    (manifests / f"venvstacks-{platform}-{build}.json").rename(manifests / f"venvstacks-{platform}.json")
+    (manifests / f"venvstacks-{platform}-{build}.json").rename(
+        manifests / f"venvstacks-{platform}.json"
+    )
     return folder
 
 
-def slim(source: Path, output: Path, previous: Path | None = None, **said: Any) -> dict[str, LayerOutcome]:
-    config = replace(load_config(SCHEMAS), **{key: said.pop(key) for key in ("format", "effort") if key in said})
-    (result,) = run(RunRequest(source=source, output=output, config=config, previous=previous, **said))
+def slim(
+    source: Path, output: Path, previous: Path | None = None, **said: Any
+) -> dict[str, LayerOutcome]:
+    config = replace(
+        load_config(SCHEMAS), **{key: said.pop(key) for key in ("format", "effort") if key in said}
+    )
+    (result,) = run(
+        RunRequest(source=source, output=output, config=config, previous=previous, **said)
+    )
     return {item.layer.name: item for item in result.layers}
 
 
 def entry(folder: Path, name: str, platform: str = "linux_x86_64") -> dict[str, Any]:
     manifest = json.loads((folder / "__venvstacks__" / f"venvstacks-{platform}.json").read_text())
-    return next(item for section in manifest["layers"].values() for item in section if item["install_target"] == name)
+    return next(
+        item
+        for section in manifest["layers"].values()
+        for item in section
+        if item["install_target"] == name
+    )
 
 
 @pytest.fixture
@@ -79,11 +101,18 @@ def test_a_relock_publishes_only_what_changed(first: Path, tmp_path: Path) -> No
     name = f"py{TAG}-1.tar.xz"
     assert (tmp_path / "out2" / name).read_bytes() == (first / name).read_bytes()
     assert (tmp_path / "out2" / name).stat().st_ino != (first / name).stat().st_ino
-    assert sorted(path.name for path in (tmp_path / "out2").glob("*.tar.xz")) == [f"app{TAG}-2.tar.xz", name]
+    assert sorted(path.name for path in (tmp_path / "out2").glob("*.tar.xz")) == [
+        f"app{TAG}-2.tar.xz",
+        name,
+    ]
     before, after = entry(first, "py"), entry(tmp_path / "out2", "py")
     for key in ("archive_name", "archive_size", "archive_hashes", "archive_build"):
         assert after[key] == before[key]
-    for key, value in (("lock_version", 2), ("own", "mine"), ("locked_at", "2026-01-02T00:00:00+00:00")):
+    for key, value in (
+        ("lock_version", 2),
+        ("own", "mine"),
+        ("locked_at", "2026-01-02T00:00:00+00:00"),
+    ):
         assert after[key] == value
     assert after["slim"]["tree_sha256"] == before["slim"]["tree_sha256"]
     assert entry(tmp_path / "out2", "app")["archive_build"] == 2
@@ -95,7 +124,10 @@ def test_a_relock_publishes_only_what_changed(first: Path, tmp_path: Path) -> No
     assert {item.since for item in again.values()} == {SincePrevious.UNCHANGED}
     for path in (tmp_path / "out2").rglob("*"):
         if path.is_file():
-            assert path.read_bytes() == (tmp_path / "out3" / path.relative_to(tmp_path / "out2")).read_bytes()
+            assert (
+                path.read_bytes()
+                == (tmp_path / "out3" / path.relative_to(tmp_path / "out2")).read_bytes()
+            )
 
 
 def test_over_the_set_that_is_replaced(first: Path, tmp_path: Path) -> None:
@@ -108,8 +140,13 @@ def test_over_the_set_that_is_replaced(first: Path, tmp_path: Path) -> None:
 def test_a_dry_run_tells_it_too(first: Path, tmp_path: Path) -> None:
     source = put(tmp_path / "in2", stack("1.1", build=2), build=2)
     config = load_config(SCHEMAS)
-    (result,) = run(RunRequest(source=source, output=None, config=config, previous=first, dry_run=True))
-    assert [item.since for item in result.layers] == [SincePrevious.UNCHANGED, SincePrevious.CHANGED]
+    (result,) = run(
+        RunRequest(source=source, output=None, config=config, previous=first, dry_run=True)
+    )
+    assert [item.since for item in result.layers] == [
+        SincePrevious.UNCHANGED,
+        SincePrevious.CHANGED,
+    ]
 
 
 def test_what_slim_never_touched_is_read(tmp_path: Path) -> None:
@@ -118,7 +155,9 @@ def test_what_slim_never_touched_is_read(tmp_path: Path) -> None:
     previous = put(tmp_path / "in1", plain)
     layers = slim(put(tmp_path / "in2", plain, build=2), tmp_path / "out", previous)
     assert layers["py"].since is SincePrevious.UNCHANGED
-    assert (tmp_path / "out" / f"py{TAG}-1.tar.xz").read_bytes() == (previous / f"py{TAG}-1.tar.xz").read_bytes()
+    assert (tmp_path / "out" / f"py{TAG}-1.tar.xz").read_bytes() == (
+        previous / f"py{TAG}-1.tar.xz"
+    ).read_bytes()
     other = {"py": LayerSpec("runtime", {"bin/python": b"y" * 99})}
     changed = slim(put(tmp_path / "in3", other, build=3), tmp_path / "out3", previous)
     assert changed["py"].since is SincePrevious.CHANGED
@@ -127,7 +166,10 @@ def test_what_slim_never_touched_is_read(tmp_path: Path) -> None:
 def test_a_kept_archive_is_noted_as_it_was_compressed(first: Path, tmp_path: Path) -> None:
     source = put(tmp_path / "in2", stack("1.1", build=2), build=2)
     slim(source, tmp_path / "out", first, effort=Effort(level=Level.FAST))
-    levels = {name: entry(tmp_path / "out", name)["slim"]["compression"]["level"] for name in ("py", "app")}
+    levels = {
+        name: entry(tmp_path / "out", name)["slim"]["compression"]["level"]
+        for name in ("py", "app")
+    }
     assert levels == {"py": "default", "app": "fast"}
 
 
@@ -145,7 +187,11 @@ def test_new_layers_and_other_platforms(first: Path, tmp_path: Path) -> None:
     put(source, stack(build=2), build=2, platform="linux_aarch64")
     config = load_config(SCHEMAS)
     results = run(RunRequest(source=source, output=tmp_path / "out", config=config, previous=first))
-    found = {(one.stack.platform.tag, item.layer.name): item.since for one in results for item in one.layers}
+    found = {
+        (one.stack.platform.tag, item.layer.name): item.since
+        for one in results
+        for item in one.layers
+    }
     assert found == {
         ("linux_x86_64", "py"): SincePrevious.UNCHANGED,
         ("linux_x86_64", "app"): SincePrevious.UNCHANGED,
@@ -164,7 +210,9 @@ def test_only_the_manifest_of_then(first: Path, tmp_path: Path) -> None:
     layers = slim(source, tmp_path / "out", manifest)
     assert layers["py"].since is SincePrevious.UNCHANGED
     assert entry(tmp_path / "out", "py")["archive_build"] == 1
-    assert (tmp_path / "out" / f"py{TAG}-1.tar.xz").read_bytes() == (first / f"py{TAG}-1.tar.xz").read_bytes()
+    assert (tmp_path / "out" / f"py{TAG}-1.tar.xz").read_bytes() == (
+        first / f"py{TAG}-1.tar.xz"
+    ).read_bytes()
     # The same files, but the archive of then has other bytes.
     value = json.loads(manifest.read_text())
     for item in value["layers"]["runtimes"]:
@@ -236,4 +284,6 @@ def test_the_input_may_be_the_previous_set(first: Path, tmp_path: Path) -> None:
     before = {path: hashlib.sha256(path.read_bytes()).digest() for path in first.glob("*.tar.xz")}
     layers = slim(first, tmp_path / "out", first)
     assert {item.since for item in layers.values()} == {SincePrevious.UNCHANGED}
-    assert before == {path: hashlib.sha256(path.read_bytes()).digest() for path in first.glob("*.tar.xz")}
+    assert before == {
+        path: hashlib.sha256(path.read_bytes()).digest() for path in first.glob("*.tar.xz")
+    }

@@ -1,7 +1,8 @@
 """Stacks that venvstacks itself built: smaller than promised, and every application says what it said before.
 
-``SLIM_LAB_STACKS`` names a folder with ``assistant`` and ``science``, each as ``bench/make_stack.sh`` leaves it. They
-take several minutes to build and need a package index, so without the variable these tests are skipped.
+``SLIM_LAB_STACKS`` names a folder with ``assistant`` and ``science``, each as
+``bench/make_stack.sh`` leaves it. They take several minutes to build and need a package index, so
+without the variable these tests are skipped.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ import pytest
 from slim.config import load_config
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from tests.stacks import archived_size, deploy, entries, launch, tree_size
+from slim.run.pipeline import RunRequest, run
+from tests.support.deployed_stacks import archived_size, deploy, entries, launch, tree_size
 
 VARIABLE = "SLIM_LAB_STACKS"
 MB = 1_000_000
@@ -26,8 +27,12 @@ MIB = 1 << 20
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with built stacks"),
-    pytest.mark.skipif(shutil.which("tar") is None or shutil.which("xz") is None, reason="needs tar and xz"),
+    pytest.mark.skipif(
+        VARIABLE not in os.environ, reason=f"{VARIABLE} names no folder with built stacks"
+    ),
+    pytest.mark.skipif(
+        shutil.which("tar") is None or shutil.which("xz") is None, reason="needs tar and xz"
+    ),
     pytest.mark.xdist_group("real-stack"),
 ]
 
@@ -70,11 +75,20 @@ def slimmed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     target: Target = request.param
     published = Path(os.environ[VARIABLE], target.name, "_artifacts")
     if not (published / "__venvstacks__").is_dir():
-        pytest.skip(f"{published} isn't there: bench/make_stack.sh fixtures/stacks/{target.name} builds it")
+        pytest.skip(
+            f"{published} isn't there: bench/make_stack.sh fixtures/stacks/{target.name} builds it"
+        )
     work = tmp_path_factory.mktemp(target.name)
     result = slim(published, work / "out")
     deployed = deploy(work / "out", work / "deployed")
-    return Slimmed(target=target, published=published, output=work / "out", deployed=deployed, result=result, work=work)
+    return Slimmed(
+        target=target,
+        published=published,
+        output=work / "out",
+        deployed=deployed,
+        result=result,
+        work=work,
+    )
 
 
 def test_sizes_keep_the_promise(slimmed: Slimmed) -> None:
@@ -97,6 +111,12 @@ def test_every_application_says_the_same(slimmed: Slimmed) -> None:
 def test_slimming_again_changes_nothing(slimmed: Slimmed) -> None:
     again = slimmed.work / "again"
     slim(slimmed.output, again)
-    names = sorted(path.relative_to(slimmed.output) for path in slimmed.output.rglob("*") if path.is_file())
+    names = sorted(
+        path.relative_to(slimmed.output) for path in slimmed.output.rglob("*") if path.is_file()
+    )
     assert names == sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file())
-    assert [str(name) for name in names if (slimmed.output / name).read_bytes() != (again / name).read_bytes()] == []
+    assert [
+        str(name)
+        for name in names
+        if (slimmed.output / name).read_bytes() != (again / name).read_bytes()
+    ] == []

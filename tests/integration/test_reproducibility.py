@@ -60,7 +60,9 @@ def test_slim_on_its_own_result_changes_nothing(
             place.symlink_to(os.fsdecode(data))
         else:
             place.write_bytes(data)
-    twice = result(replace(Environment("usual"), touched=True), tmp_path / "again", kinds[kind], tmp_path)
+    twice = result(
+        replace(Environment("usual"), touched=True), tmp_path / "again", kinds[kind], tmp_path
+    )
     assert differing(once, twice) == 0
 
 
@@ -68,7 +70,11 @@ def test_the_manifest_says_what_the_bytes_depend_on(
     made: tuple[Path, dict[str, tuple[str, ...]]], tmp_path: Path
 ) -> None:
     folder, kinds = made
-    found = json.loads(result(Environment("usual"), folder, kinds["zip"], tmp_path)["__venvstacks__/venvstacks.json"])
+    found = json.loads(
+        result(Environment("usual"), folder, kinds["zip"], tmp_path)[
+            "__venvstacks__/venvstacks.json"
+        ]
+    )
     notes = [entry["slim"] for section in found["layers"].values() for entry in section]
     assert {note["compressor"] for note in notes} == {compressor("a.zip")}
 
@@ -79,7 +85,9 @@ def test_compressors_are_known_by_their_version() -> None:
         assert (said is None) == (known.name == "tar")
         if said is not None:
             name, _, version = said.partition(" ")
-            assert name.startswith(("lib", "zlib")) and (version == UNKNOWN or version[0].isdecimal())
+            assert name.startswith(("lib", "zlib")) and (
+                version == UNKNOWN or version[0].isdecimal()
+            )
 
 
 def test_bytes_that_differ_are_counted(tmp_path: Path) -> None:

@@ -12,18 +12,26 @@ from typing import Any
 
 import pytest
 
+from slim.backup.restore import look, write_out
 from slim.cli import main
 from slim.config import Overrides, load_config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
 from slim.model.limits import Limits
 from slim.model.settings import Config
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from slim.repair import Planned, Proved
-from slim.restoring import look, write_out
-from tests.deploying import fault
-from tests.kept import INDEX, assert_records_true, back, entries, index_of, keeping, rewritten, with_index
-from tests.published import (
+from slim.run.pipeline import RunRequest, run
+from slim.verify.repair import Planned, Proved
+from tests.support.backup_runs import (
+    INDEX,
+    assert_records_true,
+    back,
+    entries,
+    index_of,
+    keeping,
+    rewritten,
+    with_index,
+)
+from tests.support.published_stacks import (
     SITE,
     STDLIB,
     LayerSpec,
@@ -34,6 +42,7 @@ from tests.published import (
     write_archive,
     write_json,
 )
+from tests.support.runnable_stacks import fault
 
 FRAMEWORK = "framework-maths"
 TEST_CORE = f"{FRAMEWORK}/{SITE}/maths/tests/test_core.py"
@@ -57,7 +66,9 @@ def manifest(folder: Path) -> dict[str, Any]:
 
 def entry(folder: Path, name: str) -> dict[str, Any]:
     layers = manifest(folder)["layers"]
-    return next(one for section in layers.values() for one in section if one["install_target"] == name)
+    return next(
+        one for section in layers.values() for one in section if one["install_target"] == name
+    )
 
 
 # Keeping
@@ -65,12 +76,20 @@ def entry(folder: Path, name: str) -> dict[str, Any]:
 
 def test_a_store_is_an_ordinary_archive(made: Path) -> None:
     listed = subprocess.run(
-        ["tar", "--zstd", "-tf", made / "removed.tar.zst"], capture_output=True, text=True, check=True
+        ["tar", "--zstd", "-tf", made / "removed.tar.zst"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.splitlines()
     assert INDEX in listed
     assert TEST_CORE in listed
-    kept, before = entries(made / "removed.tar.zst"), entries(made / "_artifacts" / f"{FRAMEWORK}.tar.xz")
-    assert {name: one for name, one in kept.items() if name.startswith(FRAMEWORK)}.items() <= before.items()
+    kept, before = (
+        entries(made / "removed.tar.zst"),
+        entries(made / "_artifacts" / f"{FRAMEWORK}.tar.xz"),
+    )
+    assert {
+        name: one for name, one in kept.items() if name.startswith(FRAMEWORK)
+    }.items() <= before.items()
 
 
 def test_the_index_tells_rule_evidence_and_digests(made: Path) -> None:
@@ -82,11 +101,19 @@ def test_the_index_tells_rule_evidence_and_digests(made: Path) -> None:
     assert layer["tree_sha256"]["after"] == entry(made / "_slim", FRAMEWORK)["slim"]["tree_sha256"]
     files = {one["path"]: one for one in layer["files"]}
     gone = files[f"{SITE}/maths/tests/test_core.py"]
-    assert (gone["action"], gone["rule"], gone["pass"], gone["mode"]) == ("removed", "tests-folders", "tests", "0644")
+    assert (gone["action"], gone["rule"], gone["pass"], gone["mode"]) == (
+        "removed",
+        "tests-folders",
+        "tests",
+        "0644",
+    )
     assert gone["evidence"]
     shrunk = files[METADATA]
     assert shrunk["action"] == "rewritten"
-    assert shrunk["sha256_after"] == entries(made / "_slim" / f"{FRAMEWORK}.tar.xz")[f"{FRAMEWORK}/{METADATA}"][4]
+    assert (
+        shrunk["sha256_after"]
+        == entries(made / "_slim" / f"{FRAMEWORK}.tar.xz")[f"{FRAMEWORK}/{METADATA}"][4]
+    )
     assert files[f"{SITE}/maths/stubs"]["action"] == "emptied"
 
 
@@ -106,9 +133,22 @@ def test_the_same_run_gives_the_same_store(made: Path, tmp_path: Path, jobs: int
 
 def test_reports_tell_of_it(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source, output, store = made / "_artifacts", tmp_path / "out", tmp_path / "kept.tar.zst"
-    assert main(["run", str(source), "-o", str(output), "--keep-removed", str(store), "--no-config"]) == 0
+    assert (
+        main(["run", str(source), "-o", str(output), "--keep-removed", str(store), "--no-config"])
+        == 0
+    )
     assert "kept  7 originals of 2.7 kB in" in capsys.readouterr().out
-    report = ["run", str(source), "-o", str(output), "--keep-removed", str(store), "--no-config", "--force", "--json"]
+    report = [
+        "run",
+        str(source),
+        "-o",
+        str(output),
+        "--keep-removed",
+        str(store),
+        "--no-config",
+        "--force",
+        "--json",
+    ]
     assert main(report) == 0
     told = json.loads(capsys.readouterr().out)
     assert told["run"]["stacks"][0]["kept"] == str(store)
@@ -136,8 +176,16 @@ def test_where_a_store_may_not_go(made: Path, tmp_path: Path, name: str, message
     assert (tmp_path / "there.tar.zst").read_text() == "mine"
 
 
-def test_a_dry_run_keeps_nothing(made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["run", str(made / "_artifacts"), "--dry-run", "--keep-removed", str(tmp_path / "kept.tar.zst")]
+def test_a_dry_run_keeps_nothing(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "run",
+        str(made / "_artifacts"),
+        "--dry-run",
+        "--keep-removed",
+        str(tmp_path / "kept.tar.zst"),
+    ]
     assert main(arguments) == 2
     assert "--dry-run removes nothing" in capsys.readouterr().err
 
@@ -155,7 +203,7 @@ def test_store_and_result_appear_together_or_not_at_all(
         seen.append(store.exists() and store.read_bytes()[:4] == b"\x28\xb5\x2f\xfd")
         raise StorageError("No space left on device")
 
-    monkeypatch.setattr("slim.pipeline.publish", failing)
+    monkeypatch.setattr("slim.run.pipeline.publish", failing)
     with pytest.raises(StorageError):
         keeping(made / "_artifacts", tmp_path / "out", store, force=True)
     assert seen == [True], "the store is in its place before the result is"
@@ -163,11 +211,13 @@ def test_store_and_result_appear_together_or_not_at_all(
     assert not there or store.read_text() == "of the last run"
 
 
-def test_a_refused_result_leaves_no_store(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_result_leaves_no_store(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def lossy(*_: object, **__: object) -> tuple[int, tuple[str, ...]]:
         return 1, ("something is missing",)
 
-    monkeypatch.setattr("slim.publishing.compare", lossy)
+    monkeypatch.setattr("slim.run.layers.compare", lossy)
     with pytest.raises(SlimError):
         keeping(made / "_artifacts", tmp_path / "out", tmp_path / "kept.tar.zst")
     assert list(tmp_path.iterdir()) == []
@@ -187,12 +237,16 @@ def test_all_of_it(made: Path, tmp_path: Path) -> None:
         assert {key: value for key, value in restored.items() if key not in changing} == {
             key: value for key, value in original.items() if key not in changing
         }
-    assert (tmp_path / "back" / "app-main.tar.xz").read_bytes() == (made / "_slim" / "app-main.tar.xz").read_bytes()
+    assert (tmp_path / "back" / "app-main.tar.xz").read_bytes() == (
+        made / "_slim" / "app-main.tar.xz"
+    ).read_bytes()
 
 
 def test_a_restored_stack_can_be_slimmed_to_the_same_bytes(made: Path, tmp_path: Path) -> None:
     back(made / "removed.tar.zst", made / "_slim", tmp_path / "back")
-    run(RunRequest(source=tmp_path / "back", output=tmp_path / "again", config=load_config(SCHEMAS)))
+    run(
+        RunRequest(source=tmp_path / "back", output=tmp_path / "again", config=load_config(SCHEMAS))
+    )
     for path in (made / "_slim").glob("*.xz"):
         assert (tmp_path / "again" / path.name).read_bytes() == path.read_bytes()
 
@@ -202,13 +256,23 @@ def test_some_of_it(made: Path, tmp_path: Path) -> None:
     slimmed, now = made / "_slim" / f"{FRAMEWORK}.tar.xz", tmp_path / "back" / f"{FRAMEWORK}.tar.xz"
     came = set(entries(now)) - set(entries(slimmed))
     assert came == {TEST_CORE}
-    assert entries(now)[TEST_CORE] == entries(made / "_artifacts" / f"{FRAMEWORK}.tar.xz")[TEST_CORE]
+    assert (
+        entries(now)[TEST_CORE] == entries(made / "_artifacts" / f"{FRAMEWORK}.tar.xz")[TEST_CORE]
+    )
     assert_records_true(now, FRAMEWORK)
     note = entry(tmp_path / "back", FRAMEWORK)["slim"]
     layer = next(one for one in result.layers if one.name == FRAMEWORK)
     assert (layer.files, layer.left, layer.whole) == (1, 3, False)
-    assert note["tree_sha256"] == layer.tree_sha256 != entry(made / "_slim", FRAMEWORK)["slim"]["tree_sha256"]
-    assert note["archive_size"]["after"] == now.stat().st_size == entry(tmp_path / "back", FRAMEWORK)["archive_size"]
+    assert (
+        note["tree_sha256"]
+        == layer.tree_sha256
+        != entry(made / "_slim", FRAMEWORK)["slim"]["tree_sha256"]
+    )
+    assert (
+        note["archive_size"]["after"]
+        == now.stat().st_size
+        == entry(tmp_path / "back", FRAMEWORK)["archive_size"]
+    )
     runtime = "cpython3.13.tar.xz"
     assert (tmp_path / "back" / runtime).read_bytes() == (made / "_slim" / runtime).read_bytes()
 
@@ -234,7 +298,14 @@ def test_what_is_restored_has_true_records_whatever_comes_back(made: Path, tmp_p
 
 def test_a_glob_that_selects_nothing(made: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
-        back(made / "removed.tar.zst", made / "_slim", tmp_path / "back", "**/tests/**", "nowhere/**", "*.none")
+        back(
+            made / "removed.tar.zst",
+            made / "_slim",
+            tmp_path / "back",
+            "**/tests/**",
+            "nowhere/**",
+            "*.none",
+        )
     assert "nowhere/**, *.none" in caught.value.message
     assert not (tmp_path / "back").exists()
 
@@ -246,7 +317,7 @@ def test_only_verified_removals_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
     def repairing(planned: Planned, *_: Any, **__: Any) -> Proved:
         return Proved(planned=planned.without({(FRAMEWORK, f"{SITE}/maths/core.pyi"): ()}))
 
-    monkeypatch.setattr("slim.pipeline.prove", repairing)
+    monkeypatch.setattr("slim.run.pipeline.prove", repairing)
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst", verify=True)
     kept = entries(tmp_path / "kept.tar.zst")
     assert f"{FRAMEWORK}/{SITE}/maths/core.pyi" not in kept
@@ -262,11 +333,16 @@ def test_only_verified_removals_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
 def test_several_platforms_in_one_store(tmp_path: Path) -> None:
     for tag in ("linux_x86_64", "macosx_arm64"):
         files = {f"{SITE}/README.txt": tag}
-        spec = LayerSpec("runtime", merge(files, distribution("maths", {"maths/a.py": "", "maths/a.pyi": tag * 9})))
+        spec = LayerSpec(
+            "runtime",
+            merge(files, distribution("maths", {"maths/a.py": "", "maths/a.pyi": tag * 9})),
+        )
         publish(tmp_path / "_artifacts", {"cpython3.13": spec}, platform=tag, tag=f"-{tag}")
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst")
     kept = set(entries(tmp_path / "kept.tar.zst"))
-    assert {f"{tag}/cpython3.13/{SITE}/maths/a.pyi" for tag in ("linux_x86_64", "macosx_arm64")} <= kept
+    assert {
+        f"{tag}/cpython3.13/{SITE}/maths/a.pyi" for tag in ("linux_x86_64", "macosx_arm64")
+    } <= kept
     results = back(tmp_path / "kept.tar.zst", tmp_path / "_slim", tmp_path / "back")
     assert [result.platform for result in results] == ["linux_x86_64", "macosx_arm64"]
     for path in (tmp_path / "_artifacts").glob("*.xz"):
@@ -282,7 +358,9 @@ def test_one_archive_of_a_stack(made: Path, tmp_path: Path) -> None:
     back(made / "removed.tar.zst", made / "_slim" / name, tmp_path / name)
     assert entries(tmp_path / name) == entries(made / "_artifacts" / name)
     with pytest.raises(ConfigError) as caught:
-        back(made / "removed.tar.zst", made / "_slim" / name, tmp_path / "x.tar.xz", "cpython3.13/**")
+        back(
+            made / "removed.tar.zst", made / "_slim" / name, tmp_path / "x.tar.xz", "cpython3.13/**"
+        )
     assert "no layer cpython3.13" in caught.value.message
 
 
@@ -294,7 +372,9 @@ def taking(*globs: str, **more: Any) -> Config:
 
 
 def venv(folder: Path) -> Path:
-    files = distribution("maths", {"maths/__init__.py": "", "maths/tests/test_it.py": "def test(): pass\n"})
+    files = distribution(
+        "maths", {"maths/__init__.py": "", "maths/tests/test_it.py": "def test(): pass\n"}
+    )
     for path, content in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(str(content))
@@ -310,14 +390,28 @@ def snapshot(folder: Path) -> dict[str, tuple[Any, ...]]:
     found = {}
     for path in sorted(folder.rglob("*")):
         state = path.lstat()
-        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
-        found[str(path.relative_to(folder))] = (None if path.is_symlink() else state.st_mode, content)
+        content = (
+            str(path.readlink())
+            if path.is_symlink()
+            else path.read_bytes()
+            if path.is_file()
+            else None
+        )
+        found[str(path.relative_to(folder))] = (
+            None if path.is_symlink() else state.st_mode,
+            content,
+        )
     return found
 
 
 def test_a_plain_folder_under_another_name(tmp_path: Path) -> None:
     venv(tmp_path / "venv")
-    keeping(tmp_path / "venv", tmp_path / "smaller", tmp_path / "kept.tar.zst", config=taking("$site/**/tests/**"))
+    keeping(
+        tmp_path / "venv",
+        tmp_path / "smaller",
+        tmp_path / "kept.tar.zst",
+        config=taking("$site/**/tests/**"),
+    )
     assert not (tmp_path / "smaller" / SITE / "maths/tests").exists()
     back(tmp_path / "kept.tar.zst", tmp_path / "smaller", tmp_path / "back")
     assert snapshot(tmp_path / "back") == snapshot(tmp_path / "venv")
@@ -344,11 +438,17 @@ def test_an_export(made: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("format_name", [None, "zip", "tar.zst"])
 def test_links_hard_and_symbolic_and_odd_names(tmp_path: Path, format_name: str | None) -> None:
     files = merge(
-        distribution("maths", {"maths/__init__.py": "", "maths/tests/test_a.py": "a" * 99, "maths/data.txt": "data"}),
+        distribution(
+            "maths",
+            {"maths/__init__.py": "", "maths/tests/test_a.py": "a" * 99, "maths/data.txt": "data"},
+        ),
         {f"{SITE}/loose/tests/größe.py": "x", "postinstall.py": "\n"},
     )
     write_archive(tmp_path / "plain.tar.xz", "layer", files)
-    with tarfile.open(tmp_path / "plain.tar.xz") as plain, tarfile.open(tmp_path / "layer.tar.xz", "w:xz") as tar:
+    with (
+        tarfile.open(tmp_path / "plain.tar.xz") as plain,
+        tarfile.open(tmp_path / "layer.tar.xz", "w:xz") as tar,
+    ):
         for info in plain.getmembers():
             tar.addfile(info, plain.extractfile(info) if info.isfile() else None)
         for name, kind, target in (
@@ -365,7 +465,9 @@ def test_links_hard_and_symbolic_and_odd_names(tmp_path: Path, format_name: str 
     slimmed = tmp_path / f"slim.{suffix}"
     keeping(tmp_path / "layer.tar.xz", slimmed, tmp_path / "kept.tar.zst", config=config)
     kept = entries(tmp_path / "kept.tar.zst")
-    assert kept[f"layer/{SITE}/maths/tests/hard.py"][0] == tarfile.REGTYPE, "what it shares isn't in the store"
+    assert kept[f"layer/{SITE}/maths/tests/hard.py"][0] == tarfile.REGTYPE, (
+        "what it shares isn't in the store"
+    )
     (result,) = back(tmp_path / "kept.tar.zst", slimmed, tmp_path / f"back.{suffix}")
     assert result.layers[0].whole
     if format_name != "zip":
@@ -374,7 +476,9 @@ def test_links_hard_and_symbolic_and_odd_names(tmp_path: Path, format_name: str 
 
 def test_a_twin_that_became_a_link(tmp_path: Path) -> None:
     data = bytes(range(256)) * 128
-    files = distribution("maths", {"maths/__init__.py": "", "maths/a.bin": data, "maths/b.bin": data})
+    files = distribution(
+        "maths", {"maths/__init__.py": "", "maths/a.bin": data, "maths/b.bin": data}
+    )
     publish(tmp_path / "_artifacts", {"python": LayerSpec("runtime", files)})
     config = load_config(SCHEMAS, overrides=Overrides(enable=("duplicate-data",)))
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst", config=config)
@@ -382,7 +486,9 @@ def test_a_twin_that_became_a_link(tmp_path: Path) -> None:
     assert entries(tmp_path / "_slim" / "python.tar.xz")[name][0] == tarfile.SYMTYPE
     for number, globs in enumerate(((), ("**/b.bin",))):
         back(tmp_path / "kept.tar.zst", tmp_path / "_slim", tmp_path / str(number), *globs)
-        assert entries(tmp_path / str(number) / "python.tar.xz") == entries(tmp_path / "_artifacts" / "python.tar.xz")
+        assert entries(tmp_path / str(number) / "python.tar.xz") == entries(
+            tmp_path / "_artifacts" / "python.tar.xz"
+        )
 
 
 def test_records_that_listed_what_was_not_there(tmp_path: Path) -> None:
@@ -392,17 +498,25 @@ def test_records_that_listed_what_was_not_there(tmp_path: Path) -> None:
     record = f"{SITE}/maths-1.0.dist-info/RECORD"
     files[record] = f"maths/gone.txt,sha256=x,1\n{files[record]}"
     layers = {
-        "python": LayerSpec("runtime", {f"{SITE}/README.txt": "", f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}),
+        "python": LayerSpec(
+            "runtime", {f"{SITE}/README.txt": "", f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}
+        ),
         "one": LayerSpec("framework", files),
-        "two": LayerSpec("framework", distribution("plots", {"plots/__init__.py": "", "plots/a.pyi": "x: int\n"})),
+        "two": LayerSpec(
+            "framework", distribution("plots", {"plots/__init__.py": "", "plots/a.pyi": "x: int\n"})
+        ),
     }
     publish(tmp_path / "_artifacts", layers)
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst")
     back(tmp_path / "kept.tar.zst", tmp_path / "_slim", tmp_path / "some", "**/*.pyi")
-    assert (tmp_path / "some" / "one.tar.xz").read_bytes() == (tmp_path / "_slim" / "one.tar.xz").read_bytes()
+    assert (tmp_path / "some" / "one.tar.xz").read_bytes() == (
+        tmp_path / "_slim" / "one.tar.xz"
+    ).read_bytes()
     back(tmp_path / "kept.tar.zst", tmp_path / "some", tmp_path / "all")
     for name in layers:
-        assert entries(tmp_path / "all" / f"{name}.tar.xz") == entries(tmp_path / "_artifacts" / f"{name}.tar.xz")
+        assert entries(tmp_path / "all" / f"{name}.tar.xz") == entries(
+            tmp_path / "_artifacts" / f"{name}.tar.xz"
+        )
 
 
 # What isn't as it should be
@@ -413,7 +527,10 @@ def slimmed_with(made: Path, folder: Path, layer: str, change: Any) -> Path:
     shutil.copytree(made / "_slim", folder)
     path = folder / f"{layer}.tar.xz"
     with tarfile.open(path) as tar:
-        members = [(info, tar.extractfile(info).read() if info.isfile() else None) for info in tar.getmembers()]  # type: ignore[union-attr]
+        members = [
+            (info, tar.extractfile(info).read() if info.isfile() else None)
+            for info in tar.getmembers()
+        ]  # type: ignore[union-attr]
     import hashlib
     import io
 
@@ -441,9 +558,14 @@ def slimmed_with(made: Path, folder: Path, layer: str, change: Any) -> Path:
     ],
 )
 @pytest.mark.parametrize("globs", [(), ("**/tests/**",)])
-def test_a_stack_that_was_changed(made: Path, tmp_path: Path, name: str, message: str, globs: tuple[str, ...]) -> None:
+def test_a_stack_that_was_changed(
+    made: Path, tmp_path: Path, name: str, message: str, globs: tuple[str, ...]
+) -> None:
     def change(members: list[Any]) -> list[Any]:
-        return [(info, data + b"x,,\n" if info.name == f"{FRAMEWORK}/{name}" else data) for info, data in members]
+        return [
+            (info, data + b"x,,\n" if info.name == f"{FRAMEWORK}/{name}" else data)
+            for info, data in members
+        ]
 
     changed = slimmed_with(made, tmp_path / "changed", FRAMEWORK, change)
     with pytest.raises((IntegrityError, UnsafeInputError)) as caught:
@@ -505,7 +627,9 @@ HOSTILE_INDEXES = {
     "a layer with a slash": edit_layer(name="a/b"),
     "a layer of the index's name": edit_layer(name=INDEX),
     "a folder that climbs": lambda index: index["stacks"][0].update(folder=".."),
-    "the same layer twice": lambda index: index["stacks"][0]["layers"].append(index["stacks"][0]["layers"][0]),
+    "the same layer twice": lambda index: index["stacks"][0]["layers"].append(
+        index["stacks"][0]["layers"][0]
+    ),
     "the same stack twice": lambda index: index["stacks"].append(index["stacks"][0]),
     "the same file twice": lambda index: index["stacks"][0]["layers"][0]["files"].append(
         index["stacks"][0]["layers"][0]["files"][0]
@@ -539,10 +663,23 @@ def test_hostile_indexes(made: Path, tmp_path: Path, what: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [b"", b"[" * 100_000, b'{"a": 1, "a": 2}', b'{"a": NaN}', b"\xef\xbb\xbf{}", b'"\\ud800"', b"\xff", b"1" * 5000],
+    [
+        b"",
+        b"[" * 100_000,
+        b'{"a": 1, "a": 2}',
+        b'{"a": NaN}',
+        b"\xef\xbb\xbf{}",
+        b'"\\ud800"',
+        b"\xff",
+        b"1" * 5000,
+    ],
 )
 def test_indexes_that_are_no_json(made: Path, tmp_path: Path, text: bytes) -> None:
-    store = rewritten(made / "removed.tar.zst", tmp_path / "bad.tar.zst", lambda parts: parts.update({INDEX: text}))
+    store = rewritten(
+        made / "removed.tar.zst",
+        tmp_path / "bad.tar.zst",
+        lambda parts: parts.update({INDEX: text}),
+    )
     with pytest.raises(UnsafeInputError):
         look(store, (), (), Limits())
 
@@ -561,7 +698,9 @@ HOSTILE_MEMBERS = {
     "no index": lambda parts: parts.pop(INDEX),
     "a name that climbs": lambda parts: parts.update({"../x": b"x"}),
     "a link in the place of a file": member(TEST_CORE, tarfile.SYMTYPE, "/etc/passwd"),
-    "a link in the place of a folder": member(f"{FRAMEWORK}/{SITE}/maths/tests", tarfile.SYMTYPE, "/tmp"),
+    "a link in the place of a folder": member(
+        f"{FRAMEWORK}/{SITE}/maths/tests", tarfile.SYMTYPE, "/tmp"
+    ),
     "a device": member("cpython3.13/null", tarfile.CHRTYPE),
 }
 
@@ -599,8 +738,14 @@ def test_an_original_that_was_exchanged_with_its_digest(made: Path, tmp_path: Pa
 
     size = len(entries(made / "removed.tar.zst")) and 460
     new = b"x" * size
-    store = rewritten(made / "removed.tar.zst", tmp_path / "a.tar.zst", lambda parts: parts.update({TEST_CORE: new}))
-    store = with_index(store, tmp_path / "b.tar.zst", edit_file(sha256=hashlib.sha256(new).hexdigest()))
+    store = rewritten(
+        made / "removed.tar.zst",
+        tmp_path / "a.tar.zst",
+        lambda parts: parts.update({TEST_CORE: new}),
+    )
+    store = with_index(
+        store, tmp_path / "b.tar.zst", edit_file(sha256=hashlib.sha256(new).hexdigest())
+    )
     with pytest.raises(IntegrityError) as caught:
         back(store, made / "_slim", tmp_path / "back", "**/tests/**")
     assert "isn't the layer" in str(caught.value)
@@ -611,11 +756,20 @@ def test_an_original_that_was_exchanged_with_its_digest(made: Path, tmp_path: Pa
 
 def test_extracting_leaves_out_links_that_lead_out(tmp_path: Path) -> None:
     venv(tmp_path / "venv")
-    keeping(tmp_path / "venv", tmp_path / "smaller", tmp_path / "kept.tar.zst", config=taking("$site/**/tests/**"))
-    found, left = write_out(tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits())
+    keeping(
+        tmp_path / "venv",
+        tmp_path / "smaller",
+        tmp_path / "kept.tar.zst",
+        config=taking("$site/**/tests/**"),
+    )
+    found, left = write_out(
+        tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits()
+    )
     assert left == (f"venv/{SITE}/maths/tests/link.py",)
     assert [one.file.path for one in found] == [f"{SITE}/maths/tests/test_it.py"]
-    assert (tmp_path / "look" / "venv" / SITE / "maths/tests/test_it.py").read_text() == "def test(): pass\n"
+    assert (
+        tmp_path / "look" / "venv" / SITE / "maths/tests/test_it.py"
+    ).read_text() == "def test(): pass\n"
     assert not list((tmp_path / "look").rglob("link.py"))
 
 
@@ -638,7 +792,9 @@ def test_the_command_line(made: Path, tmp_path: Path, capsys: pytest.CaptureFixt
     ]
     assert main(["restore", store, slimmed, "-o", out, "**/*.pyi", "--json"]) == 0
     layers = json.loads(capsys.readouterr().out)["restored"][0]["layers"]
-    assert [(one["name"], one["files"], one["original"]) for one in layers if one["files"]] == [(FRAMEWORK, 2, False)]
+    assert [(one["name"], one["files"], one["original"]) for one in layers if one["files"]] == [
+        (FRAMEWORK, 2, False)
+    ]
     assert main(["restore", store, slimmed, "-o", out]) == 2
     assert "exists already" in capsys.readouterr().err
     assert main(["restore", store, slimmed, "-o", out, "--force", "-q"]) == 0

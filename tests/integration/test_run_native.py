@@ -9,16 +9,27 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from tests.machos import LIBRARY, build
-from tests.natives import macho, pe
-from tests.published import SITE, Content, LayerSpec, Link, distribution, merge, publish
+from tests.support.macho_files import LIBRARY, build
+from tests.support.native_headers import macho, pe
+from tests.support.published_stacks import (
+    SITE,
+    Content,
+    LayerSpec,
+    Link,
+    distribution,
+    merge,
+    publish,
+)
 
 DYLIB = build(LIBRARY)
 TOOL = macho(kind="executable", strings=("tool" * 2000,))
 
 
 def stack(folder: Path, platform: str = "macosx_arm64") -> Path:
-    runtime: dict[str, Content | Link] = {"bin/python3.13": "#!/bin/sh\n", "lib/python3.13/os.py": ""}
+    runtime: dict[str, Content | Link] = {
+        "bin/python3.13": "#!/bin/sh\n",
+        "lib/python3.13/os.py": "",
+    }
     files = distribution(
         "natives",
         {
@@ -40,7 +51,17 @@ def stack(folder: Path, platform: str = "macosx_arm64") -> Path:
 
 def slim(source: Path, output: Path, *more: str) -> dict[str, object]:
     report = output.parent / f"{output.name}.json"
-    arguments = ["run", str(source), "-o", str(output), "--no-config", "-q", "--report", f"json={report}", *more]
+    arguments = [
+        "run",
+        str(source),
+        "-o",
+        str(output),
+        "--no-config",
+        "-q",
+        "--report",
+        f"json={report}",
+        *more,
+    ]
     assert main(arguments) == 0
     loaded: dict[str, object] = json.loads(report.read_text("utf-8"))["runs"][0]
     return loaded
@@ -51,7 +72,10 @@ def test_copies_become_links_and_a_second_run_changes_nothing(tmp_path: Path) ->
     signing = tmp_path / "sign.txt"
     first = slim(source, tmp_path / "one", "--signing-list", str(signing))
     with tarfile.open(tmp_path / "one" / "framework-native.tar.xz") as archive:
-        names = {info.name.removeprefix(f"framework-native/{SITE}/natives/"): info for info in archive.getmembers()}
+        names = {
+            info.name.removeprefix(f"framework-native/{SITE}/natives/"): info
+            for info in archive.getmembers()
+        }
         opened = archive.extractfile(f"framework-native/{SITE}/natives-1.0.dist-info/RECORD")
         assert opened is not None
         rows = opened.read().decode()
@@ -59,10 +83,14 @@ def test_copies_become_links_and_a_second_run_changes_nothing(tmp_path: Path) ->
     assert link.issym() and link.linkname == "tool" and names["bin/tool"].isfile()
     assert not any(name.startswith("old/") for name in names)
     digests = [row.split(",", 1)[1] for row in rows.splitlines() if "natives/bin/tool" in row]
-    assert len(digests) == 2 and digests[0] == digests[1], "through the link the same bytes are read"
+    assert len(digests) == 2 and digests[0] == digests[1], (
+        "through the link the same bytes are read"
+    )
     changed = f"framework-native/{SITE}/natives/sample.so"
     assert signing.read_text("utf-8").splitlines() == [changed]
-    assert first["signing"] == [{"layer": "framework-native", "path": f"{SITE}/natives/sample.so", "reason": "changed"}]
+    assert first["signing"] == [
+        {"layer": "framework-native", "path": f"{SITE}/natives/sample.so", "reason": "changed"}
+    ]
     second = slim(tmp_path / "one", tmp_path / "two")
     assert second["actions"] == [] and second["signing"] == []
     for name in ("framework-native.tar.xz", "cpython3.13.tar.xz"):

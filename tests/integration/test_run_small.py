@@ -13,12 +13,12 @@ import pytest
 
 from slim.config import load_config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
-from slim.explaining import explain
 from slim.model.outcome import RunResult
 from slim.model.plan import SkipReason
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from tests.published import (
+from slim.run.explain import explain
+from slim.run.pipeline import RunRequest, run
+from tests.support.published_stacks import (
     SITE,
     STDLIB,
     LayerSpec,
@@ -100,7 +100,9 @@ def test_what_goes_and_what_stays(stack: Path, tmp_path: Path) -> None:
 
 def test_a_refusal_names_who_imports_it(stack: Path, tmp_path: Path) -> None:
     result = slim(stack, None, dry_run=True)
-    (skip,) = [skip for skip in result.plan.skipped if skip.record.path.endswith("tests/helpers.py")]
+    (skip,) = [
+        skip for skip in result.plan.skipped if skip.record.path.endswith("tests/helpers.py")
+    ]
     assert skip.reason is SkipReason.IMPORTED
     (evidence, *_) = skip.evidence
     assert (evidence.file, evidence.line) == (f"app-main/{SITE}/plots/__init__.py", 1)
@@ -114,7 +116,9 @@ def test_record_is_true_afterwards(stack: Path, tmp_path: Path) -> None:
     record = content(archive, f"{prefix}/maths-1.0.dist-info/RECORD").decode()
     rows = [row.split(",") for row in record.splitlines()]
     listed = {f"{prefix}/{row[0]}" for row in rows}
-    present = {name for name, info in names.items() if info.isfile() and name.startswith(f"{prefix}/")}
+    present = {
+        name for name, info in names.items() if info.isfile() and name.startswith(f"{prefix}/")
+    }
     assert listed == present
     for path, digest, size in rows:
         if digest:
@@ -125,7 +129,9 @@ def test_record_is_true_afterwards(stack: Path, tmp_path: Path) -> None:
             assert (digest, size) == (f"sha256={expected}", str(len(data))), path
 
 
-def test_the_long_description_goes_and_headers_and_licences_stay(stack: Path, tmp_path: Path) -> None:
+def test_the_long_description_goes_and_headers_and_licences_stay(
+    stack: Path, tmp_path: Path
+) -> None:
     slim(stack, tmp_path / "out")
     archive = tmp_path / "out" / "framework-maths.tar.xz"
     info = f"framework-maths/{SITE}/maths-1.0.dist-info"
@@ -137,7 +143,11 @@ def test_the_long_description_goes_and_headers_and_licences_stay(stack: Path, tm
 def test_manifest_carries_new_sizes_and_unknown_keys(tmp_path: Path) -> None:
     publish(
         tmp_path / "stack",
-        {"cpython3.13": LayerSpec("runtime", {f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}, extra={"mood": [1]})},
+        {
+            "cpython3.13": LayerSpec(
+                "runtime", {f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}, extra={"mood": [1]}
+            )
+        },
     )
     result = slim(tmp_path / "stack", tmp_path / "out")
     metadata = tmp_path / "out" / "__venvstacks__"
@@ -154,13 +164,21 @@ def test_a_second_run_changes_nothing_and_gives_the_same_bytes(stack: Path, tmp_
     slim(stack, tmp_path / "one")
     again = slim(tmp_path / "one", tmp_path / "two")
     assert not again.plan.actions
-    files = [path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file()]
+    files = [
+        path.relative_to(tmp_path / "one")
+        for path in (tmp_path / "one").rglob("*")
+        if path.is_file()
+    ]
     assert len(files) == 7
     for file in files:
-        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), (
+            file
+        )
 
 
-def test_the_same_input_gives_the_same_bytes_however_many_workers(stack: Path, tmp_path: Path) -> None:
+def test_the_same_input_gives_the_same_bytes_however_many_workers(
+    stack: Path, tmp_path: Path
+) -> None:
     for jobs in (1, 3):
         slim(stack, tmp_path / str(jobs), config=config(tmp_path, f"jobs = {jobs}"))
     for name in ("cpython3.13", "framework-maths", "app-main"):
@@ -180,17 +198,28 @@ def test_a_dry_run_plans_what_a_run_does(stack: Path, tmp_path: Path) -> None:
     assert dry.after.unpacked == real.after.unpacked
 
 
-def test_only_the_named_layer_changes_and_the_others_are_carried_over(stack: Path, tmp_path: Path) -> None:
+def test_only_the_named_layer_changes_and_the_others_are_carried_over(
+    stack: Path, tmp_path: Path
+) -> None:
     slim(stack, tmp_path / "out", layers=("framework-maths",))
     for name in ("cpython3.13", "app-main"):
-        assert (tmp_path / "out" / f"{name}.tar.xz").read_bytes() == (stack / f"{name}.tar.xz").read_bytes()
-    assert (tmp_path / "out/framework-maths.tar.xz").read_bytes() != (stack / "framework-maths.tar.xz").read_bytes()
+        assert (tmp_path / "out" / f"{name}.tar.xz").read_bytes() == (
+            stack / f"{name}.tar.xz"
+        ).read_bytes()
+    assert (tmp_path / "out/framework-maths.tar.xz").read_bytes() != (
+        stack / "framework-maths.tar.xz"
+    ).read_bytes()
 
 
 def test_a_carried_layer_keeps_its_records_whatever_they_say(tmp_path: Path) -> None:
-    files = merge(distribution("a", {"a.py": ""}), {f"{SITE}/a-1.0.dist-info/RECORD": "gone.py,,\n"})
+    files = merge(
+        distribution("a", {"a.py": ""}), {f"{SITE}/a-1.0.dist-info/RECORD": "gone.py,,\n"}
+    )
     stack = small_stack(tmp_path / "stack")
-    layer = {"framework-odd": LayerSpec("framework", files), "framework-b": LayerSpec("framework", {"b.pyi": ""})}
+    layer = {
+        "framework-odd": LayerSpec("framework", files),
+        "framework-b": LayerSpec("framework", {"b.pyi": ""}),
+    }
     publish(stack, layer)
     slim(stack, tmp_path / "out", layers=("framework-b",))
     odd = "framework-odd.tar.xz"
@@ -210,7 +239,12 @@ def test_stale_archives_are_listed_and_not_copied(stack: Path, tmp_path: Path) -
 def test_several_platforms_side_by_side(tmp_path: Path) -> None:
     files = {f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": "", f"{STDLIB}/test/test_x.py": ""}
     for platform in ("linux_x86_64", "macosx_arm64"):
-        publish(tmp_path / "stack", {"cpython": LayerSpec("runtime", files)}, platform=platform, tag=f"-{platform}")
+        publish(
+            tmp_path / "stack",
+            {"cpython": LayerSpec("runtime", files)},
+            platform=platform,
+            tag=f"-{platform}",
+        )
     results = run(request(tmp_path / "stack", tmp_path / "all"))
     assert [result.stack.platform.tag for result in results] == ["linux_x86_64", "macosx_arm64"]
     assert sorted(path.name for path in (tmp_path / "all").glob("*.xz")) == [
@@ -218,7 +252,9 @@ def test_several_platforms_side_by_side(tmp_path: Path) -> None:
         "cpython-macosx_arm64.tar.xz",
     ]
     run(request(tmp_path / "stack", tmp_path / "one", platforms=("macosx_arm64",)))
-    assert [path.name for path in (tmp_path / "one").glob("*.xz")] == ["cpython-macosx_arm64.tar.xz"]
+    assert [path.name for path in (tmp_path / "one").glob("*.xz")] == [
+        "cpython-macosx_arm64.tar.xz"
+    ]
     with pytest.raises(ConfigError, match="no manifest for platform"):
         run(request(tmp_path / "stack", tmp_path / "none", platforms=("win_amd64",)))
 
@@ -251,7 +287,9 @@ class TestKinds:
         assert result.stack.kind.value == "local-export"
         assert (tmp_path / "out" / "framework-maths" / SITE / "maths/core.py").is_file()
         assert not (tmp_path / "out" / "framework-maths" / SITE / "maths/core.pyi").exists()
-        assert (tmp_path / "out" / "app-main" / "bin" / "python_").readlink() == Path("../../cpython3.13/bin/python")
+        assert (tmp_path / "out" / "app-main" / "bin" / "python_").readlink() == Path(
+            "../../cpython3.13/bin/python"
+        )
         assert not slim(tmp_path / "out", None, dry_run=True).plan.actions
 
     def test_build(self, stack: Path, tmp_path: Path) -> None:
@@ -259,7 +297,10 @@ class TestKinds:
         manifest = json.loads((stack / "__venvstacks__/venvstacks.json").read_text())
         for section in manifest["layers"].values():
             for entry in section:
-                write_json(tmp_path / "build" / f"{entry['install_target']}.last-build.json", {"layer_details": entry})
+                write_json(
+                    tmp_path / "build" / f"{entry['install_target']}.last-build.json",
+                    {"layer_details": entry},
+                )
         for path in (tmp_path / "build").glob("*.last-build.json"):
             details = json.loads(path.read_text())["layer_details"]
             for key in ("archive_name", "archive_size", "archive_hashes"):
@@ -267,14 +308,20 @@ class TestKinds:
             write_json(path, {"layer_details": details})
         result = slim(tmp_path / "build", tmp_path / "out")
         assert result.stack.kind.value == "build"
-        assert [layer.kind.value for layer in result.stack] == ["runtime", "framework", "application"]
+        assert [layer.kind.value for layer in result.stack] == [
+            "runtime",
+            "framework",
+            "application",
+        ]
         assert (tmp_path / "out" / "app-main.last-build.json").is_file()
         assert not (tmp_path / "out" / "framework-maths" / SITE / "maths/core.pyi").exists()
 
     def test_archive(self, stack: Path, tmp_path: Path) -> None:
         result = slim(stack / "framework-maths.tar.xz", tmp_path / "out")
         assert result.stack.kind.value == "archive"
-        assert f"framework-maths/{SITE}/maths/core.py" in members(tmp_path / "out" / "framework-maths.tar.xz")
+        assert f"framework-maths/{SITE}/maths/core.py" in members(
+            tmp_path / "out" / "framework-maths.tar.xz"
+        )
 
     def test_archive_to_a_file(self, stack: Path, tmp_path: Path) -> None:
         slim(stack / "framework-maths.tar.xz", tmp_path / "small.tar.xz")
@@ -285,7 +332,9 @@ class TestKinds:
         result = slim(tmp_path / "app" / "framework-maths", tmp_path / "out")
         assert result.stack.kind.value == "folder"
         assert (tmp_path / "out" / SITE / "maths" / "core.py").is_file()
-        assert not (tmp_path / "out" / SITE / "maths" / "tests").exists(), "nothing in this one-layer stack imports it"
+        assert not (tmp_path / "out" / SITE / "maths" / "tests").exists(), (
+            "nothing in this one-layer stack imports it"
+        )
 
     def test_a_manifest_file(self, stack: Path, tmp_path: Path) -> None:
         result = slim(stack / "__venvstacks__" / "venvstacks.json", None, dry_run=True)
@@ -354,12 +403,18 @@ class TestBadInput:
         self.fails(stack, tmp_path / "out", 2, "framework-maths", layers=("framework-math",))
 
     def test_a_record_that_leads_out_of_the_layer(self, tmp_path: Path) -> None:
-        files = merge(distribution("a", {"a.py": ""}), {f"{SITE}/a-1.0.dist-info/RECORD": "../../../../../etc/x,,\n"})
+        files = merge(
+            distribution("a", {"a.py": ""}),
+            {f"{SITE}/a-1.0.dist-info/RECORD": "../../../../../etc/x,,\n"},
+        )
         publish(tmp_path / "stack", {"cpython": LayerSpec("runtime", files)})
         self.fails(tmp_path / "stack", tmp_path / "out", 3, "leads out of the layer")
 
     def test_a_link_that_leads_out_of_the_stack(self, tmp_path: Path) -> None:
-        publish(tmp_path / "stack", {"cpython": LayerSpec("runtime", {"bin/x": Link("../../../etc/passwd")})})
+        publish(
+            tmp_path / "stack",
+            {"cpython": LayerSpec("runtime", {"bin/x": Link("../../../etc/passwd")})},
+        )
         self.fails(tmp_path / "stack", tmp_path / "out", 3, "bin/x")
 
     def test_a_signed_record_beside_edited_files(self, tmp_path: Path) -> None:
@@ -371,18 +426,24 @@ class TestBadInput:
 def test_a_row_of_record_without_its_file_is_dropped_and_told(tmp_path: Path) -> None:
     files = merge(
         distribution("a", {"a.py": "", "tool.py": ""}),
-        {f"{SITE}/a-1.0.dist-info/RECORD": "a.py,,\n../../../bin/a,,\ntool.py,,\na-1.0.dist-info/RECORD,,\n"},
+        {
+            f"{SITE}/a-1.0.dist-info/RECORD": "a.py,,\n../../../bin/a,,\ntool.py,,\na-1.0.dist-info/RECORD,,\n"
+        },
     )
     publish(tmp_path / "stack", {"framework": LayerSpec("framework", files)})
     result = slim(tmp_path / "stack", tmp_path / "out")
-    record = content(tmp_path / "out" / "framework.tar.xz", f"framework/{SITE}/a-1.0.dist-info/RECORD").decode()
+    record = content(
+        tmp_path / "out" / "framework.tar.xz", f"framework/{SITE}/a-1.0.dist-info/RECORD"
+    ).decode()
     assert record == "a.py,,\ntool.py,,\na-1.0.dist-info/RECORD,,\n"
     assert any("1 row for files that aren't there" in warning for warning in result.plan.warnings)
 
 
 def test_keep_globs_hold_files_back(stack: Path, tmp_path: Path) -> None:
     result = slim(stack, tmp_path / "out", config=config(tmp_path, 'keep = ["**/*.pyi"]'))
-    assert f"framework-maths/{SITE}/maths/core.pyi" in members(tmp_path / "out" / "framework-maths.tar.xz")
+    assert f"framework-maths/{SITE}/maths/core.pyi" in members(
+        tmp_path / "out" / "framework-maths.tar.xz"
+    )
     assert any(skip.reason is SkipReason.KEPT for skip in result.plan.skipped)
 
 
@@ -404,7 +465,9 @@ def test_a_distribution_that_is_imported_is_not_dropped(tmp_path: Path) -> None:
         distribution("a", {"a.py": "\nimport wanted\n"}),
     )
     publish(tmp_path / "stack", {"framework": LayerSpec("framework", files)})
-    result = slim(tmp_path / "stack", tmp_path / "out", config=config(tmp_path, 'drop = ["wanted"]'))
+    result = slim(
+        tmp_path / "stack", tmp_path / "out", config=config(tmp_path, 'drop = ["wanted"]')
+    )
     left = members(tmp_path / "out" / "framework.tar.xz")
     assert f"framework/{SITE}/wanted/x.py" in left, "a distribution goes whole or not at all"
     assert any("a.py" in str(item.file) for skip in result.plan.skipped for item in skip.evidence)
@@ -422,7 +485,9 @@ def test_explain_tells_rule_and_importer(stack: Path) -> None:
         explain(request(stack, None), "nowhere.py")
 
 
-def test_a_user_rule_that_matches_nothing_is_told_and_with_strict_an_error(stack: Path, tmp_path: Path) -> None:
+def test_a_user_rule_that_matches_nothing_is_told_and_with_strict_an_error(
+    stack: Path, tmp_path: Path
+) -> None:
     rule = """
 [[rule]]
 id = "mine-nothing"
@@ -437,7 +502,9 @@ remove = ["$site/nowhere/*.xyz"]
         slim(stack, None, dry_run=True, config=config(tmp_path, f"strict = true\n{rule}"))
 
 
-def test_bytecode_that_goes_is_counted_again_as_what_the_post_install_step_compiles(tmp_path: Path) -> None:
+def test_bytecode_that_goes_is_counted_again_as_what_the_post_install_step_compiles(
+    tmp_path: Path,
+) -> None:
     cached = f"{STDLIB}/__pycache__/os.cpython-313.pyc"
     files = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/site.py": "", cached: b"c" * 1000}
     publish(tmp_path / "stack", {"cpython3.13": LayerSpec("runtime", files)})

@@ -20,14 +20,16 @@ from slim.config import load_config
 from slim.errors import ConfigError
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
+from slim.run.pipeline import RunRequest, run
 from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
-from tests.stacks import archived_size, deploy, entries, launch, python, tree_size
+from tests.support.deployed_stacks import archived_size, deploy, entries, launch, python, tree_size
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="deploys with tar and POSIX layers"),
-    pytest.mark.skipif(shutil.which("tar") is None or shutil.which("bash") is None, reason="needs tar and bash"),
+    pytest.mark.skipif(
+        shutil.which("tar") is None or shutil.which("bash") is None, reason="needs tar and bash"
+    ),
     pytest.mark.xdist_group("sample"),
 ]
 
@@ -50,7 +52,12 @@ def state(folder: Path) -> dict[str, object]:
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        found[str(path.relative_to(folder))] = (digest, status.st_mtime_ns, status.st_nlink, status.st_mode)
+        found[str(path.relative_to(folder))] = (
+            digest,
+            status.st_mtime_ns,
+            status.st_nlink,
+            status.st_mode,
+        )
     return found
 
 
@@ -93,7 +100,11 @@ def test_a_layer_runs_from_its_own_files_only(sample: Sample) -> None:
         "print(json.dumps(sorted({f for f in files if f})))",
     )
     assert loaded
-    assert [file for file in loaded if not Path(file).resolve().is_relative_to(sample.deployed.resolve())] == []
+    assert [
+        file
+        for file in loaded
+        if not Path(file).resolve().is_relative_to(sample.deployed.resolve())
+    ] == []
 
 
 def test_it_is_much_smaller(sample: Sample) -> None:
@@ -114,7 +125,10 @@ def test_what_the_run_says_is_what_is_on_the_disk(sample: Sample) -> None:
         sizes = [
             path.stat().st_size
             for path in deployed.rglob("*")
-            if path.is_file() and not path.is_symlink() and path.suffix != ".pyc" and path.name not in made_later
+            if path.is_file()
+            and not path.is_symlink()
+            and path.suffix != ".pyc"
+            and path.name not in made_later
         ]
         assert layer.after.unpacked == sum(sizes)
 
@@ -127,7 +141,9 @@ def test_the_estimate_of_bytecode_is_near_the_truth(sample: Sample) -> None:
 
 @pytest.mark.parametrize("which", ["deployed", "slimmed_deployed"])
 def test_every_record_is_true(sample: Sample, which: str) -> None:
-    site = next((getattr(sample, which) / "framework-sample" / "lib").glob("python3*/site-packages"))
+    site = next(
+        (getattr(sample, which) / "framework-sample" / "lib").glob("python3*/site-packages")
+    )
     found = list(metadata.distributions(path=[str(site)]))
     assert len(found) > 8
     named: set[Path] = set()
@@ -140,7 +156,9 @@ def test_every_record_is_true(sample: Sample, which: str) -> None:
             named.add(path)
             if digest:
                 kind, _, expected = digest.partition("=")
-                actual = base64.urlsafe_b64encode(hashlib.new(kind, data).digest()).rstrip(b"=").decode()
+                actual = (
+                    base64.urlsafe_b64encode(hashlib.new(kind, data).digest()).rstrip(b"=").decode()
+                )
                 assert (name, actual, str(len(data))) == (name, expected, size)
     files = {path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc"}
     assert files - named == {site / "sitecustomize.py"}
@@ -148,15 +166,24 @@ def test_every_record_is_true(sample: Sample, which: str) -> None:
 
 def test_requirements_are_still_met(sample: Sample) -> None:
     """What ``pip check`` asks, of the slimmed framework."""
-    site = next((sample.slimmed_deployed / "framework-sample" / "lib").glob("python3*/site-packages"))
-    versions = {canonicalize_name(d.metadata["Name"]): d.version for d in metadata.distributions(path=[str(site)])}
+    site = next(
+        (sample.slimmed_deployed / "framework-sample" / "lib").glob("python3*/site-packages")
+    )
+    versions = {
+        canonicalize_name(d.metadata["Name"]): d.version
+        for d in metadata.distributions(path=[str(site)])
+    }
     broken = []
     for distribution in metadata.distributions(path=[str(site)]):
         for requirement in map(Requirement, distribution.requires or ()):
             if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
                 installed = versions.get(canonicalize_name(requirement.name))
-                if installed is None or not requirement.specifier.contains(installed, prereleases=True):
-                    broken.append(f"{distribution.metadata['Name']} needs {requirement}, there is {installed}")
+                if installed is None or not requirement.specifier.contains(
+                    installed, prereleases=True
+                ):
+                    broken.append(
+                        f"{distribution.metadata['Name']} needs {requirement}, there is {installed}"
+                    )
     assert broken == []
 
 
@@ -166,8 +193,13 @@ def test_the_input_was_not_touched(sample: Sample) -> None:
 
 def test_slimming_again_changes_nothing(sample: Sample, tmp_path: Path) -> None:
     slim(sample.slimmed, tmp_path / "again")
-    first = {path.relative_to(sample.slimmed): path.read_bytes() for path in sample.slimmed.rglob("*.*")}
-    again = {path.relative_to(tmp_path / "again"): path.read_bytes() for path in (tmp_path / "again").rglob("*.*")}
+    first = {
+        path.relative_to(sample.slimmed): path.read_bytes() for path in sample.slimmed.rglob("*.*")
+    }
+    again = {
+        path.relative_to(tmp_path / "again"): path.read_bytes()
+        for path in (tmp_path / "again").rglob("*.*")
+    }
     assert first.keys() == again.keys()
     assert [str(path) for path in first if first[path] != again[path]] == []
 

@@ -1,6 +1,7 @@
 """Runs, kills and runs again in any order: what lies at the output is always one whole set, and the input is as it was.
 
-A stateful test: hypothesis chooses what happens next. Each kill hits a process of its own at a moment of chance.
+A stateful test: hypothesis chooses what happens next. Each kill hits a process of its own at a
+moment of chance.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from slim.cli import main
-from tests.published import SITE, LayerSpec, distribution, publish, small_stack
+from tests.support.published_stacks import SITE, LayerSpec, distribution, publish, small_stack
 
 _READY = "ready"
-# Everything is loaded before it says so, so that a kill after that hits the run and not the start of Python.
+# Everything is loaded before it says so, so that a kill after that hits the run and not the start
+# of Python.
 _CHILD = f"""
 import sys
-import slim.pipeline
+import slim.run.pipeline
 from slim.cli import main
 print({_READY!r}, flush=True)
 sys.exit(main(sys.argv[1:]))
@@ -79,9 +81,12 @@ class Runs(RuleBasedStateMachine):
         self.chance = random.Random(seed)
         small_stack(self.stacks[0])
         files = distribution(
-            "lib", {"lib/__init__.py": "x = 1\n", "lib/tests/test_x.py": "assert 1\n", "lib/x.pyi": ""}
+            "lib",
+            {"lib/__init__.py": "x = 1\n", "lib/tests/test_x.py": "assert 1\n", "lib/x.pyi": ""},
         )
-        large = {f"{SITE}/lib/data{number}.bin": self.chance.randbytes(200_000) for number in range(8)}
+        large = {
+            f"{SITE}/lib/data{number}.bin": self.chance.randbytes(200_000) for number in range(8)
+        }
         publish(self.stacks[1], {"app-x": LayerSpec("application", {**files, **large})})
         self.before = [inodes(stack) for stack in self.stacks]
 
@@ -97,7 +102,17 @@ class Runs(RuleBasedStateMachine):
         return self.wanted[key]
 
     def line(self, which: int, profile: str, out: Path) -> list[str]:
-        return ["run", str(self.stacks[which]), "-o", str(out), "--force", "--profile", profile, "-q", "--no-config"]
+        return [
+            "run",
+            str(self.stacks[which]),
+            "-o",
+            str(out),
+            "--force",
+            "--profile",
+            profile,
+            "-q",
+            "--no-config",
+        ]
 
     @rule(which=st.integers(0, 1), profile=_PROFILES)
     def run(self, which: int, profile: str) -> None:
@@ -105,7 +120,13 @@ class Runs(RuleBasedStateMachine):
         assert main(self.line(which, profile, self.out)) == 0
         assert digest(self.out) == wanted
         self.possible = {wanted}
-        left = {path.name for path in self.top.iterdir()} - {"first", "second", "out", "apart", *_KEPT}
+        left = {path.name for path in self.top.iterdir()} - {
+            "first",
+            "second",
+            "out",
+            "apart",
+            *_KEPT,
+        }
         assert left == set(), "a finished run leaves nothing behind, of killed ones neither"
 
     @rule(which=st.integers(0, 1), profile=_PROFILES, moment=st.floats(0, 1))
@@ -129,10 +150,21 @@ class Runs(RuleBasedStateMachine):
         store, slimmed, back = (self.top / name for name in _KEPT)
         store.unlink(missing_ok=True)
         assert main([*self.line(which, profile, slimmed), "--keep-removed", str(store)]) == 0
-        line = ["restore", str(store), str(slimmed), "-o", str(back), "--force", "-q", "--no-config"]
+        line = [
+            "restore",
+            str(store),
+            str(slimmed),
+            "-o",
+            str(back),
+            "--force",
+            "-q",
+            "--no-config",
+        ]
         if moment is not None:
             before = digest(back)
-            with subprocess.Popen([sys.executable, "-c", _CHILD, *line], stdout=subprocess.PIPE, cwd=_ROOT) as child:
+            with subprocess.Popen(
+                [sys.executable, "-c", _CHILD, *line], stdout=subprocess.PIPE, cwd=_ROOT
+            ) as child:
                 assert child.stdout is not None
                 child.stdout.readline()
                 time.sleep(moment * max(self.durations))

@@ -12,20 +12,20 @@ from typing import Any
 
 import pytest
 
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.binaries.elf_debugfile import DebugFile, build_id, debug_file
-from slim.binaries.macho_debugfile import symbol_files, uuid_path, uuids
-from slim.binaries.pdb import pdb_key
+from slim.binaries.elf.debugfile import DebugFile, build_id, debug_file
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.binaries.macho.debugfile import symbol_files, uuid_path, uuids
+from slim.binaries.pe.pdb import pdb_key
 from slim.cli import main
 from slim.config import load_config
 from slim.errors import ConfigError, StorageError, UnsafeInputError
 from slim.formats.base import BytesContent
-from slim.keeping.cabinet import cabinet
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from tests import machos
-from tests.kept import pdb
-from tests.published import SITE, LayerSpec, distribution, publish
+from slim.run.pipeline import RunRequest, run
+from slim.symbols.cab import cabinet
+from tests.support import macho_files as machos
+from tests.support.backup_runs import pdb
+from tests.support.published_stacks import SITE, LayerSpec, distribution, publish
 
 SOURCE = """
 struct pair { int left; double right; };
@@ -48,7 +48,9 @@ def need(*programs: str) -> None:
 
 
 def output(*command: str | Path) -> str:
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, check=False, timeout=120
+    )
     return done.stdout + done.stderr
 
 
@@ -71,11 +73,17 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def slim(source: Path, output: Path, symbols: Path, **more: Any) -> Any:
-    (result,) = run(RunRequest(source=source, output=output, config=load_config(SCHEMAS), symbols=symbols, **more))
+    (result,) = run(
+        RunRequest(
+            source=source, output=output, config=load_config(SCHEMAS), symbols=symbols, **more
+        )
+    )
     return result
 
 
-def stack(folder: Path, files: Mapping[str, bytes | str], *, platform: str = "linux_x86_64") -> Path:
+def stack(
+    folder: Path, files: Mapping[str, bytes | str], *, platform: str = "linux_x86_64"
+) -> Path:
     site = "Lib/site-packages" if platform.startswith("win") else SITE
     named = {f"native/{name}": data for name, data in files.items()}
     owned = distribution("native", {"native/__init__.py": "", **named})
@@ -102,7 +110,9 @@ def rows(folder: Path) -> list[dict[str, Any]]:
 # Debuggers
 
 
-def test_gdb_finds_the_debug_file_of_a_stripped_library(libraries: dict[str, Path], tmp_path: Path) -> None:
+def test_gdb_finds_the_debug_file_of_a_stripped_library(
+    libraries: dict[str, Path], tmp_path: Path
+) -> None:
     need("gdb")
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["with-id"].read_bytes()})
     result = slim(source, tmp_path / "_slim", tmp_path / "symbols")
@@ -113,17 +123,30 @@ def test_gdb_finds_the_debug_file_of_a_stripped_library(libraries: dict[str, Pat
     assert (result.symbols.files, result.symbols.size) == (1, row["size"])
     library = unpacked(tmp_path / "_slim" / "python.tar.xz", tmp_path / "deployed") / ANSWER
     assert row["stripped"]["sha256"] == hashlib.sha256(library.read_bytes()).hexdigest()
-    ask = ["-ex", f"file {library}", "-ex", "info line answer", "-ex", "info scope answer", "-ex", "info line helper"]
+    ask = [
+        "-ex",
+        f"file {library}",
+        "-ex",
+        "info line answer",
+        "-ex",
+        "info scope answer",
+        "-ex",
+        "info line helper",
+    ]
     without = output("gdb", "-nx", "-batch", *ask)
     assert NOTHING in without
-    told = output("gdb", "-nx", "-batch", "-ex", f"set debug-file-directory {tmp_path / 'symbols'}", *ask)
+    told = output(
+        "gdb", "-nx", "-batch", "-ex", f"set debug-file-directory {tmp_path / 'symbols'}", *ask
+    )
     assert 'Line 4 of "answer.c" starts at address' in told
     assert 'Line 3 of "answer.c" starts at address' in told
     assert "Scope for answer:\nSymbol n is" in told
     assert NOTHING not in told
 
 
-def test_gdb_reads_the_file_of_a_library_without_build_id(libraries: dict[str, Path], tmp_path: Path) -> None:
+def test_gdb_reads_the_file_of_a_library_without_build_id(
+    libraries: dict[str, Path], tmp_path: Path
+) -> None:
     need("gdb")
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["without-id"].read_bytes()})
     slim(source, tmp_path / "_slim", tmp_path / "symbols")
@@ -143,7 +166,9 @@ def test_gdb_reads_the_file_of_a_library_without_build_id(libraries: dict[str, P
 
 
 @pytest.mark.parametrize("name", ["with-id", "without-id", "compressed", "many-notes"])
-def test_other_tools_accept_a_debug_file(libraries: dict[str, Path], tmp_path: Path, name: str) -> None:
+def test_other_tools_accept_a_debug_file(
+    libraries: dict[str, Path], tmp_path: Path, name: str
+) -> None:
     need("readelf")
     view = memoryview(libraries[name].read_bytes())
     made, edit = debug_file(view), plan_edit(view, "unneeded")
@@ -154,22 +179,33 @@ def test_other_tools_accept_a_debug_file(libraries: dict[str, Path], tmp_path: P
     file, stripped = tmp_path / "x.debug", tmp_path / "x.so"
     file.write_bytes(made.view())
     stripped.write_bytes(edit.data())
-    done = subprocess.run(["readelf", "-aW", "--debug-dump=info,line,abbrev", file], capture_output=True, text=True)
+    done = subprocess.run(
+        ["readelf", "-aW", "--debug-dump=info,line,abbrev", file], capture_output=True, text=True
+    )
     assert done.returncode == 0
     assert "rror" not in done.stderr and "arning" not in done.stderr, done.stderr
     assert "DW_AT_name        : (strp)" in done.stdout or "answer.c" in done.stdout
-    before = {line.split()[-1] for line in output("readelf", "-sW", libraries[name]).splitlines() if " FUNC " in line}
-    after = {line.split()[-1] for line in output("readelf", "-sW", file).splitlines() if " FUNC " in line}
+    before = {
+        line.split()[-1]
+        for line in output("readelf", "-sW", libraries[name]).splitlines()
+        if " FUNC " in line
+    }
+    after = {
+        line.split()[-1] for line in output("readelf", "-sW", file).splitlines() if " FUNC " in line
+    }
     assert "helper" in after and after <= before
     if shutil.which("llvm-dwarfdump-19"):
         assert "No errors" in output("llvm-dwarfdump-19", "--verify", file)
     if shutil.which("eu-unstrip"):
-        joined = subprocess.run(["eu-unstrip", "-o", tmp_path / "joined.so", stripped, file], check=False)
+        joined = subprocess.run(
+            ["eu-unstrip", "-o", tmp_path / "joined.so", stripped, file], check=False
+        )
         assert joined.returncode == 0
     if shutil.which("objcopy"):
         other = tmp_path / "other.debug"
         subprocess.run(
-            ["objcopy", "--only-keep-debug", "--compress-debug-sections", libraries[name], other], check=True
+            ["objcopy", "--only-keep-debug", "--compress-debug-sections", libraries[name], other],
+            check=True,
         )
         assert made.size <= other.stat().st_size * 1.02
 
@@ -179,9 +215,19 @@ def test_llvm_symbolizer_and_lldb(libraries: dict[str, Path], tmp_path: Path) ->
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["with-id"].read_bytes()})
     slim(source, tmp_path / "_slim", tmp_path / "symbols")
     library = unpacked(tmp_path / "_slim" / "python.tar.xz", tmp_path / "deployed") / ANSWER
-    symbol = next(line for line in output("readelf", "-sW", "--dyn-syms", library).splitlines() if " answer" in line)
+    symbol = next(
+        line
+        for line in output("readelf", "-sW", "--dyn-syms", library).splitlines()
+        if " answer" in line
+    )
     address = f"0x{symbol.split()[1]}"
-    told = output("llvm-symbolizer-19", f"--debug-file-directory={tmp_path / 'symbols'}", "-e", library, address)
+    told = output(
+        "llvm-symbolizer-19",
+        f"--debug-file-directory={tmp_path / 'symbols'}",
+        "-e",
+        library,
+        address,
+    )
     assert "answer.c:4" in told
     if shutil.which("lldb-19"):
         told = output(
@@ -199,7 +245,9 @@ def _damages(data: bytes) -> list[bytes]:
     for _ in range(300):
         broken = bytearray(data)
         for _ in range(chosen.randrange(1, 5)):
-            broken[chosen.randrange(min(len(broken), chosen.choice((64, 1000, len(broken)))))] = chosen.randrange(256)
+            broken[chosen.randrange(min(len(broken), chosen.choice((64, 1000, len(broken)))))] = (
+                chosen.randrange(256)
+            )
         found.append(bytes(broken))
     return found
 
@@ -219,11 +267,14 @@ def test_damaged_files_raise_nothing(libraries: dict[str, Path]) -> None:
         (b"\4\0\0\0\1\0\0\0\3\0\0\0GNU\0\xab\0\0\0", None),
         (b"\4\0\0\0\x41\0\0\0\3\0\0\0GNU\0" + bytes(80), None),
         (b"\4\0\0\0\xff\xff\xff\xff\1\0\0\0GNU\0\xab\xcd\0\0", None),
-        (b"\5\0\0\0\1\0\0\0\1\0\0\0abcd\0\0\0\0\7\0\0\0\4\0\0\0\2\0\0\0\3\0\0\0GNU\0\xab\xcd\0\0", "abcd"),
+        (
+            b"\5\0\0\0\1\0\0\0\1\0\0\0abcd\0\0\0\0\7\0\0\0\4\0\0\0\2\0\0\0\3\0\0\0GNU\0\xab\xcd\0\0",
+            "abcd",
+        ),
     ],
 )
 def test_notes(notes: bytes, wanted: str | None) -> None:
-    from slim.binaries import elf_debugfile
+    from slim.binaries.elf import debugfile as elf_debugfile
 
     assert elf_debugfile._build_id(notes, "<", 4) == wanted
 
@@ -237,7 +288,9 @@ OTHER = "00112233445566778899AABBCCDDEEFF"
 
 
 def dylib(uuid: str = UUID, machine: str = "arm64") -> bytes:
-    text = machos.LIBRARY.replace("arm64 dylib", f"{machine} bundle").replace("signed linker libsample.dylib\n", "")
+    text = machos.LIBRARY.replace("arm64 dylib", f"{machine} bundle").replace(
+        "signed linker libsample.dylib\n", ""
+    )
     return machos.build(text).replace(_UUID, bytes.fromhex(uuid))
 
 
@@ -278,8 +331,16 @@ def test_a_mac_stack(tmp_path: Path) -> None:
         f"{bundle}/Info.plist": "<plist/>",
         f"{bundle}/Resources/DWARF/_slow.so": info.data,
     }
-    result = slim(stack(tmp_path / "_artifacts", files, platform="macosx_arm64"), tmp_path / "_slim", tmp_path / "s")
-    found = {row["path"].rpartition("/")[2]: row for row in rows(tmp_path / "s") if row["format"] == "dsym"}
+    result = slim(
+        stack(tmp_path / "_artifacts", files, platform="macosx_arm64"),
+        tmp_path / "_slim",
+        tmp_path / "s",
+    )
+    found = {
+        row["path"].rpartition("/")[2]: row
+        for row in rows(tmp_path / "s")
+        if row["format"] == "dsym"
+    }
     assert found["Info.plist"]["file"] == f"dsym/{OTHER}/_slow.so.dSYM/Contents/Info.plist"
     assert (tmp_path / "s" / "uuid" / uuid_path(UUID)).read_bytes() == symbol_files(dylib())[0].data
     link = tmp_path / "s" / "uuid" / uuid_path(OTHER)
@@ -317,7 +378,10 @@ def test_llvm_writes_the_same_key(tmp_path: Path) -> None:
         "PdbStream:\n  Age: 7\n  Guid: '{0B355641-86A0-A249-896F-9988FAE52FF0}'\n  Signature: 5\n  Version: VC70\n"
         "DbiStream:\n  VerHeader: V70\n  Age: 10\n"
     )
-    subprocess.run(["llvm-pdbutil-19", "yaml2pdb", f"--pdb={tmp_path / 'x.pdb'}", tmp_path / "x.yaml"], check=True)
+    subprocess.run(
+        ["llvm-pdbutil-19", "yaml2pdb", f"--pdb={tmp_path / 'x.pdb'}", tmp_path / "x.yaml"],
+        check=True,
+    )
     assert pdb_key((tmp_path / "x.pdb").read_bytes()) == "0B35564186A0A249896F9988FAE52FF0A"
 
 
@@ -336,12 +400,18 @@ def test_cabinets_open_elsewhere(tmp_path: Path, data: bytes) -> None:
 
 def test_a_removed_database_is_kept_as_symbol_servers_keep_it(tmp_path: Path) -> None:
     source = stack(
-        tmp_path / "_artifacts", {"_speed.pdb": pdb(), "protein.pdb": b"HEADER\n" * 99}, platform="win_amd64"
+        tmp_path / "_artifacts",
+        {"_speed.pdb": pdb(), "protein.pdb": b"HEADER\n" * 99},
+        platform="win_amd64",
     )
     slim(source, tmp_path / "_slim", tmp_path / "symbols")
     (row,) = rows(tmp_path / "symbols")
     key = "0B35564186A0A249896F9988FAE52FF0A"
-    assert (row["format"], row["id"], row["file"]) == ("pdb", key, f"pdb/_speed.pdb/{key}/_speed.pd_")
+    assert (row["format"], row["id"], row["file"]) == (
+        "pdb",
+        key,
+        f"pdb/_speed.pdb/{key}/_speed.pd_",
+    )
 
 
 # The folder
@@ -375,7 +445,11 @@ def test_an_index_that_is_none(libraries: dict[str, Path], tmp_path: Path) -> No
 
 @pytest.mark.parametrize(
     ("place", "message"),
-    [("_slim/symbols", "lie in the output"), ("_artifacts/symbols", "lie in the input"), ("file", "isn't a folder")],
+    [
+        ("_slim/symbols", "lie in the output"),
+        ("_artifacts/symbols", "lie in the input"),
+        ("file", "isn't a folder"),
+    ],
 )
 def test_where_symbols_may_not_go(tmp_path: Path, place: str, message: str) -> None:
     source = stack(tmp_path / "_artifacts", {})
@@ -391,7 +465,7 @@ def test_a_failed_run_publishes_nothing(
     def failing(*_: object, **__: object) -> None:
         raise StorageError("No space left on device")
 
-    monkeypatch.setattr("slim.pipeline.write_layers", failing)
+    monkeypatch.setattr("slim.run.pipeline.write_layers", failing)
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["with-id"].read_bytes()})
     with pytest.raises(StorageError):
         slim(source, tmp_path / "_slim", tmp_path / "symbols")
@@ -402,7 +476,15 @@ def test_reports_tell_of_symbols(
     libraries: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["with-id"].read_bytes()})
-    command = ["run", str(source), "-o", str(tmp_path / "_slim"), "--symbols", str(tmp_path / "s"), "--no-config"]
+    command = [
+        "run",
+        str(source),
+        "-o",
+        str(tmp_path / "_slim"),
+        "--symbols",
+        str(tmp_path / "s"),
+        "--no-config",
+    ]
     assert main(command) == 0
     assert "symbols  1 file for debuggers" in capsys.readouterr().out
     assert main([*command, "--force", "--json"]) == 0
@@ -414,12 +496,17 @@ def test_reports_tell_of_symbols(
 
 def test_the_same_run_gives_the_same_symbols(libraries: dict[str, Path], tmp_path: Path) -> None:
     source = stack(
-        tmp_path / "_artifacts", {ANSWER.replace("answer", name): path.read_bytes() for name, path in libraries.items()}
+        tmp_path / "_artifacts",
+        {ANSWER.replace("answer", name): path.read_bytes() for name, path in libraries.items()},
     )
     for number in ("1", "2"):
         slim(source, tmp_path / f"out{number}", tmp_path / number)
     files = [
-        {path.relative_to(tmp_path / n): path.read_bytes() for path in (tmp_path / n).rglob("*") if path.is_file()}
+        {
+            path.relative_to(tmp_path / n): path.read_bytes()
+            for path in (tmp_path / n).rglob("*")
+            if path.is_file()
+        }
         for n in "12"
     ]
     assert files[0] == files[1]

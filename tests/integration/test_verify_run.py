@@ -18,12 +18,14 @@ from typing import Any
 import pytest
 
 from slim.cli import main
+from slim.system.workspace import workspace
 from slim.verify.dynamic.sandbox import Sandbox
-from slim.workspace import workspace
-from tests.deploying import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
-from tests.published import Content
+from tests.support.published_stacks import Content
+from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the small stacks start through a shell script")
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the small stacks start through a shell script"
+)
 
 LAZY = "import importlib\n\ndef __getattr__(name):\n    return importlib.import_module('maths.' + name)\n"
 
@@ -39,7 +41,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(*arguments: str, code: int = 0) -> dict[str, Any]:
     """``slim run --verify``; returns the one result of the report."""
-    told = main(["run", "stack", "-o", "out", "--verify", "-q", "--report", "json=report.json", *arguments])
+    told = main(
+        ["run", "stack", "-o", "out", "--verify", "-q", "--report", "json=report.json", *arguments]
+    )
     assert told == code
     result: dict[str, Any] = json.loads(Path("report.json").read_text())["runs"][0]
     return result
@@ -51,7 +55,9 @@ def checks(result: dict[str, Any]) -> dict[str, Any]:
 
 def taken_back(result: dict[str, Any]) -> list[str]:
     return sorted(
-        f"{file['layer']}/{file['path']}" for one in result["verification"]["repairs"] for file in one["files"]
+        f"{file['layer']}/{file['path']}"
+        for one in result["verification"]["repairs"]
+        for file in one["files"]
     )
 
 
@@ -61,7 +67,9 @@ def published(layer: str) -> set[str]:
 
 
 def command(text: str) -> None:
-    Path("slim.toml").write_text(f'schema = 1\n[[verify.command]]\nlayer = "{APPLICATION}"\n{text}\n')
+    Path("slim.toml").write_text(
+        f'schema = 1\n[[verify.command]]\nlayer = "{APPLICATION}"\n{text}\n'
+    )
 
 
 LAUNCH = 'argv = ["python", "-m", "main_app"]\nsame_output = true'
@@ -71,7 +79,9 @@ LAUNCH = 'argv = ["python", "-m", "main_app"]\nsame_output = true'
 
 
 def test_a_sound_stack_passes_every_check() -> None:
-    running_stack(Path("stack"), maths={"core.py": "x = 1\n", "tests/test_core.py": "import maths\n"})
+    running_stack(
+        Path("stack"), maths={"core.py": "x = 1\n", "tests/test_core.py": "import maths\n"}
+    )
     command(LAUNCH)
     result = run()
     found = checks(result)
@@ -88,7 +98,11 @@ def test_a_sound_stack_passes_every_check() -> None:
 def test_a_stack_for_another_platform_is_not_run() -> None:
     running_stack(Path("stack"))
     for file in Path("stack/__venvstacks__").rglob("*.json"):
-        file.write_text(re.sub(r'"target_platform": "[^"]*"', '"target_platform": "macosx_arm64"', file.read_text()))
+        file.write_text(
+            re.sub(
+                r'"target_platform": "[^"]*"', '"target_platform": "macosx_arm64"', file.read_text()
+            )
+        )
     result = run()
     assert set(checks(result)) == {"links", "licences", "record", "published"}
     (note,) = result["verification"]["notes"]
@@ -112,7 +126,9 @@ def test_a_public_subpackage_comes_back_and_the_next_run_needs_no_search() -> No
     )
     pack = fault(Path("fault.toml"), "$site/maths/testing/**")
     result = run("--pack", str(pack))
-    culprits = [f"{FRAMEWORK}/{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")]
+    culprits = [
+        f"{FRAMEWORK}/{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")
+    ]
     assert taken_back(result) == culprits
     (repair,) = result["verification"]["repairs"]
     assert {one["name"] for one in repair["broken"]} == {"maths.testing", "maths.testing.tools"}
@@ -123,7 +139,11 @@ def test_a_public_subpackage_comes_back_and_the_next_run_needs_no_search() -> No
     kept = tomllib.loads(Path("slim.keep.toml").read_text())
     assert kept == {
         "schema": 1,
-        "layer": {FRAMEWORK: {"keep": [f"{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")]}},
+        "layer": {
+            FRAMEWORK: {
+                "keep": [f"{IN_FRAMEWORK}/testing/{name}" for name in ("__init__.py", "tools.py")]
+            }
+        },
     }
     assert "imports: " in Path("slim.keep.toml").read_text()
     first = {path.name: path.read_bytes() for path in Path("out").glob("*.tar.xz")}
@@ -145,7 +165,9 @@ def test_without_repair_nothing_is_published(capsys: pytest.CaptureFixture[str])
 
 
 def test_a_module_may_be_given_up() -> None:
-    running_stack(Path("stack"), maths={"__init__.py": LAZY, "extra/__init__.py": "", "extra/more.py": ""})
+    running_stack(
+        Path("stack"), maths={"__init__.py": LAZY, "extra/__init__.py": "", "extra/more.py": ""}
+    )
     Path("slim.toml").write_text('schema = 1\n[verify]\nwithout = ["maths.extra"]\n')
     result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/extra/**")))
     assert result["verification"]["repairs"] == []
@@ -177,20 +199,22 @@ def test_two_removals_that_only_help_together_and_that_no_message_names() -> Non
     )
     files: dict[str, Content] = {f"one/{number:02}": "" for number in range(30)}
     files |= {f"two/{number:02}": "" for number in range(30)}
-    running_stack(Path("stack"), maths={**files, "one/alpha": "", "two/omega": ""}, application=application)
+    running_stack(
+        Path("stack"), maths={**files, "one/alpha": "", "two/omega": ""}, application=application
+    )
     command('argv = ["python", "-m", "main_app"]')
     one = fault(Path("one.toml"), "$site/maths/one/**", name="first")
     two = fault(Path("two.toml"), "$site/maths/two/**", name="second")
     result = run("--pack", str(one), "--pack", str(two))
-    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("one/alpha", "two/omega")]
+    assert taken_back(result) == [
+        f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("one/alpha", "two/omega")
+    ]
     (repair,) = result["verification"]["repairs"]
     assert repair["rules"] == ["first", "second"]
 
 
 def test_two_faults_at_once_are_two_findings() -> None:
-    application = (
-        "import maths\nif __name__ == '__main__':\n    print(open(maths.__path__[0] + '/da' + 'ta.bin').read())\n"
-    )
+    application = "import maths\nif __name__ == '__main__':\n    print(open(maths.__path__[0] + '/da' + 'ta.bin').read())\n"
     running_stack(
         Path("stack"),
         maths={"__init__.py": LAZY, "extra.py": "", "data.bin": "1"},
@@ -200,7 +224,9 @@ def test_two_faults_at_once_are_two_findings() -> None:
     one = fault(Path("one.toml"), "$site/maths/extra.py", name="first")
     two = fault(Path("two.toml"), "$site/maths/data.bin", name="second")
     result = run("--pack", str(one), "--pack", str(two))
-    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("data.bin", "extra.py")]
+    assert taken_back(result) == [
+        f"{FRAMEWORK}/{IN_FRAMEWORK}/{name}" for name in ("data.bin", "extra.py")
+    ]
     assert len(result["verification"]["repairs"]) == 2
 
 
@@ -222,12 +248,19 @@ def test_a_library_that_is_opened_by_a_name_put_together(place: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 @pytest.mark.parametrize("here", [True, False])
-def test_a_library_that_another_needs_comes_back_whatever_the_host(here: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_another_needs_comes_back_whatever_the_host(
+    here: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not here:
-        monkeypatch.setattr("slim.repair.obstacle", lambda stack, members: "nothing was run: elsewhere")
+        monkeypatch.setattr(
+            "slim.verify.repair.obstacle", lambda stack, members: "nothing was run: elsewhere"
+        )
     Path("deep.c").write_text("int deep(void) { return 42; }\n")
     Path("answer.c").write_text("int deep(void); int answer(void) { return deep(); }\n")
-    subprocess.run(["cc", "-shared", "-fPIC", "-Wl,-soname,libdeep.so.1", "-o", "libdeep.so.1", "deep.c"], check=True)
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-Wl,-soname,libdeep.so.1", "-o", "libdeep.so.1", "deep.c"],
+        check=True,
+    )
     link = ["-L.", "-l:libdeep.so.1", "-Wl,-rpath,$ORIGIN/deep"]
     subprocess.run(["cc", "-shared", "-fPIC", "-o", "libanswer.so", "answer.c", *link], check=True)
     libraries: dict[str, Content] = {
@@ -247,21 +280,31 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(here: bool, m
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
-    from slim import apply, prepared
     from slim.formats.base import BytesContent
+    from slim.plan import apply
+    from slim.run import prepare as prepared
 
-    Path("answer.c").write_text("static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n")
+    Path("answer.c").write_text(
+        "static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n"
+    )
     for name in ("libanswer", "libother"):
-        subprocess.run(["cc", "-g", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", name, "answer.c"], check=True)
+        subprocess.run(
+            ["cc", "-g", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", name, "answer.c"],
+            check=True,
+        )
     editor = apply.EDITORS["elf-symbols"]
 
     def breaking(data: memoryview, options: Any) -> Any:
         edited = bytearray(editor(data, options).view())
         if b"libanswer" in bytes(data):
-            at = int.from_bytes(edited[32:40], "little")  # e_phoff: the program headers, of 56 bytes each
+            at = int.from_bytes(
+                edited[32:40], "little"
+            )  # e_phoff: the program headers, of 56 bytes each
             for index in range(int.from_bytes(edited[56:58], "little")):
                 header = at + 56 * index
-                if edited[header : header + 4] == b"\1\0\0\0" and edited[header + 8 : header + 16] != bytes(8):
+                if edited[header : header + 4] == b"\1\0\0\0" and edited[
+                    header + 8 : header + 16
+                ] != bytes(8):
                     edited[header + 8] ^= 1  # p_offset of a PT_LOAD that isn't the first
         return BytesContent(bytes(edited))
 
@@ -269,7 +312,9 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(prepared, "broken_edits", lambda edits: {})
     module = "import ctypes, os\nfor name in ('libanswer.so', 'libother.so'):\n"
     module += "    ctypes.CDLL(os.path.join(os.path.dirname(__file__), name)).answer()\n"
-    libraries: dict[str, Content] = {f"{name}.so": Path(name).read_bytes() for name in ("libanswer", "libother")}
+    libraries: dict[str, Content] = {
+        f"{name}.so": Path(name).read_bytes() for name in ("libanswer", "libother")
+    }
     running_stack(Path("stack"), maths={"native.py": module, **libraries})
     result = run()
     assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/libanswer.so"]
@@ -349,7 +394,9 @@ def processes_with(marker: str) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("namespaces", [True, False])
-def test_what_modules_do_is_contained_and_told(namespaces: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_modules_do_is_contained_and_told(
+    namespaces: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if not namespaces:
         monkeypatch.setattr("slim.verify.dynamic.sandbox._ATTEMPTS", ((),))
     before = {path: path.read_bytes() for path in Path().glob("stack/*.tar.xz")}
@@ -389,7 +436,9 @@ def test_nothing_gets_out(place: Path) -> None:
     escape = (
         "import os, pathlib, socket\n"
         f"secret = pathlib.Path({str(place / 'precious')!r})\n"
-        "told = ['HOME' in os.environ and os.environ['HOME'] != " + repr(os.environ.get("HOME", "")) + "]\n"
+        "told = ['HOME' in os.environ and os.environ['HOME'] != "
+        + repr(os.environ.get("HOME", ""))
+        + "]\n"
         "told.append(not any(name.startswith('PYTHONPATHX') for name in os.environ))\n"
         "try:\n    secret.write_text('gone')\n    told.append('wrote')\nexcept OSError:\n    told.append('read-only')\n"
         "try:\n    socket.create_connection(('192.0.2.1', 80), timeout=1)\n    told.append('network')\n"
@@ -415,9 +464,14 @@ def test_nothing_gets_out(place: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGINT])
-def test_a_killed_run_leaves_no_process_and_the_next_no_folder(place: Path, way: signal.Signals) -> None:
+def test_a_killed_run_leaves_no_process_and_the_next_no_folder(
+    place: Path, way: signal.Signals
+) -> None:
     marker = f"slim-test-{os.getpid()}"
-    loop = SPAWN.format(["-c", "import time; time.sleep(600)", marker]) + "import time\ntime.sleep(600)\n"
+    loop = (
+        SPAWN.format(["-c", "import time; time.sleep(600)", marker])
+        + "import time\ntime.sleep(600)\n"
+    )
     running_stack(Path("stack"), maths={"hangs.py": loop})
     Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 2\n")
     arguments = [sys.executable, "-m", "slim", "run", "stack", "-o", "out", "--verify", "-q"]
@@ -460,11 +514,16 @@ def test_a_workspace_that_is_in_use_stays(tmp_path: Path) -> None:
 
 
 def test_verify_alone_finds_what_somebody_else_broke(capsys: pytest.CaptureFixture[str]) -> None:
-    files: dict[str, Content] = {"__init__.py": LAZY, "core.py": "x = 1\n", "tests/test_core.py": ""}
+    files: dict[str, Content] = {
+        "__init__.py": LAZY,
+        "core.py": "x = 1\n",
+        "tests/test_core.py": "",
+    }
     running_stack(Path("stack"), maths={**files, "extra.py": "x = 1\n"})
     running_stack(
         Path("good"),
-        maths={name: data for name, data in files.items() if not name.startswith("tests")} | {"extra.py": "x = 1\n"},
+        maths={name: data for name, data in files.items() if not name.startswith("tests")}
+        | {"extra.py": "x = 1\n"},
     )
     running_stack(Path("bad"), maths=files)
     assert main(["verify", "stack", "good"]) == 0
@@ -490,7 +549,9 @@ def test_verify_takes_deployed_trees() -> None:
     assert {path: path.lstat().st_mtime_ns for path in Path("old").rglob("*")} == state
 
 
-def test_verify_refuses_stacks_that_don_t_belong_together(capsys: pytest.CaptureFixture[str]) -> None:
+def test_verify_refuses_stacks_that_don_t_belong_together(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     running_stack(Path("stack"))
     shutil.copytree("stack", "other")
     manifest = Path("other/__venvstacks__/venvstacks.json")

@@ -1,7 +1,7 @@
 """Current wheels from the package index as layers: what they can do before, they can do after.
 
-The runtime layer is the running Python. Each framework layer holds what pip installs, so that RECORD, scripts and
-native libraries are as a user has them.
+The runtime layer is the running Python. Each framework layer holds what pip installs, so that
+RECORD, scripts and native libraries are as a user has them.
 """
 
 from __future__ import annotations
@@ -22,19 +22,21 @@ from slim.model.outcome import RunResult
 from slim.model.progress import Silent
 from slim.model.stack import LayerKind
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
+from slim.run.pipeline import RunRequest, run
 from slim.sample.contents import LayerContents
 from slim.sample.layers import SampleLayer
 from slim.sample.layout import Interpreter
 from slim.sample.publish import publish_layers
 from slim.sample.runtime import runtime_contents
-from tests.stacks import deploy, python
+from tests.support.deployed_stacks import deploy, python
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.network,
     pytest.mark.skipif(os.name == "nt", reason="deploys with tar and POSIX layers"),
-    pytest.mark.skipif(shutil.which("tar") is None or shutil.which("bash") is None, reason="needs tar and bash"),
+    pytest.mark.skipif(
+        shutil.which("tar") is None or shutil.which("bash") is None, reason="needs tar and bash"
+    ),
     pytest.mark.xdist_group("wheels"),
 ]
 
@@ -179,8 +181,22 @@ class Layers:
 
 def installed(requirements: tuple[str, ...], folder: Path) -> Path:
     """site-packages with wheels and nothing else; skips where there is no index."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--only-binary=:all:"]
-    command += ["--disable-pip-version-check", "--ignore-installed", "--prefix", str(folder), *requirements]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--only-binary=:all:",
+    ]
+    command += [
+        "--disable-pip-version-check",
+        "--ignore-installed",
+        "--prefix",
+        str(folder),
+        *requirements,
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode != 0:
         trouble = done.stderr.strip().splitlines() or ["no message"]
@@ -195,13 +211,19 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
     top = tmp_path_factory.mktemp("wheels")
     interpreter = Interpreter.running()
     stack = [
-        SampleLayer(name=f"cpython{interpreter.short}", kind=LayerKind.RUNTIME, contents=runtime_contents(interpreter))
+        SampleLayer(
+            name=f"cpython{interpreter.short}",
+            kind=LayerKind.RUNTIME,
+            contents=runtime_contents(interpreter),
+        )
     ]
     for name, requirements in FRAMEWORKS.items():
         contents = LayerContents()
         site = installed(requirements, top / name)
         contents.add_tree(interpreter.layout.site, site, skip=lambda name: name == "__pycache__")
-        stack.append(SampleLayer(name=name, kind=LayerKind.FRAMEWORK, contents=contents, pins=requirements))
+        stack.append(
+            SampleLayer(name=name, kind=LayerKind.FRAMEWORK, contents=contents, pins=requirements)
+        )
     # The uses are part of the application, so that slim sees what it imports.
     modules = {f"{module(use)}.py": code.encode() for use, code in USES.items()}
     stack.append(
@@ -217,7 +239,11 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Layers:
     # Uncompressed: this is about what is in the layers, and takes a quarter of the time.
     published = publish_layers(top / "published", stack, interpreter, Silent(), format_name="tar")
     (result,) = run(RunRequest(source=published, output=top / "out", config=load_config(SCHEMAS)))
-    return Layers(before=deploy(published, top / "before"), after=deploy(top / "out", top / "after"), result=result)
+    return Layers(
+        before=deploy(published, top / "before"),
+        after=deploy(top / "out", top / "after"),
+        result=result,
+    )
 
 
 def module(use: str) -> str:

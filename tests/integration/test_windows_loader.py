@@ -1,7 +1,8 @@
 """Wheels for Windows as layers: what a loader of Windows loads before, it loads after, and it is what slim says.
 
-The loader is Wine's. Python itself isn't to be had from the package index: a program that opens libraries as Python
-opens extension modules stands for it, and libraries with its names that do nothing.
+The loader is Wine's. Python itself isn't to be had from the package index: a program that opens
+libraries as Python opens extension modules stands for it, and libraries with its names that do
+nothing.
 """
 
 from __future__ import annotations
@@ -14,23 +15,24 @@ from pathlib import Path
 
 import pytest
 
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage.graph import Linkage
 from slim.config import Overrides, load_config
 from slim.model.outcome import RunResult
 from slim.model.plan import Remove
 from slim.model.progress import Silent
 from slim.passes import SCHEMAS
-from slim.pipeline import RunRequest, run
-from tests.published import LayerSpec, publish
-from tests.virtual import make_stack
-from tests.wheels import Zig, installed
-from tests.wine import Loaded, Wine, find_wine, runtime
+from slim.run.pipeline import RunRequest, run
+from tests.support.platform_wheels import Zig, installed
+from tests.support.published_stacks import LayerSpec, publish
+from tests.support.virtual_stacks import make_stack
+from tests.support.wine_loader import Loaded, Wine, find_wine, runtime
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.network,
     pytest.mark.skipif(
-        find_wine() is None, reason="Wine isn't installed (Debian: wine64): no loader of Windows to ask"
+        find_wine() is None,
+        reason="Wine isn't installed (Debian: wine64): no loader of Windows to ask",
     ),
     pytest.mark.xdist_group("wine"),
 ]
@@ -84,14 +86,25 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:
         FRAMEWORK: LayerSpec("framework", found),
     }
     publish(top / "published", stack, platform="win_amd64", suffix=".tar")
-    config = load_config(SCHEMAS, file=None, overrides=Overrides(profile="aggressive", format="tar"))
-    (result,) = run(RunRequest(source=top / "published", output=top / "slim", config=config), Silent())
+    config = load_config(
+        SCHEMAS, file=None, overrides=Overrides(profile="aggressive", format="tar")
+    )
+    (result,) = run(
+        RunRequest(source=top / "published", output=top / "slim", config=config), Silent()
+    )
     for published, name in (("published", "before"), ("slim", "after")):
         for layer in stack:
             with tarfile.open(top / published / f"{layer}.tar") as archive:
                 archive.extractall(top / name, filter="data")
     wine = Wine(top / "wine")
-    yield Layers(before=top / "before", after=top / "after", runtime=made, files=files, result=result, wine=wine)
+    yield Layers(
+        before=top / "before",
+        after=top / "after",
+        runtime=made,
+        files=files,
+        result=result,
+        wine=wine,
+    )
     wine.stop()
 
 
@@ -116,9 +129,17 @@ def loads(layers: Layers, top: Path) -> dict[str, Loaded]:
         return dict(zip(paths, pool.map(lambda path: layers.load(top, path), paths), strict=True))
 
 
-def test_what_loaded_before_loads_after_with_the_same_libraries(layers: Layers, before: dict[str, Loaded]) -> None:
-    removed = {action.record.path for action in layers.result.plan.actions.values() if isinstance(action, Remove)}
-    assert loads(layers, layers.after) == {path: loaded for path, loaded in before.items() if path not in removed}
+def test_what_loaded_before_loads_after_with_the_same_libraries(
+    layers: Layers, before: dict[str, Loaded]
+) -> None:
+    removed = {
+        action.record.path
+        for action in layers.result.plan.actions.values()
+        if isinstance(action, Remove)
+    }
+    assert loads(layers, layers.after) == {
+        path: loaded for path, loaded in before.items() if path not in removed
+    }
 
 
 def test_libraries_come_from_where_slim_says(layers: Layers, before: dict[str, Loaded]) -> None:
@@ -132,7 +153,9 @@ def test_libraries_come_from_where_slim_says(layers: Layers, before: dict[str, L
             continue
         record = made.inventory.records[FRAMEWORK][path]
         edges = loader.load(record, record.deployed_path)
-        mine = {edge.target.deployed_path for edge in edges if edge.target is not None} | {record.deployed_path}
+        mine = {edge.target.deployed_path for edge in edges if edge.target is not None} | {
+            record.deployed_path
+        }
         real = {file.as_posix() for file in loaded.files} - {f"{RUNTIME}/python.exe"}
         assert mine == real, path
         compared += len(real) - 1
@@ -141,7 +164,9 @@ def test_libraries_come_from_where_slim_says(layers: Layers, before: dict[str, L
 
 def test_the_loader_sees_a_library_that_is_missing(layers: Layers) -> None:
     """Otherwise the other tests would mean nothing."""
-    path = next(path for path in layers.files if path.endswith(".pyd") and "/_multiarray_umath." in path)
+    path = next(
+        path for path in layers.files if path.endswith(".pyd") and "/_multiarray_umath." in path
+    )
     libraries = sorted((layers.after / FRAMEWORK / SITE / "numpy.libs").glob("*openblas*.dll"))
     assert libraries and not layers.load(layers.after, path).error
     away = layers.after / libraries[0].name

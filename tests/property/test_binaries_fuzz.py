@@ -8,8 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.elves import build
 from tests.fuzz.natives import hold_elf as hold
+from tests.support.elf_files import build
 
 BODY = """
 load 0x10000 align 0x1000
@@ -63,7 +63,9 @@ def test_250_flipped_bytes(seed: int) -> None:
 @settings(max_examples=300, deadline=None)
 @given(
     st.sampled_from(SEEDS),
-    st.lists(st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6),
+    st.lists(
+        st.tuples(st.integers(0, 4000), st.binary(min_size=1, max_size=8)), min_size=1, max_size=6
+    ),
     st.integers(0, 4000),
 )
 def test_patched_and_cut(data: bytes, patches: list[tuple[int, bytes]], cut: int) -> None:
@@ -75,7 +77,10 @@ def test_patched_and_cut(data: bytes, patches: list[tuple[int, bytes]], cut: int
 
 @settings(max_examples=300, deadline=None)
 @given(
-    st.sampled_from([b"", b"\x7fELF", b"\x7fELF\2\1\1", b"MZ", b"\xca\xfe\xba\xbe\0\0\0\2", b"!<arch>\n"]), st.binary()
+    st.sampled_from(
+        [b"", b"\x7fELF", b"\x7fELF\2\1\1", b"MZ", b"\xca\xfe\xba\xbe\0\0\0\2", b"!<arch>\n"]
+    ),
+    st.binary(),
 )
 @example(b"\xcf\xfa\xed\xfe", b"")
 def test_arbitrary_bytes(start: bytes, rest: bytes) -> None:

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.apply import digests_of, tree_digest
 from slim.delta import patch as patches
-from slim.delta import restore as restoring
+from slim.delta import rebuild as restoring
 from slim.delta.frames import unpack
 from slim.delta.patch import Method, Side, make_patch
-from slim.delta.restore import PatchFile, Wanted, check_old, read_table, restore
+from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, restore
 from slim.delta.table import parse, render
 from slim.errors import SlimError
 from slim.formats import format_by_name, read_archive, write_archive
@@ -23,8 +22,9 @@ from slim.formats.base import Member, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
+from slim.plan.apply import digests_of, tree_digest
 from tests.property.test_formats_roundtrip import RELAXED, TIMES, trees
-from tests.tarballs import file, options
+from tests.support.raw_archives import file, options
 
 ROOT = "layer"
 
@@ -39,7 +39,14 @@ def read(members: list[Member], folder: Path, name: str) -> Tree:
 def facts(tree: Tree) -> list[tuple[object, ...]]:
     root = [] if tree.root_member is None else [tree.root_member]
     return [
-        (m.path, m.type, m.mode, m.mtime, m.link_target, bytes(m.content.view()) if m.content else None)
+        (
+            m.path,
+            m.type,
+            m.mode,
+            m.mtime,
+            m.link_target,
+            bytes(m.content.view()) if m.content else None,
+        )
         for m in (*root, *tree.members.values())
     ]
 
@@ -55,7 +62,14 @@ def wanted_for(old: Side | None, new: Side) -> Wanted:
     )
 
 
-def through(folder: Path, old: Tree | None, new: Tree, source: Tree | None = None, *, is_folder: bool = False) -> Tree:
+def through(
+    folder: Path,
+    old: Tree | None,
+    new: Tree,
+    source: Tree | None = None,
+    *,
+    is_folder: bool = False,
+) -> Tree:
     """Make a patch, write it, and restore the new tree with it."""
     left = None if old is None else Side(tree=old, digests=digests_of(old))
     right = Side(tree=new, digests=digests_of(new))
@@ -63,7 +77,10 @@ def through(folder: Path, old: Tree | None, new: Tree, source: Tree | None = Non
     place = folder / "a.patch"
     place.write_bytes(b"".join(made.pieces()))
     file = PatchFile(
-        path=place, size=place.stat().st_size, table_size=len(made.table), table_unpacked=made.table_unpacked
+        path=place,
+        size=place.stat().st_size,
+        table_size=len(made.table),
+        table_unpacked=made.table_unpacked,
     )
     assert file.size == made.size == made.tried[made.method.value]
     table = read_table(file, options(folder))
@@ -82,12 +99,16 @@ def two_trees(draw: st.DrawFn) -> tuple[list[Member], list[Member]]:
     taken = {member.path for member in new} | {part for m in new for part in _parents(m.path)}
     kept = []
     for member in old:
-        clash = member.path in taken or any(parent in {m.path for m in new} for parent in _parents(member.path))
+        clash = member.path in taken or any(
+            parent in {m.path for m in new} for parent in _parents(member.path)
+        )
         if clash or member.type is EntryType.HARDLINK or not draw(st.booleans()):
             continue
         kept.append(replace(member, mtime=draw(st.sampled_from([member.mtime, time]))))
     folders = {member.path for member in kept if member.type is EntryType.DIRECTORY}
-    whole = [member for member in kept if all(parent in folders for parent in _parents(member.path))]
+    whole = [
+        member for member in kept if all(parent in folders for parent in _parents(member.path))
+    ]
     return old, [*whole, *new]
 
 
@@ -117,8 +138,13 @@ def test_from_a_folder_that_has_more_in_it(contents: list[tuple[bytes, int]]) ->
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         files = [file(f"f{number}", data * times) for number, (data, times) in enumerate(contents)]
-        old, new = read(files, folder, "old"), read([*files[1:], file("new", b"n" * 50)], folder, "new")
-        write_directory([*files, file("__pycache__/f.pyc", b"made"), file("log.txt", b"user")], folder / ROOT)
+        old, new = (
+            read(files, folder, "old"),
+            read([*files[1:], file("new", b"n" * 50)], folder, "new"),
+        )
+        write_directory(
+            [*files, file("__pycache__/f.pyc", b"made"), file("log.txt", b"user")], folder / ROOT
+        )
         there = read_directory(folder / ROOT, options(folder))
         with old, new, there, through(folder, old, new, there, is_folder=True) as restored:
             assert facts(restored) == facts(new)
@@ -131,16 +157,24 @@ def test_damage_never_gives_another_layer(noise: bytes, at: int, value: int) -> 
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         old = read([file("a", noise), file("b", b"same")], folder, "old")
-        new = read([file("a", noise + b"!"), file("b", b"same"), file("c", noise[::-1])], folder, "new")
+        new = read(
+            [file("a", noise + b"!"), file("b", b"same"), file("c", noise[::-1])], folder, "new"
+        )
         with old, new:
-            left, right = Side(tree=old, digests=digests_of(old)), Side(tree=new, digests=digests_of(new))
+            left, right = (
+                Side(tree=old, digests=digests_of(old)),
+                Side(tree=new, digests=digests_of(new)),
+            )
             made = make_patch(left, right)
             data = bytearray(b"".join(made.pieces()))
             data[at % len(data)] = value
             place = folder / "a.patch"
             place.write_bytes(data)
             patch = PatchFile(
-                path=place, size=len(data), table_size=len(made.table), table_unpacked=made.table_unpacked
+                path=place,
+                size=len(data),
+                table_size=len(made.table),
+                table_unpacked=made.table_unpacked,
             )
             wanted = wanted_for(left, right)
             try:
@@ -189,8 +223,12 @@ def test_the_smaller_method_wins(tmp_path: Path) -> None:
     old = read([file("a.bin", data)], tmp_path, "old")
     new = read([file("a.bin", data), file("z.dat", data[:50_000] + b"x")], tmp_path, "new")
     with old, new:
-        made = make_patch(Side(tree=old, digests=digests_of(old)), Side(tree=new, digests=digests_of(new)))
+        made = make_patch(
+            Side(tree=old, digests=digests_of(old)), Side(tree=new, digests=digests_of(new))
+        )
         assert set(made.tried) == {"files", "stream"}
         assert made.size == min(made.tried.values())
         assert made.method is Method(min(made.tried, key=lambda one: made.tried[one]))
-        assert b"".join(unpack(memoryview(made.table), made.table_unpacked, source="t")).startswith(b"slim-patch 1\n")
+        assert b"".join(unpack(memoryview(made.table), made.table_unpacked, source="t")).startswith(
+            b"slim-patch 1\n"
+        )

@@ -15,12 +15,12 @@ from slim.formats import FORMATS, read_archive, write_archive
 from slim.formats.base import BytesContent, Format, Member, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.formats.order import for_compression
-from slim.formats.tar_headers import TarParser
-from slim.formats.zip_records import ZipParser
+from slim.formats.tar.headers import TarParser
+from slim.formats.zip.records import ZipParser
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
 from tests.fuzz.containers import flat, hold_tar, hold_zip, with_checksums
-from tests.tarballs import (
+from tests.support.raw_archives import (
     ZipMember,
     entry,
     folder,
@@ -34,10 +34,15 @@ from tests.tarballs import (
     zip_file,
 )
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+RELAXED = settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 
-# U+0000..U+001F, the C1 controls and what deceives the eye are refused, so honest names don't have them.
-LETTERS = st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp", "Cs"], exclude_characters="/")
+# U+0000..U+001F, the C1 controls and what deceives the eye are refused, so honest names don't have
+# them.
+LETTERS = st.characters(
+    codec="utf-8", exclude_categories=["Cc", "Cf", "Zl", "Zp", "Cs"], exclude_characters="/"
+)
 COMPONENTS = st.text(LETTERS, min_size=1, max_size=60).filter(lambda part: part not in (".", ".."))
 PATHS = st.lists(COMPONENTS, min_size=1, max_size=4).map("/".join)
 MODES = st.integers(0, 0o777)
@@ -51,15 +56,25 @@ def trees(draw: st.DrawFn) -> list[Member]:
     folders: set[str] = set()
     for path in draw(st.lists(PATHS, max_size=12, unique=True)):
         parents = ["/".join(path.split("/")[:n]) for n in range(1, path.count("/") + 1)]
-        if path in found or path in folders or any(parent in found for parent in parents if parent not in folders):
+        if (
+            path in found
+            or path in folders
+            or any(parent in found for parent in parents if parent not in folders)
+        ):
             continue
         for parent in parents:
             folders.add(parent)
             if parent not in found:
-                found[parent] = Member(path=parent, type=EntryType.DIRECTORY, mode=0o755, mtime=draw(TIMES))
+                found[parent] = Member(
+                    path=parent, type=EntryType.DIRECTORY, mode=0o755, mtime=draw(TIMES)
+                )
         common = {"path": path, "mode": draw(MODES), "mtime": draw(TIMES)}
         files = [member.path for member in found.values() if member.type is EntryType.FILE]
-        kind = draw(st.sampled_from([EntryType.FILE, EntryType.SYMLINK, EntryType.DIRECTORY, EntryType.HARDLINK]))
+        kind = draw(
+            st.sampled_from(
+                [EntryType.FILE, EntryType.SYMLINK, EntryType.DIRECTORY, EntryType.HARDLINK]
+            )
+        )
         if kind is EntryType.SYMLINK:
             found[path] = Member(type=kind, link_target=draw(PATHS), **common)  # type: ignore[arg-type]
         elif kind is EntryType.HARDLINK and files:
@@ -69,7 +84,9 @@ def trees(draw: st.DrawFn) -> list[Member]:
             found[path] = Member(type=kind, **common)  # type: ignore[arg-type]
         else:
             data = draw(st.binary(max_size=3000))
-            found[path] = Member(type=EntryType.FILE, size=len(data), content=BytesContent(data), **common)  # type: ignore[arg-type]
+            found[path] = Member(
+                type=EntryType.FILE, size=len(data), content=BytesContent(data), **common
+            )  # type: ignore[arg-type]
     return list(found.values())
 
 
@@ -78,14 +95,22 @@ def as_zip_holds_it(member: Member, files: dict[str, Member]) -> Member:
     mtime = min(max(member.mtime, 315532800), 4354819199) // 2 * 2
     if member.type is EntryType.HARDLINK:
         original = files[member.link_target or ""]
-        member = replace(member, type=EntryType.FILE, size=original.size, content=original.content, link_target=None)
+        member = replace(
+            member,
+            type=EntryType.FILE,
+            size=original.size,
+            content=original.content,
+            link_target=None,
+        )
     return replace(member, mtime=mtime)
 
 
 def read_again(known: Format, members: list[Member], work: Path) -> Tree:
     target = work / f"layer.{known.name}"
     root = Member(path="", type=EntryType.DIRECTORY, mode=0o750, mtime=1_000_000_000)
-    write_archive(known, iter([root, *members]), "root", target, WriteOptions(effort=Effort(level=Level.FAST)))
+    write_archive(
+        known, iter([root, *members]), "root", target, WriteOptions(effort=Effort(level=Level.FAST))
+    )
     return read_archive(target, options(work))
 
 
@@ -107,7 +132,9 @@ def test_archives(known: Format, members: list[Member]) -> None:
                 members = [as_zip_holds_it(member, files) for member in members]
             else:
                 members = [member for _, member in for_compression(members)]
-            assert [flat(member) for member in tree.members.values()] == [flat(member) for member in members]
+            assert [flat(member) for member in tree.members.values()] == [
+                flat(member) for member in members
+            ]
             assert tree.root == "root"
             assert tree.root_member is not None
             assert (tree.root_member.mode, tree.root_member.mtime) == (0o750, 1_000_000_000)
@@ -117,7 +144,9 @@ def test_archives(known: Format, members: list[Member]) -> None:
 @given(members=trees())
 def test_folders(members: list[Member]) -> None:
     # A process without privileges can't enter folders or read files without permission.
-    members = [replace(member, mode=member.mode | 0o700, mtime=member.mtime % 2**31) for member in members]
+    members = [
+        replace(member, mode=member.mode | 0o700, mtime=member.mtime % 2**31) for member in members
+    ]
     with tempfile.TemporaryDirectory() as work:
         target = Path(work) / "layer"
         write_directory(members, target)
@@ -135,7 +164,11 @@ def test_folders(members: list[Member]) -> None:
                 if expected.type is EntryType.HARDLINK:
                     original = files[expected.link_target or ""]
                     expected = replace(
-                        expected, type=EntryType.FILE, size=original.size, content=original.content, link_target=None
+                        expected,
+                        type=EntryType.FILE,
+                        size=original.size,
+                        content=original.content,
+                        link_target=None,
                     )
                 if expected.type is EntryType.SYMLINK:
                     expected = replace(expected, mode=member.mode)
@@ -154,7 +187,9 @@ PARTS = st.one_of(
     st.builds(sym, NAMES, NAMES),
     st.builds(hard, NAMES, NAMES),
     st.builds(
-        lambda key, value: pax(record(key, value)), st.sampled_from(["path", "linkpath", "size", "mtime"]), NAMES
+        lambda key, value: pax(record(key, value)),
+        st.sampled_from(["path", "linkpath", "size", "mtime"]),
+        NAMES,
     ),
     st.builds(lambda body: pax(body), st.binary(max_size=30)),
     st.builds(gnu_long, st.sampled_from("LK"), NAMES),
@@ -187,7 +222,10 @@ def test_flipped_tar_bytes(at: int, flip: int, fix: bool) -> None:
 @settings(max_examples=200, deadline=None)
 @given(data=st.binary(max_size=2048))
 def test_noise_is_refused(data: bytes) -> None:
-    for parse in (lambda: list(TarParser(memoryview(data), "x").headers()), ZipParser(memoryview(data), "x").records):
+    for parse in (
+        lambda: list(TarParser(memoryview(data), "x").headers()),
+        ZipParser(memoryview(data), "x").records,
+    ):
         with pytest.raises(SlimError):
             parse()
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slim.analysis.imports import ImportProof, Proof
-from slim.analysis.pyscan import scan
-from slim.analysis.pytext import look
-from tests.virtual import VirtualStack, make_stack
+from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.proof import ImportProof, Proof
+from slim.analysis.imports.text_scan import look
+from tests.support.virtual_stacks import VirtualStack, make_stack
 
 NAMES = st.sampled_from(["tests", "helper", "pkg", "a", "b", "conftest"])
 DOTTED = st.lists(NAMES, min_size=1, max_size=3).map(".".join)
@@ -34,7 +34,9 @@ def imports(draw: st.DrawFn) -> str:
     names = draw(st.lists(NAMES, min_size=1, max_size=3))
     match draw(st.sampled_from(["parentheses", "star", "plain"])):
         case "parentheses":
-            lines = [f"{draw(st.sampled_from(['', chr(10)]))}{name},{draw(COMMENT)}" for name in names]
+            lines = [
+                f"{draw(st.sampled_from(['', chr(10)]))}{name},{draw(COMMENT)}" for name in names
+            ]
             return f"{head}{draw(st.sampled_from(['', ' ']))}({chr(10).join(lines)}\n)"
         case "star":
             return f"{head}{draw(st.sampled_from(['', ' ']))}*"
@@ -58,7 +60,14 @@ OTHERS = st.sampled_from(
     ]
 )
 WRAPPED = st.sampled_from(
-    ["{}", "if x: {}", "try: {}\nexcept ImportError: pass", "def f():\n    {}", "pass; {}", "if TYPE_CHECKING:\n  {}"]
+    [
+        "{}",
+        "if x: {}",
+        "try: {}\nexcept ImportError: pass",
+        "def f():\n    {}",
+        "pass; {}",
+        "if TYPE_CHECKING:\n  {}",
+    ]
 )
 
 
@@ -111,13 +120,17 @@ PATHS = (
 def _prove(virtual: VirtualStack, going: set[str], *, thorough: bool) -> Proof:
     proof = ImportProof(virtual.stack, virtual.inventory, virtual.read, thorough=thorough)
     removals = {virtual.key(f"app-x/{path}") for path in going}
-    proof.prove(removals, weak_counts=lambda _key: True)  # what is remembered must not change the answer
+    proof.prove(
+        removals, weak_counts=lambda _key: True
+    )  # what is remembered must not change the answer
     return proof.prove(removals, weak_counts=lambda key: "helper" in key[1])
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.fixed_dictionaries({path: SOURCE for path in PATHS}), st.sets(st.sampled_from(PATHS)))
-def test_the_proof_is_the_same_with_and_without_looking_first(files: dict[str, str], going: set[str]) -> None:
+def test_the_proof_is_the_same_with_and_without_looking_first(
+    files: dict[str, str], going: set[str]
+) -> None:
     virtual = make_stack({"app-x": files})
     assert _prove(virtual, going, thorough=False) == _prove(virtual, going, thorough=True)
 
@@ -140,7 +153,9 @@ def test_the_standard_library_says_the_same_both_ways() -> None:
     }
     virtual = make_stack({"cpython3.13": files})
     names = ("test", "tests", "idlelib", "tkinter", "xml", "concurrent", "json")
-    removals = {record.key for record in virtual.inventory if set(record.path.split("/")[2:3]) & set(names)}
+    removals = {
+        record.key for record in virtual.inventory if set(record.path.split("/")[2:3]) & set(names)
+    }
     answers = [
         ImportProof(virtual.stack, virtual.inventory, virtual.read, thorough=thorough).prove(
             removals, weak_counts=lambda _key: False

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slim.binaries.macho_edit import resign
+from slim.binaries.macho.edit import resign
 from tests.fuzz.natives import hold_macho as hold
-from tests.machos import LIBRARY, build, command, fat
+from tests.support.macho_files import LIBRARY, build, command, fat
 
 UNSIGNED = LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", "")
 SEEDS = [
@@ -38,7 +38,13 @@ def _places(data: bytes) -> list[tuple[int, int]]:
     segments = 4 if b"__DWARF" in image[:2000] else 3
     head = start + 32 + struct.unpack_from("<I", image, 20)[0]
     linkedit = start + struct.unpack_from("<Q", image, command(image, 0x19, segments - 1) + 40)[0]
-    return [(0, 60), (start, head), (start, head), (linkedit, min(linkedit + 1500, len(data))), (0, len(data))]
+    return [
+        (0, 60),
+        (start, head),
+        (start, head),
+        (linkedit, min(linkedit + 1500, len(data))),
+        (0, len(data)),
+    ]
 
 
 @pytest.mark.parametrize("seed", range(len(SEEDS)))
@@ -63,7 +69,9 @@ def test_100_flipped_bytes(seed: int) -> None:
 @given(
     st.integers(0, len(SEEDS) - 1),
     st.lists(
-        st.tuples(st.integers(0, 4), st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8)), min_size=1, max_size=4
+        st.tuples(st.integers(0, 4), st.integers(0, 1 << 16), st.binary(min_size=1, max_size=8)),
+        min_size=1,
+        max_size=4,
     ),
     st.integers(0, 4000),
 )
@@ -80,7 +88,13 @@ def test_patched_and_cut(seed: int, patches: list[tuple[int, int, bytes]], cut: 
 @settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(
-        [b"", b"\xcf\xfa\xed\xfe", SEEDS[0][:32], b"\xca\xfe\xba\xbe\0\0\0\1", b"\xca\xfe\xba\xbf\0\0\0\2"]
+        [
+            b"",
+            b"\xcf\xfa\xed\xfe",
+            SEEDS[0][:32],
+            b"\xca\xfe\xba\xbe\0\0\0\1",
+            b"\xca\xfe\xba\xbf\0\0\0\2",
+        ]
     ),
     st.binary(),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.damages import MEGABYTES, PIECES
+from tests.support.damaged_natives import MEGABYTES, PIECES
 
 TOP = Path(__file__).resolve().parents[2]
 
@@ -17,7 +17,7 @@ TOP = Path(__file__).resolve().parents[2]
 @pytest.mark.parametrize("piece", range(PIECES))
 @pytest.mark.parametrize("platform", ["linux_x86_64", "macosx_arm64"])
 def test_500_damages_of_every_format(platform: str, piece: int) -> None:
-    command = [sys.executable, "-m", "tests.damages", platform, str(piece)]
+    command = [sys.executable, "-m", "tests.support.damaged_natives", platform, str(piece)]
     done = subprocess.run(command, cwd=TOP, capture_output=True, text=True, check=False)
     told = done.stdout.splitlines()
     # Ended by SIGALRM: it hung. A MemoryError: the address space wasn't enough.

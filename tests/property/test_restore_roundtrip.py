@@ -10,13 +10,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slim import restoring
-from slim.apply import Edited, digest_of, new_members, tree_digest, update_records
+from slim.backup import restore as restoring
+from slim.backup.collect import Originals
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import BytesContent, Member, WriteOptions
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import locate, open_stack
-from slim.keeping.originals import Originals
 from slim.model.finding import EditSpec
 from slim.model.footprint import Footprint
 from slim.model.limits import Limits
@@ -24,8 +23,9 @@ from slim.model.outcome import LayerOutcome
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
-from tests.published import Link, distribution, raw
-from tests.tarballs import directory, file, hardlink, options, symlink
+from slim.plan.apply import Edited, digest_of, new_members, tree_digest, update_records
+from tests.support.published_stacks import Link, distribution, raw
+from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
 NAMES = st.sampled_from(["a", "b", "größe", "a.b", "pkg", "tests", "x" * 60])
 FOLDERS = st.lists(NAMES, min_size=0, max_size=3).map("/".join)
@@ -35,10 +35,16 @@ CONTENTS = st.binary(max_size=40)
 @st.composite
 def layers(draw: st.DrawFn) -> list[Member]:
     """A layer with a distribution whose RECORD is true, and files, folders and links beside it that nobody owns."""
-    parts = draw(st.dictionaries(st.sampled_from(["a.py", "b.py", "sub/c.py", "sub/d.bin", "tests/e.py"]), CONTENTS))
+    parts = draw(
+        st.dictionaries(
+            st.sampled_from(["a.py", "b.py", "sub/c.py", "sub/d.bin", "tests/e.py"]), CONTENTS
+        )
+    )
     owned = distribution("maths", {f"maths/{name}": content for name, content in parts.items()})
     found: dict[str, Member] = {
-        path: file(path, raw(content)) for path, content in owned.items() if not isinstance(content, Link)
+        path: file(path, raw(content))
+        for path, content in owned.items()
+        if not isinstance(content, Link)
     }
     taken = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, 9)}
     for folder in draw(st.lists(FOLDERS, max_size=4, unique=True)):
@@ -49,24 +55,39 @@ def layers(draw: st.DrawFn) -> list[Member]:
         files = sorted(path for path, member in found.items() if member.type is EntryType.FILE)
         match kind:
             case "file":
-                found[name] = file(name, draw(CONTENTS), mode=draw(st.sampled_from([0o644, 0o755, 0o600])))
+                found[name] = file(
+                    name, draw(CONTENTS), mode=draw(st.sampled_from([0o644, 0o755, 0o600]))
+                )
             case "link":
-                found[name] = symlink(name, draw(st.sampled_from(["none", "../nowhere", "no/such"])))
+                found[name] = symlink(
+                    name, draw(st.sampled_from(["none", "../nowhere", "no/such"]))
+                )
             case "hard" if files:
                 found[name] = hardlink(name, draw(st.sampled_from(files)))
             case _:
                 found[name] = directory(name)
         taken.update("/".join(name.split("/")[:depth]) for depth in range(1, 9))
-    folders = {"/".join(path.split("/")[:depth]) for path in found for depth in range(1, path.count("/") + 1)}
-    members = [*found.values(), *(directory(path) for path in folders if path and path not in found)]
+    folders = {
+        "/".join(path.split("/")[:depth])
+        for path in found
+        for depth in range(1, path.count("/") + 1)
+    }
+    members = [
+        *found.values(),
+        *(directory(path) for path in folders if path and path not in found),
+    ]
     return sorted(members, key=lambda member: (member.type is EntryType.HARDLINK, member.path))
 
 
-def planned(data: st.DataObject, inventory: Any, trees: Any, layer: str) -> tuple[Plan, dict[Any, Edited]]:
+def planned(
+    data: st.DataObject, inventory: Any, trees: Any, layer: str
+) -> tuple[Plan, dict[Any, Edited]]:
     """Some files go, some are shortened, some become links; RECORD follows."""
     actions: dict[Any, Action] = {}
     edited: dict[Any, Edited] = {}
-    linked_to = {m.link_target for m in trees[layer].members.values() if m.type is EntryType.HARDLINK}
+    linked_to = {
+        m.link_target for m in trees[layer].members.values() if m.type is EntryType.HARDLINK
+    }
     for path, record in inventory.records[layer].items():
         if path.endswith("/RECORD"):
             continue
@@ -75,8 +96,12 @@ def planned(data: st.DataObject, inventory: Any, trees: Any, layer: str) -> tupl
         if what == "remove" and path not in linked_to:
             actions[record.key] = Remove(**told)
         elif what == "shorten" and record.type is EntryType.FILE and record.size:
-            content = BytesContent(bytes(trees[layer].members[path].content.view())[: record.size // 2])
-            actions[record.key] = Rewrite(**told, edit=EditSpec(editor="e"), size_after=content.size)
+            content = BytesContent(
+                bytes(trees[layer].members[path].content.view())[: record.size // 2]
+            )
+            actions[record.key] = Rewrite(
+                **told, edit=EditSpec(editor="e"), size_after=content.size
+            )
             edited[record.key] = Edited(content=content, digest=digest_of(content))
         elif what == "link" and record.type is EntryType.FILE and path not in linked_to:
             edit = EditSpec(editor=LINK_EDITOR, options={"target": "elsewhere"})
@@ -89,33 +114,53 @@ def planned(data: st.DataObject, inventory: Any, trees: Any, layer: str) -> tupl
 def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        original, slimmed, store = (folder / part for part in ("layer.tar", "slim.tar", "kept.tar.zst"))
+        original, slimmed, store = (
+            folder / part for part in ("layer.tar", "slim.tar", "kept.tar.zst")
+        )
         write_archive(format_by_name("tar"), iter(members), "layer", original, WriteOptions())
         (located,) = locate(original)
-        with open_stack(located, spool_dir=folder, limits=Limits()) as opened, Originals(folder) as originals:
+        with (
+            open_stack(located, spool_dir=folder, limits=Limits()) as opened,
+            Originals(folder) as originals,
+        ):
             inventory = scan(opened)
             (layer,) = opened.stack.layers
             tree = opened.trees["layer"]
             plan, edited = planned(data, inventory, opened.trees, "layer")
             after = new_members("layer", tree, plan, edited)
-            digests = {path: one.sha256 for path, one in inventory.records["layer"].items() if one.sha256}
+            digests = {
+                path: one.sha256 for path, one in inventory.records["layer"].items() if one.sha256
+            }
             before = tree_digest(tree.members.values(), digests)
             digests |= {key[1]: one.digest.hex() for key, one in edited.items()}
-            digests = {path: one for path, one in digests.items() if plan.link_target(("layer", path)) is None}
+            digests = {
+                path: one
+                for path, one in digests.items()
+                if plan.link_target(("layer", path)) is None
+            }
             outcome = LayerOutcome(
-                layer=layer, before=Footprint(), after=Footprint(), tree_sha256=tree_digest(after, digests)
+                layer=layer,
+                before=Footprint(),
+                after=Footprint(),
+                tree_sha256=tree_digest(after, digests),
             )
             originals.add(opened, inventory, plan, edited, [outcome])
             originals.write(store, WriteOptions(effort=Effort(level=Level.FAST)))
             write_archive(format_by_name("tar"), iter(after), "layer", slimmed, WriteOptions())
             globs = tuple(
                 sorted(
-                    data.draw(st.sets(st.sampled_from(sorted(key[1] for key in plan.actions)), max_size=3))
+                    data.draw(
+                        st.sets(st.sampled_from(sorted(key[1] for key in plan.actions)), max_size=3)
+                    )
                     if plan.actions
                     else ()
                 )
             )
-            stay = {key: one for key, one in plan.actions.items() if key[1] not in globs and one.pass_name != "record"}
+            stay = {
+                key: one
+                for key, one in plan.actions.items()
+                if key[1] not in globs and one.pass_name != "record"
+            }
             partly, contents = update_records(
                 replace(plan, actions=stay),
                 inventory,
@@ -123,16 +168,26 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
                 {key: one for key, one in edited.items() if key in stay},
                 ["layer"],
             )
-            expected = {member.path for member in new_members("layer", tree, partly, contents) if member.path}
-        (whole,) = restoring.restore(restoring.RestoreRequest(store=store, source=slimmed, output=folder / "whole.tar"))
+            expected = {
+                member.path
+                for member in new_members("layer", tree, partly, contents)
+                if member.path
+            }
+        (whole,) = restoring.restore(
+            restoring.RestoreRequest(store=store, source=slimmed, output=folder / "whole.tar")
+        )
         assert whole.layers[0].tree_sha256 == before
         if globs and any(not glob.endswith("/RECORD") for glob in globs):
-            request = restoring.RestoreRequest(store=store, source=slimmed, output=folder / "some.tar", globs=globs)
+            request = restoring.RestoreRequest(
+                store=store, source=slimmed, output=folder / "some.tar", globs=globs
+            )
             restoring.restore(request)
             with read_archive(folder / "some.tar", options(folder)) as some:
                 assert set(some.members) == expected
                 for glob in globs:
                     assert glob in some.members
-            request = replace(request, source=folder / "some.tar", output=folder / "rest.tar", globs=())
+            request = replace(
+                request, source=folder / "some.tar", output=folder / "rest.tar", globs=()
+            )
             (rest,) = restoring.restore(request)
             assert rest.layers[0].tree_sha256 == before

@@ -14,7 +14,9 @@ from tests.fuzz.texts import LINUX, WINDOWS, reference
 
 names = st.text("ab.", min_size=1, max_size=4).filter(lambda name: name not in (".", ".."))
 paths = st.lists(names, min_size=1, max_size=5).map("/".join)
-components = st.one_of(st.just("**"), st.just("**"), st.text("ab.*?", min_size=1, max_size=5), names)
+components = st.one_of(
+    st.just("**"), st.just("**"), st.text("ab.*?", min_size=1, max_size=5), names
+)
 patterns = st.lists(components, min_size=1, max_size=5).map("/".join)
 
 
@@ -51,7 +53,10 @@ def test_no_accepted_pattern_leads_out_of_the_layer(pattern: str) -> None:
 
 
 @given(
-    st.lists(patterns, min_size=1, max_size=4), st.lists(patterns, max_size=2), paths, st.sampled_from([LINUX, WINDOWS])
+    st.lists(patterns, min_size=1, max_size=4),
+    st.lists(patterns, max_size=2),
+    paths,
+    st.sampled_from([LINUX, WINDOWS]),
 )
 def test_the_index_never_changes_what_a_rule_selects(
     globs: list[str], keep: list[str], path: str, layer: Layer
@@ -60,7 +65,14 @@ def test_the_index_never_changes_what_a_rule_selects(
         compiled, kept = [[compile_glob(one) for one in some] for some in (globs, keep)]
     except GlobError:
         return
-    rule = Rule(id="r", pass_name="tests", reason="r", safety=Safety.SAFE, globs=tuple(globs), keep=tuple(keep))
+    rule = Rule(
+        id="r",
+        pass_name="tests",
+        reason="r",
+        safety=Safety.SAFE,
+        globs=tuple(globs),
+        keep=tuple(keep),
+    )
     for shown in (path, path.upper()):
         record = FileRecord(
             layer="layer",

@@ -5,10 +5,10 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.accounts import account, footprints
 from slim.model.finding import EditSpec
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner, OwnerKind
+from slim.plan.accounts import account, footprints
 
 OWNERS = [Owner(kind=OwnerKind.DISTRIBUTION, name=name, version="1") for name in ("a", "b")]
 
@@ -33,7 +33,9 @@ def stacks(draw: st.DrawFn) -> tuple[Inventory, Plan]:
             records[layer][record.path] = record
             match draw(st.sampled_from(["keep", "remove", "rewrite"])):
                 case "remove":
-                    actions[record.key] = Remove(record=record, pass_name="p", rule=draw(st.sampled_from(["r", "s"])))
+                    actions[record.key] = Remove(
+                        record=record, pass_name="p", rule=draw(st.sampled_from(["r", "s"]))
+                    )
                 case "rewrite":
                     actions[record.key] = Rewrite(
                         record=record,
@@ -56,6 +58,12 @@ def test_all_accounts_reconcile_with_the_files(stack: tuple[Inventory, Plan]) ->
         assert sum(row.after for row in rows) == after
     for rows in (accounts.by_pass, accounts.by_rule):
         assert sum(row.saved for row in rows) == before - after
-    for rows in (accounts.by_layer, accounts.by_owner, accounts.by_category, accounts.by_pass, accounts.by_rule):
+    for rows in (
+        accounts.by_layer,
+        accounts.by_owner,
+        accounts.by_category,
+        accounts.by_pass,
+        accounts.by_rule,
+    ):
         assert len({row.label for row in rows}) == len(rows)
         assert all(row.before - row.removed - row.shrunk == row.after for row in rows)

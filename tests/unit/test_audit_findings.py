@@ -10,9 +10,9 @@ from slim.errors import ConfigError
 from slim.model.audit import Audit
 from slim.model.record import OwnerKind
 from slim.model.rule import Safety
-from tests.auditing import adds_up, audit_of
-from tests.machos import build, fat
-from tests.published import SITE, LayerSpec, distribution, merge, publish
+from tests.support.audits import adds_up, audit_of
+from tests.support.macho_files import build, fat
+from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
 
 ELF = b"\x7fELF"
 
@@ -25,8 +25,13 @@ def layers(**more: str) -> dict[str, LayerSpec]:
         "bin/python": "#!/bin/sh\n",
     }
     framework = merge(
-        distribution("alpha", {"alpha/__init__.py": "import beta\n", "alpha/data.bin": "x" * 900, **more}),
-        distribution("beta", {"beta/__init__.py": "", "beta/copy.bin": "x" * 900, "beta/tests/test_it.py": "pass\n"}),
+        distribution(
+            "alpha", {"alpha/__init__.py": "import beta\n", "alpha/data.bin": "x" * 900, **more}
+        ),
+        distribution(
+            "beta",
+            {"beta/__init__.py": "", "beta/copy.bin": "x" * 900, "beta/tests/test_it.py": "pass\n"},
+        ),
         distribution(
             "lonely",
             {"lonely/__init__.py": "import alpha\n" + "#" * 300},
@@ -38,7 +43,9 @@ def layers(**more: str) -> dict[str, LayerSpec]:
     return {
         "cpython3.13": LayerSpec("runtime", runtime),
         "framework-f": LayerSpec("framework", framework),
-        "app-a": LayerSpec("application", application, requires=("framework-f",), launch_module="app"),
+        "app-a": LayerSpec(
+            "application", application, requires=("framework-f",), launch_module="app"
+        ),
     }
 
 
@@ -62,10 +69,16 @@ def test_archive_bytes_are_those_of_the_files(found: Audit) -> None:
 
 def test_duplicates_within_and_across_layers(found: Audit) -> None:
     one = next(one for one in found.duplicates if one.size == 900)
-    assert [record.deployed_path.rpartition("/")[2] for record in one.records] == ["data.bin", "copy.bin", "blob.bin"]
+    assert [record.deployed_path.rpartition("/")[2] for record in one.records] == [
+        "data.bin",
+        "copy.bin",
+        "blob.bin",
+    ]
     assert one.wasted == 1800
     assert one.layers == ("framework-f", "app-a")
-    assert [one.wasted for one in found.duplicates] == sorted((one.wasted for one in found.duplicates), reverse=True)
+    assert [one.wasted for one in found.duplicates] == sorted(
+        (one.wasted for one in found.duplicates), reverse=True
+    )
 
 
 def test_what_nobody_imports(found: Audit) -> None:
@@ -96,7 +109,9 @@ def test_what_nobody_imports(found: Audit) -> None:
 )
 def test_mentions(tmp_path: Path, code: str, mentioned: bool) -> None:
     publish(tmp_path / "p", layers(**{"alpha/late.py": f"import os\n{code}\n"}))
-    assert [one.owner.name for one in audit_of(tmp_path / "p").unused] == ([] if mentioned else ["lonely"])
+    assert [one.owner.name for one in audit_of(tmp_path / "p").unused] == (
+        [] if mentioned else ["lonely"]
+    )
 
 
 def test_unowned_files_are_a_row_and_told_by_folder(found: Audit) -> None:
@@ -116,7 +131,9 @@ def test_the_proof_only_takes_back_what_rules_select(found: Audit) -> None:
         assert (bound.proved, exact.proved) == (False, True)
         assert bound.saved >= exact.saved
         assert exact.saved == sum(row.saved for row in exact.by_rule)
-        assert exact.command == f"slim run {found.stack.source} -o OUT --profile {exact.profile.label}"
+        assert (
+            exact.command == f"slim run {found.stack.source} -o OUT --profile {exact.profile.label}"
+        )
 
 
 def test_without_findings_only_sizes_are_told(found: Audit) -> None:
@@ -161,7 +178,9 @@ def test_slices_for_other_machines(tmp_path: Path) -> None:
         binary.with_name(f"lib{number}.dylib").write_bytes(arm)
     found = audit_of(tmp_path / "stack")
     assert found.stack.platform.tag == "macosx_arm64"
-    assert [(one.what, one.size, one.whole) for one in found.foreign] == [("macos x86_64", len(intel), False)]
+    assert [(one.what, one.size, one.whole) for one in found.foreign] == [
+        ("macos x86_64", len(intel), False)
+    ]
 
 
 def test_a_whole_file_for_another_system(tmp_path: Path) -> None:
@@ -169,10 +188,20 @@ def test_a_whole_file_for_another_system(tmp_path: Path) -> None:
     elf = ELF + b"\2\1\1" + bytes(9) + b"\3\0\x3e\0" + bytes(44)
     for name in ("a.so", "b.so"):
         (tmp_path / "v" / name).write_bytes(elf)
-    pe = b"MZ" + bytes(58) + (64).to_bytes(4, "little") + b"PE\0\0" + b"\x64\x86" + bytes(18) + bytes(64)
+    pe = (
+        b"MZ"
+        + bytes(58)
+        + (64).to_bytes(4, "little")
+        + b"PE\0\0"
+        + b"\x64\x86"
+        + bytes(18)
+        + bytes(64)
+    )
     (tmp_path / "v" / "t.exe").write_bytes(pe)
     found = audit_of(tmp_path / "v")
-    assert [(one.record.path, one.what, one.whole) for one in found.foreign] == [("t.exe", "windows x86_64", True)]
+    assert [(one.record.path, one.what, one.whole) for one in found.foreign] == [
+        ("t.exe", "windows x86_64", True)
+    ]
     adds_up(found)
 
 
@@ -227,7 +256,10 @@ class TestOwners:
                 f"{site}/a.py": "",
             }
         found = self.site(tmp_path, files)
-        assert [self.owner(found, f"{site}/site-packages/a.py") for site in ("one", "two")] == ["a", "a"]
+        assert [self.owner(found, f"{site}/site-packages/a.py") for site in ("one", "two")] == [
+            "a",
+            "a",
+        ]
 
     def test_a_broken_record_is_a_warning(self, tmp_path: Path) -> None:
         found = self.site(
@@ -243,5 +275,8 @@ class TestOwners:
 
     def test_a_plain_folder_is_unowned_and_told_by_folder(self, tmp_path: Path) -> None:
         found = self.site(tmp_path, {"docs/a.md": "abc", "docs/b.md": "de", "x.txt": "f"})
-        assert {row.label: row.size.unpacked for row in found.unowned} == {"tree/docs/": 5, "tree/": 1}
+        assert {row.label: row.size.unpacked for row in found.unowned} == {
+            "tree/docs/": 5,
+            "tree/": 1,
+        }
         assert {record.owner.kind for record in found.inventory} == {OwnerKind.UNOWNED}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from slim.binaries.elf import LEVELS
+from slim.binaries.elf.edit import LEVELS
 from slim.errors import IntegrityError
 from slim.model.finding import Finding
 from slim.model.plan import SkipReason
@@ -14,9 +14,9 @@ from slim.model.record import FileKey, FileRecord
 from slim.model.rule import OptionValue, Rule, Safety, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.debug_symbols import EDITOR, SCHEMA, DebugSymbols, elf_symbols
-from slim.verify.elf_oracle import check
-from tests.elves import build
-from tests.virtual import Contents, HardLink, Link, make_stack
+from slim.verify.native.elf import check
+from tests.support.elf_files import build
+from tests.support.virtual_stacks import Contents, HardLink, Link, make_stack
 
 LIBRARY = build("""
 elf 64 little x86_64 shared
@@ -27,8 +27,12 @@ section .debug_info progbits 3000
 section .symtab symtab 480 align 8 link .strtab
 section .strtab strtab 900
 """)
-STRIPPED = build("elf 64 little x86_64 shared\nload 0x10000 align 0x1000\nsection .text progbits 200 alloc\nend\n")
-OBJECT = build("elf 64 little x86_64 relocatable\nload 0x0 align 0x10\nend\nsection .symtab symtab 480\n")
+STRIPPED = build(
+    "elf 64 little x86_64 shared\nload 0x10000 align 0x1000\nsection .text progbits 200 alloc\nend\n"
+)
+OBJECT = build(
+    "elf 64 little x86_64 relocatable\nload 0x0 align 0x10\nend\nsection .symtab symtab 480\n"
+)
 HOLES = build("""
 elf 64 little x86_64 shared
 load 0x10000 align 0x1000
@@ -43,7 +47,9 @@ end
 
 
 def rule(name: str = "symbols", **options: OptionValue) -> Rule:
-    return Rule(id=name, pass_name=SCHEMA.name, reason="never loaded", safety=Safety.SAFE, options=options)
+    return Rule(
+        id=name, pass_name=SCHEMA.name, reason="never loaded", safety=Safety.SAFE, options=options
+    )
 
 
 def propose(
@@ -59,7 +65,12 @@ def propose(
         return (rule(),) if rules is None else rules.get(record.path, ())
 
     context = Context(
-        stack=made.stack, inventory=made.inventory, rules=(), select=select, read=made.read, gone=frozenset(gone)
+        stack=made.stack,
+        inventory=made.inventory,
+        rules=(),
+        select=select,
+        read=made.read,
+        gone=frozenset(gone),
     )
     return list(DebugSymbols().propose(context))
 
@@ -91,7 +102,10 @@ def test_the_strongest_rule_decides() -> None:
         "lib/unneeded.so": (rule("general"), rule("weaker", level="none")),
     }
     found = propose(dict.fromkeys([*rules, "lib/unselected.so"], LIBRARY), rules)
-    assert [(one.key[1], one.rule) for one in found] == [("lib/debug.so", "mine"), ("lib/unneeded.so", "general")]
+    assert [(one.key[1], one.rule) for one in found] == [
+        ("lib/debug.so", "mine"),
+        ("lib/unneeded.so", "general"),
+    ]
     sizes = [one.size_after for one in found if isinstance(one, Finding)]
     assert sizes[0] > sizes[1]
 
@@ -107,10 +121,16 @@ def test_the_strongest_rule_decides() -> None:
         ("lib/a.dylib", b"\xcf\xfa\xed\xfe" + bytes(99), "unsupported"),
     ],
 )
-def test_what_cannot_be_edited_is_refused_with_its_reason(path: str, content: bytes, kind: str) -> None:
+def test_what_cannot_be_edited_is_refused_with_its_reason(
+    path: str, content: bytes, kind: str
+) -> None:
     (refused,) = propose({path: content})
     assert isinstance(refused, Refusal)
-    assert (refused.key, refused.rule, refused.reason) == (("app-x", path), "symbols", SkipReason.UNSAFE_TO_EDIT)
+    assert (refused.key, refused.rule, refused.reason) == (
+        ("app-x", path),
+        "symbols",
+        SkipReason.UNSAFE_TO_EDIT,
+    )
     assert [(one.kind, one.file) for one in refused.evidence] == [(kind, f"app-x/{path}")]
 
 
@@ -128,7 +148,9 @@ def test_what_is_left_alone_in_silence(files: Mapping[str, Contents]) -> None:
 
 
 def test_a_file_with_many_names_is_edited_once() -> None:
-    found = propose({"lib/a.so": LIBRARY, "lib/b.so": Link("a.so"), "lib/c.so": HardLink("lib/a.so")})
+    found = propose(
+        {"lib/a.so": LIBRARY, "lib/b.so": Link("a.so"), "lib/c.so": HardLink("lib/a.so")}
+    )
     assert [one.key[1] for one in found] == ["lib/a.so"]
 
 

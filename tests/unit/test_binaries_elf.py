@@ -8,9 +8,9 @@ import struct
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from slim.binaries.elf import ElfEdit, NotEditable, RefusalKind, plan_edit
-from slim.verify.elf_oracle import check
-from tests.elves import build, get, pattern, put
+from slim.binaries.elf.edit import ElfEdit, NotEditable, RefusalKind, plan_edit
+from slim.verify.native.elf import check
+from tests.support.elf_files import build, get, pattern, put
 
 PLAIN = """
 load 0x10000 align 0x1000
@@ -86,7 +86,20 @@ def test_every_class_and_byte_order(bits: int, order: str, kind: str) -> None:
     ("level", "left"),
     [
         ("unneeded", [".dynsym", ".dynstr", ".text", ".shstrtab"]),
-        ("debug", [".dynsym", ".dynstr", ".text", ".comment", "-", "-", ".symtab", ".strtab", ".shstrtab"]),
+        (
+            "debug",
+            [
+                ".dynsym",
+                ".dynstr",
+                ".text",
+                ".comment",
+                "-",
+                "-",
+                ".symtab",
+                ".strtab",
+                ".shstrtab",
+            ],
+        ),
     ],
 )
 def test_levels(level: str, left: list[str]) -> None:
@@ -127,7 +140,16 @@ def test_only_the_header_and_what_follows_the_image_changes() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [".payload", ".note.custom", ".ARM.attributes", ".note.stapsdt", ".qtmetadata", ".debugger", ".symtable"]
+    "name",
+    [
+        ".payload",
+        ".note.custom",
+        ".ARM.attributes",
+        ".note.stapsdt",
+        ".qtmetadata",
+        ".debugger",
+        ".symtable",
+    ],
 )
 def test_sections_that_slim_does_not_know_stay(name: str) -> None:
     data = build(SMALL + f"section {name} progbits 333 align 32\n")
@@ -137,7 +159,10 @@ def test_sections_that_slim_does_not_know_stay(name: str) -> None:
 
 
 def test_a_symbol_table_by_another_name_is_not_the_static_one() -> None:
-    data = build(SMALL + "section .my_symbols symtab 96 align 8 link .my_strings\nsection .my_strings strtab 70\n")
+    data = build(
+        SMALL
+        + "section .my_symbols symtab 96 align 8 link .my_strings\nsection .my_strings strtab 70\n"
+    )
     assert {".my_symbols", ".my_strings"} <= set(sections(edited(data)))
 
 
@@ -167,7 +192,11 @@ def test_relocations_of_dropped_sections_go_with_them() -> None:
 
 def test_a_loaded_section_may_have_been_linked_to_what_goes() -> None:
     """In a static program .rela.plt refers to .symtab."""
-    data = build(SMALL.replace(".text progbits 200 alloc align 16", ".text progbits 200 alloc align 16 link .symtab"))
+    data = build(
+        SMALL.replace(
+            ".text progbits 200 alloc align 16", ".text progbits 200 alloc align 16 link .symtab"
+        )
+    )
     assert ELFFile(io.BytesIO(edited(data))).get_section_by_name(".text")["sh_link"] == 0
 
 
@@ -189,7 +218,9 @@ def test_sections_amid_the_image_become_zeros_and_keep_the_numbers_of_the_others
 
 
 def test_padding_does_not_split_a_hole() -> None:
-    text = GRAFTED.replace("symtab 480 align 8", "symtab 300 align 8").replace("strtab 900", "strtab 170")
+    text = GRAFTED.replace("symtab 480 align 8", "symtab 300 align 8").replace(
+        "strtab 900", "strtab 170"
+    )
     data = build(text.replace("progbits 30\n", "progbits 33\n"))
     assert len(edited(data)) == data.index(pattern(".dynstr", 20)) + 20
     data = build(text.replace("section .symtab", "bytes 3\nsection .symtab"))
@@ -197,7 +228,11 @@ def test_padding_does_not_split_a_hole() -> None:
 
 
 def test_a_hole_too_small_for_the_table_is_left() -> None:
-    data = build(GRAFTED.replace("section .symtab symtab 480 align 8 link .strtab\n", "").replace(" 900", " 9"))
+    data = build(
+        GRAFTED.replace("section .symtab symtab 480 align 8 link .strtab\n", "").replace(
+            " 900", " 9"
+        )
+    )
     result = edited(data)
     assert get(result, "e_shoff") > data.index(pattern(".dynstr", 20))
 
@@ -221,7 +256,9 @@ def test_a_mapped_name_table_is_used_further() -> None:
 
 def test_nothing_is_gained_by_dropping_less_than_the_new_table_takes() -> None:
     lines = SMALL.replace("end\n", "table\nend\n", 1).splitlines()
-    data = build("\n".join(line for line in lines if not line.startswith(("section .debug", "section .s"))))
+    data = build(
+        "\n".join(line for line in lines if not line.startswith(("section .debug", "section .s")))
+    )
     assert refusal(data).reason == "the file wouldn't get smaller"
 
 
@@ -337,13 +374,18 @@ def test_a_used_first_section_means_extended_numbering() -> None:
     assert refusal(section_field(build(SMALL), 0, SH_SIZE, 70000)).kind is UNSUPPORTED
 
 
-@pytest.mark.parametrize("payload", [b"x", b"\0" * 15 + b"x", bytes(16), b"PK\3\4" + bytes(60), bytes(100_000)])
+@pytest.mark.parametrize(
+    "payload", [b"x", b"\0" * 15 + b"x", bytes(16), b"PK\3\4" + bytes(60), bytes(100_000)]
+)
 def test_a_payload_after_the_image_is_refused(payload: bytes) -> None:
     assert refusal(build(SMALL) + payload).kind is RefusalKind.PAYLOAD
 
 
 def test_a_payload_between_sections_is_refused() -> None:
-    assert refusal(build(SMALL.replace("section .symtab", "bytes 20\nsection .symtab"))).kind is RefusalKind.PAYLOAD
+    assert (
+        refusal(build(SMALL.replace("section .symtab", "bytes 20\nsection .symtab"))).kind
+        is RefusalKind.PAYLOAD
+    )
 
 
 def test_padding_at_the_end_is_no_payload() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.verify.elf_oracle import check
-from tests.elves import build
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.verify.native.elf import check
+from tests.support.elf_files import build
 
 FILE = """
 load 0x0 align {page}
@@ -50,7 +50,10 @@ def test_machines_and_their_pages(head: str, page: str) -> None:
 
 def test_a_machine_that_was_not_tried_is_left_alone() -> None:
     assert not isinstance(
-        plan_edit(build(f"elf 64 little riscv shared{FILE.format(page='0x1000', more='')}"), "unneeded"), ElfEdit
+        plan_edit(
+            build(f"elf 64 little riscv shared{FILE.format(page='0x1000', more='')}"), "unneeded"
+        ),
+        ElfEdit,
     )
 
 
@@ -70,4 +73,6 @@ def test_a_machine_that_was_not_tried_is_left_alone() -> None:
     ],
 )
 def test_debug_information_in_every_wrapping(section: str, level: str) -> None:
-    assert section in dropped("64 little x86_64 shared", level, more=f"section {section} progbits 700")
+    assert section in dropped(
+        "64 little x86_64 shared", level, more=f"section {section} progbits 700"
+    )

@@ -8,10 +8,10 @@ import pytest
 
 from slim.binaries import BINARIES, describe, identify, may_be_native
 from slim.binaries.base import ImageKind, NativeInfo
-from slim.binaries.elf import read_dynamic
+from slim.binaries.elf.edit import read_dynamic
 from slim.model.record import NativeFormat
 from slim.model.stack import Platform, System
-from tests.elves import build, put
+from tests.support.elf_files import build, put
 
 X86_64, ARM64 = 0x0100_0007, 0x0100_000C
 LOADED = "\nload 0x10000 align 0x1000\nsection .text progbits 64 alloc\nend\n"
@@ -51,7 +51,14 @@ SHARED, PROGRAM = ImageKind.SHARED, ImageKind.EXECUTABLE
         (build("elf 64 big s390x executable" + LOADED), ELF, System.LINUX, "s390x", 64, PROGRAM),
         (build("elf 64 little riscv shared" + LOADED), ELF, System.LINUX, "riscv64", 64, SHARED),
         (build("elf 64 little ppc64 shared" + LOADED), ELF, System.LINUX, "ppc64le", 64, SHARED),
-        (build("elf 64 little x86_64 relocatable" + LOADED), ELF, System.LINUX, "x86_64", 64, ImageKind.RELOCATABLE),
+        (
+            build("elf 64 little x86_64 relocatable" + LOADED),
+            ELF,
+            System.LINUX,
+            "x86_64",
+            64,
+            ImageKind.RELOCATABLE,
+        ),
         (macho(), MACHO, System.MACOS, "aarch64", 64, SHARED),
         (macho(cpu=X86_64, filetype=2), MACHO, System.MACOS, "x86_64", 64, PROGRAM),
         (macho(filetype=8), MACHO, System.MACOS, "aarch64", 64, SHARED),
@@ -70,7 +77,13 @@ def test_headers_are_read(
 ) -> None:
     info = describe(memoryview(data))
     assert isinstance(info, NativeInfo)
-    assert (info.format, info.system, info.machine, info.bits, info.kind) == (format_, system, machine, bits, kind)
+    assert (info.format, info.system, info.machine, info.bits, info.kind) == (
+        format_,
+        system,
+        machine,
+        bits,
+        kind,
+    )
     assert identify(data) is format_
 
 
@@ -152,7 +165,9 @@ def test_every_format_has_its_own_magic() -> None:
     assert {row.format for row in BINARIES} == set(NativeFormat)
 
 
-@pytest.mark.parametrize("data", [b"", b"\x7fELF", build("elf 64 little x86_64 shared" + LOADED), macho(), pe()])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF", build("elf 64 little x86_64 shared" + LOADED), macho(), pe()]
+)
 def test_without_a_dynamic_section_nothing_is_read(data: bytes) -> None:
     assert read_dynamic(data) is None
 
@@ -162,4 +177,8 @@ def test_the_beginning_of_a_file_only_says_what_it_may_be() -> None:
     whole = fat([(X86_64, macho(cpu=X86_64)), (ARM64, macho())])
     assert may_be_native(whole[:64]) and identify(whole[:64]) is None
     assert may_be_native(whole) and identify(whole) is NativeFormat.MACHO
-    assert not may_be_native(b"") and not may_be_native(b"\xca\xfe") and not may_be_native(b"#!/bin/sh")
+    assert (
+        not may_be_native(b"")
+        and not may_be_native(b"\xca\xfe")
+        and not may_be_native(b"#!/bin/sh")
+    )

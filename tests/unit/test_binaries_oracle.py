@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
-from slim.binaries.elf import ElfEdit, plan_edit
-from slim.verify.elf_oracle import check
-from tests.elves import build, get, pattern, put
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.verify.native.elf import check
+from tests.support.elf_files import build, get, pattern, put
 
 TEXT = """
 elf 64 little x86_64 shared
@@ -41,7 +41,9 @@ def flip(data: bytes, at: int) -> bytes:
 
 def section(name: str, at: int, value: int) -> Callable[[bytes], bytes]:
     """Change a 64-bit field of a section header, found by its original number."""
-    number = 1 + [line.split()[1] for line in TEXT.splitlines() if line.startswith("section")].index(name)
+    number = 1 + [
+        line.split()[1] for line in TEXT.splitlines() if line.startswith("section")
+    ].index(name)
 
     def change(data: bytes) -> bytes:
         place = get(data, "e_shoff") + number * 64 + at
@@ -58,7 +60,11 @@ def test_a_good_edit_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("name", "damage", "complaint"),
     [
-        ("mapped byte", lambda data: flip(data, data.index(pattern(".text", 200)) + 77), "mapped bytes have changed"),
+        (
+            "mapped byte",
+            lambda data: flip(data, data.index(pattern(".text", 200)) + 77),
+            "mapped bytes have changed",
+        ),
         ("program header", lambda data: flip(data, 64 + 8), "program headers"),
         ("entry point", lambda data: put(data, "e_entry", 5), "e_entry"),
         ("machine", lambda data: put(data, "e_machine", 183), "e_machine"),
@@ -90,7 +96,10 @@ def test_renumbered_sections_are_found() -> None:
     data = bytearray(good())
     table = get(good(), "e_shoff")
     first, second = table + 64, table + 128
-    data[first : first + 64], data[second : second + 64] = data[second : second + 64], data[first : first + 64]
+    data[first : first + 64], data[second : second + 64] = (
+        data[second : second + 64],
+        data[first : first + 64],
+    )
     assert "number 1" in " ".join(check(ORIGINAL, bytes(data)))
 
 
@@ -113,7 +122,9 @@ def test_a_segment_out_of_step_with_its_address_is_found() -> None:
     assert "isn't aligned with its address" in " ".join(check(original, edited))
 
 
-@pytest.mark.parametrize("data", [b"", b"\x7fELF", ORIGINAL[:100], put(ORIGINAL, "e_shoff", 1 << 63)])
+@pytest.mark.parametrize(
+    "data", [b"", b"\x7fELF", ORIGINAL[:100], put(ORIGINAL, "e_shoff", 1 << 63)]
+)
 def test_an_unreadable_original_is_said_to_be_one(data: bytes) -> None:
     (problem,) = check(data, good())
     assert problem.startswith("the original can't be judged")

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.budget import check, selected
 from slim.config.budget import read_budget_file
 from slim.config.budget_edit import rewritten, starting_budgets, suggested, updates
 from slim.errors import ConfigError
 from slim.model.budget import PPM, Budget, Status
-from slim.model.comparison import Metric
+from slim.model.diff import Metric
+from slim.sizes.budget import check, selected
 from tests.golden.verdicts import after, before
 
 Read = Callable[[str], tuple[Budget, ...]]
@@ -55,7 +55,9 @@ def test_what_a_budget_selects(read: Read, text: str, actual: int) -> None:
 def test_each_splits_the_whole_without_remainder(read: Read) -> None:
     snapshot = after()
     for word in ("layer", "owner", "category"):
-        results = check((snapshot,), read(f'[[budget]]\neach = "{word}"\nunpacked = "1 GB"\n')).results
+        results = check(
+            (snapshot,), read(f'[[budget]]\neach = "{word}"\nunpacked = "1 GB"\n')
+        ).results
         assert sum(result.limits[0].actual or 0 for result in results) == snapshot.total.unpacked
         assert len({result.subject for result in results}) == len(results) > 1
 
@@ -64,8 +66,13 @@ def test_a_category_without_files_is_nothing_and_no_mistake(read: Read) -> None:
     """The best that can become of a budget for tests is that there are none."""
     text = '[[budget]]\nowner = "numpy"\ncategory = "tests"\nunpacked = "1 MB"\nfiles = "+0"\n'
     (result,) = check((after(),), read(text), baseline=(before(),)).results
-    assert [(item.actual, item.status) for item in result.limits] == [(0, Status.WITHIN), (0, Status.WITHIN)]
-    (result,) = check((before(),), read('[[budget]]\neach = "owner"\ncategory = "tests"\nfiles = 0\n')).results
+    assert [(item.actual, item.status) for item in result.limits] == [
+        (0, Status.WITHIN),
+        (0, Status.WITHIN),
+    ]
+    (result,) = check(
+        (before(),), read('[[budget]]\neach = "owner"\ncategory = "tests"\nfiles = 0\n')
+    ).results
     assert (result.subject, result.limits[0].actual) == ("", 0)
 
 
@@ -79,7 +86,10 @@ NOTHING = [
     ('layer = "app-mian"\narchive = "1 MB"', "did you mean 'app-main'?"),
     ('owner = "panda"\nunpacked = "1 MB"', "did you mean 'pandas'?"),
     ('owner = "zzz"\nunpacked = "1 MB"', "owners are numpy"),
-    ('layer = "app-*"\nowner = "numpy"\nunpacked = "1 MB"', "the owner has nothing in these layers"),
+    (
+        'layer = "app-*"\nowner = "numpy"\nunpacked = "1 MB"',
+        "the owner has nothing in these layers",
+    ),
     ('platform = "win_*"\narchive = "1 MB"', "there is: linux_x86_64"),
 ]
 
@@ -119,16 +129,31 @@ def test_the_baseline_is_that_of_the_platform(read: Read) -> None:
     mac = replace(before(), platform="macosx_arm64")
     verdict = check((after(),), read('[[budget]]\narchive = "+1 MB"\n'), baseline=(mac,))
     assert verdict.results[0].status is Status.UNCHECKED
-    assert verdict.warnings == ("the baseline has no stack for linux_x86_64, only for macosx_arm64",)
-    verdict = check((after(), mac), read('[[budget]]\narchive = "+1 MB"\n'), baseline=(mac, before()))
+    assert verdict.warnings == (
+        "the baseline has no stack for linux_x86_64, only for macosx_arm64",
+    )
+    verdict = check(
+        (after(), mac), read('[[budget]]\narchive = "+1 MB"\n'), baseline=(mac, before())
+    )
     assert [result.status for result in verdict.results] == [Status.EXCEEDED, Status.WITHIN]
 
 
 def test_growth_of_what_is_new_is_all_of_it(read: Read) -> None:
-    verdict = check((after(),), read('[[budget]]\ncategory = "tests"\nunpacked = "+1 MB"\n'), baseline=(before(),))
+    verdict = check(
+        (after(),),
+        read('[[budget]]\ncategory = "tests"\nunpacked = "+1 MB"\n'),
+        baseline=(before(),),
+    )
     (limit,) = verdict.results[0].limits
-    assert (limit.before, limit.allowed, limit.actual, limit.over) == (0, 1_000_000, 1_200_000, 200_000)
-    assert [(cause.name, cause.versions_before) for cause in limit.causes] == [("pandas", ("3.1.0",))]
+    assert (limit.before, limit.allowed, limit.actual, limit.over) == (
+        0,
+        1_000_000,
+        1_200_000,
+        200_000,
+    )
+    assert [(cause.name, cause.versions_before) for cause in limit.causes] == [
+        ("pandas", ("3.1.0",))
+    ]
 
 
 def test_archives_of_a_dry_run_are_unchecked(read: Read) -> None:
@@ -143,7 +168,11 @@ def test_selected_parts_have_the_files_that_they_count(read: Read) -> None:
     (budget,) = read('[[budget]]\nowner = "pandas"\ncategory = "tests"\nunpacked = "1 MB"\n')
     part = selected(after(), budget)
     assert part is not None
-    assert sum(record.size for record in (part.records or {}).values()) == part.total.unpacked == 1_200_000
+    assert (
+        sum(record.size for record in (part.records or {}).values())
+        == part.total.unpacked
+        == 1_200_000
+    )
 
 
 # Writing budgets
@@ -174,7 +203,9 @@ def test_suggestions(metric: Metric, actual: int, like: str, expected: tuple[int
     st.integers(0, PPM),
     st.sampled_from(["", "1 MB", "3 GiB", "5 kB", "7"]),
 )
-def test_a_suggestion_always_leaves_room(metric: Metric, actual: int, headroom: int, like: str) -> None:
+def test_a_suggestion_always_leaves_room(
+    metric: Metric, actual: int, headroom: int, like: str
+) -> None:
     from slim.config.budget import parse_limit
 
     value, text = suggested(metric, actual, headroom, like)
@@ -209,7 +240,9 @@ def test_the_ratchet_keeps_comments_and_layout(read: Read, tmp_path: Path) -> No
         ("each layer", "deployed", "21 MB", "20.8 MB"),
     ]
     text = rewritten(FILE, changes, file="slim.toml", nested=False)
-    expected = FILE.replace('"9 MB"', '"6.36 MB"').replace("9_000", "8").replace("'21 MB'", '"20.8 MB"')
+    expected = (
+        FILE.replace('"9 MB"', '"6.36 MB"').replace("9_000", "8").replace("'21 MB'", '"20.8 MB"')
+    )
     assert text == expected
     file.write_text(text)
     again = read_budget_file(file)
@@ -228,7 +261,9 @@ def test_limits_in_nested_tables(tmp_path: Path) -> None:
     text = '[tool.slim]\nschema = 1\n\n[[tool.slim.budget]]\narchive = "9 MB" # x\n'
     budgets = (replace(_one(tmp_path, 'archive = "9 MB"'), place="tool.slim.budget[0]"),)
     changes = updates(budgets, check((after(),), budgets))
-    assert rewritten(text, changes, file="pyproject.toml", nested=True) == text.replace("9 MB", "6.36 MB")
+    assert rewritten(text, changes, file="pyproject.toml", nested=True) == text.replace(
+        "9 MB", "6.36 MB"
+    )
 
 
 def _one(tmp_path: Path, text: str) -> Budget:

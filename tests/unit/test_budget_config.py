@@ -11,7 +11,7 @@ from slim.config import load_config
 from slim.config.budget import parse_limit, read_budget_file
 from slim.errors import ConfigError, StorageError
 from slim.model.budget import Budget, Each, LimitKind
-from slim.model.comparison import Metric
+from slim.model.diff import Metric
 from slim.passes import SCHEMAS
 
 LIMITS = [
@@ -102,7 +102,10 @@ def test_a_whole_file(tmp_path: Path) -> None:
     assert [limit.kind for limit in total.limits] == [LimitKind.ABSOLUTE, LimitKind.GROWTH_SHARE]
     assert (layers.name, layers.line, layers.each) == ("no layer is huge", 8, Each.LAYER)
     assert layers.layers == ("framework-*", "app-*")
-    assert {limit.metric: limit.value for limit in layers.limits} == {Metric.DEPLOYED: 150_000_000, Metric.FILES: 9000}
+    assert {limit.metric: limit.value for limit in layers.limits} == {
+        Metric.DEPLOYED: 150_000_000,
+        Metric.FILES: 9000,
+    }
     assert (numpy.owners, numpy.categories) == (("num-py",), ("tests",))
     assert numpy.name == "owner num-py, category tests"
 
@@ -176,7 +179,9 @@ def test_a_missing_file(tmp_path: Path) -> None:
         read_budget_file(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize("text", ["budget = 1", "[budget]\na = 1", "schema = 2", "x = ", "schema = 1\nbudget = [1]"])
+@pytest.mark.parametrize(
+    "text", ["budget = 1", "[budget]\na = 1", "schema = 2", "x = ", "schema = 1\nbudget = [1]"]
+)
 def test_other_shapes_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError):
         read(tmp_path, text)

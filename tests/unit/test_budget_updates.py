@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from slim.budget import check
 from slim.cli import main
 from slim.config.budget import read_budget_file
 from slim.config.budget_edit import updates
@@ -16,12 +15,15 @@ from slim.delta import document
 from slim.delta.create import MakeRequest, make
 from slim.errors import ConfigError
 from slim.model.budget import Budget, LimitResult, Status
-from slim.model.comparison import MeasuredLayer, Snapshot
+from slim.model.diff import MeasuredLayer, Snapshot
 from slim.model.footprint import Footprint
-from slim.reports import verdict_json, verdict_markdown, verdict_terminal
-from slim.reports.snapshot_v1 import parse_report
-from slim.updates import with_updates
-from tests.published import LayerSpec, publish
+from slim.reports.budget import json_v1 as verdict_json
+from slim.reports.budget import markdown as verdict_markdown
+from slim.reports.budget import terminal as verdict_terminal
+from slim.reports.budget.snapshot_v1 import parse_report
+from slim.sizes.budget import check
+from slim.sizes.updates import with_updates
+from tests.support.published_stacks import LayerSpec, publish
 
 
 def layer(name: str, size: int, archive: str = "", tree: str = "") -> MeasuredLayer:
@@ -36,11 +38,17 @@ def layer(name: str, size: int, archive: str = "", tree: str = "") -> MeasuredLa
 
 
 def snapshot(*layers: MeasuredLayer, source: str = "s") -> Snapshot:
-    return Snapshot(source=source, kind="published", platform="linux_x86_64", layers=layers, cells=())
+    return Snapshot(
+        source=source, kind="published", platform="linux_x86_64", layers=layers, cells=()
+    )
 
 
-OLD = snapshot(layer("py", 500, "a1", "t1"), layer("fw", 300, "a2", "t2"), layer("app", 200, "a3", "t3"))
-NEW = snapshot(layer("py", 500, "a1", "t1"), layer("fw", 310, "b2", "t2"), layer("app", 210, "b3", "u3"))
+OLD = snapshot(
+    layer("py", 500, "a1", "t1"), layer("fw", 300, "a2", "t2"), layer("app", 200, "a3", "t3")
+)
+NEW = snapshot(
+    layer("py", 500, "a1", "t1"), layer("fw", 310, "b2", "t2"), layer("app", 210, "b3", "u3")
+)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +62,11 @@ NEW = snapshot(layer("py", 500, "a1", "t1"), layer("fw", 310, "b2", "t2"), layer
         (layer("x", 9, "a", ""), layer("x", 8, "", "t"), None),
         (layer("x", 9), layer("x", 8), None),
         (layer("x", 0, "", "t"), layer("x", 0, "", "t"), None),  # folders aren't downloaded
-        (layer("new", 9, "a", "t"), layer("x", 8, "b", "t"), 0),  # a lone layer is compared whatever its name
+        (
+            layer("new", 9, "a", "t"),
+            layer("x", 8, "b", "t"),
+            0,
+        ),  # a lone layer is compared whatever its name
     ],
 )
 def test_what_a_layer_costs(now: MeasuredLayer, before: MeasuredLayer, update: int | None) -> None:
@@ -73,14 +85,23 @@ def budgets(tmp_path: Path, text: str) -> tuple[Budget, ...]:
     return read_budget_file(file)
 
 
-def results(tmp_path: Path, text: str, *, baseline: Snapshot | None = OLD) -> dict[str, LimitResult]:
-    verdict = check((NEW,), budgets(tmp_path, text), baseline=None if baseline is None else (baseline,))
+def results(
+    tmp_path: Path, text: str, *, baseline: Snapshot | None = OLD
+) -> dict[str, LimitResult]:
+    verdict = check(
+        (NEW,), budgets(tmp_path, text), baseline=None if baseline is None else (baseline,)
+    )
     return {result.subject: result.limits[0] for result in verdict.results}
 
 
 def test_a_budget_for_the_whole_and_for_layers(tmp_path: Path) -> None:
     whole = results(tmp_path, '[[budget]]\nupdate = "209 B"\n')[""]
-    assert (whole.actual, whole.allowed, whole.status, whole.largest) == (210, 209, Status.EXCEEDED, (("app", 210),))
+    assert (whole.actual, whole.allowed, whole.status, whole.largest) == (
+        210,
+        209,
+        Status.EXCEEDED,
+        (("app", 210),),
+    )
     assert results(tmp_path, '[[budget]]\nupdate = "210 B"\n')[""].status is Status.WITHIN
     each = results(tmp_path, '[[budget]]\neach = "layer"\nupdate = "100 B"\n')
     assert {name: (item.actual, item.status) for name, item in each.items()} == {
@@ -97,10 +118,15 @@ def test_without_a_baseline_it_is_said(tmp_path: Path) -> None:
     item = results(tmp_path, text, baseline=None)[""]
     assert (item.status, item.note, item.actual) == (Status.UNCHECKED, "no baseline", None)
     verdict = check((NEW,), budgets(tmp_path, text))
-    assert verdict.passed and verdict.warnings == ("1 limit wasn't checked: there is no --baseline",)
+    assert verdict.passed and verdict.warnings == (
+        "1 limit wasn't checked: there is no --baseline",
+    )
     blind = snapshot(*(replace(one, archive_sha256="", tree_sha256="") for one in OLD.layers))
     item = results(tmp_path, text, baseline=blind)[""]
-    assert (item.status, item.note) == (Status.UNCHECKED, "it isn't known which archives the baseline has")
+    assert (item.status, item.note) == (
+        Status.UNCHECKED,
+        "it isn't known which archives the baseline has",
+    )
 
 
 @pytest.mark.parametrize("text", ['update = "+2%"', 'update = "+1 MB"'])
@@ -121,7 +147,9 @@ def test_the_ratchet_leaves_updates_alone(tmp_path: Path) -> None:
 
 
 def test_reports_tell_it(tmp_path: Path) -> None:
-    verdict = check((NEW,), budgets(tmp_path, '[[budget]]\nname = "ota"\nupdate = "100 B"\n'), baseline=(OLD,))
+    verdict = check(
+        (NEW,), budgets(tmp_path, '[[budget]]\nname = "ota"\nupdate = "100 B"\n'), baseline=(OLD,)
+    )
     told = "ota: download of an update is 210 B, 110 B over the limit of 100 B"
     assert told in verdict_terminal.render(verdict)
     assert "the largest: app 210 B" in verdict_terminal.render(verdict)
@@ -170,7 +198,12 @@ def test_the_command(stacks: Path, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     assert checked(stacks, "update = 0", "--delta", str(stacks / "d")) == 2
     assert "--baseline" in capsys.readouterr().err
-    assert checked(stacks, "update = 0", "--baseline", str(stacks / "new"), "--delta", str(stacks / "d")) == 2
+    assert (
+        checked(
+            stacks, "update = 0", "--baseline", str(stacks / "new"), "--delta", str(stacks / "d")
+        )
+        == 2
+    )
     assert "isn't one from the baseline" in capsys.readouterr().err
     assert checked(stacks, "update = 0") == 0
     assert "there is no --baseline" in capsys.readouterr().out
@@ -182,7 +215,15 @@ def test_a_report_of_a_run_is_a_baseline(stacks: Path, capsys: pytest.CaptureFix
     assert main(["run", str(stacks / "new"), "-o", str(stacks / "out"), *words]) == 0
     file = stacks / "b.toml"
     file.write_text('schema = 1\n[[budget]]\neach = "layer"\nupdate = 0\n')
-    words = ["check", str(stacks / "out"), "--budget", str(file), "--no-config", "--baseline", str(report)]
+    words = [
+        "check",
+        str(stacks / "out"),
+        "--budget",
+        str(file),
+        "--no-config",
+        "--baseline",
+        str(report),
+    ]
     assert main(words) == 0
 
 

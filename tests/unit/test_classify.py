@@ -49,5 +49,8 @@ def test_bytecode_estimate_is_near_what_the_interpreter_compiles() -> None:
     from pathlib import Path
 
     sources = [path.read_bytes() for path in sorted(Path(email.__file__).parent.glob("*.py"))]
-    real = sum(16 + len(marshal.dumps(compile(source, "x", "exec", dont_inherit=True))) for source in sources)
+    real = sum(
+        16 + len(marshal.dumps(compile(source, "x", "exec", dont_inherit=True)))
+        for source in sources
+    )
     assert sum(map(estimate, sources)) == pytest.approx(real, rel=0.2)

@@ -15,15 +15,16 @@ from typing import Any
 import click
 import pytest
 
-import slim.explaining
-import slim.pipeline
+import slim.run.explain
+import slim.run.pipeline
 from slim import __version__
 from slim.cli import main, root
 from slim.cli.options import SectionOption
 from slim.formats import FORMATS
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, Level
-from slim.reports import REPORTERS, json_v1, markdown
+from slim.reports import REPORTERS
+from slim.reports.run import json_v1, markdown
 from tests.golden import samples
 from tests.golden.verdicts import after
 
@@ -50,8 +51,8 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append((request, path))
         return samples.explanations()
 
-    monkeypatch.setattr(slim.pipeline, "run", run)
-    monkeypatch.setattr(slim.explaining, "explain", explain)
+    monkeypatch.setattr(slim.run.pipeline, "run", run)
+    monkeypatch.setattr(slim.run.explain, "explain", explain)
     return asked
 
 
@@ -59,7 +60,9 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _commands(group: click.Group, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], click.Command]:
+def _commands(
+    group: click.Group, path: tuple[str, ...] = ()
+) -> dict[tuple[str, ...], click.Command]:
     found: dict[tuple[str, ...], click.Command] = {}
     for name, command in group.commands.items():
         found[(*path, name)] = command
@@ -79,7 +82,9 @@ def test_there_are_these_commands() -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
-def test_help_tells_every_option_and_fits(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_tells_every_option_and_fits(
+    path: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([*path, "--help"]) == 0
     out, err = capsys.readouterr()
     assert not err
@@ -117,7 +122,9 @@ def test_without_arguments_help_goes_to_stderr(capsys: pytest.CaptureFixture[str
 
 
 @pytest.mark.parametrize("arguments", [["run", "stack", "--dry-rum"], ["rules", "list", "--jsno"]])
-def test_a_misspelt_option_is_recognised(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_misspelt_option_is_recognised(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert not out
@@ -136,27 +143,52 @@ def test_everything_reaches_the_pipeline(requests: list[Any]) -> None:
     assert (request.platforms, request.layers) == (("linux_x86_64", "win_amd64"), ("a", "b"))
     assert (request.dry_run, request.force) == (False, True)
     config = request.config
-    assert (config.profile, config.format, config.jobs, config.strict) == (Safety.SAFE, "zip", 3, True)
+    assert (config.profile, config.format, config.jobs, config.strict) == (
+        Safety.SAFE,
+        "zip",
+        3,
+        True,
+    )
     assert (config.keep, config.bytecode) == (("**/x", "y"), BytecodePolicy.ONE)
-    assert [(drop.name, sorted(drop.despite)) for drop in config.drop] == [("numpy", []), ("torch", ["timm", "x"])]
+    assert [(drop.name, sorted(drop.despite)) for drop in config.drop] == [
+        ("numpy", []),
+        ("torch", ["timm", "x"]),
+    ]
 
 
-def test_the_configuration_is_found_and_the_command_line_beats_it(requests: list[Any], folder: Path) -> None:
+def test_the_configuration_is_found_and_the_command_line_beats_it(
+    requests: list[Any], folder: Path
+) -> None:
     text = 'schema = 1\nprofile = "aggressive"\nbytecode = "keep"\nstrict = true\n[layer.app]\nbytecode = "one"\n'
     (folder / "stack" / "slim.toml").write_text(text)
     (folder / "other.toml").write_text('schema = 1\nprofile = "safe"\n')
-    for extra in ([], ["--profile", "standard", "--bytecode", "none"], ["--no-config"], ["--config", "other.toml"]):
+    for extra in (
+        [],
+        ["--profile", "standard", "--bytecode", "none"],
+        ["--no-config"],
+        ["--config", "other.toml"],
+    ):
         assert main(["run", "stack", "--dry-run", "-q", *extra]) == 0
     found, beaten, without, named = [request.config for request in requests]
-    assert (found.profile, found.bytecode, found.strict) == (Safety.AGGRESSIVE, BytecodePolicy.KEEP, True)
+    assert (found.profile, found.bytecode, found.strict) == (
+        Safety.AGGRESSIVE,
+        BytecodePolicy.KEEP,
+        True,
+    )
     assert found.settings_for("app").bytecode is BytecodePolicy.ONE
-    assert (beaten.profile, beaten.bytecode, beaten.strict) == (Safety.STANDARD, BytecodePolicy.NONE, True)
+    assert (beaten.profile, beaten.bytecode, beaten.strict) == (
+        Safety.STANDARD,
+        BytecodePolicy.NONE,
+        True,
+    )
     assert beaten.settings_for("app").bytecode is BytecodePolicy.NONE
     assert (without.profile, without.strict) == (Safety.STANDARD, False)
     assert named.profile is Safety.SAFE
 
 
-def test_json_is_alone_on_stdout(requests: list[Any], capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_json_is_alone_on_stdout(
+    requests: list[Any], capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
     summary = folder / "summary.md"
     assert main(["run", "stack", "--dry-run", "--json", "--report", f"markdown={summary}"]) == 0
     out, err = capsys.readouterr()
@@ -171,7 +203,9 @@ def test_each_report_to_a_file_beside_the_terminal(
 ) -> None:
     assert main(["run", "stack", "-o", "out", "--report", f"{name}=r=1"]) == 0
     assert "Written to _slim" in capsys.readouterr().out
-    assert (folder / "r=1").read_text(encoding="utf-8") == REPORTERS[name].render([samples.finished()])
+    assert (folder / "r=1").read_text(encoding="utf-8") == REPORTERS[name].render(
+        [samples.finished()]
+    )
     assert _names(folder) == ["r=1", "stack"]
 
 
@@ -189,12 +223,15 @@ def test_a_report_replaces_the_old_one_in_one_step(requests: list[Any], folder: 
 
 
 def test_a_report_that_cannot_be_written_leaves_nothing(
-    requests: list[Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], folder: Path
+    requests: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
 ) -> None:
     def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("slim.storage.os.fsync", full)
+    monkeypatch.setattr("slim.system.atomic.os.fsync", full)
     assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 6
     assert capsys.readouterr().err == (
         "slim: input/output: report.json: No space left on device\n  hint: free space there, or choose another place\n"
@@ -205,7 +242,12 @@ def test_a_report_that_cannot_be_written_leaves_nothing(
 def test_explain_as_json(requests: list[Any], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "stack", "a/b.py", "--json", "--profile", "aggressive"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert [item["verdict"] for item in found["explanations"]] == ["removed", "rewritten", "refused", "kept"]
+    assert [item["verdict"] for item in found["explanations"]] == [
+        "removed",
+        "rewritten",
+        "refused",
+        "kept",
+    ]
     ((request, path),) = requests
     assert (path, request.dry_run, request.config.profile) == ("a/b.py", True, Safety.AGGRESSIVE)
 
@@ -248,7 +290,9 @@ def test_rules_list_filters(
     assert {rule["id"] for rule in found if not rule["builtin"]} == expected
 
 
-def test_rules_of_the_configuration_are_listed_and_checked(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rules_of_the_configuration_are_listed_and_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (folder / "slim.toml").write_text(PACK.replace('description = "Three rules."\n', ""))
     assert main(["rules", "show", "own-safe"]) == 0
     assert capsys.readouterr().out.startswith("# own-safe\n\nA reason.\n")
@@ -267,7 +311,7 @@ def test_a_bug_shows_its_traceback_only_when_asked(
     def run(*_: object) -> object:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(slim.pipeline, "run", run)
+    monkeypatch.setattr(slim.run.pipeline, "run", run)
     assert main(["run", "stack", "--dry-run"]) == 70
     assert "Traceback" not in capsys.readouterr().err
     monkeypatch.setenv("SLIM_DEBUG", "1")
@@ -282,7 +326,9 @@ def test_a_bug_shows_its_traceback_only_when_asked(
 def _slim(arguments: list[str], folder: Path, **settings: Any) -> subprocess.Popen[bytes]:
     source = str(Path(slim.__file__).parent.parent)
     environ = {**os.environ, "PYTHONPATH": source, **settings.pop("env", {})}
-    return subprocess.Popen([sys.executable, "-m", "slim", *arguments], cwd=folder, env=environ, **settings)
+    return subprocess.Popen(
+        [sys.executable, "-m", "slim", *arguments], cwd=folder, env=environ, **settings
+    )
 
 
 def test_a_reader_that_went_away_is_no_error(folder: Path) -> None:
@@ -291,7 +337,10 @@ def test_a_reader_that_went_away_is_no_error(folder: Path) -> None:
     os.close(read_end)
     try:
         child = _slim(
-            ["rules", "list", "--pack", "own.toml", "--json"], folder, stdout=write_end, stderr=subprocess.PIPE
+            ["rules", "list", "--pack", "own.toml", "--json"],
+            folder,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
         )
     finally:
         os.close(write_end)
@@ -359,7 +408,9 @@ def test_look(
 
 
 @pytest.mark.parametrize(("terminal", "quiet"), [(False, False), (True, True)])
-def test_nobody_watches_without_a_terminal(terminal: bool, quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_watches_without_a_terminal(
+    terminal: bool, quiet: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from slim.cli.progress import watch
     from slim.model.progress import Silent
 
@@ -373,7 +424,9 @@ def test_nobody_watches_without_a_terminal(terminal: bool, quiet: bool, monkeypa
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_terminal_shows_the_stages_and_is_left_clean(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_shows_the_stages_and_is_left_clean(
+    encoding: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from slim.cli.progress import watch
 
     stream = _Stream(terminal=True, encoding=encoding)
@@ -423,7 +476,7 @@ def test_examples_in_the_help_work(
 ) -> None:
     (folder / "our-rules.toml").write_text(PACK)
     (folder / "slim.toml").write_text('schema = 1\n[[budget]]\narchive = "1 GB"\n')
-    monkeypatch.setattr("slim.measure.measure", lambda *_: (after(),))
+    monkeypatch.setattr("slim.sizes.measure.measure", lambda *_: (after(),))
     monkeypatch.setattr("slim.delta.document.read", lambda _: None)
     program, *words = shlex.split(line.partition(" | ")[0])
     assert program == "slim"

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.compare import compare, empty, pair
-from slim.model.comparison import Metric, PlaceKind, Snapshot
+from slim.model.diff import Metric, PlaceKind, Snapshot
 from slim.model.record import FileKind
+from slim.sizes.diff import compare, empty, pair
 from tests.golden.verdicts import after, before, file, snapshot, two_reports, with_report
 
 LAYERS = ("runtime", "framework-a", "app-b")
@@ -18,10 +18,14 @@ LAYERS = ("runtime", "framework-a", "app-b")
 
 @st.composite
 def snapshots(draw: st.DrawFn) -> Snapshot:
-    paths = st.sampled_from(["a.py", "tests/test_a.py", "x/y/b.so", "x/c.py", "a-1.dist-info/RECORD"])
+    paths = st.sampled_from(
+        ["a.py", "tests/test_a.py", "x/y/b.so", "x/c.py", "a-1.dist-info/RECORD"]
+    )
     owners = st.sampled_from([("a", "1"), ("a", "2"), ("b", "1")])
     kinds = st.sampled_from([FileKind.PYTHON, FileKind.TESTS, FileKind.EXTENSION])
-    entry = st.tuples(st.sampled_from(LAYERS), paths, owners, kinds, st.integers(0, 10**6), st.integers(0, 10**4))
+    entry = st.tuples(
+        st.sampled_from(LAYERS), paths, owners, kinds, st.integers(0, 10**6), st.integers(0, 10**4)
+    )
     found = {}
     for layer, path, (owner, version), kind, size, bytecode in draw(st.lists(entry, max_size=12)):
         found[(layer, path)] = file(layer, path, owner, version, kind, size, bytecode=bytecode)
@@ -63,8 +67,12 @@ def test_backwards_is_the_opposite(old: Snapshot, new: Snapshot) -> None:
 
 
 def test_a_lone_layer_is_compared_with_a_lone_layer() -> None:
-    old = snapshot("old-venv", [file("old-venv", "a.py", "a", "1", FileKind.PYTHON, 5)], {"old-venv": 0})
-    new = snapshot("new-venv", [file("new-venv", "a.py", "a", "2", FileKind.PYTHON, 7)], {"new-venv": 0})
+    old = snapshot(
+        "old-venv", [file("old-venv", "a.py", "a", "1", FileKind.PYTHON, 5)], {"old-venv": 0}
+    )
+    new = snapshot(
+        "new-venv", [file("new-venv", "a.py", "a", "2", FileKind.PYTHON, 7)], {"new-venv": 0}
+    )
     found = compare(old, new)
     (layer,) = found.layers
     assert (layer.label, layer.delta(Metric.UNPACKED)) == ("new-venv", 2)
@@ -73,18 +81,28 @@ def test_a_lone_layer_is_compared_with_a_lone_layer() -> None:
 
 
 def test_metadata_folders_of_two_versions_are_one_place() -> None:
-    old = snapshot("o", [file("l", "a-1.0.dist-info/METADATA", "a", "1.0", FileKind.METADATA, 5)], {"l": 0})
-    new = snapshot("n", [file("l", "a-1.1.dist-info/METADATA", "a", "1.1", FileKind.METADATA, 6)], {"l": 0})
+    old = snapshot(
+        "o", [file("l", "a-1.0.dist-info/METADATA", "a", "1.0", FileKind.METADATA, 5)], {"l": 0}
+    )
+    new = snapshot(
+        "n", [file("l", "a-1.1.dist-info/METADATA", "a", "1.1", FileKind.METADATA, 6)], {"l": 0}
+    )
     (change,) = compare(old, new).owners
     (place,) = change.places
     assert (place.kind, place.delta) == (PlaceKind.CHANGED, 1)
 
 
 def test_a_renamed_folder_is_one_that_came_and_one_that_went() -> None:
-    old = snapshot("o", [file("l", f"a/old/{n}.py", "a", "1", FileKind.PYTHON, 5) for n in "xy"], {"l": 0})
-    new = snapshot("n", [file("l", f"a/new/{n}.py", "a", "1", FileKind.PYTHON, 6) for n in "xyz"], {"l": 0})
+    old = snapshot(
+        "o", [file("l", f"a/old/{n}.py", "a", "1", FileKind.PYTHON, 5) for n in "xy"], {"l": 0}
+    )
+    new = snapshot(
+        "n", [file("l", f"a/new/{n}.py", "a", "1", FileKind.PYTHON, 6) for n in "xyz"], {"l": 0}
+    )
     (change,) = compare(old, new).owners
-    assert [(place.kind.value, place.place.rpartition("a/")[2], place.files) for place in change.places] == [
+    assert [
+        (place.kind.value, place.place.rpartition("a/")[2], place.files) for place in change.places
+    ] == [
         ("new", "new/", 3),
         ("gone", "old/", 2),
     ]
@@ -92,7 +110,9 @@ def test_a_renamed_folder_is_one_that_came_and_one_that_went() -> None:
 
 def test_rules_of_two_reports() -> None:
     (found,) = two_reports()
-    assert [(change.rule, change.before is None, change.after is None) for change in found.rules] == [
+    assert [
+        (change.rule, change.before is None, change.after is None) for change in found.rules
+    ] == [
         ("pandas-samples", False, True),
         ("tests-folders", True, False),
     ]
@@ -126,7 +146,9 @@ def test_stacks_are_paired_by_platform(
     left = [replace(before(), platform=tag) for tag in old]
     right = [replace(after(), platform=tag) for tag in new]
     found = pair(left, right)
-    assert found == [(None if a is None else left[a], None if b is None else right[b]) for a, b in expected]
+    assert found == [
+        (None if a is None else left[a], None if b is None else right[b]) for a, b in expected
+    ]
 
 
 def test_a_stack_without_counterpart_is_all_new() -> None:

@@ -10,9 +10,17 @@ from slim.config import Overrides, discover, load_config
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, Config, DropSpec, Effort, LayerOverrides, Level, merge_drops
+from slim.model.settings import (
+    BytecodePolicy,
+    Config,
+    DropSpec,
+    Effort,
+    LayerOverrides,
+    Level,
+    merge_drops,
+)
 from slim.rules.loader import parse_pack
-from tests.rule_schemas import SCHEMAS, make_layer
+from tests.support.rule_schemas import SCHEMAS, make_layer
 
 PACK = """
 schema = 1
@@ -66,8 +74,17 @@ def rules(config: Config, layer: str = "app") -> list[str]:
 
 def test_without_anything_the_defaults_hold() -> None:
     config = load_config(SCHEMAS)
-    assert (config.profile, config.bytecode, config.format) == (Safety.STANDARD, BytecodePolicy.NONE, None)
-    assert (config.jobs, config.strict, config.limits, config.origin) == (None, False, Limits(), None)
+    assert (config.profile, config.bytecode, config.format) == (
+        Safety.STANDARD,
+        BytecodePolicy.NONE,
+        None,
+    )
+    assert (config.jobs, config.strict, config.limits, config.origin) == (
+        None,
+        False,
+        Limits(),
+        None,
+    )
     assert config.effort == Effort(level=Level.DEFAULT, memory=None, xz_arm64=False)
     assert rules(config) == ["careful", "usual"]
 
@@ -121,24 +138,39 @@ def test_everything_a_file_may_say(tmp_path: Path) -> None:
         DropSpec(name="torch", despite=frozenset({"transformers"})),
     )
     app = config.settings_for("app")
-    assert (app.profile, app.bytecode, app.keep) == (Safety.SAFE, BytecodePolicy.KEEP, ("$site/a/**", "b"))
+    assert (app.profile, app.bytecode, app.keep) == (
+        Safety.SAFE,
+        BytecodePolicy.KEEP,
+        ("$site/a/**", "b"),
+    )
     assert app.drop == (
         DropSpec(name="py-arrow"),
         DropSpec(name="torch", despite=frozenset({"transformers", "peft"})),
         DropSpec(name="sympy"),
     )
-    assert rules(config, "elsewhere") == ["careful", "bold", "extra-careful", "extra-usual", "extra-bold", "mine"]
+    assert rules(config, "elsewhere") == [
+        "careful",
+        "bold",
+        "extra-careful",
+        "extra-usual",
+        "extra-bold",
+        "mine",
+    ]
     assert rules(config, "app") == ["careful", "usual", "extra-careful"]
     assert rules(config, "other") == []
     assert config.unknown_layers(["app", "elsewhere"]) == ("other",)
 
 
 def test_a_table_in_another_tools_file(tmp_path: Path) -> None:
-    text = '[tool.slim]\nschema = 1\nprofile = "safe"\n[[tool.slim.rule]]\n' + OWN.removeprefix("[[rule]]\n")
+    text = '[tool.slim]\nschema = 1\nprofile = "safe"\n[[tool.slim.rule]]\n' + OWN.removeprefix(
+        "[[rule]]\n"
+    )
     config = load(tmp_path, text, name="venvstacks.toml")
     assert config.profile is Safety.SAFE
     assert rules(config) == ["careful", "mine"]
-    with pytest.raises(ConfigError, match=r"tool\.slim\.profil: unknown key \(did you mean 'profile'\?\)"):
+    with pytest.raises(
+        ConfigError, match=r"tool\.slim\.profil: unknown key \(did you mean 'profile'\?\)"
+    ):
         load(tmp_path, '[tool.slim]\nschema = 1\nprofil = "safe"\n', name="pyproject.toml")
     with pytest.raises(ConfigError, match=r"tool\.slim: the table is missing"):
         load(tmp_path, "[project]\n", name="pyproject.toml")
@@ -146,18 +178,39 @@ def test_a_table_in_another_tools_file(tmp_path: Path) -> None:
 
 WRONG = {
     "schema": ("", "schema: is missing"),
-    "unknown key": ("schema = 1\nprofil = 'safe'\n", "profil: unknown key (did you mean 'profile'?)"),
+    "unknown key": (
+        "schema = 1\nprofil = 'safe'\n",
+        "profil: unknown key (did you mean 'profile'?)",
+    ),
     "profile": ("schema = 1\nprofile = 'standart'\n", "profile: 'standart' is none of"),
-    "enable": ("schema = 1\nenable = ['usal']\n", "enable: there is no rule 'usal' (did you mean 'usual'?)"),
+    "enable": (
+        "schema = 1\nenable = ['usal']\n",
+        "enable: there is no rule 'usal' (did you mean 'usual'?)",
+    ),
     "disable": ("schema = 1\ndisable = ['zzz']\n", "disable: there is no rule 'zzz' (None)"),
-    "both": ("schema = 1\nenable = ['bold']\ndisable = ['bold']\n", "disable: 'bold' is enabled as well"),
+    "both": (
+        "schema = 1\nenable = ['bold']\ndisable = ['bold']\n",
+        "disable: 'bold' is enabled as well",
+    ),
     "keep": ("schema = 1\nkeep = ['a', '../b']\n", "keep[1]: '..' leads out of the layer"),
-    "drop of another type": ("schema = 1\ndrop = 'torch'\n", "drop: expected an array, not a string"),
+    "drop of another type": (
+        "schema = 1\ndrop = 'torch'\n",
+        "drop: expected an array, not a string",
+    ),
     "drop item": ("schema = 1\ndrop = [1]\n", "drop[0]: expected a name or {name"),
-    "drop name": ("schema = 1\ndrop = ['a b']\n", "drop[0].name: 'a b' isn't the name of a distribution"),
+    "drop name": (
+        "schema = 1\ndrop = ['a b']\n",
+        "drop[0].name: 'a b' isn't the name of a distribution",
+    ),
     "drop without name": ("schema = 1\ndrop = [{ despite = ['a'] }]\n", "drop[0].name: is missing"),
-    "drop despite": ("schema = 1\ndrop = [{ name = 'a', despite = ['-'] }]\n", "drop[0].despite[0]: '-' isn't"),
-    "drop key": ("schema = 1\ndrop = [{ name = 'a', depsite = [] }]\n", "drop[0].depsite: unknown key"),
+    "drop despite": (
+        "schema = 1\ndrop = [{ name = 'a', despite = ['-'] }]\n",
+        "drop[0].despite[0]: '-' isn't",
+    ),
+    "drop key": (
+        "schema = 1\ndrop = [{ name = 'a', depsite = [] }]\n",
+        "drop[0].depsite: unknown key",
+    ),
     "drop twice": ("schema = 1\ndrop = ['a-b', 'A_B']\n", "drop[1]: 'a-b' is listed twice"),
     "format": ("schema = 1\nformat = 'rar'\n", "format: 'rar' is none of tar.xz, zip"),
     "bytecode": ("schema = 1\nbytecode = 'all'\n", "bytecode: 'all' is none of none, keep, one"),
@@ -168,15 +221,33 @@ WRONG = {
     "memory too small": ("schema = 1\nmemory = '511 MB'\n", "memory: must be at least 512 MB"),
     "memory of another type": ("schema = 1\nmemory = true\n", "memory: expected an integer"),
     "xz_arm64": ("schema = 1\nxz_arm64 = 'yes'\n", "xz_arm64: expected true or false"),
-    "limit": ("schema = 1\nlimits.member = 1\n", "limits.member: unknown key (did you mean 'members'?)"),
+    "limit": (
+        "schema = 1\nlimits.member = 1\n",
+        "limits.member: unknown key (did you mean 'members'?)",
+    ),
     "limit words": ("schema = 1\nlimits.total = '1 XB'\n", "limits.total: '1 XB' isn't a size"),
-    "limit zero": ("schema = 1\nlimits.total = '0 MB'\n", "limits.total: must be at least one byte"),
-    "limit of another type": ("schema = 1\nlimits.members = '1 MB'\n", "limits.members: expected an integer"),
+    "limit zero": (
+        "schema = 1\nlimits.total = '0 MB'\n",
+        "limits.total: must be at least one byte",
+    ),
+    "limit of another type": (
+        "schema = 1\nlimits.members = '1 MB'\n",
+        "limits.members: expected an integer",
+    ),
     "layer key": ("schema = 1\n[layer.app]\nformat = 'zip'\n", "layer.app.format: unknown key"),
-    "layer rule": ("schema = 1\n[layer.app]\nenable = ['nope']\n", "layer.app.enable: there is no rule 'nope'"),
+    "layer rule": (
+        "schema = 1\n[layer.app]\nenable = ['nope']\n",
+        "layer.app.enable: there is no rule 'nope'",
+    ),
     "layer of another type": ("schema = 1\nlayer.app = 1\n", "layer.app: expected a table"),
-    "rule": ("schema = 1\n[[rule]]\nid = 'a'\npass = 'tests'\nreason = 'r'\nsafety = 'safe'\n", "rule[0].remove: is"),
-    "rule id taken": ("schema = 1\n" + OWN.replace("mine", "usual"), "rule usual: the id 'usual' is already taken"),
+    "rule": (
+        "schema = 1\n[[rule]]\nid = 'a'\npass = 'tests'\nreason = 'r'\nsafety = 'safe'\n",
+        "rule[0].remove: is",
+    ),
+    "rule id taken": (
+        "schema = 1\n" + OWN.replace("mine", "usual"),
+        "rule usual: the id 'usual' is already taken",
+    ),
     "pack": ("schema = 1\npacks = ['absent.toml']\n", "packs[0]: the pack "),
 }
 
@@ -191,8 +262,17 @@ def test_mistakes_are_named_with_their_key_path(tmp_path: Path, text: str, expec
 def test_mistakes_everywhere_come_at_once(tmp_path: Path) -> None:
     (tmp_path / "extra.toml").write_text("schema = 9\ndescription = 'd'\n")
     text = "schema = 1\njobs = -1\nenable = ['nope']\npacks = ['extra.toml']\n"
-    found = problems(tmp_path, text, profile="wild", disable=("never",), packs=(tmp_path / "gone.toml",))
-    assert [one.partition(":")[0] for one in found] == ["jobs", "schema", "--pack", "enable", "--profile", "--disable"]
+    found = problems(
+        tmp_path, text, profile="wild", disable=("never",), packs=(tmp_path / "gone.toml",)
+    )
+    assert [one.partition(":")[0] for one in found] == [
+        "jobs",
+        "schema",
+        "--pack",
+        "enable",
+        "--profile",
+        "--disable",
+    ]
 
 
 def test_syntax_errors_name_the_line(tmp_path: Path) -> None:
@@ -225,7 +305,12 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
         xz_arm64=False,
     )
     assert config.effort == Effort(level=Level.MAX, memory=2_000_000_000, xz_arm64=False)
-    assert (config.format, config.jobs, config.strict, config.keep) == ("tar.xz", 8, False, ("a", "b"))
+    assert (config.format, config.jobs, config.strict, config.keep) == (
+        "tar.xz",
+        8,
+        False,
+        ("a", "b"),
+    )
     assert config.drop == (
         DropSpec(name="x", despite=frozenset({"v"})),
         DropSpec(name="y", despite=frozenset({"z-z", "w"})),
@@ -237,19 +322,27 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        ({"profile": "saef"}, "--profile: 'saef' is none of safe, standard, aggressive (did you mean 'safe'?)"),
+        (
+            {"profile": "saef"},
+            "--profile: 'saef' is none of safe, standard, aggressive (did you mean 'safe'?)",
+        ),
         ({"enable": ("nope",)}, "--enable: there is no rule 'nope'"),
         ({"enable": ("bold",), "disable": ("bold",)}, "--disable: 'bold' is enabled as well"),
         ({"keep": ("/a",)}, "--keep: the pattern is absolute"),
         ({"drop": ("a b",)}, "--drop: 'a b' isn't the name"),
         ({"drop": ("a:b,,c",)}, "--drop: '' isn't the name"),
-        ({"format": "tar.xs"}, "--format: 'tar.xs' is none of tar.xz, zip (did you mean 'tar.xz'?)"),
+        (
+            {"format": "tar.xs"},
+            "--format: 'tar.xs' is none of tar.xz, zip (did you mean 'tar.xz'?)",
+        ),
         ({"jobs": 0}, "--jobs: must be between"),
         ({"memory": "lots"}, "--memory: 'lots' isn't a size"),
         ({"memory": "1MB"}, "--memory: must be at least 512 MB"),
     ],
 )
-def test_mistakes_on_the_command_line(tmp_path: Path, overrides: dict[str, object], expected: str) -> None:
+def test_mistakes_on_the_command_line(
+    tmp_path: Path, overrides: dict[str, object], expected: str
+) -> None:
     found = problems(tmp_path, "schema = 1\n", **overrides)
     assert len(found) == 1
     assert found[0].startswith(expected)
@@ -257,7 +350,9 @@ def test_mistakes_on_the_command_line(tmp_path: Path, overrides: dict[str, objec
 
 def test_packs_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "extra.toml").write_text(PACK.replace('id = "', 'id = "extra-'))
-    config = load_config(SCHEMAS, overrides=Overrides(packs=(tmp_path / "extra.toml",), enable=("extra-bold",)))
+    config = load_config(
+        SCHEMAS, overrides=Overrides(packs=(tmp_path / "extra.toml",), enable=("extra-bold",))
+    )
     assert rules(config) == ["careful", "usual", "extra-careful", "extra-usual", "extra-bold"]
 
 
@@ -297,5 +392,9 @@ def test_layers_may_undo_what_the_stack_says() -> None:
 
 
 def test_drops_merge_by_name() -> None:
-    drops = [DropSpec(name="b", despite=frozenset("x")), DropSpec(name="a"), DropSpec(name="b", despite=frozenset("y"))]
+    drops = [
+        DropSpec(name="b", despite=frozenset("x")),
+        DropSpec(name="a"),
+        DropSpec(name="b", despite=frozenset("y")),
+    ]
     assert merge_drops(drops) == (DropSpec(name="b", despite=frozenset("xy")), DropSpec(name="a"))

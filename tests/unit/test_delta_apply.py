@@ -19,28 +19,50 @@ from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
 from slim.delta.patch import Patch, Side, make_patch
 from slim.delta.table import Entry, Frame, Kept, Made, Table
-from slim.errors import ConfigError, IntegrityError, LimitError, SlimError, StorageError, UnsafeInputError
+from slim.errors import (
+    ConfigError,
+    IntegrityError,
+    LimitError,
+    SlimError,
+    StorageError,
+    UnsafeInputError,
+)
 from slim.formats import read_archive
 from slim.formats.directory import read_directory
 from slim.model.delta import DeltaAction, DeltaApplied, DeltaMade
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.reports.delta import schema
-from tests.deltas import forged
-from tests.published import SITE, Files, LayerSpec, Link, distribution, merge, publish, write_archive
-from tests.tarballs import options
+from tests.support.delta_packages import forged
+from tests.support.published_stacks import (
+    SITE,
+    Files,
+    LayerSpec,
+    Link,
+    distribution,
+    merge,
+    publish,
+    write_archive,
+)
+from tests.support.raw_archives import options
 
 NOISE = random.Random(6).randbytes(30_000)
 
 
-def stack(version: str, more: Files | None = None, *, framework: bool = True) -> dict[str, LayerSpec]:
+def stack(
+    version: str, more: Files | None = None, *, framework: bool = True
+) -> dict[str, LayerSpec]:
     code = {"idna/core.py": "".join(f"X{n} = {n * n}\n" for n in range(900)) + f"V = '{version}'\n"}
     layers = {
         "py": LayerSpec("runtime", {"bin/python": NOISE[:2000], "lib/os.py": "import sys\n" * 50}),
-        "fw": LayerSpec("framework", distribution("maths", {"maths/data.bin": NOISE}), requires=("py",)),
+        "fw": LayerSpec(
+            "framework", distribution("maths", {"maths/data.bin": NOISE}), requires=("py",)
+        ),
         "app": LayerSpec(
             "application",
-            merge(distribution("idna", code, version=version), {"lib64": Link("lib"), **(more or {})}),
+            merge(
+                distribution("idna", code, version=version), {"lib64": Link("lib"), **(more or {})}
+            ),
             requires=("fw", "py") if framework else ("py",),
             launch_module="idna",
         ),
@@ -64,7 +86,9 @@ def new(tmp_path: Path) -> Path:
 
 def made(old: Path, new: Path, output: Path) -> DeltaMade:
     (result,) = make(MakeRequest(old=old, new=new, output=output))
-    Draft202012Validator(schema("delta-v1")).validate(json.loads((output / document.NAME).read_text()))
+    Draft202012Validator(schema("delta-v1")).validate(
+        json.loads((output / document.NAME).read_text())
+    )
     return result
 
 
@@ -78,11 +102,19 @@ def actions(result: DeltaMade) -> dict[str, str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def facts(place: Path, scratch: Path) -> list[tuple[object, ...]]:
-    tree = read_directory(place, options(scratch)) if place.is_dir() else read_archive(place, options(scratch))
+    tree = (
+        read_directory(place, options(scratch))
+        if place.is_dir()
+        else read_archive(place, options(scratch))
+    )
     with tree:
         return sorted(
             (m.path, m.type, m.mode if m.type is not EntryType.SYMLINK else 0, m.mtime, m.link_target or "",
@@ -114,7 +146,11 @@ def test_only_what_changed_is_in_a_delta(old: Path, new: Path, tmp_path: Path) -
     assert app.file is not None and app.new is not None and app.new.archive is not None
     assert result.download == app.download == (tmp_path / "d" / "app.patch").stat().st_size
     assert app.download < app.new.archive.size / 4
-    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == ["__venvstacks__", "app.patch", document.NAME]
+    assert sorted(path.name for path in (tmp_path / "d").iterdir()) == [
+        "__venvstacks__",
+        "app.patch",
+        document.NAME,
+    ]
 
 
 def test_the_new_stack_comes_back(old: Path, new: Path, tmp_path: Path) -> None:
@@ -124,12 +160,21 @@ def test_the_new_stack_comes_back(old: Path, new: Path, tmp_path: Path) -> None:
     assert [(layer.name, layer.action, layer.identical) for layer in result.layers] == [
         ("py", DeltaAction.UNCHANGED, True),
         ("fw", DeltaAction.UNCHANGED, True),
-        ("app", DeltaAction.PATCH, False),  # tests/published.py doesn't compress as slim does
+        (
+            "app",
+            DeltaAction.PATCH,
+            False,
+        ),  # tests/support/published_stacks.py doesn't compress as slim does
     ]
     assert facts(tmp_path / "n" / "app.tar.xz", tmp_path) == facts(new / "app.tar.xz", tmp_path)
-    entry = json.loads((tmp_path / "n/__venvstacks__/venvstacks.json").read_text())["layers"]["applications"][0]
+    entry = json.loads((tmp_path / "n/__venvstacks__/venvstacks.json").read_text())["layers"][
+        "applications"
+    ][0]
     data = (tmp_path / "n" / "app.tar.xz").read_bytes()
-    assert (entry["archive_size"], entry["archive_hashes"]["sha256"]) == (len(data), hashlib.sha256(data).hexdigest())
+    assert (entry["archive_size"], entry["archive_hashes"]["sha256"]) == (
+        len(data),
+        hashlib.sha256(data).hexdigest(),
+    )
     assert entry == json.loads((tmp_path / "n/__venvstacks__/env_metadata/app.json").read_text())
     assert contents(old) == before
 
@@ -142,7 +187,9 @@ def test_the_new_stack_comes_back(old: Path, new: Path, tmp_path: Path) -> None:
 
 def manifest_entries(published: Path) -> dict[str, dict[str, object]]:
     value = json.loads((published / "__venvstacks__" / "venvstacks.json").read_text())
-    return {entry["install_target"]: entry for section in value["layers"].values() for entry in section}
+    return {
+        entry["install_target"]: entry for section in value["layers"].values() for entry in section
+    }
 
 
 def test_archives_are_compressed_as_the_manifest_says(old: Path, new: Path, tmp_path: Path) -> None:
@@ -154,7 +201,16 @@ def test_archives_are_compressed_as_the_manifest_says(old: Path, new: Path, tmp_
     assert contents(tmp_path / "n") == contents(slimmed)
 
     # Whoever says it otherwise gets other bytes, and a manifest that is true of them.
-    line = ["delta", "apply", str(old), str(tmp_path / "d"), "-o", str(tmp_path / "n2"), "--level", "fast"]
+    line = [
+        "delta",
+        "apply",
+        str(old),
+        str(tmp_path / "d"),
+        "-o",
+        str(tmp_path / "n2"),
+        "--level",
+        "fast",
+    ]
     assert main([*line, "--no-config", "-q"]) == 0
     wanted, told = manifest_entries(slimmed)["app"], manifest_entries(tmp_path / "n2")["app"]
     note, size = told["slim"], (tmp_path / "n2" / "app.tar.xz").stat().st_size
@@ -254,7 +310,9 @@ def test_platforms_side_by_side(tmp_path: Path) -> None:
             publish(tmp_path / name, stack(version), platform=tag, tag=f"-{tag}")
     results = make(MakeRequest(old=tmp_path / "old", new=tmp_path / "new", output=tmp_path / "d"))
     assert [result.platform for result in results] == ["linux_x86_64", "macosx_arm64"]
-    restored = apply(ApplyRequest(old=tmp_path / "old", delta=tmp_path / "d", output=tmp_path / "n"))
+    restored = apply(
+        ApplyRequest(old=tmp_path / "old", delta=tmp_path / "d", output=tmp_path / "n")
+    )
     assert [result.platform for result in restored] == ["linux_x86_64", "macosx_arm64"]
     assert set(contents(tmp_path / "n")) == set(contents(tmp_path / "new"))
     applied(tmp_path / "old", tmp_path / "d", tmp_path / "m", platforms=("macosx_arm64",))
@@ -282,7 +340,9 @@ def test_another_stack_is_refused(new: Path, delta: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("change", ["edit", "remove", "retarget", "kind", "unchanged"])
-def test_a_folder_that_was_changed_is_refused(old: Path, delta: Path, tmp_path: Path, change: str) -> None:
+def test_a_folder_that_was_changed_is_refused(
+    old: Path, delta: Path, tmp_path: Path, change: str
+) -> None:
     folder = deploy(old, tmp_path / "there")
     file = folder / "app" / SITE / "idna" / "core.py"
     if change == "edit":
@@ -364,7 +424,9 @@ F, D, L, H = EntryType.FILE, EntryType.DIRECTORY, EntryType.SYMLINK, EntryType.H
         ([Entry("x", L, 0o777, "y"), Entry("y", L, 0o777, "x")], "loop"),
     ],
 )
-def test_hostile_members(old: Path, delta: Path, tmp_path: Path, hostile: list[Entry], said: str) -> None:
+def test_hostile_members(
+    old: Path, delta: Path, tmp_path: Path, hostile: list[Entry], said: str
+) -> None:
     before = entries(old / "app.tar.xz", tmp_path)
     new = [Made(entry, 0, slice=(0, 0) if entry.type is F else None) for entry in hostile]
     forged(delta, Table(old=before, root=(0o755, 0), new=new))
@@ -437,9 +499,13 @@ def test_only_known_errors(old: Path, delta: Path, tmp_path: Path) -> None:
     def places(value: object, trail: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         found = [trail]
         if isinstance(value, dict):
-            found += [place for key, inner in value.items() for place in places(inner, (*trail, key))]
+            found += [
+                place for key, inner in value.items() for place in places(inner, (*trail, key))
+            ]
         if isinstance(value, list):
-            found += [place for key, inner in enumerate(value) for place in places(inner, (*trail, key))]
+            found += [
+                place for key, inner in enumerate(value) for place in places(inner, (*trail, key))
+            ]
         return found
 
     for number, place in enumerate(places(text)[1:]):

@@ -19,7 +19,12 @@ from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.reports.delta import schema
 
-FILE, FOLDER, LINK, HARD = EntryType.FILE, EntryType.DIRECTORY, EntryType.SYMLINK, EntryType.HARDLINK
+FILE, FOLDER, LINK, HARD = (
+    EntryType.FILE,
+    EntryType.DIRECTORY,
+    EntryType.SYMLINK,
+    EntryType.HARDLINK,
+)
 
 
 def table_of(*lines: str) -> Table:
@@ -112,7 +117,9 @@ def test_a_frame_gives_what_was_packed_and_needs_its_dictionary() -> None:
     old = bytes(range(256)) * 40
     packed = pack(old[100:] + b"end", old)
     assert len(packed) < 60
-    assert b"".join(unpack(memoryview(packed), len(old) - 97, old, source="p")) == old[100:] + b"end"
+    assert (
+        b"".join(unpack(memoryview(packed), len(old) - 97, old, source="p")) == old[100:] + b"end"
+    )
     with pytest.raises(UnsafeInputError):
         b"".join(unpack(memoryview(packed), len(old) - 97, old[::-1], source="p"))
     with pytest.raises(UnsafeInputError):
@@ -152,7 +159,11 @@ def test_frames_that_are_refused(packed: bytes, size: int, kind: type[SlimError]
     [
         ("s/foo-1.2.dist-info/RECORD", "s/foo-1.3.1rc2.dist-info/RECORD", True),
         ("x.libs/libscipy_openblas-6cdc3b4a.so", "x.libs/libscipy_openblas-68440149.so", True),
-        ("x.libs/libgfortran-040039e1-0352e75f.so.5.0.0", "x.libs/libgfortran-8f1e9814-12cd75f1.so.5.0.0", True),
+        (
+            "x.libs/libgfortran-040039e1-0352e75f.so.5.0.0",
+            "x.libs/libgfortran-8f1e9814-12cd75f1.so.5.0.0",
+            True,
+        ),
         ("lib/libssl.so.1.1", "lib/libssl.so.3", True),
         ("lib/python3.12/os.py", "lib/python3.13/os.py", True),
         ("a.cpython-312-x86_64-linux-gnu.so", "a.cpython-313-x86_64-linux-gnu.so", True),
@@ -166,7 +177,9 @@ def test_versions_are_folded(one: str, other: str, same: bool) -> None:
 
 def test_pairs() -> None:
     gone = {"a.py": 1, "foo-1.dist-info/RECORD": 1, "lib/x-1.so": 1, "old/x-2.so": 1, "left.txt": 1}
-    found, left = pair(["a.py", "foo-2.dist-info/RECORD", "lib/x-3.so", "new/x-4.so", "fresh.md"], gone)
+    found, left = pair(
+        ["a.py", "foo-2.dist-info/RECORD", "lib/x-3.so", "new/x-4.so", "fresh.md"], gone
+    )
     assert found == {
         "a.py": "a.py",
         "foo-2.dist-info/RECORD": "foo-1.dist-info/RECORD",
@@ -201,7 +214,13 @@ def layer(**said: Any) -> dict[str, Any]:
 
 
 def whole(*layers: dict[str, Any], **said: Any) -> dict[str, Any]:
-    stack = {"platform": "linux_x86_64", "kind": "published", "manifest": None, "metadata": {}, "layers": list(layers)}
+    stack = {
+        "platform": "linux_x86_64",
+        "kind": "published",
+        "manifest": None,
+        "metadata": {},
+        "layers": list(layers),
+    }
     return {
         "schema": document.SCHEMA_ID,
         "schema_version": 1,
@@ -219,7 +238,14 @@ def put(folder: Path, value: object) -> Path:
 def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
     value = whole(
         layer(),
-        layer(name="same", action="unchanged", new=state(root="same"), file=None, table=None, method=None),
+        layer(
+            name="same",
+            action="unchanged",
+            new=state(root="same"),
+            file=None,
+            table=None,
+            method=None,
+        ),
         layer(name="gone", action="removed", new=None, file=None, table=None, method=None),
         layer(
             name="all",
@@ -265,9 +291,16 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
         (whole(layer(file={"name": "x", "size": 3.0, "sha256": SHA})), "whole number"),
         (whole(layer(file={"name": "x", "size": 3, "sha256": "AB" * 32})), "hexadecimal"),
         (whole(layer(new=state(root="a/b"))), "plain file name"),
-        (whole(layer(new=state(archive={"name": "x", "size": 3, "sha256": SHA, "format": "rar"}))), "one of"),
         (
-            whole(layer(), layer(name="b", file={"name": "APP.patch", "size": 3, "sha256": "cd" * 32})),
+            whole(
+                layer(new=state(archive={"name": "x", "size": 3, "sha256": SHA, "format": "rar"}))
+            ),
+            "one of",
+        ),
+        (
+            whole(
+                layer(), layer(name="b", file={"name": "APP.patch", "size": 3, "sha256": "cd" * 32})
+            ),
             "two files",
         ),
     ],

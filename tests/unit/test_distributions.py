@@ -16,7 +16,9 @@ SITE = "lib/python3.13/site-packages"
 
 
 def parse(text: str) -> list[tuple[str, str, str]]:
-    return [(row.path, row.digest, row.size) for row in parse_record(text, site=SITE, file="a/RECORD")]
+    return [
+        (row.path, row.digest, row.size) for row in parse_record(text, site=SITE, file="a/RECORD")
+    ]
 
 
 def test_paths_become_relative_to_the_layer() -> None:
@@ -56,14 +58,20 @@ def test_what_the_specification_forbids_is_refused_with_its_line(text: str, word
 @given(
     st.lists(
         st.tuples(
-            st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=20),
+            st.text(
+                st.characters(exclude_characters="\0", exclude_categories=["Cs"]),
+                min_size=1,
+                max_size=20,
+            ),
             st.sampled_from(["", "sha256=abc"]),
             st.sampled_from(["", "0", "17"]),
         ),
         max_size=8,
     )
 )
-def test_a_record_that_is_accepted_is_written_back_the_same(rows: list[tuple[str, str, str]]) -> None:
+def test_a_record_that_is_accepted_is_written_back_the_same(
+    rows: list[tuple[str, str, str]],
+) -> None:
     out = io.StringIO(newline="")
     csv.writer(out, lineterminator="\n").writerows(rows)
     try:

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slim.binaries.dynamic import read_any_dynamic
-from slim.binaries.macho_dynamic import MachoDynamic, read_macho_dynamic
-from slim.binaries.pe_dynamic import PeDynamic, read_pe_dynamic
-from tests.natives import fat, macho, pe
+from slim.binaries.macho.dynamic import MachoDynamic, read_macho_dynamic
+from slim.binaries.pe.dynamic import PeDynamic, read_pe_dynamic
+from tests.support.native_headers import fat, macho, pe
 
 LIBRARY = macho(
     "@rpath/libb.dylib",
@@ -52,7 +52,8 @@ def test_every_kind_of_library_command_counts_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "expected"), [("bundle", "shared"), ("executable", "executable"), ("object", "relocatable")]
+    ("kind", "expected"),
+    [("bundle", "shared"), ("executable", "executable"), ("object", "relocatable")],
 )
 def test_the_kind_of_a_macho_file(kind: str, expected: str) -> None:
     assert read_macho(macho(kind=kind)).kind == expected
@@ -60,8 +61,16 @@ def test_the_kind_of_a_macho_file(kind: str, expected: str) -> None:
 
 @pytest.mark.parametrize(("machine", "order"), [("i686", "<"), ("ppc", ">"), ("x86_64", "<")])
 def test_images_of_32_bits_and_of_the_other_byte_order(machine: str, order: str) -> None:
-    found = read_macho(macho("libx.dylib", name="liby.dylib", machine=machine, order=order, rpaths=("@loader_path",)))
-    assert (found.needed, found.install_name, found.rpaths) == (("libx.dylib",), "liby.dylib", ("@loader_path",))
+    found = read_macho(
+        macho(
+            "libx.dylib", name="liby.dylib", machine=machine, order=order, rpaths=("@loader_path",)
+        )
+    )
+    assert (found.needed, found.install_name, found.rpaths) == (
+        ("libx.dylib",),
+        "liby.dylib",
+        ("@loader_path",),
+    )
     assert found.machines == (machine,)
 
 
@@ -91,7 +100,13 @@ def test_imports_of_all_kinds(machine: str, old_delays: bool) -> None:
         old_delays=old_delays,
     )
     found = read_pe(data)
-    assert found.needed == ("KERNEL32.dll", "python313.dll", "late.dll", "real.dll", "api-ms-win.core.dll")
+    assert found.needed == (
+        "KERNEL32.dll",
+        "python313.dll",
+        "late.dll",
+        "real.dll",
+        "api-ms-win.core.dll",
+    )
     assert found.delayed == {"late.dll"}
     assert found.python_inits == {"PyInit_x"}
     assert (found.machine, found.bits) == (machine, 32 if machine == "i686" else 64)
@@ -103,13 +118,20 @@ def test_a_program_and_a_certificate() -> None:
     assert (found.kind, found.needed, found.signed) == ("executable", (), True)
 
 
-@pytest.mark.parametrize("data", [b"", b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe\0\0\0\x32" + bytes(99), b"#!/bin/sh\n"])
+@pytest.mark.parametrize(
+    "data", [b"", b"MZ", b"\x7fELF", b"\xca\xfe\xba\xbe\0\0\0\x32" + bytes(99), b"#!/bin/sh\n"]
+)
 def test_what_is_no_native_file_needs_nothing(data: bytes) -> None:
     assert read_any_dynamic(data) is None
 
 
-@pytest.mark.parametrize("data", [LIBRARY, pe("a.dll", delayed=("b.dll",), exports=("PyInit_x",), forwards=("c.d",))])
-@given(cut=st.integers(0, 2000), flips=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8))
+@pytest.mark.parametrize(
+    "data", [LIBRARY, pe("a.dll", delayed=("b.dll",), exports=("PyInit_x",), forwards=("c.d",))]
+)
+@given(
+    cut=st.integers(0, 2000),
+    flips=st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), max_size=8),
+)
 def test_damage_raises_nothing(data: bytes, cut: int, flips: list[tuple[int, int]]) -> None:
     damaged = bytearray(data)
     for place, value in flips:

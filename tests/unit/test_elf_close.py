@@ -8,10 +8,10 @@ import struct
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from slim.binaries.elf import ElfEdit, plan_edit
+from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.refusal import NotEditable
-from slim.verify.elf_oracle import check
-from tests.elves import build, pattern
+from slim.verify.native.elf import check
+from tests.support.elf_files import build, pattern
 
 LIBRARY = """
 elf 64 little x86_64 shared
@@ -57,7 +57,9 @@ def offsets(data: bytes) -> list[int]:
 
 
 @pytest.mark.parametrize("align", [0x1000, 0x4000])
-@pytest.mark.parametrize("head", ["64 little x86_64", "64 little aarch64", "64 big s390x", "32 little i686"])
+@pytest.mark.parametrize(
+    "head", ["64 little x86_64", "64 little aarch64", "64 big s390x", "32 little i686"]
+)
 def test_segments_move_up_by_whole_steps(head: str, align: int) -> None:
     text = LIBRARY.replace("64 little x86_64", head).replace("align 0x1000", f"align {align:#x}")
     data = build(text)

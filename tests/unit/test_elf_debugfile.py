@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
-from slim.binaries.elf_debugfile import DebugFile, debug_file
-from tests.elves import build, get
+from slim.binaries.elf.debugfile import DebugFile, debug_file
+from tests.support.elf_files import build, get
 
 SAMPLE = build(
     """

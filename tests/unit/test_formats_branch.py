@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from slim.formats.branch import arm64_filter
+from slim.formats.xz.arm64 import arm64_filter
 
 BL, ADRP = 0x9400_0000, 0x9000_0000
 
@@ -24,7 +24,10 @@ def code(seed: int, count: int = 20_000) -> bytes:
                 BL | source.getrandbits(26),
                 ADRP | source.getrandbits(31) & 0x60FF_FFFF,
                 # ADRP within the 512 MiB that are filtered, both ways
-                ADRP | source.getrandbits(2) << 29 | source.getrandbits(16) << 5 | source.choice((0, 0x00E0_0000)),
+                ADRP
+                | source.getrandbits(2) << 29
+                | source.getrandbits(16) << 5
+                | source.choice((0, 0x00E0_0000)),
                 source.getrandbits(32),
             )
         )
@@ -40,10 +43,14 @@ def test_as_xz_filters(seed: int, tail: bytes) -> None:
     if xz is None:
         pytest.skip("needs xz")
     data = code(seed) + tail
-    done = subprocess.run([xz, "--format=raw", "--arm64", "--lzma2=preset=0", "-c"], input=data, capture_output=True)
+    done = subprocess.run(
+        [xz, "--format=raw", "--arm64", "--lzma2=preset=0", "-c"], input=data, capture_output=True
+    )
     if done.returncode:
         pytest.skip("this xz has no ARM64 filter")
-    unfiltered = lzma.decompress(done.stdout, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0}])
+    unfiltered = lzma.decompress(
+        done.stdout, lzma.FORMAT_RAW, filters=[{"id": lzma.FILTER_LZMA2, "preset": 0}]
+    )
     assert b"".join(arm64_filter([data])) == unfiltered
     assert unfiltered != data
 

@@ -11,7 +11,7 @@ import pytest
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.formats import FORMATS, detect, format_by_name, is_archive_name, read_archive
 from slim.model.limits import MIB, Limits
-from tests.tarballs import PACK, entry, options, tar, xz_with_dictionary, zstd_frame
+from tests.support.raw_archives import PACK, entry, options, tar, xz_with_dictionary, zstd_frame
 
 TAR = tar(entry("a/b", b"content" * 100))
 
@@ -19,7 +19,12 @@ COMPRESSED = sorted(PACK)
 
 
 def refused(
-    folder: Path, name: str, data: bytes, error: type[Exception], word: str, limits: Limits | None = None
+    folder: Path,
+    name: str,
+    data: bytes,
+    error: type[Exception],
+    word: str,
+    limits: Limits | None = None,
 ) -> None:
     archive = folder / name
     archive.write_bytes(data)
@@ -41,7 +46,9 @@ def test_honest_archives_are_read(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_bytes_after_the_end(tmp_path: Path, name: str) -> None:
     for tail in (b"x", b"garbage" * 1000, bytes(4)):
-        refused(tmp_path, f"layer.{name}", PACK[name](TAR) + tail, UnsafeInputError, "after the end")
+        refused(
+            tmp_path, f"layer.{name}", PACK[name](TAR) + tail, UnsafeInputError, "after the end"
+        )
 
 
 @pytest.mark.parametrize("name", COMPRESSED)
@@ -52,7 +59,13 @@ def test_a_tail_beyond_the_first_read(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_a_second_stream(tmp_path: Path, name: str) -> None:
-    refused(tmp_path, f"layer.{name}", PACK[name](TAR) + PACK[name](TAR), UnsafeInputError, "after the end")
+    refused(
+        tmp_path,
+        f"layer.{name}",
+        PACK[name](TAR) + PACK[name](TAR),
+        UnsafeInputError,
+        "after the end",
+    )
 
 
 @pytest.mark.parametrize("name", COMPRESSED)
@@ -101,7 +114,13 @@ def test_xz_checks(tmp_path: Path, check: int) -> None:
 
 def test_zstd_window_of_2_gib(tmp_path: Path) -> None:
     # RFC 8878 3.1.1.1.2: exponent 21 means 2^31.
-    refused(tmp_path, "layer.tar.zst", zstd_frame(0, bytes((21 << 3,))) + bytes(16), LimitError, "window")
+    refused(
+        tmp_path,
+        "layer.tar.zst",
+        zstd_frame(0, bytes((21 << 3,))) + bytes(16),
+        LimitError,
+        "window",
+    )
 
 
 def test_zstd_content_of_a_petabyte(tmp_path: Path) -> None:
@@ -130,11 +149,19 @@ def test_a_compressed_file_that_is_no_tar(tmp_path: Path, name: str) -> None:
 
 
 def test_a_zip_named_tar_xz(tmp_path: Path) -> None:
-    refused(tmp_path, "layer.tar.xz", b"PK\3\4" + bytes(100), UnsafeInputError, "content is zip, although")
+    refused(
+        tmp_path,
+        "layer.tar.xz",
+        b"PK\3\4" + bytes(100),
+        UnsafeInputError,
+        "content is zip, although",
+    )
 
 
 def test_a_gzip_named_tar(tmp_path: Path) -> None:
-    refused(tmp_path, "layer.tar", gzip.compress(TAR), UnsafeInputError, "content is tar.gz, although")
+    refused(
+        tmp_path, "layer.tar", gzip.compress(TAR), UnsafeInputError, "content is tar.gz, although"
+    )
 
 
 def test_the_name_need_not_say_anything(tmp_path: Path) -> None:

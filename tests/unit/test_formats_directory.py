@@ -15,9 +15,11 @@ from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputErr
 from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
-from tests.tarballs import MACOS, directory, file, hardlink, options, symlink
+from tests.support.raw_archives import MACOS, directory, file, hardlink, options, symlink
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes, links and special files are POSIX's")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="modes, links and special files are POSIX's"
+)
 
 
 @pytest.fixture
@@ -68,11 +70,15 @@ def test_links_that_escape(layer: Path, tmp_path: Path, target: str) -> None:
 
 
 @pytest.mark.parametrize("target", ["/usr/bin/python3", "../../x", "escape"])
-def test_links_of_a_folder_of_the_users_own_may_lead_anywhere(layer: Path, tmp_path: Path, target: str) -> None:
+def test_links_of_a_folder_of_the_users_own_may_lead_anywhere(
+    layer: Path, tmp_path: Path, target: str
+) -> None:
     (layer / "escape").symlink_to(target)
     with read_directory(layer, replace(options(tmp_path), anywhere=True)) as tree:
         assert tree.members["escape"].link_target == target
-        assert tree.warnings == [f"symbolic link that leads outside or in circles, kept as it is: escape -> {target}"]
+        assert tree.warnings == [
+            f"symbolic link that leads outside or in circles, kept as it is: escape -> {target}"
+        ]
 
 
 def test_a_linked_folder_is_not_entered(layer: Path, tmp_path: Path) -> None:
@@ -179,9 +185,22 @@ def test_writing(tmp_path: Path, umask: int) -> None:
         write_directory(MEMBERS, target)
     finally:
         os.umask(previous)
-    found = {path.relative_to(target).as_posix(): path.lstat() for path in [target, *target.rglob("*")]}
-    modes = {path: stat.S_IMODE(status.st_mode) for path, status in found.items() if not stat.S_ISLNK(status.st_mode)}
-    assert modes == {".": 0o750, "d": 0o555, "d/a": 0o640, "d/implied": 0o755, "d/implied/x": 0o644, "h": 0o644}
+    found = {
+        path.relative_to(target).as_posix(): path.lstat() for path in [target, *target.rglob("*")]
+    }
+    modes = {
+        path: stat.S_IMODE(status.st_mode)
+        for path, status in found.items()
+        if not stat.S_ISLNK(status.st_mode)
+    }
+    assert modes == {
+        ".": 0o750,
+        "d": 0o555,
+        "d/a": 0o640,
+        "d/implied": 0o755,
+        "d/implied/x": 0o644,
+        "h": 0o644,
+    }
     times = {path: int(status.st_mtime) for path, status in found.items() if path != "d/implied"}
     assert set(times.values()) == {1_600_000_000, 1_700_000_000}
     assert times["."] == 1_600_000_000
@@ -194,8 +213,14 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     target = tmp_path / "out"
     write_directory(MEMBERS, target)
     with read_directory(target, options(tmp_path)) as tree:
-        found = {path: (member.type, member.mode, member.mtime) for path, member in tree.members.items()}
-        expected = {member.path: (member.type, member.mode, member.mtime) for member in MEMBERS if member.path}
+        found = {
+            path: (member.type, member.mode, member.mtime) for path, member in tree.members.items()
+        }
+        expected = {
+            member.path: (member.type, member.mode, member.mtime)
+            for member in MEMBERS
+            if member.path
+        }
         expected["h"] = (EntryType.FILE, 0o644, 1_700_000_000)
         assert {path: found[path] for path in expected} == expected
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slim.formats.effort import DEFAULT_MEMORY, encoders, xz_settings, zstd_parameters
-from slim.formats.xz_container import Branch, dictionary_size
+from slim.formats.xz.container import Branch, dictionary_size
 from slim.model.limits import MIB, Limits
 from slim.model.settings import MIN_MEMORY, Effort, Level
 
@@ -61,7 +61,10 @@ def test_encoders_have_room_in_the_budget(level: Level, memory: int) -> None:
 
 
 def test_more_memory_means_more_encoders_and_never_more_than_workers() -> None:
-    counts = [encoders(64, Effort(memory=memory), "tar.xz") for memory in (DEFAULT_MEMORY, 4 * 10**9, 16 * 10**9)]
+    counts = [
+        encoders(64, Effort(memory=memory), "tar.xz")
+        for memory in (DEFAULT_MEMORY, 4 * 10**9, 16 * 10**9)
+    ]
     assert counts == sorted(set(counts))
     assert encoders(2, Effort(memory=16 * 10**9), "tar.xz") == 2
     assert encoders(7, Effort(memory=MIN_MEMORY), "zip") == 7
@@ -69,7 +72,12 @@ def test_more_memory_means_more_encoders_and_never_more_than_workers() -> None:
 
 def test_a_small_budget_shrinks_dictionary_and_window_where_it_has_to() -> None:
     for level, shrinks in ((Level.FAST, False), (Level.DEFAULT, False), (Level.MAX, True)):
-        small, large = Effort(level=level, memory=MIN_MEMORY), Effort(level=level, memory=DEFAULT_MEMORY)
-        dictionaries = [xz_settings(effort, "", native=False).dictionary for effort in (small, large)]
+        small, large = (
+            Effort(level=level, memory=MIN_MEMORY),
+            Effort(level=level, memory=DEFAULT_MEMORY),
+        )
+        dictionaries = [
+            xz_settings(effort, "", native=False).dictionary for effort in (small, large)
+        ]
         assert (dictionaries[0] < dictionaries[1]) == shrinks
     assert zstd_parameters(Effort(level=Level.MAX, memory=MIN_MEMORY)).window_log < 27

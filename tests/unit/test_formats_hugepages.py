@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.formats import hugepages
+from slim.formats.xz import hugepages
 from slim.model.limits import MIB
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")
@@ -35,7 +35,9 @@ def is_advised(memory: mmap.mmap) -> bool:
 def test_large_private_memory_is_advised() -> None:
     if not Path("/sys/kernel/mm/transparent_hugepage/enabled").is_file():
         pytest.skip("this kernel has no transparent huge pages")
-    with mmap.mmap(-1, 64 * MIB, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE) as large:
+    with mmap.mmap(
+        -1, 64 * MIB, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE
+    ) as large:
         hugepages.advise()
         assert is_advised(large)
         large[:5] = b"still"
@@ -48,7 +50,10 @@ def test_shared_memory_and_files_are_left_alone(tmp_path: Path) -> None:
     place.write_bytes(bytes(1))
     with place.open("r+b") as file:
         file.truncate(64 * MIB)
-        with mmap.mmap(file.fileno(), 64 * MIB, access=mmap.ACCESS_COPY) as copied, mmap.mmap(-1, 64 * MIB) as shared:
+        with (
+            mmap.mmap(file.fileno(), 64 * MIB, access=mmap.ACCESS_COPY) as copied,
+            mmap.mmap(-1, 64 * MIB) as shared,
+        ):
             hugepages.advise()
             assert not is_advised(copied)
             assert not is_advised(shared)

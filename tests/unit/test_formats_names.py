@@ -26,7 +26,9 @@ def test_normalise(name: str, path: str) -> None:
     assert normalise(name, source="x.tar", limits=Limits()) == path
 
 
-@pytest.mark.parametrize("name", ["", "/", "//", "..", "../", "./..", "a/..", "a//b", "a//", ".//a", "a/.", "a/./b"])
+@pytest.mark.parametrize(
+    "name", ["", "/", "//", "..", "../", "./..", "a/..", "a//b", "a//", ".//a", "a/.", "a/./b"]
+)
 def test_normalise_refuses(name: str) -> None:
     with pytest.raises(UnsafeInputError):
         normalise(name, source="x.tar", limits=Limits())
@@ -69,7 +71,20 @@ def test_fold(one: str, other: str, same: bool) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["aux", "AUX.txt", "nul.tar.gz", "com1", "LPT9.x", "com\u00b2", "conin$", "aux .py", "a:b", "a?", "x.", "x "],
+    [
+        "aux",
+        "AUX.txt",
+        "nul.tar.gz",
+        "com1",
+        "LPT9.x",
+        "com\u00b2",
+        "conin$",
+        "aux .py",
+        "a:b",
+        "a?",
+        "x.",
+        "x ",
+    ],
 )
 def test_windows_problems(name: str) -> None:
     assert windows_problem(name)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from slim.formats.order import for_compression, is_native
-from tests.tarballs import directory, file, hardlink, symlink
+from tests.support.raw_archives import directory, file, hardlink, symlink
 
 MEMBERS = [
     (False, directory("")),

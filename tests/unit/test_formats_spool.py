@@ -45,7 +45,9 @@ def handed_on(content: SliceContent) -> None:
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/smaps")
 @pytest.mark.parametrize("look", [in_chunks, as_a_view, handed_on])
 @pytest.mark.parametrize("size", [100_000, 7 * MIB])
-def test_memory_is_given_back_across_files(tmp_path: Path, look: Callable[[SliceContent], None], size: int) -> None:
+def test_memory_is_given_back_across_files(
+    tmp_path: Path, look: Callable[[SliceContent], None], size: int
+) -> None:
     with Spool(tmp_path) as spool:
         for number in range(SIZE // MIB):
             spool.write(bytes([number]) * MIB)
@@ -55,7 +57,9 @@ def test_memory_is_given_back_across_files(tmp_path: Path, look: Callable[[Slice
             look(SliceContent(view[start : start + size]))
             most = max(most, mapped()) if start // size % 8 == 0 else most
         assert 0 < most < MOST
-        assert {view[number * MIB] for number in range(SIZE // MIB)} == set(range(SIZE // MIB)), "nothing was lost"
+        assert {view[number * MIB] for number in range(SIZE // MIB)} == set(range(SIZE // MIB)), (
+            "nothing was lost"
+        )
         spool.forget()
         assert mapped() == 0
         view.release()

@@ -12,7 +12,7 @@ from slim.formats import read_archive
 from slim.formats.base import Tree
 from slim.model.record import EntryType
 from slim.model.stack import Platform
-from tests.tarballs import (
+from tests.support.raw_archives import (
     LINUX,
     MACOS,
     entry,
@@ -34,7 +34,9 @@ def read(folder_: Path, data: bytes, platform: Platform | None = LINUX) -> Tree:
 
 
 def test_link_into_a_sibling_layer(tmp_path: Path) -> None:
-    with read(tmp_path, tar(folder("app"), sym("app/bin/python", "../../cpython/bin/python3"))) as tree:
+    with read(
+        tmp_path, tar(folder("app"), sym("app/bin/python", "../../cpython/bin/python3"))
+    ) as tree:
         assert tree.root == "app"
         assert tree.members["bin/python"].link_target == "../../cpython/bin/python3"
         assert tree.warnings == []
@@ -45,7 +47,13 @@ def test_link_into_a_sibling_layer(tmp_path: Path) -> None:
     ["x", "./x", "../b/x", "../../app/b/x", "../l2", "../l2/x", "../b/../b/x", ".."],
 )
 def test_links_inside_the_layer(tmp_path: Path, target: str) -> None:
-    parts = [folder("app/b"), entry("app/b/x"), entry("app/a/x"), sym("app/l2", "b"), sym("app/a/l", target)]
+    parts = [
+        folder("app/b"),
+        entry("app/b/x"),
+        entry("app/a/x"),
+        sym("app/l2", "b"),
+        sym("app/a/l", target),
+    ]
     with read(tmp_path, tar(*parts)) as tree:
         assert tree.warnings == []
 
@@ -87,7 +95,11 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
 
 
 def test_extended_attributes_are_dropped(tmp_path: Path) -> None:
-    records = [record("SCHILY.xattr.user.x", b"\0\n=1"), record("VENDOR.thing", "1"), record("atime", "1.5")]
+    records = [
+        record("SCHILY.xattr.user.x", b"\0\n=1"),
+        record("VENDOR.thing", "1"),
+        record("atime", "1.5"),
+    ]
     with read(tmp_path, tar(*(pax(*records) + entry(f"a/{i}") for i in range(5)))) as tree:
         assert tree.warnings == [
             "extended attributes dropped: a/0, a/1, a/2 and 2 more",
@@ -117,7 +129,9 @@ def test_the_common_folder_is_found(tmp_path: Path) -> None:
         assert tree.root_member.path == ""
 
 
-@pytest.mark.parametrize(("data", "root"), [(tar(entry("a")), ""), (tar(entry("a/b")), "a"), (tar(folder("a")), "a")])
+@pytest.mark.parametrize(
+    ("data", "root"), [(tar(entry("a")), ""), (tar(entry("a/b")), "a"), (tar(folder("a")), "a")]
+)
 def test_roots_of_tiny_archives(tmp_path: Path, data: bytes, root: str) -> None:
     with read(tmp_path, data) as tree:
         assert tree.root == root
@@ -126,7 +140,12 @@ def test_roots_of_tiny_archives(tmp_path: Path, data: bytes, root: str) -> None:
 def test_a_hard_link_names_an_earlier_file(tmp_path: Path) -> None:
     with read(tmp_path, tar(folder("a"), entry("a/f", b"content"), hard("a/d/h", "a/f"))) as tree:
         link = tree.members["d/h"]
-        assert (link.type, link.link_target, link.size, link.content) == (EntryType.HARDLINK, "f", 0, None)
+        assert (link.type, link.link_target, link.size, link.content) == (
+            EntryType.HARDLINK,
+            "f",
+            0,
+            None,
+        )
 
 
 def test_long_names_both_ways(tmp_path: Path) -> None:
@@ -144,7 +163,11 @@ def test_long_names_both_ways(tmp_path: Path) -> None:
         entry("a/z"),
     )
     with read(tmp_path, data) as tree:
-        assert {path: bytes(member.content.view()) for path, member in tree.members.items() if member.content} == {
+        assert {
+            path: bytes(member.content.view())
+            for path, member in tree.members.items()
+            if member.content
+        } == {
             "n" * 150: b"gnu",
             "n" * 150 + "p": b"pax",
             "u" * 100: b"ustar",
@@ -179,7 +202,17 @@ def test_listing_equals_tarfile(tmp_path: Path, style: int) -> None:
         link = tarfile.TarInfo("r/link")
         link.type, link.linkname = tarfile.SYMTYPE, "a"
         archive.addfile(link)
-    with read(tmp_path, buffer.getvalue()) as tree, tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive:
-        expected = [(info.name, info.size, info.mode, int(info.mtime)) for info in archive if info.name != "r"]
-        found = [(f"r/{member.path}", member.size, member.mode, member.mtime) for member in tree.members.values()]
+    with (
+        read(tmp_path, buffer.getvalue()) as tree,
+        tarfile.open(fileobj=io.BytesIO(buffer.getvalue())) as archive,
+    ):
+        expected = [
+            (info.name, info.size, info.mode, int(info.mtime))
+            for info in archive
+            if info.name != "r"
+        ]
+        found = [
+            (f"r/{member.path}", member.size, member.mode, member.mtime)
+            for member in tree.members.values()
+        ]
         assert found == expected

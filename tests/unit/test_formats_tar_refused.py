@@ -10,7 +10,7 @@ from slim.errors import LimitError, UnsafeInputError
 from slim.formats import read_archive
 from slim.model.limits import Limits
 from tests.corpus.archives import TAR, Case, write_many
-from tests.tarballs import (
+from tests.support.raw_archives import (
     entry,
     folder,
     options,
@@ -58,7 +58,12 @@ def test_200_000_members(tmp_path: Path) -> None:
 
 
 def test_every_truncation_is_refused(tmp_path: Path) -> None:
-    whole = tar(folder("a"), pax(record("path", "a/" + "n" * 120)), entry("a/n", b"x" * 700), sym("a/l", "n"))
+    whole = tar(
+        folder("a"),
+        pax(record("path", "a/" + "n" * 120)),
+        entry("a/n", b"x" * 700),
+        sym("a/l", "n"),
+    )
     archive = tmp_path / "layer.tar"
     for length in range(512, len(whole), 256):
         archive.write_bytes(whole[:length])

@@ -20,16 +20,25 @@ from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.directory import write_directory
 from slim.formats.effort import xz_settings
 from slim.formats.output import copy_file, write_file
-from slim.formats.tar_stream import tar_stream
-from slim.formats.xz_container import Branch, Settings, dictionary_size, xz_stream
+from slim.formats.tar.stream import tar_stream
+from slim.formats.xz.container import Branch, Settings, dictionary_size, xz_stream
 from slim.model.limits import MIB
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
-from slim.storage import replace_file, write_new
-from tests.tarballs import directory, file, hardlink, options, symlink
+from slim.system.atomic import replace_file, write_new
+from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
 MTIME = 1_700_000_000
-NAMES = ["a", "b/c", "n" * 89, "n" * 100, "caf\u00e9", "\udcff", "d/" * 40 + "deep" * 30, "l" * 99 + "\u00e9"]
+NAMES = [
+    "a",
+    "b/c",
+    "n" * 89,
+    "n" * 100,
+    "caf\u00e9",
+    "\udcff",
+    "d/" * 40 + "deep" * 30,
+    "l" * 99 + "\u00e9",
+]
 
 
 def members(known: str = "") -> Iterator[Member]:
@@ -56,7 +65,9 @@ def tarfile_stream(root: str) -> bytes:
         EntryType.HARDLINK: tarfile.LNKTYPE,
     }
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
+    with tarfile.open(
+        fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8"
+    ) as archive:
         for member in members():
             info = tarfile.TarInfo(f"{root}/{member.path}".rstrip("/"))
             info.type, info.mode, info.mtime = kinds[member.type], member.mode, member.mtime
@@ -127,7 +138,11 @@ def test_workers_change_nothing(tmp_path: Path, known: Format) -> None:
         target = tmp_path / f"{workers}"
         executor = ThreadPoolExecutor(workers) if workers else None
         write_archive(
-            known, members(known.name), "app", target, WriteOptions(executor=executor, workers=workers, threads=workers)
+            known,
+            members(known.name),
+            "app",
+            target,
+            WriteOptions(executor=executor, workers=workers, threads=workers),
         )
         written.add(target.read_bytes())
         if executor:
@@ -139,7 +154,9 @@ def test_workers_change_nothing(tmp_path: Path, known: Format) -> None:
 @pytest.mark.parametrize("known", FORMATS, ids=lambda known: known.name)
 def test_levels(tmp_path: Path, known: Format, level: Level) -> None:
     target = tmp_path / "archive"
-    write_archive(known, members(known.name), "app", target, WriteOptions(effort=Effort(level=level)))
+    write_archive(
+        known, members(known.name), "app", target, WriteOptions(effort=Effort(level=level))
+    )
     with read_archive(target, options(tmp_path)) as tree:
         assert len(tree.members) == len(list(members(known.name))) - 1
 
@@ -154,7 +171,9 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_a_missing_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageError) as caught:
-        write_archive(format_by_name("tar.xz"), members(), "app", tmp_path / "no" / "a.tar.xz", WriteOptions())
+        write_archive(
+            format_by_name("tar.xz"), members(), "app", tmp_path / "no" / "a.tar.xz", WriteOptions()
+        )
     assert caught.value.file == str(tmp_path / "no" / "a.tar.xz")
 
 
@@ -192,7 +211,9 @@ def test_block_boundaries_depend_on_the_stream_alone() -> None:
         expected = compress(DATA, some(50_000, branch))
         for piece in (1001, 49_999, len(DATA)):
             for workers in (0, 1, 2, 8):
-                assert compress(DATA, some(50_000, branch), piece=piece, workers=workers) == expected
+                assert (
+                    compress(DATA, some(50_000, branch), piece=piece, workers=workers) == expected
+                )
 
 
 def test_sections_may_have_filters_of_their_own() -> None:
@@ -252,7 +273,9 @@ def test_gzip_header_holds_no_time_and_no_name(tmp_path: Path) -> None:
         lambda path: replace_file(path, b"x" * 300),
     ],
 )
-@pytest.mark.parametrize("lose", [lambda handle: os.ftruncate(handle, 299), lambda handle: os.write(handle, b"-")])
+@pytest.mark.parametrize(
+    "lose", [lambda handle: os.ftruncate(handle, 299), lambda handle: os.write(handle, b"-")]
+)
 def test_what_the_disk_loses_is_found_out(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -14,10 +14,18 @@ from slim.errors import UnsafeInputError
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import WriteOptions
 from slim.formats.zip import dos_to_unix
-from slim.formats.zip_write import unix_to_dos
+from slim.formats.zip.write import unix_to_dos
 from slim.model.record import EntryType
 from tests.corpus.archives import LINK, ZIP, A, B, Case, zip64
-from tests.tarballs import ZipMember, directory, file, hardlink, options, symlink, zip_file
+from tests.support.raw_archives import (
+    ZipMember,
+    directory,
+    file,
+    hardlink,
+    options,
+    symlink,
+    zip_file,
+)
 
 
 @pytest.mark.parametrize("case", ZIP, ids=lambda case: case.name)
@@ -43,7 +51,10 @@ def test_refused(case: Case, tmp_path: Path) -> None:
 def test_accepted(tmp_path: Path, data: bytes) -> None:
     archive = tmp_path / "layer.zip"
     archive.write_bytes(data)
-    with read_archive(archive, options(tmp_path)) as tree, zipfile.ZipFile(io.BytesIO(data)) as expected:
+    with (
+        read_archive(archive, options(tmp_path)) as tree,
+        zipfile.ZipFile(io.BytesIO(data)) as expected,
+    ):
         assert tree.root == "r"
         assert [f"r/{path}" for path in tree.members] == expected.namelist()
         for member in tree.members.values():
@@ -103,7 +114,16 @@ def test_zipfile_reads_what_is_written(tmp_path: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(write(tmp_path, "a.zip"))) as made:
         assert made.testzip() is None
         infos = {info.filename: info for info in made.infolist()}
-        assert list(infos) == ["r/", "r/d/", "r/d/empty", "r/d/random", "r/d/text", "r/d/hard", "r/l", "r/caf\u00e9"]
+        assert list(infos) == [
+            "r/",
+            "r/d/",
+            "r/d/empty",
+            "r/d/random",
+            "r/d/text",
+            "r/d/hard",
+            "r/l",
+            "r/caf\u00e9",
+        ]
         assert {name: info.external_attr >> 16 for name, info in infos.items()} == {
             "r/": 0o40755,
             "r/d/": 0o40755,
@@ -116,16 +136,22 @@ def test_zipfile_reads_what_is_written(tmp_path: Path) -> None:
         }
         assert made.read("r/d/hard") == b"text " * 1000
         assert made.read("r/l") == b"d/text"
-        assert infos["r/d/random"].compress_type == zipfile.ZIP_STORED, "what doesn't shrink is stored"
+        assert infos["r/d/random"].compress_type == zipfile.ZIP_STORED, (
+            "what doesn't shrink is stored"
+        )
         assert infos["r/d/text"].date_time == (1980, 1, 1, 0, 0, 0)
         assert infos["r/caf\u00e9"].date_time == (2107, 12, 31, 23, 59, 58)
         assert infos["r/d/empty"].date_time == (2023, 11, 14, 22, 13, 20)
 
 
-@pytest.mark.parametrize(("root", "name"), [("", "\udcff"), ("r", "a\\b"), ("", "C:x"), ("C:", "x")])
+@pytest.mark.parametrize(
+    ("root", "name"), [("", "\udcff"), ("r", "a\\b"), ("", "C:x"), ("C:", "x")]
+)
 def test_a_name_that_zip_cannot_hold(tmp_path: Path, root: str, name: str) -> None:
     with pytest.raises(UnsafeInputError, match="a zip file can't hold"):
-        write_archive(format_by_name("zip"), iter([file(name)]), root, tmp_path / "a.zip", WriteOptions())
+        write_archive(
+            format_by_name("zip"), iter([file(name)]), root, tmp_path / "a.zip", WriteOptions()
+        )
 
 
 def test_workers_change_nothing(tmp_path: Path) -> None:

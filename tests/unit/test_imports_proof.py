@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from slim.analysis.imports import MAX_EVIDENCE, ImportProof, Proof
+from slim.analysis.imports.proof import MAX_EVIDENCE, ImportProof, Proof
 from slim.model.finding import Evidence, Strength
-from tests.virtual import SITE, Contents, HardLink, Link, VirtualStack, make_stack
+from tests.support.virtual_stacks import SITE, Contents, HardLink, Link, VirtualStack, make_stack
 
 PKG = "app-x/$site/pkg"
 
@@ -27,7 +27,8 @@ def _short(proof: Mapping[tuple[str, str], tuple[Evidence, ...]]) -> set[str]:
     return {"/".join(key).replace(SITE, "$site") for key in proof}
 
 
-# Files of app-x's site-packages; pkg/tests/** is to go. Then: what is refused of it, and what is only shown.
+# Files of app-x's site-packages; pkg/tests/** is to go. Then: what is refused of it, and what is
+# only shown.
 TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
     "nobody imports it": ({"pkg/core.py": "import os\nfrom . import other"}, set(), set()),
     "absolute": ({"pkg/core.py": "import pkg.tests.helper"}, {"__init__", "helper"}, set()),
@@ -35,10 +36,26 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
     "the package alone": ({"user.py": "from pkg import tests"}, {"__init__"}, set()),
     "an attribute of it": ({"user.py": "from pkg.tests import VALUE"}, {"__init__"}, set()),
     "relative": ({"pkg/core.py": "from .tests.helper import x"}, {"__init__", "helper"}, set()),
-    "relative from the package": ({"pkg/__init__.py": "from .tests import helper"}, {"__init__", "helper"}, set()),
-    "relative from further down": ({"pkg/a/b.py": "from ..tests import helper"}, {"__init__", "helper"}, set()),
-    "relative out of the package": ({"pkg/core.py": "from ..pkg.tests import helper"}, set(), set()),
-    "in a function": ({"pkg/core.py": "def test():\n  from pkg.tests import run"}, {"__init__", "run"}, set()),
+    "relative from the package": (
+        {"pkg/__init__.py": "from .tests import helper"},
+        {"__init__", "helper"},
+        set(),
+    ),
+    "relative from further down": (
+        {"pkg/a/b.py": "from ..tests import helper"},
+        {"__init__", "helper"},
+        set(),
+    ),
+    "relative out of the package": (
+        {"pkg/core.py": "from ..pkg.tests import helper"},
+        set(),
+        set(),
+    ),
+    "in a function": (
+        {"pkg/core.py": "def test():\n  from pkg.tests import run"},
+        {"__init__", "run"},
+        set(),
+    ),
     "run imports helper": (
         {"user.py": "import pkg.tests.run", "pkg/tests/run.py": "from . import helper"},
         {"__init__", "helper", "run"},
@@ -51,9 +68,17 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
     ),
     "only for types": ({"user.py": "if TYPE_CHECKING:\n  import pkg.tests.helper"}, set(), set()),
     "by name": ({"user.py": "import_module('pkg.tests.run')"}, {"__init__", "run"}, set()),
-    "by relative name": ({"pkg/core.py": "import_module('.tests.run', __package__)"}, {"__init__", "run"}, set()),
+    "by relative name": (
+        {"pkg/core.py": "import_module('.tests.run', __package__)"},
+        {"__init__", "run"},
+        set(),
+    ),
     "by own name": ({"pkg/__init__.py": "import_module('.tests', __name__)"}, {"__init__"}, set()),
-    "by a literal package": ({"user.py": "import_module('.run', package='pkg.tests')"}, {"__init__", "run"}, set()),
+    "by a literal package": (
+        {"user.py": "import_module('.run', package='pkg.tests')"},
+        {"__init__", "run"},
+        set(),
+    ),
     "run as a program": ({"user.py": "run_module('pkg.tests')"}, {"__init__", "__main__"}, set()),
     "-m": ({"user.py": "run(['-m', 'pkg.tests'])"}, set(), {"__init__", "__main__"}),
     "in a string": ({"user.py": "x = 'pkg.tests.run'"}, set(), {"run"}),
@@ -77,14 +102,29 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
         {"__init__"},
         set(),
     ),
-    "star without it": ({"user.py": "from pkg import *", "pkg/__init__.py": "__all__ = ['x']"}, set(), set()),
-    "a name that only looks alike": ({"user.py": "import pkg.testsuite, tests, xpkg.tests"}, set(), set()),
+    "star without it": (
+        {"user.py": "from pkg import *", "pkg/__init__.py": "__all__ = ['x']"},
+        set(),
+        set(),
+    ),
+    "a name that only looks alike": (
+        {"user.py": "import pkg.testsuite, tests, xpkg.tests"},
+        set(),
+        set(),
+    ),
     "a stub that is loaded lazily": (
-        {"pkg/__init__.py": "attach_stub(__name__, __file__)", "pkg/__init__.pyi": "from . import tests"},
+        {
+            "pkg/__init__.py": "attach_stub(__name__, __file__)",
+            "pkg/__init__.pyi": "from . import tests",
+        },
         set(),
         {"__init__"},
     ),
-    "a line in a .pth file": ({"a.pth": "import pkg.tests\npkg/tests/run.py\n"}, {"__init__"}, set()),
+    "a line in a .pth file": (
+        {"a.pth": "import pkg.tests\npkg/tests/run.py\n"},
+        {"__init__"},
+        set(),
+    ),
     "Python 2": ({"user.py": "print 'x'\nimport pkg.tests.run"}, {"__init__", "run"}, set()),
 }
 
@@ -132,14 +172,19 @@ def test_evidence_names_file_line_and_statement() -> None:
 
 def test_every_layer_that_provides_a_name_keeps_it() -> None:
     module = {"$site/shared.py": ""}
-    virtual = make_stack({"framework-a": module, "framework-b": module, "app-x": {"$site/user.py": "import shared"}})
+    virtual = make_stack(
+        {"framework-a": module, "framework-b": module, "app-x": {"$site/user.py": "import shared"}}
+    )
     proof = _prove(virtual, ("framework-a/$site/shared.py", "framework-b/$site/shared.py"))
     assert _short(proof.refused) == {"framework-a/$site/shared.py", "framework-b/$site/shared.py"}
 
 
 ROOTS: dict[str, tuple[dict[str, Contents], str]] = {
     "standard library": ({"$stdlib/one.py": ""}, "one"),
-    "lib-dynload": ({"$stdlib/lib-dynload/_one.cpython-313-x86_64-linux-gnu.so": b"\x7fELF"}, "_one"),
+    "lib-dynload": (
+        {"$stdlib/lib-dynload/_one.cpython-313-x86_64-linux-gnu.so": b"\x7fELF"},
+        "_one",
+    ),
     "stable ABI": ({"$site/p/one.abi3.so": b"\x7fELF"}, "p.one"),
     "plain .so": ({"$site/p/one.so": b"\x7fELF"}, "p.one"),
     "Windows": ({"$site/p/one.cp313-win_amd64.pyd": b"MZ"}, "p.one"),
@@ -147,7 +192,10 @@ ROOTS: dict[str, tuple[dict[str, Contents], str]] = {
     "compiled package": ({"$site/p/one/__init__.cpython-313-darwin.so": b"x"}, "p.one"),
     "namespace package": ({"$site/space/p/one.py": ""}, "space.p.one"),
     "symbolic link": ({"$site/one.py": Link("two.py")}, "one"),
-    "below a linked folder": ({"share/code/one.py": "", "$site/linked": Link("../../../share/code")}, "linked.one"),
+    "below a linked folder": (
+        {"share/code/one.py": "", "$site/linked": Link("../../../share/code")},
+        "linked.one",
+    ),
     "hard link": ({"$site/one.py": HardLink("lib/two.py")}, "one"),
     "folder named in a .pth file": ({"$site/win/one.py": "", "$site/x.pth": "win\n"}, "one"),
 }
@@ -167,7 +215,10 @@ def test_what_can_be_imported(case: str) -> None:
 
 
 def test_bytecode_in_pycache_is_not_a_module() -> None:
-    files = {"$site/p/__pycache__/one.cpython-313.pyc": b"x", "$site/user.py": "import p.one, p.__pycache__.one"}
+    files = {
+        "$site/p/__pycache__/one.cpython-313.pyc": b"x",
+        "$site/user.py": "import p.one, p.__pycache__.one",
+    }
     proof = _prove(make_stack({"app-x": files}), ("app-x/$site/p",))
     assert not proof.refused
 
@@ -182,14 +233,23 @@ def test_packages_around_what_stays_stay() -> None:
     virtual = make_stack({"app-x": layer})
     removals = {virtual.key(f"app-x/{path}") for path in layer if path.endswith("__init__.py")}
     proof = _proof(virtual).prove(removals, weak_counts=lambda _key: False)
-    assert _short(proof.refused) == {"app-x/$site/pkg/__init__.py", "app-x/$site/pkg/sub/__init__.py"}
+    assert _short(proof.refused) == {
+        "app-x/$site/pkg/__init__.py",
+        "app-x/$site/pkg/sub/__init__.py",
+    }
     evidence = proof.refused[virtual.key("app-x/$site/pkg/sub/__init__.py")]
-    assert [(item.kind, item.file) for item in evidence] == [("parent", f"app-x/{SITE}/pkg/sub/kept.py")]
+    assert [(item.kind, item.file) for item in evidence] == [
+        ("parent", f"app-x/{SITE}/pkg/sub/kept.py")
+    ]
 
 
 @pytest.mark.parametrize(
     ("source", "stays"),
-    [("DATA = Path(__file__).parent", True), ("x = files('pkg')  # importlib.resources", True), ("x = 1", False)],
+    [
+        ("DATA = Path(__file__).parent", True),
+        ("x = files('pkg')  # importlib.resources", True),
+        ("x = 1", False),
+    ],
 )
 def test_data_beside_a_module_that_looks_for_it_stays(source: str, stays: bool) -> None:
     virtual = make_stack(
@@ -206,7 +266,9 @@ def test_data_beside_a_module_that_looks_for_it_stays(source: str, stays: bool) 
         }
     )
     proof = _prove(virtual, (f"{PKG}/tests", "app-x/$site/top.csv"))
-    expected = {"app-x/$site/pkg/tests/helper.py"} | ({"app-x/$site/pkg/tests/data.csv"} if stays else set())
+    expected = {"app-x/$site/pkg/tests/helper.py"} | (
+        {"app-x/$site/pkg/tests/data.csv"} if stays else set()
+    )
     assert _short(proof.refused) == expected
     if stays:
         (evidence,) = proof.refused[virtual.key(f"{PKG}/tests/data.csv")]
@@ -246,7 +308,9 @@ def test_launch_modules_and_entry_points_count() -> None:
 
 
 def test_what_the_interpreter_imports_stays() -> None:
-    virtual = make_stack({"cpython3.13": {"$stdlib/encodings/__init__.py": "", "$stdlib/encodings/cp037.py": ""}})
+    virtual = make_stack(
+        {"cpython3.13": {"$stdlib/encodings/__init__.py": "", "$stdlib/encodings/cp037.py": ""}}
+    )
     proof = _prove(virtual, ("cpython3.13/$stdlib/encodings",))
     assert _short(proof.refused) == {"cpython3.13/lib/python3.13/encodings/__init__.py"}
 
@@ -265,7 +329,11 @@ def test_scripts_import_too(script: str, counts: bool) -> None:
 
 
 VENDORED: dict[str, tuple[str, str, Strength | None]] = {
-    "inside the vendored tree": ("host/_vendor/dep/core.py", "import dep.tests.util", Strength.STRONG),
+    "inside the vendored tree": (
+        "host/_vendor/dep/core.py",
+        "import dep.tests.util",
+        Strength.STRONG,
+    ),
     "from the host": ("host/loader.py", "import dep.tests.util", Strength.WEAK),
     "a name that the search path provides": ("host/loader.py", "import host.tests.util", None),
 }
@@ -275,10 +343,21 @@ VENDORED: dict[str, tuple[str, str, Strength | None]] = {
 def test_vendored_packages_are_found_by_their_path(case: str) -> None:
     path, source, strength = VENDORED[case]
     virtual = make_stack(
-        {"app-x": {f"$site/{path}": source, "$site/host/__init__.py": "", "$site/host/_vendor/dep/tests/util.py": ""}}
+        {
+            "app-x": {
+                f"$site/{path}": source,
+                "$site/host/__init__.py": "",
+                "$site/host/_vendor/dep/tests/util.py": "",
+            }
+        }
     )
     proof = _prove(virtual, ("app-x/$site/host/_vendor/dep/tests",))
-    found = [item.strength for part in (proof.refused, proof.weak) for items in part.values() for item in items]
+    found = [
+        item.strength
+        for part in (proof.refused, proof.weak)
+        for items in part.values()
+        for item in items
+    ]
     assert found == ([strength] if strength else [])
     assert bool(proof.refused) is (strength is Strength.STRONG)
 
@@ -298,7 +377,11 @@ def test_a_program_finds_what_lies_beside_it() -> None:
 
 COMPILED: dict[str, tuple[str, bytes, Strength | None]] = {
     "a whole string": ("pkg/_fast.abi3.so", b"\x7fELF\0pkg.tests.util\0", Strength.STRONG),
-    "part of a sentence": ("pkg/_fast.abi3.so", b"\x7fELF\0see pkg.tests.util for more\0", Strength.WEAK),
+    "part of a sentence": (
+        "pkg/_fast.abi3.so",
+        b"\x7fELF\0see pkg.tests.util for more\0",
+        Strength.WEAK,
+    ),
     "part of another name": ("pkg/_fast.abi3.so", b"\x7fELF\0pkg.tests.utility\0", None),
     "another distribution": ("other/_fast.abi3.so", b"\x7fELF\0pkg.tests.util\0", None),
     "a shared library": ("pkg/lib-fast.so.1", b"\x7fELF\0pkg.tests.util\0", None),
@@ -327,7 +410,11 @@ def test_a_dropped_package_is_looked_for_in_everybodys_compiled_code() -> None:
 
 
 def test_accepted_importers_hold_nothing_but_are_shown() -> None:
-    layer = {"$site/pkg/__init__.py": "", "$site/one.py": "import pkg", "$site/two.py": "import pkg"}
+    layer = {
+        "$site/pkg/__init__.py": "",
+        "$site/one.py": "import pkg",
+        "$site/two.py": "import pkg",
+    }
     virtual = make_stack({"app-x": layer})
     proof = _proof(virtual)
     removals = [virtual.key(f"{PKG}/__init__.py")]
@@ -336,7 +423,9 @@ def test_accepted_importers_hold_nothing_but_are_shown() -> None:
         return proof.prove(
             removals,
             weak_counts=lambda _key: True,
-            accepted=lambda candidate, importer: candidate in removals and importer.path.endswith(names),
+            accepted=lambda candidate, importer: (
+                candidate in removals and importer.path.endswith(names)
+            ),
         )
 
     assert prove("one.py", "two.py").weak.keys() == {removals[0]}
@@ -391,7 +480,9 @@ def test_a_module_that_imports_itself_does_not_hold_itself() -> None:
 
 
 def test_another_set_of_candidates_reads_no_file_again() -> None:
-    virtual = make_stack({"app-x": {"$site/a.py": "import b, c", "$site/b.py": "", "$site/c.py": ""}})
+    virtual = make_stack(
+        {"app-x": {"$site/a.py": "import b, c", "$site/b.py": "", "$site/c.py": ""}}
+    )
     read: list[str] = []
 
     def counted(record: object) -> memoryview:
@@ -420,7 +511,9 @@ def test_the_cause_comes_before_what_follows_from_it() -> None:
     )
     proof = _prove(virtual, (f"{PKG}/tests",))
     (first, *rest) = proof.refused[virtual.key(f"{PKG}/tests/helper.py")]
-    assert first.file == f"app-x/{SITE}/zz_user.py", "it stays anyway; a.py only stays because of it"
+    assert first.file == f"app-x/{SITE}/zz_user.py", (
+        "it stays anyway; a.py only stays because of it"
+    )
     assert [item.file for item in rest] == [f"app-x/{SITE}/pkg/tests/a.py"]
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.pyscan import scan
-from slim.analysis.pytext import look
+from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.text_scan import look
 from slim.model.finding import Strength
 
 GUARDED = "try:\n    import a.b\nexcept {}:\n    {}\n"
@@ -72,7 +72,9 @@ STRENGTHS = {
 }
 
 
-@pytest.mark.parametrize(("source", "strength"), STRENGTHS.items(), ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(
+    ("source", "strength"), STRENGTHS.items(), ids=lambda value: str(value)[:40]
+)
 def test_strength_of_an_import(source: str, strength: str | None) -> None:
     found = [item for item in scan(source.encode()).imports if item.module == "a.b"]
     assert [item.strength for item in found] == ([Strength(strength)] if strength else [])
@@ -91,8 +93,12 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize(("source", "expected"), STATEMENTS.items())
-def test_what_a_statement_names(source: str, expected: list[tuple[int, str, tuple[str, ...]]]) -> None:
-    assert [(item.level, item.module, item.names) for item in scan(source.encode()).imports] == expected
+def test_what_a_statement_names(
+    source: str, expected: list[tuple[int, str, tuple[str, ...]]]
+) -> None:
+    assert [
+        (item.level, item.module, item.names) for item in scan(source.encode()).imports
+    ] == expected
 
 
 ANCHORS = {
@@ -167,7 +173,9 @@ UNREADABLE = {
 def test_what_cannot_be_parsed_is_read_line_by_line(name: str) -> None:
     source, module, line = UNREADABLE[name]
     found = scan(source)
-    assert (module, line, Strength.STRONG) in [(item.module, item.line, item.strength) for item in found.imports]
+    assert (module, line, Strength.STRONG) in [
+        (item.module, item.line, item.strength) for item in found.imports
+    ]
     assert found.problem.startswith("read without a parser: ")
     assert found.imports[0].note == found.problem
 

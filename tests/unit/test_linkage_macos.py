@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.linkage import Linkage
-from tests.linking import linked_stack, record_of
-from tests.natives import fat, macho
-from tests.virtual import SITE, Contents, Link
+from slim.analysis.linkage.graph import Linkage
+from tests.support.linked_elf import linked_stack, record_of
+from tests.support.native_headers import fat, macho
+from tests.support.virtual_stacks import SITE, Contents, Link
 
 Layers = dict[str, dict[str, Contents]]
 P = f"{SITE}/p"
@@ -22,7 +22,12 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
     ),
     (
         "@rpath with the run path of the asking image",
-        {"plain": {"p/m.so": macho("@rpath/libx.dylib", rpaths=("/opt", "@loader_path/../lib")), "lib/libx.dylib": X}},
+        {
+            "plain": {
+                "p/m.so": macho("@rpath/libx.dylib", rpaths=("/opt", "@loader_path/../lib")),
+                "lib/libx.dylib": X,
+            }
+        },
         "plain/p/m.so",
         [("@rpath/libx.dylib", "plain/lib/libx.dylib", "rpath")],
     ),
@@ -71,14 +76,24 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
                     kind="executable",
                     rpaths=("@executable_path/../lib",),
                 ),
-                "lib/libpython3.13.dylib": macho(name="@executable_path/../lib/libpython3.13.dylib"),
+                "lib/libpython3.13.dylib": macho(
+                    name="@executable_path/../lib/libpython3.13.dylib"
+                ),
                 "lib/libx.dylib": X,
             },
-            "framework-a": {f"{P}/m.so": macho("@executable_path/../lib/libpython3.13.dylib", "@rpath/libx.dylib")},
+            "framework-a": {
+                f"{P}/m.so": macho(
+                    "@executable_path/../lib/libpython3.13.dylib", "@rpath/libx.dylib"
+                )
+            },
         },
         f"framework-a/{P}/m.so",
         [
-            ("@executable_path/../lib/libpython3.13.dylib", "cpython3.13/lib/libpython3.13.dylib", "path"),
+            (
+                "@executable_path/../lib/libpython3.13.dylib",
+                "cpython3.13/lib/libpython3.13.dylib",
+                "path",
+            ),
             ("@rpath/libx.dylib", "cpython3.13/lib/libx.dylib", "rpath"),
         ],
     ),
@@ -158,11 +173,17 @@ def graph(layers: Layers) -> Linkage:
     return Linkage.build(made.stack, made.inventory, made.read)
 
 
-@pytest.mark.parametrize(("name", "layers", "asked", "expected"), CASES, ids=[case[0] for case in CASES])
-def test_what_answers(name: str, layers: Layers, asked: str, expected: list[tuple[str, str | None, str]]) -> None:
+@pytest.mark.parametrize(
+    ("name", "layers", "asked", "expected"), CASES, ids=[case[0] for case in CASES]
+)
+def test_what_answers(
+    name: str, layers: Layers, asked: str, expected: list[tuple[str, str | None, str]]
+) -> None:
     linkage = graph(layers)
     found = linkage.needed(record_of(linkage.inventory, asked))
-    assert [(one.name, one.target and one.target.deployed_path, one.how.value) for one in found] == expected
+    assert [
+        (one.name, one.target and one.target.deployed_path, one.how.value) for one in found
+    ] == expected
 
 
 def test_what_breaks_is_told_with_the_way_it_was_found() -> None:
@@ -170,7 +191,9 @@ def test_what_breaks_is_told_with_the_way_it_was_found() -> None:
         {
             "framework-a": {
                 f"{P}/m.dylib": macho(
-                    "@rpath/libx.dylib", "@rpath/liby.dylib", rpaths=("@loader_path/a", "@loader_path/b")
+                    "@rpath/libx.dylib",
+                    "@rpath/liby.dylib",
+                    rpaths=("@loader_path/a", "@loader_path/b"),
                 ),
                 f"{P}/a/libx.dylib": X,
                 f"{P}/b/libx.dylib": X,
@@ -178,7 +201,9 @@ def test_what_breaks_is_told_with_the_way_it_was_found() -> None:
             }
         }
     )
-    a, b, y = (("framework-a", f"{P}/{path}") for path in ("a/libx.dylib", "b/libx.dylib", "a/liby.dylib"))
+    a, b, y = (
+        ("framework-a", f"{P}/{path}") for path in ("a/libx.dylib", "b/libx.dylib", "a/liby.dylib")
+    )
     assert linkage.broken_links({a}) == ()
     assert [str(one) for one in linkage.broken_links({a, b})] == [
         f"framework-a/{P}/m.dylib needs @rpath/libx.dylib, which was framework-a/{P}/a/libx.dylib "
@@ -186,6 +211,8 @@ def test_what_breaks_is_told_with_the_way_it_was_found() -> None:
     ]
     assert [one.name for one in linkage.broken_links({y})] == ["@rpath/liby.dylib"]
     (after,) = [
-        one for one in linkage.needed(record_of(linkage.inventory, f"framework-a/{P}/m.dylib"), {a}) if "x" in one.name
+        one
+        for one in linkage.needed(record_of(linkage.inventory, f"framework-a/{P}/m.dylib"), {a})
+        if "x" in one.name
     ]
     assert after.target is not None and after.target.key == b

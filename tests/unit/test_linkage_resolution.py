@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.link_loader import expand
-from slim.analysis.link_paths import VirtualTree
-from tests.linking import elf, linkage_of, linked_stack, read_fake, record_of
-from tests.virtual import SITE, Contents, HardLink, Link
+from slim.analysis.linkage.linux import expand
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from tests.support.linked_elf import elf, linkage_of, linked_stack, read_fake, record_of
+from tests.support.virtual_stacks import SITE, Contents, HardLink, Link
 
 P = f"{SITE}/p"
 
@@ -17,7 +17,12 @@ LIB = elf("soname=libx.so.1")
 CASES: list[tuple[str, dict[str, dict[str, Contents]], str, list[tuple[str, str | None, str]]]] = [
     (
         "RUNPATH with $ORIGIN",
-        {"plain": {"p/m.so": elf("needed=libx.so.1 runpath=$ORIGIN/../p.libs"), "p.libs/libx.so.1": LIB}},
+        {
+            "plain": {
+                "p/m.so": elf("needed=libx.so.1 runpath=$ORIGIN/../p.libs"),
+                "p.libs/libx.so.1": LIB,
+            }
+        },
         "plain/p/m.so",
         [("libx.so.1", "plain/p.libs/libx.so.1", "runpath")],
     ),
@@ -41,7 +46,12 @@ CASES: list[tuple[str, dict[str, dict[str, Contents]], str, list[tuple[str, str 
     ),
     (
         "$LIB is lib64 first, and lib too",
-        {"plain": {"p/m.so": elf("needed=libx.so.1 runpath=$ORIGIN/../$LIB"), "lib/libx.so.1": LIB}},
+        {
+            "plain": {
+                "p/m.so": elf("needed=libx.so.1 runpath=$ORIGIN/../$LIB"),
+                "lib/libx.so.1": LIB,
+            }
+        },
         "plain/p/m.so",
         [("libx.so.1", "plain/lib/libx.so.1", "runpath")],
     ),
@@ -103,7 +113,12 @@ CASES: list[tuple[str, dict[str, dict[str, Contents]], str, list[tuple[str, str 
     ),
     (
         "a link out of the common folder leads nowhere",
-        {"plain": {"p/m.so": elf("needed=libx.so runpath=$ORIGIN"), "p/libx.so": Link("../../../usr/lib/libx.so")}},
+        {
+            "plain": {
+                "p/m.so": elf("needed=libx.so runpath=$ORIGIN"),
+                "p/libx.so": Link("../../../usr/lib/libx.so"),
+            }
+        },
         "plain/p/m.so",
         [("libx.so", None, "host")],
     ),
@@ -200,7 +215,12 @@ CASES: list[tuple[str, dict[str, dict[str, Contents]], str, list[tuple[str, str 
     ),
     (
         "a preloaded library: nothing is found by name, one has the soname",
-        {"plain": {"p/m.so": elf("needed=libcudart.so.12"), "nvidia/libcudart.so": elf("soname=libcudart.so.12")}},
+        {
+            "plain": {
+                "p/m.so": elf("needed=libcudart.so.12"),
+                "nvidia/libcudart.so": elf("soname=libcudart.so.12"),
+            }
+        },
         "plain/p/m.so",
         [("libcudart.so.12", "plain/nvidia/libcudart.so", "soname")],
     ),
@@ -245,14 +265,19 @@ CASES: list[tuple[str, dict[str, dict[str, Contents]], str, list[tuple[str, str 
 ]
 
 
-@pytest.mark.parametrize(("layers", "asker", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
+@pytest.mark.parametrize(
+    ("layers", "asker", "expected"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
+)
 def test_needed(
     layers: dict[str, dict[str, Contents]], asker: str, expected: list[tuple[str, str | None, str]]
 ) -> None:
     made = linked_stack(layers)
     linkage = linkage_of(made)
     found = linkage.needed(record_of(made.inventory, asker))
-    got = {(item.name, item.target.deployed_path if item.target else None, item.how.value) for item in found}
+    got = {
+        (item.name, item.target.deployed_path if item.target else None, item.how.value)
+        for item in found
+    }
     assert got == set(expected)
 
 
@@ -286,8 +311,12 @@ def test_origin_is_the_folder_of_the_link_that_was_found() -> None:
         }
     )
     linkage = linkage_of(made)
-    # Alone, libx finds libz beside it; through the link it doesn't, and with it gone nothing breaks there.
-    assert linkage.resolved_links()[(("framework-a", "f/libx.so"), "libz.so")] == ("framework-a", "f/libz.so")
+    # Alone, libx finds libz beside it; through the link it doesn't, and with it gone nothing breaks
+    # there.
+    assert linkage.resolved_links()[(("framework-a", "f/libx.so"), "libz.so")] == (
+        "framework-a",
+        "f/libz.so",
+    )
     edges = [str(link) for link in linkage.broken_links({("framework-a", "f/libz.so")})]
     assert {edge.partition(" (")[0] for edge in edges} == {
         "framework-a/f/libx.so needs libz.so, which was framework-a/f/libz.so"
@@ -307,8 +336,12 @@ def test_dependents_and_unresolved() -> None:
     linkage = linkage_of(made)
     target = record_of(made.inventory, "plain/p/libx.so")
     assert [user.path for user in linkage.dependents(target)] == ["p/a.so", "p/b.so"]
-    assert [user.path for user in linkage.dependents(target, gone={("plain", "p/a.so")})] == ["p/b.so"]
-    assert [(record.path, name) for record, name in linkage.unresolved()] == [("p/a.so", "libc.so.6")]
+    assert [user.path for user in linkage.dependents(target, gone={("plain", "p/a.so")})] == [
+        "p/b.so"
+    ]
+    assert [(record.path, name) for record, name in linkage.unresolved()] == [
+        ("p/a.so", "libc.so.6")
+    ]
 
 
 def test_broken_links_names_the_process_and_spares_what_has_a_second_copy() -> None:
@@ -324,7 +357,10 @@ def test_broken_links_names_the_process_and_spares_what_has_a_second_copy() -> N
     )
     linkage = linkage_of(made)
     (broken,) = linkage.broken_links({("plain", "p/a/libx.so"), ("plain", "p/a/liby.so")})
-    assert str(broken) == "plain/p/m.so needs liby.so, which was plain/p/a/liby.so (in a process of plain)"
+    assert (
+        str(broken)
+        == "plain/p/m.so needs liby.so, which was plain/p/a/liby.so (in a process of plain)"
+    )
     after = linkage.resolved_links({("plain", "p/a/libx.so")})
     assert after[(("plain", "p/m.so"), "libx.so")] == ("plain", "p/b/libx.so")
 
@@ -345,7 +381,9 @@ def test_a_link_that_goes_takes_the_way_to_its_library_along() -> None:
 
 
 def test_what_is_gone_breaks_nothing_itself() -> None:
-    made = linked_stack({"plain": {"p/m.so": elf("needed=libx.so runpath=$ORIGIN"), "p/libx.so": elf()}})
+    made = linked_stack(
+        {"plain": {"p/m.so": elf("needed=libx.so runpath=$ORIGIN"), "p/libx.so": elf()}}
+    )
     gone = {("plain", "p/m.so"), ("plain", "p/libx.so")}
     assert linkage_of(made).broken_links(gone) == ()
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.link_strings import scan_binary, scan_text
-from slim.analysis.link_verdicts import LibraryJudge, is_candidate
-from slim.analysis.linkage import Linkage
+from slim.analysis.linkage.graph import Linkage
+from slim.analysis.linkage.strings import scan_binary, scan_text
+from slim.analysis.linkage.verdicts import LibraryJudge, is_candidate
 from slim.binaries.dynamic import read_any_dynamic
 from slim.model.record import NativeFormat
 from slim.passes.dylibs import DYLIBS
-from tests.linking import linked_stack, record_of
-from tests.natives import macho, pe
-from tests.passes import findings, propose, rule
-from tests.virtual import SITE, Contents, Link
+from tests.support.linked_elf import linked_stack, record_of
+from tests.support.native_headers import macho, pe
+from tests.support.pass_runs import findings, propose, rule
+from tests.support.virtual_stacks import SITE, Contents, Link
 
 P = f"{SITE}/p"
 LOADS = "import ctypes\n{}\n"
@@ -49,7 +49,10 @@ def test_words_in_native_files(native: NativeFormat, data: bytes, expected: list
 
 
 def test_words_in_text() -> None:
-    found = [(one.text, one.line) for one in scan_text(b"x\nlib/libfoo.dylib bar.dll\nBAZ.DLL a.dllx b.sort c.so.1\n")]
+    found = [
+        (one.text, one.line)
+        for one in scan_text(b"x\nlib/libfoo.dylib bar.dll\nBAZ.DLL a.dllx b.sort c.so.1\n")
+    ]
     assert found == [("libfoo.dylib", 2), ("bar.dll", 2), ("BAZ.DLL", 3), ("c.so.1", 3)]
 
 
@@ -70,9 +73,13 @@ MACOS: list[tuple[str, dict[str, Contents], str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("files", "status"), [case[1:] for case in MACOS], ids=[case[0] for case in MACOS])
+@pytest.mark.parametrize(
+    ("files", "status"), [case[1:] for case in MACOS], ids=[case[0] for case in MACOS]
+)
 def test_a_library_of_macos(files: dict[str, Contents], status: str) -> None:
-    found = verdicts({f"{P}/libfoo.1.dylib": macho(name="@rpath/libfoo.1.dylib"), **files}, "macosx_arm64")
+    found = verdicts(
+        {f"{P}/libfoo.1.dylib": macho(name="@rpath/libfoo.1.dylib"), **files}, "macosx_arm64"
+    )
     assert found["libfoo.1.dylib"] == status
 
 
@@ -82,17 +89,30 @@ WINDOWS: list[tuple[str, dict[str, Contents], str]] = [
     ("imported late", {f"{P}/m.pyd": pe(delayed=("foo_avx500_64.dll",))}, "linked"),
     ("imported from another folder", {"x/m.pyd": pe("Foo_avx500_64.dll")}, "linked"),
     ("forwarded to", {f"{P}/m.pyd": pe(forwards=("Foo_avx500_64.f",))}, "linked"),
-    ("opened by its name", {f"{P}/a.py": LOADS.format("ctypes.WinDLL(here + '\\\\Foo_AVX500_64.dll')")}, "signalled"),
-    ("opened without its suffix", {f"{P}/a.py": LOADS.format("ctypes.CDLL('foo_avx500_64')")}, "signalled"),
+    (
+        "opened by its name",
+        {f"{P}/a.py": LOADS.format("ctypes.WinDLL(here + '\\\\Foo_AVX500_64.dll')")},
+        "signalled",
+    ),
+    (
+        "opened without its suffix",
+        {f"{P}/a.py": LOADS.format("ctypes.CDLL('foo_avx500_64')")},
+        "signalled",
+    ),
     ("named in UTF-16", {f"{P}/m.pyd": pe(strings=(wide("foo_avx500_64.dll"),))}, "signalled"),
     ("known by its end", {f"{P}/m.pyd": pe(strings=("500_64.dll",))}, "weak"),
     ("an end too short to mean anything", {f"{P}/m.pyd": pe(strings=("64.dll",))}, "none"),
 ]
 
 
-@pytest.mark.parametrize(("files", "status"), [case[1:] for case in WINDOWS], ids=[case[0] for case in WINDOWS])
+@pytest.mark.parametrize(
+    ("files", "status"), [case[1:] for case in WINDOWS], ids=[case[0] for case in WINDOWS]
+)
 def test_a_library_of_windows(files: dict[str, Contents], status: str) -> None:
-    assert verdicts({f"{P}/Foo_avx500_64.dll": pe(), **files}, "win_amd64")["Foo_avx500_64.dll"] == status
+    assert (
+        verdicts({f"{P}/Foo_avx500_64.dll": pe(), **files}, "win_amd64")["Foo_avx500_64.dll"]
+        == status
+    )
 
 
 @pytest.mark.parametrize(
@@ -112,13 +132,19 @@ def test_a_library_of_windows(files: dict[str, Contents], status: str) -> None:
 )
 def test_candidates(path: str, data: bytes, candidate: bool) -> None:
     made = linked_stack({"plain": {path: data}}, platform="macosx_arm64")
-    assert is_candidate(record_of(made.inventory, f"plain/{path}"), read_any_dynamic(data)) is candidate
+    assert (
+        is_candidate(record_of(made.inventory, f"plain/{path}"), read_any_dynamic(data))
+        is candidate
+    )
 
 
 def test_what_nothing_uses_goes_with_its_links_and_what_is_used_stays() -> None:
     files: dict[str, Contents] = {
         f"{P}/m.so": macho(
-            "@rpath/libused.dylib", kind="bundle", inits=("PyInit_m",), rpaths=("@loader_path/.dylibs",)
+            "@rpath/libused.dylib",
+            kind="bundle",
+            inits=("PyInit_m",),
+            rpaths=("@loader_path/.dylibs",),
         ),
         f"{P}/.dylibs/libused.dylib": macho("@loader_path/libdeep.dylib"),
         f"{P}/.dylibs/libdeep.dylib": macho(),

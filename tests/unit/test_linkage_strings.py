@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.link_strings import MentionKind, scan_binary, scan_python, scan_text
+from slim.analysis.linkage.strings import MentionKind, scan_binary, scan_python, scan_text
 
 PYTHON = [
     ("CDLL('libfoo.so.1')", "libfoo.so.1", MentionKind.CALL),
@@ -34,22 +34,26 @@ def test_python_names(line: str, text: str, kind: MentionKind) -> None:
 
 
 def test_documentation_is_no_name() -> None:
-    source = (
-        b'"""Loads libdoc.so with ctypes."""\nimport ctypes\ndef f():\n    """Or libdoc.so."""\n    return CDLL(x)\n'
-    )
+    source = b'"""Loads libdoc.so with ctypes."""\nimport ctypes\ndef f():\n    """Or libdoc.so."""\n    return CDLL(x)\n'
     assert "libdoc.so" not in {mention.text for mention in scan_python(source).mentions}
 
 
 def test_without_a_loader_only_whole_names_count() -> None:
     found = scan_python(b"A = 'libfoo.so.1'\nB = 'libbar_' + x\nfoo.sort()\n").mentions
-    assert [(mention.text, mention.kind, mention.line) for mention in found] == [("libfoo.so.1", MentionKind.TEXT, 1)]
+    assert [(mention.text, mention.kind, mention.line) for mention in found] == [
+        ("libfoo.so.1", MentionKind.TEXT, 1)
+    ]
 
 
 @pytest.mark.parametrize(
     ("source", "computed", "lists"),
     [
         ("import os, ctypes\nfor n in os.listdir(d):\n    ctypes.CDLL(n)\n", 3, True),
-        ("import ctypes\nfrom pathlib import Path\nfor n in Path(d).glob('*.so'): ctypes.CDLL(str(n))\n", 3, True),
+        (
+            "import ctypes\nfrom pathlib import Path\nfor n in Path(d).glob('*.so'): ctypes.CDLL(str(n))\n",
+            3,
+            True,
+        ),
         ("import ctypes\nctypes.CDLL(n)\n", 2, False),
         ("import ctypes, os\nos.listdir('.')\nctypes.CDLL('libc.so.6')\n", None, True),
         ("import ctypes, os\nos.listdir('.')\nctypes.CDLL(None)\n", None, True),
@@ -62,11 +66,14 @@ def test_computed_names_and_listings(source: str, computed: int | None, lists: b
 
 
 @pytest.mark.parametrize(
-    "source", [b"import ctypes\nCDLL('libfoo.so' unknown syntax\n", b"import ctypes\nx = 'libfoo.so'\0\n"]
+    "source",
+    [b"import ctypes\nCDLL('libfoo.so' unknown syntax\n", b"import ctypes\nx = 'libfoo.so'\0\n"],
 )
 def test_what_cannot_be_parsed_is_read_as_text(source: bytes) -> None:
     found = scan_python(source)
-    assert [(mention.text, mention.kind) for mention in found.mentions] == [("libfoo.so", MentionKind.LITERAL)]
+    assert [(mention.text, mention.kind) for mention in found.mentions] == [
+        ("libfoo.so", MentionKind.LITERAL)
+    ]
     assert found.computed is not None
 
 

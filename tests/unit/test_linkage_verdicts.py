@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.link_verdicts import LibraryJudge, LibraryVerdict, is_candidate
+from slim.analysis.linkage.verdicts import LibraryJudge, LibraryVerdict, is_candidate
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord, NativeFormat
-from tests.linking import elf, linkage_of, linked_stack, read_fake
-from tests.virtual import SITE, Contents, HardLink, Link
+from tests.support.linked_elf import elf, linkage_of, linked_stack, read_fake
+from tests.support.virtual_stacks import SITE, Contents, HardLink, Link
 
 LIB = f"{SITE}/p/libfoo.so.1"
 META = f"{SITE}/p-1.0.dist-info/METADATA"
@@ -23,33 +23,82 @@ def judge(
     return {verdict.record.deployed_path: verdict for verdict in found.verdicts(gone).values()}
 
 
-# What lies beside the library (in the same distribution p, in another one q, or elsewhere), and its status.
+# What lies beside the library (in the same distribution p, in another one q, or elsewhere), and its
+# status.
 BESIDE: list[tuple[str, dict[str, Contents], str]] = [
     ("nothing", {}, "none"),
-    ("an extension module that needs it", {"$site/p/m.so": elf("needed=libfoo.so.1 runpath=$ORIGIN")}, "linked"),
-    ("a program that needs it and looks elsewhere", {"bin/t": elf("kind=executable needed=libfoo.so.1")}, "linked"),
-    ("CDLL with its name", {"$site/q.py": "import ctypes\nctypes.CDLL('/x/libfoo.so.1')\n"}, "signalled"),
-    ("its name where ctypes is used", {"$site/q.py": "import ctypes\nNAME = 'libfoo.so.1'\n"}, "signalled"),
+    (
+        "an extension module that needs it",
+        {"$site/p/m.so": elf("needed=libfoo.so.1 runpath=$ORIGIN")},
+        "linked",
+    ),
+    (
+        "a program that needs it and looks elsewhere",
+        {"bin/t": elf("kind=executable needed=libfoo.so.1")},
+        "linked",
+    ),
+    (
+        "CDLL with its name",
+        {"$site/q.py": "import ctypes\nctypes.CDLL('/x/libfoo.so.1')\n"},
+        "signalled",
+    ),
+    (
+        "its name where ctypes is used",
+        {"$site/q.py": "import ctypes\nNAME = 'libfoo.so.1'\n"},
+        "signalled",
+    ),
     ("the name of a link to it", {"$site/q.py": "import cffi\nNAME = 'libfoo.so'\n"}, "signalled"),
-    ("find_library", {"$site/q.py": "from ctypes.util import find_library\nfind_library('foo')\n"}, "signalled"),
+    (
+        "find_library",
+        {"$site/q.py": "from ctypes.util import find_library\nfind_library('foo')\n"},
+        "signalled",
+    ),
     ("libfoo without an ending", {"$site/q.py": "import ctypes\nNAME = 'libfoo'\n"}, "signalled"),
-    ("the plain name is no sign", {"$site/q.py": "import ctypes\nNAME = 'foo'\nctypes.CDLL(None)\n"}, "none"),
+    (
+        "the plain name is no sign",
+        {"$site/q.py": "import ctypes\nNAME = 'foo'\nctypes.CDLL(None)\n"},
+        "none",
+    ),
     ("its name where nothing loads", {"$site/q.py": "NAME = 'libfoo.so.1'\n"}, "weak"),
     ("a prefix", {"$site/q.py": "import ctypes\nctypes.CDLL('libfoo.' + ending())\n"}, "weak"),
     ("a prefix in a variable", {"$site/q.py": "import ctypes\nA = 'libfo'\n"}, "none"),
     ("too short a prefix", {"$site/q.py": "import ctypes\nA = 'libf'\n"}, "none"),
     ("a suffix", {"$site/q.py": "import ctypes\nA = here() + 'bfoo.so.1'\n"}, "weak"),
-    ("a wide pattern in another distribution", {"$site/q.py": "import ctypes\nA = f'lib{x}.so'\n"}, "none"),
-    ("a wide pattern in its own", {"$site/p/__init__.py": "import ctypes\nA = f'lib{x}.so'\n"}, "weak"),
+    (
+        "a wide pattern in another distribution",
+        {"$site/q.py": "import ctypes\nA = f'lib{x}.so'\n"},
+        "none",
+    ),
+    (
+        "a wide pattern in its own",
+        {"$site/p/__init__.py": "import ctypes\nA = f'lib{x}.so'\n"},
+        "weak",
+    ),
     ("a data file", {"$site/p/icd.json": '{"library_path": "./libfoo.so.1"}'}, "weak"),
     ("a script", {"bin/run": "#!/bin/sh\nLD_PRELOAD=libfoo.so.1 exec x\n"}, "weak"),
-    ("the metadata of its distribution", {"$site/p-1.0.dist-info/RECORD_OLD": "p/libfoo.so.1,,\n"}, "none"),
-    ("the build's configuration", {"lib/_sysconfigdata_x.py": "import ctypes\nA = 'libfoo.so.1'\n"}, "none"),
+    (
+        "the metadata of its distribution",
+        {"$site/p-1.0.dist-info/RECORD_OLD": "p/libfoo.so.1,,\n"},
+        "none",
+    ),
+    (
+        "the build's configuration",
+        {"lib/_sysconfigdata_x.py": "import ctypes\nA = 'libfoo.so.1'\n"},
+        "none",
+    ),
     ("documentation", {"$site/q.md": "libfoo.so.1"}, "none"),
     ("another binary that names it", {"$site/q/m.so": elf("", "libfoo.so.1")}, "signalled"),
-    ("a binary that runs it into its neighbour", {"$site/q/m.so": elf("", "errorlibfoo.so.1could")}, "signalled"),
+    (
+        "a binary that runs it into its neighbour",
+        {"$site/q/m.so": elf("", "errorlibfoo.so.1could")},
+        "signalled",
+    ),
     ("a pattern in a binary", {"$site/q/m.so": elf("", "libfoo.so.%d")}, "weak"),
-    ("a wide pattern in a binary, even of its own", {"$site/p/m.so": elf("", "lib%s.so.1")}, "none"),
+    (
+        "a wide pattern in a binary, even of its own",
+        {"$site/p/m.so": elf("", "lib%s.so.1")},
+        "none",
+    ),
     ("a binary that is unused itself", {"$site/q/libbar.so": elf("", "libfoo.so.1")}, "none"),
     (
         "a distribution that loads what it lists",
@@ -64,7 +113,9 @@ BESIDE: list[tuple[str, dict[str, Contents], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("files", "status"), [case[1:] for case in BESIDE], ids=[case[0] for case in BESIDE])
+@pytest.mark.parametrize(
+    ("files", "status"), [case[1:] for case in BESIDE], ids=[case[0] for case in BESIDE]
+)
 def test_status(files: dict[str, Contents], status: str) -> None:
     base: dict[str, Contents] = {
         META: HEAD,
@@ -78,7 +129,12 @@ def test_status(files: dict[str, Contents], status: str) -> None:
 
 def test_a_program_needs_what_it_finds() -> None:
     found = judge(
-        {"plain": {"bin/t": elf("kind=executable needed=libfoo.so runpath=$ORIGIN/../lib"), "lib/libfoo.so": elf()}}
+        {
+            "plain": {
+                "bin/t": elf("kind=executable needed=libfoo.so runpath=$ORIGIN/../lib"),
+                "lib/libfoo.so": elf(),
+            }
+        }
     )
     assert found["plain/lib/libfoo.so"].status.value == "linked"
 
@@ -92,12 +148,20 @@ def test_use_spreads_along_chains_in_the_strength_it_began_with() -> None:
     start: dict[str, tuple[dict[str, Contents], list[str]]] = {
         "none": ({}, ["none", "none", "none"]),
         "weak": ({"p.py": "A = 'liba.so'\n"}, ["weak", "weak", "weak"]),
-        "signalled": ({"p.py": "import ctypes\nA = 'liba.so'\n"}, ["signalled", "linked", "signalled"]),
-        "linked": ({"l/m.so": elf("needed=liba.so runpath=$ORIGIN")}, ["linked", "linked", "signalled"]),
+        "signalled": (
+            {"p.py": "import ctypes\nA = 'liba.so'\n"},
+            ["signalled", "linked", "signalled"],
+        ),
+        "linked": (
+            {"l/m.so": elf("needed=liba.so runpath=$ORIGIN")},
+            ["linked", "linked", "signalled"],
+        ),
     }
     for files, expected in start.values():
         found = judge({"plain": {**chain, **files}})
-        assert [found[f"plain/l/{name}.so"].status.value for name in ("liba", "libb", "libcee")] == expected
+        assert [
+            found[f"plain/l/{name}.so"].status.value for name in ("liba", "libb", "libcee")
+        ] == expected
 
 
 def test_two_unused_libraries_that_need_each_other_are_unused() -> None:
@@ -154,7 +218,11 @@ def test_candidates(path: str, content: Contents, candidate: bool) -> None:
 
 def test_an_extension_module_of_the_tests_is_no_library() -> None:
     dynamic = read_fake(memoryview(elf()))
-    for name, candidate in (("m.cpython-313-x86_64-linux-gnu.so", False), ("m.abi3.so", False), ("libm.so", True)):
+    for name, candidate in (
+        ("m.cpython-313-x86_64-linux-gnu.so", False),
+        ("m.abi3.so", False),
+        ("libm.so", True),
+    ):
         record = FileRecord(
             layer="plain",
             path=f"p/tests/{name}",
@@ -197,6 +265,8 @@ def test_plugin_folders_and_hard_links() -> None:
 
 
 def test_evidence_says_where() -> None:
-    found = judge({"plain": {"p/libfoo.so": elf(), "p/a.py": "import ctypes\n\nctypes.CDLL('libfoo.so')\n"}})
+    found = judge(
+        {"plain": {"p/libfoo.so": elf(), "p/a.py": "import ctypes\n\nctypes.CDLL('libfoo.so')\n"}}
+    )
     (evidence,) = found["plain/p/libfoo.so"].evidence
     assert str(evidence) == "opens libfoo.so (plain/p/a.py:3)"

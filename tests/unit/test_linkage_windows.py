@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.linkage import Linkage
-from tests.linking import linked_stack, record_of
-from tests.natives import pe
-from tests.virtual import SITE, Contents
+from slim.analysis.linkage.graph import Linkage
+from tests.support.linked_elf import linked_stack, record_of
+from tests.support.native_headers import pe
+from tests.support.virtual_stacks import SITE, Contents
 
 Layers = dict[str, dict[str, Contents]]
 ADDS = "import os\nos.add_dll_directory(os.path.join(os.path.dirname(__file__), os.pardir, 'p.libs'))\n"
@@ -48,9 +48,18 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
     ),
     (
         "a delayed import, and a name without a suffix",
-        {"plain": {"p/m.pyd": pe(delayed=("late.dll", "Old")), "p/late.dll": pe(), "p/old.dll": pe()}},
+        {
+            "plain": {
+                "p/m.pyd": pe(delayed=("late.dll", "Old")),
+                "p/late.dll": pe(),
+                "p/old.dll": pe(),
+            }
+        },
         "plain/p/m.pyd",
-        [("late.dll", "plain/p/late.dll", "same-folder"), ("Old", "plain/p/old.dll", "same-folder")],
+        [
+            ("late.dll", "plain/p/late.dll", "same-folder"),
+            ("Old", "plain/p/old.dll", "same-folder"),
+        ],
     ),
     (
         "a library for another machine is passed over",
@@ -72,11 +81,17 @@ def graph(layers: Layers) -> Linkage:
     return Linkage.build(made.stack, made.inventory, made.read)
 
 
-@pytest.mark.parametrize(("name", "layers", "asked", "expected"), CASES, ids=[case[0] for case in CASES])
-def test_what_answers(name: str, layers: Layers, asked: str, expected: list[tuple[str, str | None, str]]) -> None:
+@pytest.mark.parametrize(
+    ("name", "layers", "asked", "expected"), CASES, ids=[case[0] for case in CASES]
+)
+def test_what_answers(
+    name: str, layers: Layers, asked: str, expected: list[tuple[str, str | None, str]]
+) -> None:
     linkage = graph(layers)
     found = linkage.needed(record_of(linkage.inventory, asked))
-    assert [(one.name, one.target and one.target.deployed_path, one.how.value) for one in found] == expected
+    assert [
+        (one.name, one.target and one.target.deployed_path, one.how.value) for one in found
+    ] == expected
 
 
 def test_a_folder_counts_as_long_as_something_that_stays_adds_it() -> None:
@@ -87,7 +102,9 @@ def test_a_folder_counts_as_long_as_something_that_stays_adds_it() -> None:
         f"{SITE}/p.libs/x.dll": pe(),
     }
     linkage = graph({"plain": files})
-    first, second, library = (("plain", f"{SITE}/{path}") for path in ("p/__init__.py", "p/again.py", "p.libs/x.dll"))
+    first, second, library = (
+        ("plain", f"{SITE}/{path}") for path in ("p/__init__.py", "p/again.py", "p.libs/x.dll")
+    )
     assert linkage.broken_links({first}) == ()
     assert [one.name for one in linkage.broken_links({first, second})] == ["x.dll"]
     assert [one.name for one in linkage.broken_links({library})] == ["x.dll"]
@@ -115,7 +132,12 @@ def test_each_distribution_keeps_its_own_copy_of_a_library() -> None:
             f"{SITE}/{name}.libs/msvcp140-a4c2.dll": pe(),
             f"{SITE}/{name}-1.0.dist-info/METADATA": f"Name: {name}\n",
             f"{SITE}/{name}-1.0.dist-info/RECORD": "\n".join(
-                f"{path},," for path in (f"{name}/__init__.py", f"{name}/m.pyd", f"{name}.libs/msvcp140-a4c2.dll")
+                f"{path},,"
+                for path in (
+                    f"{name}/__init__.py",
+                    f"{name}/m.pyd",
+                    f"{name}.libs/msvcp140-a4c2.dll",
+                )
             ),
         }
     linkage = graph({"plain": files})
@@ -123,4 +145,6 @@ def test_each_distribution_keeps_its_own_copy_of_a_library() -> None:
         own = record_of(linkage.inventory, f"plain/{SITE}/{name}.libs/msvcp140-a4c2.dll")
         (found,) = linkage.needed(record_of(linkage.inventory, f"plain/{SITE}/{name}/m.pyd"))
         assert found.target is own
-        assert [one.record.path for one in linkage.broken_links({own.key})] == [f"{SITE}/{name}/m.pyd"]
+        assert [one.record.path for one in linkage.broken_links({own.key})] == [
+            f"{SITE}/{name}/m.pyd"
+        ]

@@ -6,10 +6,10 @@ import struct
 
 import pytest
 
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable
-from slim.verify.macho_oracle import check, check_layout
-from tests.machos import LIBRARY, PAGE, build, command, fat, names, pattern, put
+from slim.verify.native.macho import check, check_layout
+from tests.support.macho_files import LIBRARY, PAGE, build, command, fat, names, pattern, put
 
 SIZE = 40_000
 PAGES = 3 * PAGE
@@ -72,7 +72,9 @@ def test_what_goes_is_told() -> None:
 
 
 def test_symbols_need_not_go_with_it() -> None:
-    bare = "\n".join(line for line in UNMAPPED.splitlines() if not line.startswith(("stab", "local")))
+    bare = "\n".join(
+        line for line in UNMAPPED.splitlines() if not line.startswith(("stab", "local"))
+    )
     data = build(bare.replace("indirect _used_by_stub\n", ""))
     assert names(edited(data)) == names(data)
 
@@ -96,7 +98,9 @@ KEPT = {
     "an unknown opcode": put(DATA, REBASES, 0xE0, "<B"),
     "an opcode without its number": put(DATA, BINDS + 20, 0xC0, "<B"),
     "chains that aren't in their place": put(
-        build(f"{UNMAPPED}\nchained"), build(f"{UNMAPPED}\nchained").index(struct.pack("<2I", 0, 28)) + 4, 1 << 30
+        build(f"{UNMAPPED}\nchained"),
+        build(f"{UNMAPPED}\nchained").index(struct.pack("<2I", 0, 28)) + 4,
+        1 << 30,
     ),
     "bytes after it": put(DATA, 2 * PAGE + SIZE + 9, 1, "<B"),
     "another name": DATA.replace(b"__DWARF\0", b"__DWARFS"),
@@ -133,7 +137,9 @@ def without_content(data: bytes) -> bytes:
 
 def test_the_verifier_refuses_the_loss_of_what_is_written_to() -> None:
     data = build(f"{MAPPED}\nfixed 2")
-    assert any("the loader writes into" in problem for problem in check(data, without_content(data)))
+    assert any(
+        "the loader writes into" in problem for problem in check(data, without_content(data))
+    )
 
 
 GOOD = edited(DATA)
@@ -143,7 +149,11 @@ AT = command(GOOD, 0x19, 2)
 @pytest.mark.parametrize(
     ("original", "damaged", "complaint"),
     [
-        (again(section_flags(DATA, 0)), again(put(GOOD, AT + 72 + 64, 0)), "isn't debugging information"),
+        (
+            again(section_flags(DATA, 0)),
+            again(put(GOOD, AT + 72 + 64, 0)),
+            "isn't debugging information",
+        ),
         (DATA, again(put(GOOD, AT + 72 + 64, 0)), "load command 0x19"),
         (DATA, again(put(GOOD, AT + 24, PAGE * 2 + 8, "<Q")), "load command 0x19"),
         (DATA, again(put(GOOD, AT + 72 + 40, 8, "<Q")), "load command 0x19"),

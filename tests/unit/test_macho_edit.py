@@ -6,10 +6,20 @@ import struct
 
 import pytest
 
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign, thin
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable, RefusalKind
-from slim.verify.macho_oracle import check, check_layout
-from tests.machos import LIBRARY, PAGE, SYMBOLS, build, command, fat, names, pattern, put
+from slim.verify.native.macho import check, check_layout
+from tests.support.macho_files import (
+    LIBRARY,
+    PAGE,
+    SYMBOLS,
+    build,
+    command,
+    fat,
+    names,
+    pattern,
+    put,
+)
 
 UNSIGNED = LIBRARY.replace("signed linker libsample.dylib", "")
 INTEL = UNSIGNED.replace("arm64", "x86_64")
@@ -65,7 +75,11 @@ def test_indirect_symbols_stand_for_the_same_names() -> None:
 
 def test_what_goes_is_told() -> None:
     found = edited(build(LIBRARY))
-    assert [what for what, _ in found.dropped] == ["debugging symbols", "local symbols", "symbol names"]
+    assert [what for what, _ in found.dropped] == [
+        "debugging symbols",
+        "local symbols",
+        "symbol names",
+    ]
     assert found.dropped[:2] == (("debugging symbols", 3 * 16), ("local symbols", 3 * 16))
     assert (found.resigned, found.notes) == (True, ())
     assert not edited(build(UNSIGNED)).resigned
@@ -105,7 +119,9 @@ def test_signatures(kind: str, pages: int) -> None:
     at, size = struct.unpack_from("<2I", result, command(result, 0x1D) + 8)
     length = struct.unpack_from(">I", result, at + 4)[0]
     align = 8 if kind == "linker8" else 16
-    assert size == -(-length // align) * align or (kind == "linker8" and size == -(-length // 16) * 16)
+    assert size == -(-length // align) * align or (
+        kind == "linker8" and size == -(-length // 16) * 16
+    )
     assert b"libsample.dylib\0" in result[at:]
     assert ("code signature" in dict(made.dropped)) == (kind in ("codesign", "twice") or pages > 0)
 
@@ -129,7 +145,10 @@ ARM, X86, E = build(LIBRARY), build(INTEL), build(LIBRARY.replace("arm64", "arm6
 @pytest.mark.parametrize("align", [12, 14])
 def test_every_slice_of_a_universal_file_is_edited(wide: bool, align: int) -> None:
     found = edited(fat(X86, ARM, wide=wide, align=align))
-    assert {what for what, _ in found.dropped} >= {"local symbols (x86_64)", "debugging symbols (aarch64)"}
+    assert {what for what, _ in found.dropped} >= {
+        "local symbols (x86_64)",
+        "debugging symbols (aarch64)",
+    }
     assert found.data() == fat(edited(X86).data(), edited(ARM).data(), wide=wide, align=align)
     assert resign(found.data()) == found.data()
 
@@ -273,8 +292,16 @@ KIND = RefusalKind
         (at(DIRECTORY + 44, 1, ">I"), KIND.UNSUPPORTED, "scatter"),
         (at(DIRECTORY + 48, 88, ">I"), KIND.SIGNED, "team"),
         (at(DIRECTORY + 20, 9999, ">I"), KIND.MALFORMED, "identifier"),
-        (build(LIBRARY.replace("signed linker", "signed identity")), KIND.SIGNED, "with an identity"),
-        (build(LIBRARY.replace("signed linker", "signed bare")), KIND.SIGNED, "isn't marked as ad-hoc"),
+        (
+            build(LIBRARY.replace("signed linker", "signed identity")),
+            KIND.SIGNED,
+            "with an identity",
+        ),
+        (
+            build(LIBRARY.replace("signed linker", "signed bare")),
+            KIND.SIGNED,
+            "isn't marked as ad-hoc",
+        ),
         (at(0x900, 0), KIND.MALFORMED, "aren't what was signed"),
     ],
 )
@@ -297,7 +324,11 @@ BOTH = fat(X86, ARM)
     [
         (BOTH[:6], KIND.MALFORMED, "cut short"),
         (put(BOTH, 4, 1 << 31, ">I"), KIND.MALFORMED, "doesn't hold 2147483648 slices"),
-        (b"\xca\xfe\xba\xbe\x00\x00\x00\x34" + bytes(4000), KIND.MALFORMED, "doesn't hold 52 slices"),
+        (
+            b"\xca\xfe\xba\xbe\x00\x00\x00\x34" + bytes(4000),
+            KIND.MALFORMED,
+            "doesn't hold 52 slices",
+        ),
         (put(BOTH, 8 + 16, 60, ">I"), KIND.MALFORMED, "aligned"),
         (put(BOTH, 8 + 8, PAGE + 4, ">I"), KIND.MALFORMED, "aligned"),
         (put(BOTH, 8 + 12, 1 << 30, ">I"), KIND.MALFORMED, "ends after the end"),

@@ -10,11 +10,13 @@ import struct
 
 import pytest
 
-from slim.binaries.macho_edit import MachoEdit, plan_macho_edit, resign
-from slim.verify.macho_oracle import check, check_layout
-from tests.machos import LIBRARY, PAGE, build, command, fat, pattern, put
+from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
+from slim.verify.native.macho import check, check_layout
+from tests.support.macho_files import LIBRARY, PAGE, build, command, fat, pattern, put
 
-TEXT = f"{LIBRARY}\ncommand 0x8000001C 0c000000 40727061 74680000".replace("signed linker", "signed codesign")
+TEXT = f"{LIBRARY}\ncommand 0x8000001C 0c000000 40727061 74680000".replace(
+    "signed linker", "signed codesign"
+)
 ORIGINAL = build(TEXT)
 
 
@@ -93,7 +95,10 @@ def test_a_good_edit_has_no_problems() -> None:
         (signed(at(DYSYMTAB + 20, 2)), "symbol"),
         (signed(at(DYSYMTAB + 16, 3)), "aren't in that order"),
         (signed(at(DYSYMTAB + 68, 3)), "nobody writes any more"),
-        (signed(at(STARTS + 8, struct.unpack_from("<I", GOOD, STARTS + 8)[0] - 8)), "overlap something"),
+        (
+            signed(at(STARTS + 8, struct.unpack_from("<I", GOOD, STARTS + 8)[0] - 8)),
+            "overlap something",
+        ),
         (signed(at(SYMTAB + 12, 900)), "aren't in"),
         (signed(at(LINKEDIT + 48, 64, "<Q")), "__LINKEDIT isn't the end of the file"),
         (signed(at(LINKEDIT + 32, 5 * PAGE, "<Q")), "grown in memory"),
@@ -106,7 +111,10 @@ def test_a_good_edit_has_no_problems() -> None:
         (at(DIRECTORY + 32, BLOB - 16, ">I"), "the signature covers"),
         (at(DIRECTORY + 28, 3, ">I"), "longer than its hashes"),
         (at(DIRECTORY + 37, 7, "<B"), "unknown hashes"),
-        (flip(GOOD.index(b"\xfa\xde\x0c\x01") + 9), "blob in slot 2 of the signature doesn't have its hash"),
+        (
+            flip(GOOD.index(b"\xfa\xde\x0c\x01") + 9),
+            "blob in slot 2 of the signature doesn't have its hash",
+        ),
         (at(BLOB + 8, 2, ">I"), "other blobs than before"),
         (at(BLOB + 16, 1 << 20, ">I"), "doesn't lie in it"),
         (GOOD[:-16], "aren't in the file"),
@@ -123,7 +131,10 @@ def test_damage_is_found(damaged: bytes, complaint: str) -> None:
 
 
 def test_an_identity_may_not_be_replaced() -> None:
-    for kind, complaint in (("identity", "signed with an identity"), ("bare", "isn't signed ad hoc")):
+    for kind, complaint in (
+        ("identity", "signed with an identity"),
+        ("bare", "isn't signed ad hoc"),
+    ):
         original = build(TEXT.replace("signed codesign", f"signed {kind}"))
         assert any(complaint in problem for problem in check(original, GOOD)), kind
 

@@ -10,20 +10,32 @@ from slim.model.plan import SkipReason
 from slim.model.rule import OptionValue, Rule, Safety
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.macho_symbols import EDITOR, macho_symbols, propose_macho
-from slim.verify.macho_oracle import check
-from tests.machos import LIBRARY, build, fat
-from tests.virtual import make_stack
+from slim.verify.native.macho import check
+from tests.support.macho_files import LIBRARY, build, fat
+from tests.support.virtual_stacks import make_stack
 
 ARM = build(LIBRARY)
 X86 = build(LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", ""))
 IDENTITY = build(LIBRARY.replace("signed linker", "signed identity"))
 
 
-def propose(content: bytes, platform: str = "macosx_arm64", **options: OptionValue) -> Proposal | None:
+def propose(
+    content: bytes, platform: str = "macosx_arm64", **options: OptionValue
+) -> Proposal | None:
     made = make_stack({"app-x": {"lib/a.dylib": content}}, platform=platform)
-    rule = Rule(id="symbols", pass_name="debug-symbols", reason="never used", safety=Safety.SAFE, options=options)
+    rule = Rule(
+        id="symbols",
+        pass_name="debug-symbols",
+        reason="never used",
+        safety=Safety.SAFE,
+        options=options,
+    )
     context = Context(
-        stack=made.stack, inventory=made.inventory, rules=(rule,), select=lambda _pass, _record: (rule,), read=made.read
+        stack=made.stack,
+        inventory=made.inventory,
+        rules=(rule,),
+        select=lambda _pass, _record: (rule,),
+        read=made.read,
     )
     (record,) = made.inventory
     return propose_macho(record, rule, context)
@@ -32,7 +44,13 @@ def propose(content: bytes, platform: str = "macosx_arm64", **options: OptionVal
 @pytest.mark.parametrize(
     ("content", "platform", "options", "expected", "kinds"),
     [
-        (ARM, "macosx_arm64", {}, {"level": "unneeded", "machine": "aarch64"}, ["symbols", "signed-again"]),
+        (
+            ARM,
+            "macosx_arm64",
+            {},
+            {"level": "unneeded", "machine": "aarch64"},
+            ["symbols", "signed-again"],
+        ),
         (
             ARM,
             "macosx_arm64",
@@ -41,9 +59,27 @@ def propose(content: bytes, platform: str = "macosx_arm64", **options: OptionVal
             ["symbols", "signed-again"],
         ),
         (X86, "macosx_x86_64", {}, {"level": "unneeded", "machine": "x86_64"}, ["symbols"]),
-        (fat(X86, ARM), "macosx_x86_64", {"level": "none"}, {"level": "none", "machine": "x86_64"}, ["symbols"]),
-        (fat(X86, ARM), "macosx_arm64", {"thin": False}, {"level": "unneeded"}, ["symbols", "signed-again"]),
-        (fat(X86, ARM), "macosx_universal2", {}, {"level": "unneeded"}, ["symbols", "signed-again"]),
+        (
+            fat(X86, ARM),
+            "macosx_x86_64",
+            {"level": "none"},
+            {"level": "none", "machine": "x86_64"},
+            ["symbols"],
+        ),
+        (
+            fat(X86, ARM),
+            "macosx_arm64",
+            {"thin": False},
+            {"level": "unneeded"},
+            ["symbols", "signed-again"],
+        ),
+        (
+            fat(X86, ARM),
+            "macosx_universal2",
+            {},
+            {"level": "unneeded"},
+            ["symbols", "signed-again"],
+        ),
         (X86, "linux_x86_64", {}, {"level": "unneeded"}, ["symbols"]),
         (
             fat(X86, IDENTITY),
@@ -55,7 +91,11 @@ def propose(content: bytes, platform: str = "macosx_arm64", **options: OptionVal
     ],
 )
 def test_what_is_proposed_is_carried_out(
-    content: bytes, platform: str, options: dict[str, OptionValue], expected: dict[str, OptionValue], kinds: list[str]
+    content: bytes,
+    platform: str,
+    options: dict[str, OptionValue],
+    expected: dict[str, OptionValue],
+    kinds: list[str],
 ) -> None:
     found = propose(content, platform, **options)
     assert isinstance(found, Finding)
@@ -87,7 +127,11 @@ def test_nothing_to_propose(content: bytes, options: dict[str, OptionValue]) -> 
         (fat(X86), SkipReason.UNSAFE_TO_EDIT, "absent-slice"),
         (ARM + b"payload", SkipReason.UNSAFE_TO_EDIT, "payload"),
         (ARM[:-9], SkipReason.UNSAFE_TO_EDIT, "malformed"),
-        (build(LIBRARY.replace("dylib\n", "object\n", 1)), SkipReason.UNSAFE_TO_EDIT, "object-file"),
+        (
+            build(LIBRARY.replace("dylib\n", "object\n", 1)),
+            SkipReason.UNSAFE_TO_EDIT,
+            "object-file",
+        ),
     ],
 )
 def test_what_cannot_be_edited_is_refused(content: bytes, reason: SkipReason, kind: str) -> None:

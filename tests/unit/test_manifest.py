@@ -23,7 +23,12 @@ def manifest(**sections: Any) -> dict[str, Any]:
 
 
 def archive(**more: Any) -> dict[str, Any]:
-    return {"archive_name": "a.tar.xz", "archive_size": 1, "archive_hashes": {"sha256": "0" * 64}, **more}
+    return {
+        "archive_name": "a.tar.xz",
+        "archive_size": 1,
+        "archive_hashes": {"sha256": "0" * 64},
+        **more,
+    }
 
 
 def test_layers_come_in_dependency_order_and_know_all_below() -> None:
@@ -40,7 +45,9 @@ def test_layers_come_in_dependency_order_and_know_all_below() -> None:
 
 
 def test_unknown_keys_are_kept_with_the_layer() -> None:
-    (layer,) = layers_from_manifest(PATH, {"layers": {"runtimes": [entry("cpython", colour={"a": [1]})]}})
+    (layer,) = layers_from_manifest(
+        PATH, {"layers": {"runtimes": [entry("cpython", colour={"a": [1]})]}}
+    )
     assert layer.entry["colour"] == {"a": [1]}
 
 
@@ -54,16 +61,30 @@ def test_unknown_keys_are_kept_with_the_layer() -> None:
         ({"layers": {"runtimes": ["x"]}}, "must be an object"),
         (manifest(frameworks=[entry("a", required_layers=["gone"])]), "doesn't name"),
         (manifest(frameworks=[entry("a", required_layers="b")]), "must be a list"),
-        (manifest(frameworks=[entry("a", required_layers=["b"]), entry("b", required_layers=["a"])]), "each other"),
+        (
+            manifest(
+                frameworks=[entry("a", required_layers=["b"]), entry("b", required_layers=["a"])]
+            ),
+            "each other",
+        ),
         (manifest(frameworks=[entry("a"), entry("a")]), "two layers"),
         (manifest(frameworks=[entry("../a")]), "plain file or folder name"),
         (manifest(frameworks=[entry("..")]), "plain file or folder name"),
         (manifest(frameworks=[entry("a\nb")]), "plain file or folder name"),
-        (manifest(frameworks=[entry("a", **archive(archive_name="../a.tar.xz"))]), "plain file or folder name"),
+        (
+            manifest(frameworks=[entry("a", **archive(archive_name="../a.tar.xz"))]),
+            "plain file or folder name",
+        ),
         (manifest(frameworks=[entry("a", **archive(archive_size=-1))]), "number of bytes"),
         (manifest(frameworks=[entry("a", **archive(archive_size=True))]), "number of bytes"),
-        (manifest(frameworks=[entry("a", **archive(archive_hashes={"sha256": "xyz"}))]), "64 hexadecimal"),
-        (manifest(frameworks=[entry("a", **archive()), entry("b", **archive())]), "archive of two layers"),
+        (
+            manifest(frameworks=[entry("a", **archive(archive_hashes={"sha256": "xyz"}))]),
+            "64 hexadecimal",
+        ),
+        (
+            manifest(frameworks=[entry("a", **archive()), entry("b", **archive())]),
+            "archive of two layers",
+        ),
     ],
 )
 def test_malformed_manifests_are_refused_with_their_place(value: object, word: str) -> None:

@@ -6,9 +6,9 @@ import pytest
 
 from slim.model.plan import LINK_EDITOR, SkipReason
 from slim.passes.duplicates import Duplicates
-from tests.natives import macho
-from tests.passes import findings, propose, refusals, rule
-from tests.virtual import SITE, Contents, HardLink, make_stack
+from tests.support.native_headers import macho
+from tests.support.pass_runs import findings, propose, refusals, rule
+from tests.support.virtual_stacks import SITE, Contents, HardLink, make_stack
 
 NATIVES = rule("duplicates", "natives", options={"smallest": 1})
 DATA = rule("duplicates", "data", options={"natives": False, "smallest": 10})
@@ -23,8 +23,16 @@ def links(
     found = propose(Duplicates(), made, *rules, **more)  # type: ignore[arg-type]
     for one in findings(found).values():
         assert one.edit is not None
-        assert (one.edit.editor, one.size_after, one.evidence[0].kind) == (LINK_EDITOR, 0, "duplicate")
-    return {path: one.edit.options["target"] for path, one in findings(found).items() if one.edit is not None}
+        assert (one.edit.editor, one.size_after, one.evidence[0].kind) == (
+            LINK_EDITOR,
+            0,
+            "duplicate",
+        )
+    return {
+        path: one.edit.options["target"]
+        for path, one in findings(found).items()
+        if one.edit is not None
+    }
 
 
 def test_the_copy_that_is_linked_stays_a_file() -> None:
@@ -114,4 +122,7 @@ def test_what_is_gone_is_no_target_and_what_is_held_stays_a_file() -> None:
     files: dict[str, Contents] = {"x": "data" * 10, "bb": "data" * 10, "ccc": "data" * 10}
     gone = frozenset({("app-x", "x")})
     assert links(files, DATA, gone=gone) == {"app-x/ccc": "bb"}
-    assert links(files, DATA, held=lambda record: record.path == "ccc") == {"app-x/x": "ccc", "app-x/bb": "ccc"}
+    assert links(files, DATA, held=lambda record: record.path == "ccc") == {
+        "app-x/x": "ccc",
+        "app-x/bb": "ccc",
+    }

@@ -12,8 +12,8 @@ from slim.model.rule import PackageSpec, Rule, Safety
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.dylibs import DYLIBS, UnusedLibraries
 from slim.rules.match import RuleMatcher
-from tests.linking import elf, linkage_of, linked_stack, read_fake
-from tests.virtual import SITE, Contents, Link, VirtualStack
+from tests.support.linked_elf import elf, linkage_of, linked_stack, read_fake
+from tests.support.virtual_stacks import SITE, Contents, Link, VirtualStack
 
 Layers = dict[str, dict[str, Contents]]
 
@@ -65,7 +65,9 @@ def removed(proposals: list[Proposal]) -> dict[str, str]:
 
 
 def refused(proposals: list[Proposal]) -> dict[str, str]:
-    return {"/".join(item.key): item.reason.value for item in proposals if isinstance(item, Refusal)}
+    return {
+        "/".join(item.key): item.reason.value for item in proposals if isinstance(item, Refusal)
+    }
 
 
 STACK: Layers = {
@@ -98,15 +100,22 @@ STACK: Layers = {
 )
 def test_what_goes_by_which_rule(rules: tuple[Rule, ...], gone: dict[str, str]) -> None:
     made = linked_stack(STACK)
-    assert removed(propose(made, *rules)) == {f"plain/p/{name}.so": f"dylibs.{id}" for name, id in gone.items()}
+    assert removed(propose(made, *rules)) == {
+        f"plain/p/{name}.so": f"dylibs.{id}" for name, id in gone.items()
+    }
 
 
 def test_only_curated_rules_report_refusals() -> None:
     made = linked_stack(STACK)
     assert refused(propose(made, NONE, WEAK)) == {}
     proposals = propose(made, NONE, rule("curated", globs=("p/lib*.so",)))
-    assert refused(proposals) == {"plain/p/libused.so": "linked", "plain/p/libnamed.so": "referenced"}
-    (linked,) = [item for item in proposals if isinstance(item, Refusal) and item.key[1] == "p/libused.so"]
+    assert refused(proposals) == {
+        "plain/p/libused.so": "linked",
+        "plain/p/libnamed.so": "referenced",
+    }
+    (linked,) = [
+        item for item in proposals if isinstance(item, Refusal) and item.key[1] == "p/libused.so"
+    ]
     assert [str(evidence) for evidence in linked.evidence] == ["needs libused.so (plain/p/m.so)"]
 
 
@@ -160,8 +169,12 @@ def test_a_weakly_used_library_and_what_only_it_needs_go_under_different_rules()
 
 
 @pytest.mark.parametrize("layers", [STACK, CHAIN], ids=["stack", "chain"])
-@pytest.mark.parametrize("rules", [(NONE,), (WEAK,), (NONE, rule("curated", globs=("**/liba.so",)))])
-def test_a_second_run_finds_nothing_more_and_nothing_breaks(layers: Layers, rules: tuple[Rule, ...]) -> None:
+@pytest.mark.parametrize(
+    "rules", [(NONE,), (WEAK,), (NONE, rule("curated", globs=("**/liba.so",)))]
+)
+def test_a_second_run_finds_nothing_more_and_nothing_breaks(
+    layers: Layers, rules: tuple[Rule, ...]
+) -> None:
     made = linked_stack(layers)
     gone = frozenset(item.key for item in propose(made, *rules) if isinstance(item, Finding))
     assert removed(propose(made, *rules, gone=gone)) == {}
@@ -203,10 +216,18 @@ def test_links_go_with_their_library_in_any_layer() -> None:
 @pytest.mark.parametrize("name", ["libx.so", "libx.dylib"])
 def test_links_that_an_earlier_pass_left_dangling_go(name: str) -> None:
     made = linked_stack(
-        {"framework-a": {f"p/{name}": "", f"share/venv/dynlib/{name}": Link(f"../../../p/{name}"), "a": Link("b")}}
+        {
+            "framework-a": {
+                f"p/{name}": "",
+                f"share/venv/dynlib/{name}": Link(f"../../../p/{name}"),
+                "a": Link("b"),
+            }
+        }
     )
     gone = frozenset({("framework-a", f"p/{name}")})
-    assert removed(propose(made, NONE, gone=gone)) == {f"framework-a/share/venv/dynlib/{name}": "dylibs.none"}
+    assert removed(propose(made, NONE, gone=gone)) == {
+        f"framework-a/share/venv/dynlib/{name}": "dylibs.none"
+    }
     assert removed(propose(made, rule("none", globs=("**/other.so",)), gone=gone)) == {}
 
 
@@ -231,7 +252,9 @@ def test_what_earlier_passes_removed_uses_nothing_and_is_not_removed_again() -> 
 
 def test_what_is_held_keeps_what_it_needs() -> None:
     """The planner refuses a held file; what that needs mustn't be proposed at all."""
-    made = linked_stack({"plain": {"p/liba.so": elf("needed=libb.so runpath=$ORIGIN"), "p/libb.so": elf()}})
+    made = linked_stack(
+        {"plain": {"p/liba.so": elf("needed=libb.so runpath=$ORIGIN"), "p/libb.so": elf()}}
+    )
     proposals = propose(made, NONE, held=lambda record: record.path == "p/liba.so")
     assert removed(proposals) == {"plain/p/liba.so": "dylibs.none"}
 
@@ -261,8 +284,13 @@ def test_the_evidence_of_a_removal_tells_what_was_looked_for() -> None:
         for item in propose(linked_stack(STACK), NONE, WEAK, ROOTS)
         if isinstance(item, Finding)
     }
-    assert texts["p/libnothing.so"] == ["no native file of the stack needs it, no code or data names it"]
-    assert texts["p/libweak.so"] == ["no native file of the stack needs it", "names libweak.so (plain/p/words.py:1)"]
+    assert texts["p/libnothing.so"] == [
+        "no native file of the stack needs it, no code or data names it"
+    ]
+    assert texts["p/libweak.so"] == [
+        "no native file of the stack needs it",
+        "names libweak.so (plain/p/words.py:1)",
+    ]
 
 
 def test_schema() -> None:

@@ -8,10 +8,10 @@ from slim.binaries import describe
 from slim.model.plan import SkipReason
 from slim.model.stack import Platform
 from slim.passes.foreign import ForeignFiles, why_foreign
-from tests.elves import build
-from tests.natives import fat, macho, pe
-from tests.passes import findings, propose, refusals, rule
-from tests.virtual import Contents, Link, make_stack
+from tests.support.elf_files import build
+from tests.support.native_headers import fat, macho, pe
+from tests.support.pass_runs import findings, propose, refusals, rule
+from tests.support.virtual_stacks import Contents, Link, make_stack
 
 LIBRARIES = rule("foreign", "libraries")
 PROGRAMS = rule("foreign", "programs", options={"foreign": "programs"})
@@ -30,9 +30,17 @@ def elf(machine: str = "x86_64", kind: str = "shared", bits: int = 64) -> bytes:
         ("linux_x86_64", elf("aarch64"), "ELF for linux on aarch64, in a layer for linux_x86_64"),
         ("linux_aarch64", elf("aarch64"), None),
         ("linux_armv7l", elf("arm", bits=32), None),
-        ("linux_x86_64", macho(machine="x86_64"), "Mach-O for macos on x86_64, in a layer for linux_x86_64"),
+        (
+            "linux_x86_64",
+            macho(machine="x86_64"),
+            "Mach-O for macos on x86_64, in a layer for linux_x86_64",
+        ),
         ("macosx_arm64", macho(), None),
-        ("macosx_arm64", macho(machine="x86_64"), "Mach-O for macos on x86_64, in a layer for macosx_arm64"),
+        (
+            "macosx_arm64",
+            macho(machine="x86_64"),
+            "Mach-O for macos on x86_64, in a layer for macosx_arm64",
+        ),
         ("macosx_arm64", fat(macho(machine="x86_64"), macho()), None),
         ("macosx_universal2", macho(machine="x86_64"), None),
         ("macosx_arm64", elf("aarch64"), "ELF for linux on aarch64, in a layer for macosx_arm64"),
@@ -72,9 +80,16 @@ FILES: dict[str, Contents] = {
 def test_libraries_and_programs_have_rules_of_their_own() -> None:
     made = make_stack({"app-x": FILES}, platform="macosx_arm64")
     libraries = findings(propose(ForeignFiles(), made, LIBRARIES))
-    assert sorted(libraries) == ["app-x/lib/linux.so", "app-x/lib/old.dylib", "app-x/lib/windows.dll"]
+    assert sorted(libraries) == [
+        "app-x/lib/linux.so",
+        "app-x/lib/old.dylib",
+        "app-x/lib/windows.dll",
+    ]
     (evidence,) = libraries["app-x/lib/old.dylib"].evidence
-    assert (evidence.kind, evidence.text) == ("foreign", "Mach-O for macos on x86_64, in a layer for macosx_arm64")
+    assert (evidence.kind, evidence.text) == (
+        "foreign",
+        "Mach-O for macos on x86_64, in a layer for macosx_arm64",
+    )
     programs = findings(propose(ForeignFiles(), made, PROGRAMS))
     assert sorted(programs) == ["app-x/bin/helper.exe", "app-x/bin/link.exe"]
     assert programs["app-x/bin/link.exe"].evidence[0].text == "leads to a foreign file"
@@ -82,13 +97,18 @@ def test_libraries_and_programs_have_rules_of_their_own() -> None:
 
 
 def test_a_layer_of_an_unknown_platform_has_nothing_foreign() -> None:
-    assert propose(ForeignFiles(), make_stack({"app-x": FILES}, platform="any"), LIBRARIES, PROGRAMS) == []
+    assert (
+        propose(ForeignFiles(), make_stack({"app-x": FILES}, platform="any"), LIBRARIES, PROGRAMS)
+        == []
+    )
 
 
 def test_what_is_gone_already_is_not_proposed_again() -> None:
     made = make_stack({"app-x": FILES}, platform="macosx_arm64")
     gone = frozenset({("app-x", "lib/old.dylib")})
-    assert "app-x/lib/old.dylib" not in findings(propose(ForeignFiles(), made, LIBRARIES, gone=gone))
+    assert "app-x/lib/old.dylib" not in findings(
+        propose(ForeignFiles(), made, LIBRARIES, gone=gone)
+    )
 
 
 def test_a_foreign_library_stays_as_long_as_a_foreign_program_needs_it() -> None:
@@ -118,5 +138,7 @@ def test_a_foreign_file_that_is_held_keeps_what_it_needs() -> None:
         "p/libb.dylib": macho(machine="x86_64"),
     }
     made = make_stack({"app-x": files}, platform="macosx_arm64")
-    found = propose(ForeignFiles(), made, LIBRARIES, held=lambda record: record.path == "p/liba.dylib")
+    found = propose(
+        ForeignFiles(), made, LIBRARIES, held=lambda record: record.path == "p/liba.dylib"
+    )
     assert sorted(refusals(found)) == ["app-x/p/libb.dylib"]

@@ -11,7 +11,7 @@ from slim.model.plan import SkipReason
 from slim.model.settings import DropSpec
 from slim.passes.base import Context, Refusal
 from slim.passes.packages import PACKAGES
-from tests.virtual import Contents, Link, VirtualStack, make_stack
+from tests.support.virtual_stacks import Contents, Link, VirtualStack, make_stack
 
 ALPHA = {
     "$site/alpha/__init__.py": "",
@@ -36,7 +36,9 @@ def _user(requirement: str, version: str = "2") -> dict[str, str]:
     }
 
 
-def _propose(virtual: VirtualStack, drop: Mapping[str, tuple[DropSpec, ...]]) -> tuple[list[Finding], list[Refusal]]:
+def _propose(
+    virtual: VirtualStack, drop: Mapping[str, tuple[DropSpec, ...]]
+) -> tuple[list[Finding], list[Refusal]]:
     context = Context(
         stack=virtual.stack,
         inventory=virtual.inventory,
@@ -52,7 +54,9 @@ def _propose(virtual: VirtualStack, drop: Mapping[str, tuple[DropSpec, ...]]) ->
     )
 
 
-def _drop(layer: str, *names: str, despite: tuple[str, ...] = ()) -> dict[str, tuple[DropSpec, ...]]:
+def _drop(
+    layer: str, *names: str, despite: tuple[str, ...] = ()
+) -> dict[str, tuple[DropSpec, ...]]:
     return {layer: tuple(DropSpec(name=name, despite=frozenset(despite)) for name in names)}
 
 
@@ -60,9 +64,14 @@ def test_everything_of_a_distribution_goes_with_it() -> None:
     virtual = make_stack(
         {
             "cpython3.13": {},
-            "framework-a": {**ALPHA, "share/venv/dynlib/libalpha.so": Link("../../../" + _site("alpha/libalpha.so"))},
+            "framework-a": {
+                **ALPHA,
+                "share/venv/dynlib/libalpha.so": Link("../../../" + _site("alpha/libalpha.so")),
+            },
             "app-x": {
-                "share/venv/dynlib/near.so": Link(f"../../../../framework-a/{_site('alpha/libalpha.so')}"),
+                "share/venv/dynlib/near.so": Link(
+                    f"../../../../framework-a/{_site('alpha/libalpha.so')}"
+                ),
                 "share/venv/dynlib/far.so": Link("../../../../framework-a/elsewhere.so"),
             },
         }
@@ -115,7 +124,9 @@ def test_a_requirement_holds_a_distribution_where_it_applies(requirement: str, h
 
 def test_without_a_known_platform_a_requirement_counts_unless_it_is_an_extra() -> None:
     for marker, holds in (("sys_platform == 'win32'", True), ("extra == 'x'", False)):
-        virtual = make_stack({"framework-a": ALPHA, "app-x": _user(f"alpha; {marker}")}, platform="unknown")
+        virtual = make_stack(
+            {"framework-a": ALPHA, "app-x": _user(f"alpha; {marker}")}, platform="unknown"
+        )
         assert bool(_propose(virtual, _drop("framework-a", "alpha"))[1]) is holds
 
 
@@ -123,7 +134,9 @@ def test_despite_lets_it_go_and_says_who_required_it() -> None:
     virtual = make_stack({"framework-a": ALPHA, "app-x": _user("alpha")})
     findings, refusals = _propose(virtual, _drop("framework-a", "alpha", despite=("user",)))
     assert refusals == []
-    assert all([item.kind for item in finding.evidence] == ["drop", "requires"] for finding in findings)
+    assert all(
+        [item.kind for item in finding.evidence] == ["drop", "requires"] for finding in findings
+    )
 
 
 def test_what_a_refusal_keeps_may_require_the_next() -> None:
@@ -137,7 +150,9 @@ def test_what_a_refusal_keeps_may_require_the_next() -> None:
     findings, refusals = _propose(free, _drop("app-x", "a", "b", "c"))
     assert not refusals
     assert len(findings) == 6
-    held = make_stack({"app-x": {**layer, "$site/user-1.dist-info/METADATA": "Name: user\nRequires-Dist: b\n"}})
+    held = make_stack(
+        {"app-x": {**layer, "$site/user-1.dist-info/METADATA": "Name: user\nRequires-Dist: b\n"}}
+    )
     findings, refusals = _propose(held, _drop("app-x", "a", "b", "c"))
     assert {refusal.rule for refusal in refusals} == {"drop:a", "drop:b"}
     assert {finding.rule for finding in findings} == {"drop:c"}

@@ -14,7 +14,7 @@ from slim.model.plan import SkipReason
 from slim.model.record import UNOWNED, FileKind
 from slim.model.rule import Safety
 from slim.model.stack import LayerKind, StackKind
-from slim.reports import json_v1
+from slim.reports.run import json_v1
 from tests.golden import samples
 
 VALIDATOR = Draft202012Validator(json_v1.schema())
@@ -51,7 +51,10 @@ def test_schema_refuses_what_it_should() -> None:
         (("$defs", "skipped", "properties", "reason"), [reason.value for reason in SkipReason]),
         (("$defs", "layer", "properties", "kind"), [kind.value for kind in LayerKind]),
         (("properties", "slim", "properties", "profile"), [level.label for level in Safety]),
-        (("$defs", "run", "properties", "stack", "properties", "kind"), [kind.value for kind in StackKind]),
+        (
+            ("$defs", "run", "properties", "stack", "properties", "kind"),
+            [kind.value for kind in StackKind],
+        ),
     ],
 )
 def test_schema_knows_every_word_of_the_model(path: tuple[str, ...], words: list[str]) -> None:
@@ -94,7 +97,8 @@ def _rows(draw: st.DrawFn) -> list[samples.Row]:
         found.append(
             samples.Row(
                 layer=draw(st.sampled_from(["cpython3.13", "framework-a"])),
-                path=f"{index}/" + draw(st.text(st.characters(exclude_characters="/\0"), max_size=8)),
+                path=f"{index}/"
+                + draw(st.text(st.characters(exclude_characters="/\0"), max_size=8)),
                 size=size,
                 kind=draw(st.sampled_from(list(FileKind))),
                 owner=draw(st.sampled_from(owners)),
@@ -122,9 +126,14 @@ def test_bytes_reconcile(rows: list[samples.Row]) -> None:
     unpacked, files = run["totals"]["unpacked"], run["totals"]["files"]
     saved = sum(action["before"] - action["after"] for action in run["actions"])
     assert unpacked["before"] - saved == unpacked["after"]
-    assert files["before"] - sum(action["action"] == "remove" for action in run["actions"]) == files["after"]
+    assert (
+        files["before"] - sum(action["action"] == "remove" for action in run["actions"])
+        == files["after"]
+    )
     for account in (rows for name, rows in run["accounts"].items() if name != "cells"):
-        assert all(row["before"] - row["removed"] - row["shrunk"] == row["after"] for row in account)
+        assert all(
+            row["before"] - row["removed"] - row["shrunk"] == row["after"] for row in account
+        )
         assert sum(row["before"] for row in account) == unpacked["before"]
         assert sum(row["after"] for row in account) == unpacked["after"]
         assert sum(row["files"] for row in account) == files["before"]
@@ -134,5 +143,7 @@ def test_bytes_reconcile(rows: list[samples.Row]) -> None:
         mine = [action for action in run["actions"] if action["pass"] == name]
         assert by_pass[name] == sum(action["before"] - action["after"] for action in mine)
     for key in ("archive", "unpacked", "deployed", "files"):
-        assert run["totals"][key]["before"] == sum(layer["sizes"][key]["before"] for layer in run["layers"])
+        assert run["totals"][key]["before"] == sum(
+            layer["sizes"][key]["before"] for layer in run["layers"]
+        )
     assert len(run["actions"]) + len(run["skipped"]) <= len(rows)

@@ -12,8 +12,8 @@ from slim.model.finding import Evidence
 from slim.model.plan import Skipped, SkipReason
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
 from slim.model.size import format_size, parse_size
-from slim.reports.grouping import group_refusals
-from slim.reports.text import common_place, duration, evidence_text, percent, printable
+from slim.reports.common.text import common_place, duration, evidence_text, percent, printable
+from slim.reports.run.grouping import group_refusals
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,14 @@ def test_percent(before: int, after: int, text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (9.96, "10 s"), (59.4, "59 s"), (59.6, "1 min 00 s"), (185.2, "3 min 05 s")],
+    [
+        (0.04, "0.0 s"),
+        (9.94, "9.9 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (185.2, "3 min 05 s"),
+    ],
 )
 def test_duration(seconds: float, text: str) -> None:
     assert duration(seconds) == text
@@ -96,12 +103,22 @@ def test_common_place(paths: list[str], place: str) -> None:
     ],
 )
 def test_evidence_text(file: str | None, line: int | None, text: str) -> None:
-    assert evidence_text(Evidence(kind="x", text="seen", file=file, line=line), about="me.so") == text
+    assert (
+        evidence_text(Evidence(kind="x", text="seen", file=file, line=line), about="me.so") == text
+    )
 
 
-def _skipped(path: str, size: int, reason: SkipReason, layer: str = "a", rule: str = "r") -> Skipped:
+def _skipped(
+    path: str, size: int, reason: SkipReason, layer: str = "a", rule: str = "r"
+) -> Skipped:
     record = FileRecord(
-        layer=layer, path=path, type=EntryType.FILE, kind=FileKind.DATA, owner=UNOWNED, size=size, mode=0o644
+        layer=layer,
+        path=path,
+        type=EntryType.FILE,
+        kind=FileKind.DATA,
+        owner=UNOWNED,
+        size=size,
+        mode=0o644,
     )
     proof = Evidence(kind="import", text="imported", file="x.py", line=1)
     return Skipped(record=record, pass_name="p", rule=rule, reason=reason, evidence=(proof,))
@@ -159,7 +176,9 @@ def test_parse_size(text: str, size: int) -> None:
     assert parse_size(text) == size
 
 
-@pytest.mark.parametrize("text", ["", "MB", "-1", "1e3", "1,5 MB", "5 XB", "٣ MB", "1" * 40, "1..5 kB", "5 MBB"])
+@pytest.mark.parametrize(
+    "text", ["", "MB", "-1", "1e3", "1,5 MB", "5 XB", "٣ MB", "1" * 40, "1..5 kB", "5 MBB"]
+)
 def test_parse_size_refuses(text: str) -> None:
     with pytest.raises(ValueError, match="isn't a size"):
         parse_size(text)
@@ -176,7 +195,10 @@ def test_evidence_from_outside_the_group_comes_first() -> None:
 
     items = [
         replace(_skipped("x/a", 1, SkipReason.IMPORTED), evidence=(seen("a/x/b"), seen("a/y"))),
-        replace(_skipped("x/b", 1, SkipReason.IMPORTED), evidence=(seen("a/x/a"), seen(None), seen("a/y"))),
+        replace(
+            _skipped("x/b", 1, SkipReason.IMPORTED),
+            evidence=(seen("a/x/a"), seen(None), seen("a/y")),
+        ),
     ]
     (group,) = group_refusals(items)
     assert [fact.file for fact in group.evidence] == ["a/y", None, "a/x/b", "a/x/a"]

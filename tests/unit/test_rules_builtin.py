@@ -12,12 +12,16 @@ from slim.rules.glob import compile_glob
 from slim.rules.loader import builtin_packs
 from slim.rules.match import RuleMatcher, marks_roots
 from slim.rules.protected import protected_target
-from tests.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record
+from tests.support.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record
 
 PACKS = builtin_packs(SCHEMAS)
 RULES = [rule for pack in PACKS for rule in pack.rules]
-REMOVING = [rule for rule in RULES if SCHEMAS[rule.pass_name].verb is Verb.REMOVE and not marks_roots(rule)]
-PASSES = sorted({rule.pass_name for rule in REMOVING} - {"dylibs", "bytecode", "foreign", "duplicates"})
+REMOVING = [
+    rule for rule in RULES if SCHEMAS[rule.pass_name].verb is Verb.REMOVE and not marks_roots(rule)
+]
+PASSES = sorted(
+    {rule.pass_name for rule in REMOVING} - {"dylibs", "bytecode", "foreign", "duplicates"}
+)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)

@@ -6,7 +6,14 @@ import pytest
 
 from slim.model.rule import Verb
 from slim.model.stack import Layer, LayerKind, Platform
-from slim.rules.glob import MAX_EXPANSIONS, MAX_GLOBSTARS, MAX_LENGTH, MAX_STARS, GlobError, compile_glob
+from slim.rules.glob import (
+    MAX_EXPANSIONS,
+    MAX_GLOBSTARS,
+    MAX_LENGTH,
+    MAX_STARS,
+    GlobError,
+    compile_glob,
+)
 from slim.rules.protected import protected_target
 
 
@@ -197,7 +204,9 @@ def test_every_site_folder_counts_and_the_layers_own_folder_may_be_one() -> None
 def test_case_counts_except_on_windows() -> None:
     pattern = compile_glob("$site/**/tests/[a-c]*.PY")
     assert not pattern.matches("lib/python3.13/site-packages/x/Tests/a.py", layer())
-    assert pattern.matches("lib/site-packages/X/Tests/B.py", layer("win_amd64", site=("Lib/site-packages",)))
+    assert pattern.matches(
+        "lib/site-packages/X/Tests/B.py", layer("win_amd64", site=("Lib/site-packages",))
+    )
 
 
 TOKENS = [

@@ -11,8 +11,15 @@ from slim.errors import ConfigError, StorageError
 from slim.model.rule import Examples, PackageSpec, Rule, RulePack, Safety
 from slim.model.stack import LayerKind
 from slim.rules.examples import check_examples
-from slim.rules.loader import builtin_packs, load_packs, packs_folder, parse_pack, parse_package, rules_digest
-from tests.rule_schemas import SCHEMAS, SITE, make_rule
+from slim.rules.loader import (
+    builtin_packs,
+    load_packs,
+    packs_folder,
+    parse_pack,
+    parse_package,
+    rules_digest,
+)
+from tests.support.rule_schemas import SCHEMAS, SITE, make_rule
 
 HEAD = 'schema = 1\ndescription = "d"\n'
 RULE = '[[rule]]\nid = "r"\npass = "tests"\nreason = "because"\nsafety = "safe"\nsource = "a measurement"\n'
@@ -72,7 +79,9 @@ def test_a_rule_with_everything() -> None:
 
 def test_options_keep_their_types() -> None:
     pack, problems = parse(
-        HEAD + RULE.replace('"tests"', '"dylibs"') + 'options = { evidence = "weak", depth = 3, names = ["a", "b"] }\n'
+        HEAD
+        + RULE.replace('"tests"', '"dylibs"')
+        + 'options = { evidence = "weak", depth = 3, names = ["a", "b"] }\n'
     )
     assert problems == []
     assert pack is not None
@@ -85,27 +94,57 @@ def test_passes_that_need_no_globs() -> None:
 
 WRONG = {
     "schema missing": (GOOD.replace("schema = 1\n", ""), ["schema: is missing"]),
-    "schema newer": (GOOD.replace("schema = 1", "schema = 2"), ["schema: schema 2 isn't supported"]),
-    "schema of another type": (GOOD.replace("schema = 1", "schema = true"), ["schema: expected an integer"]),
+    "schema newer": (
+        GOOD.replace("schema = 1", "schema = 2"),
+        ["schema: schema 2 isn't supported"],
+    ),
+    "schema of another type": (
+        GOOD.replace("schema = 1", "schema = true"),
+        ["schema: expected an integer"],
+    ),
     "no description": (GOOD.replace('description = "d"\n', ""), ["description: is missing"]),
     "unknown key at the top": ("rules = 1\n" + GOOD, ["rules: unknown key (did you mean 'rule'?)"]),
-    "rule isn't an array": (HEAD + "[rule]\nid = 1\n", ["rule: expected an array of tables, written [[rule]]"]),
-    "unknown key": (GOOD + 'resaon = "x"\n', ["rule[0].resaon: unknown key (did you mean 'reason'?)"]),
+    "rule isn't an array": (
+        HEAD + "[rule]\nid = 1\n",
+        ["rule: expected an array of tables, written [[rule]]"],
+    ),
+    "unknown key": (
+        GOOD + 'resaon = "x"\n',
+        ["rule[0].resaon: unknown key (did you mean 'reason'?)"],
+    ),
     "no id": (GOOD.replace('id = "r"\n', ""), ["rule[0].id: is missing"]),
     "bad id": (GOOD.replace('"r"', '"Not An Id"'), ["rule[0].id: 'Not An Id' isn't"]),
     "id twice": (GOOD + RULE + 'remove = ["a"]\n', ["rule r: the id 'r' is already taken"]),
     "blank reason": (GOOD.replace('"because"', '"  "'), ["rule[0].reason: is empty"]),
-    "bad safety": (GOOD.replace('"safe"', '"saef"'), ["rule[0].safety: 'saef' is none of", "did you mean 'safe'?"]),
+    "bad safety": (
+        GOOD.replace('"safe"', '"saef"'),
+        ["rule[0].safety: 'saef' is none of", "did you mean 'safe'?"],
+    ),
     "unknown pass": (
         GOOD.replace('"tests"', '"test"'),
         ["rule[0].pass: there is no pass 'test' (did you mean 'tests'?)"],
     ),
-    "bad layer": (GOOD + 'layers = ["runtime", "plain"]\n', ["rule[0].layers[1]: 'plain' is none of"]),
-    "layers of another type": (GOOD + 'layers = "runtime"\n', ["rule[0].layers: expected an array of strings"]),
-    "layer twice": (GOOD + 'layers = ["runtime", "runtime"]\n', ["rule[0].layers[1]: 'runtime' is listed twice"]),
+    "bad layer": (
+        GOOD + 'layers = ["runtime", "plain"]\n',
+        ["rule[0].layers[1]: 'plain' is none of"],
+    ),
+    "layers of another type": (
+        GOOD + 'layers = "runtime"\n',
+        ["rule[0].layers: expected an array of strings"],
+    ),
+    "layer twice": (
+        GOOD + 'layers = ["runtime", "runtime"]\n',
+        ["rule[0].layers[1]: 'runtime' is listed twice"],
+    ),
     "bad platform": (GOOD + 'platforms = ["Linux!"]\n', ["rule[0].platforms[0]: 'Linux!'"]),
-    "bad package": (GOOD + 'package = "numpy 1.20"\n', ["rule[0].package: 'numpy 1.20' isn't a distribution"]),
-    "bad specifier": (GOOD + 'package = "numpy >= one"\n', ["rule[0].package: '>= one' isn't a version specifier"]),
+    "bad package": (
+        GOOD + 'package = "numpy 1.20"\n',
+        ["rule[0].package: 'numpy 1.20' isn't a distribution"],
+    ),
+    "bad specifier": (
+        GOOD + 'package = "numpy >= one"\n',
+        ["rule[0].package: '>= one' isn't a version specifier"],
+    ),
     "no globs": (HEAD + RULE, ["rule[0].remove: is missing"]),
     "wrong verb": (
         HEAD + RULE + 'rewrite = ["a"]\n',
@@ -115,15 +154,30 @@ WRONG = {
         HEAD + RULE + "remove = [1]\n",
         ["rule[0].remove[0]: expected a string, not an integer (1)"],
     ),
-    "glob outside": (HEAD + RULE + 'remove = ["a", "../**"]\n', ["rule[0].remove[1]: '..' leads out"]),
-    "glob absolute": (HEAD + RULE + 'remove = ["/etc/**"]\n', ["rule[0].remove[0]: the pattern is absolute"]),
+    "glob outside": (
+        HEAD + RULE + 'remove = ["a", "../**"]\n',
+        ["rule[0].remove[1]: '..' leads out"],
+    ),
+    "glob absolute": (
+        HEAD + RULE + 'remove = ["/etc/**"]\n',
+        ["rule[0].remove[0]: the pattern is absolute"],
+    ),
     "glob of a record": (
         HEAD + RULE + 'remove = ["**/RECORD"]\n',
         ["rule[0].remove[0]: names a protected file (RECORD)"],
     ),
-    "glob of a licence": (HEAD + RULE + 'remove = ["**/LICENSE*"]\n', ["rule[0].remove[0]: names a protected file"]),
-    "glob with many folders": (HEAD + RULE + f'remove = ["{"**/b/" * 10}"]\n', ["rule[0].remove[0]: more than 3 '**'"]),
-    "glob with a range": (HEAD + RULE + 'remove = ["{1..100000}"]\n', ["rule[0].remove[0]: braces need"]),
+    "glob of a licence": (
+        HEAD + RULE + 'remove = ["**/LICENSE*"]\n',
+        ["rule[0].remove[0]: names a protected file"],
+    ),
+    "glob with many folders": (
+        HEAD + RULE + f'remove = ["{"**/b/" * 10}"]\n',
+        ["rule[0].remove[0]: more than 3 '**'"],
+    ),
+    "glob with a range": (
+        HEAD + RULE + 'remove = ["{1..100000}"]\n',
+        ["rule[0].remove[0]: braces need"],
+    ),
     "glob with deep sets": (
         HEAD + RULE + f'remove = ["{"[" * 20_000}"]\n',
         ["rule[0].remove[0]: the pattern has 20000"],
@@ -134,12 +188,18 @@ WRONG = {
         ["rule[0].options: the pass 'tests' takes no options"],
     ),
     "options of another type": (GOOD + "options = 1\n", ["rule[0].options: expected a table"]),
-    "examples of another type": (GOOD + "examples = []\n", ["rule[0].examples: expected a table, not an array"]),
+    "examples of another type": (
+        GOOD + "examples = []\n",
+        ["rule[0].examples: expected a table, not an array"],
+    ),
     "unknown example": (
         GOOD + "examples.matches = []\n",
         ["rule[0].examples.matches: unknown key (did you mean 'match'?)"],
     ),
-    "date": (GOOD + "keep = 1979-05-27\n", ["rule[0].keep: expected an array of strings, not a date or time"]),
+    "date": (
+        GOOD + "keep = 1979-05-27\n",
+        ["rule[0].keep: expected an array of strings, not a date or time"],
+    ),
 }
 
 
@@ -172,13 +232,21 @@ def test_options_are_checked_against_the_pass(options: str, expected: str) -> No
 
 
 def test_rules_that_mark_plugins_remove_nothing() -> None:
-    text = HEAD + RULE.replace('"tests"', '"dylibs"') + 'options.roots = true\nkeep = ["$site/plugins/**"]\n'
+    text = (
+        HEAD
+        + RULE.replace('"tests"', '"dylibs"')
+        + 'options.roots = true\nkeep = ["$site/plugins/**"]\n'
+    )
     assert parse(text)[1] == []
     assert "removes nothing" in parse(text + 'remove = ["a"]\n')[1][0]
 
 
 def test_everything_wrong_comes_at_once_and_good_rules_survive() -> None:
-    text = GOOD + '[[rule]]\nid = "bad"\npass = "nope"\nsafety = 1\nlayers = ["x"]\nremove = ["/a"]\n' + "zzz = 1\n"
+    text = (
+        GOOD
+        + '[[rule]]\nid = "bad"\npass = "nope"\nsafety = 1\nlayers = ["x"]\nremove = ["/a"]\n'
+        + "zzz = 1\n"
+    )
     pack, problems = parse(text)
     assert pack is not None
     assert [rule.id for rule in pack.rules] == ["r"]
@@ -218,7 +286,9 @@ def test_files_are_read_together_and_ids_are_unique_across_them(tmp_path: Path) 
     first, second = tmp_path / "first.toml", tmp_path / "second.toml"
     first.write_text(GOOD)
     second.write_text(GOOD)
-    with pytest.raises(ConfigError, match=r"the id 'r' is already taken by a rule in .*first\.toml"):
+    with pytest.raises(
+        ConfigError, match=r"the id 'r' is already taken by a rule in .*first\.toml"
+    ):
         load_packs([first, second], SCHEMAS)
     second.write_text(GOOD.replace('"r"', '"other"'))
     assert [pack.name for pack in load_packs([first, second], SCHEMAS)] == ["first", "second"]
@@ -249,7 +319,8 @@ def test_packages(text: str, name: str, specifier: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-a", "a b", "a*b", "**", "a[extra]", "a @ https://x", "a >", "a; python_version>'3'"]
+    "text",
+    ["", "-a", "a b", "a*b", "**", "a[extra]", "a @ https://x", "a >", "a; python_version>'3'"],
 )
 def test_what_is_not_a_package(text: str) -> None:
     with pytest.raises(ValueError, match="isn't"):
@@ -258,7 +329,9 @@ def test_what_is_not_a_package(text: str) -> None:
 
 def test_the_digest_follows_behaviour_only() -> None:
     rule = make_rule("a", globs=("x", "y"), options={"k": ("v",)})
-    same = replace(rule, reason="other words", source="elsewhere", origin="/somewhere", globs=("y", "x"))
+    same = replace(
+        rule, reason="other words", source="elsewhere", origin="/somewhere", globs=("y", "x")
+    )
     assert rules_digest([rule]) == rules_digest([same])
     assert rules_digest([rule, make_rule("b")]) == rules_digest([make_rule("b"), rule])
     changes: list[dict[str, object]] = [
@@ -302,14 +375,32 @@ def test_examples_are_required_both_ways() -> None:
     [
         ({"globs": ("DLLs/*.pyd",), "platforms": ("win_*",)}, "dlls/a.pyd", "lib/a.pyd"),
         ({"globs": ("$site/**",), "platforms": ("win_*",)}, "Lib/site-packages/a", f"{SITE}/a"),
-        ({"globs": ("$stdlib/a",), "layers": frozenset({LayerKind.RUNTIME})}, "lib/python3.13/a", "lib/python3.12/a"),
-        ({"globs": ("$site/a",), "package": PackageSpec(name="x", specifier="<2,>=1.5")}, f"{SITE}/a", f"{SITE}/b"),
-        ({"globs": ("$site/a",), "package": PackageSpec(name="x-*", specifier="!=1.0")}, f"{SITE}/a", f"{SITE}/b"),
-        ({"globs": ("$site/a",), "package": PackageSpec(name="*", specifier=">3")}, f"{SITE}/a", f"{SITE}/b"),
+        (
+            {"globs": ("$stdlib/a",), "layers": frozenset({LayerKind.RUNTIME})},
+            "lib/python3.13/a",
+            "lib/python3.12/a",
+        ),
+        (
+            {"globs": ("$site/a",), "package": PackageSpec(name="x", specifier="<2,>=1.5")},
+            f"{SITE}/a",
+            f"{SITE}/b",
+        ),
+        (
+            {"globs": ("$site/a",), "package": PackageSpec(name="x-*", specifier="!=1.0")},
+            f"{SITE}/a",
+            f"{SITE}/b",
+        ),
+        (
+            {"globs": ("$site/a",), "package": PackageSpec(name="*", specifier=">3")},
+            f"{SITE}/a",
+            f"{SITE}/b",
+        ),
         ({"globs": (), "keep": ("p/**",), "options": {"roots": True}}, "p/a", "q/a"),
     ],
 )
-def test_examples_run_where_the_rule_applies(changes: dict[str, object], match: str, no_match: str) -> None:
+def test_examples_run_where_the_rule_applies(
+    changes: dict[str, object], match: str, no_match: str
+) -> None:
     rule = make_rule(**changes, examples=Examples(match=(match,), no_match=(no_match,)))
     assert check_examples(rule) == []
     swapped = replace(rule, examples=Examples(match=(no_match,), no_match=(match,)))
@@ -320,7 +411,9 @@ def test_a_rule_for_no_known_platform_is_told() -> None:
     assert check_examples(make_rule(platforms=("amiga_*",)))[0].place == "rule r: platforms"
 
 
-def test_packs_are_found_in_a_wheel_and_in_a_checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packs_are_found_in_a_wheel_and_in_a_checkout(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     module = tmp_path / "slim" / "rules" / "loader.py"
     module.parent.mkdir(parents=True)
     monkeypatch.setattr("slim.rules.loader.__file__", str(module))

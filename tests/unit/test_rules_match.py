@@ -11,10 +11,19 @@ from slim.model.record import EntryType, Owner, OwnerKind
 from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
 from slim.rules.match import GlobSet, RememberingMatcher, RuleMatcher, owner_matches
-from tests.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record, make_rule
+from tests.support.rule_schemas import (
+    RUNTIME,
+    SITE,
+    distribution,
+    make_layer,
+    make_record,
+    make_rule,
+)
 
 
-def selected(rules: list[Rule], path: str, owner: Owner = RUNTIME, layer: Layer | None = None) -> list[str]:
+def selected(
+    rules: list[Rule], path: str, owner: Owner = RUNTIME, layer: Layer | None = None
+) -> list[str]:
     matcher = RuleMatcher(rules).for_layer(layer or make_layer())
     return [rule.id for rule in matcher.select("tests", make_record(path, owner))]
 
@@ -30,7 +39,10 @@ def selected(rules: list[Rule], path: str, owner: Owner = RUNTIME, layer: Layer 
     ],
 )
 def test_layer_kinds(kinds: tuple[LayerKind, ...], kind: LayerKind, expected: bool) -> None:
-    assert bool(selected([make_rule(layers=frozenset(kinds))], "a", layer=make_layer(kind))) is expected
+    assert (
+        bool(selected([make_rule(layers=frozenset(kinds))], "a", layer=make_layer(kind)))
+        is expected
+    )
 
 
 @pytest.mark.parametrize(
@@ -44,7 +56,9 @@ def test_layer_kinds(kinds: tuple[LayerKind, ...], kind: LayerKind, expected: bo
     ],
 )
 def test_platforms(platforms: tuple[str, ...], tag: str, expected: bool) -> None:
-    assert bool(selected([make_rule(platforms=platforms)], "a", layer=make_layer(tag=tag))) is expected
+    assert (
+        bool(selected([make_rule(platforms=platforms)], "a", layer=make_layer(tag=tag))) is expected
+    )
 
 
 UNOWNED = Owner(kind=OwnerKind.UNOWNED, name="numpy", version="2.0")
@@ -104,14 +118,18 @@ def test_the_strongest_rule_comes_first() -> None:
         make_rule("any-distribution", package=PackageSpec(name="*")),
         make_rule("package", package=numpy),
         make_rule("package-bold", package=numpy, safety=Safety.AGGRESSIVE),
-        make_rule("version", package=PackageSpec(name="numpy", specifier=">=1"), safety=Safety.SAFE),
+        make_rule(
+            "version", package=PackageSpec(name="numpy", specifier=">=1"), safety=Safety.SAFE
+        ),
         make_rule("own", builtin=False, safety=Safety.SAFE),
         make_rule("own-package", builtin=False, package=numpy),
     ]
     generic_safe = make_rule("generic", safety=Safety.SAFE)
     expected = [rule.id for rule in reversed([generic_safe, *weakest_first])]
     assert selected([*weakest_first, generic_safe], "a", distribution("numpy")) == expected
-    assert selected([generic_safe, *reversed(weakest_first)], "a", distribution("numpy")) == expected
+    assert (
+        selected([generic_safe, *reversed(weakest_first)], "a", distribution("numpy")) == expected
+    )
 
 
 def test_equal_rules_are_ordered_by_id() -> None:
@@ -143,7 +161,9 @@ def test_bad_globs_are_all_reported() -> None:
     assert [problem.place for problem in caught.value.problems] == ["rule a", "rule b"]
 
 
-def test_most_files_are_settled_without_a_regular_expression(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_most_files_are_settled_without_a_regular_expression(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """A hundred rules cost nothing where no component or extension of a path can match them."""
     tried: list[str] = []
 
@@ -152,9 +172,12 @@ def test_most_files_are_settled_without_a_regular_expression(monkeypatch: pytest
             tried.append(path)
             return None
 
-    monkeypatch.setattr("slim.rules.match.compile_regexes", lambda sources, layer: Spy() if list(sources) else None)
+    monkeypatch.setattr(
+        "slim.rules.match.compile_regexes", lambda sources, layer: Spy() if list(sources) else None
+    )
     rules = [
-        make_rule(f"r{number}", globs=(f"$site/**/folder{number}/**", f"**/*.ext{number}")) for number in range(100)
+        make_rule(f"r{number}", globs=(f"$site/**/folder{number}/**", f"**/*.ext{number}"))
+        for number in range(100)
     ]
     matcher = RuleMatcher(rules).for_layer(make_layer())
     for number in range(1000):
@@ -171,8 +194,22 @@ def test_all_files_at_once_and_one_by_one_are_the_same() -> None:
         make_rule("by-name", globs=("**/Makefile",), keep=("$site/b/**",)),
         make_rule("anything", globs=("**/[xy]*",)),
     ]
-    paths = ["a.pyi", "a/tests/b.py", "a/tests/b.pyi", "a/Makefile", "b/Makefile", "b/x.py", "tests", "a/a.py", "x/y/z"]
-    records = [make_record(f"{SITE}/{path}", owner) for path in paths for owner in (RUNTIME, distribution("numpy"))]
+    paths = [
+        "a.pyi",
+        "a/tests/b.py",
+        "a/tests/b.pyi",
+        "a/Makefile",
+        "b/Makefile",
+        "b/x.py",
+        "tests",
+        "a/a.py",
+        "x/y/z",
+    ]
+    records = [
+        make_record(f"{SITE}/{path}", owner)
+        for path in paths
+        for owner in (RUNTIME, distribution("numpy"))
+    ]
     matcher = RuleMatcher(rules).for_layer(make_layer())
     expected = [(record, found) for record in records if (found := matcher.select("tests", record))]
     assert 5 < len(expected) < len(records)
@@ -182,12 +219,19 @@ def test_all_files_at_once_and_one_by_one_are_the_same() -> None:
         remembering = RememberingMatcher(matcher)
         for _ in range(2):
             some = list(remembering.only(ids).selected("tests", records))
-            known = [(record, tuple(rule for rule in rules if rule.id in ids)) for record, rules in expected]
+            known = [
+                (record, tuple(rule for rule in rules if rule.id in ids))
+                for record, rules in expected
+            ]
             assert some == [(record, rules) for record, rules in known if rules]
 
 
 def test_glob_sets() -> None:
     regex = GlobSet(["$site/a/**", "b/*.txt"]).for_layer(make_layer())
     assert regex is not None
-    assert [bool(regex.match(path)) for path in (f"{SITE}/a/x", "b/c.txt", "b/c/d.txt")] == [True, True, False]
+    assert [bool(regex.match(path)) for path in (f"{SITE}/a/x", "b/c.txt", "b/c/d.txt")] == [
+        True,
+        True,
+        False,
+    ]
     assert GlobSet([]).for_layer(make_layer()) is None

@@ -15,7 +15,9 @@ def described(contents: LayerContents) -> list[tuple[str, str, str]]:
     """(path, type, link target or content) of every member, in order."""
     found = []
     for member in contents.members():
-        content = b"".join(bytes(piece) for piece in member.content.chunks()) if member.content else b""
+        content = (
+            b"".join(bytes(piece) for piece in member.content.chunks()) if member.content else b""
+        )
         found.append((member.path, str(member.type), member.link_target or content.decode()))
     return found
 
@@ -67,8 +69,12 @@ def test_folders_come_right_before_what_is_in_them() -> None:
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("given", "stored"), [(0o600, 0o644), (0o666, 0o644), (0o700, 0o755), (0o4755, 0o755)])
-def test_modes_and_times_do_not_depend_on_the_machine(tmp_path: Path, given: int, stored: int) -> None:
+@pytest.mark.parametrize(
+    ("given", "stored"), [(0o600, 0o644), (0o666, 0o644), (0o700, 0o755), (0o4755, 0o755)]
+)
+def test_modes_and_times_do_not_depend_on_the_machine(
+    tmp_path: Path, given: int, stored: int
+) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"x")
     file.chmod(given)

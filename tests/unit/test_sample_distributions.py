@@ -44,7 +44,9 @@ demo-1.0.dist-info/RECORD,,
 
 def test_the_sample_holds_what_slim_requires() -> None:
     project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))["project"]
-    assert sorted(canonicalize_name(Requirement(line).name) for line in project["dependencies"]) == sorted(ROOTS)
+    assert sorted(
+        canonicalize_name(Requirement(line).name) for line in project["dependencies"]
+    ) == sorted(ROOTS)
 
 
 def test_the_closure_follows_requirements_and_not_extras() -> None:
@@ -68,7 +70,9 @@ def test_scripts_and_bytecode_stay_behind_and_the_record_says_so(tmp_path: Path)
         "site/demo/__init__.py",
         "site/demo/two, words.txt",
     ]
-    record = next(member.content for member in contents.members() if member.path.endswith("/RECORD"))
+    record = next(
+        member.content for member in contents.members() if member.path.endswith("/RECORD")
+    )
     assert record is not None
     rows = list(csv.reader(bytes(record.view()).decode().splitlines()))
     assert rows == [

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.binaries.elf_dynamic import read_dynamic
+from slim.binaries.elf.dynamic import read_dynamic
 from slim.errors import SlimError
 from slim.inventory.stack_reader import check_archives, locate
 from slim.model.progress import Silent
@@ -26,7 +26,9 @@ from slim.sample.runtime import find_beside_itself, is_foreign
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the layout of layers on Linux and macOS")
 
-INTERPRETER = Interpreter(executable=Path(sys.executable), prefix=Path(sys.base_prefix), version="3.13.7")
+INTERPRETER = Interpreter(
+    executable=Path(sys.executable), prefix=Path(sys.base_prefix), version="3.13.7"
+)
 SITE = INTERPRETER.layout.site
 
 
@@ -41,17 +43,32 @@ def text(contents: LayerContents, path: str) -> str:
 
 
 def links(contents: LayerContents) -> dict[str, str]:
-    return {member.path: member.link_target for member in contents.members() if member.link_target is not None}
+    return {
+        member.path: member.link_target
+        for member in contents.members()
+        if member.link_target is not None
+    }
 
 
 @posix
 def test_libraries_are_linked_unless_they_are_extension_modules_or_ambiguous() -> None:
     framework = layer(LayerKind.FRAMEWORK, "framework-x")
     tagged = next(suffix for suffix in EXTENSION_SUFFIXES if suffix != ".so")
-    for path in (f"a/mod{tagged}", "a.libs/libone-1234.so", "a/_plain.so", "b/libtwo.so", "c/libtwo.so", "b/x.so.1"):
+    for path in (
+        f"a/mod{tagged}",
+        "a.libs/libone-1234.so",
+        "a/_plain.so",
+        "b/libtwo.so",
+        "c/libtwo.so",
+        "b/x.so.1",
+    ):
         framework.contents.add_bytes(f"{SITE}/{path}", b"")
     furnish(framework, "cpython3.13", INTERPRETER)
-    linked = {path: target for path, target in links(framework.contents).items() if path.startswith(DYNLIB)}
+    linked = {
+        path: target
+        for path, target in links(framework.contents).items()
+        if path.startswith(DYNLIB)
+    }
     assert linked == {
         f"{DYNLIB}/_plain.so": f"../../../{SITE}/a/_plain.so",
         f"{DYNLIB}/libone-1234.so": f"../../../{SITE}/a.libs/libone-1234.so",
@@ -70,10 +87,14 @@ def test_an_application_starts_the_runtime_and_sees_the_layers_below() -> None:
     furnish(application, "cpython3.13", INTERPRETER)
     assert json.loads(text(application.contents, METADATA)) == {
         "base_python": "../cpython3.13/bin/python",
-        "dynlib_dirs": [f"../{name}/{DYNLIB}" for name in ("framework-b", "framework-a", "cpython3.13")],
+        "dynlib_dirs": [
+            f"../{name}/{DYNLIB}" for name in ("framework-b", "framework-a", "cpython3.13")
+        ],
         "launch_module": "x",
         "py_version": "3.13.7",
-        "pylib_dirs": [f"../{name}/{SITE}" for name in ("framework-b", "framework-a", "cpython3.13")],
+        "pylib_dirs": [
+            f"../{name}/{SITE}" for name in ("framework-b", "framework-a", "cpython3.13")
+        ],
         "python": "bin/python",
         "site_dir": SITE,
     }
@@ -90,7 +111,11 @@ def test_the_runtime_is_its_own_base() -> None:
     runtime = layer(LayerKind.RUNTIME, "cpython3.13")
     furnish(runtime, "cpython3.13", INTERPRETER)
     config = json.loads(text(runtime.contents, METADATA))
-    assert (config["python"], config["base_python"], config["pylib_dirs"]) == ("bin/python", "bin/python", [])
+    assert (config["python"], config["base_python"], config["pylib_dirs"]) == (
+        "bin/python",
+        "bin/python",
+        [],
+    )
     assert "bin/python_" not in runtime.contents
 
 
@@ -132,7 +157,9 @@ def small_stack() -> list[SampleLayer]:
     """A stack whose Python nobody will start."""
     return [
         layer(LayerKind.RUNTIME, "cpython3.13", modules={"os.py": b""}),
-        layer(LayerKind.FRAMEWORK, "framework-a", pins=("demo==1.0",), modules={"demo.py": b"x = 1\n"}),
+        layer(
+            LayerKind.FRAMEWORK, "framework-a", pins=("demo==1.0",), modules={"demo.py": b"x = 1\n"}
+        ),
         layer(
             LayerKind.APPLICATION,
             "app-x",
@@ -162,7 +189,11 @@ def test_what_is_published_is_a_stack(tmp_path: Path) -> None:
 def test_publishing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     def published(name: str) -> dict[str, bytes]:
         folder = publish_layers(tmp_path / name, small_stack(), INTERPRETER, Silent())
-        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        return {
+            str(path.relative_to(folder)): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
 
     assert published("one") == published("two")
 

@@ -12,10 +12,10 @@ from slim.model.footprint import Footprint
 from slim.model.outcome import Accounts, RunResult, SigningReason, ToSign, Verification
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.rule import Safety
+from slim.plan.signing import to_sign
 from slim.reports import SIGNING_LIST
-from slim.signing import to_sign
-from tests.natives import macho, pe
-from tests.virtual import VirtualStack, make_stack
+from tests.support.native_headers import macho, pe
+from tests.support.virtual_stacks import VirtualStack, make_stack
 
 SEAL = "_CodeSignature/CodeResources"
 FILES = {
@@ -57,7 +57,9 @@ def signing(platform: str) -> list[tuple[str, str]]:
         actions={action.record.key: action for action in actions},
         skipped=(Skipped(record=signed, pass_name="p", rule="r", reason=SkipReason.SIGNED),),
     )
-    return [(one.deployed_path, one.reason.value) for one in to_sign(made.stack, made.inventory, plan)]
+    return [
+        (one.deployed_path, one.reason.value) for one in to_sign(made.stack, made.inventory, plan)
+    ]
 
 
 def test_changed_files_identities_and_broken_seals() -> None:
@@ -82,7 +84,9 @@ def result(*paths: str) -> RunResult:
         layers=(),
         verification=Verification(),
         profile=Safety.STANDARD,
-        signing=tuple(ToSign(layer="app-x", path=path, reason=SigningReason.CHANGED) for path in paths),
+        signing=tuple(
+            ToSign(layer="app-x", path=path, reason=SigningReason.CHANGED) for path in paths
+        ),
     )
 
 

@@ -11,15 +11,19 @@ from slim.errors import LimitError, SlimError, UnsafeInputError
 from slim.inventory.manifest import layers_from_manifest, read_json
 from slim.inventory.stack_reader import locate, open_stack
 from slim.model.limits import Limits
-from tests.natives import macho, pe
-from tests.tarballs import entry, folder, hard, sym, tar
+from tests.support.native_headers import macho, pe
+from tests.support.raw_archives import entry, folder, hard, sym, tar
 
 DLL, DYLIB = pe("kernel32.dll"), macho("/usr/lib/libSystem.B.dylib")
 
 
-def opened(source: Path, tmp_path: Path, *, lenient: bool = False, limits: Limits | None = None) -> None:
+def opened(
+    source: Path, tmp_path: Path, *, lenient: bool = False, limits: Limits | None = None
+) -> None:
     (one,) = locate(source)
-    open_stack(one, spool_dir=tmp_path, limits=limits or Limits(), lenient=lenient).resources.close()
+    open_stack(
+        one, spool_dir=tmp_path, limits=limits or Limits(), lenient=lenient
+    ).resources.close()
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,8 @@ def test_metadata_have_a_limit(tmp_path: Path, name: str) -> None:
 
 def _chain(count: int) -> dict[str, object]:
     layers = [
-        {"install_target": f"l{n}", "required_layers": [f"l{n + 1}"] if n + 1 < count else []} for n in range(count)
+        {"install_target": f"l{n}", "required_layers": [f"l{n + 1}"] if n + 1 < count else []}
+        for n in range(count)
     ]
     return {"layers": {"frameworks": layers}}
 

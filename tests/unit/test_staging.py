@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slim.errors import ConfigError, StorageError
-from slim.write.staging import check_target, publish, staging
+from slim.publish.staging import check_target, publish, staging
 
 
 def stage(target: Path, content: str, *, force: bool = False) -> None:
@@ -34,8 +34,10 @@ def test_an_existing_set_is_replaced_only_with_force(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
-def test_without_an_exchange_in_the_kernel_two_renames_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slim.write.staging._exchange", lambda one, other: False)
+def test_without_an_exchange_in_the_kernel_two_renames_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slim.publish.staging._exchange", lambda one, other: False)
     stage(tmp_path / "out", "old")
     stage(tmp_path / "out", "new", force=True)
     assert (tmp_path / "out" / "a").read_text() == "new"
@@ -57,7 +59,9 @@ def test_the_next_run_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
     (tmp_path / ".slim-old-out.abc").mkdir()
     (tmp_path / ".slim-old-out.abc" / "a").write_text("old")
     with staging(tmp_path / "out"):
-        assert (tmp_path / "out" / "a").read_text() == "old", "the set that was moved aside is put back"
+        assert (tmp_path / "out" / "a").read_text() == "old", (
+            "the set that was moved aside is put back"
+        )
     assert os.listdir(tmp_path) == ["out"]
 
 

@@ -28,14 +28,21 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
 def test_actions_are_named_by_commit_and_say_which_version_that_is(path: Path) -> None:
-    used = [line.partition("uses:")[2].strip() for line in path.read_text().splitlines() if "uses:" in line]
+    used = [
+        line.partition("uses:")[2].strip()
+        for line in path.read_text().splitlines()
+        if "uses:" in line
+    ]
     assert len(used) == sum("uses" in step for step in steps(path)) > 0
     assert [use for use in used if not _PIN.match(use)] == []
 
 
 def test_an_action_has_one_commit_everywhere() -> None:
     used = {
-        line.partition("uses:")[2].strip() for path in ALL for line in path.read_text().splitlines() if "uses:" in line
+        line.partition("uses:")[2].strip()
+        for path in ALL
+        for line in path.read_text().splitlines()
+        if "uses:" in line
     }
     names = [use.partition("@")[0] for use in used]
     assert sorted(names) == sorted(set(names))
@@ -48,7 +55,9 @@ def test_jobs_have_the_rights_that_they_state_and_no_others(path: Path) -> None:
     assert "pull_request_target" not in content[True]  # YAML 1.1 reads "on" as true
     for name, job in content["jobs"].items():
         writes = {scope for scope, right in job["permissions"].items() if right != "read"}
-        assert writes <= ({"id-token", "attestations"} if path.name == "release.yml" else set()), name
+        assert writes <= ({"id-token", "attestations"} if path.name == "release.yml" else set()), (
+            name
+        )
         assert job["timeout-minutes"]
         if "id-token" in writes and "attestations" not in writes:
             assert job["environment"], "a person approves what is published"
@@ -75,8 +84,12 @@ def locked(name: str) -> dict[str, list[str]]:
         first, *rest = entry.splitlines()
         match = _LOCKED.match(first)
         assert match, first
-        hashes = [line.strip().removesuffix(" \\") for line in rest if line.strip().startswith("--hash")]
-        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), first
+        hashes = [
+            line.strip().removesuffix(" \\") for line in rest if line.strip().startswith("--hash")
+        ]
+        assert hashes and all(re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", one) for one in hashes), (
+            first
+        )
         found.setdefault(canonicalize_name(match["name"]), []).append(match["version"])
     return found
 
@@ -88,7 +101,9 @@ def wanted(*lines: str) -> list[Requirement]:
 def test_the_lock_holds_what_is_asked_for() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = [line for group in project["dependency-groups"].values() for line in group]
-    asked = wanted(*project["project"]["dependencies"], *groups, *project["build-system"]["requires"])
+    asked = wanted(
+        *project["project"]["dependencies"], *groups, *project["build-system"]["requires"]
+    )
     asked += wanted(*(ROOT / ".ci/requirements.in").read_text().splitlines())
     versions = locked("requirements.txt")
     for one in asked:

@@ -45,7 +45,12 @@ def subject(layer: str, name: str) -> Subject:
 
 
 def test_batches_hold_one_layer_and_everything_once() -> None:
-    subjects = [subject(layer, f"{top}.m{n}") for layer in ("x", "y") for top in ("a", "b", "c") for n in range(50)]
+    subjects = [
+        subject(layer, f"{top}.m{n}")
+        for layer in ("x", "y")
+        for top in ("a", "b", "c")
+        for n in range(50)
+    ]
     found = imports.batches(subjects, 20)
     assert sorted(one for part in found for one in part) == sorted(subjects)
     assert all(len({one.layer for one in part}) == 1 for part in found)
@@ -94,7 +99,11 @@ DISTRIBUTIONS = {
         "entry_points": [],
         "requires": ["Lib_A>=2", "absent; extra == 'x'", "gone", "bad req!!"],
     },
-    "lib-a": {"version": "1.5", "entry_points": [], "requires": ["app>=1.0.dev0; python_version >= '3'"]},
+    "lib-a": {
+        "version": "1.5",
+        "entry_points": [],
+        "requires": ["app>=1.0.dev0; python_version >= '3'"],
+    },
     "pre": {"version": "2.0rc1", "entry_points": [], "requires": []},
     "user": {"version": "1", "entry_points": [], "requires": ["pre>=1"]},
 }
@@ -126,14 +135,25 @@ def test_metadata_that_differs() -> None:
     assert list(metadata.lost(described(), described(error="no interpreter"))) == ["no interpreter"]
 
 
-COMMAND = Command(name="c", layer="app", argv=("python",), same_output=True, output=("ok",), files=("f",), timeout=5)
+COMMAND = Command(
+    name="c",
+    layer="app",
+    argv=("python",),
+    same_output=True,
+    output=("ok",),
+    files=("f",),
+    timeout=5,
+)
 
 
 @pytest.mark.parametrize(
     ("seen", "texts"),
     [
         (Launched(code=0, stdout=b"ok", files={"f": b""}), []),
-        (Launched(code=2, stdout=b"ok", stderr=b"a\nb\n", files={"f": b""}), ["exit code 2 instead of 0: b"]),
+        (
+            Launched(code=2, stdout=b"ok", stderr=b"a\nb\n", files={"f": b""}),
+            ["exit code 2 instead of 0: b"],
+        ),
         (Launched(code=-11, stdout=b"ok", files={"f": b""}), ["signal 11: no error output"]),
         (Launched(code=None, stdout=b"ok", files={"f": b""}), ["didn't end within 5 seconds"]),
         (
@@ -161,15 +181,29 @@ SERVER = Command(
     [
         (Launched(code=0, ready=True, ended="when asked to", answers=((200, b"hi", ""),)), None),
         (Launched(code=-15, ready=True, ended="when asked to", answers=((200, b"hi", ""),)), None),
-        (Launched(code=1, ready=False, ended="by itself", stderr=b"boom"), "the server ended with 1: boom"),
-        (Launched(code=0, ready=False, ended="when asked to"), "the server wasn't ready in 5 seconds: no error output"),
+        (
+            Launched(code=1, ready=False, ended="by itself", stderr=b"boom"),
+            "the server ended with 1: boom",
+        ),
+        (
+            Launched(code=0, ready=False, ended="when asked to"),
+            "the server wasn't ready in 5 seconds: no error output",
+        ),
         (
             Launched(code=0, ready=True, ended="when asked to", answers=((500, b"hi", ""),)),
             "u: status 500 instead of 200",
         ),
-        (Launched(code=0, ready=True, ended="when asked to", answers=((0, b"", "refused"),)), "u: refused"),
         (
-            Launched(code=None, ready=True, ended="killed: it didn't stop when asked to", answers=((200, b"hi", ""),)),
+            Launched(code=0, ready=True, ended="when asked to", answers=((0, b"", "refused"),)),
+            "u: refused",
+        ),
+        (
+            Launched(
+                code=None,
+                ready=True,
+                ended="killed: it didn't stop when asked to",
+                answers=((200, b"hi", ""),),
+            ),
             "the server was killed: it didn't stop when asked to",
         ),
         (
@@ -191,10 +225,18 @@ def test_outputs_are_compared_but_for_what_is_ignored() -> None:
     ]
     lenient = Command(name="c", layer="app", argv=("python",), same_output=True, ignore=("[0-9]",))
     assert list(launch.different(lenient, before, after)) == []
-    answers = Launched(code=0, answers=((200, b"one", ""),)), Launched(code=0, answers=((200, b"two", ""),))
-    assert list(launch.different(SERVER, *answers)) == ["u: another answer: line 1 was 'one', now 'two'"]
+    answers = (
+        Launched(code=0, answers=((200, b"one", ""),)),
+        Launched(code=0, answers=((200, b"two", ""),)),
+    )
+    assert list(launch.different(SERVER, *answers)) == [
+        "u: another answer: line 1 was 'one', now 'two'"
+    ]
 
 
 def test_what_the_sandbox_lacks_is_said() -> None:
     assert Isolation(network=True, processes=True, files=True).missing == ""
-    assert Isolation(processes=True, files=True).missing == "this host doesn't let programs run without a network"
+    assert (
+        Isolation(processes=True, files=True).missing
+        == "this host doesn't let programs run without a network"
+    )

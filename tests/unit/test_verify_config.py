@@ -11,7 +11,7 @@ from slim.config import find_keep_file, load_config, read_keep_file
 from slim.errors import ConfigError
 from slim.model.verify import Broken, Command, Ready, Repair, Request, Subject
 from slim.passes import SCHEMAS
-from slim.reports.keep import literal, render_keep
+from slim.reports.run.keep_toml import literal, render_keep
 from slim.rules.glob import compile_glob
 
 
@@ -66,9 +66,18 @@ MISTAKES = [
     ('layer = "a"\nargv = ["x"]\noutput = ["("]', "output[0]: not a regular expression"),
     ('layer = "a"\nargv = ["x"]\nfiles = ["/etc/passwd"]', "files[0]: must be relative"),
     ('layer = "a"\nargv = ["x"]\nready = {}', "ready: expected either a port or a line"),
-    ('layer = "a"\nargv = ["x"]\nready = { port = 1, line = "x" }', "ready: expected either a port or a line"),
-    ('layer = "a"\nargv = ["x"]\nready = { port = 70000 }', "ready.port: must be between 1 and 65535"),
-    ('layer = "a"\nargv = ["x"]\nrequest = { url = "http://127.0.0.1/" }', "request: only a server is asked"),
+    (
+        'layer = "a"\nargv = ["x"]\nready = { port = 1, line = "x" }',
+        "ready: expected either a port or a line",
+    ),
+    (
+        'layer = "a"\nargv = ["x"]\nready = { port = 70000 }',
+        "ready.port: must be between 1 and 65535",
+    ),
+    (
+        'layer = "a"\nargv = ["x"]\nrequest = { url = "http://127.0.0.1/" }',
+        "request: only a server is asked",
+    ),
     (
         'layer = "a"\nargv = ["x"]\nready = { port = 1 }\nrequest = { url = "http://example.org/" }',
         "request.url: expected an address of the loopback",
@@ -76,7 +85,10 @@ MISTAKES = [
     ('layer = "a"\nargv = ["x"]\nenvironment = { A = 1 }', "environment.A: expected a string"),
     ('layer = "a"\nargv = ["x"]\nexit_code = 256', "exit_code: must be between 0 and 255"),
     ('layer = "a"\nargv = ["x"]\ntimeout = 0', "timeout: must be between 1 and"),
-    ('layer = "a"\nargv = ["x"]\nsame_ouput = true', "same_ouput: unknown key (did you mean 'same_output'?)"),
+    (
+        'layer = "a"\nargv = ["x"]\nsame_ouput = true',
+        "same_ouput: unknown key (did you mean 'same_output'?)",
+    ),
 ]
 
 
@@ -103,7 +115,9 @@ def test_two_commands_need_two_names(tmp_path: Path) -> None:
 def finding(*paths: str, layer: str = "app", text: str = "No module named 'x'") -> Repair:
     subject = Subject(check="imports", layer=layer, name="x")
     broken = Broken(subject=subject, before="worked", after=text)
-    return Repair(broken=(broken,), files=tuple((layer, path) for path in paths), rules=("rule-a",), tries=3)
+    return Repair(
+        broken=(broken,), files=tuple((layer, path) for path in paths), rules=("rule-a",), tries=3
+    )
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -119,18 +133,27 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 
 
 def test_earlier_findings_stay_and_nothing_is_listed_twice(tmp_path: Path) -> None:
-    text = render_keep([finding("lib/a.py", "lib/new.py")], {"app": ("lib/a.py", "lib/old.py"), "gone": ("x",)})
+    text = render_keep(
+        [finding("lib/a.py", "lib/new.py")], {"app": ("lib/a.py", "lib/old.py"), "gone": ("x",)}
+    )
     layers = tomllib.loads(text)["layer"]
-    assert layers == {"app": {"keep": ["lib/a.py", "lib/old.py", "lib/new.py"]}, "gone": {"keep": ["x"]}}
+    assert layers == {
+        "app": {"keep": ["lib/a.py", "lib/old.py", "lib/new.py"]},
+        "gone": {"keep": ["x"]},
+    }
 
 
-@pytest.mark.parametrize("text", ["two\nlines", 'quote " and \\', "\x1b[31m", "\ud800", "x" * 5000, "# [layer]"])
+@pytest.mark.parametrize(
+    "text", ["two\nlines", 'quote " and \\', "\x1b[31m", "\ud800", "x" * 5000, "# [layer]"]
+)
 def test_evidence_cannot_break_the_file(text: str) -> None:
     found = tomllib.loads(render_keep([finding("lib/a.py", text=text)]))
     assert found == {"schema": 1, "layer": {"app": {"keep": ["lib/a.py"]}}}
 
 
-@pytest.mark.parametrize("path", ["lib/a.py", "lib/[x].py", "lib/a*b?.py", "$site/x", "a{b,c}d", "lib/ü ñ.txt", "a,b"])
+@pytest.mark.parametrize(
+    "path", ["lib/a.py", "lib/[x].py", "lib/a*b?.py", "$site/x", "a{b,c}d", "lib/ü ñ.txt", "a,b"]
+)
 def test_a_literal_glob_matches_its_path(path: str) -> None:
     assert any(alternative for alternative in compile_glob(literal(path)).alternatives)
     import re
@@ -139,7 +162,9 @@ def test_a_literal_glob_matches_its_path(path: str) -> None:
     assert any(re.fullmatch(regex, path) for regex in regexes)
 
 
-def test_the_keep_file_lies_beside_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_keep_file_lies_beside_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
     (tmp_path / "stack").mkdir()
@@ -148,7 +173,10 @@ def test_the_keep_file_lies_beside_the_configuration(tmp_path: Path, monkeypatch
     assert find_keep_file(None, tmp_path / "stack") == tmp_path / "slim.keep.toml"
     assert find_keep_file(tmp_path / "conf" / "slim.toml", tmp_path / "stack") is None
     (tmp_path / "conf" / "slim.keep.toml").write_text("schema = 1\n")
-    assert find_keep_file(tmp_path / "conf" / "slim.toml", tmp_path / "stack") == tmp_path / "conf" / "slim.keep.toml"
+    assert (
+        find_keep_file(tmp_path / "conf" / "slim.toml", tmp_path / "stack")
+        == tmp_path / "conf" / "slim.keep.toml"
+    )
 
 
 def test_a_keep_file_with_mistakes_is_refused(tmp_path: Path) -> None:

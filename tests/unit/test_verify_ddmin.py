@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from slim.verify.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
 
 
-@given(st.integers(1, 200).flatmap(lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=5))))
+@given(
+    st.integers(1, 200).flatmap(
+        lambda n: st.tuples(st.just(n), st.sets(st.integers(0, n - 1), max_size=5))
+    )
+)
 def test_it_finds_exactly_what_is_needed(case: tuple[int, set[int]]) -> None:
     total, needed = case
 

@@ -13,7 +13,7 @@ from slim.model.progress import Silent
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner, OwnerKind
 from slim.model.stack import Layer, LayerKind, Platform, Stack, StackKind
 from slim.model.verify import Broken, Subject
-from slim.repair import Planned, group_actions, search
+from slim.verify.repair import Planned, group_actions, search
 
 LAYER = "app"
 SITE = "lib/python3.13/site-packages"
@@ -24,7 +24,9 @@ class Paper:
     """A deployment and its suite: what is broken follows from which files were put back."""
 
     def __init__(
-        self, needs: Mapping[str, Needs], texts: Mapping[str, Callable[[set[str]], str]] | None = None
+        self,
+        needs: Mapping[str, Needs],
+        texts: Mapping[str, Callable[[set[str]], str]] | None = None,
     ) -> None:
         self.needs = needs
         self.texts = texts or {}
@@ -47,11 +49,17 @@ class Paper:
 
     def still_broken(self, broken: Sequence[Broken]) -> list[Broken]:
         self.rounds += 1
-        return [self.broken(one.subject.name) for one in broken if not self.needs[one.subject.name](self.there)]
+        return [
+            self.broken(one.subject.name)
+            for one in broken
+            if not self.needs[one.subject.name](self.there)
+        ]
 
     def broken(self, name: str) -> Broken:
         text = self.texts.get(name, lambda there: "it failed")(self.there)
-        return Broken(subject=Subject(check="launch", layer=LAYER, name=name), before="worked", after=text)
+        return Broken(
+            subject=Subject(check="launch", layer=LAYER, name=name), before="worked", after=text
+        )
 
 
 def planned(removed: Mapping[str, tuple[str, str]]) -> Planned:
@@ -68,8 +76,15 @@ def planned(removed: Mapping[str, tuple[str, str]]) -> Planned:
             mode=0o644,
         )
         actions[record.key] = Remove(record=record, pass_name="leftovers", rule=rule)
-        members[path] = Member(path=path, type=EntryType.FILE, mode=0o644, mtime=0, size=1, content=BytesContent(b"x"))
-    layer = Layer(name=LAYER, layer_name=LAYER, kind=LayerKind.APPLICATION, platform=Platform.parse("linux_x86_64"))
+        members[path] = Member(
+            path=path, type=EntryType.FILE, mode=0o644, mtime=0, size=1, content=BytesContent(b"x")
+        )
+    layer = Layer(
+        name=LAYER,
+        layer_name=LAYER,
+        kind=LayerKind.APPLICATION,
+        platform=Platform.parse("linux_x86_64"),
+    )
     return Planned(
         stack=Stack(kind=StackKind.FOLDER, source="x", platform=layer.platform, layers=(layer,)),
         inventory=Inventory(records={LAYER: {}}),
@@ -119,7 +134,9 @@ def test_either_of_two_is_enough_and_only_one_is_taken() -> None:
 def test_what_a_later_finding_makes_unnecessary_is_dropped() -> None:
     """The first command is content with either; the second needs b: then a isn't needed."""
     removed = {"a/x": ("rule-a", "a"), "b/x": ("rule-b", "b")}
-    paper = Paper({"1": lambda there: bool(there & {"a/x", "b/x"}), "2": lambda there: "b/x" in there})
+    paper = Paper(
+        {"1": lambda there: bool(there & {"a/x", "b/x"}), "2": lambda there: "b/x" in there}
+    )
     assert find(paper, planned(removed)) == ([["b/x"]], None)
 
 
@@ -129,15 +146,28 @@ def test_messages_lead_the_way() -> None:
 
     def text(there: set[str]) -> str:
         missing = [path for path in wanted if path not in there]
-        return f"FileNotFoundError: {missing[0].rpartition('/')[0]}/{missing[0].rpartition('/')[2]}" if missing else ""
+        return (
+            f"FileNotFoundError: {missing[0].rpartition('/')[0]}/{missing[0].rpartition('/')[2]}"
+            if missing
+            else ""
+        )
 
-    names = {path: (rule, owner) for path, (rule, owner) in crowd().items() if "/p050/" in path or "f09" in path}
+    names = {
+        path: (rule, owner)
+        for path, (rule, owner) in crowd().items()
+        if "/p050/" in path or "f09" in path
+    }
     paper = Paper({"command": lambda there: set(wanted) <= there}, {"command": text})
     assert find(paper, planned(names)) == ([wanted], None)
 
 
 def test_a_module_comes_back_with_its_packages() -> None:
-    paths = [f"{SITE}/a/__init__.py", f"{SITE}/a/b/__init__.py", f"{SITE}/a/b/c.py", f"{SITE}/a/d/__init__.py"]
+    paths = [
+        f"{SITE}/a/__init__.py",
+        f"{SITE}/a/b/__init__.py",
+        f"{SITE}/a/b/c.py",
+        f"{SITE}/a/d/__init__.py",
+    ]
     paper = Paper({"command": lambda there: f"{SITE}/a/b/c.py" in there})
     assert find(paper, planned(dict.fromkeys(paths, ("rule", "a")))) == ([paths[:3]], None)
 

@@ -10,11 +10,13 @@ from jsonschema import Draft202012Validator
 
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.verify import Broken, Repair, Subject
-from slim.reports import json_v1, junit, markdown, terminal
+from slim.reports.run import json_v1, junit, markdown, terminal
 from tests.golden.samples import HOSTILE, finished
 
 BROKEN = Broken(
-    subject=Subject(check="imports", layer="app", name="maths.extra"), before="worked", after="No module named 'x'"
+    subject=Subject(check="imports", layer="app", name="maths.extra"),
+    before="worked",
+    after="No module named 'x'",
 )
 
 
@@ -33,7 +35,9 @@ REPAIRED = told(
 
 def test_junit_has_a_case_for_each_failure_and_counts_them() -> None:
     root = ET.fromstring(
-        junit.render([told(FAILED, Check(name="launch", tried=0, note="none"), Check(name="ok", tried=1))])
+        junit.render(
+            [told(FAILED, Check(name="launch", tried=0, note="none"), Check(name="ok", tried=1))]
+        )
     )
     assert {name: root.get(name) for name in ("tests", "failures", "skipped")} == {
         "tests": "4",
@@ -43,7 +47,12 @@ def test_junit_has_a_case_for_each_failure_and_counts_them() -> None:
     (failure,) = root.iter("failure")
     assert failure.get("message") == "No module named 'x'"
     assert failure.text == "before: worked\nafter: No module named 'x'"
-    assert [case.get("name") for case in root.iter("testcase")] == ["imports", "app: maths.extra", "launch", "ok"]
+    assert [case.get("name") for case in root.iter("testcase")] == [
+        "imports",
+        "app: maths.extra",
+        "launch",
+        "ok",
+    ]
 
 
 def test_junit_stays_xml_whatever_is_in_names() -> None:
@@ -62,7 +71,13 @@ def test_json_keeps_its_schema() -> None:
     (repair,) = document["runs"][0]["verification"]["repairs"]
     assert repair["files"] == [{"layer": "app", "path": "lib/x.py"}]
     assert repair["broken"] == [
-        {"check": "imports", "layer": "app", "name": "maths.extra", "before": "worked", "after": "No module named 'x'"}
+        {
+            "check": "imports",
+            "layer": "app",
+            "name": "maths.extra",
+            "before": "worked",
+            "after": "No module named 'x'",
+        }
     ]
 
 

@@ -4,9 +4,13 @@ import pytest
 
 from slim.formats import compressor
 from slim.model.settings import Effort, Level
-from slim.write.notes import SLIM_KEY, compression_note, noted_compression, noted_effort
+from slim.publish.notes import SLIM_KEY, compression_note, noted_compression, noted_effort
 
-EFFORTS = [Effort(), Effort(level=Level.MAX, memory=700_000_000), Effort(level=Level.FAST, xz_arm64=True)]
+EFFORTS = [
+    Effort(),
+    Effort(level=Level.MAX, memory=700_000_000),
+    Effort(level=Level.FAST, xz_arm64=True),
+]
 
 
 @pytest.mark.parametrize("effort", EFFORTS)

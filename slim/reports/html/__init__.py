@@ -13,8 +13,8 @@ from markupsafe import Markup
 from slim.model.audit import Audit
 from slim.model.footprint import Footprint
 from slim.model.outcome import RunResult
+from slim.reports.common.text import count, percent, printable, size, stack_word
 from slim.reports.html.data import Page, audit_page, pack, page_data, run_page
-from slim.reports.text import count, percent, printable, size, stack_word
 
 __all__ = ["render_audit", "render_run"]
 
@@ -31,7 +31,10 @@ def render_audit(results: Sequence[Audit]) -> str:
     names = [view.name for view in pages[0].views]
     label = results[0].profile.label
     return _render(
-        pages, mode="audit", view=names.index(label) if label in names else 0, version=results[0].slim_version
+        pages,
+        mode="audit",
+        view=names.index(label) if label in names else 0,
+        version=results[0].slim_version,
     )
 
 
@@ -92,7 +95,9 @@ def _layer_row(row: tuple[Any, Footprint, Footprint | None]) -> dict[str, str]:
         "name": printable(layer.name),
         "archive": pair(before.archive, after.archive if after else None),
         "unpacked": pair(before.unpacked, after.unpacked if after else None),
-        "deployed": pair(before.deployed, after.deployed if after else None) if before.bytecode else "–",
+        "deployed": pair(before.deployed, after.deployed if after else None)
+        if before.bytecode
+        else "–",
         "files": f"{before.files:,}",
     }
 
@@ -104,5 +109,9 @@ def _part(name: str) -> str:
 @cache
 def _environment() -> Environment:
     return Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )

@@ -17,8 +17,8 @@ from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import Layer, Stack
+from slim.reports.common.text import evidence_text
 from slim.reports.html.tree import KINDS, Node, finish, grow, shown, walk
-from slim.reports.text import evidence_text
 
 Json = dict[str, Any]
 
@@ -66,7 +66,9 @@ def pack(value: Json) -> str:
     """JSON, deflated (RFC 1951) and in base64: what ``DecompressionStream("deflate-raw")`` of a browser reads."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     squeeze = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return base64.b64encode(squeeze.compress(text.encode("utf-8", "replace")) + squeeze.flush()).decode("ascii")
+    return base64.b64encode(
+        squeeze.compress(text.encode("utf-8", "replace")) + squeeze.flush()
+    ).decode("ascii")
 
 
 def page_data(pages: Sequence[Page], *, default_view: int) -> Json:
@@ -82,7 +84,13 @@ def page_data(pages: Sequence[Page], *, default_view: int) -> Json:
     rules = Texts()
     names = [view.name for view in pages[0].views]
     views = [
-        _view([view for page in pages for view in page.views if view.name == name], pages, numbers, texts, rules)
+        _view(
+            [view for page in pages for view in page.views if view.name == name],
+            pages,
+            numbers,
+            texts,
+            rules,
+        )
         for name in names
     ]
     known: dict[str, Rule] = {name: rule for page in pages for name, rule in page.rules.items()}
@@ -124,11 +132,19 @@ def _columns(root: Node, numbers: dict[int, int]) -> Json:
     }
 
 
-def _view(views: Sequence[View], pages: Sequence[Page], numbers: Mapping[int, int], texts: Texts, rules: Texts) -> Json:
+def _view(
+    views: Sequence[View],
+    pages: Sequence[Page],
+    numbers: Mapping[int, int],
+    texts: Texts,
+    rules: Texts,
+) -> Json:
     rows: list[list[int]] = []
     for view, page in zip(views, pages, strict=True):
         places = {
-            record.key: numbers[id(record)] for records in page.records.values() for record in records
+            record.key: numbers[id(record)]
+            for records in page.records.values()
+            for record in records
         }  # only records of this page: keys of two platforms may be equal
         rows.extend(_rows(view.plan, places, texts, rules))
     rows.sort()
@@ -140,7 +156,9 @@ def _view(views: Sequence[View], pages: Sequence[Page], numbers: Mapping[int, in
     }
 
 
-def _rows(plan: Plan, places: Mapping[FileKey, int], texts: Texts, rules: Texts) -> Iterable[list[int]]:
+def _rows(
+    plan: Plan, places: Mapping[FileKey, int], texts: Texts, rules: Texts
+) -> Iterable[list[int]]:
     """``[node, state, rule, size after, fact, ...]``, one row a file that a rule is about."""
     for key, action in plan.actions.items():
         match action:
@@ -163,7 +181,10 @@ def _rows(plan: Plan, places: Mapping[FileKey, int], texts: Texts, rules: Texts)
 
 def _facts(evidence: Iterable[Evidence], record: FileRecord, texts: Texts) -> list[int]:
     told = [item for item in evidence if item.kind != "glob"]
-    return [texts.number(evidence_text(item, about=record.deployed_path)) for item in told[:MAX_EVIDENCE]]
+    return [
+        texts.number(evidence_text(item, about=record.deployed_path))
+        for item in told[:MAX_EVIDENCE]
+    ]
 
 
 def _rule(name: str, rule: Rule | None) -> Json:
@@ -218,7 +239,10 @@ def run_page(result: RunResult) -> Page:
 def _records_of(plan: Plan, stack: Stack) -> dict[str, tuple[FileRecord, ...]]:
     found = {action.record.key: action.record for action in plan.actions.values()}
     found |= {skipped.record.key: skipped.record for skipped in plan.skipped}
-    return {layer.name: tuple(found[key] for key in sorted(found) if key[0] == layer.name) for layer in stack}
+    return {
+        layer.name: tuple(found[key] for key in sorted(found) if key[0] == layer.name)
+        for layer in stack
+    }
 
 
 def _findings(audit: Audit) -> list[Json]:
@@ -237,13 +261,20 @@ def _findings(audit: Audit) -> list[Json]:
         (
             "Duplicate content",
             "The same bytes more than once. The size is that of all copies but one.",
-            [(one.records[0].deployed_path, one.wasted, f"{len(one.records)} times") for one in audit.duplicates],
+            [
+                (one.records[0].deployed_path, one.wasted, f"{len(one.records)} times")
+                for one in audit.duplicates
+            ],
         ),
         (
             "Imported by nobody",
             "Distributions that no Python file outside them mentions.",
             [
-                (f"{one.layer}: {one.owner.label}", one.size, "; ".join((*one.commands, *one.required_by)))
+                (
+                    f"{one.layer}: {one.owner.label}",
+                    one.size,
+                    "; ".join((*one.commands, *one.required_by)),
+                )
                 for one in audit.unused
             ],
         ),

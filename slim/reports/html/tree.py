@@ -1,6 +1,7 @@
 """The tree that the page draws: layer > owner > folder > file, packed into a few columns.
 
-Folders that hold nothing but one folder are joined with it (``lib/python3.13/site-packages``), as a person reads them.
+Folders that hold nothing but one folder are joined with it (``lib/python3.13/site-packages``), as a
+person reads them.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from slim.model.record import FileRecord
-from slim.reports.text import printable
+from slim.reports.common.text import printable
 
 KINDS = {"stack": "s", "layer": "l", "owner": "o", "folder": "d", "file": "f"}
 """What a node is, as the page's script knows it."""
@@ -81,7 +82,9 @@ def walk(root: Node) -> Iterator[tuple[int, Node]]:
     while stack:
         depth, node = stack.pop()
         yield depth, node
-        children = sorted(node.children.values(), key=lambda child: (child.size, child.files, child.name))
+        children = sorted(
+            node.children.values(), key=lambda child: (child.size, child.files, child.name)
+        )
         stack.extend((depth + 1, child) for child in children)
 
 

@@ -1,7 +1,7 @@
 """Finishes a layer after it was unpacked: run it once, with the runtime layer's Python.
 
-Writes ``pyvenv.cfg`` and ``sitecustomize.py``, which hold absolute paths and so can't be shipped, and compiles the
-library.
+Writes ``pyvenv.cfg`` and ``sitecustomize.py``, which hold absolute paths and so can't be shipped,
+and compiles the library.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from pathlib import Path
 
 def main(layer: Path) -> int:
     """Set up the layer in this folder; 0 if every module compiled."""
-    config = json.loads((layer / "share/venv/metadata/venvstacks_layer.json").read_text(encoding="utf-8"))
+    config = json.loads(
+        (layer / "share/venv/metadata/venvstacks_layer.json").read_text(encoding="utf-8")
+    )
 
     def deployed(relative: str) -> Path:
         # Links stay links: bin/python is one in every layer.
@@ -35,11 +37,15 @@ def main(layer: Path) -> int:
         code += [f"site.addsitedir({str(deployed(folder))!r})" for folder in config["pylib_dirs"]]
         if sys.platform == "win32":
             folders = [deployed(folder) for folder in config["dynlib_dirs"]]
-            code += [f"os.add_dll_directory({str(folder)!r})" for folder in folders if folder.is_dir()]
+            code += [
+                f"os.add_dll_directory({str(folder)!r})" for folder in folders if folder.is_dir()
+            ]
         module = deployed(config["site_dir"]) / "sitecustomize.py"
         module.write_text("\n".join(code) + "\n", encoding="utf-8")
     # Test suites contain files that must not compile, so a failure is no reason to give up.
-    compileall.compile_dir(layer / ("Lib" if sys.platform == "win32" else "lib"), quiet=2, optimize=0)
+    compileall.compile_dir(
+        layer / ("Lib" if sys.platform == "win32" else "lib"), quiet=2, optimize=0
+    )
     return 0
 
 

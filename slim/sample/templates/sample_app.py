@@ -1,6 +1,7 @@
 """The sample application: does a little real work with every package of its stack, and prints one line of JSON.
 
-The line is the same on every run of the same stack, so that two deployments can be compared by what they print.
+The line is the same on every run of the same stack, so that two deployments can be compared by what
+they print.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ def native() -> dict[str, object]:
             if magic == b"\x7fELF":
                 elf = elftools.elf.elffile.ELFFile(file)
                 kinds = [segment["p_type"] for segment in elf.iter_segments()]
-                found[f"{name}_elf"] = [elf.get_machine_arch(), elf["e_type"], kinds.count("PT_LOAD")]
+                found[f"{name}_elf"] = [
+                    elf.get_machine_arch(),
+                    elf["e_type"],
+                    kinds.count("PT_LOAD"),
+                ]
     return found
 
 
@@ -82,14 +87,25 @@ def text() -> dict[str, object]:
     for name, size in (("runtime", 1234), ("framework", 567)):
         table.add_row(name, f"{size:,}")
     output = io.StringIO()
-    console = rich.console.Console(file=output, width=60, color_system=None, force_terminal=False, legacy_windows=False)
+    console = rich.console.Console(
+        file=output, width=60, color_system=None, force_terminal=False, legacy_windows=False
+    )
     console.print(table)
-    console.print(rich.markdown.Markdown("# Title\n\n* one\n* *two*\n\n| a | b |\n|---|---|\n| 1 | 2 |"))
-    lexer, formatter = pygments.lexers.get_lexer_by_name("python"), pygments.formatters.HtmlFormatter()
-    command = click.Command("add", params=[click.Option(["--n"], type=int)], callback=lambda n: n + 1)
+    console.print(
+        rich.markdown.Markdown("# Title\n\n* one\n* *two*\n\n| a | b |\n|---|---|\n| 1 | 2 |")
+    )
+    lexer, formatter = (
+        pygments.lexers.get_lexer_by_name("python"),
+        pygments.formatters.HtmlFormatter(),
+    )
+    command = click.Command(
+        "add", params=[click.Option(["--n"], type=int)], callback=lambda n: n + 1
+    )
     document = tomlkit.parse("# kept\n[layer]\nsize = 1\n")
     document["layer"]["size"] = 2
-    page = jinja2.Environment(autoescape=True).from_string("{% for n in names %}<b>{{ n|title }}</b>{% endfor %}")
+    page = jinja2.Environment(autoescape=True).from_string(
+        "{% for n in names %}<b>{{ n|title }}</b>{% endfor %}"
+    )
     return {
         "click": command.main(["--n", "41"], standalone_mode=False),
         "jinja2": page.render(names=["a<b", "c"]),
@@ -101,8 +117,13 @@ def text() -> dict[str, object]:
 
 def versions() -> dict[str, object]:
     """The distributions of the stack, and what packaging makes of version numbers."""
-    parsed = sorted(packaging.version.Version(version) for version in ("1.10", "1.9", "2.0rc1", "2.0", "1.9.post1"))
-    names = {str(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()}
+    parsed = sorted(
+        packaging.version.Version(version)
+        for version in ("1.10", "1.9", "2.0rc1", "2.0", "1.9.post1")
+    )
+    names = {
+        str(found.metadata["Name"]): found.version for found in importlib.metadata.distributions()
+    }
     return {
         "installed": dict(sorted(names.items(), key=lambda item: item[0].lower())),
         "marker": str(packaging.requirements.Requirement('a>=1; python_version > "3"').specifier),

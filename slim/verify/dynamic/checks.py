@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from slim.analysis import ReadFile
-from slim.analysis.pymodules import ModuleIndex, dotted
+from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.model.outcome import Check
 from slim.model.progress import Progress
 from slim.model.record import FileKey, Inventory
@@ -40,7 +40,11 @@ class Targets:
 
 
 def find_targets(
-    stack: Stack, inventory: Inventory, read: ReadFile, settings: VerifySettings, dropped: Iterable[str] = ()
+    stack: Stack,
+    inventory: Inventory,
+    read: ReadFile,
+    settings: VerifySettings,
+    dropped: Iterable[str] = (),
 ) -> Targets:
     """Everything that the original offers. Raises ConfigError for a command in a layer that doesn't exist."""
     launch.check_layers(settings.commands, stack)
@@ -82,7 +86,12 @@ class Suite:
         self.notes.clear()
         checks = [self._check_deploy()]
         if not checks[0].broken:
-            checks += [self._check_links(), self._check_imports(), self._check_metadata(), self._check_launch()]
+            checks += [
+                self._check_links(),
+                self._check_imports(),
+                self._check_metadata(),
+                self._check_launch(),
+            ]
         self._note_changes()
         return tuple(checks)
 
@@ -100,7 +109,11 @@ class Suite:
         if imports.NAME in by_check:
             few = len(by_check[imports.NAME]) <= ALONE
             seen = self._import("after", by_check[imports.NAME], alone=few)
-            found += [self._broken_import(one, text) for one, now in seen.items() if (text := self._lost(one, now))]
+            found += [
+                self._broken_import(one, text)
+                for one, now in seen.items()
+                if (text := self._lost(one, now))
+            ]
         if metadata.NAME in by_check:
             found += self._broken_metadata(by_check[metadata.NAME])
         for subject in by_check.get(launch.NAME, ()):
@@ -135,27 +148,41 @@ class Suite:
     def _check_links(self) -> Check:
         started = time.monotonic()
         if self._loader is None:
-            return Check(name="ld.so", tried=0, note="no dynamic linker of this host to ask; resolved statically only")
+            return Check(
+                name="ld.so",
+                tried=0,
+                note="no dynamic linker of this host to ask; resolved statically only",
+            )
         subjects = links.subjects(self.targets.inventory)
         first = not self._linked
         self.progress.stage("Asking the dynamic linker", total=len(subjects) * (1 + first))
         if first:
             self._linked = links.observe(
-                self.before, self._loader, subjects, workers=self.workers, advance=self.progress.advance
+                self.before,
+                self._loader,
+                subjects,
+                workers=self.workers,
+                advance=self.progress.advance,
             )
         broken = self._broken_links(subjects)
-        tried = sum(place is not None for one in self._linked.values() for place in one.libraries.values())
+        tried = sum(
+            place is not None for one in self._linked.values() for place in one.libraries.values()
+        )
         return _check("ld.so", tried, broken, started, f"libraries of {len(self._linked)} files")
 
     def _broken_links(self, subjects: Sequence[Subject]) -> list[Broken]:
         assert self._loader is not None
-        now = links.observe(self.after, self._loader, subjects, workers=self.workers, advance=self.progress.advance)
+        now = links.observe(
+            self.after, self._loader, subjects, workers=self.workers, advance=self.progress.advance
+        )
         found = []
         for subject, after in sorted(now.items()):
             before = self._linked.get(subject)
             texts = list(links.lost(before, after)) if before is not None else []
             if texts:
-                found.append(Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN])))
+                found.append(
+                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+                )
         return found
 
     # -- imports ---------------------------------------------------------------------------------------------------
@@ -163,7 +190,8 @@ class Suite:
     def _check_imports(self) -> Check:
         started = time.monotonic()
         first = not self._imported
-        # A module that was to go at first and came back with something else was never tried in the original.
+        # A module that was to go at first and came back with something else was never tried in the
+        # original.
         known = (one for one in sorted(self.targets.modules) if first or one in self._imported)
         subjects = [one for one in known if not self._forgiven(one)]
         gone = len(self.targets.modules) - len(subjects)
@@ -204,12 +232,16 @@ class Suite:
     def _is_there(self, key: FileKey) -> bool:
         return key[1] in self.after.members[key[0]]
 
-    def _import(self, which: str, subjects: Sequence[Subject], *, alone: bool) -> dict[Subject, Imported]:
+    def _import(
+        self, which: str, subjects: Sequence[Subject], *, alone: bool
+    ) -> dict[Subject, Imported]:
         if not subjects:
             return {}
         deployment = self.before if which == "before" else self.after
         timeout = self.targets.settings.timeout
-        return imports.observe({which: deployment}, subjects, timeout=timeout, workers=self.workers, alone=alone)[which]
+        return imports.observe(
+            {which: deployment}, subjects, timeout=timeout, workers=self.workers, alone=alone
+        )[which]
 
     def _confirm(self, suspects: Sequence[Subject]) -> tuple[list[Broken], int]:
         """Try again, each alone, what failed together with others; what fails so in the original too isn't broken."""
@@ -256,15 +288,25 @@ class Suite:
         broken = self._broken_metadata(subjects)
         facts = sum(len(one.facts) for one in self._described.values())
         rows = sum(one.rows for one in self._described.values())
-        return _check(metadata.NAME, facts, broken, started, f"versions and entry points; {rows} rows of RECORD")
+        return _check(
+            metadata.NAME,
+            facts,
+            broken,
+            started,
+            f"versions and entry points; {rows} rows of RECORD",
+        )
 
     def _broken_metadata(self, subjects: Sequence[Subject]) -> list[Broken]:
-        now = metadata.observe(self.after, subjects, workers=self.workers, advance=self.progress.advance)
+        now = metadata.observe(
+            self.after, subjects, workers=self.workers, advance=self.progress.advance
+        )
         found = []
         for subject, after in now.items():
             texts = list(metadata.lost(self._described[subject], after, self.targets.dropped))
             if texts:
-                found.append(Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN])))
+                found.append(
+                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+                )
         return found
 
     # -- launch ----------------------------------------------------------------------------------------------------
@@ -274,11 +316,17 @@ class Suite:
         commands = self.targets.settings.commands
         if not commands:
             apps = any(layer.kind is LayerKind.APPLICATION for layer in self.targets.stack)
-            note = "no [[verify.command]] in the configuration: no application was started" if apps else ""
+            note = (
+                "no [[verify.command]] in the configuration: no application was started"
+                if apps
+                else ""
+            )
             return Check(name=launch.NAME, tried=0, note=note)
         self.progress.stage("Running commands", total=len(commands), unit="commands")
         broken: list[Broken] = []
-        for command, subject in zip(commands, launch.subjects(commands, self.targets.stack), strict=True):
+        for command, subject in zip(
+            commands, launch.subjects(commands, self.targets.stack), strict=True
+        ):
             broken += self._broken_launch(command, subject, retry=True)
             self.progress.advance()
         return _check(launch.NAME, len(commands), broken, started)
@@ -286,7 +334,9 @@ class Suite:
     def _command(self, subject: Subject) -> Command:
         return next(one for one in self.targets.settings.commands if one.name == subject.name)
 
-    def _broken_launch(self, command: Command, subject: Subject, *, retry: bool) -> Iterator[Broken]:
+    def _broken_launch(
+        self, command: Command, subject: Subject, *, retry: bool
+    ) -> Iterator[Broken]:
         before = self._launched.get(subject)
         if before is None:
             before = self._launched[subject] = launch.observe(self.before, command)
@@ -298,7 +348,9 @@ class Suite:
         texts: list[str] = []
         for _ in range(1 + retry):
             after = launch.observe(self.after, command)
-            texts = list(launch.wrong(command, after)) or list(launch.different(command, before, after))
+            texts = list(launch.wrong(command, after)) or list(
+                launch.different(command, before, after)
+            )
             if not texts:
                 return
         if retry:
@@ -321,7 +373,9 @@ class Suite:
             )
 
 
-def _check(name: str, tried: int, broken: Sequence[Broken], started: float, note: str = "") -> Check:
+def _check(
+    name: str, tried: int, broken: Sequence[Broken], started: float, note: str = ""
+) -> Check:
     return Check(
         name=name,
         tried=tried,

@@ -80,7 +80,9 @@ class Deployment:
             return
         self._snapshot.pop(self._name(place), None)
         parent = place.parent
-        while parent != self.root / key[0]:  # a folder that holds nothing would be a namespace package
+        while (
+            parent != self.root / key[0]
+        ):  # a folder that holds nothing would be a namespace package
             try:
                 parent.rmdir()
             except OSError:
@@ -129,7 +131,9 @@ class Deployment:
         """Deployed paths that programs created, changed or removed since :meth:`remember`; they are put right."""
         now = self._state()
         changed = sorted(
-            path for path in self._snapshot.keys() | now.keys() if self._snapshot.get(path) != now.get(path)
+            path
+            for path in self._snapshot.keys() | now.keys()
+            if self._snapshot.get(path) != now.get(path)
         )
         for path in changed:
             layer, _, inner = path.replace(os.sep, "/").partition("/")
@@ -147,7 +151,13 @@ class Deployment:
 
 
 def deploy(
-    root: Path, stack: Stack, members: Members, sandbox: Sandbox, progress: Progress, *, workers: int = 1
+    root: Path,
+    stack: Stack,
+    members: Members,
+    sandbox: Sandbox,
+    progress: Progress,
+    *,
+    workers: int = 1,
 ) -> Deployment:
     """Write every layer below ``root``, beside each other, and run each ``postinstall.py`` with the runtime's Python.
 
@@ -157,7 +167,12 @@ def deploy(
     try:
         root.mkdir(parents=True)
         with ThreadPoolExecutor(max_workers=workers) as pool:
-            list(pool.map(lambda name: _unpack(root / name, members[name]), [layer.name for layer in stack]))
+            list(
+                pool.map(
+                    lambda name: _unpack(root / name, members[name]),
+                    [layer.name for layer in stack],
+                )
+            )
     except OSError as error:
         hint = "verification needs room for the stack twice; TMPDIR says where"
         raise StorageError.from_os_error(error, file=error.filename or root, hint=hint) from error
@@ -188,7 +203,9 @@ def install(made: Deployment, progress: Progress) -> None:
         if done.code != 0:
             said = done.stderr.decode("utf-8", "replace").strip().splitlines()
             ended = "took too long" if done.timed_out else f"ended with {done.code}"
-            made.failures.append(f"{layer.name}/{POSTINSTALL}: {ended}: {said[-1] if said else 'no output'}")
+            made.failures.append(
+                f"{layer.name}/{POSTINSTALL}: {ended}: {said[-1] if said else 'no output'}"
+            )
         progress.advance()
 
 
@@ -201,7 +218,11 @@ def _python(folder: Path, layer: Layer) -> Path:
     candidates = ("bin/python", "bin/python3", "Scripts/python.exe", "python.exe")
     version = ".".join((layer.python_version or "3").split(".")[:2])
     return next(
-        (folder / name for name in (*candidates, f"bin/python{version}") if (folder / name).exists()),
+        (
+            folder / name
+            for name in (*candidates, f"bin/python{version}")
+            if (folder / name).exists()
+        ),
         folder / candidates[0],
     )
 
@@ -214,7 +235,9 @@ def _unpack(folder: Path, members: Iterable[Member]) -> None:
     for member in members:
         if not member.path:
             continue
-        above = member.path if member.type is EntryType.DIRECTORY else posixpath.dirname(member.path)
+        above = (
+            member.path if member.type is EntryType.DIRECTORY else posixpath.dirname(member.path)
+        )
         if above and above not in made:
             (folder / above).mkdir(parents=True, exist_ok=True)
             made.add(above)

@@ -1,7 +1,7 @@
 """The check ``imports``: what could be imported can still be imported.
 
-Several modules share a worker process. A module that ends its worker (a crash, ``os._exit``) or keeps it busy for too
-long is told by name, and a new worker goes on behind it.
+Several modules share a worker process. A module that ends its worker (a crash, ``os._exit``) or
+keeps it busy for too long is told by name, and a new worker goes on behind it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _TESTS: Final = re.compile(r"(tests?|test_.*|.*_tests?|idle_test|conftest)\Z")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
     """What came of one module. ``text`` is the error; ``forked`` and ``written`` (deployed paths) what else it did.
-    ``whole`` is False where nothing but an empty namespace package was found: a folder without ``__init__``."""
+    ``whole`` is False where nothing but an empty namespace package was found: a folder without
+    ``__init__``."""
 
     ok: bool
     text: str = ""
@@ -62,12 +63,17 @@ def is_public(name: str) -> bool:
         part.isidentifier() for part in (top, *inner)
     ):
         return False
-    return not any(part.startswith("_") for part in inner) and not any(_TESTS.match(part) for part in (top, *inner))
+    return not any(part.startswith("_") for part in inner) and not any(
+        _TESTS.match(part) for part in (top, *inner)
+    )
 
 
 def may_go(name: str, without: Iterable[str]) -> bool:
     """Whether the user said that a module may stop working. A package's glob covers what is in it."""
-    return any(fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name, f"{glob}.*") for glob in without)
+    return any(
+        fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name, f"{glob}.*")
+        for glob in without
+    )
 
 
 def batches(subjects: Iterable[Subject], size: int = BATCH) -> list[list[Subject]]:
@@ -103,7 +109,9 @@ def observe(
 ) -> dict[str, dict[Subject, Imported]]:
     """Import every subject in every deployment. The workers of all deployments share the processors."""
     parts = [[subject] for subject in subjects] if alone else batches(subjects)
-    jobs = sorted(((name, part) for part in parts for name in deployments), key=lambda job: -len(job[1]))
+    jobs = sorted(
+        ((name, part) for part in parts for name in deployments), key=lambda job: -len(job[1])
+    )
     results: dict[str, dict[Subject, Imported]] = {name: {} for name in deployments}
 
     def work(job: tuple[str, list[Subject]]) -> tuple[str, dict[Subject, Imported]]:
@@ -117,7 +125,10 @@ def observe(
 
 
 def _batch(
-    deployment: Deployment, subjects: Sequence[Subject], timeout: float, advance: Callable[[int], None]
+    deployment: Deployment,
+    subjects: Sequence[Subject],
+    timeout: float,
+    advance: Callable[[int], None],
 ) -> dict[Subject, Imported]:
     results: dict[Subject, Imported] = {}
     left = list(subjects)
@@ -135,7 +146,9 @@ def _worker(deployment: Deployment, subjects: Sequence[Subject], timeout: float)
     python = deployment.python(subjects[0].layer)
     sandbox = deployment.sandbox
     with _job_file(deployment, job) as file:
-        running = sandbox.start([str(python), "-B", str(WORKERS / "importer.py"), file], writable=(deployment.root,))
+        running = sandbox.start(
+            [str(python), "-B", str(WORKERS / "importer.py"), file], writable=(deployment.root,)
+        )
         running.keep_errors()
         lines = _Lines(running)
         done: list[Imported] = []
@@ -157,7 +170,9 @@ def _worker(deployment: Deployment, subjects: Sequence[Subject], timeout: float)
             code = None if hung else _ended(running)
             report = running.stop()
     if len(done) < len(subjects):
-        done.append(Imported(ok=False, fatal=True, text=_end(running, report, code, hung, started, timeout)))
+        done.append(
+            Imported(ok=False, fatal=True, text=_end(running, report, code, hung, started, timeout))
+        )
     return done
 
 
@@ -168,10 +183,19 @@ def _ended(running: Running) -> int | None:
 
 
 def _end(
-    running: Running, report: Mapping[str, object], code: int | None, hung: bool, started: bool, timeout: float
+    running: Running,
+    report: Mapping[str, object],
+    code: int | None,
+    hung: bool,
+    started: bool,
+    timeout: float,
 ) -> str:
     if hung:
-        return f"didn't finish within {timeout:g} seconds" if started else "the interpreter didn't start"
+        return (
+            f"didn't finish within {timeout:g} seconds"
+            if started
+            else "the interpreter didn't start"
+        )
     if report.get("signal"):
         text = f"ended its process by signal {report['signal']}"
     else:
@@ -185,7 +209,11 @@ def _end(
 def _imported(event: Sequence[Any]) -> Imported:
     _, _, ok, text, forked, written, whole = event
     return Imported(
-        ok=bool(ok), text=str(text), forked=bool(forked), written=tuple(map(str, written)), whole=bool(whole)
+        ok=bool(ok),
+        text=str(text),
+        forked=bool(forked),
+        written=tuple(map(str, written)),
+        whole=bool(whole),
     )
 
 

@@ -26,7 +26,8 @@ _TERM: Final = (-15, 143)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
     """How a command went. ``code`` is None where it had to be killed; ``files`` hold contents, None where there is no
-    such file; ``answers`` are (status, body, error) for each request; ``left`` counts processes it left behind."""
+    such file; ``answers`` are (status, body, error) for each request; ``left`` counts processes it
+    left behind."""
 
     code: int | None
     stdout: bytes = b""
@@ -57,7 +58,10 @@ def layer_of(command: Command, stack: Stack) -> str:
 
 def subjects(commands: Sequence[Command], stack: Stack) -> list[Subject]:
     """Every command."""
-    return [Subject(check=NAME, layer=layer_of(command, stack), name=command.name) for command in commands]
+    return [
+        Subject(check=NAME, layer=layer_of(command, stack), name=command.name)
+        for command in commands
+    ]
 
 
 def observe(deployment: Deployment, command: Command) -> Launched:
@@ -69,7 +73,9 @@ def observe(deployment: Deployment, command: Command) -> Launched:
         "environment": dict(command.environment),
         "timeout": command.timeout,
         "files": list(command.files),
-        "ready": None if command.ready is None else {"port": command.ready.port, "line": command.ready.line},
+        "ready": None
+        if command.ready is None
+        else {"port": command.ready.port, "line": command.ready.line},
         "requests": [{"url": request.url} for request in command.requests],
     }
     done = deployment.sandbox.run(
@@ -138,7 +144,11 @@ def wrong(command: Command, seen: Launched) -> Iterator[str]:
 def _wrong_server(command: Command, seen: Launched) -> Iterator[str]:
     if not seen.ready:
         said = seen.stderr.decode("utf-8", "replace").strip().splitlines()
-        ended = f"ended with {seen.code}" if seen.ended == "by itself" else f"wasn't ready in {command.timeout} seconds"
+        ended = (
+            f"ended with {seen.code}"
+            if seen.ended == "by itself"
+            else f"wasn't ready in {command.timeout} seconds"
+        )
         yield f"the server {ended}: {said[-1] if said else 'no error output'}"
         return
     for request, (status, body, error) in zip(command.requests, seen.answers, strict=False):
@@ -146,7 +156,9 @@ def _wrong_server(command: Command, seen: Launched) -> Iterator[str]:
             yield f"{request.url}: {error}"
         elif status != request.status:
             yield f"{request.url}: status {status} instead of {request.status}"
-        elif request.body is not None and not re.search(request.body, body.decode("utf-8", "replace"), re.MULTILINE):
+        elif request.body is not None and not re.search(
+            request.body, body.decode("utf-8", "replace"), re.MULTILINE
+        ):
             yield f"{request.url}: the answer has nothing that matches {request.body!r}"
     if seen.ended == "by itself":
         yield f"the server ended by itself with {seen.code}"
@@ -164,7 +176,9 @@ def different(command: Command, before: Launched, after: Launched) -> Iterator[s
         one, other = before.files.get(name), after.files.get(name)
         if one is not None and other is not None and (text := _difference(command, one, other)):
             yield f"{name} has other content: {text}"
-    for request, one_answer, other_answer in zip(command.requests, before.answers, after.answers, strict=False):
+    for request, one_answer, other_answer in zip(
+        command.requests, before.answers, after.answers, strict=False
+    ):
         if request.same and (text := _difference(command, one_answer[1], other_answer[1])):
             yield f"{request.url}: another answer: {text}"
 

@@ -38,7 +38,9 @@ def subjects(inventory: Inventory) -> list[Subject]:
     return [
         Subject(check=NAME, layer=record.layer, name=record.path)
         for record in inventory
-        if record.native is NativeFormat.ELF and record.type is EntryType.FILE and not record.path.endswith(".o")
+        if record.native is NativeFormat.ELF
+        and record.type is EntryType.FILE
+        and not record.path.endswith(".o")
     ]
 
 
@@ -95,12 +97,18 @@ def _ask(deployment: Deployment, loader: Path, part: Sequence[Subject]) -> dict[
         "loader": str(loader),
         "root": str(root),
         "files": [
-            [index, str(deployment.place((one.layer, one.name))), {"LD_LIBRARY_PATH": paths[one.layer]}]
+            [
+                index,
+                str(deployment.place((one.layer, one.name))),
+                {"LD_LIBRARY_PATH": paths[one.layer]},
+            ]
             for index, one in enumerate(part)
         ],
     }
     done = deployment.sandbox.run(
-        [sys.executable, "-I", "-S", str(WORKERS / "linker.py")], timeout=TIMEOUT, data=json.dumps(job).encode()
+        [sys.executable, "-I", "-S", str(WORKERS / "linker.py")],
+        timeout=TIMEOUT,
+        data=json.dumps(job).encode(),
     )
     found: dict[Subject, Linked] = {}
     for line in done.stdout.splitlines():
@@ -112,7 +120,11 @@ def _ask(deployment: Deployment, loader: Path, part: Sequence[Subject]) -> dict[
 
 
 def _failed(done: Finished) -> str:
-    return "the dynamic linker took too long" if done.timed_out else f"the dynamic linker ended with {done.code}"
+    return (
+        "the dynamic linker took too long"
+        if done.timed_out
+        else f"the dynamic linker ended with {done.code}"
+    )
 
 
 def lost(before: Linked, after: Linked) -> Iterable[str]:

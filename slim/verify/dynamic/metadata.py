@@ -33,7 +33,11 @@ class Described:
 
 def subjects(stack: Stack) -> list[Subject]:
     """Every layer that has packages of its own."""
-    return [Subject(check=NAME, layer=layer.name, name="site-packages") for layer in stack if layer.site_dirs]
+    return [
+        Subject(check=NAME, layer=layer.name, name="site-packages")
+        for layer in stack
+        if layer.site_dirs
+    ]
 
 
 def observe(
@@ -58,7 +62,9 @@ def _describe(deployment: Deployment, name: str) -> Described:
     layer = deployment.stack.layer(name)
     python = str(deployment.python(name))
     site = deployment.root / name / layer.site_dirs[0]
-    done = deployment.sandbox.run([python, "-B", str(WORKERS / "describer.py"), str(site)], timeout=TIMEOUT)
+    done = deployment.sandbox.run(
+        [python, "-B", str(WORKERS / "describer.py"), str(site)], timeout=TIMEOUT
+    )
     try:
         value: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
@@ -67,7 +73,11 @@ def _describe(deployment: Deployment, name: str) -> Described:
     problems = [*value["record"], *unmet(value["distributions"], value["environment"])]
     if value["pip"]:
         problems += _pip_check(deployment, python)
-    return Described(facts=frozenset(_facts(value["distributions"])), problems=frozenset(problems), rows=value["rows"])
+    return Described(
+        facts=frozenset(_facts(value["distributions"])),
+        problems=frozenset(problems),
+        rows=value["rows"],
+    )
 
 
 def _pip_check(deployment: Deployment, python: str) -> list[str]:
@@ -87,7 +97,9 @@ def _facts(distributions: Mapping[str, Any]) -> Iterator[str]:
 
 def unmet(distributions: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
     """Requirements that no installed version meets, as ``pip check`` tells them. Extras aren't asked for."""
-    versions = {canonicalize_name(name): str(found["version"]) for name, found in distributions.items()}
+    versions = {
+        canonicalize_name(name): str(found["version"]) for name, found in distributions.items()
+    }
     for name, found in sorted(distributions.items()):
         for line in found["requires"]:
             try:

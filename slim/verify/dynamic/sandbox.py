@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from slim.errors import StorageError
-from slim.workspace import remove_tree
+from slim.system.workspace import remove_tree
 
 WORKERS: Final = Path(__file__).parent / "workers"
 ASPECTS: Final = ("network", "processes", "files")
@@ -127,7 +127,8 @@ class Running:
 class Sandbox:
     """Starts programs below ``work``, a private folder. Safe to use from several threads.
 
-    ``memory`` is the limit for a process's data in bytes. Raises StorageError where a program can't be started at all.
+    ``memory`` is the limit for a process's data in bytes. Raises StorageError where a program can't
+    be started at all.
     """
 
     def __init__(self, work: Path, *, memory: int | None = None) -> None:
@@ -220,7 +221,13 @@ class Sandbox:
         return Running(process=process, folder=folder, lifeline=lifeline_in, status=status_out)
 
     def _start_plain(
-        self, argv: Sequence[str], environment: Mapping[str, str], cwd: Path, folder: Path, *, stdin: bool
+        self,
+        argv: Sequence[str],
+        environment: Mapping[str, str],
+        cwd: Path,
+        folder: Path,
+        *,
+        stdin: bool,
     ) -> Running:
         process = _popen(argv, environment, cwd, stdin=stdin)
         return Running(process=process, folder=folder, lifeline=-1, status=-1)
@@ -237,7 +244,9 @@ class Sandbox:
     ) -> Finished:
         """Run a program to its end, feeding it ``data``. After ``timeout`` seconds it is killed with all it started."""
         started = time.monotonic()
-        running = self.start(argv, environment=environment, cwd=cwd, writable=writable, stdin=data is not None)
+        running = self.start(
+            argv, environment=environment, cwd=cwd, writable=writable, stdin=data is not None
+        )
         output: list[bytes] = []
         assert running.process.stdout is not None
         reader = _collect(running.process.stdout, output)
@@ -263,7 +272,12 @@ class Sandbox:
 
 
 def _popen(
-    argv: Sequence[str], environment: Mapping[str, str], cwd: Path, *, stdin: bool, handles: tuple[int, ...] = ()
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    cwd: Path,
+    *,
+    stdin: bool,
+    handles: tuple[int, ...] = (),
 ) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
@@ -296,13 +310,19 @@ def _limits(memory: int | None) -> dict[str, int]:
 def _readable(work: Path) -> list[str]:
     """Folders that must stay visible though they may lie below a temporary folder that the jail replaces."""
     places = [work, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, WORKERS]
-    return list(dict.fromkeys(str(path) for path in (*places, *(path.resolve() for path in places))))
+    return list(
+        dict.fromkeys(str(path) for path in (*places, *(path.resolve() for path in places)))
+    )
 
 
 def _windows_environment(folder: Path) -> dict[str, str]:
     own = {name: str(folder / "tmp") for name in ("TEMP", "TMP")}
     own |= {name: str(folder / "home") for name in ("USERPROFILE", "APPDATA", "LOCALAPPDATA")}
-    return own | {name: os.environ[name] for name in ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC") if name in os.environ}
+    return own | {
+        name: os.environ[name]
+        for name in ("SYSTEMROOT", "SYSTEMDRIVE", "COMSPEC")
+        if name in os.environ
+    }
 
 
 def _collect(stream: IO[bytes], into: list[bytes]) -> threading.Thread:

@@ -14,17 +14,19 @@ from typing import Final
 from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.stack import LayerKind, Platform, Stack, System
+from slim.system.workspace import workspace
 from slim.verify.dynamic.checks import Suite, Targets
 from slim.verify.dynamic.deploy import Members, deploy
 from slim.verify.dynamic.sandbox import Sandbox
-from slim.workspace import workspace
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
 
 
 def host() -> Platform:
     """The platform of this machine, as layers call theirs."""
-    return Platform.parse(f"{_SYSTEMS.get(sys.platform, sys.platform)}_{platform.machine().lower()}")
+    return Platform.parse(
+        f"{_SYSTEMS.get(sys.platform, sys.platform)}_{platform.machine().lower()}"
+    )
 
 
 def obstacle(stack: Stack, members: Members) -> str:
@@ -59,7 +61,9 @@ def session(
     """Deploy both and yield the checks. Everything is gone when the block ends. Raises StorageError."""
     with workspace(parent or Path(tempfile.gettempdir())) as work:
         sandbox = Sandbox(work)
-        progress.stage("Deploying for verification", total=2 * len(targets.stack.layers), unit="layers")
+        progress.stage(
+            "Deploying for verification", total=2 * len(targets.stack.layers), unit="layers"
+        )
         with ThreadPoolExecutor(max_workers=min(2, workers)) as pool:
             jobs = [
                 # names of one length: nothing that a program prints or lays out depends on it
@@ -67,7 +71,14 @@ def session(
                 for name, members in (("old", before), ("new", after))
             ]
             old, new = (job.result() for job in jobs)
-        suite = Suite(targets=targets, before=old, after=new, given_up=given_up, progress=progress, workers=workers)
+        suite = Suite(
+            targets=targets,
+            before=old,
+            after=new,
+            given_up=given_up,
+            progress=progress,
+            workers=workers,
+        )
         yield suite
 
 

@@ -1,9 +1,10 @@
 """Tells what ``importlib.metadata`` finds, and whether RECORD is true. Runs in the stack's own Python (3.9 or newer).
 
-``argv``: the layer's own site-packages folder. One JSON object goes to standard output: ``distributions`` (everything
-the layer's Python sees: version, entry points, requirements by normalised name), ``record`` (rows of the RECORDs below
-that folder which aren't true), ``rows`` (how many there are), ``environment`` (the variables of environment markers),
-``pip`` (whether it can be imported).
+``argv``: the layer's own site-packages folder. One JSON object goes to standard output:
+``distributions`` (everything the layer's Python sees: version, entry points, requirements by
+normalised name), ``record`` (rows of the RECORDs below that folder which aren't true), ``rows``
+(how many there are), ``environment`` (the variables of environment markers), ``pip`` (whether it
+can be imported).
 
 Sources: PyPA "Recording installed projects", "Dependency specifiers"; PEP 503.
 """
@@ -12,7 +13,9 @@ from __future__ import annotations
 
 import sys
 
-sys.path[:] = [entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")]
+sys.path[:] = [
+    entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")
+]
 
 import base64  # noqa: E402
 import csv  # noqa: E402
@@ -33,7 +36,10 @@ def describe() -> dict[str, Any]:
         name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
         if name in found:
             continue  # the first one on the path counts
-        points = sorted("%s: %s = %s" % (point.group, point.name, point.value) for point in distribution.entry_points)
+        points = sorted(
+            "%s: %s = %s" % (point.group, point.name, point.value)
+            for point in distribution.entry_points
+        )
         found[name] = {
             "version": distribution.version,
             "entry_points": points,

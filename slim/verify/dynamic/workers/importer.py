@@ -1,9 +1,9 @@
 """Imports modules one after the other and tells what happened. Runs in the stack's own Python (3.9 or newer).
 
-``argv``: a JSON file with ``{"modules": [name, ...], "root": folder of the deployment}``. One JSON line for each event
-goes to standard output: ``["start", index]``, then ``["end", index, ok, text, forked, written files, whole]``.
-Whatever the modules print is dropped. What a module does to this process (a crash, ``os._exit``, an endless loop) shows
-as the missing line.
+``argv``: a JSON file with ``{"modules": [name, ...], "root": folder of the deployment}``. One JSON
+line for each event goes to standard output: ``["start", index]``, then ``["end", index, ok, text,
+forked, written files, whole]``. Whatever the modules print is dropped. What a module does to this
+process (a crash, ``os._exit``, an endless loop) shows as the missing line.
 
 Sources: the Python documentation of ``sys.addaudithook``, ``os.register_at_fork``.
 """
@@ -13,7 +13,9 @@ from __future__ import annotations
 import sys
 
 # The script's own folder isn't one that the application would search.
-sys.path[:] = [entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")]
+sys.path[:] = [
+    entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")
+]
 
 import importlib  # noqa: E402
 import json  # noqa: E402
@@ -54,7 +56,9 @@ class _Watch:
                     full = os.path.join(os.getcwd(), os.fsdecode(path))
                     folder = os.path.realpath(os.path.dirname(full))
                     if os.path.join(folder, "").startswith(self.root):
-                        self.written.append(os.path.join(folder, os.path.basename(full))[len(self.root) :])
+                        self.written.append(
+                            os.path.join(folder, os.path.basename(full))[len(self.root) :]
+                        )
         except Exception:
             return
         finally:
@@ -98,7 +102,9 @@ def main() -> None:
         if os.getpid() != parent:
             os._exit(0)
         written = sorted(set(watch.written))[:20]
-        channel.write(json.dumps(["end", index, ok, text[:2000], watch.forked, written, whole]) + "\n")
+        channel.write(
+            json.dumps(["end", index, ok, text[:2000], watch.forked, written, whole]) + "\n"
+        )
     channel.flush()
     os._exit(0)
 

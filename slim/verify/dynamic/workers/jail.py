@@ -1,14 +1,17 @@
 """Runs one command so that nothing of it can get out or survive. A script: standard library only.
 
-The process that slim starts (the warden) makes new user, network, process and mount namespaces where the kernel allows
-it, and forks: the child is the namespaces' first process, so that the kernel kills everything in them when it ends. It
-starts the command and reaps what the command leaves. The warden watches the command and a pipe from slim: when slim
-goes, however it goes, the pipe closes and everything is killed.
+The process that slim starts (the warden) makes new user, network, process and mount namespaces
+where the kernel allows it, and forks: the child is the namespaces' first process, so that the
+kernel kills everything in them when it ends. It starts the command and reaps what the command
+leaves. The warden watches the command and a pipe from slim: when slim goes, however it goes, the
+pipe closes and everything is killed.
 
-Without namespaces the command gets a session of its own, whose processes are killed together; a process that leaves
-that session is still found on Linux, where the warden is the reaper of all its descendants.
+Without namespaces the command gets a session of its own, whose processes are killed together; a
+process that leaves that session is still found on Linux, where the warden is the reaper of all its
+descendants.
 
-Sources: unshare(2), user_namespaces(7), pid_namespaces(7), mount_setattr(2), prctl(2), netdevice(7), capabilities(7).
+Sources: unshare(2), user_namespaces(7), pid_namespaces(7), mount_setattr(2), prctl(2),
+netdevice(7), capabilities(7).
 """
 
 from __future__ import annotations
@@ -28,7 +31,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = 0x20000, 0x10000000, 0x20000000, 0x40000000
+_CLONE_NEWNS, _CLONE_NEWUSER, _CLONE_NEWPID, _CLONE_NEWNET = (
+    0x20000,
+    0x10000000,
+    0x20000000,
+    0x40000000,
+)
 _FLAGS = {"network": _CLONE_NEWNET, "processes": _CLONE_NEWPID, "files": _CLONE_NEWNS}
 _PR_SET_PDEATHSIG, _PR_SET_SECUREBITS, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 28, 36, 38
 _SECBITS = 0b1111  # SECBIT_NOROOT and SECBIT_NO_SETUID_FIXUP, both locked: user 0 is nobody special
@@ -52,20 +60,28 @@ class _Libc:
             code = ctypes.get_errno()
             raise OSError(code, f"{name}: {os.strerror(code)}")
 
-    def mount(self, source: str | None, target: str, kind: str | None, flags: int, data: str | None = None) -> None:
+    def mount(
+        self, source: str | None, target: str, kind: str | None, flags: int, data: str | None = None
+    ) -> None:
         """Attach a file system. Raises OSError."""
 
         def text(value: str | None) -> bytes | None:
             return None if value is None else os.fsencode(value)
 
-        self.call("mount", text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data))
+        self.call(
+            "mount", text(source), text(target), text(kind), ctypes.c_ulong(flags), text(data)
+        )
 
     def mount_read_only(self, path: str, *, on: bool) -> None:
         """mount_setattr(2) on a whole tree (on) or on one mount (off)."""
-        attributes = struct.pack("=QQQQ", _MOUNT_ATTR_RDONLY if on else 0, 0 if on else _MOUNT_ATTR_RDONLY, 0, 0)
+        attributes = struct.pack(
+            "=QQQQ", _MOUNT_ATTR_RDONLY if on else 0, 0 if on else _MOUNT_ATTR_RDONLY, 0, 0
+        )
         flags = _AT_RECURSIVE if on else 0
         call, where = ctypes.c_long(_SYS_MOUNT_SETATTR), os.fsencode(path)
-        self.call("syscall", call, -100, where, ctypes.c_uint(flags), attributes, ctypes.c_size_t(32))
+        self.call(
+            "syscall", call, -100, where, ctypes.c_uint(flags), attributes, ctypes.c_size_t(32)
+        )
 
 
 def main() -> int:
@@ -259,7 +275,9 @@ def _hide_files(config: dict[str, Any]) -> bool:
             if hidden or path in writable:
                 libc.mount(f"/proc/self/fd/{handle}", path, None, _MS_BIND | _MS_REC)
             os.close(handle)
-        with contextlib.suppress(OSError):  # not allowed where parts of /proc are masked, as in some containers
+        with contextlib.suppress(
+            OSError
+        ):  # not allowed where parts of /proc are masked, as in some containers
             libc.mount("proc", "/proc", "proc", _MS_NOSUID | _MS_NODEV)
         libc.mount_read_only("/", on=True)
         for path in (*private, *writable):

@@ -1,9 +1,9 @@
 """Runs one command, or one server with its requests. Run by slim's Python inside the sandbox.
 
-Standard input: the job as JSON (see :mod:`slim.verify.dynamic.launch`). One JSON object goes to standard output:
-``code`` (null: it had to be killed), ``stdout``, ``stderr`` (base64), ``files`` (name: SHA-256 or null), ``ready``,
-``answers`` ([status, base64 body, error] for each request), ``ended`` (how a server went away), ``left`` (how many
-processes it left behind).
+Standard input: the job as JSON (see :mod:`slim.verify.dynamic.launch`). One JSON object goes to
+standard output: ``code`` (null: it had to be killed), ``stdout``, ``stderr`` (base64), ``files``
+(name: SHA-256 or null), ``ready``, ``answers`` ([status, base64 body, error] for each request),
+``ended`` (how a server went away), ``left`` (how many processes it left behind).
 """
 
 from __future__ import annotations
@@ -59,7 +59,14 @@ def main() -> None:
     """Do the job."""
     job: dict[str, Any] = json.load(sys.stdin)
     deadline = time.monotonic() + job["timeout"]
-    result: dict[str, Any] = {"code": None, "ready": None, "answers": [], "ended": "", "files": {}, "left": 0}
+    result: dict[str, Any] = {
+        "code": None,
+        "ready": None,
+        "answers": [],
+        "ended": "",
+        "files": {},
+        "left": 0,
+    }
     try:
         process = subprocess.Popen(
             job["argv"],
@@ -115,15 +122,23 @@ def _serve(
 
 
 def _wait(
-    ready: dict[str, Any], process: subprocess.Popen[bytes], streams: tuple[_Output, _Output], deadline: float
+    ready: dict[str, Any],
+    process: subprocess.Popen[bytes],
+    streams: tuple[_Output, _Output],
+    deadline: float,
 ) -> bool:
     """Whether the server became ready in time."""
     line = re.compile(ready["line"]) if ready["line"] is not None else None
     while time.monotonic() < deadline and process.poll() is None:
-        if line is not None and any(line.search(text) for stream in streams for text in stream.text().splitlines()):
+        if line is not None and any(
+            line.search(text) for stream in streams for text in stream.text().splitlines()
+        ):
             return True
         if ready["port"] is not None:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", ready["port"]), timeout=1):
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", ready["port"]), timeout=1),
+            ):
                 return True
         time.sleep(_STEP)
     return False

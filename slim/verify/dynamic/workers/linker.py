@@ -1,7 +1,8 @@
 """Asks the dynamic linker what it finds for each file. Run by slim's Python inside the sandbox.
 
-Standard input: ``{"loader": path, "root": folder, "files": [[index, path, {environment}], ...]}``. One JSON line a
-file: ``[index, {soname: resolved path or null}, error]``; paths inside ``root`` are relative to it.
+Standard input: ``{"loader": path, "root": folder, "files": [[index, path, {environment}], ...]}``.
+One JSON line a file: ``[index, {soname: resolved path or null}, error]``; paths inside ``root`` are
+relative to it.
 
 Sources: ld.so(8), ``--list`` and LD_TRACE_LOADED_OBJECTS.
 """
@@ -29,7 +30,9 @@ def main() -> None:
     sys.stdout.flush()
 
 
-def _ask(loader: str, path: str, environment: dict[str, str], root: str) -> tuple[dict[str, str | None], str]:
+def _ask(
+    loader: str, path: str, environment: dict[str, str], root: str
+) -> tuple[dict[str, str | None], str]:
     try:
         done = subprocess.run(
             [loader, "--list", path],
@@ -52,10 +55,18 @@ def _ask(loader: str, path: str, environment: dict[str, str], root: str) -> tupl
             found[match[1] or match[2]] = None
     error = ""
     if done.returncode != 0 and None not in found.values():
-        said = (done.stderr or done.stdout).decode("utf-8", "replace").strip().replace(root, "").splitlines()
+        said = (
+            (done.stderr or done.stdout)
+            .decode("utf-8", "replace")
+            .strip()
+            .replace(root, "")
+            .splitlines()
+        )
         error = said[-1] if said else f"the dynamic linker ended with {done.returncode}"
         # "FILE: error while loading shared libraries: LIBRARY: MESSAGE"; the file is known.
-        error = error.rpartition("error while loading shared libraries: ")[2].removeprefix(f"{path[len(root) :]}: ")
+        error = error.rpartition("error while loading shared libraries: ")[2].removeprefix(
+            f"{path[len(root) :]}: "
+        )
         if "statically linked" in error or "not a dynamic executable" in error:
             error = ""
     return found, error

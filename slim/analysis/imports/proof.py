@@ -1,0 +1,327 @@
+"""The import proof: a Python file goes only if no file that stays, in any layer, imports it.
+
+Everything that stays counts as an importer: sources, ``.pth`` files, scripts, extension modules; so
+do entry points, launch modules, and the interpreter itself. What is refused stays too, so its own
+imports count, and the packages around it stay with it. A name that is imported anywhere counts for
+every layer that provides it.
+
+Strong evidence always refuses. Weak evidence (an import whose failure is caught, a name in a
+string) refuses where the caller says so, and is shown where it doesn't.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from slim.analysis import ReadFile
+from slim.analysis.imports.candidates import Candidates
+from slim.analysis.imports.importers import FileReader, Mention
+from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
+from slim.analysis.imports.native_strings import name_searches, names_in_binary
+from slim.model.finding import Evidence, Strength
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
+from slim.model.stack import Stack
+
+MAX_EVIDENCE = 20
+"""Pieces of evidence kept for a file, the strongest first: ``import torch`` has thousands."""
+
+Accepts = Callable[[FileKey, FileRecord], bool]
+"""Whether somebody decided that this file (second) importing that candidate (first) shall not hold it."""
+
+_DATA_KINDS = frozenset(
+    {FileKind.DATA, FileKind.TESTS, FileKind.LOCALE, FileKind.LIBRARY, FileKind.EXECUTABLE}
+)
+"""What a kept module may read from its own folder. Stubs, headers, sources and documents are read by nobody."""
+
+_OWN_PLACE = (
+    b"__file__",
+    b"__path__",
+    b"__spec__",
+    b"__loader__",
+    b"resources",
+    b"get_data",
+    b"getfile",
+)
+"""How code finds the folder it lies in."""
+
+# What CPython's own C code imports by name (Python/pylifecycle.c, Modules/main.c,
+# Modules/getpath.py, Python/codecs.c, Python/pythonrun.c, Python/_warnings.c, Objects/typeobject.c,
+# Modules/_io, Modules/timemodule.c).
+_INTERPRETER_IMPORTS = (
+    *(
+        "_collections_abc",
+        "_sitebuiltins",
+        "_strptime",
+        "abc",
+        "codecs",
+        "collections",
+        "collections/abc",
+        "copyreg",
+    ),
+    *(
+        "encodings",
+        "encodings/aliases",
+        "encodings/ascii",
+        "encodings/latin_1",
+        "encodings/utf_8",
+        "genericpath",
+    ),
+    *(
+        "importlib",
+        "io",
+        "linecache",
+        "ntpath",
+        "os",
+        "posixpath",
+        "runpy",
+        "site",
+        "stat",
+        "threading",
+        "traceback",
+    ),
+    *("types", "typing", "warnings", "weakref", "zipimport"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proof:
+    """``refused``: what has to stay, and who imports it. ``weak``: what goes although somebody may want it.
+
+    ``weak`` also holds what goes because its importers were accepted. Evidence is sorted, strong
+    first, and limited to :data:`MAX_EVIDENCE` pieces a file.
+    """
+
+    refused: Mapping[FileKey, tuple[Evidence, ...]] = field(default_factory=dict)
+    weak: Mapping[FileKey, tuple[Evidence, ...]] = field(default_factory=dict)
+
+
+def _nobody(_candidate: FileKey, _importer: FileRecord) -> bool:
+    return False
+
+
+class ImportProof:
+    """Who imports what in a stack. Remembers what it has read, so that many candidates can be tried.
+
+    ``read`` is called from the thread that calls the methods. ``thorough`` parses every file; the
+    answer is the same, which is what tests use it for.
+    """
+
+    def __init__(
+        self, stack: Stack, inventory: Inventory, read: ReadFile, *, thorough: bool = False
+    ) -> None:
+        self._stack = stack
+        self._inventory = inventory
+        self._read = read
+        self._thorough = thorough
+
+    @cached_property
+    def _index(self) -> ModuleIndex:
+        return ModuleIndex(self._stack, self._inventory, self._read)
+
+    @cached_property
+    def _reader(self) -> FileReader:
+        return FileReader(self._inventory, self._index, self._read, thorough=self._thorough)
+
+    def prove(
+        self,
+        removals: Collection[FileKey],
+        *,
+        weak_counts: Callable[[FileKey], bool],
+        accepted: Accepts = _nobody,
+    ) -> Proof:
+        """Find out which of the removals have to stay.
+
+        ``weak_counts`` says for which files weak evidence is enough; ``accepted`` takes the weight
+        from single importers. Keys that are not in the inventory are ignored.
+        """
+        run = _Run(self, frozenset(removals), weak_counts, accepted)
+        run.settle()
+        return run.proof()
+
+    def importers_of(self, key: FileKey) -> tuple[Evidence, ...]:
+        """Everything in the stack that imports a file, the strongest evidence first; empty for what can't be."""
+        run = _Run(
+            self,
+            frozenset({key}),
+            lambda _key: False,
+            lambda _key, _importer: True,
+            companions=False,
+        )
+        run.settle()
+        return run.proof(limit=None).weak.get(key, ())
+
+
+class _Run:
+    """One proof: evidence is collected from what stays, and what it refuses is added to what stays."""
+
+    def __init__(
+        self,
+        owner: ImportProof,
+        removals: frozenset[FileKey],
+        weak_counts: Callable[[FileKey], bool],
+        accepted: Accepts,
+        *,
+        companions: bool = True,
+    ) -> None:
+        self._stack = owner._stack
+        self._inventory = owner._inventory
+        self._index = owner._index
+        self._reader = owner._reader
+        self._read = owner._read
+        self._removals = removals
+        self._weak_counts = weak_counts
+        self._accepted = accepted
+        self._companions = companions
+        self._candidates = Candidates(self._index, removals, self._reader.exports_of)
+        self._evidence: dict[FileKey, set[Evidence]] = {}
+        self._refused: set[FileKey] = set()
+        self._active: set[FileKey] = set()
+        self._waiting: deque[FileRecord] = deque()
+
+    def settle(self) -> None:
+        """Look at everything that stays, until nothing more turns out to stay."""
+        if not self._candidates:
+            return
+        self._roots()
+        searches = name_searches(self._candidates, self._index)
+        for record in self._inventory:
+            if record.key not in self._removals:
+                self._waiting.append(record)
+        while self._waiting:
+            record = self._waiting.popleft()
+            if _is_name_table(record):
+                continue
+            for mention in self._reader.mentions(record, self._candidates):
+                self._note(mention, record)
+            for mention in names_in_binary(
+                record, self._read, self._candidates, searches, self._index
+            ):
+                self._note(mention, record)
+            if self._companions:
+                self._packages_around(record)
+        if self._companions:
+            self._data_beside()
+
+    def proof(self, limit: int | None = MAX_EVIDENCE) -> Proof:
+        """What was found, in the order of layers and paths."""
+        refused: dict[FileKey, tuple[Evidence, ...]] = {}
+        weak: dict[FileKey, tuple[Evidence, ...]] = {}
+        inside = {f"{layer}/{path}" for layer, path in self._removals}
+
+        def weight(evidence: Evidence) -> tuple[object, ...]:
+            # First what stays anyway: it is the cause, and what it holds back only follows.
+            return (evidence.file in inside, *_weight(evidence))
+
+        for key in sorted(self._evidence):
+            evidence = tuple(sorted(self._evidence[key], key=weight)[:limit])
+            (refused if key in self._refused else weak)[key] = evidence
+        return Proof(refused=refused, weak=weak)
+
+    def _note(self, mention: Mention, importer: FileRecord | None) -> None:
+        """Add evidence for every candidate of that name, and refuse where it is enough."""
+        for key in self._candidates.keys(mention.name):
+            if importer is not None and importer.key == key:
+                continue
+            self._evidence.setdefault(key, set()).add(mention.evidence)
+            if importer is not None and self._accepted(key, importer):
+                continue
+            if mention.evidence.strength is Strength.STRONG:
+                self._active.add(key)
+            elif not self._weak_counts(key):
+                continue
+            self._refuse(key)
+
+    def _refuse(self, key: FileKey) -> None:
+        record = self._inventory.get(key)
+        if key not in self._refused and record is not None:
+            self._refused.add(key)
+            self._waiting.append(record)
+
+    def _roots(self) -> None:
+        """What is imported without any file saying so in Python."""
+        for layer in self._stack:
+            if layer.launch_module:
+                name = layer.launch_module.replace(".", "/")
+                text = f"{layer.launch_module} is the launch module of {layer.name}"
+                evidence = Evidence(kind="launch-module", text=text)
+                for each in (name, *parents(name), f"{name}/__main__"):
+                    self._note(Mention(each, evidence), None)
+        for name in _INTERPRETER_IMPORTS:
+            text = f"the interpreter itself imports {dotted(name)}"
+            self._note(Mention(name, Evidence(kind="interpreter", text=text)), None)
+        for mention, source in self._entry_points():
+            self._note(mention, source)
+
+    def _entry_points(self) -> Iterator[tuple[Mention, FileRecord | None]]:
+        for distributions in self._inventory.distributions.values():
+            for distribution in distributions.values():
+                path = f"{distribution.info_dir}/entry_points.txt"
+                key = (distribution.layer, path)
+                if key in self._removals:
+                    continue
+                source = self._inventory.get(key)
+                for point in distribution.entry_points:
+                    name = point.module.replace(".", "/")
+                    if not self._candidates.near(name):
+                        continue
+                    evidence = Evidence(
+                        kind="entry-point",
+                        text=f"{point.group} {point.name} = {point.value} of {distribution.owner.label}",
+                        file=f"{distribution.layer}/{path}",
+                        line=self._reader.line_of(source, point.name) if source else None,
+                    )
+                    for each in (name, *parents(name)):
+                        yield Mention(each, evidence), source
+
+    def _packages_around(self, record: FileRecord) -> None:
+        """A module that stays keeps the ``__init__`` of the packages around it."""
+        for module in self._index.modules.get(record.key, ()):
+            for name in parents(module.name):
+                if not self._candidates.packages(name):
+                    continue
+                text = f"the package holds {dotted(module.name.rpartition('/')[2])}, which stays"
+                evidence = Evidence(kind="parent", text=text, file=record.deployed_path)
+                for key in self._candidates.packages(name):
+                    if key[0] == record.layer:
+                        self._evidence.setdefault(key, set()).add(evidence)
+                        self._refuse(key)
+
+    def _data_beside(self) -> None:
+        """Data stays that lies in the folder of a needed module which looks for files beside itself."""
+        needed: dict[FileKey, FileKey] = {}
+        for key in sorted(self._active & self._refused):
+            folder = (key[0], key[1].rpartition("/")[0])
+            record = self._inventory.get(key)
+            if folder not in needed and record is not None and not self._index.is_root(folder):
+                code = bytes(self._read(record))
+                if any(word in code for word in _OWN_PLACE):
+                    needed[folder] = key
+        for key in sorted(self._removals - self._refused) if needed else ():
+            record = self._inventory.get(key)
+            reason = needed.get((key[0], key[1].rpartition("/")[0]))
+            if record is None or reason is None or record.type is EntryType.DIRECTORY:
+                continue
+            if record.kind in _DATA_KINDS and importable_stem(record.path) is None:
+                text = "lies beside a module that stays and looks for files at its own place"
+                evidence = Evidence(kind="beside", text=text, file="/".join(reason))
+                self._evidence.setdefault(key, set()).add(evidence)
+                self._refused.add(key)
+
+
+def _is_name_table(record: FileRecord) -> bool:
+    """``_compat_pickle`` lists what Python 2 called the modules of Python 3, for old pickles; it imports nothing."""
+    return record.owner.kind is OwnerKind.RUNTIME and record.path.endswith("/_compat_pickle.py")
+
+
+def _weight(evidence: Evidence) -> tuple[bool, bool, str, int, str, str]:
+    return (
+        evidence.strength is not Strength.STRONG,
+        evidence.kind == "parent",
+        evidence.file or "",
+        evidence.line or 0,
+        evidence.kind,
+        evidence.text,
+    )

@@ -1,0 +1,428 @@
+"""The library graph of the whole stack: which native file needs which, and by which way it is found.
+
+A process is started by one layer's ``bin/python`` wrapper, which puts the ``dynlib`` folders of the
+layers below on ``LD_LIBRARY_PATH`` (or ``DYLD_LIBRARY_PATH``). A library of a lower layer is
+therefore found differently by each application above it. Every native file is resolved once for
+each layer that can load it, as its loader would (see :mod:`slim.analysis.linkage.linux`,
+:mod:`slim.analysis.linkage.macos` and :mod:`slim.analysis.linkage.windows`), and the answers are
+united: a library counts as needed if it is needed in any process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TypeVar
+
+from slim.analysis import ReadFile
+from slim.analysis.linkage.linux import Edge, How, Loader, rpath_folders, same_machine
+from slim.analysis.linkage.macos import DyldLoader, expand_path
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.analysis.linkage.windows import DllFolder, DllLoader, added_folders, file_name
+from slim.binaries.dynamic import Dynamic, read_any_dynamic
+from slim.binaries.elf.dynamic import ElfDynamic
+from slim.binaries.macho.dynamic import MachoDynamic
+from slim.binaries.pe.dynamic import PeDynamic
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
+from slim.model.stack import Layer, Stack, System
+
+ReadDynamic = Callable[[memoryview], Dynamic | None]
+"""Reads what a native file needs; None where it says nothing of the kind."""
+
+_LOADED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
+_Specific = TypeVar("_Specific", ElfDynamic, MachoDynamic, PeDynamic)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """A needed name and what answers to it.
+
+    ``target`` is None (``how`` is ``host``) where nothing in the stack does. ``context`` is the
+    layer whose process was looked at. Where processes differ, one name has several resolutions.
+    """
+
+    name: str
+    target: FileRecord | None
+    how: How
+    context: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLink:
+    """In a process of layer ``context``, ``record`` used to get ``target`` for ``name``, and now gets nothing."""
+
+    context: str
+    record: FileRecord
+    name: str
+    target: FileRecord
+
+    def __str__(self) -> str:
+        return (
+            f"{self.record.deployed_path} needs {self.name}, which was {self.target.deployed_path} "
+            f"(in a process of {self.context})"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """What a layer's wrapper starts: the layers it sees, its library path, the folders that the run paths of its
+    program give (``base_rpaths``), and those that the program may lie in."""
+
+    layer: str
+    layers: tuple[str, ...]
+    library_path: tuple[str, ...]
+    base_rpaths: tuple[str, ...]
+    programs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Graph:
+    """Every needed name that something in the stack answers, and the same the other way round."""
+
+    resolutions: Mapping[tuple[FileKey, str], tuple[Resolution, ...]]
+
+    @cached_property
+    def users(self) -> Mapping[FileKey, tuple[FileKey, ...]]:
+        """The files that need a file, by that file."""
+        found: dict[FileKey, dict[FileKey, None]] = {}
+        for (key, _), resolutions in sorted(self.resolutions.items()):
+            for resolution in resolutions:
+                if resolution.target is not None:
+                    found.setdefault(resolution.target.key, {})[key] = None
+        return {key: tuple(users) for key, users in found.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linkage:
+    """The graph. Make it with :meth:`build`."""
+
+    stack: Stack
+    inventory: Inventory
+    dynamics: Mapping[FileKey, Dynamic]
+    processes: tuple[Process, ...]
+    tree: VirtualTree = field(repr=False)
+    dll_folders: tuple[DllFolder, ...] = ()
+
+    @classmethod
+    def build(
+        cls,
+        stack: Stack,
+        inventory: Inventory,
+        read: ReadFile,
+        read_dynamic: ReadDynamic = read_any_dynamic,
+    ) -> Linkage:
+        """Read what every native file in the stack needs, each once."""
+        dynamics: dict[FileKey, Dynamic] = {}
+        for record in inventory:
+            if record.native in _LOADED and record.type is EntryType.FILE:
+                dynamic = read_dynamic(read(record))
+                if dynamic is not None:
+                    dynamics[record.key] = dynamic
+        tree = VirtualTree(inventory)
+        processes = tuple(
+            process
+            for layer in stack
+            for process in _starts(_process(stack, layer.name, inventory, dynamics), layer)
+        )
+        windows = sorted(key for key, dynamic in dynamics.items() if isinstance(dynamic, PeDynamic))
+        return cls(
+            stack=stack,
+            inventory=inventory,
+            dynamics=dynamics,
+            processes=processes,
+            tree=tree,
+            dll_folders=added_folders(inventory, read, windows),
+        )
+
+    def needed(
+        self, record: FileRecord, gone: Collection[FileKey] = frozenset()
+    ) -> tuple[Resolution, ...]:
+        """What a native file needs, in the order it says so; empty for anything else.
+
+        With ``gone``, what answers once those files are gone: perhaps another copy.
+        """
+        dynamic = self.dynamics.get(record.key)
+        if dynamic is None:
+            return ()
+        resolutions = self._after(gone).resolutions
+        found: list[Resolution] = []
+        for name in dict.fromkeys(dynamic.needed):
+            nothing = Resolution(name=name, target=None, how=How.HOST, context=record.layer)
+            found.extend(resolutions.get((record.key, name), (nothing,)))
+        return tuple(found)
+
+    def dependents(
+        self, record: FileRecord, gone: Collection[FileKey] = frozenset()
+    ) -> tuple[FileRecord, ...]:
+        """The native files, none in ``gone``, that get ``record`` for something they need, in any process."""
+        return tuple(self._record(key) for key in self._after(gone).users.get(record.key, ()))
+
+    def links_to(self, record: FileRecord) -> tuple[FileRecord, ...]:
+        """The symbolic and hard links, in any layer, that opening would lead to ``record``."""
+        return self._links.get(record.key, ())
+
+    def loader(self, process: Process, gone: Collection[FileKey] = frozenset()) -> Loader:
+        """The dynamic linker of Linux in one process, once ``gone`` is gone."""
+        return Loader(
+            tree=self._tree(gone),
+            dynamics=self._of(ElfDynamic),
+            library_path=process.library_path,
+            base_rpaths=process.base_rpaths,
+        )
+
+    def dyld(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DyldLoader:
+        """That of macOS."""
+        return DyldLoader(
+            tree=self._tree(gone),
+            dynamics=self._of(MachoDynamic),
+            library_path=process.library_path,
+            programs=process.programs,
+            program_rpaths=process.base_rpaths,
+        )
+
+    def windows(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DllLoader:
+        """That of Windows. A folder that Python adds counts as long as a file is left that adds it."""
+        removed = frozenset(gone)
+        return DllLoader(
+            tree=self._tree(gone),
+            dynamics=self._of(PeDynamic),
+            programs=process.programs,
+            library_path=process.library_path,
+            added=tuple(one for one in self.dll_folders if not one.sources <= removed),
+        )
+
+    def _tree(self, gone: Collection[FileKey]) -> VirtualTree:
+        return self.tree if not gone else VirtualTree(self.inventory, gone)
+
+    def _of(self, kind: type[_Specific]) -> Mapping[FileKey, _Specific]:
+        return {key: dynamic for key, dynamic in self.dynamics.items() if isinstance(dynamic, kind)}
+
+    def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
+        """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
+        return tuple(
+            (self._record(key), name)
+            for key in sorted(self.dynamics)
+            for name in dict.fromkeys(self.dynamics[key].needed)
+            if (key, name) not in self._graph.resolutions
+        )
+
+    def resolved_links(
+        self, gone: Collection[FileKey] = frozenset()
+    ) -> Mapping[tuple[FileKey, str], FileKey]:
+        """For every native file and each name it needs: the file that answers once ``gone`` is gone.
+
+        Where processes differ, the first layer's answer stands for all; :meth:`broken_links` looks
+        at each.
+        """
+        answers = (
+            (link, found[0].target) for link, found in sorted(self._after(gone).resolutions.items())
+        )
+        return {link: target.key for link, target in answers if target is not None}
+
+    def broken_links(self, gone: Collection[FileKey]) -> tuple[BrokenLink, ...]:
+        """Every needed library that some process finds now, and wouldn't once ``gone`` is gone."""
+        removed = frozenset(gone)
+        broken: dict[tuple[str, FileKey, str], BrokenLink] = {}
+        for process in self.processes:
+            after = {
+                (root, edge.importer.key, edge.name): edge.target
+                for root, edges in self._loads(process, removed)
+                for edge in edges
+            }
+            for root, edges in self._loads(process, frozenset()):
+                for edge in edges:
+                    if root in removed or edge.importer.key in removed or edge.target is None:
+                        continue
+                    # An importer that isn't loaded any more is told by the link that led to it.
+                    if after.get((root, edge.importer.key, edge.name), edge.target) is None:
+                        broken.setdefault(
+                            (process.layer, edge.importer.key, edge.name),
+                            BrokenLink(
+                                context=process.layer,
+                                record=edge.importer,
+                                name=edge.name,
+                                target=edge.target,
+                            ),
+                        )
+        return tuple(broken[key] for key in sorted(broken))
+
+    def _after(self, gone: Collection[FileKey]) -> _Graph:
+        """The graph without the files that are gone; only native files, links and what adds folders make a
+        difference."""
+        removed = frozenset(gone)
+        if removed not in self._later:
+            relevant = frozenset(
+                key for key in removed if key in self.dynamics or key in self._matter
+            )
+            self._later.clear()
+            self._later[removed] = (
+                _Graph(resolutions=self._resolve(relevant)) if relevant else self._graph
+            )
+        return self._later[removed]
+
+    @cached_property
+    def _graph(self) -> _Graph:
+        return _Graph(resolutions=self._resolve(frozenset()))
+
+    @cached_property
+    def _later(self) -> dict[frozenset[FileKey], _Graph]:
+        """The graph for the latest set of removals: it is asked for one file after the other."""
+        return {}
+
+    @cached_property
+    def _links(self) -> Mapping[FileKey, tuple[FileRecord, ...]]:
+        found: dict[FileKey, list[FileRecord]] = {}
+        for record in self.inventory:
+            if record.type in (EntryType.SYMLINK, EntryType.HARDLINK):
+                target = self.tree.file(record.deployed_path)
+                if target is not None:
+                    found.setdefault(target.key, []).append(record)
+        return {key: tuple(links) for key, links in found.items()}
+
+    @cached_property
+    def _matter(self) -> frozenset[FileKey]:
+        links = (EntryType.SYMLINK, EntryType.HARDLINK)
+        adding = frozenset(source for folder in self.dll_folders for source in folder.sources)
+        return adding | {record.key for record in self.inventory if record.type in links}
+
+    def _record(self, key: FileKey) -> FileRecord:
+        return self.inventory.records[key[0]][key[1]]
+
+    @cached_property
+    def _sonames(self) -> Mapping[str, tuple[FileKey, ...]]:
+        """Every native file by the name that it answers to once it is loaded, whoever loaded it."""
+        found: dict[str, list[FileKey]] = {}
+        for key in sorted(self.dynamics):
+            dynamic = self.dynamics[key]
+            name = (
+                file_name(key[1].rpartition("/")[2])
+                if isinstance(dynamic, PeDynamic)
+                else dynamic.soname
+            )
+            if name:
+                found.setdefault(name, []).append(key)
+        return {name: tuple(keys) for name, keys in found.items()}
+
+    def _resolve(
+        self, gone: frozenset[FileKey]
+    ) -> Mapping[tuple[FileKey, str], tuple[Resolution, ...]]:
+        edges = [
+            (process, edge)
+            for process in self.processes
+            for _, loaded in self._loads(process, gone)
+            for edge in loaded
+        ]
+        # What some process finds comes before what only a soname would answer.
+        answers = [
+            (process, edge, edge.target, edge.how)
+            for process, edge in edges
+            if edge.target is not None
+        ]
+        for process, edge in edges:
+            if edge.target is None:
+                named = self._by_soname(edge, process, gone)
+                answers.extend((process, edge, target, How.SONAME) for target in named)
+        found: dict[tuple[FileKey, str], dict[FileKey, Resolution]] = {}
+        for process, edge, target, how in answers:
+            item = Resolution(name=edge.name, target=target, how=how, context=process.layer)
+            found.setdefault((edge.importer.key, edge.name), {}).setdefault(target.key, item)
+        return {link: tuple(by_target.values()) for link, by_target in found.items()}
+
+    def _by_soname(
+        self, edge: Edge, process: Process, gone: frozenset[FileKey]
+    ) -> list[FileRecord]:
+        """Libraries with the soname that the search missed: one loaded earlier answers (torch preloads its own)."""
+        return [
+            self._record(key)
+            for key in self._sonames.get(self._asked(edge.importer.key, edge.name), ())
+            if key not in gone
+            and key[0] in process.layers
+            and key != edge.importer.key
+            and same_machine(self.dynamics[key], self.dynamics[edge.importer.key])
+        ]
+
+    def _asked(self, key: FileKey, name: str) -> str:
+        """The name of a loaded library that a needed name means."""
+        return file_name(name) if isinstance(self.dynamics[key], PeDynamic) else name
+
+    def _loads(
+        self, process: Process, gone: frozenset[FileKey]
+    ) -> list[tuple[FileKey, list[Edge]]]:
+        """Each native file that the process may load, loaded alone."""
+        loaders: dict[type[Dynamic], Loader | DyldLoader | DllLoader] = {
+            ElfDynamic: self.loader(process, gone),
+            MachoDynamic: self.dyld(process, gone),
+            PeDynamic: self.windows(process, gone),
+        }
+        loads = []
+        for key in sorted(self.dynamics):
+            if key in gone or key[0] not in process.layers or not self._may_resolve(key):
+                continue
+            record = self._record(key)
+            loads.append(
+                (key, loaders[type(self.dynamics[key])].load(record, record.deployed_path))
+            )
+        return loads
+
+    def _may_resolve(self, key: FileKey) -> bool:
+        """Whether a search could find anything at all: most files need libraries of the host only."""
+        match self.dynamics[key]:
+            case ElfDynamic(needed=needed):
+                return any(
+                    "/" in name or name in self.tree.names or name in self._sonames
+                    for name in needed
+                )
+            case MachoDynamic(needed=needed):
+                last = (name.rpartition("/")[2].lower() for name in needed)
+                return any(name in self.tree.folded_names for name in last) or any(
+                    name in self._sonames for name in needed
+                )
+            case PeDynamic(needed=needed):
+                return any(file_name(name) in self.tree.folded_names for name in needed)
+
+
+def _starts(process: Process, layer: Layer) -> tuple[Process, ...]:
+    """The ways in which a layer's program may be started. Signed programs of macOS ignore ``DYLD_LIBRARY_PATH`` unless
+    an entitlement allows it (hardened runtime), so libraries have to be found without it, too."""
+    if layer.platform.system is System.MACOS and process.library_path:
+        return process, replace(process, library_path=())
+    return (process,)
+
+
+def _process(
+    stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, Dynamic]
+) -> Process:
+    layer = stack.layer(name)
+    layers = (name, *layer.requires)
+    tree = VirtualTree(inventory)
+    programs: dict[str, None] = {}
+    found: list[tuple[Dynamic, str]] = []
+    for below in layers:
+        for path, record in inventory.records.get(below, {}).items():
+            # The interpreter, or the libpython that opens extension modules for it.
+            if not path.rpartition("/")[2].startswith(("python", "libpython")):
+                continue
+            target = tree.file(record.deployed_path)
+            dynamic = None if target is None else dynamics.get(target.key)
+            if dynamic is None:
+                continue
+            folder = record.deployed_path.rpartition("/")[0]
+            if dynamic.kind == "executable":
+                programs[folder] = None
+            if isinstance(dynamic, MachoDynamic) or record is target:
+                found.append((dynamic, folder))
+    rpaths: dict[str, None] = {}
+    for dynamic, folder in found:
+        if isinstance(dynamic, ElfDynamic):
+            rpaths.update(dict.fromkeys(rpath_folders(dynamic, folder)))
+        elif isinstance(dynamic, MachoDynamic):
+            for entry in dynamic.rpaths:
+                rpaths.update(dict.fromkeys(expand_path(entry, (folder,), tuple(programs))))
+    return Process(
+        layer=name,
+        layers=layers,
+        library_path=layer.dynlib_dirs,
+        base_rpaths=tuple(rpaths),
+        programs=tuple(programs),
+    )

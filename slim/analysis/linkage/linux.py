@@ -1,0 +1,180 @@
+"""What the dynamic linker of Linux would load, worked out on paper. See also the siblings for macOS and Windows.
+
+Follows ld.so(8) and glibc's ``elf/dl-load.c`` for one process start: breadth first; a name that an
+object already loaded was asked for by, or has as its soname, is that object; otherwise ``DT_RPATH``
+of the asking object and of those that loaded it (only where the asking object has no
+``DT_RUNPATH``), then ``LD_LIBRARY_PATH``, then ``DT_RUNPATH``. A file for another machine is passed
+over. Libraries of the host are outside the stack: a name found nowhere in it is left to the host.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.binaries.dynamic import Dynamic
+from slim.binaries.elf.dynamic import ElfDynamic
+from slim.binaries.macho.dynamic import MachoDynamic
+from slim.binaries.pe.dynamic import PeDynamic
+from slim.model.record import FileKey, FileRecord
+
+
+class How(StrEnum):
+    """By which way a needed library was found. The values are stable."""
+
+    RPATH = "rpath"
+    LIBRARY_PATH = "library-path"
+    RUNPATH = "runpath"
+    PATH = "path"
+    LOADED = "loaded"
+    SONAME = "soname"
+    SAME_FOLDER = "same-folder"
+    PROGRAM_FOLDER = "program-folder"
+    DLL_FOLDER = "dll-folder"
+    HOST = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """``importer`` needs ``name`` and gets ``target``, or None where nothing in the stack answers."""
+
+    importer: FileRecord
+    name: str
+    target: FileRecord | None
+    how: How
+
+
+@dataclass(slots=True)
+class _Loaded:
+    record: FileRecord
+    path: str
+    dynamic: ElfDynamic
+    loader: _Loaded | None
+    names: set[str] = field(default_factory=set)
+
+    @property
+    def origin(self) -> str:
+        """``$ORIGIN``: the folder of the path that the object was found by, final link not followed."""
+        return posixpath.dirname(self.path)
+
+    def chain(self) -> Iterator[_Loaded]:
+        """The object, the one that loaded it, and so on."""
+        item: _Loaded | None = self
+        while item is not None:
+            yield item
+            item = item.loader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loader:
+    """The dynamic linker of one process.
+
+    ``library_path`` is ``LD_LIBRARY_PATH`` as deployed folders; ``base_rpaths`` the folders that
+    the ``DT_RPATH`` of the program itself gives, which every object loaded later inherits.
+    """
+
+    tree: VirtualTree
+    dynamics: Mapping[FileKey, ElfDynamic]
+    library_path: tuple[str, ...] = ()
+    base_rpaths: tuple[str, ...] = ()
+
+    def load(self, root: FileRecord, path: str) -> list[Edge]:
+        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        first = _Loaded(root, path, self.dynamics[root.key], None, {posixpath.basename(path)})
+        loaded = [first]
+        edges: list[Edge] = []
+        for item in loaded:
+            for name in dict.fromkeys(item.dynamic.needed):
+                edge, new = self._need(item, name, loaded)
+                edges.append(edge)
+                if new is not None:
+                    loaded.append(new)
+        return edges
+
+    def _need(self, item: _Loaded, name: str, loaded: list[_Loaded]) -> tuple[Edge, _Loaded | None]:
+        for other in loaded:
+            if name in other.names or name == other.dynamic.soname:
+                return Edge(item.record, name, other.record, How.LOADED), None
+        for path, how in self._places(item, name):
+            target = self.tree.file(path)
+            if target is None or not self._fits(item, target):
+                continue
+            for other in loaded:
+                if other.record.key == target.key:
+                    other.names.add(name)
+                    return Edge(item.record, name, target, how), None
+            found = _Loaded(target, path, self.dynamics[target.key], item, {name})
+            return Edge(item.record, name, target, how), found
+        return Edge(item.record, name, None, How.HOST), None
+
+    def _fits(self, item: _Loaded, target: FileRecord) -> bool:
+        dynamic = self.dynamics.get(target.key)
+        return dynamic is not None and same_machine(item.dynamic, dynamic)
+
+    def _places(self, item: _Loaded, name: str) -> Iterator[tuple[str, How]]:
+        if "/" in name:
+            for path in expand(name, item.origin, item.dynamic):
+                yield path, How.PATH
+            return
+        for folder, how in self._folders(item):
+            # Which of the processor-specific folders count depends on the host; any of them may.
+            for special in self.tree.capability_dirs.get(posixpath.normpath(folder), ()):
+                yield f"{special}/{name}", how
+            yield f"{folder}/{name}", how
+
+    def _folders(self, item: _Loaded) -> Iterator[tuple[str, How]]:
+        if not item.dynamic.runpath:
+            for asker in item.chain():
+                for folder in rpath_folders(asker.dynamic, asker.origin):
+                    yield folder, How.RPATH
+            for folder in self.base_rpaths:
+                yield folder, How.RPATH
+        for folder in self.library_path:
+            yield folder, How.LIBRARY_PATH
+        for entry in item.dynamic.runpath:
+            for folder in expand(entry, item.origin, item.dynamic):
+                yield folder, How.RUNPATH
+
+
+def same_machine(one: Dynamic, other: Dynamic) -> bool:
+    """Whether the two can live in one process."""
+    match one, other:
+        case MachoDynamic(), MachoDynamic():
+            return not set(one.machines).isdisjoint(other.machines)
+        case ElfDynamic(), ElfDynamic():
+            return (one.machine, one.bits) == (other.machine, other.bits)
+        case PeDynamic(), PeDynamic():
+            return (one.machine, one.bits) == (other.machine, other.bits)
+        case _:
+            return False
+
+
+def rpath_folders(dynamic: ElfDynamic, origin: str) -> tuple[str, ...]:
+    """The deployed folders of ``DT_RPATH``, which ``ld.so`` ignores in an object that also has ``DT_RUNPATH``."""
+    if dynamic.runpath:
+        return ()
+    return tuple(folder for entry in dynamic.rpath for folder in expand(entry, origin, dynamic))
+
+
+def expand(entry: str, origin: str, dynamic: ElfDynamic) -> tuple[str, ...]:
+    """One search folder with its dynamic string tokens replaced (ld.so(8), "Dynamic string tokens").
+
+    ``$LIB`` means ``lib``, ``lib64`` or Debian's ``lib/x86_64-linux-gnu``, depending on the host's
+    linker, so it gives all of them. Folders that don't hang on ``$ORIGIN`` are the host's, or
+    depend on the working directory: neither lies in the stack, and both give nothing.
+    """
+    entry = (
+        entry.replace("${ORIGIN}", "$ORIGIN")
+        .replace("${LIB}", "$LIB")
+        .replace("${PLATFORM}", "$PLATFORM")
+    )
+    if not entry.startswith("$ORIGIN"):
+        return ()
+    entry = entry.replace("$ORIGIN", origin).replace("$PLATFORM", dynamic.machine)
+    if "$LIB" not in entry:
+        return (entry,)
+    words = ("lib64" if dynamic.bits == 64 else "lib", "lib", f"lib/{dynamic.machine}-linux-gnu")
+    return tuple(entry.replace("$LIB", word) for word in dict.fromkeys(words))

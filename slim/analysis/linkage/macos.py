@@ -1,0 +1,119 @@
+"""What dyld would load on macOS, worked out on paper.
+
+Follows dyld(1) and dyld's ``Loader::getLoader`` and ``PathOverrides::forEachPathVariant`` for one
+process start. The last component of a name is first looked for in ``DYLD_LIBRARY_PATH`` (which the
+layer's wrapper sets; libraries inside of frameworks aren't). Then the name counts as a path:
+``@loader_path`` is the folder of the asking image, ``@executable_path`` that of the program, and
+``@rpath`` stands for each ``LC_RPATH`` of the asking image, of those that loaded it, and of the
+program. Last, a loaded image whose install name is the very name answers. Other paths are the
+host's. An image for another machine is passed over; which names may be missing (weak) makes no
+difference here: what is there is loaded.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from slim.analysis.linkage.linux import Edge, How, same_machine
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.binaries.macho.dynamic import MachoDynamic
+from slim.model.record import FileKey, FileRecord
+
+_RPATH = "@rpath/"
+
+
+@dataclass(slots=True)
+class _Loaded:
+    record: FileRecord
+    path: str
+    dynamic: MachoDynamic
+    loader: _Loaded | None
+
+    def origins(self) -> tuple[str, ...]:
+        """What ``@loader_path`` may mean: dyld takes the path asked for or the resolved one, depending on its age."""
+        return tuple(
+            dict.fromkeys(
+                posixpath.dirname(path) for path in (self.path, self.record.deployed_path)
+            )
+        )
+
+    def chain(self) -> Iterator[_Loaded]:
+        """The image, the one that loaded it, and so on."""
+        item: _Loaded | None = self
+        while item is not None:
+            yield item
+            item = item.loader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DyldLoader:
+    """dyld in one process.
+
+    ``library_path`` is ``DYLD_LIBRARY_PATH`` as deployed folders, ``programs`` the folders that
+    ``@executable_path`` may mean, ``program_rpaths`` the folders that the program's own
+    ``LC_RPATH`` give.
+    """
+
+    tree: VirtualTree
+    dynamics: Mapping[FileKey, MachoDynamic]
+    library_path: tuple[str, ...] = ()
+    programs: tuple[str, ...] = ()
+    program_rpaths: tuple[str, ...] = ()
+
+    def load(self, root: FileRecord, path: str) -> list[Edge]:
+        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        first = _Loaded(root, path, self.dynamics[root.key], None)
+        programs = first.origins() if first.dynamic.kind == "executable" else self.programs
+        loaded = [first]
+        edges: list[Edge] = []
+        for item in loaded:
+            for name in item.dynamic.needed:
+                edge, new = self._need(item, name, loaded, programs)
+                edges.append(edge)
+                if new is not None:
+                    loaded.append(new)
+        return edges
+
+    def _need(
+        self, item: _Loaded, name: str, loaded: list[_Loaded], programs: tuple[str, ...]
+    ) -> tuple[Edge, _Loaded | None]:
+        for path, how in self._places(item, name, programs):
+            target = self.tree.folded(path)
+            dynamic = None if target is None else self.dynamics.get(target.key)
+            if target is None or dynamic is None or not same_machine(item.dynamic, dynamic):
+                continue
+            if any(other.record.key == target.key for other in loaded):
+                return Edge(item.record, name, target, how), None
+            return Edge(item.record, name, target, how), _Loaded(target, path, dynamic, item)
+        for other in loaded:
+            if name == other.dynamic.install_name:
+                return Edge(item.record, name, other.record, How.LOADED), None
+        return Edge(item.record, name, None, How.HOST), None
+
+    def _places(
+        self, item: _Loaded, name: str, programs: tuple[str, ...]
+    ) -> Iterator[tuple[str, How]]:
+        if ".framework/" not in name:
+            for folder in self.library_path:
+                yield f"{folder}/{posixpath.basename(name)}", How.LIBRARY_PATH
+        if name.startswith(_RPATH):
+            for folder in self._run_paths(item, programs):
+                yield f"{folder}/{name[len(_RPATH) :]}", How.RPATH
+            return
+        for path in expand_path(name, item.origins(), programs):
+            yield path, How.PATH
+
+    def _run_paths(self, item: _Loaded, programs: tuple[str, ...]) -> Iterator[str]:
+        for asker in item.chain():
+            for entry in asker.dynamic.rpaths:
+                yield from expand_path(entry, asker.origins(), programs)
+        yield from self.program_rpaths
+
+
+def expand_path(path: str, origins: tuple[str, ...], programs: tuple[str, ...]) -> tuple[str, ...]:
+    """The deployed paths that a path of a load command may mean; none for those of the host."""
+    head, _, tail = path.partition("/")
+    folders = {"@loader_path": origins, "@executable_path": programs}.get(head, ())
+    return tuple(f"{folder}/{tail}".rstrip("/") for folder in folders)

@@ -1,0 +1,144 @@
+"""What the Windows loader would load into a Python process, worked out on paper.
+
+Python opens extension modules with ``LOAD_LIBRARY_SEARCH_DEFAULT_DIRS |
+LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR``, so imports are looked for in the folder of the file that is
+opened, in that of the program, in those that ``os.add_dll_directory`` was called with, and in the
+system's. A library whose file name is that of a loaded one is that one. Names differ by more than
+case.
+
+A folder that a distribution adds only counts for its own files: nothing says that it is imported
+before another one is. Where a name is only found that way,
+:class:`slim.analysis.linkage.graph.Linkage` takes every file of that name.
+
+Source: Microsoft, "Dynamic-link library search order"; Python's ``os.add_dll_directory`` and
+``Python/dynload_win.c``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from slim.analysis import ReadFile
+from slim.analysis.linkage.linux import Edge, How, same_machine
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.binaries.pe.dynamic import PeDynamic
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner
+
+_ADDS_FOLDERS = b"add_dll_directory"
+_LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DllFolder:
+    """A deployed folder that Python files (``sources``) of one owner add to the search."""
+
+    path: str
+    layer: str
+    owner: Owner
+    sources: frozenset[FileKey]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DllLoader:
+    """The loader in one process. ``programs`` are folders of the program, ``library_path`` those that the layer's own
+    start-up adds, ``added`` those that distributions add."""
+
+    tree: VirtualTree
+    dynamics: Mapping[FileKey, PeDynamic]
+    programs: tuple[str, ...] = ()
+    library_path: tuple[str, ...] = ()
+    added: tuple[DllFolder, ...] = ()
+
+    def load(self, root: FileRecord, path: str) -> list[Edge]:
+        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        loaded = {posixpath.basename(path).lower(): root}
+        edges: list[Edge] = []
+        pending = [root]
+        folders = tuple(self._folders(root, posixpath.dirname(path)))
+        for record in pending:
+            for name in self.dynamics[record.key].needed:
+                edge = self._need(record, name, loaded, folders)
+                edges.append(edge)
+                if edge.target is not None and file_name(name) not in loaded:
+                    loaded[file_name(name)] = edge.target
+                    pending.append(edge.target)
+        return edges
+
+    def _need(
+        self,
+        record: FileRecord,
+        name: str,
+        loaded: Mapping[str, FileRecord],
+        folders: tuple[tuple[str, How], ...],
+    ) -> Edge:
+        known = loaded.get(file_name(name))
+        if known is not None:
+            return Edge(record, name, known, How.LOADED)
+        for folder, how in folders:
+            target = self.tree.folded(f"{folder}/{file_name(name)}")
+            dynamic = None if target is None else self.dynamics.get(target.key)
+            if dynamic is not None and same_machine(self.dynamics[record.key], dynamic):
+                return Edge(record, name, target, how)
+        return Edge(record, name, None, How.HOST)
+
+    def _folders(self, root: FileRecord, start: str) -> Iterator[tuple[str, How]]:
+        yield start, How.SAME_FOLDER
+        for folder in self.programs:
+            yield folder, How.PROGRAM_FOLDER
+        for folder in self.library_path:
+            yield folder, How.LIBRARY_PATH
+        for added in self.added:
+            if (added.layer, added.owner) == (root.layer, root.owner):
+                yield added.path, How.DLL_FOLDER
+
+
+def file_name(name: str) -> str:
+    """The file that an imported name means: names without a suffix are those of ``.dll`` files."""
+    name = name.lower()
+    return name if "." in name else f"{name}.dll"
+
+
+def added_folders(
+    inventory: Inventory, read: ReadFile, libraries: Collection[FileKey]
+) -> tuple[DllFolder, ...]:
+    """The folders of libraries that Python files name, or lie in, which call ``os.add_dll_directory``.
+
+    Which of its strings a file makes the folder's path of isn't worked out: each folder of the
+    layer that is called like the last component of any of them counts. Files of tests don't.
+    """
+    by_name: dict[tuple[str, str], set[str]] = {}
+    for layer, path in libraries:
+        folder = posixpath.dirname(path)
+        by_name.setdefault((layer, posixpath.basename(folder).lower()), set()).add(folder)
+    if not by_name:
+        return ()
+    found: dict[tuple[str, str, Owner], set[FileKey]] = {}
+    for record in inventory:
+        if record.type is not EntryType.FILE or record.kind is not FileKind.PYTHON:
+            continue
+        source = bytes(read(record))
+        if _ADDS_FOLDERS not in source:
+            continue
+        for folder in _named(record, source, by_name):
+            found.setdefault((record.layer, folder, record.owner), set()).add(record.key)
+    return tuple(
+        DllFolder(path=f"{layer}/{folder}", layer=layer, owner=owner, sources=frozenset(sources))
+        for (layer, folder, owner), sources in sorted(found.items())
+    )
+
+
+def _named(
+    record: FileRecord, source: bytes, by_name: Mapping[tuple[str, str], set[str]]
+) -> Iterator[str]:
+    own = posixpath.dirname(record.path)
+    words = {
+        match[1].replace(b"\\", b"/").rpartition(b"/")[2].lower()
+        for match in _LITERAL.finditer(source)
+    }
+    names = {word.decode("utf-8", "replace") for word in words}
+    for (layer, name), folders in by_name.items():
+        if layer == record.layer:
+            yield from (folder for folder in folders if name in names or folder == own)

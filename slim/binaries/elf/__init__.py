@@ -1,0 +1,1 @@
+"""ELF files: identification, dynamic section, layout, edits, and debug files split off."""

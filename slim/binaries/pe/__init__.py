@@ -1,0 +1,1 @@
+"""PE files and PDB files of Windows: identification, and what they load."""

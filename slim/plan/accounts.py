@@ -1,0 +1,114 @@
+"""The same bytes told by layer, owner, category, pass and rule: pure sums over an inventory and a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.outcome import Accounts, CellDelta
+from slim.model.plan import Action, Plan, Remove, Rewrite
+from slim.model.record import EntryType, FileKind, FileRecord, Inventory, Owner
+
+
+@dataclass(slots=True)
+class _Sum:
+    before: int = 0
+    removed: int = 0
+    shrunk: int = 0
+    files: int = 0
+    files_removed: int = 0
+    files_rewritten: int = 0
+
+    def add(self, record: FileRecord, action: Action | None) -> None:
+        self.before += record.size
+        self.files += 1
+        if isinstance(action, Remove):
+            self.removed += record.size
+            self.files_removed += 1
+        elif isinstance(action, Rewrite):
+            self.shrunk += action.saved
+            self.files_rewritten += 1
+
+    def row(self, label: str) -> FootprintDelta:
+        return FootprintDelta(
+            label=label,
+            before=self.before,
+            removed=self.removed,
+            shrunk=self.shrunk,
+            files=self.files,
+            files_removed=self.files_removed,
+            files_rewritten=self.files_rewritten,
+        )
+
+
+def _rows(
+    pairs: Iterable[tuple[FileRecord, Action | None]],
+    label: Callable[[FileRecord, Action | None], str],
+) -> tuple[FootprintDelta, ...]:
+    sums: dict[str, _Sum] = {}
+    for record, action in pairs:
+        sums.setdefault(label(record, action), _Sum()).add(record, action)
+    rows = (found.row(name) for name, found in sums.items())
+    return tuple(sorted(rows, key=lambda row: (-row.saved, -row.before, row.label)))
+
+
+def account(inventory: Inventory, plan: Plan) -> Accounts:
+    """Tell every byte of content five ways. Rows are sorted by what they save, then by size.
+
+    Passes and rules only have rows for the files that they touch.
+    """
+    pairs = [(record, plan.actions.get(record.key)) for record in inventory]
+    touched = [(record, action) for record, action in pairs if action is not None]
+    order = {name: position for position, name in enumerate(inventory.records)}
+    by_layer = _rows(pairs, lambda record, _: record.layer)
+    return Accounts(
+        by_layer=tuple(sorted(by_layer, key=lambda row: order[row.label])),
+        by_owner=_rows(pairs, lambda record, _: record.owner.label),
+        by_category=_rows(pairs, lambda record, _: record.kind.value),
+        by_pass=_rows(touched, lambda _, action: action.pass_name if action else ""),
+        by_rule=_rows(touched, lambda _, action: action.rule if action else ""),
+        cells=cells(inventory, plan),
+    )
+
+
+def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
+    """Every layer's files by owner and category, before and after the plan, in order of the layers and then names."""
+    sums: dict[tuple[str, Owner, FileKind], tuple[Footprint, Footprint]] = {}
+    for record in inventory:
+        if record.type is EntryType.DIRECTORY:
+            continue
+        key = (record.layer, record.owner, record.kind)
+        before, after = sums.get(key, (Footprint(), Footprint()))
+        own = _sizes(record, plan)
+        sums[key] = (before + own[0], after + own[1])
+    order = {name: position for position, name in enumerate(inventory.records)}
+    return tuple(
+        CellDelta(layer=layer, owner=owner, category=kind, before=before, after=after)
+        for (layer, owner, kind), (before, after) in sorted(
+            sums.items(), key=lambda item: (order[item[0][0]], item[0][1], item[0][2].value)
+        )
+    )
+
+
+def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
+    before = Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
+    action = plan.actions.get(record.key)
+    if isinstance(action, Remove):
+        again = record.compiled_from and not plan.removes((record.layer, record.compiled_from))
+        return before, Footprint(bytecode=record.size if again else 0)
+    size = action.size_after if isinstance(action, Rewrite) else record.size
+    return before, Footprint(unpacked=size, bytecode=record.bytecode_size, files=1)
+
+
+def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint, Footprint]:
+    """A layer's sizes in bytes before and after the plan, without its archives."""
+    before = Footprint()
+    after = Footprint()
+    for record in inventory.records[layer].values():
+        if record.type is EntryType.DIRECTORY:
+            continue
+        own_before, own_after = _sizes(record, plan)
+        before += own_before
+        after += own_after
+    return before, after

@@ -1,0 +1,230 @@
+"""Turns a plan into the members of the new layers. Knows Remove and Rewrite, and nothing of rules.
+
+Contents are edited lazily: an edited file is a recipe over the original's bytes until it is hashed
+or written. RECORD is written again once for each distribution, at the end, when every size and hash
+is known.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import posixpath
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from slim.errors import SlimError
+from slim.formats.base import BytesContent, Content, Member, Tree
+from slim.inventory.distributions import RecordRow, read_record, render_record
+from slim.model.finding import EditSpec, Evidence
+from slim.model.plan import Plan, Remove, Rewrite
+from slim.model.record import Distribution, EntryType, FileKey, Inventory
+from slim.passes import EDITORS
+
+RECORD_PASS = "record"
+RECORD_RULE = "record-update"
+"""Pseudo rule of RECORD files: written again because their distribution changed, or named files that aren't there."""
+
+
+_LINK_MODE = 0o755
+"""What venvstacks gives links, too: permissions of links mean nothing, but are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edited:
+    """The new content of a file, with its SHA-256 (raw digest)."""
+
+    content: Content
+    digest: bytes
+
+
+def edit_files(
+    plan: Plan, trees: Mapping[str, Tree]
+) -> tuple[dict[FileKey, Edited], dict[FileKey, str]]:
+    """Run every rewrite of the plan. Returns the new contents, and for those that failed the reason in words."""
+    edited: dict[FileKey, Edited] = {}
+    failed: dict[FileKey, str] = {}
+    for key, action in plan.actions.items():
+        if not isinstance(action, Rewrite) or action.link_target is not None:
+            continue
+        member = trees[key[0]].members[key[1]]
+        assert member.content is not None
+        try:
+            content = EDITORS[action.edit.editor](member.content.view(), action.edit.options)
+        except SlimError as error:
+            failed[key] = error.message
+            continue
+        if content.size != action.size_after:
+            failed[key] = (
+                f"the edit gave {content.size} bytes instead of the {action.size_after} that were planned"
+            )
+            continue
+        edited[key] = Edited(content=content, digest=digest_of(content))
+    return edited, failed
+
+
+def digest_of(content: Content) -> bytes:
+    """SHA-256 of a content, streamed."""
+    state = hashlib.sha256()
+    for chunk in content.chunks():
+        state.update(chunk)
+    return state.digest()
+
+
+def digests_of(tree: Tree) -> dict[str, str]:
+    """SHA-256 (hexadecimal) of every regular file of a tree, by path."""
+    return {
+        path: digest_of(member.content).hex()
+        for path, member in tree.members.items()
+        if member.content is not None
+    }
+
+
+def update_records(
+    plan: Plan,
+    inventory: Inventory,
+    trees: Mapping[str, Tree],
+    edited: Mapping[FileKey, Edited],
+    layers: Iterable[str],
+) -> tuple[Plan, dict[FileKey, Edited]]:
+    """Write RECORD again for each distribution that changed or that lists what isn't there.
+
+    Returns the plan with a Rewrite for each such RECORD, and the new contents. Source: PyPA
+    "Recording installed projects": each file is listed with its hash and size; RECORD itself has
+    neither.
+    """
+    actions = dict(plan.actions)
+    contents = dict(edited)
+    for layer in layers:
+        for distribution in inventory.distributions.get(layer, {}).values():
+            key = (layer, f"{distribution.info_dir}/RECORD")
+            record = inventory.get(key)
+            if record is None or isinstance(actions.get(key), Remove):
+                continue
+            original = trees[layer].members[key[1]].content
+            assert original is not None
+            new = _new_record(distribution, trees[layer], plan, edited)
+            if new is None:
+                continue
+            content = BytesContent(new)
+            contents[key] = Edited(content=content, digest=digest_of(content))
+            actions[key] = Rewrite(
+                record=record,
+                pass_name=RECORD_PASS,
+                rule=RECORD_RULE,
+                edit=EditSpec(editor="record"),
+                size_after=content.size,
+                evidence=(
+                    Evidence(kind="record", text="rows, hashes and sizes as the files now are"),
+                ),
+            )
+    return replace(plan, actions=dict(sorted(actions.items()))), contents
+
+
+def _new_record(
+    distribution: Distribution, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edited]
+) -> bytes | None:
+    """The bytes of the new RECORD, or None where the old one is true already."""
+    rows = read_record(tree, distribution.info_dir, layer=distribution.layer)
+    kept = tuple(_rows(rows, distribution, tree, plan, edited))
+    if kept == rows:
+        return None
+    member = tree.members[f"{distribution.info_dir}/RECORD"]
+    assert member.content is not None
+    newline = "\r\n" if b"\r\n" in bytes(member.content.view()[:4096]) else "\n"
+    return render_record(kept, newline=newline).encode("utf-8")
+
+
+def _rows(
+    rows: Iterable[RecordRow],
+    distribution: Distribution,
+    tree: Tree,
+    plan: Plan,
+    edited: Mapping[FileKey, Edited],
+) -> Iterator[RecordRow]:
+    for row in rows:
+        key = (distribution.layer, row.path)
+        if row.path not in distribution.files or plan.removes(key):
+            continue
+        member = tree.members[row.path]
+        shared = member.link_target if member.type is EntryType.HARDLINK else None
+        link = plan.link_target(key)
+        if link is not None:
+            shared = posixpath.normpath(posixpath.join(posixpath.dirname(row.path), link))
+        new = edited.get((distribution.layer, shared or row.path))
+        if new is None or not row.digest:
+            yield row
+            continue
+        digest = base64.urlsafe_b64encode(new.digest).rstrip(b"=").decode("ascii")
+        yield replace(row, digest=f"sha256={digest}", size=str(new.content.size))
+
+
+def new_members(
+    layer: str, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edited]
+) -> list[Member]:
+    """The members of the new layer, in the order of the old one, its root folder first where the old one says anything
+    about it.
+
+    Folders that held something and hold nothing any more go; folders that were empty before stay.
+    """
+    kept: list[Member] = []
+    emptied: set[str] = set()
+    full: set[str] = set()
+    for path, member in tree.members.items():
+        if plan.removes((layer, path)):
+            emptied.update(_parents(path))
+            continue
+        if member.type is not EntryType.DIRECTORY:
+            full.update(_parents(path))
+        kept.append(member)
+    empty_before = [
+        path
+        for path, member in tree.members.items()
+        if member.type is EntryType.DIRECTORY and path not in full and path not in emptied
+    ]
+    for path in empty_before:
+        full.update((path, *_parents(path)))
+    gone = emptied - full
+    root = [] if tree.root_member is None else [tree.root_member]
+    return [
+        *root,
+        *(_edited(member, layer, plan, edited) for member in kept if not _is_gone(member, gone)),
+    ]
+
+
+def tree_digest(members: Iterable[Member], digests: Mapping[str, str]) -> str:
+    """SHA-256 over names, types, modes, link targets and contents: what a deployment sees. Times don't count, so two
+    builds of the same files have the same digest; nor does the root folder, which not every format
+    has."""
+    state = hashlib.sha256()
+    for member in sorted(
+        (member for member in members if member.path), key=lambda member: member.path
+    ):
+        mode = 0 if member.type is EntryType.SYMLINK else member.mode
+        target = member.link_target or ""
+        row = (member.path, member.type.value, f"{mode:o}", target, digests.get(member.path, ""))
+        state.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
+    return state.hexdigest()
+
+
+def _is_gone(member: Member, gone: set[str]) -> bool:
+    return member.type is EntryType.DIRECTORY and member.path in gone
+
+
+def _parents(path: str) -> Iterator[str]:
+    folder = posixpath.dirname(path)
+    while folder:
+        yield folder
+        folder = posixpath.dirname(folder)
+
+
+def _edited(member: Member, layer: str, plan: Plan, edited: Mapping[FileKey, Edited]) -> Member:
+    """The member with its new content, or as the link that it becomes. Hard links need no edit: they share the bytes
+    of their target."""
+    link = plan.link_target((layer, member.path))
+    if link is not None:
+        return replace(
+            member, type=EntryType.SYMLINK, mode=_LINK_MODE, content=None, size=0, link_target=link
+        )
+    new = edited.get((layer, member.path))
+    return member if new is None else replace(member, content=new.content, size=new.content.size)

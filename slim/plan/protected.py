@@ -1,0 +1,46 @@
+"""Files that no rule may remove, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slim.model.record import FileKind, FileRecord, Inventory
+from slim.model.stack import Layer
+
+_KEPT_METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt")
+
+
+_STAYING_TOP = ("postinstall.py",)
+
+
+def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
+    """Paths in a layer that no rule may remove, with the reason in words."""
+    found: dict[str, str] = {}
+    for distribution in inventory.distributions.get(layer.name, {}).values():
+        for name in _KEPT_METADATA:
+            found[f"{distribution.info_dir}/{name}"] = (
+                "importlib.metadata, pip or an entry point reads it"
+            )
+        for path in distribution.licences:
+            found[path] = "a licence has to be shipped with the code it covers"
+    launch = launch_files(layer, inventory.records[layer.name])
+    found.update(dict.fromkeys(launch, "the application is launched through it"))
+    for path, record in inventory.records[layer.name].items():
+        if path in _STAYING_TOP or path.startswith("share/venv/metadata/"):
+            found[path] = "the installer's post-install step reads it"
+        elif record.kind is FileKind.LICENCE:
+            found[path] = "a licence has to be shipped with the code it covers"
+    return found
+
+
+def launch_files(layer: Layer, records: Mapping[str, FileRecord]) -> tuple[str, ...]:
+    """The files of a layer's launch module: a module, or a package with its ``__main__``."""
+    if not layer.launch_module:
+        return ()
+    stem = layer.launch_module.replace(".", "/")
+    candidates = (
+        f"{site}/{stem}{tail}"
+        for site in layer.site_dirs
+        for tail in (".py", "/__init__.py", "/__main__.py")
+    )
+    return tuple(path for path in candidates if path in records)

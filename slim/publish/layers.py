@@ -1,0 +1,126 @@
+"""A layer's next state: what a plan makes of it, checked before it is written and read back afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slim.formats.base import ReadOptions
+from slim.inventory.stack_reader import OpenStack
+from slim.model.footprint import Footprint
+from slim.model.limits import Limits
+from slim.model.outcome import Check
+from slim.model.plan import Plan
+from slim.model.progress import Progress
+from slim.model.record import FileKey, Inventory
+from slim.model.stack import Layer
+from slim.plan.accounts import footprints
+from slim.plan.apply import Edited, new_members, tree_digest
+from slim.publish.publisher import NewLayer, WrittenLayer
+from slim.verify.published import compare
+from slim.verify.static import check_records
+
+
+@dataclass(frozen=True, kw_only=True)
+class NextLayer:
+    """A layer's new state: what to write, the SHA-256 of every file by path, and the digest of the whole tree."""
+
+    new: NewLayer
+    digests: dict[str, str]
+    tree_sha256: str
+    before: Footprint
+    after: Footprint
+
+
+def next_layer(
+    opened: OpenStack,
+    inventory: Inventory,
+    plan: Plan,
+    edited: Mapping[FileKey, Edited],
+    layer: Layer,
+) -> NextLayer:
+    """What a plan makes of a layer: its members, their digests, and its sizes before and after."""
+    tree = opened.trees[layer.name]
+    members = new_members(layer.name, tree, plan, edited)
+    digests = {
+        record.path: record.sha256
+        for record in inventory.records[layer.name].values()
+        if record.sha256
+    }
+    digests.update(
+        {key[1]: new.digest.hex() for key, new in edited.items() if key[0] == layer.name}
+    )
+    digests = {
+        path: digest
+        for path, digest in digests.items()
+        if plan.link_target((layer.name, path)) is None
+    }
+    before, after = footprints(inventory, plan, layer.name)
+    new = NewLayer(
+        layer=layer,
+        members=members,
+        source=opened.places[layer.name],
+        source_format=tree.format,
+        root=tree.root,
+    )
+    archived = layer.archive.size if layer.archive else 0
+    return NextLayer(
+        new=new,
+        digests=digests,
+        tree_sha256=tree_digest(members, digests),
+        before=replace(before, archive=archived),
+        after=after,
+    )
+
+
+def true_records(coming: Iterable[NextLayer], inventory: Inventory) -> Check:
+    """Check every RECORD of these layers against the files that are to be written."""
+    records = Check(name="record", tried=0)
+    for one in coming:
+        name = one.new.layer.name
+        found = check_records(
+            name, one.new.members, one.digests, inventory.distributions[name].values()
+        )
+        records = replace(
+            records,
+            tried=records.tried + found.tried,
+            failures=(*records.failures, *found.failures),
+        )
+    return records
+
+
+def read_back(
+    written: Sequence[WrittenLayer],
+    coming: Sequence[NextLayer],
+    *,
+    limits: Limits,
+    workers: int,
+    spool: Path,
+    watch: Progress,
+) -> Check:
+    """Read every written layer again and compare it with the plan."""
+    watch.stage("Verifying layers", total=len(written))
+
+    def check(done: WrittenLayer, one: NextLayer) -> tuple[int, tuple[str, ...]]:
+        options = ReadOptions(
+            spool_dir=spool,
+            limits=limits,
+            platform=one.new.layer.platform,
+            anywhere=done.place.is_dir(),
+        )
+        # Formats other than tar can't hold every time, and what was published before has the times
+        # of then.
+        times = not done.place.name.endswith(".zip") and not done.kept
+        result = compare(done.place, one.new.members, one.digests, options, times=times)
+        watch.advance()
+        return result
+
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        results = list(pool.map(check, written, coming))
+    return Check(
+        name="published",
+        tried=sum(tried for tried, _ in results),
+        failures=tuple(failure for _, failures in results for failure in failures),
+    )

@@ -1,0 +1,282 @@
+"""Fills the staging folder: new archives (or folders), and the manifest with their sizes and hashes."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+from slim.errors import ConfigError, IntegrityError, StorageError
+from slim.formats import archive_stem, format_by_name, is_archive_name, write_archive
+from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.directory import write_directory
+from slim.formats.effort import encoders
+from slim.formats.output import copy_file
+from slim.inventory.manifest import ENV_METADATA, FOLDER
+from slim.inventory.stack_reader import sha256_of
+from slim.model.progress import Progress
+from slim.model.settings import Effort
+from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
+from slim.publish.notes import SLIM_KEY
+from slim.system.atomic import write_new
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """An archive that was published before and holds the very tree that is to be written: it is published again, under
+    its name and build number. Where it isn't at hand (``place`` is None), what is written has to
+    have its bytes. ``compression`` is what its manifest says of how it was compressed."""
+
+    place: Path | None
+    archive: ArchiveInfo
+    build: object
+    compression: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewLayer:
+    """A layer ready to be written. ``source`` is the archive or folder it was read from, ``root`` the folder that an
+    archive's members lie under; ``carry`` says that the source is to be carried over byte for byte,
+    ``kept`` that what was published before is."""
+
+    layer: Layer
+    members: Sequence[Member]
+    source: Path
+    source_format: str
+    root: str
+    carry: bool = False
+    kept: Kept | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrittenLayer:
+    """Where a layer was staged, and its archive (None for a folder). ``kept``: it is the one published before."""
+
+    new: NewLayer
+    place: Path
+    archive: ArchiveInfo | None
+    kept: bool = False
+
+
+class Publisher:
+    """Stages the stacks of one run for one output. ``folder`` is created, private, and on the output's file system."""
+
+    def __init__(
+        self, output: Path, folder: Path, *, format_name: str | None, effort: Effort
+    ) -> None:
+        self._output = output
+        self._folder = folder
+        self._format = format_name
+        self._effort = effort
+        self._single: Path | None = (
+            None  # what becomes the output itself, instead of the folder around it
+        )
+        folder.mkdir()
+
+    def write_layers(
+        self, stack: Stack, layers: Sequence[NewLayer], *, workers: int, progress: Progress
+    ) -> list[WrittenLayer]:
+        """Write the layers, as many at a time as have room to be compressed.
+
+        What compresses in blocks does so on a pool that all layers share, so that a layer whose
+        blocks are done makes room for another's; what can't does so on the thread that writes.
+        """
+        progress.stage(
+            "Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes"
+        )
+        places = [self._place(stack, new) for new in layers]
+        for new in layers:
+            if (
+                os.path.lexists(self._place(stack, new))
+                or places.count(self._place(stack, new)) > 1
+            ):
+                raise ConfigError(
+                    f"two stacks both write {self._place(stack, new).name!r}",
+                    file=stack.source,
+                    hint="run slim on one --platform at a time, or publish with --tag-outputs",
+                )
+        encoding = self._encoders(layers, workers)
+        writing = max(1, min(encoding, len(layers)))
+        with (
+            ThreadPoolExecutor(max_workers=encoding) as compressors,
+            ThreadPoolExecutor(max_workers=writing) as writers,
+        ):
+            options = WriteOptions(
+                executor=compressors,
+                workers=encoding,
+                threads=encoding // writing,
+                effort=self._effort,
+            )
+            # The largest first, so that the last one to finish is a small one.
+            order = sorted(
+                layers, key=lambda new: (-sum(m.size for m in new.members), new.layer.name)
+            )
+            futures = {
+                new.layer.name: writers.submit(self._write, stack, new, options, progress)
+                for new in order
+            }
+            try:
+                return [futures[new.layer.name].result() for new in layers]
+            except BaseException:  # an interruption, too: what hasn't begun won't
+                writers.shutdown(wait=False, cancel_futures=True)
+                compressors.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _encoders(self, layers: Sequence[NewLayer], workers: int) -> int:
+        """How many compression jobs have room in the memory budget, for all formats that are written."""
+        if not layers:
+            return 1
+        return min(
+            encoders(workers, self._effort, self._format or new.source_format) for new in layers
+        )
+
+    def _as_archives(self, stack: Stack) -> bool:
+        return self._format is not None or stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE)
+
+    def _archive_format(self, new: NewLayer) -> Format:
+        return format_by_name(self._format or new.source_format)
+
+    def _place(self, stack: Stack, new: NewLayer) -> Path:
+        if not self._as_archives(stack):
+            return self._folder / new.layer.name
+        if new.kept is not None and new.kept.place is not None:
+            return self._folder / new.kept.archive.name
+        archive_format = self._archive_format(new)
+        if new.layer.archive is None:
+            return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
+        name = new.layer.archive.name
+        if archive_format.name == new.source_format:
+            return self._folder / name
+        return self._folder / f"{archive_stem(name)}{archive_format.suffixes[0]}"
+
+    def _write(
+        self, stack: Stack, new: NewLayer, options: WriteOptions, progress: Progress
+    ) -> WrittenLayer:
+        place = self._place(stack, new)
+        size = sum(member.size for member in new.members)
+        try:
+            if not self._as_archives(stack):
+                write_directory(new.members, place)
+                progress.advance(size)
+                if stack.kind is StackKind.FOLDER:
+                    self._single = place
+                return WrittenLayer(new=new, place=place, archive=None)
+            if new.kept is not None and new.kept.place is not None:
+                copy_file(new.kept.place, place)
+            elif new.carry and place.name == new.source.name:
+                copy_file(new.source, place)
+            else:
+                options = replace(options, machine=new.layer.platform.machine)
+                write_archive(
+                    self._archive_format(new),
+                    iter(new.members),
+                    new.root or new.layer.name,
+                    place,
+                    options,
+                )
+            progress.advance(size)
+            archive = ArchiveInfo(
+                name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
+            )
+            before = new.kept is not None and new.kept.place is not None
+            if (
+                new.carry
+                and not before
+                and new.layer.archive is not None
+                and place.name == new.source.name
+            ):
+                _check_carried(archive, new.layer.archive, new.source)
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=error.filename or place) from None
+        if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
+            self._single = place
+        if new.kept is not None:
+            return self._as_kept(WrittenLayer(new=new, place=place, archive=archive), new.kept)
+        return WrittenLayer(new=new, place=place, archive=archive)
+
+    def _as_kept(self, written: WrittenLayer, kept: Kept) -> WrittenLayer:
+        """The layer under the name that it had before, if it has the bytes that it had before."""
+        assert written.archive is not None
+        if written.archive.sha256 != kept.archive.sha256:
+            if kept.place is not None:
+                raise IntegrityError(
+                    "changed while slim was reading it", file=kept.place, hint="start again"
+                )
+            return written
+        place = self._folder / kept.archive.name
+        if place != written.place:
+            if os.path.lexists(place):
+                return written
+            written.place.rename(place)
+        return replace(written, place=place, archive=kept.archive, kept=True)
+
+    def write_manifest(
+        self,
+        stack: Stack,
+        written: Iterable[WrittenLayer],
+        notes: Mapping[str, Mapping[str, object]],
+    ) -> None:
+        """Write the manifest and ``env_metadata`` again: new archive names, sizes and hashes, and ``notes`` (by layer)
+        under the key :data:`SLIM_KEY`; the old build number where the old archive was kept. Every
+        other key is carried over as it was."""
+        if stack.manifest_name is None:
+            if stack.kind is StackKind.BUILD:
+                self._copy_builds(stack)
+            return
+        manifest = copy.deepcopy(dict(stack.manifest))
+        by_target = {one.new.layer.name: one for one in written}
+        for section in cast(dict[str, list[dict[str, Any]]], manifest["layers"]).values():
+            for entry in section if isinstance(section, list) else []:
+                one = by_target.get(entry["install_target"])
+                if one is None:
+                    continue
+                _update(entry, one.archive, notes.get(one.new.layer.name))
+                if one.kept and one.new.kept is not None and one.new.kept.build is not None:
+                    entry["archive_build"] = one.new.kept.build
+                name = stack.metadata_names.get(one.new.layer.name)
+                if name is not None:
+                    _write_json(self._folder / FOLDER / ENV_METADATA / name, entry)
+        _write_json(self._folder / FOLDER / stack.manifest_name, manifest)
+
+    def _copy_builds(self, stack: Stack) -> None:
+        for layer in stack:
+            name = f"{layer.name}.last-build.json"
+            if (Path(stack.source) / name).is_file():
+                copy_file(Path(stack.source) / name, self._folder / name)
+
+    def staged(self) -> Path:
+        """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one
+        archive where the input was one and the output is named like one."""
+        return self._single or self._folder
+
+
+def _check_carried(copied: ArchiveInfo, wanted: ArchiveInfo, source: Path) -> None:
+    if copied.sha256 != wanted.sha256:
+        hint = "nothing else may write to the stack during a run; start again"
+        raise IntegrityError("changed while slim was copying it", file=source, hint=hint)
+
+
+def _update(
+    entry: dict[str, Any], archive: ArchiveInfo | None, note: Mapping[str, object] | None
+) -> None:
+    if archive is not None:
+        entry["archive_name"] = archive.name
+        entry["archive_size"] = archive.size
+        entry["archive_hashes"] = {"sha256": archive.sha256}
+    if note is not None:
+        entry[SLIM_KEY] = dict(note)
+
+
+def json_text(value: Mapping[str, object]) -> str:
+    """JSON the way venvstacks writes it: sorted keys, two spaces, a final newline."""
+    return json.dumps(value, indent=2, sort_keys=True) + "\n"
+
+
+def _write_json(path: Path, value: Mapping[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_new(path, json_text(value).encode())

@@ -1,0 +1,1 @@
+"""Reports of ``slim check``: terminal, Markdown, JSON, snapshots, and the formats of CI services."""

@@ -1,0 +1,1 @@
+"""What several reports share: the terminal canvas, sizes as text, Markdown tables, growth sentences."""

@@ -1,0 +1,110 @@
+"""Where reports for terminals are drawn: rich, told exactly how wide, how colourful and in which characters."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.text import Text
+
+MIN_WIDTH = 40
+_UNBOUNDED = 10_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How it is to look. ``width`` in columns; without ``unicode`` only ASCII is drawn."""
+
+    width: int = 100
+    color: bool = False
+    unicode: bool = True
+
+    @property
+    def arrow(self) -> str:
+        """Between before and after."""
+        return "→" if self.unicode else "->"
+
+    @property
+    def dot(self) -> str:
+        """Between facts on one line."""
+        return "·" if self.unicode else "|"
+
+    @property
+    def bar(self) -> str:
+        """What bars are made of."""
+        return "━" if self.unicode else "#"
+
+    @property
+    def rule(self) -> str:
+        """What a line across is made of."""
+        return "─" if self.unicode else "-"
+
+    @property
+    def turn(self) -> str:
+        """Before a fact that belongs to the line above."""
+        return "└" if self.unicode else "`-"
+
+    @property
+    def good(self) -> str:
+        """Before what passed."""
+        return "✓" if self.unicode else "ok"
+
+    @property
+    def bad(self) -> str:
+        """Before what failed."""
+        return "✗" if self.unicode else "FAIL"
+
+
+class Canvas:
+    """Collects what is drawn, and gives it as one string without trailing blanks."""
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self._file = io.StringIO()
+        self._console = Console(
+            file=self._file,
+            width=max(look.width, MIN_WIDTH),
+            force_terminal=look.color,
+            color_system="standard" if look.color else None,
+            no_color=not look.color,
+            highlight=False,
+            markup=False,
+            emoji=False,
+            legacy_windows=False,
+            _environ={},
+        )
+
+    def line(self, text: Text, indent: int = 0) -> None:
+        """Draw one paragraph; where it wraps, further lines are indented by two more. Long names are folded."""
+        text.overflow = "fold"
+        room = self._console.width - indent
+        if cell_len(text.plain) <= room or room < MIN_WIDTH // 2:
+            self.show(Padding(text, (0, 0, 0, indent), expand=False))
+            return
+        first, *rest = text.wrap(self._console, room - 2, overflow="fold")
+        self.show(Padding(first, (0, 0, 0, indent), expand=False))
+        for part in rest:
+            self.show(Padding(part, (0, 0, 0, indent + 2), expand=False))
+
+    def show(self, renderable: RenderableType) -> None:
+        """Draw a table, a line across, anything rich can draw."""
+        self._console.print(renderable)
+
+    def width_of(self, renderable: RenderableType) -> int:
+        """Columns that something takes where it need not wrap."""
+        return Measurement.get(
+            self._console, self._console.options.update_width(_UNBOUNDED), renderable
+        ).maximum
+
+    def blank(self) -> None:
+        """Leave a line empty."""
+        self._console.print()
+
+    def text(self) -> str:
+        """All of it, with a newline at its end."""
+        lines = [line.rstrip() for line in self._file.getvalue().split("\n")]
+        return "\n".join(lines).rstrip("\n") + "\n"

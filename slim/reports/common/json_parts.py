@@ -1,0 +1,36 @@
+"""Parts that several JSON reports have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slim.model.finding import Evidence
+from slim.model.rule import Rule
+from slim.system.json_text import Json, named, prose
+
+
+def rule_summary(rule: Rule) -> Json:
+    """What a report says about a rule."""
+    return {
+        "id": rule.id,
+        "pass": rule.pass_name,
+        "safety": rule.safety.label,
+        "reason": rule.reason,
+        "source": rule.source,
+        "pack": rule.pack,
+        "builtin": rule.builtin,
+    }
+
+
+def evidence_items(items: Iterable[Evidence]) -> list[Json]:
+    """Evidence, as every JSON report tells it."""
+    return [
+        {
+            "kind": item.kind,
+            "text": prose(item.text),
+            **({"file": None} if item.file is None else named("file", item.file)),
+            "line": item.line,
+            "strength": item.strength.value,
+        }
+        for item in items
+    ]

@@ -1,0 +1,1 @@
+"""Reports of ``slim run`` and ``slim explain``."""

@@ -1,0 +1,1 @@
+"""``slim run`` and ``slim explain``: the order of the stages."""

@@ -1,0 +1,156 @@
+"""The second half of a run: what a plan makes of each layer is checked, written, read back and noted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from slim import __version__
+from slim.model.outcome import Check, LayerOutcome, SincePrevious
+from slim.model.progress import Progress
+from slim.model.stack import Layer
+from slim.publish.layers import NextLayer, next_layer, read_back, true_records
+from slim.publish.notes import SLIM_KEY, compression_note
+from slim.publish.publisher import Publisher, WrittenLayer
+from slim.run.prepare import Prepared, RunRequest
+from slim.run.previous import Previous, kept_archive, noted_tree
+
+
+def _carrying(ready: Prepared, one: NextLayer, rules_sha256: str) -> NextLayer:
+    carry = _carries(ready, one.new.layer, rules_sha256, one.tree_sha256)
+    return replace(one, new=replace(one.new, carry=carry))
+
+
+def _carries(ready: Prepared, layer: Layer, rules_sha256: str, tree_sha256: str) -> bool:
+    """Whether the source archive can stand as it is: nothing in it changes, and it may not change at all, or this
+    very slim with these very rules wrote it."""
+    if any(key[0] == layer.name for key in ready.plan.actions):
+        return False
+    if not ready.planner.may_change(layer.name):
+        return True
+    note = layer.entry.get(SLIM_KEY)
+    return isinstance(note, dict) and (
+        note.get("version"),
+        note.get("rules_sha256"),
+        note.get("tree_sha256"),
+    ) == (
+        __version__,
+        rules_sha256,
+        tree_sha256,
+    )
+
+
+def write_layers(
+    request: RunRequest,
+    ready: Prepared,
+    publisher: Publisher | None,
+    rules_sha256: str,
+    spool: Path,
+    watch: Progress,
+    previous: Previous | None = None,
+) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
+    """Write and read back every layer (after a dry run: only count)."""
+    stack = ready.opened.stack
+    coming = [
+        _carrying(
+            ready,
+            next_layer(ready.opened, ready.inventory, ready.plan, ready.edited, layer),
+            rules_sha256,
+        )
+        for layer in stack
+    ]
+    # What may not change is carried over as it is, with whatever its RECORDs say.
+    records = true_records(
+        [one for one in coming if ready.planner.may_change(one.new.layer.name)], ready.inventory
+    )
+    if previous is not None:
+        coming = [_keeping(request, previous, one, spool) for one in coming]
+    if publisher is None or not records.passed:
+        return tuple(_outcome(one, None, previous) for one in coming), (records,)
+    written = publisher.write_layers(
+        stack, [one.new for one in coming], workers=request.workers, progress=watch
+    )
+    published = read_back(
+        written,
+        coming,
+        limits=request.config.limits,
+        workers=request.workers,
+        spool=spool,
+        watch=watch,
+    )
+    outcomes = tuple(
+        _outcome(one, done, previous) for one, done in zip(coming, written, strict=True)
+    )
+    if published.passed:
+        notes = {
+            one.new.layer.name: _note(request, one, done, outcome, rules_sha256)
+            for one, done, outcome in zip(coming, written, outcomes, strict=True)
+            if not one.new.carry
+        }
+        publisher.write_manifest(stack, written, notes)
+    return outcomes, (records, published)
+
+
+def _keeping(request: RunRequest, previous: Previous, one: NextLayer, spool: Path) -> NextLayer:
+    """The layer with what was published before, where that is the same."""
+    kept = kept_archive(
+        previous.find(one.new.layer),
+        one.tree_sha256,
+        request.config.format or one.new.source_format,
+        spool=spool,
+        limits=request.config.limits,
+    )
+    return replace(one, new=replace(one.new, kept=kept))
+
+
+def _outcome(one: NextLayer, done: WrittenLayer | None, previous: Previous | None) -> LayerOutcome:
+    archive = done.archive if done is not None else None
+    return LayerOutcome(
+        layer=one.new.layer,
+        before=one.before,
+        after=replace(one.after, archive=archive.size if archive else 0),
+        archive_name=archive.name if archive else None,
+        archive_sha256=archive.sha256 if archive else None,
+        tree_sha256=one.tree_sha256,
+        reused=one.new.carry,
+        since=None if previous is None else _since(one, done, previous),
+    )
+
+
+def _since(one: NextLayer, done: WrittenLayer | None, previous: Previous) -> SincePrevious:
+    before = previous.find(one.new.layer)
+    if before is None:
+        return SincePrevious.NEW
+    kept = one.new.kept
+    if done.kept if done is not None else kept is not None and kept.place is not None:
+        return SincePrevious.UNCHANGED
+    return (
+        SincePrevious.REPACKED
+        if noted_tree(before.layer) == one.tree_sha256
+        else SincePrevious.CHANGED
+    )
+
+
+def _note(
+    request: RunRequest,
+    one: NextLayer,
+    done: WrittenLayer,
+    outcome: LayerOutcome,
+    rules_sha256: str,
+) -> dict[str, object]:
+    """What goes into the manifest: enough to tell what was done, and that nothing has to be done again."""
+    kept = one.new.kept if done.kept else None
+    written = compression_note(outcome.archive_name, request.config.effort)
+    return {
+        **(written if kept is None else kept.compression),
+        "version": __version__,
+        "profile": request.config.settings_for(one.new.layer.name).profile.label,
+        "rules_sha256": rules_sha256,
+        "tree_sha256": one.tree_sha256,
+        "archive_size": {"before": outcome.before.archive, "after": outcome.after.archive},
+        "unpacked_size": {"before": outcome.before.unpacked, "after": outcome.after.unpacked},
+        "deployed_size_estimate": {
+            "before": outcome.before.deployed,
+            "after": outcome.after.deployed,
+        },
+    }

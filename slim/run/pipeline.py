@@ -1,0 +1,180 @@
+"""The only module that knows the order of the stages: read, inventory, analyse, plan, apply, verify, write, report."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from slim import __version__
+from slim.analysis.linkage.graph import Linkage
+from slim.errors import ConfigError, RefusedError
+from slim.inventory.stack_reader import Located, locate
+from slim.model.outcome import Check, RunResult, Verification
+from slim.model.progress import Progress, Silent
+from slim.model.stack import StackKind
+from slim.plan.accounts import account
+from slim.plan.signing import to_sign
+from slim.publish.publisher import Publisher
+from slim.publish.staging import check_target, publish, staging
+from slim.rules.loader import rules_digest
+from slim.run.layers import write_layers
+from slim.run.prepare import Prepared, RunRequest, prepared
+from slim.run.previous import Previous, read_previous
+from slim.run.side_outputs import Beside, beside
+from slim.system.workspace import workspace
+from slim.verify.repair import Planned, prove
+from slim.verify.static import check_licences, check_links
+
+__all__ = ["RunRequest", "run"]
+
+
+def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResult, ...]:
+    """Make a smaller stack, or with ``dry_run`` tell what would be done. One result for each manifest.
+
+    Raises the errors of :mod:`slim.errors`; when it does, nothing was published. Nothing is either
+    where trying the result (``verify``) failed: then the results say so.
+    """
+    watch = progress or Silent()
+    started = time.monotonic()
+    located = locate(request.source, platforms=request.platforms)
+    _check_layers(request, located)
+    previous = _previous(request, located)
+    if request.dry_run:
+        if request.keep_removed is not None or request.symbols is not None:
+            raise ConfigError(
+                "a dry run removes nothing that could be kept",
+                hint="give -o OUT instead of --dry-run",
+            )
+        with workspace() as spool:
+            return tuple(
+                _run_one(request, one, spool, None, None, watch, previous) for one in located
+            )
+    if request.output is None:
+        raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
+    check_target(request.output, request.source, force=request.force)
+    with staging(request.output) as folder, beside(request) as kept:
+        spool_dir = folder / "spool"
+        spool_dir.mkdir()
+        publisher = Publisher(
+            request.output,
+            folder / "set",
+            format_name=request.config.format,
+            effort=request.config.effort,
+        )
+        results = tuple(
+            _run_one(request, one, spool_dir, publisher, kept, watch, previous) for one in located
+        )
+        if not all(result.verification.passed for result in results):
+            return results
+        results = kept.write(results, watch)
+        watch.stage("Publishing")
+        with kept.published(publisher.staged()):
+            publish(publisher.staged(), request.output, force=request.force)
+    return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
+
+
+def _previous(request: RunRequest, located: Iterable[Located]) -> Previous | None:
+    if request.previous is None:
+        return None
+    for one in located:
+        if one.kind is not StackKind.PUBLISHED:
+            raise ConfigError(
+                "only a published stack can keep what was published before",
+                file=request.source,
+                hint="--previous goes with what `venvstacks publish` wrote",
+            )
+    return read_previous(request.previous)
+
+
+def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
+    known = {layer.name: layer.layer_name for one in located for layer in one.stack}
+    names = {*known, *known.values()}
+    wrong = [name for name in request.layers if name not in names]
+    wrong += [name for name in request.config.unknown_layers(names)]
+    if wrong and request.source.is_dir():
+        raise ConfigError(
+            f"no layer called {', '.join(sorted(set(wrong)))}",
+            file=request.source,
+            hint=f"there is {', '.join(known)}",
+        )
+
+
+def _run_one(
+    request: RunRequest,
+    one: Located,
+    spool_dir: Path,
+    publisher: Publisher | None,
+    kept: Beside | None,
+    watch: Progress,
+    previous: Previous | None,
+) -> RunResult:
+    started = time.monotonic()
+    with prepared(request, one, spool_dir, watch) as ready:
+        digest = rules_digest(request.config.rules)
+        tried = _tried(request, ready, watch) if request.verify else Verification()
+        publisher = publisher if tried.passed else None
+        layers, checks = write_layers(request, ready, publisher, digest, spool_dir, watch, previous)
+        static = Verification(checks=(*_static_checks(ready), *checks))
+        if not static.passed and tried.passed:
+            raise _refused(static)
+        if kept is not None and publisher is not None:
+            kept.add(ready, layers)
+        verification = replace(tried, checks=(*static.checks, *tried.checks))
+        return RunResult(
+            stack=ready.opened.stack,
+            plan=ready.plan,
+            accounts=account(ready.inventory, ready.plan),
+            layers=layers,
+            verification=verification,
+            profile=request.config.profile,
+            rules={rule.id: rule for rule in request.config.rules},
+            rules_sha256=digest,
+            output=str(request.output) if publisher is not None else None,
+            dry_run=request.dry_run,
+            elapsed=time.monotonic() - started,
+            slim_version=__version__,
+            inventory=ready.inventory,
+            signing=to_sign(ready.opened.stack, ready.inventory, ready.plan),
+        )
+
+
+def _tried(request: RunRequest, ready: Prepared, watch: Progress) -> Verification:
+    """Deploy and try what would be published; take back what broke it."""
+    planned = Planned(
+        stack=ready.opened.stack,
+        inventory=ready.inventory,
+        trees=ready.opened.trees,
+        plan=ready.plan,
+        edited=ready.edited,
+        layers=tuple(
+            layer.name for layer in ready.opened.stack if ready.planner.may_change(layer.name)
+        ),
+    )
+    proved = prove(
+        planned,
+        request.config,
+        ready.read,
+        repair=request.repair,
+        progress=watch,
+        workers=request.workers,
+    )
+    ready.plan, ready.edited = proved.planned.plan, dict(proved.planned.edited)
+    return Verification(checks=proved.checks, repairs=proved.repairs, notes=proved.notes)
+
+
+def _static_checks(ready: Prepared) -> Iterator[Check]:
+    linkage = Linkage.build(ready.opened.stack, ready.inventory, ready.read)
+    yield check_links(linkage, ready.inventory, ready.plan)
+    yield check_licences(ready.inventory, ready.plan)
+
+
+def _refused(verification: Verification) -> RefusedError:
+    failures = [failure for check in verification.checks for failure in check.failures]
+    shown = "\n  ".join(failures[:10])
+    more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
+    return RefusedError(
+        f"verification refused the result, nothing was published:\n  {shown}{more}",
+        hint="take the rule that did it back with --disable, and report it as a bug in slim",
+    )

@@ -1,0 +1,135 @@
+"""What was published before: archives that can be published again as they are, because nothing in them changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from slim.errors import ConfigError, IntegrityError, StorageError
+from slim.formats import detect, read_archive
+from slim.formats.base import ReadOptions
+from slim.inventory.manifest import FOLDER, layers_from_manifest, read_json
+from slim.inventory.stack_reader import sha256_of
+from slim.model.limits import Limits
+from slim.model.stack import UNKNOWN_PLATFORM, Layer
+from slim.plan.apply import digests_of, tree_digest
+from slim.publish.notes import SLIM_KEY, noted_compression
+from slim.publish.publisher import Kept
+
+_HINT = "--previous takes the folder of an earlier slim run, or a manifest in its __venvstacks__"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviousLayer:
+    """A layer as it was published. ``place`` is its archive, or None where only the manifest is at hand."""
+
+    layer: Layer
+    place: Path | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Previous:
+    """Everything that was published before, by platform and install target."""
+
+    source: Path
+    layers: Mapping[tuple[str, str], PreviousLayer]
+
+    def find(self, layer: Layer) -> PreviousLayer | None:
+        """The same layer for the same platform."""
+        return self.layers.get((layer.platform.tag, layer.name))
+
+
+def read_previous(source: Path) -> Previous:
+    """The manifests at ``source``: a published folder, or one manifest.
+
+    Raises StorageError where there is nothing, ConfigError where it isn't a published stack,
+    UnsafeInputError for a malformed manifest.
+    """
+    if not source.exists():
+        raise StorageError("no such file or folder", file=source, hint=_HINT)
+    if source.is_dir():
+        manifests = sorted(path for path in (source / FOLDER).glob("*.json") if path.is_file())
+        folder = source
+    else:
+        manifests = [source]
+        folder = source.parent.parent if source.parent.name == FOLDER else source.parent
+    found: dict[tuple[str, str], PreviousLayer] = {}
+    for manifest in manifests:
+        for layer in layers_from_manifest(manifest, read_json(manifest)):
+            if layer.archive is None:
+                continue
+            key = (layer.platform.tag, layer.name)
+            if key in found and found[key].layer.archive != layer.archive:
+                raise ConfigError(
+                    f"two manifests name a layer {layer.name!r} for {layer.platform.tag}",
+                    file=source,
+                    hint=_HINT,
+                )
+            place = folder / layer.archive.name
+            found[key] = PreviousLayer(layer=layer, place=place if place.is_file() else None)
+    if not found:
+        raise ConfigError("no manifest with archives there", file=source, hint=_HINT)
+    return Previous(source=source, layers=found)
+
+
+def kept_archive(
+    previous: PreviousLayer | None,
+    tree_sha256: str,
+    format_name: str,
+    *,
+    spool: Path,
+    limits: Limits,
+) -> Kept | None:
+    """The previous archive, where it holds the very tree in the very format that is to be written.
+
+    What slim wrote says so in the manifest; anything else is read. Where only the manifest is at
+    hand, what is written will have to have the same bytes. Raises IntegrityError where the archive
+    isn't the one that its manifest names.
+    """
+    if previous is None or previous.layer.archive is None:
+        return None
+    archive, place = previous.layer.archive, previous.place
+    noted = noted_tree(previous.layer)
+    if noted is not None and noted != tree_sha256:
+        return None
+    entry = previous.layer.entry
+    kept = Kept(
+        place=place,
+        archive=archive,
+        build=entry.get("archive_build"),
+        compression=noted_compression(entry),
+    )
+    if place is None:
+        return kept
+    size = place.stat().st_size
+    digest = sha256_of(place) if size == archive.size else ""
+    if digest != archive.sha256:
+        raise IntegrityError(
+            f"has {size} bytes{f' and SHA-256 {digest}' if digest else ''}, but the manifest says {archive.size} and "
+            f"{archive.sha256}",
+            file=place,
+            hint="the previous archive was changed or cut after it was published; leave --previous out, or repair it",
+        )
+    if detect(place).name != format_name or (
+        noted is None and _tree_of(previous, spool, limits) != tree_sha256
+    ):
+        return None
+    return kept
+
+
+def noted_tree(layer: Layer) -> str | None:
+    """The tree digest that slim wrote into the manifest, if it wrote any."""
+    note = layer.entry.get(SLIM_KEY)
+    noted = note.get("tree_sha256") if isinstance(note, dict) else None
+    return noted if isinstance(noted, str) else None
+
+
+def _tree_of(previous: PreviousLayer, spool: Path, limits: Limits) -> str:
+    assert previous.place is not None
+    platform = previous.layer.platform
+    options = ReadOptions(
+        spool_dir=spool, limits=limits, platform=None if platform is UNKNOWN_PLATFORM else platform
+    )
+    with read_archive(previous.place, options) as tree:
+        return tree_digest(tree.members.values(), digests_of(tree))

@@ -1,0 +1,1 @@
+"""Sizes measured, compared, and held to a budget."""

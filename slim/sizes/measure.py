@@ -1,0 +1,174 @@
+"""Reading anything that has sizes: a stack, an archive, a folder, a report, or a report in a git repository."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from slim.audit.reading import find, look
+from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.errors import ConfigError, LimitError, StorageError
+from slim.inventory.scan import scan
+from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
+from slim.model.diff import Cell, MeasuredLayer, Snapshot
+from slim.model.footprint import Footprint
+from slim.model.limits import Limits
+from slim.model.plan import Plan
+from slim.model.progress import Progress, Silent
+from slim.model.record import FileKey, Inventory, NativeFormat
+from slim.model.stack import StackKind
+from slim.plan.accounts import cells
+from slim.plan.apply import tree_digest
+from slim.reports.budget.snapshot_v1 import is_report, parse_report
+from slim.system.workspace import workspace
+
+LARGEST_REPORT = 256 << 20
+"""Bytes of a JSON report that slim is willing to parse."""
+
+
+def measure(
+    source: str,
+    limits: Limits,
+    workers: int,
+    platforms: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> tuple[Snapshot, ...]:
+    """Measure what ``source`` names: one snapshot for each platform, in the order of their manifests.
+
+    It may be a published, exported or built stack, a layer archive, a plain folder, a JSON report
+    of ``slim run`` (what came out of it), ``slim audit`` or ``slim check``, or ``REF:PATH``, the
+    report at a path of a git commit.
+
+    Raises the errors of :mod:`slim.errors`.
+    """
+    watch = progress or Silent()
+    path = Path(source)
+    if not path.exists() and ":" in source:
+        return _only(parse_report(_from_git(source), source), platforms, source)
+    if path.is_file() and path.suffix == ".json":
+        text = _read(path)
+        if is_report(text):
+            return _only(parse_report(text, source), platforms, source)
+    found = []
+    with workspace() as spool:
+        for one in find(path, platforms=platforms):
+            found.append(_measure(one, spool, limits, workers, watch))
+    return tuple(found)
+
+
+def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
+    """Measure a stack that is open already."""
+    stack = opened.stack
+    names = {layer.name: layer.layer_name for layer in stack}
+    found = cells(inventory, Plan(actions={}))
+    contents: dict[str, Footprint] = {}
+    for cell in found:
+        contents[cell.layer] = contents.get(cell.layer, Footprint()) + cell.before
+    return Snapshot(
+        source=stack.source,
+        kind=stack.kind.value,
+        platform=stack.platform.tag,
+        layers=tuple(
+            MeasuredLayer(
+                name=layer.name,
+                layer_name=layer.layer_name,
+                kind=layer.kind.value,
+                footprint=contents.get(layer.name, Footprint())
+                + Footprint(archive=layer.archive.size if layer.archive else 0),
+                archive_sha256=layer.archive.sha256 if layer.archive else "",
+                tree_sha256=_tree_digest(opened, inventory, layer.name),
+            )
+            for layer in stack
+        ),
+        cells=tuple(
+            Cell(
+                layer=names[cell.layer],
+                owner=cell.owner.name,
+                version=cell.owner.version,
+                category=cell.category.value,
+                footprint=cell.before,
+            )
+            for cell in found
+        ),
+        records={(names[record.layer], record.path): record for record in inventory},
+        debug=_debug(opened, inventory, names),
+    )
+
+
+def _tree_digest(opened: OpenStack, inventory: Inventory, layer: str) -> str:
+    digests = {
+        record.path: record.sha256 for record in inventory.records[layer].values() if record.sha256
+    }
+    return tree_digest(opened.trees[layer].members.values(), digests)
+
+
+def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Progress) -> Snapshot:
+    """Stacks are read as strictly as by a run, so that owners are told by the same evidence; anything else as by an
+    audit, which reads more and asks names where there is no RECORD."""
+    if one.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
+        with look(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as seen:
+            return snapshot_of(seen.opened, seen.inventory)
+    check_archives(one, watch)
+    with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
+        return snapshot_of(opened, scan(opened, watch, workers=workers))
+
+
+def _debug(opened: OpenStack, inventory: Inventory, names: Mapping[str, str]) -> dict[FileKey, int]:
+    """Bytes of debugging sections in ELF files, where there are any."""
+    found: dict[FileKey, int] = {}
+    for record in inventory:
+        content = opened.trees[record.layer].members[record.path].content
+        if record.native is not NativeFormat.ELF or content is None:
+            continue
+        edit = plan_edit(content.view(), "debug")
+        size = sum(size for _, size in edit.dropped) if isinstance(edit, ElfEdit) else 0
+        if size:
+            found[(names[record.layer], record.path)] = size
+    return found
+
+
+def _only(
+    found: tuple[Snapshot, ...], platforms: Sequence[str], source: str
+) -> tuple[Snapshot, ...]:
+    if not platforms:
+        return found
+    missing = sorted(set(platforms) - {one.platform for one in found})
+    if missing:
+        there = ", ".join(sorted({one.platform for one in found}))
+        raise ConfigError(
+            f"no stack for platform {', '.join(missing)}", file=source, hint=f"there is: {there}"
+        )
+    return tuple(one for one in found if one.platform in platforms)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST_REPORT:
+            raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=path)
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=path) from error
+
+
+def _from_git(source: str) -> bytes:
+    """What ``git`` has at ``REF:PATH``. Nothing is fetched, nothing is checked out."""
+    if source.startswith("-"):
+        raise ConfigError("a git reference can't begin with a dash", file=source)
+    command = ["git", "cat-file", "blob", source]
+    try:
+        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
+    except FileNotFoundError:
+        hint = "REF:PATH reads a report from a git repository, which takes git"
+        raise StorageError(
+            "no such file, and git isn't installed", file=source, hint=hint
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise StorageError("git doesn't answer", file=source) from None
+    if done.returncode != 0:
+        told = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it isn't there"]
+        hint = "REF:PATH is a report that was committed; in CI, fetch the reference first"
+        raise StorageError(f"no such file, and git says: {told[0][:300]}", file=source, hint=hint)
+    if len(done.stdout) > LARGEST_REPORT:
+        raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source)
+    return done.stdout

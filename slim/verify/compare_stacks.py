@@ -1,0 +1,279 @@
+"""``slim verify``: tries a slimmed stack against its original, whoever made it smaller."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from slim import __version__
+from slim.analysis.linkage.graph import Linkage
+from slim.errors import ConfigError
+from slim.formats.base import Member, Tree
+from slim.inventory.deployed import as_published, locate_deployed
+from slim.inventory.scan import scan
+from slim.inventory.stack_reader import Located, OpenStack, check_archives, locate, open_stack
+from slim.model.finding import EditSpec
+from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
+from slim.model.plan import Action, Plan, Remove, Rewrite
+from slim.model.progress import Progress, Silent
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory
+from slim.model.settings import Config
+from slim.passes import REMOVING_PASSES
+from slim.plan.accounts import account, footprints
+from slim.rules.loader import rules_digest
+from slim.rules.match import RuleMatcher
+from slim.system.workspace import workspace
+from slim.verify.dynamic.checks import find_targets
+from slim.verify.dynamic.session import obstacle, sandbox_note, session
+from slim.verify.static import DROP_PASS, check_licences, check_links, check_records
+
+DIFFERENCE = "difference"
+"""Pass and rule of what differs: nobody says why it was done."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerifyRequest:
+    """What to compare. ``platforms`` limits it to some manifests; empty means all of the original's."""
+
+    original: Path
+    slimmed: Path
+    config: Config
+    workers: int
+    platforms: tuple[str, ...] = ()
+
+
+def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[RunResult, ...]:
+    """Check the slimmed stack, one result for each manifest of the original. Nothing is written or changed.
+
+    Raises ConfigError where the two don't belong together, and the errors of reading.
+    """
+    watch = progress or Silent()
+    originals = _locate(request.original, request.platforms)
+    slimmed = _locate(request.slimmed, request.platforms)
+    with workspace() as spool:
+        return tuple(
+            _verify_one(request, one, _counterpart(one, slimmed, request), spool, watch)
+            for one in originals
+        )
+
+
+def _locate(source: Path, platforms: tuple[str, ...]) -> tuple[Located, ...]:
+    deployed = locate_deployed(source)
+    return (deployed,) if deployed is not None else locate(source, platforms=platforms)
+
+
+def _counterpart(
+    original: Located, slimmed: tuple[Located, ...], request: VerifyRequest
+) -> Located:
+    """The slimmed stack with the same layers; of several, the one for the same platform."""
+    names = {layer.name for layer in original.stack}
+    found = [one for one in slimmed if {layer.name for layer in one.stack} == names]
+    same = [one for one in found if one.stack.platform.tag == original.stack.platform.tag]
+    if same or len(found) == 1:
+        return (same or found)[0]
+    if len(slimmed) == 1 and len(original.stack.layers) == len(slimmed[0].stack.layers) == 1:
+        return slimmed[0]  # two plain folders needn't have the same name
+    there = "; ".join(", ".join(layer.name for layer in one.stack) for one in slimmed)
+    raise ConfigError(
+        f"has no stack with the layers {', '.join(sorted(names))}",
+        file=request.slimmed,
+        hint=f"there is: {there}; give the stack that was made from the original",
+    )
+
+
+def _verify_one(
+    request: VerifyRequest, one: Located, other: Located, spool: Path, watch: Progress
+) -> RunResult:
+    started = time.monotonic()
+    with ExitStack() as resources:
+        before = resources.enter_context(_open(request, one, spool, watch))
+        after = resources.enter_context(_open(request, other, spool, watch))
+        inventory = scan(before, watch)
+        trees = _matched(before, after)
+        digests = _digests(after, trees, watch)
+        dropped = {
+            spec.name
+            for layer in before.stack
+            for spec in request.config.settings_for(layer.name).drop
+        }
+        plan = _plan(inventory, trees, digests, dropped)
+        checks, notes = _checks(request, before, inventory, trees, plan, dropped, watch)
+        static = tuple(_static(before, inventory, trees, digests, plan, watch))
+        return RunResult(
+            stack=before.stack,
+            plan=plan,
+            accounts=account(inventory, plan),
+            layers=tuple(_outcomes(before, after, inventory, plan)),
+            verification=Verification(checks=(*static, *checks), notes=notes),
+            profile=request.config.profile,
+            rules={rule.id: rule for rule in request.config.rules},
+            rules_sha256=rules_digest(request.config.rules),
+            compared_with=str(request.slimmed),
+            elapsed=time.monotonic() - started,
+            slim_version=__version__,
+            inventory=inventory,
+        )
+
+
+def _open(request: VerifyRequest, located: Located, spool: Path, watch: Progress) -> OpenStack:
+    check_archives(located, watch)
+    opened = open_stack(
+        located,
+        spool_dir=spool,
+        limits=request.config.limits,
+        workers=request.workers,
+        progress=watch,
+    )
+    opened.trees = {name: as_published(tree) for name, tree in opened.trees.items()}
+    return opened
+
+
+def _matched(before: OpenStack, after: OpenStack) -> dict[str, Tree]:
+    """The slimmed trees under the names of the original's layers."""
+    names = [layer.name for layer in before.stack]
+    others = [layer.name for layer in after.stack]
+    pairs = zip(names, others, strict=True) if len(names) == 1 else ((name, name) for name in names)
+    return {name: after.trees[other] for name, other in pairs}
+
+
+def _digests(after: OpenStack, trees: Mapping[str, Tree], watch: Progress) -> dict[FileKey, str]:
+    """SHA-256 of every file of the slimmed stack."""
+    found = scan(after, watch)
+    by_tree = {id(after.trees[layer.name]): layer.name for layer in after.stack}
+    return {
+        (name, record.path): record.sha256
+        for name, tree in trees.items()
+        for record in found.records[by_tree[id(tree)]].values()
+    }
+
+
+def _plan(
+    inventory: Inventory,
+    trees: Mapping[str, Tree],
+    digests: Mapping[FileKey, str],
+    dropped: set[str],
+) -> Plan:
+    """What was done, told from what there is."""
+    actions: dict[FileKey, Action] = {}
+    for record in inventory:
+        member = trees[record.layer].members.get(record.path)
+        if member is None:
+            name = DROP_PASS if record.owner.name in dropped else DIFFERENCE
+            actions[record.key] = Remove(record=record, pass_name=name, rule=DIFFERENCE)
+        elif (
+            record.type is EntryType.FILE
+            and digests.get(record.key, record.sha256) != record.sha256
+        ):
+            actions[record.key] = Rewrite(
+                record=record,
+                pass_name=DIFFERENCE,
+                rule=DIFFERENCE,
+                edit=EditSpec(editor=DIFFERENCE),
+                size_after=member.size,
+            )
+    return Plan(actions=dict(sorted(actions.items())))
+
+
+def _members(opened: OpenStack, trees: Mapping[str, Tree]) -> dict[str, list[Member]]:
+    return {layer.name: list(trees[layer.name].members.values()) for layer in opened.stack}
+
+
+def _checks(
+    request: VerifyRequest,
+    before: OpenStack,
+    inventory: Inventory,
+    trees: Mapping[str, Tree],
+    plan: Plan,
+    dropped: set[str],
+    watch: Progress,
+) -> tuple[tuple[Check, ...], tuple[str, ...]]:
+    """The dynamic checks, where they can run here."""
+    config = request.config
+
+    def read(record: FileRecord) -> memoryview:
+        content = before.trees[record.layer].members[record.path].content
+        return memoryview(b"") if content is None else content.view()
+
+    targets = find_targets(before.stack, inventory, read, config.verify, dropped)
+    original = _members(before, before.trees)
+    why_not = obstacle(before.stack, original)
+    if why_not:
+        return (), (why_not,)
+    meant = frozenset(_meant(before, inventory, plan, config, dropped))
+    with session(
+        targets,
+        original,
+        _members(before, trees),
+        given_up=meant.__contains__,
+        progress=watch,
+        workers=request.workers,
+    ) as suite:
+        checks = suite.check_all()
+        return checks, (*sandbox_note(suite), *suite.notes)
+
+
+def _meant(
+    before: OpenStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
+) -> Iterator[FileKey]:
+    """Removed files that a built-in rule of any profile selects, or that belong to what the user drops."""
+    builtin = tuple(rule for rule in config.rules if rule.builtin)
+    for layer in before.stack:
+        matcher = RuleMatcher(builtin).for_layer(layer)
+        for path, record in inventory.records[layer.name].items():
+            if plan.removes((layer.name, path)) and (
+                record.owner.name in dropped
+                or any(matcher.select(one.schema.name, record) for one in REMOVING_PASSES)
+            ):
+                yield record.key
+
+
+def _static(
+    before: OpenStack,
+    inventory: Inventory,
+    trees: Mapping[str, Tree],
+    digests: Mapping[FileKey, str],
+    plan: Plan,
+    watch: Progress,
+) -> Iterator[Check]:
+    def read(record: FileRecord) -> memoryview:
+        content = before.trees[record.layer].members[record.path].content
+        return memoryview(b"") if content is None else content.view()
+
+    watch.stage("Resolving libraries")
+    yield check_links(Linkage.build(before.stack, inventory, read), inventory, plan)
+    yield check_licences(inventory, plan)
+    records = Check(name="record", tried=0)
+    for layer in before.stack:
+        tree = trees[layer.name]
+        own = {
+            path: digest
+            for (name, path), digest in digests.items()
+            if name == layer.name and digest
+        }
+        there = [one for one in inventory.distributions[layer.name].values() if one.info_dir]
+        found = check_records(layer.name, list(tree.members.values()), own, there)
+        records = replace(
+            records,
+            tried=records.tried + found.tried,
+            failures=(*records.failures, *found.failures),
+        )
+    yield records
+
+
+def _outcomes(
+    before: OpenStack, after: OpenStack, inventory: Inventory, plan: Plan
+) -> Iterator[LayerOutcome]:
+    archives = {layer.name: layer.archive for layer in after.stack}
+    for layer in before.stack:
+        old, new = footprints(inventory, plan, layer.name)
+        archive = archives.get(layer.name)
+        yield LayerOutcome(
+            layer=layer,
+            before=replace(old, archive=layer.archive.size if layer.archive else 0),
+            after=replace(new, archive=archive.size if archive else 0),
+            archive_name=archive.name if archive else None,
+            archive_sha256=archive.sha256 if archive else None,
+        )
