@@ -1,0 +1,104 @@
+"""The house's rules about words and shapes, held by a test for each room.
+
+Rooms: the folders of ``slim/``. What a docstring may begin with, how long lines and modules are, and
+which words are no longer used, are conventions of docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import slim
+
+TOP = Path(slim.__file__).parent
+ROOMS = ("", *sorted(path.parent.name for path in TOP.glob("*/__init__.py")))
+UNFINISHED: frozenset[str] = frozenset({*ROOMS})
+HALF_SENTENCE = re.compile(
+    r"(What|Whatever|Where|Whether|How|Who|Whose|Why|When|Which|That|Everything|Anything|Nothing"
+    r"|Somebody|Nobody|Anybody|Because|Since|As|If)\b"
+)
+RETIRED = re.compile(
+    r"(?i)(?:^|_)(cabinet|paper|beside|keeping|said|watch|doomed|told|seal|telling)(?:_|$)"
+)
+LONGEST_LINE = 100
+LONGEST_MODULE = 450
+LONGEST_FUNCTION = 70
+
+
+def _modules(room: str) -> list[Path]:
+    if not room:
+        return sorted(TOP.glob("*.py"))
+    return sorted((TOP / room).rglob("*.py"))
+
+
+def _parsed(room: str) -> Iterator[tuple[str, ast.Module, str]]:
+    for path in _modules(room):
+        text = path.read_text(encoding="utf-8")
+        yield path.relative_to(TOP.parent).as_posix(), ast.parse(text), text
+
+
+def _documented(tree: ast.Module) -> Iterator[ast.AST]:
+    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    return (node for node in ast.walk(tree) if isinstance(node, kinds))
+
+
+def _names(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", node.name), node.lineno
+            case ast.arg():
+                yield node.arg, node.lineno
+            case ast.Name(ctx=ast.Store()):
+                yield node.id, node.lineno
+
+
+def _nested_conditionals(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.IfExp) and any(
+            isinstance(part, ast.IfExp) for part in (node.body, node.orelse, node.test)
+        ):
+            yield node.lineno
+
+
+def _problems(room: str) -> Iterator[str]:
+    for name, tree, text in _parsed(room):
+        for node in _documented(tree):
+            words = ast.get_docstring(node) or ""  # type: ignore[arg-type]
+            if HALF_SENTENCE.match(words):
+                line = getattr(node, "lineno", 1)
+                yield f"{name}:{line}: the docstring is a half-sentence: {words.splitlines()[0]}"
+        yield from (
+            f"{name}:{line}: {word!r} has no place in the glossary"
+            for word, line in _names(tree)
+            if RETIRED.search(word)
+        )
+        yield from (
+            f"{name}:{line}: a conditional expression within another"
+            for line in _nested_conditionals(tree)
+        )
+        lines = text.splitlines()
+        yield from (
+            f"{name}:{number}: {len(line)} columns"
+            for number, line in enumerate(lines, 1)
+            if len(line) > LONGEST_LINE
+        )
+        if len(lines) > LONGEST_MODULE:
+            yield f"{name}: {len(lines)} lines"
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    yield f"{name}:{node.lineno}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("room", [pytest.param(room, id=room or "top") for room in ROOMS])
+def test_a_room_keeps_the_conventions(room: str) -> None:
+    if room in UNFINISHED:
+        pytest.skip("not finished")
+    assert list(_problems(room)) == []
