@@ -23,12 +23,12 @@ from slim.formats.spool import SliceContent, Spool
 from slim.inventory.stack_reader import OpenStack
 from slim.model.backup import (
     INDEX_NAME,
-    Kept,
-    KeptAction,
-    KeptFile,
-    KeptIndex,
-    KeptLayer,
-    KeptStack,
+    BackupAction,
+    BackupFile,
+    BackupIndex,
+    BackupLayer,
+    BackupStack,
+    BackupSummary,
 )
 from slim.model.finding import Evidence
 from slim.model.outcome import LayerOutcome
@@ -54,7 +54,7 @@ class Originals:
         self._resources = ExitStack()
         self._spool = self._resources.enter_context(Spool(spool_dir))
         self._places: dict[str, tuple[int, int]] = {}
-        self._stacks: list[KeptStack] = []
+        self._stacks: list[BackupStack] = []
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +92,7 @@ class Originals:
             kept.append(_layer(layer, tree, digests, files, outcome.tree_sha256))
         stack = opened.stack
         self._stacks.append(
-            KeptStack(
+            BackupStack(
                 platform=stack.platform, manifest=stack.manifest_name, folder="", layers=tuple(kept)
             )
         )
@@ -104,7 +104,7 @@ class Originals:
         digests: Mapping[str, str],
         plan: Plan,
         edited: Mapping[FileKey, Edited],
-    ) -> Iterator[KeptFile]:
+    ) -> Iterator[BackupFile]:
         stay = {member.path for member in new_members(layer, tree, plan, edited)}
         for path in sorted(tree.members):
             member = tree.members[path]
@@ -113,7 +113,7 @@ class Originals:
                 if member.type is EntryType.DIRECTORY and path not in stay:
                     yield _kept(
                         member,
-                        KeptAction.EMPTIED,
+                        BackupAction.EMPTIED,
                         EMPTIED_RULE,
                         _EMPTIED_PASS,
                         ("nothing is left in it",),
@@ -127,11 +127,11 @@ class Originals:
                 self._store(content, sha256)
             new = edited.get((layer, path))
             link = plan.link_target((layer, path))
-            what = KeptAction.REMOVED if isinstance(action, Remove) else KeptAction.REWRITTEN
+            what = BackupAction.REMOVED if isinstance(action, Remove) else BackupAction.REWRITTEN
             file = _kept(member, what, action.rule, action.pass_name, _told(action.evidence))
             file = replace(file, size=content.size if content else 0, sha256=sha256)
             if link is not None:
-                file = replace(file, action=KeptAction.LINKED, link_after=link)
+                file = replace(file, action=BackupAction.LINKED, link_after=link)
             elif new is not None:
                 file = replace(file, size_after=new.content.size, sha256_after=new.digest.hex())
             yield file
@@ -144,14 +144,14 @@ class Originals:
             self._spool.write(chunk)
         self._places[sha256] = (start, self._spool.size)
 
-    def write(self, target: Path, options: WriteOptions) -> tuple[Kept, ...]:
+    def write(self, target: Path, options: WriteOptions) -> tuple[BackupSummary, ...]:
         """Write the store to ``target``, which mustn't exist yet; it is complete and on the disk then. What is told is
         told for each stack, in the order in which they were added.
 
         Raises StorageError, and ConfigError where two manifests can't be told apart.
         """
         stacks = _apart(self._stacks)
-        index = KeptIndex(slim_version=__version__, stacks=stacks)
+        index = BackupIndex(slim_version=__version__, stacks=stacks)
         write_archive(format_by_name(FORMAT), self._members(index), "", target, options)
         try:
             with target.open("rb") as file:
@@ -165,11 +165,11 @@ class Originals:
                 file
                 for layer in stack.layers
                 for file in layer.files
-                if file.action is not KeptAction.EMPTIED
+                if file.action is not BackupAction.EMPTIED
             ]
             total = sum(file.size for file in files)
             found.append(
-                Kept(
+                BackupSummary(
                     file=target.name,
                     files=len(files),
                     size=total,
@@ -179,7 +179,7 @@ class Originals:
             )
         return tuple(found)
 
-    def _members(self, index: KeptIndex) -> Iterator[Member]:
+    def _members(self, index: BackupIndex) -> Iterator[Member]:
         text = render_index(index)
         newest = max((file.mtime for _, _, file in index), default=0)
         yield Member(
@@ -211,9 +211,9 @@ class Originals:
 
 
 def _kept(
-    member: Member, action: KeptAction, rule: str, pass_name: str, evidence: tuple[str, ...]
-) -> KeptFile:
-    return KeptFile(
+    member: Member, action: BackupAction, rule: str, pass_name: str, evidence: tuple[str, ...]
+) -> BackupFile:
+    return BackupFile(
         path=member.path,
         type=member.type,
         action=action,
@@ -240,11 +240,11 @@ def _layer(
     layer: Layer,
     tree: Tree,
     digests: Mapping[str, str],
-    files: tuple[KeptFile, ...],
+    files: tuple[BackupFile, ...],
     tree_after: str,
-) -> KeptLayer:
+) -> BackupLayer:
     note = layer.entry.get(SLIM_KEY)
-    return KeptLayer(
+    return BackupLayer(
         name=layer.name,
         layer_name=layer.layer_name,
         kind=layer.kind,
@@ -262,7 +262,7 @@ def _layer(
     )
 
 
-def _apart(stacks: Sequence[KeptStack]) -> tuple[KeptStack, ...]:
+def _apart(stacks: Sequence[BackupStack]) -> tuple[BackupStack, ...]:
     """With a folder for each stack where there are several: its platform, or the name of its manifest."""
     if len(stacks) < 2:
         return tuple(stacks)

@@ -16,7 +16,14 @@ from typing import Any, NoReturn, cast
 
 from slim.errors import UnsafeInputError
 from slim.formats.names import decode, display, normalise
-from slim.model.backup import INDEX_NAME, KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
+from slim.model.backup import (
+    INDEX_NAME,
+    BackupAction,
+    BackupFile,
+    BackupIndex,
+    BackupLayer,
+    BackupStack,
+)
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.model.stack import LayerKind, Platform
@@ -36,7 +43,7 @@ Json = dict[str, Any]
 # Writing
 
 
-def render_index(index: KeptIndex) -> bytes:
+def render_index(index: BackupIndex) -> bytes:
     """The index as JSON text: ASCII, a file a line, so that a person can search it."""
     document = {
         "schema": SCHEMA_ID,
@@ -49,7 +56,7 @@ def render_index(index: KeptIndex) -> bytes:
     )
 
 
-def _stack(stack: KeptStack) -> Json:
+def _stack(stack: BackupStack) -> Json:
     return {
         "platform": stack.platform.tag,
         "manifest": stack.manifest,
@@ -58,7 +65,7 @@ def _stack(stack: KeptStack) -> Json:
     }
 
 
-def _layer(layer: KeptLayer) -> Json:
+def _layer(layer: BackupLayer) -> Json:
     return {
         **named("name", layer.name),
         "layer_name": prose(layer.layer_name),
@@ -75,7 +82,7 @@ def _layer(layer: KeptLayer) -> Json:
     }
 
 
-def file_document(file: KeptFile) -> Json:
+def file_document(file: BackupFile) -> Json:
     """What the index says about one original."""
     return {
         **named("path", file.path),
@@ -106,7 +113,7 @@ def file_document(file: KeptFile) -> Json:
 # Reading
 
 
-def parse_index(raw: bytes, *, source: Path, limits: Limits) -> KeptIndex:
+def parse_index(raw: bytes, *, source: Path, limits: Limits) -> BackupIndex:
     """Read an index. Raises UnsafeInputError for anything that slim doesn't write, naming the key path."""
     top = _Object(parse_json(raw, file=f"{source}: {INDEX_NAME}", hint=_HINT), source, "", limits)
     if top.value.get("schema") != SCHEMA_ID or top.value.get("schema_version") != SCHEMA_VERSION:
@@ -120,14 +127,14 @@ def parse_index(raw: bytes, *, source: Path, limits: Limits) -> KeptIndex:
     folders = [stack.folder for stack in stacks]
     if len(set(folders)) != len(folders):
         top.fail("stacks", "two of them have the same folder")
-    return KeptIndex(slim_version=top.text("slim_version"), stacks=stacks)
+    return BackupIndex(slim_version=top.text("slim_version"), stacks=stacks)
 
 
-def _read_stack(item: _Object) -> KeptStack:
+def _read_stack(item: _Object) -> BackupStack:
     layers = tuple(_read_layer(one) for one in item.objects("layers"))
     if len({layer.name for layer in layers}) != len(layers):
         item.fail("layers", "two of them have the same name")
-    return KeptStack(
+    return BackupStack(
         platform=Platform.parse(item.text("platform")),
         manifest=item.optional_text("manifest"),
         folder=item.component("folder", empty=True),
@@ -135,7 +142,7 @@ def _read_stack(item: _Object) -> KeptStack:
     )
 
 
-def _read_layer(item: _Object) -> KeptLayer:
+def _read_layer(item: _Object) -> BackupLayer:
     files = tuple(_read_file(one) for one in item.objects("files"))
     if len({file.path for file in files}) != len(files):
         item.fail("files", "two of them have the same path")
@@ -144,7 +151,7 @@ def _read_layer(item: _Object) -> KeptLayer:
     note = item.value.get("note")
     if note is not None and not isinstance(note, dict):
         item.fail("note", "must be an object or null")
-    return KeptLayer(
+    return BackupLayer(
         name=item.component("name"),
         layer_name=item.text("layer_name"),
         kind=item.choice("kind", LayerKind),
@@ -158,14 +165,14 @@ def _read_layer(item: _Object) -> KeptLayer:
     )
 
 
-def _read_file(item: _Object) -> KeptFile:
+def _read_file(item: _Object) -> BackupFile:
     kind = item.choice("type", EntryType)
-    action = item.choice("action", KeptAction)
+    action = item.choice("action", BackupAction)
     has_content = kind in (EntryType.FILE, EntryType.HARDLINK)
     is_link = kind in (EntryType.SYMLINK, EntryType.HARDLINK)
-    if (kind is EntryType.DIRECTORY) is not (action is KeptAction.EMPTIED):
+    if (kind is EntryType.DIRECTORY) is not (action is BackupAction.EMPTIED):
         item.fail("action", f"a {kind.value} can't have been {action.value}")
-    if action in (KeptAction.REWRITTEN, KeptAction.LINKED) and kind is not EntryType.FILE:
+    if action in (BackupAction.REWRITTEN, BackupAction.LINKED) and kind is not EntryType.FILE:
         item.fail("action", f"a {kind.value} can't have been {action.value}")
     mode = item.text("mode")
     if not re.fullmatch(r"0[0-7]{3}", mode):
@@ -173,7 +180,7 @@ def _read_file(item: _Object) -> KeptFile:
     evidence = item.value.get("evidence")
     if not isinstance(evidence, list) or not all(isinstance(text, str) for text in evidence):
         item.fail("evidence", "must be a list of sentences")
-    return KeptFile(
+    return BackupFile(
         path=item.path("path"),
         type=kind,
         action=action,
@@ -186,8 +193,8 @@ def _read_file(item: _Object) -> KeptFile:
         sha256=item.sha256("sha256") if has_content else "",
         link_target=item.name("link_target") if is_link else None,
         size_after=item.number("size_after"),
-        sha256_after=item.sha256("sha256_after") if action is KeptAction.REWRITTEN else "",
-        link_after=item.name("link_after") if action is KeptAction.LINKED else None,
+        sha256_after=item.sha256("sha256_after") if action is BackupAction.REWRITTEN else "",
+        link_after=item.name("link_after") if action is BackupAction.LINKED else None,
     )
 
 

@@ -19,7 +19,7 @@ from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.names import display
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import OpenStack, with_trees
-from slim.model.backup import KeptAction, KeptLayer
+from slim.model.backup import BackupAction, BackupLayer
 from slim.model.finding import EditSpec
 from slim.model.limits import Limits
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
@@ -45,7 +45,7 @@ class Rebuilt:
 
     opened: OpenStack
     inventory: Inventory
-    layers: Mapping[str, KeptLayer]
+    layers: Mapping[str, BackupLayer]
     originals: Mapping[FileKey, Original]
     slimmed: frozenset[FileKey]
     trees: Mapping[str, Tree]
@@ -68,7 +68,7 @@ class Rebuilt:
         for key in sorted({*stay, *records}):
             now = self.trees[key[0]].members.get(key[1])
             if (
-                self.originals[key].file.action is KeptAction.REWRITTEN
+                self.originals[key].file.action is BackupAction.REWRITTEN
                 and now is not None
                 and now.content is not None
             ):
@@ -82,7 +82,7 @@ class Rebuilt:
     def _action(self, key: FileKey, now: Member | None) -> Action:
         file = self.originals[key].file
         record = self.inventory.records[key[0]][key[1]]
-        if file.action is KeptAction.REMOVED:
+        if file.action is BackupAction.REMOVED:
             return Remove(record=record, pass_name=file.pass_name, rule=file.rule)
         edit = EditSpec(editor=KEPT_EDITOR)
         if file.link_after is not None:
@@ -99,7 +99,7 @@ class Rebuilt:
 def rebuild(
     source: Path,
     opened: OpenStack,
-    kept: Mapping[str, tuple[KeptLayer, Mapping[str, Original]]],
+    kept: Mapping[str, tuple[BackupLayer, Mapping[str, Original]]],
     options: Callable[[Layer], ReadOptions],
     limits: Limits,
     progress: Progress,
@@ -153,15 +153,15 @@ def _is_slimmed(original: Original, tree: Tree, place: str) -> bool:
     Folders and RECORDs follow from the rest; RECORDs are compared once everything else is known.
     """
     file, now = original.file, tree.members.get(original.file.path)
-    if file.action is KeptAction.EMPTIED or file.pass_name == RECORD_PASS:
+    if file.action is BackupAction.EMPTIED or file.pass_name == RECORD_PASS:
         return False
     if _is_original(original, now, tree):
         return False
     left: bool
     match file.action:
-        case KeptAction.REMOVED:
+        case BackupAction.REMOVED:
             left = now is None
-        case KeptAction.LINKED:
+        case BackupAction.LINKED:
             left = (
                 now is not None
                 and now.type is EntryType.SYMLINK
@@ -174,7 +174,7 @@ def _is_slimmed(original: Original, tree: Tree, place: str) -> bool:
     if not left:
         what = (
             "is there, although the run removed it"
-            if file.action is KeptAction.REMOVED
+            if file.action is BackupAction.REMOVED
             else "isn't what the run left"
         )
         raise IntegrityError(what, file=display(place), hint=_HINT)
@@ -200,7 +200,7 @@ def _sha256(member: Member) -> str:
     return digest_of(member.content).hex() if member.content is not None else ""
 
 
-def _members(tree: Tree, kept: KeptLayer, files: Mapping[str, Original]) -> list[Member]:
+def _members(tree: Tree, kept: BackupLayer, files: Mapping[str, Original]) -> list[Member]:
     """The members of the original, folders before what is in them and hard links after everything else."""
     members = dict(tree.members)
     for path, original in files.items():

@@ -17,7 +17,7 @@ from slim.formats.links import LinkResolver
 from slim.formats.names import display
 from slim.inventory.stack_reader import Located, check_archives, locate, open_stack, read_options
 from slim.inventory.unchanged import sealed
-from slim.model.backup import KeptLayer, KeptStack, Restored, RestoredLayer
+from slim.model.backup import BackupLayer, BackupStack, Restored, RestoredLayer
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey
@@ -196,7 +196,7 @@ def _restore_one(
         return _write(request, one, rebuilt, back, publisher, spool, watch)
 
 
-def _stack_of(store: Store, stack: Stack, count: int) -> KeptStack:
+def _stack_of(store: Store, stack: Stack, count: int) -> BackupStack:
     """The store's stack that this one is: by manifest, platform and layers."""
     names = {layer.name for layer in stack}
     stacks = store.index.stacks
@@ -221,13 +221,13 @@ def _is_plain(stack: Stack) -> bool:
 
 
 def _layers_of(
-    store: Store, kept_stack: KeptStack, stack: Stack
-) -> dict[str, tuple[KeptLayer, dict[str, Original]]]:
+    store: Store, kept_stack: BackupStack, stack: Stack
+) -> dict[str, tuple[BackupLayer, dict[str, Original]]]:
     """What was kept of each layer of the stack. A plain folder may have another name by now."""
     names = {layer.name: layer.name for layer in kept_stack.layers}
     if _is_plain(stack) and len(kept_stack.layers) == 1:
         names = {kept_stack.layers[0].name: stack.layers[0].name}
-    found: dict[str, tuple[KeptLayer, dict[str, Original]]] = {}
+    found: dict[str, tuple[BackupLayer, dict[str, Original]]] = {}
     there = {layer.name for layer in stack}
     for layer in kept_stack.layers:
         if names[layer.name] in there:
@@ -240,8 +240,8 @@ def _layers_of(
 
 def _all_there(
     request: RestoreRequest,
-    kept_stack: KeptStack,
-    kept: Mapping[str, tuple[KeptLayer, object]],
+    kept_stack: BackupStack,
+    kept: Mapping[str, tuple[BackupLayer, object]],
     picked: Sequence[Original],
     stack: Stack,
 ) -> None:

@@ -16,7 +16,7 @@ from slim.errors import ConfigError, IntegrityError, LimitError, UnsafeInputErro
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.names import display
-from slim.model.backup import INDEX_NAME, KeptFile, KeptIndex, KeptLayer, KeptStack
+from slim.model.backup import INDEX_NAME, BackupFile, BackupIndex, BackupLayer, BackupStack
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.plan.apply import digest_of
@@ -29,9 +29,9 @@ _HINT = "the file was changed after slim wrote it; get it again"
 class Original:
     """One original in a store: which stack and layer it is of, what is known about it, and its member."""
 
-    stack: KeptStack
-    layer: KeptLayer
-    file: KeptFile
+    stack: BackupStack
+    layer: BackupLayer
+    file: BackupFile
     member: Member
 
     @property
@@ -51,7 +51,7 @@ class Store:
     :func:`check_content`."""
 
     source: Path
-    index: KeptIndex
+    index: BackupIndex
     originals: tuple[Original, ...]
 
 
@@ -82,7 +82,7 @@ def open_store(source: Path, *, spool_dir: Path, limits: Limits) -> Iterator[Sto
         yield Store(source=source, index=index, originals=tuple(_originals(source, index, tree)))
 
 
-def _originals(source: Path, index: KeptIndex, tree: Tree) -> Iterator[Original]:
+def _originals(source: Path, index: BackupIndex, tree: Tree) -> Iterator[Original]:
     named = {INDEX_NAME}
     for stack, layer, file in index:
         name = stack.member_of(layer, file)

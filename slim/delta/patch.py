@@ -14,7 +14,7 @@ from enum import StrEnum
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
 from slim.delta.pairing import pair
-from slim.delta.table import Frame, Kept, Made, Piece, Table, entry_of, render, runs
+from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
 from slim.formats.base import Content, Member, Tree
 from slim.model.record import EntryType
 
@@ -254,7 +254,7 @@ def _new(
     numbers: Mapping[str, int],
     known: Mapping[str, str],
     places: Mapping[str, tuple[int, int]],
-) -> Iterator[Kept | Made]:
+) -> Iterator[CopiedRun | NewMember]:
     def as_before(member: Member) -> int | None:
         """The number of the equal old member, where its content needn't be packed."""
         if old is None or member.path not in old.tree.members:
@@ -272,8 +272,8 @@ def _new(
             continue
         entry, digest = entry_of(item), new.digests.get(item.path, "")
         if entry.type is not EntryType.FILE:
-            yield Made(entry, item.mtime)
+            yield NewMember(entry, item.mtime)
         elif digest in places or not item.size:
-            yield Made(entry, item.mtime, slice=places.get(digest, (0, 0)))
+            yield NewMember(entry, item.mtime, slice=places.get(digest, (0, 0)))
         else:
-            yield Made(entry, item.mtime, source=numbers[known[digest]])
+            yield NewMember(entry, item.mtime, source=numbers[known[digest]])

@@ -76,7 +76,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CopiedRun:
     """``count`` old members from number ``old`` on, all with the time ``mtime``."""
 
     old: int
@@ -85,7 +85,7 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class NewMember:
     """A new member. A file has the content of the old file ``source``, or a slice of the payload."""
 
     entry: Entry
@@ -101,7 +101,7 @@ class Table:
     old: list[Entry] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     root: tuple[int, int] | None = None
-    new: list[Kept | Made] = field(default_factory=list)
+    new: list[CopiedRun | NewMember] = field(default_factory=list)
 
     @property
     def unpacked(self) -> int:
@@ -139,7 +139,7 @@ def _lines(table: Table) -> Iterator[str]:
         if item.mtime != time:
             yield f"t {item.mtime}"
             time = item.mtime
-        if isinstance(item, Kept):
+        if isinstance(item, CopiedRun):
             yield f"k {item.old} {item.count}"
             continue
         yield f"n {_entry(item.entry, previous)}"
@@ -193,7 +193,7 @@ class _Parser:
             raise self.wrong(f"the table doesn't begin with {MAGIC!r}")
         readers = {
             "o": (0, self.old), "z": (1, self.frame), "u": (1, self.piece), "r": (2, self.root), "t": (3, self.when),
-            "k": (3, self.kept), "n": (3, self.made), "c": (3, self.content), "s": (3, self.slice),
+            "k": (3, self.copied), "n": (3, self.new_member), "c": (3, self.content), "s": (3, self.slice),
         }  # fmt: skip
         for self.number, line in enumerate(lines, start=2):
             stage, read = readers.get(line[:1], (-1, self.root))
@@ -284,17 +284,17 @@ class _Parser:
             raise self.wrong("a time that no archive can hold")
         return time
 
-    def kept(self, text: str) -> None:
+    def copied(self, text: str) -> None:
         self._complete()
         old, count = self.numbers(text, 2)
         if not count or old + count > len(self.table.old):
             raise self.wrong("names old members that aren't there")
         self.count(count)
-        self.table.new.append(Kept(old, count, self._time()))
+        self.table.new.append(CopiedRun(old, count, self._time()))
 
-    def made(self, text: str) -> None:
+    def new_member(self, text: str) -> None:
         self._complete()
-        self.table.new.append(Made(self.entry(text), self._time()))
+        self.table.new.append(NewMember(self.entry(text), self._time()))
 
     def content(self, text: str) -> None:
         (old,) = self.numbers(text, 1)
@@ -314,16 +314,16 @@ class _Parser:
     def _fill(self, source: int | None, cut: tuple[int, int] | None) -> None:
         last = self.table.new[-1] if self.table.new else None
         if (
-            not isinstance(last, Made)
+            not isinstance(last, NewMember)
             or last.entry.type is not EntryType.FILE
             or not _is_open(last)
         ):
             raise self.wrong("no new file that it could be the content of")
-        self.table.new[-1] = Made(last.entry, last.mtime, source, cut)
+        self.table.new[-1] = NewMember(last.entry, last.mtime, source, cut)
 
     def _complete(self) -> None:
         last = self.table.new[-1] if self.table.new else None
-        if isinstance(last, Made) and last.entry.type is EntryType.FILE and _is_open(last):
+        if isinstance(last, NewMember) and last.entry.type is EntryType.FILE and _is_open(last):
             raise self.wrong("the new file above has no content")
 
     def _time(self) -> int:
@@ -332,14 +332,14 @@ class _Parser:
         return self.time
 
 
-def _is_open(made: Made) -> bool:
-    return made.source is None and made.slice is None
+def _is_open(member: NewMember) -> bool:
+    return member.source is None and member.slice is None
 
 
 def expand(table: Table) -> Iterator[tuple[Entry, int, int | None, tuple[int, int] | None]]:
     """Every new member in order: what it is, its time, the old file its content comes from, or its slice."""
     for item in table.new:
-        if isinstance(item, Made):
+        if isinstance(item, NewMember):
             yield item.entry, item.mtime, item.source, item.slice
             continue
         for old in range(item.old, item.old + item.count):
@@ -347,16 +347,16 @@ def expand(table: Table) -> Iterator[tuple[Entry, int, int | None, tuple[int, in
             yield entry, item.mtime, old if entry.type is EntryType.FILE else None, None
 
 
-def runs(members: Iterable[tuple[Member, int | None]]) -> Iterator[Kept | Member]:
+def runs(members: Iterable[tuple[Member, int | None]]) -> Iterator[CopiedRun | Member]:
     """Fold members that have the number of an equal old one into runs; the others come out as they are."""
-    run: Kept | None = None
+    run: CopiedRun | None = None
     for member, old in members:
         if run is not None and old == run.old + run.count and member.mtime == run.mtime:
-            run = Kept(run.old, run.count + 1, run.mtime)
+            run = CopiedRun(run.old, run.count + 1, run.mtime)
             continue
         if run is not None:
             yield run
-        run = None if old is None else Kept(old, 1, member.mtime)
+        run = None if old is None else CopiedRun(old, 1, member.mtime)
         if old is None:
             yield member
     if run is not None:

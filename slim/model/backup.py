@@ -13,7 +13,7 @@ INDEX_NAME = "slim-removed.json"
 """The member of a store that describes all others; the first one."""
 
 
-class KeptAction(StrEnum):
+class BackupAction(StrEnum):
     """What was done to a file. The values are stable.
 
     ``EMPTIED`` is a folder that went because nothing was left in it; ``LINKED`` a file that became
@@ -27,7 +27,7 @@ class KeptAction(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptFile:
+class BackupFile:
     """One original: everything that is needed to put it back and to check that it is the right one.
 
     ``path`` is relative to the layer. ``size`` (bytes) and ``sha256`` are those of the content, for
@@ -38,7 +38,7 @@ class KeptFile:
 
     path: str
     type: EntryType
-    action: KeptAction
+    action: BackupAction
     rule: str
     pass_name: str
     mode: int
@@ -53,7 +53,7 @@ class KeptFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptLayer:
+class BackupLayer:
     """The originals of one layer. ``tree_before`` and ``tree_after`` are the digests of its whole tree; ``hard_links``
     are those of the original, which formats other than tar lose; ``note`` is what the original's
     entry in the manifest said about an earlier run."""
@@ -67,7 +67,7 @@ class KeptLayer:
     stdlib_dir: str | None = None
     hard_links: Mapping[str, str] = field(default_factory=dict)
     note: Mapping[str, object] | None = None
-    files: tuple[KeptFile, ...] = ()
+    files: tuple[BackupFile, ...] = ()
 
     def as_layer(self, platform: Platform) -> Layer:
         """The layer, as far as globs want to know about it."""
@@ -82,32 +82,32 @@ class KeptLayer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptStack:
+class BackupStack:
     """The layers of one manifest. ``folder`` is what stands before the layers' names in the store, where it holds the
     originals of several manifests; else empty."""
 
     platform: Platform
     manifest: str | None
     folder: str
-    layers: tuple[KeptLayer, ...]
+    layers: tuple[BackupLayer, ...]
 
-    def layer(self, name: str) -> KeptLayer | None:
+    def layer(self, name: str) -> BackupLayer | None:
         """The layer with that install target, or None."""
         return next((layer for layer in self.layers if layer.name == name), None)
 
-    def member_of(self, layer: KeptLayer, file: KeptFile) -> str:
+    def member_of(self, layer: BackupLayer, file: BackupFile) -> str:
         """The name of an original in the store."""
         return "/".join(part for part in (self.folder, layer.name, file.path) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptIndex:
+class BackupIndex:
     """Everything that a store holds, and which slim wrote it."""
 
     slim_version: str
-    stacks: tuple[KeptStack, ...]
+    stacks: tuple[BackupStack, ...]
 
-    def __iter__(self) -> Iterator[tuple[KeptStack, KeptLayer, KeptFile]]:
+    def __iter__(self) -> Iterator[tuple[BackupStack, BackupLayer, BackupFile]]:
         for stack in self.stacks:
             for layer in stack.layers:
                 for file in layer.files:
@@ -115,7 +115,7 @@ class KeptIndex:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class BackupSummary:
     """What a run says about its store: where it is, how many originals of this stack are in it and their bytes, and
     size and SHA-256 of the file itself (of all stacks of the run)."""
 
@@ -173,7 +173,7 @@ class SymbolFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class KeptSymbols:
+class SymbolsSummary:
     """What a run says about its folder of symbols: where it is, how many files of this stack it got, and their
     bytes."""
 

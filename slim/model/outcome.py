@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from slim.model.backup import Kept, KeptSymbols
+from slim.model.backup import BackupSummary, SymbolsSummary
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.plan import Action, Plan, Skipped
@@ -142,7 +142,7 @@ class RunResult:
     """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
     verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds
     every file as it was before; ``signing`` is what somebody has to sign before the result is
-    shipped. ``kept`` tells of the store of originals, ``symbols`` of the folder of symbols, where
+    shipped. ``backup`` describes the backup of originals, ``symbols`` the folder of symbols, where
     there is one."""
 
     stack: Stack
@@ -160,8 +160,8 @@ class RunResult:
     compared_with: str | None = None
     inventory: Inventory | None = None
     signing: tuple[ToSign, ...] = ()
-    kept: Kept | None = None
-    symbols: KeptSymbols | None = None
+    backup: BackupSummary | None = None
+    symbols: SymbolsSummary | None = None
 
     @property
     def before(self) -> Footprint:

@@ -112,7 +112,7 @@ def read_back(
         )
         # Formats other than tar can't hold every time, and what was published before has the times
         # of then.
-        times = not done.place.name.endswith(".zip") and not done.kept
+        times = not done.place.name.endswith(".zip") and not done.reused
         result = compare(done.place, one.new.members, one.digests, options, times=times)
         watch.advance()
         return result

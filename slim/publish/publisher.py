@@ -27,7 +27,7 @@ from slim.system.atomic import write_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ReusedArchive:
     """An archive that was published before and holds the very tree that is to be written: it is published again, under
     its name and build number. Where it isn't at hand (``place`` is None), what is written has to
     have its bytes. ``compression`` is what its manifest says of how it was compressed."""
@@ -42,7 +42,7 @@ class Kept:
 class NewLayer:
     """A layer ready to be written. ``source`` is the archive or folder it was read from, ``root`` the folder that an
     archive's members lie under; ``carry`` says that the source is to be carried over byte for byte,
-    ``kept`` that what was published before is."""
+    ``reused`` that what was published before is."""
 
     layer: Layer
     members: Sequence[Member]
@@ -50,17 +50,17 @@ class NewLayer:
     source_format: str
     root: str
     carry: bool = False
-    kept: Kept | None = None
+    reused: ReusedArchive | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLayer:
-    """Where a layer was staged, and its archive (None for a folder). ``kept``: it is the one published before."""
+    """Where a layer was staged, and its archive (None for a folder). ``reused``: it is the one published before."""
 
     new: NewLayer
     place: Path
     archive: ArchiveInfo | None
-    kept: bool = False
+    reused: bool = False
 
 
 class Publisher:
@@ -144,8 +144,8 @@ class Publisher:
     def _place(self, stack: Stack, new: NewLayer) -> Path:
         if not self._as_archives(stack):
             return self._folder / new.layer.name
-        if new.kept is not None and new.kept.place is not None:
-            return self._folder / new.kept.archive.name
+        if new.reused is not None and new.reused.place is not None:
+            return self._folder / new.reused.archive.name
         archive_format = self._archive_format(new)
         if new.layer.archive is None:
             return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
@@ -166,8 +166,8 @@ class Publisher:
                 if stack.kind is StackKind.FOLDER:
                     self._single = place
                 return WrittenLayer(new=new, place=place, archive=None)
-            if new.kept is not None and new.kept.place is not None:
-                copy_file(new.kept.place, place)
+            if new.reused is not None and new.reused.place is not None:
+                copy_file(new.reused.place, place)
             elif new.carry and place.name == new.source.name:
                 copy_file(new.source, place)
             else:
@@ -183,7 +183,7 @@ class Publisher:
             archive = ArchiveInfo(
                 name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
             )
-            before = new.kept is not None and new.kept.place is not None
+            before = new.reused is not None and new.reused.place is not None
             if (
                 new.carry
                 and not before
@@ -195,25 +195,25 @@ class Publisher:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
             self._single = place
-        if new.kept is not None:
-            return self._as_kept(WrittenLayer(new=new, place=place, archive=archive), new.kept)
+        if new.reused is not None:
+            return self._as_reused(WrittenLayer(new=new, place=place, archive=archive), new.reused)
         return WrittenLayer(new=new, place=place, archive=archive)
 
-    def _as_kept(self, written: WrittenLayer, kept: Kept) -> WrittenLayer:
+    def _as_reused(self, written: WrittenLayer, reused: ReusedArchive) -> WrittenLayer:
         """The layer under the name that it had before, if it has the bytes that it had before."""
         assert written.archive is not None
-        if written.archive.sha256 != kept.archive.sha256:
-            if kept.place is not None:
+        if written.archive.sha256 != reused.archive.sha256:
+            if reused.place is not None:
                 raise IntegrityError(
-                    "changed while slim was reading it", file=kept.place, hint="start again"
+                    "changed while slim was reading it", file=reused.place, hint="start again"
                 )
             return written
-        place = self._folder / kept.archive.name
+        place = self._folder / reused.archive.name
         if place != written.place:
             if os.path.lexists(place):
                 return written
             written.place.rename(place)
-        return replace(written, place=place, archive=kept.archive, kept=True)
+        return replace(written, place=place, archive=reused.archive, reused=True)
 
     def write_manifest(
         self,
@@ -222,7 +222,7 @@ class Publisher:
         notes: Mapping[str, Mapping[str, object]],
     ) -> None:
         """Write the manifest and ``env_metadata`` again: new archive names, sizes and hashes, and ``notes`` (by layer)
-        under the key :data:`SLIM_KEY`; the old build number where the old archive was kept. Every
+        under the key :data:`SLIM_KEY`; the old build number where the old archive was reused. Every
         other key is carried over as it was."""
         if stack.manifest_name is None:
             if stack.kind is StackKind.BUILD:
@@ -236,8 +236,8 @@ class Publisher:
                 if one is None:
                     continue
                 _update(entry, one.archive, notes.get(one.new.layer.name))
-                if one.kept and one.new.kept is not None and one.new.kept.build is not None:
-                    entry["archive_build"] = one.new.kept.build
+                if one.reused and one.new.reused is not None and one.new.reused.build is not None:
+                    entry["archive_build"] = one.new.reused.build
                 name = stack.metadata_names.get(one.new.layer.name)
                 if name is not None:
                     _write_json(self._folder / FOLDER / ENV_METADATA / name, entry)

@@ -13,7 +13,7 @@ from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 from slim.run.prepare import Prepared, RunRequest
-from slim.run.previous import Previous, kept_archive, noted_tree
+from slim.run.previous import Previous, noted_tree, reused_archive
 
 
 def _carrying(ready: Prepared, one: NextLayer, rules_sha256: str) -> NextLayer:
@@ -93,14 +93,14 @@ def write_layers(
 
 def _keeping(request: RunRequest, previous: Previous, one: NextLayer, spool: Path) -> NextLayer:
     """The layer with what was published before, where that is the same."""
-    kept = kept_archive(
+    reused = reused_archive(
         previous.find(one.new.layer),
         one.tree_sha256,
         request.config.format or one.new.source_format,
         spool=spool,
         limits=request.config.limits,
     )
-    return replace(one, new=replace(one.new, kept=kept))
+    return replace(one, new=replace(one.new, reused=reused))
 
 
 def _outcome(one: NextLayer, done: WrittenLayer | None, previous: Previous | None) -> LayerOutcome:
@@ -121,8 +121,8 @@ def _since(one: NextLayer, done: WrittenLayer | None, previous: Previous) -> Sin
     before = previous.find(one.new.layer)
     if before is None:
         return SincePrevious.NEW
-    kept = one.new.kept
-    if done.kept if done is not None else kept is not None and kept.place is not None:
+    reused = one.new.reused
+    if done.reused if done is not None else reused is not None and reused.place is not None:
         return SincePrevious.UNCHANGED
     return (
         SincePrevious.REPACKED
@@ -139,10 +139,10 @@ def _note(
     rules_sha256: str,
 ) -> dict[str, object]:
     """What goes into the manifest: enough to tell what was done, and that nothing has to be done again."""
-    kept = one.new.kept if done.kept else None
+    reused = one.new.reused if done.reused else None
     written = compression_note(outcome.archive_name, request.config.effort)
     return {
-        **(written if kept is None else kept.compression),
+        **(written if reused is None else reused.compression),
         "version": __version__,
         "profile": request.config.settings_for(one.new.layer.name).profile.label,
         "rules_sha256": rules_sha256,

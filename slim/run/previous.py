@@ -15,7 +15,7 @@ from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, Layer
 from slim.plan.apply import digests_of, tree_digest
 from slim.publish.notes import SLIM_KEY, noted_compression
-from slim.publish.publisher import Kept
+from slim.publish.publisher import ReusedArchive
 
 _HINT = "--previous takes the folder of an earlier slim run, or a manifest in its __venvstacks__"
 
@@ -73,14 +73,14 @@ def read_previous(source: Path) -> Previous:
     return Previous(source=source, layers=found)
 
 
-def kept_archive(
+def reused_archive(
     previous: PreviousLayer | None,
     tree_sha256: str,
     format_name: str,
     *,
     spool: Path,
     limits: Limits,
-) -> Kept | None:
+) -> ReusedArchive | None:
     """The previous archive, where it holds the very tree in the very format that is to be written.
 
     What slim wrote says so in the manifest; anything else is read. Where only the manifest is at
@@ -94,14 +94,14 @@ def kept_archive(
     if noted is not None and noted != tree_sha256:
         return None
     entry = previous.layer.entry
-    kept = Kept(
+    reused = ReusedArchive(
         place=place,
         archive=archive,
         build=entry.get("archive_build"),
         compression=noted_compression(entry),
     )
     if place is None:
-        return kept
+        return reused
     size = place.stat().st_size
     digest = sha256_of(place) if size == archive.size else ""
     if digest != archive.sha256:
@@ -115,7 +115,7 @@ def kept_archive(
         noted is None and _tree_of(previous, spool, limits) != tree_sha256
     ):
         return None
-    return kept
+    return reused
 
 
 def noted_tree(layer: Layer) -> str | None:

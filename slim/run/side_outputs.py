@@ -19,7 +19,7 @@ from slim.backup.collect import FORMAT, Originals
 from slim.errors import ConfigError, StorageError
 from slim.formats.base import WriteOptions
 from slim.formats.output import write_file
-from slim.model.backup import Kept, KeptSymbols, SymbolFile
+from slim.model.backup import BackupSummary, SymbolFile, SymbolsSummary
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.progress import Progress
 from slim.model.settings import Effort, Level
@@ -72,7 +72,7 @@ class Beside:
         # cost.
         kept = self._originals.write(self._staged, WriteOptions(effort=Effort(level=Level.FAST)))
         return tuple(
-            replace(result, kept=_named(one, target))
+            replace(result, backup=_named(one, target))
             for result, one in zip(results, kept, strict=True)
         )
 
@@ -134,12 +134,12 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _told(folder: str, files: Sequence[SymbolFile]) -> KeptSymbols:
+def _told(folder: str, files: Sequence[SymbolFile]) -> SymbolsSummary:
     sizes = {one.file: one.size for one in files}
-    return KeptSymbols(folder=folder, files=len(sizes), size=sum(sizes.values()))
+    return SymbolsSummary(folder=folder, files=len(sizes), size=sum(sizes.values()))
 
 
-def _named(kept: Kept, target: Path) -> Kept:
+def _named(kept: BackupSummary, target: Path) -> BackupSummary:
     return replace(kept, file=str(target))
 
 

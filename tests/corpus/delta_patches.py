@@ -10,7 +10,7 @@ from typing import Any
 
 from slim.delta import document
 from slim.delta.frames import pack
-from slim.delta.table import Entry, Frame, Kept, Made, Piece, Table, render
+from slim.delta.table import CopiedRun, Entry, Frame, NewMember, Piece, Table, render
 from slim.errors import IntegrityError, LimitError, SlimError, UnsafeInputError
 from slim.model.record import EntryType
 from tests.corpus.scene import Scene
@@ -251,7 +251,9 @@ def adds(*entries: Entry) -> Change:
 
     def change(table: Table, frames: list[bytes]) -> None:
         for one in entries:
-            table.new.append(Made(one, 1, slice=(0, 0) if one.type is EntryType.FILE else None))
+            table.new.append(
+                NewMember(one, 1, slice=(0, 0) if one.type is EntryType.FILE else None)
+            )
 
     return _payload(change)
 
@@ -303,7 +305,7 @@ def members() -> Iterator[Row]:
         yield f"member, {name}", adds(*entries), UnsafeInputError, (PATCH, says)
     more = adds(_entry("zz"))
     yield "member, one more", more, IntegrityError, (PATCH, "doesn't give the layer")
-    moved = _payload(lambda table, frames: table.new.append(Kept(0, 1, 1)))
+    moved = _payload(lambda table, frames: table.new.append(CopiedRun(0, 1, 1)))
     yield "member, an old one twice", moved, UnsafeInputError, (PATCH, "two members have this name")
 
 

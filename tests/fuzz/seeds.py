@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from slim.backup.index import render_index
-from slim.model.backup import KeptAction, KeptFile, KeptIndex, KeptLayer, KeptStack
+from slim.model.backup import BackupAction, BackupFile, BackupIndex, BackupLayer, BackupStack
 from slim.model.record import EntryType
 from slim.model.stack import LayerKind, Platform
 from tests.corpus.archives import ACCEPTED, COMPRESSED, TAR, ZIP
@@ -112,36 +112,43 @@ def indexes() -> list[bytes]:
     told: dict[str, Any] = {"size": 3, "sha256": digest}
     now: dict[str, Any] = {"size_after": 1, "sha256_after": digest}
     files = (
-        KeptFile(
+        BackupFile(
             path="a",
             type=EntryType.FILE,
-            action=KeptAction.REMOVED,
+            action=BackupAction.REMOVED,
             evidence=("e",),
             **mode,
             **told,
         ),
-        KeptFile(
+        BackupFile(
             path="b/\udcff",
             type=EntryType.SYMLINK,
-            action=KeptAction.REMOVED,
+            action=BackupAction.REMOVED,
             link_target="a",
             **mode,
         ),
-        KeptFile(
+        BackupFile(
             path="c",
             type=EntryType.HARDLINK,
-            action=KeptAction.REMOVED,
+            action=BackupAction.REMOVED,
             link_target="a",
             **mode,
             **told,
         ),
-        KeptFile(path="d", type=EntryType.DIRECTORY, action=KeptAction.EMPTIED, **mode),
-        KeptFile(
-            path="e", type=EntryType.FILE, action=KeptAction.LINKED, link_after="a", **mode, **told
+        BackupFile(path="d", type=EntryType.DIRECTORY, action=BackupAction.EMPTIED, **mode),
+        BackupFile(
+            path="e",
+            type=EntryType.FILE,
+            action=BackupAction.LINKED,
+            link_after="a",
+            **mode,
+            **told,
         ),
-        KeptFile(path="f", type=EntryType.FILE, action=KeptAction.REWRITTEN, **mode, **told, **now),
+        BackupFile(
+            path="f", type=EntryType.FILE, action=BackupAction.REWRITTEN, **mode, **told, **now
+        ),
     )
-    layer = KeptLayer(
+    layer = BackupLayer(
         name="app",
         layer_name="app",
         kind=LayerKind.PLAIN,
@@ -153,13 +160,13 @@ def indexes() -> list[bytes]:
         note={"version": "1"},
         files=files,
     )
-    stack = KeptStack(
+    stack = BackupStack(
         platform=Platform.parse("linux_x86_64"),
         manifest="venvstacks.json",
         folder="",
         layers=(layer,),
     )
-    return [render_index(KeptIndex(slim_version="1", stacks=(stack,)))]
+    return [render_index(BackupIndex(slim_version="1", stacks=(stack,)))]
 
 
 def pes() -> list[bytes]:

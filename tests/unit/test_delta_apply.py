@@ -18,7 +18,7 @@ from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
 from slim.delta.patch import Patch, Side, make_patch
-from slim.delta.table import Entry, Frame, Kept, Made, Table
+from slim.delta.table import CopiedRun, Entry, Frame, NewMember, Table
 from slim.errors import (
     ConfigError,
     IntegrityError,
@@ -428,7 +428,7 @@ def test_hostile_members(
     old: Path, delta: Path, tmp_path: Path, hostile: list[Entry], said: str
 ) -> None:
     before = entries(old / "app.tar.xz", tmp_path)
-    new = [Made(entry, 0, slice=(0, 0) if entry.type is F else None) for entry in hostile]
+    new = [NewMember(entry, 0, slice=(0, 0) if entry.type is F else None) for entry in hostile]
     forged(delta, Table(old=before, root=(0o755, 0), new=new))
     (tmp_path / "canary").write_text("here")
     with pytest.raises(UnsafeInputError, match=said):
@@ -441,7 +441,7 @@ def test_a_patch_that_gives_something_else(old: Path, delta: Path, tmp_path: Pat
     before = entries(old / "app.tar.xz", tmp_path)
     with read_archive(old / "app.tar.xz", options(tmp_path)) as tree:
         size = sum(member.size for member in tree.members.values())
-    forged(delta, Table(old=before, root=(0o755, 0), new=[Kept(0, len(before), 0)]), size=size)
+    forged(delta, Table(old=before, root=(0o755, 0), new=[CopiedRun(0, len(before), 0)]), size=size)
     with pytest.raises(IntegrityError, match="doesn't give the layer that the delta promises"):
         applied(old, delta, tmp_path / "n")
     forged(delta, Table(old=before[:-1], root=(0o755, 0), new=[]))
@@ -456,7 +456,9 @@ def test_bombs(old: Path, delta: Path, tmp_path: Path) -> None:
     """One small frame whose content is named a thousand times, and a document that says so or doesn't."""
     before = entries(old / "app.tar.xz", tmp_path)
     frame = pack(bytes(1 << 20))
-    new = [Made(Entry(f"f{number}", F, 0o644), 0, slice=(0, 1 << 20)) for number in range(1000)]
+    new = [
+        NewMember(Entry(f"f{number}", F, 0o644), 0, slice=(0, 1 << 20)) for number in range(1000)
+    ]
     table = Table(old=before, frames=[Frame(len(frame), 1 << 20)], root=(0o755, 0), new=list(new))
     forged(delta, table, (frame,), size=5)
     with pytest.raises(UnsafeInputError, match="instead of 5"):

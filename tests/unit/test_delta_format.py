@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 from slim.delta import document
 from slim.delta.frames import FRAME, pack, unpack
 from slim.delta.pairing import fold, pair
-from slim.delta.table import Entry, Frame, Kept, Made, Piece, Table, parse, render
+from slim.delta.table import CopiedRun, Entry, Frame, NewMember, Piece, Table, parse, render
 from slim.errors import LimitError, SlimError, UnsafeInputError
 from slim.model.limits import Limits
 from slim.model.record import EntryType
@@ -44,11 +44,11 @@ def test_a_table_is_read_as_it_was_written() -> None:
         frames=[Frame(10, 300, [Piece(1, 0, 7), Piece(4, 3, 0)]), Frame(5, 5)],
         root=(0o700, 0),
         new=[
-            Kept(0, 2, 1_700_000_000),
-            Made(Entry("lib/new", FILE, 0o755), 1_700_000_000, slice=(0, 300)),
-            Made(Entry("lib/moved", FILE, 0o644), 5, source=4),
-            Made(Entry("lib/link", LINK, 0o777, "../lib"), 5),
-            Kept(4, 1, 5),
+            CopiedRun(0, 2, 1_700_000_000),
+            NewMember(Entry("lib/new", FILE, 0o755), 1_700_000_000, slice=(0, 300)),
+            NewMember(Entry("lib/moved", FILE, 0o644), 5, source=4),
+            NewMember(Entry("lib/link", LINK, 0o777, "../lib"), 5),
+            CopiedRun(4, 1, 5),
         ],
     )
     assert parse(render(table), source="p", limits=Limits()) == table

@@ -8,24 +8,31 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from slim.model.backup import Kept, KeptAction, KeptFile, KeptSymbols, Restored, RestoredLayer
+from slim.model.backup import (
+    BackupAction,
+    BackupFile,
+    BackupSummary,
+    Restored,
+    RestoredLayer,
+    SymbolsSummary,
+)
 from slim.reports.common.canvas import Canvas, Look
 from slim.reports.common.text import count, printable, size
 from slim.reports.run.json_v1 import SCHEMA_VERSION
 from slim.system.json_text import dumps, named, prose
 
-Row = tuple[str, KeptFile]
+Row = tuple[str, BackupFile]
 """An original: its path below the folder that layers are unpacked into (with a folder before it for each platform,
 where a store has several), and all that is known about it."""
 
 
-def kept_line(kept: Kept) -> str:
+def backup_line(backup: BackupSummary) -> str:
     """One line for the report of a run."""
-    told = f"{count(kept.files, 'original')} of {size(kept.size)} in {printable(kept.file)}"
-    return f"{told}, {size(kept.archive_size)}; slim restore brings them back"
+    told = f"{count(backup.files, 'original')} of {size(backup.size)} in {printable(backup.file)}"
+    return f"{told}, {size(backup.archive_size)}; slim restore brings them back"
 
 
-def symbols_line(symbols: KeptSymbols) -> str:
+def symbols_line(symbols: SymbolsSummary) -> str:
     """One line for the report of a run."""
     return f"{count(symbols.files, 'file')} for debuggers, {size(symbols.size)}, in {printable(symbols.folder)}"
 
@@ -47,7 +54,7 @@ def listing(rows: Sequence[Row], look: Look | None = None, verbosity: int = 0) -
         for text in file.evidence if verbosity else ():
             table.add_row("", "", "", Text(f"{canvas.look.turn} {printable(text)}", "cyan"))
     canvas.show(table)
-    files = [file for _, file in rows if file.action is not KeptAction.EMPTIED]
+    files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
     canvas.line(
         Text(f"{count(len(files), 'original')}, {size(sum(file.size for file in files))}", "bold")
     )
@@ -124,7 +131,7 @@ def extracted(
 ) -> str:
     """What was written out."""
     canvas = Canvas(look or Look())
-    files = [file for _, file in rows if file.action is not KeptAction.EMPTIED]
+    files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
     told = f"{count(len(files), 'original')}, {size(sum(file.size for file in files))}, written to "
     canvas.line(Text.assemble(told, (printable(target), "bold"), "."))
     for name in left_out:

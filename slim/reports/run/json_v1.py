@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import assert_never
 
-from slim.model.backup import Kept
+from slim.model.backup import BackupSummary
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import (
     Accounts,
@@ -78,8 +78,8 @@ def document(results: Sequence[RunResult]) -> Json:
                         else {"output": None}
                     ),
                     **(
-                        named("kept", result.kept.file)
-                        if result.kept is not None
+                        named("kept", result.backup.file)
+                        if result.backup is not None
                         else {"kept": None}
                     ),
                     **(
@@ -183,7 +183,7 @@ def _run(result: RunResult) -> Json:
             {"layer": item.layer, **named("path", item.path), "reason": item.reason.value}
             for item in result.signing
         ],
-        "kept": None if result.kept is None else _kept(result.kept),
+        "kept": None if result.backup is None else _backup(result.backup),
         "symbols": None
         if result.symbols is None
         else {"files": result.symbols.files, "bytes": result.symbols.size},
@@ -198,11 +198,11 @@ def _run(result: RunResult) -> Json:
     }
 
 
-def _kept(kept: Kept) -> Json:
+def _backup(backup: BackupSummary) -> Json:
     return {
-        "files": kept.files,
-        "bytes": kept.size,
-        "archive": {"size": kept.archive_size, "sha256": kept.archive_sha256},
+        "files": backup.files,
+        "bytes": backup.size,
+        "archive": {"size": backup.archive_size, "sha256": backup.archive_sha256},
     }
 
 

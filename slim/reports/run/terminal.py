@@ -21,7 +21,7 @@ from slim.reports.common.text import (
     size,
     stack_word,
 )
-from slim.reports.run.backup import kept_line, symbols_line
+from slim.reports.run.backup import backup_line, symbols_line
 from slim.reports.run.grouping import (
     RefusalGroup,
     archives_measured,
@@ -438,12 +438,12 @@ class _Report:
 
     def keeping(self) -> None:
         """What was kept of all that went."""
-        kept, symbols = self.result.kept, self.result.symbols
-        if kept is not None:
-            self.canvas.line(Text.assemble(("kept", "bold"), f"  {kept_line(kept)}"))
+        backup, symbols = self.result.backup, self.result.symbols
+        if backup is not None:
+            self.canvas.line(Text.assemble(("kept", "bold"), f"  {backup_line(backup)}"))
         if symbols is not None:
             self.canvas.line(Text.assemble(("symbols", "bold"), f"  {symbols_line(symbols)}"))
-        if kept is not None or symbols is not None:
+        if backup is not None or symbols is not None:
             self.canvas.blank()
 
     def closing(self) -> None:
