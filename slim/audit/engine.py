@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,13 +17,6 @@ from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
 from slim.model.settings import Config
 from slim.system.workspace import workspace
-
-
-def available_cpus() -> int:
-    """Processors this process may run on (``sched_getaffinity(2)`` where there is such a thing)."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True, kw_only=True)

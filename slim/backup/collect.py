@@ -6,7 +6,6 @@ kept is copied into a spool file, each content once.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -19,6 +18,7 @@ from slim.backup.index import render_index
 from slim.errors import ConfigError, StorageError
 from slim.formats import format_by_name, write_archive
 from slim.formats.base import BytesContent, Content, Member, Tree, WriteOptions
+from slim.formats.digests import sha256_of, tree_digest
 from slim.formats.spool import SliceContent, Spool
 from slim.inventory.stack_reader import OpenStack
 from slim.model.backup import (
@@ -35,7 +35,7 @@ from slim.model.outcome import LayerOutcome
 from slim.model.plan import Plan, Remove
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Layer
-from slim.plan.apply import Edited, new_members, tree_digest
+from slim.plan.apply import Edited, new_members
 from slim.publish.notes import SLIM_KEY
 
 FORMAT = "tar.zst"
@@ -153,9 +153,8 @@ class Originals:
         stacks = _apart(self._stacks)
         index = BackupIndex(slim_version=__version__, stacks=stacks)
         write_archive(format_by_name(FORMAT), self._members(index), "", target, options)
+        sha256 = sha256_of(target)
         try:
-            with target.open("rb") as file:
-                sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             size = target.stat().st_size
         except OSError as error:
             raise StorageError.from_os_error(error, file=target) from None

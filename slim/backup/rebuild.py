@@ -16,6 +16,7 @@ from slim.backup.store import Original, check_content
 from slim.errors import IntegrityError
 from slim.formats.assemble import reassemble
 from slim.formats.base import Member, ReadOptions, Tree
+from slim.formats.digests import digest_of, tree_digest
 from slim.formats.names import display
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import OpenStack, with_trees
@@ -26,7 +27,7 @@ from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Layer
-from slim.plan.apply import RECORD_PASS, Edited, digest_of, tree_digest, update_records
+from slim.plan.apply import RECORD_PASS, Edited, update_records
 
 KEPT_EDITOR = "kept"
 """The editor of rewrites whose result is there already: it is in the slimmed stack."""

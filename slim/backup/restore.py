@@ -12,6 +12,7 @@ from slim.backup.rebuild import Rebuilt, rebuild
 from slim.backup.store import Original, Store, check_content, chosen, open_store
 from slim.errors import ConfigError, RefusedError, UnsafeInputError
 from slim.formats.base import Member
+from slim.formats.digests import digest_of
 from slim.formats.directory import write_directory
 from slim.formats.links import LinkResolver
 from slim.formats.names import display
@@ -23,7 +24,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey
 from slim.model.settings import Effort
 from slim.model.stack import Stack, StackKind
-from slim.plan.apply import RECORD_PASS, digest_of
+from slim.plan.apply import RECORD_PASS
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer

@@ -15,11 +15,11 @@ from slim.backup.index import parse_index
 from slim.errors import ConfigError, IntegrityError, LimitError, UnsafeInputError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
+from slim.formats.digests import digest_of
 from slim.formats.names import display
 from slim.model.backup import INDEX_NAME, BackupFile, BackupIndex, BackupLayer, BackupStack
 from slim.model.limits import Limits
 from slim.model.record import EntryType
-from slim.plan.apply import digest_of
 from slim.rules.glob import GlobError, compile_glob, compile_regexes
 
 _HINT = "the file was changed after slim wrote it; get it again"

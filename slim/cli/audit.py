@@ -21,6 +21,7 @@ from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.audit import AUDIT_REPORTERS
 from slim.reports.audit import terminal as audit_terminal
+from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
 _REPORT = "What is told"
@@ -88,7 +89,7 @@ def audit_command(
         why=why,
         prove=drawn if prove is None else prove,
         findings=not why or bool(telling.targets),
-        workers=config.jobs or engine.available_cpus(),
+        workers=config.jobs or available_cpus(),
     )
     with watch(quiet=telling.quiet) as progress:
         results = engine.audit(request, progress)

@@ -38,6 +38,7 @@ from slim.reports.common.growth import exceeded_text
 from slim.reports.common.text import count, printable
 from slim.reports.diff import VERDICT_REPORTERS
 from slim.system.atomic import replace_file
+from slim.system.cpus import available_cpus
 
 _BUDGETS = "Budgets"
 _REPORT = "What is told"
@@ -139,7 +140,7 @@ def check_command(
     from slim.sizes.budget import check
 
     package = None if delta is None else document.read(delta)
-    workers = config.jobs or os.cpu_count() or 1
+    workers = config.jobs or available_cpus()
     with watch(quiet=telling.quiet) as progress:
         measured = measure.measure(out, config.limits, workers, platforms, progress)
         earlier = (

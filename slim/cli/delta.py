@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.model.settings import Effort
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal
+from slim.system.cpus import available_cpus
 
 _OUTPUT = "What comes out"
 _WHERE = "What to look at"
@@ -174,7 +174,7 @@ def apply_command(
         format=format_name,
         platforms=platforms,
         force=force,
-        workers=config.jobs or os.cpu_count() or 1,
+        workers=config.jobs or available_cpus(),
         effort=config.effort if said["level"] or config.effort != Effort() else None,
     )
     with watch(quiet=telling.quiet) as progress:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.diff import DIFF_REPORTERS
 from slim.reports.diff import terminal as diff_terminal
+from slim.system.cpus import available_cpus
 
 _REPORT = "What is told"
 _EXAMPLES = (
@@ -58,7 +58,7 @@ def diff_command(
     from slim.sizes import measure  # late: see slim.cli.run
     from slim.sizes.diff import compare, empty, pair
 
-    workers = config.jobs or os.cpu_count() or 1
+    workers = config.jobs or available_cpus()
     with watch(quiet=telling.quiet) as progress:
         old = measure.measure(before, config.limits, workers, platforms, progress)
         new = measure.measure(after, config.limits, workers, platforms, progress)

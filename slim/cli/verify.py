@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from slim.errors import RefusedError
 from slim.model.outcome import RunResult
 from slim.reports import REPORTERS
 from slim.reports.run import terminal
+from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
 _REPORT = "What is told"
@@ -68,7 +68,7 @@ def verify_command(
         original=original,
         slimmed=slimmed,
         config=config,
-        workers=config.jobs or os.cpu_count() or 1,
+        workers=config.jobs or available_cpus(),
         platforms=platforms,
     )
     with watch(quiet=telling.quiet) as progress:

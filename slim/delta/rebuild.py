@@ -14,10 +14,10 @@ from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import RawMember, assemble
 from slim.formats.base import BytesContent, Content, Member, ReadOptions, Tree
+from slim.formats.digests import digests_of, tree_digest
 from slim.formats.names import display
 from slim.formats.spool import SliceContent, Spool
 from slim.model.record import EntryType
-from slim.plan.apply import digests_of, tree_digest
 
 _LARGEST = FRAME + (FRAME >> 6)
 """Bytes of a packed frame: what can't be compressed grows by less (zstd.h, ZSTD_COMPRESSBOUND)."""

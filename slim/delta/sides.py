@@ -10,14 +10,14 @@ from slim.delta.patch import Side
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
 from slim.formats import detect, read_archive
 from slim.formats.base import Tree
+from slim.formats.digests import digests_of, sha256_of, tree_digest
 from slim.formats.directory import FORMAT_NAME, read_directory
 from slim.inventory.deployed import as_published, locate_deployed
 from slim.inventory.manifest import FOLDER
-from slim.inventory.stack_reader import Located, locate, read_options, sha256_of
+from slim.inventory.stack_reader import Located, locate, read_options
 from slim.model.delta import LayerState, NamedFile, StackDelta
 from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, StackKind
-from slim.plan.apply import digests_of, tree_digest
 
 
 def find(source: Path, platforms: tuple[str, ...] = ()) -> tuple[Located, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections import Counter
@@ -25,8 +24,8 @@ from slim.errors import (
 from slim.formats import is_archive_name, read_archive
 from slim.formats.assemble import check_again
 from slim.formats.base import ReadOptions, Tree
+from slim.formats.digests import sha256_of
 from slim.formats.directory import read_directory
-from slim.formats.spool import file_chunks
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.inventory.platforms import with_platform
 from slim.model.limits import Limits
@@ -235,14 +234,6 @@ def single(source: Path, kind: StackKind) -> Located:
         )
     stack = Stack(kind=kind, source=str(source), platform=UNKNOWN_PLATFORM, layers=(layer,))
     return Located(kind=kind, stack=stack, places={name: source})
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a regular file, in hexadecimal. Raises StorageError, and UnsafeInputError for anything else."""
-    digest = hashlib.sha256()
-    for data in file_chunks(path):
-        digest.update(data)
-    return digest.hexdigest()
 
 
 def check_archives(located: Located, progress: Progress | None = None) -> None:

@@ -8,13 +8,13 @@ is known.
 from __future__ import annotations
 
 import base64
-import hashlib
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from slim.errors import SlimError
 from slim.formats.base import BytesContent, Content, Member, Tree
+from slim.formats.digests import digest_of
 from slim.inventory.distributions import RecordRow, read_record, render_record
 from slim.model.finding import EditSpec, Evidence
 from slim.model.plan import Plan, Remove, Rewrite
@@ -61,23 +61,6 @@ def edit_files(
             continue
         edited[key] = Edited(content=content, digest=digest_of(content))
     return edited, failed
-
-
-def digest_of(content: Content) -> bytes:
-    """SHA-256 of a content, streamed."""
-    state = hashlib.sha256()
-    for chunk in content.chunks():
-        state.update(chunk)
-    return state.digest()
-
-
-def digests_of(tree: Tree) -> dict[str, str]:
-    """SHA-256 (hexadecimal) of every regular file of a tree, by path."""
-    return {
-        path: digest_of(member.content).hex()
-        for path, member in tree.members.items()
-        if member.content is not None
-    }
 
 
 def update_records(
@@ -190,21 +173,6 @@ def new_members(
         *root,
         *(_edited(member, layer, plan, edited) for member in kept if not _is_gone(member, gone)),
     ]
-
-
-def tree_digest(members: Iterable[Member], digests: Mapping[str, str]) -> str:
-    """SHA-256 over names, types, modes, link targets and contents: what a deployment sees. Times don't count, so two
-    builds of the same files have the same digest; nor does the root folder, which not every format
-    has."""
-    state = hashlib.sha256()
-    for member in sorted(
-        (member for member in members if member.path), key=lambda member: member.path
-    ):
-        mode = 0 if member.type is EntryType.SYMLINK else member.mode
-        target = member.link_target or ""
-        row = (member.path, member.type.value, f"{mode:o}", target, digests.get(member.path, ""))
-        state.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
-    return state.hexdigest()
 
 
 def _is_gone(member: Member, gone: set[str]) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.formats.base import ReadOptions
+from slim.formats.digests import tree_digest
 from slim.inventory.stack_reader import OpenStack
 from slim.model.footprint import Footprint
 from slim.model.limits import Limits
@@ -17,7 +18,7 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey, Inventory
 from slim.model.stack import Layer
 from slim.plan.accounts import footprints
-from slim.plan.apply import Edited, new_members, tree_digest
+from slim.plan.apply import Edited, new_members
 from slim.publish.publisher import NewLayer, WrittenLayer
 from slim.verify.published import compare
 from slim.verify.static import check_records

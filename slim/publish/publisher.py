@@ -14,11 +14,11 @@ from typing import Any, cast
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import archive_stem, format_by_name, is_archive_name, write_archive
 from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.digests import sha256_of
 from slim.formats.directory import write_directory
 from slim.formats.effort import encoders
 from slim.formats.output import copy_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
-from slim.inventory.stack_reader import sha256_of
 from slim.model.progress import Progress
 from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind

@@ -9,11 +9,10 @@ from pathlib import Path
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import detect, read_archive
 from slim.formats.base import ReadOptions
+from slim.formats.digests import digests_of, sha256_of, tree_digest
 from slim.inventory.manifest import FOLDER, layers_from_manifest, read_json
-from slim.inventory.stack_reader import sha256_of
 from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, Layer
-from slim.plan.apply import digests_of, tree_digest
 from slim.publish.notes import SLIM_KEY, noted_compression
 from slim.publish.publisher import ReusedArchive
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +11,14 @@ from pathlib import Path
 from slim.errors import ConfigError, StorageError
 from slim.formats import format_by_name, write_archive
 from slim.formats.base import WriteOptions
+from slim.formats.digests import sha256_of
 from slim.model.progress import Progress
 from slim.model.settings import Effort, Level
 from slim.model.stack import LayerKind, Platform
 from slim.sample.contents import LOCKED_AT
 from slim.sample.layers import SampleLayer, furnish
 from slim.sample.layout import WINDOWS, Interpreter
+from slim.system.cpus import available_cpus
 
 _SECTIONS = {
     LayerKind.RUNTIME: "runtimes",
@@ -61,7 +62,7 @@ def publish_layers(
     total = sum(member.size for found in members.values() for member in found)
     progress.stage("Packing the sample layers", total=total, unit="bytes")
     entries: dict[str, dict[str, object]] = {}
-    workers = os.cpu_count() or 1
+    workers = available_cpus()
     archive_format = format_by_name(format_name)
     machine = Platform.parse(interpreter.platform_tag).machine
     with ThreadPoolExecutor(max_workers=workers) as executor:
@@ -82,15 +83,13 @@ def _entry(
 ) -> dict[str, object]:
     """A layer's entry in the manifest, with the keys that venvstacks writes."""
     try:
-        with archive.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         size = archive.stat().st_size
     except OSError as error:
         raise StorageError.from_os_error(error, file=archive) from error
     requirements = "".join(f"{pin}\n" for pin in layer.pins)
     entry: dict[str, object] = {
         "archive_build": 1,
-        "archive_hashes": {"sha256": sha256},
+        "archive_hashes": {"sha256": sha256_of(archive)},
         "archive_name": archive.name,
         "archive_size": size,
         "bound_to_implementation": layer.kind is LayerKind.RUNTIME,

@@ -9,6 +9,7 @@ from pathlib import Path
 from slim.audit.reading import find, look
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.errors import ConfigError, LimitError, StorageError
+from slim.formats.digests import tree_digest
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
 from slim.model.diff import Cell, MeasuredLayer, Snapshot
@@ -19,7 +20,6 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey, Inventory, NativeFormat
 from slim.model.stack import StackKind
 from slim.plan.accounts import cells
-from slim.plan.apply import tree_digest
 from slim.reports.budget.snapshot_v1 import is_report, parse_report
 from slim.system.workspace import workspace
 

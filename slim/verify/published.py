@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from slim.errors import SlimError, StorageError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
+from slim.formats.digests import digest_of
 from slim.formats.directory import read_directory
 from slim.model.record import EntryType
 
@@ -62,18 +62,14 @@ def _differences(
             yield f"{path} has mode {have.mode:o} instead of {want.mode:o}"
         elif times and have.type is EntryType.FILE and have.mtime != want.mtime:
             yield f"{path} has time {have.mtime} instead of {want.mtime}"
-        elif have.content is not None and path in digests and _sha256(have) != digests[path]:
+        elif (
+            have.content is not None
+            and path in digests
+            and digest_of(have.content).hex() != digests[path]
+        ):
             yield f"{path} has other content than was planned"
 
 
 def _type(member: Member) -> EntryType:
     """Hard links may be written as files where the format has none."""
     return EntryType.FILE if member.type is EntryType.HARDLINK else member.type
-
-
-def _sha256(member: Member) -> str:
-    state = hashlib.sha256()
-    if member.content is not None:
-        for chunk in member.content.chunks():
-            state.update(chunk)
-    return state.hexdigest()

@@ -19,10 +19,10 @@ from slim.delta.table import parse, render
 from slim.errors import SlimError
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import Member, Tree, WriteOptions
+from slim.formats.digests import digests_of, tree_digest
 from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
-from slim.plan.apply import digests_of, tree_digest
 from tests.property.test_formats_roundtrip import RELAXED, TIMES, trees
 from tests.support.raw_archives import file, options
 

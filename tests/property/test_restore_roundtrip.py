@@ -14,6 +14,7 @@ from slim.backup import restore as restoring
 from slim.backup.collect import Originals
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import BytesContent, Member, WriteOptions
+from slim.formats.digests import digest_of, tree_digest
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import locate, open_stack
 from slim.model.finding import EditSpec
@@ -23,7 +24,7 @@ from slim.model.outcome import LayerOutcome
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
-from slim.plan.apply import Edited, digest_of, new_members, tree_digest, update_records
+from slim.plan.apply import Edited, new_members, update_records
 from tests.support.published_stacks import Link, distribution, raw
 from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
