@@ -20,7 +20,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey, Inventory, NativeFormat
 from slim.model.stack import StackKind
 from slim.plan.accounts import cells
-from slim.reports.budget.snapshot_v1 import is_report, parse_report
+from slim.sizes.report_file import is_report, parse_report
 from slim.system.workspace import workspace
 
 LARGEST_REPORT = 256 << 20

@@ -23,12 +23,12 @@ from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.plan.protected import protected_paths
-from slim.reports.budget.snapshot_v1 import parse_report
 from slim.reports.common.canvas import Look
 from slim.reports.diff import terminal as diff_terminal
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import builtin_packs
 from slim.sizes.diff import compare, empty
+from slim.sizes.report_file import parse_report
 from tests.fuzz.containers import as_file
 from tests.support.virtual_stacks import SITE, VirtualStack, make_stack
 

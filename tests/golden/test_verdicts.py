@@ -11,11 +11,11 @@ import pytest
 
 from slim.reports.budget import json_v1 as verdict_json
 from slim.reports.budget import terminal as verdict_terminal
-from slim.reports.budget.snapshot_v1 import is_report, parse_report
 from slim.reports.common.canvas import Look
 from slim.reports.diff import DIFF_REPORTERS, VERDICT_REPORTERS
 from slim.reports.diff import json_v1 as diff_json
 from slim.reports.diff import terminal as diff_terminal
+from slim.sizes.report_file import is_report, parse_report
 from tests.golden.verdicts import DIFFS, VERDICTS
 
 Golden = Callable[[str, str], None]

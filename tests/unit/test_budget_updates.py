@@ -20,8 +20,8 @@ from slim.model.footprint import Footprint
 from slim.reports.budget import json_v1 as verdict_json
 from slim.reports.budget import markdown as verdict_markdown
 from slim.reports.budget import terminal as verdict_terminal
-from slim.reports.budget.snapshot_v1 import parse_report
 from slim.sizes.budget import check
+from slim.sizes.report_file import parse_report
 from slim.sizes.updates import with_updates
 from tests.support.published_stacks import LayerSpec, publish
 

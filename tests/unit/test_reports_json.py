@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from slim.model.plan import SkipReason
 from slim.model.record import UNOWNED, FileKind
+from slim.model.report import RUN_REPORT
 from slim.model.rule import Safety
 from slim.model.stack import LayerKind, StackKind
 from slim.reports.run import json_v1
@@ -22,7 +23,7 @@ VALIDATOR = Draft202012Validator(json_v1.schema())
 
 def test_schema_is_a_schema() -> None:
     Draft202012Validator.check_schema(json_v1.schema())
-    assert json_v1.schema()["$id"] == json_v1.SCHEMA_ID
+    assert json_v1.schema()["$id"] == RUN_REPORT
 
 
 @pytest.mark.parametrize("sample", ["finished", "dry", "failed", "folder", "hostile"])

@@ -21,10 +21,10 @@ from slim.model.audit import (
 )
 from slim.model.footprint import Footprint
 from slim.model.record import FileRecord, Owner
+from slim.model.report import AUDIT_REPORT
 from slim.reports.common.json_parts import evidence_items, rule_summary
 from slim.system.json_text import dumps, named, prose
 
-SCHEMA_ID = "urn:slim:audit:v1"
 SCHEMA_VERSION = 1
 
 Json = dict[str, Any]
@@ -47,7 +47,7 @@ def schema() -> Json:
 def document(results: Sequence[Audit]) -> Json:
     """The report as plain dictionaries and lists; one result for each manifest, at least one."""
     return {
-        "schema": SCHEMA_ID,
+        "schema": AUDIT_REPORT,
         "schema_version": SCHEMA_VERSION,
         "slim": {"version": results[0].slim_version},
         "run": {"elapsed_seconds": round(sum(result.elapsed for result in results), 3)},

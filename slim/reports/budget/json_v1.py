@@ -11,8 +11,9 @@ import json
 from importlib.resources import files
 
 from slim.model.budget import BudgetResult, LimitResult, Verdict
-from slim.model.diff import OwnerChange, PlaceChange, Remark
-from slim.reports.budget.snapshot_v1 import CHECK_SCHEMA, footprint_document, snapshot_document
+from slim.model.diff import OwnerChange, PlaceChange, Remark, Snapshot
+from slim.model.report import CHECK_REPORT
+from slim.reports.common.json_parts import footprint_document
 from slim.system.json_text import Json, dumps, named, prose
 
 SCHEMA_VERSION = 1
@@ -35,14 +36,14 @@ def schema() -> Json:
 def document(verdict: Verdict) -> Json:
     """The verdict as plain dictionaries and lists."""
     return {
-        "schema": CHECK_SCHEMA,
+        "schema": CHECK_REPORT,
         "schema_version": SCHEMA_VERSION,
         "slim": {"version": verdict.slim_version},
         "passed": verdict.passed,
         "results": [_result(result) for result in verdict.results],
         "elsewhere": [prose(budget.name) for budget in verdict.elsewhere],
         "warnings": [prose(warning) for warning in verdict.warnings],
-        "measured": [snapshot_document(snapshot) for snapshot in verdict.measured],
+        "measured": [_snapshot(snapshot) for snapshot in verdict.measured],
     }
 
 
@@ -116,4 +117,38 @@ def _place(place: PlaceChange) -> Json:
         "kind": place.kind.value,
         "files": place.files,
         "delta": place.delta,
+    }
+
+
+def _snapshot(snapshot: Snapshot) -> Json:
+    """Return a measurement as plain dictionaries and lists, without its single files."""
+    return {
+        **named("source", snapshot.source),
+        "kind": snapshot.kind,
+        "platform": snapshot.platform,
+        "archive_known": snapshot.archive_known,
+        "totals": footprint_document(snapshot.total),
+        "layers": [
+            {
+                **named("name", layer.name),
+                "layer_name": prose(layer.layer_name),
+                "kind": layer.kind,
+                "sizes": footprint_document(layer.footprint),
+                "archive_sha256": layer.archive_sha256 or None,
+                "tree_sha256": layer.tree_sha256 or None,
+                "update": layer.update,
+            }
+            for layer in snapshot.layers
+        ],
+        "cells": [
+            {
+                "layer": prose(cell.layer),
+                "owner": {"name": prose(cell.owner), "version": prose(cell.version)},
+                "category": cell.category,
+                "unpacked": cell.footprint.unpacked,
+                "bytecode": cell.footprint.bytecode,
+                "files": cell.footprint.files,
+            }
+            for cell in snapshot.cells
+        ],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from slim.model.finding import Evidence
+from slim.model.footprint import Footprint
 from slim.model.rule import Rule
 from slim.system.json_text import Json, named, prose
 
@@ -34,3 +35,14 @@ def evidence_items(items: Iterable[Evidence]) -> list[Json]:
         }
         for item in items
     ]
+
+
+def footprint_document(sizes: Footprint) -> Json:
+    """Return sizes in bytes, and the number of files, as every JSON report gives them."""
+    return {
+        "archive": sizes.archive,
+        "unpacked": sizes.unpacked,
+        "bytecode": sizes.bytecode,
+        "deployed": sizes.deployed,
+        "files": sizes.files,
+    }

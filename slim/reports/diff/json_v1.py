@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from slim.model.diff import Change, Comparison, RuleEffect
 from slim.reports.budget.json_v1 import owner_document, remark_document
-from slim.reports.budget.snapshot_v1 import footprint_document
+from slim.reports.common.json_parts import footprint_document
 from slim.system.json_text import Json, dumps, named, prose
 
 SCHEMA_ID = "urn:slim:diff:v1"

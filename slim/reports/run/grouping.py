@@ -9,11 +9,9 @@ from slim.model.finding import Evidence
 from slim.model.footprint import FootprintDelta
 from slim.model.outcome import RunResult, SincePrevious
 from slim.model.plan import Skipped, SkipReason
+from slim.model.report import UNTOUCHED
 from slim.model.stack import Stack
 from slim.reports.common.text import common_place, size
-
-UNTOUCHED = "(untouched)"
-"""What reports call the bytes that no pass and no rule changes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ from slim.model.outcome import (
 )
 from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
+from slim.model.report import RUN_REPORT
 from slim.model.rule import Rule
 from slim.model.stack import StaleArchive
 from slim.model.verify import Broken
@@ -36,7 +37,6 @@ from slim.reports.common.json_parts import evidence_items, rule_summary
 from slim.reports.run.grouping import archives_measured, with_untouched
 from slim.system.json_text import Json, dumps, named, prose
 
-SCHEMA_ID = "urn:slim:report:v1"
 SCHEMA_VERSION = 1
 
 
@@ -60,7 +60,7 @@ def document(results: Sequence[RunResult]) -> Json:
     """The report as plain dictionaries and lists. ``results`` holds one result for each manifest; at least one."""
     first = results[0]
     return {
-        "schema": SCHEMA_ID,
+        "schema": RUN_REPORT,
         "schema_version": SCHEMA_VERSION,
         "slim": {
             "version": first.slim_version,

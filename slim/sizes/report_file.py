@@ -1,4 +1,4 @@
-"""Measurements as JSON, and back: what a later check or comparison needs of an earlier report.
+"""Reading measurements from JSON reports: what a check or comparison needs of an earlier report.
 
 Three kinds of document are read: the report of ``slim run`` (``urn:slim:report:v1``, of which the
 sizes *after* count), that of ``slim audit`` (``urn:slim:audit:v1``) and that of ``slim check``
@@ -10,82 +10,30 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from slim.errors import UnsafeInputError
 from slim.model.diff import Cell, MeasuredLayer, Removed, RuleEffect, Snapshot
 from slim.model.footprint import Footprint
 from slim.model.record import FileKey
-from slim.reports.run.grouping import UNTOUCHED
-from slim.reports.run.json_v1 import SCHEMA_ID as RUN_SCHEMA
-from slim.system.json_text import named, prose
+from slim.model.report import AUDIT_REPORT, CHECK_REPORT, RUN_REPORT, UNTOUCHED
 from slim.system.strict_json import parse_json
 
-CHECK_SCHEMA = "urn:slim:check:v1"
-AUDIT_SCHEMA = "urn:slim:audit:v1"
 _SNIFFED = 4096
 _HINT = "write one with --report json=FILE"
 _MOST = 1 << 63
-"""No file system holds as many bytes or files; sums and rounding stay far from where arithmetic ends."""
-
-Json = dict[str, Any]
+"""More bytes or files than any file system holds. Sums of smaller numbers stay exact."""
 
 
 def is_report(text: bytes) -> bool:
-    """Whether a JSON file begins like a report of slim, rather than like a manifest."""
+    """Return whether a JSON file begins like a report of slim, rather than like a manifest."""
     start = text[:_SNIFFED]
     return any(
-        f'"{schema}"'.encode() in start for schema in (RUN_SCHEMA, AUDIT_SCHEMA, CHECK_SCHEMA)
+        f'"{schema}"'.encode() in start for schema in (RUN_REPORT, AUDIT_REPORT, CHECK_REPORT)
     )
 
 
-def snapshot_document(snapshot: Snapshot) -> Json:
-    """A measurement as plain dictionaries and lists. Single files aren't part of it."""
-    return {
-        **named("source", snapshot.source),
-        "kind": snapshot.kind,
-        "platform": snapshot.platform,
-        "archive_known": snapshot.archive_known,
-        "totals": footprint_document(snapshot.total),
-        "layers": [
-            {
-                **named("name", layer.name),
-                "layer_name": prose(layer.layer_name),
-                "kind": layer.kind,
-                "sizes": footprint_document(layer.footprint),
-                "archive_sha256": layer.archive_sha256 or None,
-                "tree_sha256": layer.tree_sha256 or None,
-                "update": layer.update,
-            }
-            for layer in snapshot.layers
-        ],
-        "cells": [
-            {
-                "layer": prose(cell.layer),
-                "owner": {"name": prose(cell.owner), "version": prose(cell.version)},
-                "category": cell.category,
-                "unpacked": cell.footprint.unpacked,
-                "bytecode": cell.footprint.bytecode,
-                "files": cell.footprint.files,
-            }
-            for cell in snapshot.cells
-        ],
-    }
-
-
-def footprint_document(sizes: Footprint) -> Json:
-    """Sizes in bytes, and the number of files."""
-    return {
-        "archive": sizes.archive,
-        "unpacked": sizes.unpacked,
-        "bytecode": sizes.bytecode,
-        "deployed": sizes.deployed,
-        "files": sizes.files,
-    }
-
-
 def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
-    """The measurements in a report. ``source`` names it in messages.
+    """Read the measurements in a report. ``source`` names it in messages.
 
     Raises :class:`UnsafeInputError` where it isn't a report that slim knows, or not one as the
     contract says.
@@ -93,11 +41,11 @@ def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
     value = parse_json(text, file=source, hint=_HINT)
     root = _Node(value, source, "")
     schema = root["schema"].text() if isinstance(value, dict) and "schema" in value else ""
-    if schema == RUN_SCHEMA:
+    if schema == RUN_REPORT:
         return tuple(_run(node, source) for node in root["runs"].items())
-    if schema == AUDIT_SCHEMA:
+    if schema == AUDIT_REPORT:
         return tuple(_audit(node, source) for node in root["audits"].items())
-    if schema == CHECK_SCHEMA:
+    if schema == CHECK_REPORT:
         return tuple(_measured(node, source) for node in root["measured"].items())
     raise UnsafeInputError(
         "not a report of slim run, slim audit or slim check, version 1",

@@ -1,0 +1,15 @@
+"""Names in JSON reports that those who write them and those who read them share."""
+
+from __future__ import annotations
+
+RUN_REPORT = "urn:slim:report:v1"
+"""Schema of the report of ``slim run`` and ``slim verify``."""
+
+AUDIT_REPORT = "urn:slim:audit:v1"
+"""Schema of the report of ``slim audit``."""
+
+CHECK_REPORT = "urn:slim:check:v1"
+"""Schema of the report of ``slim check``."""
+
+UNTOUCHED = "(untouched)"
+"""Label of the row that holds the bytes that no pass and no rule changes."""
