@@ -93,5 +93,5 @@ def audit_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = engine.audit(request, progress)
-    telling.show(lambda look: audit_terminal.render(results, look, telling.verbose))
+    telling.show(lambda style: audit_terminal.render(results, style, telling.verbose))
     telling.deliver(results)

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from slim import __version__
-from slim.cli.look import emit
 from slim.cli.options import (
     FILE,
     PATH,
@@ -24,6 +23,7 @@ from slim.cli.options import (
 )
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
+from slim.cli.terminal import emit
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.errors import ConfigError, RefusedError, StorageError
@@ -168,7 +168,7 @@ def check_command(
 
 def _tell(verdict: Verdict, telling: Telling, notes: Sequence[str]) -> None:
     told = "".join(f"{printable(note)}\n" for note in notes)
-    telling.show(lambda look: verdict_terminal.render(verdict, look, telling.verbose) + told)
+    telling.show(lambda style: verdict_terminal.render(verdict, style, telling.verbose) + told)
     telling.deliver(verdict)
     _summary(verdict_markdown.render(verdict))
     if os.environ.get("GITHUB_ACTIONS") == "true":

@@ -107,7 +107,7 @@ def make_command(
     request = MakeRequest(old=old, new=new, output=output, platforms=platforms, force=force)
     with watch(quiet=telling.quiet) as progress:
         results = make(request, progress)
-    telling.show(lambda look: render_terminal(results, look, telling.verbose))
+    telling.show(lambda style: render_terminal(results, style, telling.verbose))
     telling.deliver(results)
 
 
@@ -179,5 +179,5 @@ def apply_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = apply(request, progress)
-    telling.show(lambda look: applied_terminal(results, look, telling.verbose))
+    telling.show(lambda style: applied_terminal(results, style, telling.verbose))
     telling.deliver(results)

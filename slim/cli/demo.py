@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import PATH, SectionCommand, option
 from slim.cli.progress import watch
+from slim.cli.terminal import emit, style_for
 from slim.config import load_config
 from slim.errors import ConfigError
 from slim.passes import SCHEMAS
@@ -58,7 +58,7 @@ def demo_command(folder: Path, quiet: bool) -> None:
         )
     if quiet:
         return
-    emit(terminal.render(results, look_for(sys.stdout)))
+    emit(terminal.render(results, style_for(sys.stdout)))
     emit(
         "\n"
         + _NEXT.format(stack=stack, slimmed=slimmed, application=APPLICATION, module=LAUNCH_MODULE)

@@ -69,5 +69,5 @@ def diff_command(
             comparisons.append(
                 compare(left or empty(present), right or empty(present), config.rules)
             )
-    telling.show(lambda look: diff_terminal.render(comparisons, look, telling.verbose))
+    telling.show(lambda style: diff_terminal.render(comparisons, style, telling.verbose))
     telling.deliver(comparisons)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from slim.cli.look import look_for
+from slim.cli.terminal import style_for
 from slim.errors import ConfigError, SlimError, StorageError
 from slim.reports.common.text import printable
 from slim.system.interrupts import Interrupted, raising
@@ -71,7 +71,7 @@ def _trace() -> None:
 
 def _say(label: str, text: str) -> None:
     prefix = f"slim: {label}:"
-    if look_for(sys.stderr).color:
+    if style_for(sys.stderr).color:
         prefix = click.style(prefix, fg="red", bold=True)
     _line(text, prefix + " ")
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     PATH,
     SectionCommand,
@@ -18,6 +17,7 @@ from slim.cli.options import (
     selection_options,
 )
 from slim.cli.progress import watch
+from slim.cli.terminal import emit, style_for
 from slim.reports.run import explain, json_v1
 from slim.system.json_text import dumps
 
@@ -61,4 +61,4 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
     if as_json:
         emit(dumps(json_v1.explanation_document(found)))
     else:
-        emit(explain.render(found, look_for(sys.stdout)))
+        emit(explain.render(found, style_for(sys.stdout)))

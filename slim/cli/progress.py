@@ -19,7 +19,7 @@ from rich.progress import (
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from slim.cli.look import look_for
+from slim.cli.terminal import style_for
 from slim.model.progress import Progress, Silent
 from slim.reports.common.text import printable, size
 
@@ -64,15 +64,15 @@ class TerminalProgress:
 @contextmanager
 def watch(*, quiet: bool) -> Iterator[Progress]:
     """Give whoever wants to watch: bars on a terminal that vanish when done, nobody elsewhere or where ``quiet``."""
-    look = look_for(sys.stderr)
+    style = style_for(sys.stderr)
     if quiet or not sys.stderr.isatty():
         yield Silent()
         return
     console = Console(
-        file=sys.stderr, width=look.width, no_color=not look.color, highlight=False, emoji=False
+        file=sys.stderr, width=style.width, no_color=not style.color, highlight=False, emoji=False
     )
     columns = (
-        SpinnerColumn("dots" if look.unicode else "line"),
+        SpinnerColumn("dots" if style.unicode else "line"),
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=30),
         _Amount(),

@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     FILE,
     PATH,
@@ -19,6 +18,7 @@ from slim.cli.options import (
     platform_option,
 )
 from slim.cli.progress import watch
+from slim.cli.terminal import emit, style_for
 from slim.reports.run import backup as kept
 
 _WHAT = "What to do"
@@ -101,7 +101,7 @@ def restore_command(
     from slim.backup import restore as restoring  # late: see slim.cli.run
     from slim.backup.index import file_document
 
-    look = look_for(sys.stdout)
+    style = style_for(sys.stdout)
     with watch(quiet=quiet) as progress:
         if as_list:
             rows = [
@@ -112,7 +112,7 @@ def restore_command(
             text = (
                 kept.listing_document(rows, documents)
                 if as_json
-                else kept.listing(rows, look, verbose)
+                else kept.listing(rows, style, verbose)
             )
         elif extract is not None:
             found, left = restoring.write_out(
@@ -120,7 +120,7 @@ def restore_command(
             )
             rows = [(item.place, item.file) for item in found]
             told = kept.extracted_document(rows, left, str(extract)) if as_json else ""
-            text = told or kept.extracted(rows, left, str(extract), look)
+            text = told or kept.extracted(rows, left, str(extract), style)
         else:
             assert output is not None
             request = restoring.RestoreRequest(
@@ -135,6 +135,6 @@ def restore_command(
                 force=force,
             )
             results = restoring.restore(request, progress)
-            text = kept.restored_document(results) if as_json else kept.restored(results, look)
+            text = kept.restored_document(results) if as_json else kept.restored(results, style)
     if not quiet:
         emit(text)

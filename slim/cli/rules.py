@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import (
     FILE,
     PROFILES,
@@ -19,6 +18,7 @@ from slim.cli.options import (
     option,
     source_options,
 )
+from slim.cli.terminal import emit, style_for
 from slim.config import CONFIG_NAMES, load_config
 from slim.config.budget import is_budget_file, read_budget_file
 from slim.errors import ConfigError, Problem
@@ -72,7 +72,7 @@ def list_command(
     if as_json:
         emit(dumps(json_v1.rule_document(found)))
     elif found:
-        emit(pages.rule_table(found, look_for(sys.stdout)))
+        emit(pages.rule_table(found, style_for(sys.stdout)))
     else:
         emit("No rule is like that.\n")
 

@@ -180,6 +180,6 @@ def run_command(
     with watch(quiet=telling.quiet) as progress:
         results = pipeline.run(request, progress)
     keep_found(results, keep_file_for(stack, said))
-    telling.show(lambda look: terminal.render(results, look, telling.verbose))
+    telling.show(lambda style: terminal.render(results, style, telling.verbose))
     telling.deliver(results)
     refuse_failures(results, "verification refused the result")

@@ -13,11 +13,11 @@ from typing import Any, Protocol
 import click
 from click.shell_completion import CompletionItem
 
-from slim.cli.look import emit, look_for
 from slim.cli.options import Function, combined, option
+from slim.cli.terminal import emit, style_for
 from slim.errors import StorageError
 from slim.reports import REPORTERS
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from slim.system.atomic import replace_file
 
 
@@ -114,10 +114,10 @@ class Telling:
                     "the report's folder doesn't exist", file=file.parent, hint="create it first"
                 )
 
-    def show(self, render: Callable[[Look], str]) -> None:
+    def show(self, render: Callable[[TerminalStyle], str]) -> None:
         """Tell people, where they want it and no report takes its place."""
         if not self.quiet and self.stdout_is_free:
-            emit(render(look_for(sys.stdout)))
+            emit(render(style_for(sys.stdout)))
 
     def deliver(self, results: object) -> None:
         """Write every report of the results of a command. Raises :class:`StorageError`."""

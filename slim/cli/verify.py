@@ -73,7 +73,7 @@ def verify_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = verifier.verify(request, progress)
-    telling.show(lambda look: terminal.render(results, look, telling.verbose))
+    telling.show(lambda style: terminal.render(results, style, telling.verbose))
     telling.deliver(results)
     refuse_failures(results, "not everything works any more")
 

@@ -23,7 +23,7 @@ from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.plan.protected import protected_paths
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from slim.reports.diff import terminal as diff_terminal
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import builtin_packs
@@ -140,7 +140,7 @@ def report(data: bytes) -> None:
         assert error.file == "fuzz.json" and error.hint
         return
     for one in snapshots:
-        told = diff_terminal.render([compare(empty(one), one, ())], Look(width=80))
+        told = diff_terminal.render([compare(empty(one), one, ())], TerminalStyle(width=80))
         assert "\x1b" not in told
 
 

@@ -16,7 +16,7 @@ from slim.model.stack import Stack
 from slim.reports.audit import AUDIT_REPORTERS
 from slim.reports.audit import json_v1 as audit_json
 from slim.reports.audit import terminal as audit_terminal
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from tests.support.audits import audit_of
 from tests.support.published_stacks import publish
 from tests.unit.test_audit_findings import layers
@@ -50,8 +50,8 @@ def _still(found: Audit, stack: Stack, folder: str) -> Audit:
 
 @pytest.mark.parametrize("width", [100, 60])
 def test_terminal(golden: Golden, audited: Audit, width: int) -> None:
-    look = Look(width=width, unicode=width > 80)
-    golden(f"audit-{width}.txt", audit_terminal.render([replace(audited, why=())], look))
+    style = TerminalStyle(width=width, unicode=width > 80)
+    golden(f"audit-{width}.txt", audit_terminal.render([replace(audited, why=())], style))
 
 
 def test_terminal_verbose(golden: Golden, audited: Audit) -> None:

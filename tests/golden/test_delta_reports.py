@@ -18,7 +18,7 @@ from slim.model.delta import (
     LayerState,
     NamedFile,
 )
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from slim.reports.delta import (
     APPLIED_REPORTERS,
     DELTA_REPORTERS,
@@ -126,10 +126,10 @@ def test_applied(golden: Golden, name: str) -> None:
 
 
 def test_verbose(golden: Golden) -> None:
-    golden("delta-made-verbose.txt", render_terminal([MADE, MADE], Look(width=100), 1))
+    golden("delta-made-verbose.txt", render_terminal([MADE, MADE], TerminalStyle(width=100), 1))
     golden(
         "delta-applied-verbose.txt",
-        applied_terminal([APPLIED, APPLIED], Look(width=100, unicode=False), 1),
+        applied_terminal([APPLIED, APPLIED], TerminalStyle(width=100, unicode=False), 1),
     )
 
 

@@ -11,7 +11,7 @@ from slim.model.outcome import RunResult
 from slim.model.record import Owner, OwnerKind
 from slim.model.stack import LayerKind
 from slim.reports import REPORTERS, rules
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from slim.reports.run import explain, json_v1, markdown, terminal
 from tests.golden import samples
 
@@ -29,7 +29,7 @@ SAMPLES = {
 @pytest.mark.parametrize("width", [60, 80, 100])
 @pytest.mark.parametrize("name", SAMPLES)
 def test_terminal(golden: Golden, name: str, width: int) -> None:
-    text = terminal.render([SAMPLES[name]()], Look(width=width))
+    text = terminal.render([SAMPLES[name]()], TerminalStyle(width=width))
     assert max(map(len, text.splitlines())) <= width
     golden(f"terminal-{name}-{width}.txt", text)
 
@@ -37,13 +37,13 @@ def test_terminal(golden: Golden, name: str, width: int) -> None:
 def test_terminal_verbose(golden: Golden) -> None:
     golden(
         "terminal-finished-verbose.txt",
-        terminal.render([samples.finished()], Look(width=100), verbosity=1),
+        terminal.render([samples.finished()], TerminalStyle(width=100), verbosity=1),
     )
 
 
 @pytest.mark.parametrize("name", ["finished", "failed"])
 def test_terminal_without_unicode(golden: Golden, name: str) -> None:
-    text = terminal.render([SAMPLES[name]()], Look(width=80, unicode=False))
+    text = terminal.render([SAMPLES[name]()], TerminalStyle(width=80, unicode=False))
     assert text.isascii()
     golden(f"terminal-{name}-ascii.txt", text)
 
@@ -51,15 +51,15 @@ def test_terminal_without_unicode(golden: Golden, name: str) -> None:
 def test_terminal_several(golden: Golden) -> None:
     golden(
         "terminal-several.txt",
-        terminal.render([samples.finished(), samples.dry()], Look(width=100)),
+        terminal.render([samples.finished(), samples.dry()], TerminalStyle(width=100)),
     )
 
 
 def test_terminal_in_colour_says_the_same() -> None:
     from rich.text import Text
 
-    coloured = terminal.render([samples.finished()], Look(width=100, color=True))
-    plain = terminal.render([samples.finished()], Look(width=100))
+    coloured = terminal.render([samples.finished()], TerminalStyle(width=100, color=True))
+    plain = terminal.render([samples.finished()], TerminalStyle(width=100))
     assert "\x1b[" in coloured and "\x1b" not in plain
     stripped = Text.from_ansi(coloured).plain.rstrip("\n")
     assert [line.rstrip() for line in stripped.splitlines()] == plain.splitlines()
@@ -92,7 +92,7 @@ def test_only_the_run_key_depends_on_the_machine(name: str) -> None:
 
 
 def test_explain(golden: Golden) -> None:
-    golden("explain.txt", explain.render(samples.explanations(), Look(width=100)))
+    golden("explain.txt", explain.render(samples.explanations(), TerminalStyle(width=100)))
 
 
 def test_explain_json(golden: Golden) -> None:
@@ -102,7 +102,8 @@ def test_explain_json(golden: Golden) -> None:
 @pytest.mark.parametrize("width", [80, 100])
 def test_rule_table(golden: Golden, width: int) -> None:
     golden(
-        f"rules-list-{width}.txt", rules.rule_table(list(samples.RULES.values()), Look(width=width))
+        f"rules-list-{width}.txt",
+        rules.rule_table(list(samples.RULES.values()), TerminalStyle(width=width)),
     )
 
 
@@ -155,7 +156,7 @@ def _crowd() -> RunResult:
 def test_a_crowd_is_summed_up_and_nothing_is_lost(golden: Golden) -> None:
     text = markdown.render([_crowd()])
     golden("markdown-crowd.md", text)
-    golden("terminal-crowd.txt", terminal.render([_crowd()], Look(width=80)))
+    golden("terminal-crowd.txt", terminal.render([_crowd()], TerminalStyle(width=80)))
     tables = [block.splitlines() for block in text.split("\n\n") if block.startswith("|")]
     assert tables
     for table in tables:
@@ -178,6 +179,8 @@ def test_long_names_of_layers_are_never_broken(width: int) -> None:
         replace(result.layers[index % 2], layer=replace(result.layers[index % 2].layer, name=name))
         for index, name in enumerate(names)
     )
-    lines = terminal.render([replace(result, layers=layers)], Look(width=width)).splitlines()
+    lines = terminal.render(
+        [replace(result, layers=layers)], TerminalStyle(width=width)
+    ).splitlines()
     assert all(any(line.split()[:1] == [name] for line in lines) for name in names)
     assert max(map(len, lines)) <= width

@@ -11,7 +11,7 @@ import pytest
 
 from slim.reports.budget import json_v1 as verdict_json
 from slim.reports.budget import terminal as verdict_terminal
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 from slim.reports.diff import DIFF_REPORTERS, VERDICT_REPORTERS
 from slim.reports.diff import json_v1 as diff_json
 from slim.reports.diff import terminal as diff_terminal
@@ -44,9 +44,9 @@ def test_diffs(golden: Golden, name: str, report: str) -> None:
 
 @pytest.mark.parametrize("width", [60, 80])
 def test_narrow_terminals(golden: Golden, width: int) -> None:
-    look = Look(width=width, unicode=False)
-    text = verdict_terminal.render(VERDICTS["exceeded"](), look, 1) + diff_terminal.render(
-        DIFFS["changed"](), look, 1
+    style = TerminalStyle(width=width, unicode=False)
+    text = verdict_terminal.render(VERDICTS["exceeded"](), style, 1) + diff_terminal.render(
+        DIFFS["changed"](), style, 1
     )
     golden(f"check-ascii-{width}.txt", text)
     assert text.isascii()

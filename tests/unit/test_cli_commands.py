@@ -398,12 +398,12 @@ def test_look(
     look: tuple[int, bool, bool],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from slim.cli.look import look_for
+    from slim.cli.terminal import style_for
 
     monkeypatch.delenv("TERM", raising=False)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    found = look_for(_Stream(terminal=terminal, encoding=encoding))
+    found = style_for(_Stream(terminal=terminal, encoding=encoding))
     assert (found.width, found.color, found.unicode) == look
 
 

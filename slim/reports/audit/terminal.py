@@ -10,7 +10,7 @@ from rich.text import Text
 
 from slim.model.audit import Audit, ProfileSavings, SizeRow, Why, WhyAnswer
 from slim.model.finding import Evidence
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import (
     count,
     duration,
@@ -27,12 +27,12 @@ _BAR = 20
 _FEW = 3
 
 
-def render(results: Sequence[Audit], look: Look | None = None, verbosity: int = 0) -> str:
+def render(results: Sequence[Audit], style: TerminalStyle | None = None, verbosity: int = 0) -> str:
     """The audit as text. ``verbosity`` 1 shows every row instead of the largest.
 
-    Without a ``look`` it is plain text, 100 columns wide.
+    Without a ``style`` it is plain text, 100 columns wide.
     """
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for index, result in enumerate(results):
         if index:
             canvas.blank()
@@ -45,7 +45,7 @@ class _Report:
 
     def __init__(self, canvas: Canvas, result: Audit, verbose: bool) -> None:
         self.canvas = canvas
-        self.look = canvas.look
+        self.style = canvas.style
         self.result = result
         self.verbose = verbose
         self.estimated = result.total.bytecode > 0
@@ -74,7 +74,7 @@ class _Report:
             facts.insert(1, printable(stack.platform.tag))
         facts += [count(self.result.total.files, "file"), size(self.result.total.unpacked)]
         self.canvas.line(Text(printable(stack.source), "bold"))
-        self.canvas.line(Text(f" {self.look.dot} ".join(facts), "dim"))
+        self.canvas.line(Text(f" {self.style.dot} ".join(facts), "dim"))
         self.canvas.blank()
 
     # Sizes
@@ -111,7 +111,7 @@ class _Report:
         table = self._table(title)
         for name in ["unpacked"] + ["~deployed"] * self.estimated + ["share", "files"]:
             table.add_column(name, justify="right", no_wrap=True, header_style="dim")
-        bars = self.look.width >= _SNUG
+        bars = self.style.width >= _SNUG
         if bars:
             table.add_column("", no_wrap=True)
         shown = rows if self.verbose or most is None else rows[:most]
@@ -268,7 +268,7 @@ class _Report:
         table = self._table(f"profile {saving.profile.label}, rule by rule")
         for title in ("saved", "files"):
             table.add_column(title, justify="right", no_wrap=True, header_style="dim")
-        bars = self.look.width >= _SNUG
+        bars = self.style.width >= _SNUG
         if bars:
             table.add_column("", no_wrap=True)
         top = max((row.saved for row in rows), default=0)
@@ -358,7 +358,7 @@ class _Report:
         self.canvas.blank()
 
     def closing(self) -> None:
-        self.canvas.show(Line(style="dim", characters=self.look.rule))
+        self.canvas.show(Line(style="dim", characters=self.style.rule))
         self.canvas.line(
             Text(f"Looked at everything in {duration(self.result.elapsed)}; nothing was changed.")
         )
@@ -371,7 +371,7 @@ class _Report:
         return table
 
     def _bar(self, value: int, top: int) -> Text:
-        return Text(self.look.bar * (round(_BAR * value / top) if top > 0 else 0), "cyan")
+        return Text(self.style.bar * (round(_BAR * value / top) if top > 0 else 0), "cyan")
 
 
 def _shortener(result: Audit) -> Callable[[str], str]:

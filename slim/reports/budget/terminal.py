@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.budget import LimitResult, Status, Verdict
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.growth import (
     amount,
     cause_lines,
@@ -26,14 +26,14 @@ _ROOMY = 76
 _STYLES = {Status.WITHIN: "green", Status.EXCEEDED: "bold red", Status.UNCHECKED: "yellow"}
 
 
-def render(verdict: Verdict, look: Look | None = None, verbose: int = 0) -> str:
+def render(verdict: Verdict, style: TerminalStyle | None = None, verbose: int = 0) -> str:
     """The verdict as text. ``verbose`` shows everything that grew, not only the most."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     _table(canvas, verdict)
     for result, over, telling in exceeded_results(verdict):
         for item in over:
             told = exceeded_text(result, item)
-            canvas.line(Text.assemble((canvas.look.bad, "bold red"), " ", (told, "bold")))
+            canvas.line(Text.assemble((canvas.style.bad, "bold red"), " ", (told, "bold")))
         for item in telling:
             _causes(canvas, item, most=len(item.causes) if verbose else _CAUSES)
         canvas.blank()
@@ -50,7 +50,7 @@ def render(verdict: Verdict, look: Look | None = None, verbose: int = 0) -> str:
 
 def _table(canvas: Canvas, verdict: Verdict) -> None:
     several = len({result.platform for result in verdict.results}) > 1
-    changes = canvas.look.width >= _ROOMY and any(
+    changes = canvas.style.width >= _ROOMY and any(
         item.before is not None for result in verdict.results for item in result.limits
     )
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
@@ -81,8 +81,8 @@ def _table(canvas: Canvas, verdict: Verdict) -> None:
 
 def _mark(canvas: Canvas, item: LimitResult) -> Text:
     marks = {
-        Status.WITHIN: canvas.look.good,
-        Status.EXCEEDED: canvas.look.bad,
+        Status.WITHIN: canvas.style.good,
+        Status.EXCEEDED: canvas.style.bad,
         Status.UNCHECKED: "?",
     }
     return Text(marks[item.status], _STYLES[item.status])
@@ -100,8 +100,8 @@ def _causes(canvas: Canvas, item: LimitResult, most: int) -> None:
     if item.causes:
         word = content_metric(metric).value
         canvas.line(Text(f"what grew since the baseline ({word})", "dim"), indent=2)
-        for depth, line in cause_lines(item.causes, metric, most=most, arrow=canvas.look.arrow):
-            text = Text(f"{canvas.look.turn} {line}", "cyan") if depth else Text(line)
+        for depth, line in cause_lines(item.causes, metric, most=most, arrow=canvas.style.arrow):
+            text = Text(f"{canvas.style.turn} {line}", "cyan") if depth else Text(line)
             canvas.line(text, indent=4 + 2 * depth)
     elif item.before is not None:
         canvas.line(Text("no owner has more content than in the baseline", "dim"), indent=2)

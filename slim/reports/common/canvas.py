@@ -16,8 +16,8 @@ _UNBOUNDED = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
-    """How it is to look. ``width`` in columns; without ``unicode`` only ASCII is drawn."""
+class TerminalStyle:
+    """Width in columns, colours and characters of a terminal; without ``unicode`` all is ASCII."""
 
     width: int = 100
     color: bool = False
@@ -62,15 +62,15 @@ class Look:
 class Canvas:
     """Collects what is drawn, and gives it as one string without trailing blanks."""
 
-    def __init__(self, look: Look) -> None:
-        self.look = look
+    def __init__(self, style: TerminalStyle) -> None:
+        self.style = style
         self._file = io.StringIO()
         self._console = Console(
             file=self._file,
-            width=max(look.width, MIN_WIDTH),
-            force_terminal=look.color,
-            color_system="standard" if look.color else None,
-            no_color=not look.color,
+            width=max(style.width, MIN_WIDTH),
+            force_terminal=style.color,
+            color_system="standard" if style.color else None,
+            no_color=not style.color,
             highlight=False,
             markup=False,
             emoji=False,

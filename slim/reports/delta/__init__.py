@@ -12,7 +12,7 @@ from rich.text import Text
 
 from slim.model.delta import DeltaAction, DeltaApplied, DeltaMade, LayerMade, archive_size
 from slim.reports.common import markdown_table as markup
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import duration, printable, size
 from slim.system.json_text import Json, dumps, named
 
@@ -53,11 +53,11 @@ def share(part: int, whole: int) -> str:
 
 
 def render_terminal(
-    results: Sequence[DeltaMade], look: Look | None = None, verbose: int = 0
+    results: Sequence[DeltaMade], style: TerminalStyle | None = None, verbose: int = 0
 ) -> str:
     """Each layer with its old and new archive and what an update downloads. ``verbose`` tells what was tried."""
-    canvas = Canvas(look or Look())
-    arrow = canvas.look.arrow
+    canvas = Canvas(style or TerminalStyle())
+    arrow = canvas.style.arrow
     for index, result in enumerate(results):
         if index:
             canvas.blank()
@@ -177,11 +177,11 @@ def _layer_document(layer: LayerMade) -> Json:
 
 
 def applied_terminal(
-    results: Sequence[DeltaApplied], look: Look | None = None, verbose: int = 0
+    results: Sequence[DeltaApplied], style: TerminalStyle | None = None, verbose: int = 0
 ) -> str:
     """Each layer that was restored, and whether its archive has the published bytes. ``verbose`` tells what each
     was written as, too."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for index, result in enumerate(results):
         if index:
             canvas.blank()

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.diff import Change, Comparison, Metric
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.growth import (
     amount,
     change_cells,
@@ -23,9 +23,11 @@ _OWNERS = 10
 _PLACES = 3
 
 
-def render(comparisons: Sequence[Comparison], look: Look | None = None, verbose: int = 0) -> str:
+def render(
+    comparisons: Sequence[Comparison], style: TerminalStyle | None = None, verbose: int = 0
+) -> str:
     """All comparisons, one after the other. ``verbose`` shows everything, not only the largest."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for index, comparison in enumerate(comparisons):
         if index:
             canvas.blank()
@@ -37,7 +39,7 @@ class _Drawing:
     def __init__(self, canvas: Canvas, comparison: Comparison, verbose: int) -> None:
         self.canvas = canvas
         self.item = comparison
-        self.arrow = canvas.look.arrow
+        self.arrow = canvas.style.arrow
         self.verbose = verbose
 
     def draw(self) -> None:
@@ -120,17 +122,17 @@ class _Drawing:
             self.canvas.line(Text(owner_text(owner, Metric.UNPACKED, self.arrow)), indent=2)
             for remark in owner.remarks:
                 self.canvas.line(
-                    Text(f"{self.canvas.look.turn} {remark_text(remark)}", "yellow"), indent=4
+                    Text(f"{self.canvas.style.turn} {remark_text(remark)}", "yellow"), indent=4
                 )
             places = owner.places if self.verbose else owner.places[:_PLACES]
             for place in places:
                 self.canvas.line(
-                    Text(f"{self.canvas.look.turn} {place_text(place)}", "cyan"), indent=4
+                    Text(f"{self.canvas.style.turn} {place_text(place)}", "cyan"), indent=4
                 )
             if len(owner.places) > len(places):
                 rest = len(owner.places) - len(places)
                 self.canvas.line(
-                    Text(f"{self.canvas.look.turn} and {count(rest, 'more place')}", "dim"),
+                    Text(f"{self.canvas.style.turn} and {count(rest, 'more place')}", "dim"),
                     indent=4,
                 )
         if len(owners) > most:

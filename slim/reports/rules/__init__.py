@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.rule import OptionValue, PassSchema, Rule, Verb
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import count, printable
 
 
@@ -42,20 +42,20 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
     return "\n".join(printable(line) for line in lines) + "\n"
 
 
-def rule_table(rules: Sequence[Rule], look: Look | None = None) -> str:
+def rule_table(rules: Sequence[Rule], style: TerminalStyle | None = None) -> str:
     """The rules as a table, in their order."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
     table.add_column("rule", overflow="fold", header_style="dim", style="bold", ratio=3)
     table.add_column("pass", overflow="fold", header_style="dim")
     table.add_column("safety", no_wrap=True, header_style="dim")
     table.add_column("reason", overflow="fold", header_style="dim", ratio=6)
     for rule in rules:
-        style = {"safe": "green", "standard": "", "aggressive": "yellow"}[rule.safety.label]
+        color = {"safe": "green", "standard": "", "aggressive": "yellow"}[rule.safety.label]
         table.add_row(
             printable(rule.id),
             printable(rule.pass_name),
-            Text(rule.safety.label, style),
+            Text(rule.safety.label, color),
             printable(" ".join(rule.reason.split())),
         )
     canvas.show(table)

@@ -16,7 +16,7 @@ from slim.model.backup import (
     RestoredLayer,
     SymbolsSummary,
 )
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import count, printable, size
 from slim.reports.run.json_v1 import SCHEMA_VERSION
 from slim.system.json_text import dumps, named, prose
@@ -37,9 +37,9 @@ def symbols_line(symbols: SymbolsSummary) -> str:
     return f"{count(symbols.files, 'file')} for debuggers, {size(symbols.size)}, in {printable(symbols.folder)}"
 
 
-def listing(rows: Sequence[Row], look: Look | None = None, verbosity: int = 0) -> str:
+def listing(rows: Sequence[Row], style: TerminalStyle | None = None, verbosity: int = 0) -> str:
     """A table of originals. ``verbosity`` 1 adds the evidence on which each went."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     for title in ("size", "was", "rule", "path"):
         table.add_column(
@@ -52,7 +52,7 @@ def listing(rows: Sequence[Row], look: Look | None = None, verbosity: int = 0) -
         shown = size(file.size) if file.sha256 else "-"
         table.add_row(shown, file.action.value, printable(file.rule), printable(path))
         for text in file.evidence if verbosity else ():
-            table.add_row("", "", "", Text(f"{canvas.look.turn} {printable(text)}", "cyan"))
+            table.add_row("", "", "", Text(f"{canvas.style.turn} {printable(text)}", "cyan"))
     canvas.show(table)
     files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
     canvas.line(
@@ -67,14 +67,14 @@ def listing_document(rows: Iterable[Row], document: Mapping[str, Mapping[str, An
     return dumps({"schema_version": SCHEMA_VERSION, "originals": items})
 
 
-def restored(results: Sequence[Restored], look: Look | None = None) -> str:
+def restored(results: Sequence[Restored], style: TerminalStyle | None = None) -> str:
     """What came back, layer by layer."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for result in results:
         canvas.line(Text(printable(result.source), "bold"))
         for layer in result.layers:
             canvas.line(
-                Text(f"{printable(layer.name)}  {_layer(layer, canvas.look.arrow)}"), indent=2
+                Text(f"{printable(layer.name)}  {_layer(layer, canvas.style.arrow)}"), indent=2
             )
         for warning in result.warnings:
             canvas.line(Text(printable(warning), "yellow"), indent=2)
@@ -127,10 +127,10 @@ def restored_document(results: Iterable[Restored]) -> str:
 
 
 def extracted(
-    rows: Sequence[Row], left_out: Sequence[str], target: str, look: Look | None = None
+    rows: Sequence[Row], left_out: Sequence[str], target: str, style: TerminalStyle | None = None
 ) -> str:
     """What was written out."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
     told = f"{count(len(files), 'original')}, {size(sum(file.size for file in files))}, written to "
     canvas.line(Text.assemble(told, (printable(target), "bold"), "."))

@@ -10,7 +10,7 @@ from slim.model.finding import Evidence
 from slim.model.outcome import Explanation
 from slim.model.plan import Remove, Rewrite, Skipped
 from slim.model.rule import Rule
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import evidence_text, percent, printable, size
 
 _STYLES = {
@@ -21,9 +21,9 @@ _STYLES = {
 }
 
 
-def render(explanations: Sequence[Explanation], look: Look | None = None) -> str:
+def render(explanations: Sequence[Explanation], style: TerminalStyle | None = None) -> str:
     """All explanations, one after the other."""
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for index, explanation in enumerate(explanations):
         if index:
             canvas.blank()
@@ -92,7 +92,7 @@ def _proof(canvas: Canvas, evidence: Sequence[Evidence], about: str, title: str)
     if not evidence:
         canvas.line(Text("no further evidence", "dim"), indent=4)
     for fact in evidence:
-        told = f"{canvas.look.turn} {printable(fact.kind)}: {evidence_text(fact, about=about)}"
+        told = f"{canvas.style.turn} {printable(fact.kind)}: {evidence_text(fact, about=about)}"
         canvas.line(Text(told, "cyan"), indent=4)
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
-from slim.reports.common.canvas import Canvas, Look
+from slim.reports.common.canvas import Canvas, TerminalStyle
 from slim.reports.common.text import (
     count,
     duration,
@@ -48,12 +48,14 @@ _REASONS = {
 }
 
 
-def render(results: Sequence[RunResult], look: Look | None = None, verbosity: int = 0) -> str:
+def render(
+    results: Sequence[RunResult], style: TerminalStyle | None = None, verbosity: int = 0
+) -> str:
     """The report as text. ``verbosity`` 1 shows every group and row instead of the largest.
 
-    Without a ``look`` it is plain text, 100 columns wide, as it is written to a file.
+    Without a ``style`` it is plain text, 100 columns wide, as it is written to a file.
     """
-    canvas = Canvas(look or Look())
+    canvas = Canvas(style or TerminalStyle())
     for index, result in enumerate(results):
         if index:
             canvas.blank()
@@ -66,7 +68,7 @@ class _Report:
 
     def __init__(self, canvas: Canvas, result: RunResult, verbosity: int) -> None:
         self.canvas = canvas
-        self.look = canvas.look
+        self.style = canvas.style
         self.result = result
         self.verbose = verbosity > 0
         self.shorten: Callable[[str], str] = str if self.verbose else shortener(result.stack)
@@ -90,7 +92,7 @@ class _Report:
         if stack.platform.tag != "unknown":
             facts.insert(1, printable(stack.platform.tag))
         facts.append(f"profile {result.profile.label}")
-        dot = f" {self.look.dot} "
+        dot = f" {self.style.dot} "
         self.canvas.line(Text(printable(stack.source), "bold"))
         self.canvas.line(Text(dot.join(facts), "dim"))
         if result.dry_run:
@@ -105,7 +107,7 @@ class _Report:
             rows.append(("total", self.result.before, self.result.after))
         for least, with_percent in ((_ROOMY, True), (_SNUG, False)):
             table = self._sizes_table(rows, with_percent=with_percent)
-            if self.look.width >= max(least, self.canvas.width_of(table)):
+            if self.style.width >= max(least, self.canvas.width_of(table)):
                 self.canvas.show(table)
                 break
         else:
@@ -180,7 +182,7 @@ class _Report:
                 cells.append(Text("-".rjust(wide[0]), "dim"))
                 continue
             cell = Text.assemble(
-                before.rjust(wide[0]), (f" {self.look.arrow} ", "dim"), after.rjust(wide[1])
+                before.rjust(wide[0]), (f" {self.style.arrow} ", "dim"), after.rjust(wide[1])
             )
             if with_percent and wide[2]:
                 cell.append(f"  {delta.rjust(wide[2])}", _change_style(delta))
@@ -228,7 +230,7 @@ class _Report:
         for name in ("removed", "shrunk", "saved"):
             table.add_column(name, justify="right", no_wrap=True, header_style="dim")
         table.add_column("files", justify="right", no_wrap=True, header_style="dim")
-        bars = self.look.width >= _SNUG
+        bars = self.style.width >= _SNUG
         if bars:
             table.add_column("", no_wrap=True)
         shown = rows[:most]
@@ -254,7 +256,7 @@ class _Report:
 
     def _bar(self, value: int, largest: int) -> Text:
         length = round(_BAR * value / largest) if largest > 0 else 0
-        return Text(self.look.bar * max(length, 0), "green")
+        return Text(self.style.bar * max(length, 0), "green")
 
     # What was refused
 
@@ -297,14 +299,14 @@ class _Report:
             for proof in proofs:
                 self.canvas.line(
                     Text(
-                        f"{self.look.turn} {evidence_text(proof, self.shorten, group.place)}",
+                        f"{self.style.turn} {evidence_text(proof, self.shorten, group.place)}",
                         "cyan",
                     ),
                     indent=6,
                 )
             if len(group.evidence) > len(proofs):
                 more = len(group.evidence) - len(proofs)
-                self.canvas.line(Text(f"{self.look.turn} and {more} more", "dim"), indent=6)
+                self.canvas.line(Text(f"{self.style.turn} and {more} more", "dim"), indent=6)
         if len(groups) > most:
             rest = groups[most:]
             amount = (
@@ -375,9 +377,9 @@ class _Report:
             return
         passed = self.result.verification.passed
         words = "plan verified" if self.result.dry_run else "verified"
-        head = Text(f"{self.look.good} {words}", "bold green")
+        head = Text(f"{self.style.good} {words}", "bold green")
         if not passed:
-            head = Text(f"{self.look.bad} verification failed", "bold red")
+            head = Text(f"{self.style.bad} verification failed", "bold red")
         told = [
             f"{printable(check.name)} {check.tried:,}"
             for check in checks
@@ -386,11 +388,11 @@ class _Report:
         took = sum(check.elapsed for check in checks)
         self.canvas.line(head.append(f"  {duration(took)}", "dim") if took else head)
         if told:
-            self.canvas.line(Text(f" {self.look.dot} ".join(told)), indent=2)
+            self.canvas.line(Text(f" {self.style.dot} ".join(told)), indent=2)
         for check in checks:
             if check.passed and not self.verbose:
                 continue
-            mark = (self.look.good, "green") if check.passed else (self.look.bad, "red")
+            mark = (self.style.good, "green") if check.passed else (self.style.bad, "red")
             note = f"  {printable(check.note)}" if check.note else ""
             self.canvas.line(
                 Text.assemble(mark, f" {printable(check.name)} {check.tried:,}", (note, "dim")),
@@ -424,14 +426,15 @@ class _Report:
             for one in repair.broken[:shown]:
                 self.canvas.line(
                     Text(
-                        f"{self.look.turn} {printable(one.subject.check)}: {printable(str(one))}",
+                        f"{self.style.turn} {printable(one.subject.check)}: {printable(str(one))}",
                         "cyan",
                     ),
                     indent=4,
                 )
             if len(repair.broken) > shown:
                 self.canvas.line(
-                    Text(f"{self.look.turn} and {len(repair.broken) - shown} more", "dim"), indent=4
+                    Text(f"{self.style.turn} and {len(repair.broken) - shown} more", "dim"),
+                    indent=4,
                 )
         for note in verification.notes:
             self.canvas.line(Text(printable(note), "dim"), indent=2)
@@ -467,7 +470,7 @@ class _Report:
             line = Text.assemble(
                 "Written to ", (printable(result.output or ""), "bold"), f", {took}."
             )
-        self.canvas.show(Line(style="dim", characters=self.look.rule))
+        self.canvas.show(Line(style="dim", characters=self.style.rule))
         self.canvas.line(line)
         more = "slim explain STACK PATH tells all about a file; --report json=FILE, every detail."
         self.canvas.line(Text(more if self.verbose else f"-v shows more; {more}", "dim"))

@@ -10,13 +10,13 @@ from typing import TextIO
 import click
 
 from slim.errors import StorageError
-from slim.reports.common.canvas import Look
+from slim.reports.common.canvas import TerminalStyle
 
 _SIGNS = "→·━─└✓✗"
 _WIDTH = 100
 
 
-def look_for(stream: TextIO) -> Look:
+def style_for(stream: TextIO) -> TerminalStyle:
     """How to draw on a stream. Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the
     terminal is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own
     width."""
@@ -29,7 +29,7 @@ def look_for(stream: TextIO) -> Look:
         if terminal or environ.get("COLUMNS")
         else _WIDTH
     )
-    return Look(width=width, color=color, unicode=_encodes(stream, _SIGNS))
+    return TerminalStyle(width=width, color=color, unicode=_encodes(stream, _SIGNS))
 
 
 def _encodes(stream: TextIO, text: str) -> bool:
