@@ -1,27 +1,43 @@
 """Native files: what they are, what they need, and what can go out of them.
 
-A new format is a module here and a line in :data:`BINARIES`.
+A new format is a folder here and a row in :data:`BINARIES`. Its row brings what reads it: its
+headers, and what it needs of its loader. What other rooms add to a format is a row in a table of
+theirs: the loader's rules (:data:`slim.analysis.linkage.loaders.LOADERS`), the editors
+(:data:`slim.passes.EDITORS`), and the oracle that judges each editor
+(:data:`slim.verify.native.ORACLES`).
 """
 
 from __future__ import annotations
 
 from slim.binaries import ar
-from slim.binaries.base import BinaryFormat, Buffer, NativeInfo
+from slim.binaries.base import BinaryFormat, Buffer, Dynamic, NativeInfo
 from slim.binaries.elf import layout as elf_layout
+from slim.binaries.elf.dynamic import read_dynamic as read_elf_dynamic
 from slim.binaries.macho import identify as macho
+from slim.binaries.macho.dynamic import read_macho_dynamic
 from slim.binaries.pe import identify as pe
+from slim.binaries.pe.dynamic import read_pe_dynamic
 from slim.model.record import NativeFormat
 
 BINARIES: tuple[BinaryFormat, ...] = (
     BinaryFormat(
-        format=NativeFormat.ELF, magics=(elf_layout.MAGIC,), describe=elf_layout.describe_elf
+        format=NativeFormat.ELF,
+        magics=(elf_layout.MAGIC,),
+        describe=elf_layout.describe_elf,
+        read_dynamic=read_elf_dynamic,
     ),
     BinaryFormat(
         format=NativeFormat.MACHO,
         magics=(*macho.THIN_MAGICS, *macho.FAT_MAGICS),
         describe=macho.describe_macho,
+        read_dynamic=read_macho_dynamic,
     ),
-    BinaryFormat(format=NativeFormat.PE, magics=(pe.MAGIC,), describe=pe.describe_pe),
+    BinaryFormat(
+        format=NativeFormat.PE,
+        magics=(pe.MAGIC,),
+        describe=pe.describe_pe,
+        read_dynamic=read_pe_dynamic,
+    ),
     BinaryFormat(
         format=NativeFormat.ARCHIVE, magics=(ar.MAGIC, ar.THIN_MAGIC), describe=ar.describe_archive
     ),
@@ -51,10 +67,22 @@ def describe(view: Buffer) -> NativeInfo | None:
     A file of a known format whose headers are cut short is described as of that format with an
     unknown machine.
     """
-    start = bytes(view[:_LONGEST_MAGIC])
+    row = _row(view)
+    return None if row is None else row.describe(view)
+
+
+def read_any_dynamic(data: Buffer) -> Dynamic | None:
+    """Read what a native file needs of its loader.
+
+    None where it needs nothing of one, or can't be read. Raises nothing.
+    """
+    row = _row(data)
+    return None if row is None or row.read_dynamic is None else row.read_dynamic(data)
+
+
+def _row(data: Buffer) -> BinaryFormat | None:
+    """The row of the table whose magic the file begins with."""
+    start = bytes(data[:_LONGEST_MAGIC])
     if start[:2] not in _FIRST_BYTES:
         return None  # nearly every file
-    for row in BINARIES:
-        if start.startswith(row.magics):
-            return row.describe(view)
-    return None
+    return next((row for row in BINARIES if start.startswith(row.magics)), None)

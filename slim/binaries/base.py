@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Protocol
 
 from slim.model.record import NativeFormat
 from slim.model.stack import System
@@ -50,15 +51,50 @@ class NativeInfo:
     dynamic: bool = False
 
 
+class Dynamic(Protocol):
+    """What a native file asks of its loader and offers to it: the part that all formats have.
+
+    Each format's own class says more.
+    """
+
+    @property
+    def format(self) -> NativeFormat:
+        """The format of the file."""
+        ...
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the libraries that are loaded with it, as they are written, in their order."""
+        ...
+
+    @property
+    def soname(self) -> str | None:
+        """The name that the loaded image answers to, if the file says one."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """One of the values of :class:`ImageKind`."""
+        ...
+
+    @property
+    def python_inits(self) -> frozenset[str]:
+        """Exported names that begin with ``PyInit``: what makes a library an extension module."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BinaryFormat:
-    """One line of the table of native formats.
+    """One row of the table of native formats.
 
-    ``magics`` are the first bytes of such a file; ``describe`` reads its headers, and returns None
-    where a file that begins like one isn't (a Java class, a DOS program). It raises nothing,
-    whatever the bytes are.
+    ``magics`` are the first bytes of such a file. ``describe`` reads its headers, and returns None
+    where a file that begins like one isn't (a Java class, a DOS program). ``read_dynamic`` reads
+    what the file needs of its loader; it is None for a format that no loader maps, and returns None
+    for a file that needs no loader or can't be followed. Neither raises anything, whatever the
+    bytes are.
     """
 
     format: NativeFormat
     magics: tuple[bytes, ...]
     describe: Callable[[Buffer], NativeInfo | None]
+    read_dynamic: Callable[[Buffer], Dynamic | None] | None = None

@@ -24,7 +24,7 @@ from typing import ClassVar
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import VirtualTree
-from slim.binaries.dynamic import read_any_dynamic
+from slim.binaries import read_any_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat

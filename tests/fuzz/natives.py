@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from slim.binaries import describe, identify
-from slim.binaries.dynamic import read_any_dynamic
+from slim.binaries import describe, identify, read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, ElfEdit, plan_edit, read_dynamic
 from slim.binaries.macho.edit import LEVELS as MACHO_LEVELS
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin

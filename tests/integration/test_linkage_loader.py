@@ -15,7 +15,7 @@ import pytest
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.verdicts import LibraryJudge
 from slim.binaries.elf.edit import read_dynamic
-from slim.model.record import FileRecord
+from slim.model.record import FileRecord, NativeFormat
 from tests.support.virtual_stacks import Contents, HardLink, Link, VirtualStack, make_stack
 
 pytestmark = [
@@ -159,7 +159,7 @@ def test_resolution_is_that_of_the_dynamic_linker(deployed: tuple[Path, VirtualS
     linkage = Linkage.build(made.stack, made.inventory, made.read)
     compared = 0
     for process in linkage.processes:
-        loader = linkage.loader(process)
+        loader = linkage.loader(NativeFormat.ELF, process)
         for layer, path in sorted(linkage.dynamics):
             if layer not in process.layers:
                 continue

@@ -20,6 +20,7 @@ from slim.config import Overrides, load_config
 from slim.model.outcome import RunResult
 from slim.model.plan import Remove
 from slim.model.progress import Silent
+from slim.model.record import NativeFormat
 from slim.passes import SCHEMAS
 from slim.run.pipeline import RunRequest, run
 from tests.support.platform_wheels import Zig, installed
@@ -146,7 +147,7 @@ def test_libraries_come_from_where_slim_says(layers: Layers, before: dict[str, L
     made = make_stack({RUNTIME: layers.runtime, FRAMEWORK: layers.files}, platform="win_amd64")
     linkage = Linkage.build(made.stack, made.inventory, made.read)
     (process,) = (one for one in linkage.processes if one.layer == FRAMEWORK)
-    loader = linkage.windows(process)
+    loader = linkage.loader(NativeFormat.PE, process)
     compared = 0
     for path, loaded in before.items():
         if loaded.error:

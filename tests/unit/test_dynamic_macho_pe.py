@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.binaries.dynamic import read_any_dynamic
+from slim.binaries import read_any_dynamic
 from slim.binaries.macho.dynamic import MachoDynamic, read_macho_dynamic
 from slim.binaries.pe.dynamic import PeDynamic, read_pe_dynamic
 from tests.support.native_headers import fat, macho, pe

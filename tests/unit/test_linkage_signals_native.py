@@ -7,7 +7,7 @@ import pytest
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.strings import scan_binary, scan_text
 from slim.analysis.linkage.verdicts import LibraryJudge, is_candidate
-from slim.binaries.dynamic import read_any_dynamic
+from slim.binaries import read_any_dynamic
 from slim.model.record import NativeFormat
 from slim.passes.dylibs import DYLIBS
 from tests.support.linked_elf import linked_stack, record_of

@@ -117,7 +117,7 @@ def test_strings_of_a_python_file_that_adds_no_folder_say_nothing() -> None:
         f"{SITE}/p.libs/x.dll": pe(),
     }
     linkage = graph({"plain": files})
-    assert linkage.dll_folders == ()
+    assert linkage.added_folders == ()
     (found,) = linkage.needed(record_of(linkage.inventory, f"plain/{SITE}/p/m.pyd"))
     assert found.how.value == "soname"
 

@@ -13,25 +13,27 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TypeVar
+from typing import Any
 
 from slim.analysis import ReadFile
-from slim.analysis.linkage.linux import Edge, How, Loader, rpath_folders, same_machine
-from slim.analysis.linkage.macos import DyldLoader, expand_path
+from slim.analysis.linkage.loader import (
+    AddedFolder,
+    Edge,
+    How,
+    Loader,
+    LoaderRules,
+    Named,
+    Process,
+)
+from slim.analysis.linkage.loaders import LOADERS
 from slim.analysis.linkage.virtual_tree import VirtualTree
-from slim.analysis.linkage.windows import DllFolder, DllLoader, added_folders, file_name
-from slim.binaries.dynamic import Dynamic, read_any_dynamic
-from slim.binaries.elf.dynamic import ElfDynamic
-from slim.binaries.macho.dynamic import MachoDynamic
-from slim.binaries.pe.dynamic import PeDynamic
+from slim.binaries import read_any_dynamic
+from slim.binaries.base import Dynamic
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack, System
 
 ReadDynamic = Callable[[memoryview], Dynamic | None]
 """Reads what a native file needs; None where it says nothing of the kind."""
-
-_LOADED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
-_Specific = TypeVar("_Specific", ElfDynamic, MachoDynamic, PeDynamic)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,18 +66,6 @@ class BrokenLink:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """What a layer's wrapper starts: the layers it sees, its library path, the folders that the run paths of its
-    program give (``base_rpaths``), and those that the program may lie in."""
-
-    layer: str
-    layers: tuple[str, ...]
-    library_path: tuple[str, ...]
-    base_rpaths: tuple[str, ...]
-    programs: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, kw_only=True)
 class _Graph:
     """Every needed name that something in the stack answers, and the same the other way round."""
@@ -102,7 +92,7 @@ class Linkage:
     dynamics: Mapping[FileKey, Dynamic]
     processes: tuple[Process, ...]
     tree: VirtualTree = field(repr=False)
-    dll_folders: tuple[DllFolder, ...] = ()
+    added_folders: tuple[AddedFolder, ...] = ()
 
     @classmethod
     def build(
@@ -115,7 +105,7 @@ class Linkage:
         """Read what every native file in the stack needs, each once."""
         dynamics: dict[FileKey, Dynamic] = {}
         for record in inventory:
-            if record.native in _LOADED and record.type is EntryType.FILE:
+            if record.native in LOADERS and record.type is EntryType.FILE:
                 dynamic = read_dynamic(read(record))
                 if dynamic is not None:
                     dynamics[record.key] = dynamic
@@ -125,14 +115,17 @@ class Linkage:
             for layer in stack
             for process in _starts(_process(stack, layer.name, inventory, dynamics), layer)
         )
-        windows = sorted(key for key, dynamic in dynamics.items() if isinstance(dynamic, PeDynamic))
+        added = (
+            rules.added_folders(inventory, read, sorted(_of(dynamics, native)))
+            for native, rules in LOADERS.items()
+        )
         return cls(
             stack=stack,
             inventory=inventory,
             dynamics=dynamics,
             processes=processes,
             tree=tree,
-            dll_folders=added_folders(inventory, read, windows),
+            added_folders=tuple(folder for folders in added for folder in folders),
         )
 
     def needed(
@@ -162,41 +155,23 @@ class Linkage:
         """The symbolic and hard links, in any layer, that opening would lead to ``record``."""
         return self._links.get(record.key, ())
 
-    def loader(self, process: Process, gone: Collection[FileKey] = frozenset()) -> Loader:
-        """The dynamic linker of Linux in one process, once ``gone`` is gone."""
-        return Loader(
-            tree=self._tree(gone),
-            dynamics=self._of(ElfDynamic),
-            library_path=process.library_path,
-            base_rpaths=process.base_rpaths,
-        )
+    def loader(
+        self, native: NativeFormat, process: Process, gone: Collection[FileKey] = frozenset()
+    ) -> Loader:
+        """Make the loader of a native format in one process, once ``gone`` is gone.
 
-    def dyld(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DyldLoader:
-        """That of macOS."""
-        return DyldLoader(
-            tree=self._tree(gone),
-            dynamics=self._of(MachoDynamic),
-            library_path=process.library_path,
-            programs=process.programs,
-            program_rpaths=process.base_rpaths,
-        )
-
-    def windows(self, process: Process, gone: Collection[FileKey] = frozenset()) -> DllLoader:
-        """That of Windows. A folder that Python adds counts as long as a file is left that adds it."""
+        A folder that Python files add to the search counts as long as one of them is left.
+        """
         removed = frozenset(gone)
-        return DllLoader(
-            tree=self._tree(gone),
-            dynamics=self._of(PeDynamic),
-            programs=process.programs,
-            library_path=process.library_path,
-            added=tuple(one for one in self.dll_folders if not one.sources <= removed),
+        return LOADERS[native].start(
+            process,
+            self._tree(gone),
+            _of(self.dynamics, native),
+            tuple(folder for folder in self.added_folders if not folder.sources <= removed),
         )
 
     def _tree(self, gone: Collection[FileKey]) -> VirtualTree:
         return self.tree if not gone else VirtualTree(self.inventory, gone)
-
-    def _of(self, kind: type[_Specific]) -> Mapping[FileKey, _Specific]:
-        return {key: dynamic for key, dynamic in self.dynamics.items() if isinstance(dynamic, kind)}
 
     def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
         """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
@@ -283,8 +258,11 @@ class Linkage:
     @cached_property
     def _matter(self) -> frozenset[FileKey]:
         links = (EntryType.SYMLINK, EntryType.HARDLINK)
-        adding = frozenset(source for folder in self.dll_folders for source in folder.sources)
+        adding = frozenset(source for folder in self.added_folders for source in folder.sources)
         return adding | {record.key for record in self.inventory if record.type in links}
+
+    def _rules(self, key: FileKey) -> LoaderRules[Any]:
+        return LOADERS[self.dynamics[key].format]
 
     def _record(self, key: FileKey) -> FileRecord:
         return self.inventory.records[key[0]][key[1]]
@@ -294,12 +272,7 @@ class Linkage:
         """Every native file by the name that it answers to once it is loaded, whoever loaded it."""
         found: dict[str, list[FileKey]] = {}
         for key in sorted(self.dynamics):
-            dynamic = self.dynamics[key]
-            name = (
-                file_name(key[1].rpartition("/")[2])
-                if isinstance(dynamic, PeDynamic)
-                else dynamic.soname
-            )
+            name = self._rules(key).answers_to(key[1], self.dynamics[key])
             if name:
                 found.setdefault(name, []).append(key)
         return {name: tuple(keys) for name, keys in found.items()}
@@ -332,54 +305,44 @@ class Linkage:
     def _by_soname(
         self, edge: Edge, process: Process, gone: frozenset[FileKey]
     ) -> list[FileRecord]:
-        """Libraries with the soname that the search missed: one loaded earlier answers (torch preloads its own)."""
+        """Libraries with the soname that the search missed: one loaded earlier answers.
+
+        (torch preloads its own.)
+        """
+        importer = self.dynamics[edge.importer.key]
+        rules = LOADERS[importer.format]
         return [
             self._record(key)
-            for key in self._sonames.get(self._asked(edge.importer.key, edge.name), ())
+            for key in self._sonames.get(rules.asked(edge.name), ())
             if key not in gone
             and key[0] in process.layers
             and key != edge.importer.key
-            and same_machine(self.dynamics[key], self.dynamics[edge.importer.key])
+            and self.dynamics[key].format is importer.format
+            and rules.same_machine(self.dynamics[key], importer)
         ]
-
-    def _asked(self, key: FileKey, name: str) -> str:
-        """The name of a loaded library that a needed name means."""
-        return file_name(name) if isinstance(self.dynamics[key], PeDynamic) else name
 
     def _loads(
         self, process: Process, gone: frozenset[FileKey]
     ) -> list[tuple[FileKey, list[Edge]]]:
         """Each native file that the process may load, loaded alone."""
-        loaders: dict[type[Dynamic], Loader | DyldLoader | DllLoader] = {
-            ElfDynamic: self.loader(process, gone),
-            MachoDynamic: self.dyld(process, gone),
-            PeDynamic: self.windows(process, gone),
-        }
+        loaders = {native: self.loader(native, process, gone) for native in LOADERS}
         loads = []
         for key in sorted(self.dynamics):
-            if key in gone or key[0] not in process.layers or not self._may_resolve(key):
+            dynamic = self.dynamics[key]
+            if key in gone or key[0] not in process.layers:
                 continue
-            record = self._record(key)
-            loads.append(
-                (key, loaders[type(self.dynamics[key])].load(record, record.deployed_path))
-            )
+            if self._rules(key).may_find(dynamic, self._named):
+                record = self._record(key)
+                loads.append((key, loaders[dynamic.format].load(record, record.deployed_path)))
         return loads
 
-    def _may_resolve(self, key: FileKey) -> bool:
-        """Whether a search could find anything at all: most files need libraries of the host only."""
-        match self.dynamics[key]:
-            case ElfDynamic(needed=needed):
-                return any(
-                    "/" in name or name in self.tree.names or name in self._sonames
-                    for name in needed
-                )
-            case MachoDynamic(needed=needed):
-                last = (name.rpartition("/")[2].lower() for name in needed)
-                return any(name in self.tree.folded_names for name in last) or any(
-                    name in self._sonames for name in needed
-                )
-            case PeDynamic(needed=needed):
-                return any(file_name(name) in self.tree.folded_names for name in needed)
+    @cached_property
+    def _named(self) -> Named:
+        return Named(files=self.tree.names, folded=self.tree.folded_names, loaded=self._sonames)
+
+
+def _of(dynamics: Mapping[FileKey, Dynamic], native: NativeFormat) -> Mapping[FileKey, Dynamic]:
+    return {key: dynamic for key, dynamic in dynamics.items() if dynamic.format is native}
 
 
 def _starts(process: Process, layer: Layer) -> tuple[Process, ...]:
@@ -397,7 +360,7 @@ def _process(
     layers = (name, *layer.requires)
     tree = VirtualTree(inventory)
     programs: dict[str, None] = {}
-    found: list[tuple[Dynamic, str]] = []
+    found: list[tuple[Dynamic, str, bool]] = []
     for below in layers:
         for path, record in inventory.records.get(below, {}).items():
             # The interpreter, or the libpython that opens extension modules for it.
@@ -410,19 +373,16 @@ def _process(
             folder = record.deployed_path.rpartition("/")[0]
             if dynamic.kind == "executable":
                 programs[folder] = None
-            if isinstance(dynamic, MachoDynamic) or record is target:
-                found.append((dynamic, folder))
-    rpaths: dict[str, None] = {}
-    for dynamic, folder in found:
-        if isinstance(dynamic, ElfDynamic):
-            rpaths.update(dict.fromkeys(rpath_folders(dynamic, folder)))
-        elif isinstance(dynamic, MachoDynamic):
-            for entry in dynamic.rpaths:
-                rpaths.update(dict.fromkeys(expand_path(entry, (folder,), tuple(programs))))
+            found.append((dynamic, folder, record is not target))
+    run_paths = (
+        path
+        for dynamic, folder, linked in found
+        for path in LOADERS[dynamic.format].run_paths(dynamic, folder, tuple(programs), linked)
+    )
     return Process(
         layer=name,
         layers=layers,
         library_path=layer.dynlib_dirs,
-        base_rpaths=tuple(rpaths),
+        base_rpaths=tuple(dict.fromkeys(run_paths)),
         programs=tuple(programs),
     )

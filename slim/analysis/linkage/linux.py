@@ -12,39 +12,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
 from slim.analysis.linkage.virtual_tree import VirtualTree
-from slim.binaries.dynamic import Dynamic
 from slim.binaries.elf.dynamic import ElfDynamic
-from slim.binaries.macho.dynamic import MachoDynamic
-from slim.binaries.pe.dynamic import PeDynamic
 from slim.model.record import FileKey, FileRecord
-
-
-class How(StrEnum):
-    """By which way a needed library was found. The values are stable."""
-
-    RPATH = "rpath"
-    LIBRARY_PATH = "library-path"
-    RUNPATH = "runpath"
-    PATH = "path"
-    LOADED = "loaded"
-    SONAME = "soname"
-    SAME_FOLDER = "same-folder"
-    PROGRAM_FOLDER = "program-folder"
-    DLL_FOLDER = "dll-folder"
-    HOST = "host"
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """``importer`` needs ``name`` and gets ``target``, or None where nothing in the stack answers."""
-
-    importer: FileRecord
-    name: str
-    target: FileRecord | None
-    how: How
 
 
 @dataclass(slots=True)
@@ -69,7 +41,7 @@ class _Loaded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loader:
+class ElfLoader:
     """The dynamic linker of one process.
 
     ``library_path`` is ``LD_LIBRARY_PATH`` as deployed folders; ``base_rpaths`` the folders that
@@ -139,17 +111,9 @@ class Loader:
                 yield folder, How.RUNPATH
 
 
-def same_machine(one: Dynamic, other: Dynamic) -> bool:
-    """Whether the two can live in one process."""
-    match one, other:
-        case MachoDynamic(), MachoDynamic():
-            return not set(one.machines).isdisjoint(other.machines)
-        case ElfDynamic(), ElfDynamic():
-            return (one.machine, one.bits) == (other.machine, other.bits)
-        case PeDynamic(), PeDynamic():
-            return (one.machine, one.bits) == (other.machine, other.bits)
-        case _:
-            return False
+def same_machine(one: ElfDynamic, other: ElfDynamic) -> bool:
+    """True if the two can live in one process."""
+    return (one.machine, one.bits) == (other.machine, other.bits)
 
 
 def rpath_folders(dynamic: ElfDynamic, origin: str) -> tuple[str, ...]:
@@ -178,3 +142,35 @@ def expand(entry: str, origin: str, dynamic: ElfDynamic) -> tuple[str, ...]:
         return (entry,)
     words = ("lib64" if dynamic.bits == 64 else "lib", "lib", f"lib/{dynamic.machine}-linux-gnu")
     return tuple(entry.replace("$LIB", word) for word in dict.fromkeys(words))
+
+
+def _start(
+    process: Process,
+    tree: VirtualTree,
+    dynamics: Mapping[FileKey, ElfDynamic],
+    _added: tuple[AddedFolder, ...],
+) -> ElfLoader:
+    return ElfLoader(
+        tree=tree,
+        dynamics=dynamics,
+        library_path=process.library_path,
+        base_rpaths=process.base_rpaths,
+    )
+
+
+def _may_find(dynamic: ElfDynamic, named: Named) -> bool:
+    return any(
+        "/" in name or name in named.files or name in named.loaded for name in dynamic.needed
+    )
+
+
+def _run_paths(
+    dynamic: ElfDynamic, folder: str, _programs: tuple[str, ...], linked: bool
+) -> tuple[str, ...]:
+    return () if linked else rpath_folders(dynamic, folder)
+
+
+RULES: LoaderRules[ElfDynamic] = LoaderRules(
+    start=_start, may_find=_may_find, same_machine=same_machine, run_paths=_run_paths
+)
+"""The rules of ld.so."""

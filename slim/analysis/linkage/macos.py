@@ -16,7 +16,7 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from slim.analysis.linkage.linux import Edge, How, same_machine
+from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.macho.dynamic import MachoDynamic
 from slim.model.record import FileKey, FileRecord
@@ -112,8 +112,49 @@ class DyldLoader:
         yield from self.program_rpaths
 
 
+def same_machine(one: MachoDynamic, other: MachoDynamic) -> bool:
+    """True if the two have images that can live in one process."""
+    return not set(one.machines).isdisjoint(other.machines)
+
+
 def expand_path(path: str, origins: tuple[str, ...], programs: tuple[str, ...]) -> tuple[str, ...]:
     """The deployed paths that a path of a load command may mean; none for those of the host."""
     head, _, tail = path.partition("/")
     folders = {"@loader_path": origins, "@executable_path": programs}.get(head, ())
     return tuple(f"{folder}/{tail}".rstrip("/") for folder in folders)
+
+
+def _start(
+    process: Process,
+    tree: VirtualTree,
+    dynamics: Mapping[FileKey, MachoDynamic],
+    _added: tuple[AddedFolder, ...],
+) -> DyldLoader:
+    return DyldLoader(
+        tree=tree,
+        dynamics=dynamics,
+        library_path=process.library_path,
+        programs=process.programs,
+        program_rpaths=process.base_rpaths,
+    )
+
+
+def _may_find(dynamic: MachoDynamic, named: Named) -> bool:
+    last = (name.rpartition("/")[2].lower() for name in dynamic.needed)
+    return any(name in named.folded for name in last) or any(
+        name in named.loaded for name in dynamic.needed
+    )
+
+
+def _run_paths(
+    dynamic: MachoDynamic, folder: str, programs: tuple[str, ...], _linked: bool
+) -> tuple[str, ...]:
+    return tuple(
+        path for entry in dynamic.rpaths for path in expand_path(entry, (folder,), programs)
+    )
+
+
+RULES: LoaderRules[MachoDynamic] = LoaderRules(
+    start=_start, may_find=_may_find, same_machine=same_machine, run_paths=_run_paths
+)
+"""The rules of dyld."""

@@ -15,9 +15,9 @@ from enum import StrEnum
 
 from slim.analysis import ReadFile
 from slim.analysis.linkage.graph import Linkage
-from slim.analysis.linkage.linux import How
+from slim.analysis.linkage.loader import How
 from slim.analysis.linkage.runtime_signals import Signals
-from slim.binaries.dynamic import Dynamic
+from slim.binaries.base import Dynamic
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileKey, FileKind, FileRecord
 

@@ -22,23 +22,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from slim.analysis import ReadFile
-from slim.analysis.linkage.linux import Edge, How, same_machine
+from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.pe.dynamic import PeDynamic
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner
 
 _ADDS_FOLDERS = b"add_dll_directory"
 _LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DllFolder:
-    """A deployed folder that Python files (``sources``) of one owner add to the search."""
-
-    path: str
-    layer: str
-    owner: Owner
-    sources: frozenset[FileKey]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +40,7 @@ class DllLoader:
     dynamics: Mapping[FileKey, PeDynamic]
     programs: tuple[str, ...] = ()
     library_path: tuple[str, ...] = ()
-    added: tuple[DllFolder, ...] = ()
+    added: tuple[AddedFolder, ...] = ()
 
     def load(self, root: FileRecord, path: str) -> list[Edge]:
         """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
@@ -95,6 +85,11 @@ class DllLoader:
                 yield added.path, How.DLL_FOLDER
 
 
+def same_machine(one: PeDynamic, other: PeDynamic) -> bool:
+    """True if the two can live in one process."""
+    return (one.machine, one.bits) == (other.machine, other.bits)
+
+
 def file_name(name: str) -> str:
     """The file that an imported name means: names without a suffix are those of ``.dll`` files."""
     name = name.lower()
@@ -103,7 +98,7 @@ def file_name(name: str) -> str:
 
 def added_folders(
     inventory: Inventory, read: ReadFile, libraries: Collection[FileKey]
-) -> tuple[DllFolder, ...]:
+) -> tuple[AddedFolder, ...]:
     """The folders of libraries that Python files name, or lie in, which call ``os.add_dll_directory``.
 
     Which of its strings a file makes the folder's path of isn't worked out: each folder of the
@@ -125,7 +120,7 @@ def added_folders(
         for folder in _named(record, source, by_name):
             found.setdefault((record.layer, folder, record.owner), set()).add(record.key)
     return tuple(
-        DllFolder(path=f"{layer}/{folder}", layer=layer, owner=owner, sources=frozenset(sources))
+        AddedFolder(path=f"{layer}/{folder}", layer=layer, owner=owner, sources=frozenset(sources))
         for (layer, folder, owner), sources in sorted(found.items())
     )
 
@@ -142,3 +137,37 @@ def _named(
     for (layer, name), folders in by_name.items():
         if layer == record.layer:
             yield from (folder for folder in folders if name in names or folder == own)
+
+
+def _start(
+    process: Process,
+    tree: VirtualTree,
+    dynamics: Mapping[FileKey, PeDynamic],
+    added: tuple[AddedFolder, ...],
+) -> DllLoader:
+    return DllLoader(
+        tree=tree,
+        dynamics=dynamics,
+        programs=process.programs,
+        library_path=process.library_path,
+        added=added,
+    )
+
+
+def _may_find(dynamic: PeDynamic, named: Named) -> bool:
+    return any(file_name(name) in named.folded for name in dynamic.needed)
+
+
+def _answers_to(path: str, _dynamic: PeDynamic) -> str:
+    return file_name(path.rpartition("/")[2])
+
+
+RULES: LoaderRules[PeDynamic] = LoaderRules(
+    start=_start,
+    may_find=_may_find,
+    same_machine=same_machine,
+    answers_to=_answers_to,
+    asked=file_name,
+    added_folders=added_folders,
+)
+"""The rules of the Windows loader."""

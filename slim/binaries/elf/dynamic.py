@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
@@ -32,6 +32,7 @@ from slim.binaries.elf.layout import (
     read_sections,
     read_segments,
 )
+from slim.model.record import NativeFormat
 
 # Bounds within which pyelftools works in milliseconds. It follows whatever the headers say, so a
 # crafted file could keep it busy for hours; real files stay far below (libtorch: 12 segments, 60
@@ -55,6 +56,8 @@ class ElfDynamic:
     ``python_inits`` are the defined global symbols that begin with ``PyInit``: what makes a library
     an extension module.
     """
+
+    format: ClassVar[NativeFormat] = NativeFormat.ELF
 
     soname: str | None
     needed: tuple[str, ...]

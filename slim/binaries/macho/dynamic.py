@@ -10,9 +10,11 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from slim.binaries.base import UNKNOWN_MACHINE, Buffer
 from slim.binaries.macho.identify import FAT_MAGICS, MACHINES, MAX_SLICES, THIN_MAGICS
+from slim.model.record import NativeFormat
 
 _LC_SYMTAB = 0x2
 _LC_ID_DYLIB = 0xD
@@ -40,6 +42,8 @@ class MachoDynamic:
     bundles), ``relocatable`` or ``other``. ``python_inits`` are the names in the table of symbol
     names that begin with ``PyInit``: what makes a library an extension module.
     """
+
+    format: ClassVar[NativeFormat] = NativeFormat.MACHO
 
     install_name: str | None
     needed: tuple[str, ...]

@@ -9,9 +9,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from slim.binaries.base import Buffer, ImageKind
 from slim.binaries.pe.identify import describe_pe
+from slim.model.record import NativeFormat
 
 _LFANEW = 0x3C
 _COFF_SIZE = 24  # with the signature before it
@@ -36,6 +38,8 @@ class PeDynamic:
     (``delayed``), then those that exports are forwarded to; names as they are written. ``kind`` is
     ``executable``, ``shared`` or ``other``. ``signed`` says whether there is a certificate.
     """
+
+    format: ClassVar[NativeFormat] = NativeFormat.PE
 
     needed: tuple[str, ...]
     delayed: frozenset[str]
