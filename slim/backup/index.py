@@ -6,16 +6,12 @@ under ``<key>_base64``, the real bytes.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Final
 
-from slim.errors import UnsafeInputError
-from slim.formats.names import decode, display, normalise
+from slim.formats.names import display, normalise
 from slim.model.backup import (
     INDEX_NAME,
     BackupAction,
@@ -27,17 +23,13 @@ from slim.model.backup import (
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.model.stack import LayerKind, Platform
-from slim.system.json_text import named, prose
-from slim.system.strict_json import parse_json
+from slim.system.json_cursor import JsonCursor, JsonSource
+from slim.system.json_text import Json, dumps, named, prose
 
 SCHEMA_ID = "urn:slim:removed:v1"
 SCHEMA_VERSION = 1
 
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_LARGEST = 1 << 62
-_HINT = "the file was changed after slim wrote it; get it again"
-
-Json = dict[str, Any]
+_HINT: Final = "the file was changed after slim wrote it; get it again"
 
 
 # Writing
@@ -51,9 +43,7 @@ def render_index(index: BackupIndex) -> bytes:
         "slim_version": index.slim_version,
         "stacks": [_stack(stack) for stack in index.stacks],
     }
-    return (json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n").encode(
-        "ascii"
-    )
+    return dumps(document, indent=1).encode("ascii")
 
 
 def _stack(stack: BackupStack) -> Json:
@@ -114,169 +104,114 @@ def file_document(file: BackupFile) -> Json:
 
 
 def parse_index(raw: bytes, *, source: Path, limits: Limits) -> BackupIndex:
-    """Read an index. Raises UnsafeInputError for anything that slim doesn't write, naming the key path."""
-    top = _Object(parse_json(raw, file=f"{source}: {INDEX_NAME}", hint=_HINT), source, "", limits)
-    if top.value.get("schema") != SCHEMA_ID or top.value.get("schema_version") != SCHEMA_VERSION:
-        raise UnsafeInputError(
-            f"its schema is {str(top.value.get('schema'))[:60]!r}, not {SCHEMA_ID}",
-            file=source,
-            place=INDEX_NAME,
+    """Read an index.
+
+    Raises UnsafeInputError for anything that slim doesn't write, naming the key path.
+    """
+    top = JsonSource(file=source, document=INDEX_NAME, hint=_HINT).parse(raw)
+    schema, version = top.members().get("schema"), top.members().get("schema_version")
+    if schema != SCHEMA_ID or version != SCHEMA_VERSION:
+        raise top.wrong(
+            f"its schema is {str(schema)[:60]!r}, not {SCHEMA_ID}",
             hint="read it with the slim that wrote it, or a newer one",
         )
-    stacks = tuple(_read_stack(item) for item in top.objects("stacks"))
-    folders = [stack.folder for stack in stacks]
-    if len(set(folders)) != len(folders):
-        top.fail("stacks", "two of them have the same folder")
-    return BackupIndex(slim_version=top.text("slim_version"), stacks=stacks)
+    return _Reader(source, limits).index(top)
 
 
-def _read_stack(item: _Object) -> BackupStack:
-    layers = tuple(_read_layer(one) for one in item.objects("layers"))
-    if len({layer.name for layer in layers}) != len(layers):
-        item.fail("layers", "two of them have the same name")
-    return BackupStack(
-        platform=Platform.parse(item.text("platform")),
-        manifest=item.optional_text("manifest"),
-        folder=item.component("folder", empty=True),
-        layers=layers,
-    )
+class _Reader:
+    """Reader of one index. ``source`` names the backup in messages."""
 
+    def __init__(self, source: Path, limits: Limits) -> None:
+        self._source = source
+        self._limits = limits
 
-def _read_layer(item: _Object) -> BackupLayer:
-    files = tuple(_read_file(one) for one in item.objects("files"))
-    if len({file.path for file in files}) != len(files):
-        item.fail("files", "two of them have the same path")
-    trees = item.object("tree_sha256")
-    stdlib = item.value.get("stdlib_dir")
-    note = item.value.get("note")
-    if note is not None and not isinstance(note, dict):
-        item.fail("note", "must be an object or null")
-    return BackupLayer(
-        name=item.component("name"),
-        layer_name=item.text("layer_name"),
-        kind=item.choice("kind", LayerKind),
-        tree_before=trees.sha256("before"),
-        tree_after=trees.sha256("after"),
-        site_dirs=tuple(one.path("path") for one in item.objects("site_dirs")),
-        stdlib_dir=None if stdlib is None else item.object("stdlib_dir").path("path"),
-        hard_links={one.path("path"): one.path("target") for one in item.objects("hard_links")},
-        note=cast("Mapping[str, object] | None", note),
-        files=files,
-    )
+    def index(self, top: JsonCursor) -> BackupIndex:
+        stacks = tuple(self._stack(stack) for stack in self._items(top["stacks"]))
+        folders = [stack.folder for stack in stacks]
+        if len(set(folders)) != len(folders):
+            raise top.wrong("two of them have the same folder", at="stacks")
+        return BackupIndex(slim_version=top["slim_version"].text(), stacks=stacks)
 
+    def _stack(self, stack: JsonCursor) -> BackupStack:
+        layers = tuple(self._layer(layer) for layer in self._items(stack["layers"]))
+        if len({layer.name for layer in layers}) != len(layers):
+            raise stack.wrong("two of them have the same name", at="layers")
+        manifest = stack.get("manifest")
+        return BackupStack(
+            platform=Platform.parse(stack["platform"].text()),
+            manifest=None if manifest is None else manifest.text(),
+            folder="" if stack.name("folder") == "" else self._component(stack, "folder"),
+            layers=layers,
+        )
 
-def _read_file(item: _Object) -> BackupFile:
-    kind = item.choice("type", EntryType)
-    action = item.choice("action", BackupAction)
-    has_content = kind in (EntryType.FILE, EntryType.HARDLINK)
-    is_link = kind in (EntryType.SYMLINK, EntryType.HARDLINK)
-    if (kind is EntryType.DIRECTORY) is not (action is BackupAction.EMPTIED):
-        item.fail("action", f"a {kind.value} can't have been {action.value}")
-    if action in (BackupAction.REWRITTEN, BackupAction.LINKED) and kind is not EntryType.FILE:
-        item.fail("action", f"a {kind.value} can't have been {action.value}")
-    mode = item.text("mode")
-    if not re.fullmatch(r"0[0-7]{3}", mode):
-        item.fail("mode", "must be four octal digits")
-    evidence = item.value.get("evidence")
-    if not isinstance(evidence, list) or not all(isinstance(text, str) for text in evidence):
-        item.fail("evidence", "must be a list of sentences")
-    return BackupFile(
-        path=item.path("path"),
-        type=kind,
-        action=action,
-        rule=item.text("rule"),
-        pass_name=item.text("pass"),
-        mode=int(mode, 8),
-        mtime=item.number("mtime"),
-        evidence=tuple(evidence),
-        size=item.number("size"),
-        sha256=item.sha256("sha256") if has_content else "",
-        link_target=item.name("link_target") if is_link else None,
-        size_after=item.number("size_after"),
-        sha256_after=item.sha256("sha256_after") if action is BackupAction.REWRITTEN else "",
-        link_after=item.name("link_after") if action is BackupAction.LINKED else None,
-    )
+    def _layer(self, layer: JsonCursor) -> BackupLayer:
+        files = tuple(self._file(file) for file in self._items(layer["files"]))
+        if len({file.path for file in files}) != len(files):
+            raise layer.wrong("two of them have the same path", at="files")
+        trees, note, stdlib = layer["tree_sha256"], layer.get("note"), layer.get("stdlib_dir")
+        if note is not None and not isinstance(note.value, dict):
+            raise note.wrong("must be an object or null")
+        return BackupLayer(
+            name=self._component(layer, "name"),
+            layer_name=layer["layer_name"].text(),
+            kind=layer["kind"].choice(LayerKind),
+            tree_before=trees["before"].sha256(),
+            tree_after=trees["after"].sha256(),
+            site_dirs=tuple(self._path(site, "path") for site in self._items(layer["site_dirs"])),
+            stdlib_dir=None if stdlib is None else self._path(stdlib, "path"),
+            hard_links={
+                self._path(link, "path"): self._path(link, "target")
+                for link in self._items(layer["hard_links"])
+            },
+            note=None if note is None else note.members(),
+            files=files,
+        )
 
+    def _file(self, file: JsonCursor) -> BackupFile:
+        kind = file["type"].choice(EntryType)
+        action = file["action"].choice(BackupAction)
+        has_content = kind in (EntryType.FILE, EntryType.HARDLINK)
+        is_link = kind in (EntryType.SYMLINK, EntryType.HARDLINK)
+        if (kind is EntryType.DIRECTORY) is not (action is BackupAction.EMPTIED):
+            raise file.wrong(f"a {kind.value} can't have been {action.value}", at="action")
+        if action in (BackupAction.REWRITTEN, BackupAction.LINKED) and kind is not EntryType.FILE:
+            raise file.wrong(f"a {kind.value} can't have been {action.value}", at="action")
+        mode = file["mode"].text()
+        if not re.fullmatch(r"0[0-7]{3}", mode):
+            raise file.wrong("must be four octal digits", at="mode")
+        return BackupFile(
+            path=self._path(file, "path"),
+            type=kind,
+            action=action,
+            rule=file["rule"].text(),
+            pass_name=file["pass"].text(),
+            mode=int(mode, 8),
+            mtime=file["mtime"].number(),
+            evidence=tuple(sentence.text() for sentence in file["evidence"].items()),
+            size=file["size"].number(),
+            sha256=file["sha256"].sha256() if has_content else "",
+            link_target=file.name("link_target") if is_link else None,
+            size_after=file["size_after"].number(),
+            sha256_after=file["sha256_after"].sha256() if action is BackupAction.REWRITTEN else "",
+            link_after=file.name("link_after") if action is BackupAction.LINKED else None,
+        )
 
-class _Object:
-    """One JSON object, with errors that name the key path."""
-
-    def __init__(self, value: object, source: Path, place: str, limits: Limits) -> None:
-        self._source, self._place, self._limits = source, place, limits
-        if not isinstance(value, dict):
-            self.fail("", "must be an object")
-        self.value = cast("dict[str, object]", value)
-
-    def fail(self, key: str, message: str) -> NoReturn:
-        place = ".".join(part for part in (self._place, key) if part)
-        where = f"{INDEX_NAME}: {place}" if place else INDEX_NAME
-        raise UnsafeInputError(message, file=self._source, place=where, hint=_HINT)
-
-    def _inner(self, key: str) -> str:
-        return f"{self._place}.{key}" if self._place else key
-
-    def object(self, key: str) -> _Object:
-        return _Object(self.value.get(key), self._source, self._inner(key), self._limits)
-
-    def objects(self, key: str) -> list[_Object]:
-        items = self.value.get(key)
-        if not isinstance(items, list):
-            self.fail(key, "must be a list")
+    def _items(self, values: JsonCursor) -> Iterator[JsonCursor]:
+        items = values.items()
         if len(items) > self._limits.members:
-            self.fail(key, f"has more than {self._limits.members} items")
-        return [
-            _Object(item, self._source, f"{self._inner(key)}[{index}]", self._limits)
-            for index, item in enumerate(items)
-        ]
+            raise values.wrong(f"has more than {self._limits.members} items")
+        return iter(items)
 
-    def text(self, key: str) -> str:
-        value = self.value.get(key)
-        if not isinstance(value, str):
-            self.fail(key, "must be a string")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        return None if self.value.get(key) is None else self.text(key)
-
-    def number(self, key: str) -> int:
-        value = self.value.get(key)
-        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _LARGEST:
-            self.fail(key, "must be a whole number, not negative")
-        return value
-
-    def sha256(self, key: str) -> str:
-        value = self.text(key)
-        if not _SHA256.match(value):
-            self.fail(key, "must be 64 hexadecimal digits")
-        return value
-
-    def choice(self, key: str, values: Any) -> Any:
-        try:
-            return values(self.text(key))
-        except ValueError:
-            self.fail(key, f"must be one of {', '.join(item.value for item in values)}")
-
-    def name(self, key: str) -> str:
-        """A string that may be bytes in truth."""
-        if f"{key}_base64" not in self.value:
-            return self.text(key)
-        try:
-            return decode(base64.b64decode(self.text(f"{key}_base64"), validate=True))
-        except (binascii.Error, ValueError):
-            self.fail(f"{key}_base64", "must be base64")
-
-    def path(self, key: str) -> str:
+    def _path(self, outer: JsonCursor, key: str) -> str:
         """A path below a layer, spelled in the one way."""
-        value = self.name(key)
+        value = outer.name(key)
         if not value or normalise(value, source=self._source, limits=self._limits) != value:
-            self.fail(key, f"must be a plain path, not {display(value)}")
+            raise outer.wrong(f"must be a plain path, not {display(value)}", at=key)
         return value
 
-    def component(self, key: str, *, empty: bool = False) -> str:
+    def _component(self, outer: JsonCursor, key: str) -> str:
         """The name of one folder."""
-        value = self.name(key)
-        if empty and not value:
-            return value
-        if "/" in value or "\\" in value or self.path(key) in ("..", INDEX_NAME):
-            self.fail(key, "must be a plain folder name")
+        value = outer.name(key)
+        if "/" in value or "\\" in value or self._path(outer, key) in ("..", INDEX_NAME):
+            raise outer.wrong("must be a plain folder name", at=key)
         return value

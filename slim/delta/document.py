@@ -5,24 +5,26 @@ It is read as strictly as a manifest, for it is untrusted.
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Final
 
-from slim.errors import LimitError, UnsafeInputError
+from slim.errors import LimitError
 from slim.formats import FORMATS
 from slim.inventory.manifest import ENV_METADATA, FOLDER, MOST_LAYERS, read_json
 from slim.model.delta import Delta, DeltaAction, LayerDelta, LayerState, NamedFile, StackDelta
 from slim.model.stack import StackKind
+from slim.system.json_cursor import JsonCursor, JsonSource
+from slim.system.json_text import Json, dumps
 
 NAME = "slim-delta.json"
 SCHEMA_ID = "urn:slim:delta:v1"
 SCHEMA_VERSION = 1
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _PLAIN = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}\Z")
-_HINT = "download or make the delta again"
+_LONGEST: Final = 4096
+"""Characters of a string in the document."""
+_HINT: Final = "download or make the delta again"
 
 
 # Writing
@@ -36,10 +38,10 @@ def render(delta: Delta) -> str:
         "slim_version": delta.slim_version,
         "stacks": [_stack(stack) for stack in delta.stacks],
     }
-    return json.dumps(value, indent=2, ensure_ascii=True) + "\n"
+    return dumps(value)
 
 
-def _stack(stack: StackDelta) -> dict[str, Any]:
+def _stack(stack: StackDelta) -> Json:
     return {
         "platform": stack.platform,
         "kind": stack.kind,
@@ -49,7 +51,7 @@ def _stack(stack: StackDelta) -> dict[str, Any]:
     }
 
 
-def _layer(layer: LayerDelta) -> dict[str, Any]:
+def _layer(layer: LayerDelta) -> Json:
     return {
         "name": layer.name,
         "action": layer.action.value,
@@ -63,7 +65,7 @@ def _layer(layer: LayerDelta) -> dict[str, Any]:
     }
 
 
-def _state(state: LayerState | None) -> dict[str, Any] | None:
+def _state(state: LayerState | None) -> Json | None:
     if state is None:
         return None
     archive = (
@@ -77,7 +79,7 @@ def _state(state: LayerState | None) -> dict[str, Any] | None:
     }
 
 
-def _file(file: NamedFile | None) -> dict[str, Any] | None:
+def _file(file: NamedFile | None) -> Json | None:
     return None if file is None else {"name": file.name, "size": file.size, "sha256": file.sha256}
 
 
@@ -85,193 +87,153 @@ def _file(file: NamedFile | None) -> dict[str, Any] | None:
 
 
 def read(folder: Path) -> Delta:
-    """The document of the delta in ``folder``. Raises UnsafeInputError for anything that :func:`render` wouldn't write,
-    StorageError where it can't be read."""
+    """Read the document of the delta in ``folder``.
+
+    Raises UnsafeInputError for anything that :func:`render` wouldn't write, LimitError for more
+    layers than any stack has, StorageError where the file can't be read.
+    """
     path = folder / NAME
-    top = _Value(path, "", read_json(path))
-    if top.text("schema") != SCHEMA_ID or top.number("schema_version") != SCHEMA_VERSION:
-        raise top.wrong("schema", f"must be {SCHEMA_ID}, which is what this slim reads")
-    stacks = tuple(_read_stack(one) for one in top.items("stacks"))
+    top = JsonCursor(read_json(path), JsonSource(file=path, hint=_HINT))
+    schema, version = _text(top["schema"]), top["schema_version"].number()
+    if schema != SCHEMA_ID or version != SCHEMA_VERSION:
+        raise top.wrong(f"must be {SCHEMA_ID}, which is what this slim reads", at="schema")
+    stacks = tuple(_read_stack(stack) for stack in _items(top["stacks"]))
     if not stacks:
-        raise top.wrong("stacks", "is empty")
+        raise top.wrong("is empty", at="stacks")
     if len({stack.platform for stack in stacks}) != len(stacks):
-        raise top.wrong("stacks", "two of them are for one platform")
-    names: dict[str, str] = {}
-    for stack in stacks:
-        for layer in stack.layers:
-            if layer.file is not None and names.setdefault(
-                layer.file.name.lower(), layer.file.sha256
-            ) != (layer.file.sha256):
-                raise top.wrong("stacks", f"{layer.file.name!r} is two files")
-    return Delta(stacks=stacks, slim_version=top.text("slim_version"))
+        raise top.wrong("two of them are for one platform", at="stacks")
+    ambiguous = _ambiguous_file(layer for stack in stacks for layer in stack.layers)
+    if ambiguous is not None:
+        raise top.wrong(f"{ambiguous!r} is two files", at="stacks")
+    return Delta(stacks=stacks, slim_version=_text(top["slim_version"]))
 
 
-class _Value:
-    """An object in the document, with errors that name the key path."""
-
-    def __init__(self, path: Path, place: str, value: object) -> None:
-        self.path = path
-        self.place = place
-        if not isinstance(value, dict):
-            raise UnsafeInputError("must be an object", file=path, place=place or None, hint=_HINT)
-        self.value = cast(dict[str, object], value)
-
-    def wrong(self, key: str, message: str) -> UnsafeInputError:
-        place = f"{self.place}.{key}" if self.place else key
-        return UnsafeInputError(message, file=self.path, place=place, hint=_HINT)
-
-    def text(self, key: str) -> str:
-        value = self.value.get(key)
-        if not isinstance(value, str) or len(value) > 4096:
-            raise self.wrong(key, "must be a string")
-        return value
-
-    def name(self, key: str) -> str:
-        text = self.text(key)
-        if not _PLAIN.match(text) or text in (".", ".."):
-            raise self.wrong(key, "must be a plain file name")
-        return text
-
-    def own_name(self, key: str) -> str:
-        """A name that nothing in ``__venvstacks__`` can be mixed up with."""
-        text = self.name(key)
-        if text.lower() in (FOLDER, ENV_METADATA):
-            raise self.wrong(key, f"{text!r} is where manifests lie")
-        return text
-
-    def number(self, key: str) -> int:
-        value = self.value.get(key)
-        if type(value) is not int or not 0 <= value < 1 << 53:
-            raise self.wrong(key, "must be a whole number, 0 or more")
-        return value
-
-    def sha256(self, key: str) -> str:
-        text = self.text(key)
-        if not _SHA256.match(text):
-            raise self.wrong(key, "must be 64 hexadecimal digits")
-        return text
-
-    def choice(self, key: str, known: Mapping[str, object] | tuple[str, ...]) -> str:
-        text = self.text(key)
-        if text not in known:
-            raise self.wrong(key, f"must be one of {', '.join(known)}")
-        return text
-
-    def inner(self, key: str) -> _Value:
-        return _Value(self.path, f"{self.place}.{key}" if self.place else key, self.value.get(key))
-
-    def maybe(self, key: str) -> _Value | None:
-        return None if self.value.get(key) is None else self.inner(key)
-
-    def items(self, key: str) -> list[_Value]:
-        value = self.value.get(key)
-        if not isinstance(value, list):
-            raise self.wrong(key, "must be a list")
-        place = f"{self.place}.{key}" if self.place else key
-        if len(value) > MOST_LAYERS:
-            raise LimitError(f"more than {MOST_LAYERS}", file=self.path, place=place, hint=_HINT)
-        return [_Value(self.path, f"{place}[{index}]", item) for index, item in enumerate(value)]
+def _ambiguous_file(layers: Iterable[LayerDelta]) -> str | None:
+    """A file name that layers give to different contents, or None. Letter case isn't told apart."""
+    digests: dict[str, str] = {}
+    for layer in layers:
+        file = layer.file
+        if file is not None and digests.setdefault(file.name.lower(), file.sha256) != file.sha256:
+            return file.name
+    return None
 
 
-def _read_stack(value: _Value) -> StackDelta:
-    layers = tuple(_read_layer(one) for one in value.items("layers"))
+def _read_stack(stack: JsonCursor) -> StackDelta:
+    layers = tuple(_read_layer(layer) for layer in _items(stack["layers"]))
     if not layers:
-        raise value.wrong("layers", "is empty")
+        raise stack.wrong("is empty", at="layers")
     seen: set[str] = set()
     for layer in layers:
         if layer.name.lower() in seen:
-            raise value.wrong("layers", f"{layer.name!r} stands there twice")
+            raise stack.wrong(f"{layer.name!r} stands there twice", at="layers")
         seen.add(layer.name.lower())
-    kind = value.choice("kind", tuple(kind.value for kind in StackKind))
-    for number, layer in enumerate(layers):
-        # What lies under another folder would be unpacked over another layer.
-        if (
-            kind == StackKind.PUBLISHED.value
-            and layer.new is not None
-            and layer.new.root not in ("", layer.name)
-        ):
-            raise value.wrong(f"layers[{number}].new.root", "must be the name of the layer")
-    inner = value.inner("metadata")
+    kind = stack["kind"].choice(StackKind)
+    if kind is StackKind.PUBLISHED:
+        _check_roots(stack, layers)
     metadata = {
-        layer: file for layer in inner.value if (file := _read_file(inner.inner(layer))) is not None
+        layer: _read_file(stack["metadata"][layer]) for layer in stack["metadata"].members()
     }
     if len({file.name.lower() for file in metadata.values()}) != len(metadata):
-        raise value.wrong("metadata", "two layers have one file")
+        raise stack.wrong("two layers have one file", at="metadata")
     return StackDelta(
-        platform=value.text("platform"),
-        kind=kind,
+        platform=_text(stack["platform"]),
+        kind=kind.value,
         layers=layers,
-        manifest=_read_file(value.maybe("manifest")),
+        manifest=_read_optional_file(stack.get("manifest")),
         metadata=metadata,
     )
 
 
-def _read_layer(value: _Value) -> LayerDelta:
-    action = DeltaAction(value.choice("action", tuple(one.value for one in DeltaAction)))
-    old, new, file = (
-        _read_state(value.maybe("old")),
-        _read_state(value.maybe("new")),
-        _read_file(value.maybe("file")),
-    )
-    table = value.maybe("table")
+def _check_roots(stack: JsonCursor, layers: Sequence[LayerDelta]) -> None:
+    """Raise UnsafeInputError for a layer whose archive would be unpacked over another layer."""
+    for number, layer in enumerate(layers):
+        if layer.new is not None and layer.new.root not in ("", layer.name):
+            raise stack.wrong("must be the name of the layer", at=f"layers[{number}].new.root")
+
+
+def _read_layer(layer: JsonCursor) -> LayerDelta:
+    action = layer["action"].choice(DeltaAction)
+    old, new = _read_state(layer.get("old")), _read_state(layer.get("new"))
+    file, table = _read_optional_file(layer.get("file")), layer.get("table")
     if (new is None) != (action is DeltaAction.REMOVED):
-        raise value.wrong("new", "must be there unless the layer is removed")
+        raise layer.wrong("must be there unless the layer is removed", at="new")
     if old is None and action in (DeltaAction.UNCHANGED, DeltaAction.REMOVED):
-        raise value.wrong("old", "must be there")
+        raise layer.wrong("must be there", at="old")
     if (file is not None) != (action in (DeltaAction.PATCH, DeltaAction.FULL)):
-        raise value.wrong(
-            "file", "must be there for a patch or a whole layer, and for nothing else"
+        raise layer.wrong(
+            "must be there for a patch or a whole layer, and for nothing else", at="file"
         )
     if (table is not None) != (action is DeltaAction.PATCH):
-        raise value.wrong("table", "must be there for a patch, and for nothing else")
-    if (
-        action is DeltaAction.UNCHANGED
-        and old is not None
-        and new is not None
-        and old.tree_sha256 != new.tree_sha256
-    ):
-        raise value.wrong("new.tree_sha256", "differs from the old one, so that something changed")
-    if action is DeltaAction.FULL and (
-        new is None or new.archive is None or file is None or new.archive != file
-    ):
-        raise value.wrong("file", "must be the archive of the new layer")
+        raise layer.wrong("must be there for a patch, and for nothing else", at="table")
+    if action is DeltaAction.UNCHANGED and old and new and old.tree_sha256 != new.tree_sha256:
+        raise layer.wrong(
+            "differs from the old one, so that something changed", at="new.tree_sha256"
+        )
+    if action is DeltaAction.FULL and (new is None or new.archive is None or new.archive != file):
+        raise layer.wrong("must be the archive of the new layer", at="file")
+    method = layer.get("method")
     return LayerDelta(
-        name=value.own_name("name"),
+        name=_own_name(layer["name"]),
         action=action,
         old=old,
         new=new,
         file=file,
-        table=None if table is None else (table.number("packed"), table.number("unpacked")),
-        method=value.text("method") if value.value.get("method") is not None else None,
+        table=None if table is None else (table["packed"].number(), table["unpacked"].number()),
+        method=None if method is None else _text(method),
     )
 
 
-def _read_state(value: _Value | None) -> LayerState | None:
-    if value is None:
+def _read_state(state: JsonCursor | None) -> LayerState | None:
+    if state is None:
         return None
-    archive = value.maybe("archive")
-    root = value.text("root")
-    if root:
-        value.name("root")
+    archive, root = state.get("archive"), _text(state["root"])
     return LayerState(
-        tree_sha256=value.sha256("tree_sha256"),
-        root=root,
-        size=value.number("size"),
-        archive=_read_file(archive),
-        format=None
-        if archive is None
-        else archive.choice("format", tuple(known.name for known in FORMATS)),
+        tree_sha256=state["tree_sha256"].sha256(),
+        root=_plain_name(state["root"]) if root else "",
+        size=state["size"].number(),
+        archive=_read_optional_file(archive),
+        format=None if archive is None else archive["format"].one_of([f.name for f in FORMATS]),
     )
 
 
-def _read_file(value: _Value | None) -> NamedFile | None:
-    if value is None:
-        return None
+def _read_optional_file(file: JsonCursor | None) -> NamedFile | None:
+    return None if file is None else _read_file(file)
+
+
+def _read_file(file: JsonCursor) -> NamedFile:
     return NamedFile(
-        name=value.own_name("name"), size=value.number("size"), sha256=value.sha256("sha256")
+        name=_own_name(file["name"]), size=file["size"].number(), sha256=file["sha256"].sha256()
     )
 
 
-def manifest_folder(folder: Path) -> Path:
-    """Where a delta keeps the manifest of the new stack."""
-    return folder / FOLDER
+def _text(value: JsonCursor) -> str:
+    return value.text(longest=_LONGEST)
+
+
+def _plain_name(value: JsonCursor) -> str:
+    """The name of a file or folder."""
+    text = _text(value)
+    if not _PLAIN.match(text) or text in (".", ".."):
+        raise value.wrong("must be a plain file name")
+    return text
+
+
+def _own_name(value: JsonCursor) -> str:
+    """A name that nothing in ``__venvstacks__`` can be mixed up with."""
+    text = _plain_name(value)
+    if text.lower() in (FOLDER, ENV_METADATA):
+        raise value.wrong(f"{text!r} is where manifests lie")
+    return text
+
+
+def _items(values: JsonCursor) -> list[JsonCursor]:
+    """The stacks of a document, or the layers of a stack."""
+    items = values.items()
+    if len(items) > MOST_LAYERS:
+        raise LimitError(
+            f"more than {MOST_LAYERS}",
+            file=values.source.file,
+            place=values.path,
+            hint=values.source.hint,
+        )
+    return items

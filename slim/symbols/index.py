@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from slim.errors import UnsafeInputError
 from slim.inventory.manifest import read_json
 from slim.model.backup import SymbolFile
-from slim.system.json_text import named
+from slim.system.json_text import Json, dumps, named
 
 NAME = "index.json"
 SCHEMA_ID = "urn:slim:symbols:v1"
 SCHEMA_VERSION = 1
-
-Json = dict[str, Any]
 
 
 def read_rows(folder: Path) -> list[Json]:
@@ -47,7 +43,7 @@ def render(rows: Iterable[Json], files: Iterable[SymbolFile]) -> str:
         "schema_version": SCHEMA_VERSION,
         "files": [told[key] for key in sorted(told)],
     }
-    return json.dumps(document, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
+    return dumps(document, indent=1)
 
 
 def _key(row: Json) -> tuple[str, ...]:

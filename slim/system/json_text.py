@@ -9,9 +9,9 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def dumps(value: object) -> str:
+def dumps(value: object, *, indent: int = 2) -> str:
     """JSON text as slim writes it: ASCII, indented, keys in the order of the contract."""
-    return json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+    return json.dumps(value, indent=indent, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def named(key: str, value: str) -> Json:

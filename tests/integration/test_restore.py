@@ -217,7 +217,7 @@ def test_a_refused_result_leaves_no_store(
     def lossy(*_: object, **__: object) -> tuple[int, tuple[str, ...]]:
         return 1, ("something is missing",)
 
-    monkeypatch.setattr("slim.run.layers.compare", lossy)
+    monkeypatch.setattr("slim.publish.layers.compare", lossy)
     with pytest.raises(SlimError):
         keeping(made / "_artifacts", tmp_path / "out", tmp_path / "kept.tar.zst")
     assert list(tmp_path.iterdir()) == []
