@@ -43,8 +43,8 @@ from slim.model.plan import Remove
 from slim.model.progress import Silent
 from slim.model.record import FileRecord, NativeFormat
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
-from slim.verify.native.macho import check as check_macho
+from slim.pipeline.stages import RunRequest, run
+from slim.verification.native.macho import check as check_macho
 
 PYTHON = "3.13"
 SITE = f"lib/python{PYTHON}/site-packages"

@@ -19,7 +19,7 @@ from pathlib import Path
 from native import SETS, SITE, _starts, install
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 
 
 def edit_all(folder: Path) -> tuple[int, int, int]:

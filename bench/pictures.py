@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from slim.audit.engine import AuditRequest, audit
+from slim.auditing.engine import AuditRequest, audit
 from slim.config import Overrides, load_config
 from slim.passes import SCHEMAS
 from slim.reports import html

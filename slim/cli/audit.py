@@ -78,7 +78,7 @@ def audit_command(
     unpacked application, a container layer, or a plain folder. No configuration is needed.
     """
     telling.check(None)
-    from slim.audit import engine  # late: see slim.cli.run
+    from slim.auditing import engine  # late: see slim.cli.run
 
     drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in telling.targets)
     config = chosen_config(path, said)

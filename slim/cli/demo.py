@@ -13,8 +13,8 @@ from slim.cli.terminal import emit, style_for
 from slim.config import load_config
 from slim.errors import ConfigError
 from slim.passes import SCHEMAS
+from slim.pipeline.stages import RunRequest, run
 from slim.reports.run import terminal
-from slim.run.pipeline import RunRequest, run
 from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
 
 _EXAMPLES = (

@@ -46,7 +46,7 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
 
     PATH starts with the name of a layer, or is a path in any layer. Nothing is written.
     """
-    from slim.run import explain as explaining  # late: see slim.cli.run
+    from slim.pipeline import explain as explaining  # late: see slim.cli.run
 
     request = explaining.RunRequest(
         source=stack,

@@ -161,9 +161,9 @@ def run_command(
     if signing_list is not None:
         telling = telling.also(Target(reporter=SIGNING_LIST, file=signing_list))
     telling.check(output)
-    from slim.run import pipeline  # late: help and usage errors don't need to load every library
+    from slim.pipeline import stages  # late: help and usage errors don't need to load every library
 
-    request = pipeline.RunRequest(
+    request = stages.RunRequest(
         source=stack,
         output=output,
         config=chosen_config(stack, said),
@@ -178,7 +178,7 @@ def run_command(
         previous=previous,
     )
     with watch(quiet=telling.quiet) as progress:
-        results = pipeline.run(request, progress)
+        results = stages.run(request, progress)
     keep_found(results, keep_file_for(stack, said))
     telling.show(lambda style: terminal.render(results, style, telling.verbose))
     telling.deliver(results)

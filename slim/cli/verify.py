@@ -62,7 +62,7 @@ def verify_command(
     """
     telling.check(None)
     config = chosen_config(original, said)
-    from slim.verify import compare_stacks as verifier  # late: see slim.cli.run
+    from slim.verification import compare_stacks as verifier  # late: see slim.cli.run
 
     request = verifier.VerifyRequest(
         original=original,

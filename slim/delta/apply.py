@@ -41,7 +41,7 @@ from slim.model.settings import Effort
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
 from slim.publish.notes import compression_note
 from slim.publish.staging import check_target, publish, staging
-from slim.verify.published import compare
+from slim.verification.published import compare
 
 _AGAIN = "download or make the delta again"
 FOLDERS = "folder"

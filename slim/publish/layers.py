@@ -20,8 +20,8 @@ from slim.model.stack import Layer
 from slim.plan.accounts import footprints
 from slim.plan.apply import Edited, new_members
 from slim.publish.publisher import NewLayer, WrittenLayer
-from slim.verify.published import compare
-from slim.verify.static import check_records
+from slim.verification.published import compare
+from slim.verification.static import check_records
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from slim.audit.reading import find, look
+from slim.auditing.reading import find, look
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.errors import ConfigError, LimitError, StorageError
 from slim.formats.digests import tree_digest

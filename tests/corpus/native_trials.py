@@ -7,8 +7,8 @@ import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from slim.verify.native.elf import check as check_elf
-from slim.verify.native.macho import check as check_macho
+from slim.verification.native.elf import check as check_elf
+from slim.verification.native.macho import check as check_macho
 from tests.corpus.natives import ALONE, EDITED, ELF, FLIPS, Alone, Edited, flipped
 from tests.corpus.scene import Scene, put_archive
 from tests.corpus.trials import Expected, Trial

@@ -8,9 +8,9 @@ from slim.binaries.macho.edit import LEVELS as MACHO_LEVELS
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable
 from slim.model.record import NativeFormat
-from slim.verify.native.elf import check as check_elf
-from slim.verify.native.macho import check as check_macho
-from slim.verify.native.macho import check_layout
+from slim.verification.native.elf import check as check_elf
+from slim.verification.native.macho import check as check_macho
+from slim.verification.native.macho import check_layout
 
 
 def hold_elf(data: bytes) -> ElfEdit | None:

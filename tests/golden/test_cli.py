@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-import slim.run.explain
-import slim.run.pipeline
+import slim.pipeline.explain
+import slim.pipeline.stages
 from slim import errors
 from slim.cli import main
 from tests.golden import samples
@@ -65,8 +65,8 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
                 raise found
             return found
 
-        monkeypatch.setattr(slim.run.pipeline, "run", run)
-        monkeypatch.setattr(slim.run.explain, "explain", run)
+        monkeypatch.setattr(slim.pipeline.stages, "run", run)
+        monkeypatch.setattr(slim.pipeline.explain, "explain", run)
 
     return stand_in
 

@@ -69,7 +69,7 @@ def test_a_container_layer_is_read_with_all_its_links(tmp_path: Path) -> None:
 def test_a_run_still_refuses_what_an_audit_reads(tmp_path: Path) -> None:
     from slim.config import Overrides, load_config
     from slim.passes import SCHEMAS
-    from slim.run.pipeline import RunRequest, run
+    from slim.pipeline.stages import RunRequest, run
 
     layer = container_layer(tmp_path / "layer.tar")
     config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())

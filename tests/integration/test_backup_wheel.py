@@ -12,7 +12,7 @@ import pytest
 
 from slim.config import load_config
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from tests.support.backup_runs import assert_records_true, back, entries
 from tests.support.published_stacks import SITE, LayerSpec, publish
 

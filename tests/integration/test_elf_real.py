@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slim.binaries.elf.edit import ElfEdit, NotEditable, RefusalKind, plan_edit, read_dynamic
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import compile_c, patchelf_three_times, tool
 
 LIBRARY = """

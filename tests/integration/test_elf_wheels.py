@@ -15,7 +15,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from slim.binaries.elf.edit import ElfEdit, RefusalKind, plan_edit, read_dynamic
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 
 pytestmark = [pytest.mark.slow, pytest.mark.network, pytest.mark.xdist_group("elf-wheels")]
 

@@ -22,7 +22,7 @@ from slim.binaries import describe
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.model.record import NativeFormat
-from slim.verify.native.macho import check, check_layout
+from slim.verification.native.macho import check, check_layout
 from tests.support.platform_wheels import Zig, download, members, pip
 
 pytestmark = [pytest.mark.slow, pytest.mark.network]

@@ -20,8 +20,8 @@ from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.progress import Silent
 from slim.model.record import NativeFormat
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
-from slim.verify.native.macho import check, check_layout
+from slim.pipeline.stages import RunRequest, run
+from slim.verification.native.macho import check, check_layout
 from tests.support.native_headers import macho, pe
 from tests.support.platform_wheels import installed
 from tests.support.published_stacks import SITE, Content, LayerSpec, Link, publish

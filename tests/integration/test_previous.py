@@ -16,7 +16,7 @@ from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputEr
 from slim.model.outcome import LayerOutcome, SincePrevious
 from slim.model.settings import Effort, Level
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
 
 TAG = "-linux_x86_64"

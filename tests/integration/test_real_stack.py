@@ -18,7 +18,7 @@ import pytest
 from slim.config import load_config
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from tests.support.deployed_stacks import archived_size, deploy, entries, launch, tree_size
 
 VARIABLE = "SLIM_LAB_STACKS"

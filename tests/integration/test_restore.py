@@ -19,8 +19,8 @@ from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, Un
 from slim.model.limits import Limits
 from slim.model.settings import Config
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
-from slim.verify.repair import Planned, Proved
+from slim.pipeline.stages import RunRequest, run
+from slim.verification.repair import Planned, Proved
 from tests.support.backup_runs import (
     INDEX,
     assert_records_true,
@@ -203,7 +203,7 @@ def test_store_and_result_appear_together_or_not_at_all(
         seen.append(store.exists() and store.read_bytes()[:4] == b"\x28\xb5\x2f\xfd")
         raise StorageError("No space left on device")
 
-    monkeypatch.setattr("slim.run.pipeline.publish", failing)
+    monkeypatch.setattr("slim.pipeline.stages.publish", failing)
     with pytest.raises(StorageError):
         keeping(made / "_artifacts", tmp_path / "out", store, force=True)
     assert seen == [True], "the store is in its place before the result is"
@@ -317,7 +317,7 @@ def test_only_verified_removals_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
     def repairing(planned: Planned, *_: Any, **__: Any) -> Proved:
         return Proved(planned=planned.without({(FRAMEWORK, f"{SITE}/maths/core.pyi"): ()}))
 
-    monkeypatch.setattr("slim.run.pipeline.prove", repairing)
+    monkeypatch.setattr("slim.pipeline.stages.prove", repairing)
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst", verify=True)
     kept = entries(tmp_path / "kept.tar.zst")
     assert f"{FRAMEWORK}/{SITE}/maths/core.pyi" not in kept

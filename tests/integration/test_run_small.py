@@ -16,8 +16,8 @@ from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, Un
 from slim.model.outcome import RunResult
 from slim.model.plan import SkipReason
 from slim.passes import SCHEMAS
-from slim.run.explain import explain
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.explain import explain
+from slim.pipeline.stages import RunRequest, run
 from tests.support.published_stacks import (
     SITE,
     STDLIB,

@@ -20,7 +20,7 @@ from slim.config import load_config
 from slim.errors import ConfigError
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
 from tests.support.deployed_stacks import archived_size, deploy, entries, launch, python, tree_size
 

@@ -30,7 +30,7 @@ _READY = "ready"
 # of Python.
 _CHILD = f"""
 import sys
-import slim.run.pipeline
+import slim.pipeline.stages
 from slim.cli import main
 print({_READY!r}, flush=True)
 sys.exit(main(sys.argv[1:]))

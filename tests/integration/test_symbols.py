@@ -21,7 +21,7 @@ from slim.config import load_config
 from slim.errors import ConfigError, StorageError, UnsafeInputError
 from slim.formats.base import BytesContent
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from slim.symbols.cab import cabinet
 from tests.support import macho_files as machos
 from tests.support.backup_runs import pdb
@@ -465,7 +465,7 @@ def test_a_failed_run_publishes_nothing(
     def failing(*_: object, **__: object) -> None:
         raise StorageError("No space left on device")
 
-    monkeypatch.setattr("slim.run.pipeline.write_layers", failing)
+    monkeypatch.setattr("slim.pipeline.stages.write_layers", failing)
     source = stack(tmp_path / "_artifacts", {ANSWER: libraries["with-id"].read_bytes()})
     with pytest.raises(StorageError):
         slim(source, tmp_path / "_slim", tmp_path / "symbols")

@@ -19,7 +19,7 @@ import pytest
 
 from slim.cli import main
 from slim.system.workspace import workspace
-from slim.verify.dynamic.sandbox import Sandbox
+from slim.verification.dynamic.sandbox import Sandbox
 from tests.support.published_stacks import Content
 from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
 
@@ -253,7 +253,7 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
 ) -> None:
     if not here:
         monkeypatch.setattr(
-            "slim.verify.repair.obstacle", lambda stack, members: "nothing was run: elsewhere"
+            "slim.verification.repair.obstacle", lambda stack, members: "nothing was run: elsewhere"
         )
     Path("deep.c").write_text("int deep(void) { return 42; }\n")
     Path("answer.c").write_text("int deep(void); int answer(void) { return deep(); }\n")
@@ -281,8 +281,8 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
 def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
     from slim.formats.base import BytesContent
+    from slim.pipeline import prepare as prepared
     from slim.plan import apply
-    from slim.run import prepare as prepared
 
     Path("answer.c").write_text(
         "static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n"
@@ -398,7 +398,7 @@ def test_what_modules_do_is_contained_and_told(
     namespaces: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not namespaces:
-        monkeypatch.setattr("slim.verify.dynamic.sandbox._ATTEMPTS", ((),))
+        monkeypatch.setattr("slim.verification.dynamic.sandbox._ATTEMPTS", ((),))
     before = {path: path.read_bytes() for path in Path().glob("stack/*.tar.xz")}
     running_stack(
         Path("stack"),

@@ -22,7 +22,7 @@ from slim.model.outcome import RunResult
 from slim.model.progress import Silent
 from slim.model.stack import LayerKind
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from slim.sample.contents import LayerContents
 from slim.sample.layers import SampleLayer
 from slim.sample.layout import Interpreter

@@ -22,7 +22,7 @@ from slim.model.plan import Remove
 from slim.model.progress import Silent
 from slim.model.record import NativeFormat
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from tests.support.platform_wheels import Zig, installed
 from tests.support.published_stacks import LayerSpec, publish
 from tests.support.virtual_stacks import make_stack

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.audit.engine import AuditRequest, audit
+from slim.auditing.engine import AuditRequest, audit
 from slim.config import Overrides, load_config
 from slim.model.audit import Audit
 from slim.passes import SCHEMAS

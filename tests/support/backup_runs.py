@@ -18,7 +18,7 @@ from slim.backup.restore import RestoreRequest, restore
 from slim.config import load_config
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
-from slim.run.pipeline import RunRequest, run
+from slim.pipeline.stages import RunRequest, run
 from tests.support.published_stacks import SITE
 
 INDEX = "slim-removed.json"

@@ -17,7 +17,7 @@ from slim.passes.debug_symbols import DebugSymbols
 from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import DYLIBS
 from slim.passes.foreign import ForeignFiles
-from slim.verify.static import broken_edits
+from slim.verification.static import broken_edits
 from tests.corpus.natives import ELF, MACHO
 from tests.support.elf_files import build as build_elf
 from tests.support.macho_files import LIBRARY

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from slim.verify.dynamic.session import host
+from slim.verification.dynamic.session import host
 from tests.support.published_stacks import (
     SITE,
     Content,

@@ -14,7 +14,7 @@ from slim.model.record import FileKey, FileRecord
 from slim.model.rule import OptionValue, Rule, Safety, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.debug_symbols import EDITOR, SCHEMA, DebugSymbols, elf_symbols
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import build
 from tests.support.virtual_stacks import Contents, HardLink, Link, make_stack
 

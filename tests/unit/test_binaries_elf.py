@@ -9,7 +9,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from slim.binaries.elf.edit import ElfEdit, NotEditable, RefusalKind, plan_edit
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import build, get, pattern, put
 
 PLAIN = """

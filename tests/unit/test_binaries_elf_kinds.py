@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import build
 
 FILE = """

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import build, get, pattern, put
 
 TEXT = """

@@ -15,8 +15,8 @@ from typing import Any
 import click
 import pytest
 
-import slim.run.explain
-import slim.run.pipeline
+import slim.pipeline.explain
+import slim.pipeline.stages
 from slim import __version__
 from slim.cli import main, root
 from slim.cli.options import SectionOption
@@ -51,8 +51,8 @@ def requests(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         asked.append((request, path))
         return samples.explanations()
 
-    monkeypatch.setattr(slim.run.pipeline, "run", run)
-    monkeypatch.setattr(slim.run.explain, "explain", explain)
+    monkeypatch.setattr(slim.pipeline.stages, "run", run)
+    monkeypatch.setattr(slim.pipeline.explain, "explain", explain)
     return asked
 
 
@@ -311,7 +311,7 @@ def test_a_bug_shows_its_traceback_only_when_asked(
     def run(*_: object) -> object:
         raise ZeroDivisionError("oops")
 
-    monkeypatch.setattr(slim.run.pipeline, "run", run)
+    monkeypatch.setattr(slim.pipeline.stages, "run", run)
     assert main(["run", "stack", "--dry-run"]) == 70
     assert "Traceback" not in capsys.readouterr().err
     monkeypatch.setenv("SLIM_DEBUG", "1")

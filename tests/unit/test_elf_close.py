@@ -10,7 +10,7 @@ from elftools.elf.elffile import ELFFile
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.refusal import NotEditable
-from slim.verify.native.elf import check
+from slim.verification.native.elf import check
 from tests.support.elf_files import build, pattern
 
 LIBRARY = """

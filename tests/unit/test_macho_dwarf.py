@@ -8,7 +8,7 @@ import pytest
 
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable
-from slim.verify.native.macho import check, check_layout
+from slim.verification.native.macho import check, check_layout
 from tests.support.macho_files import LIBRARY, PAGE, build, command, fat, names, pattern, put
 
 SIZE = 40_000

@@ -8,7 +8,7 @@ import pytest
 
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable, RefusalKind
-from slim.verify.native.macho import check, check_layout
+from slim.verification.native.macho import check, check_layout
 from tests.support.macho_files import (
     LIBRARY,
     PAGE,

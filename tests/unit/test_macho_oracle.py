@@ -11,7 +11,7 @@ import struct
 import pytest
 
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
-from slim.verify.native.macho import check, check_layout
+from slim.verification.native.macho import check, check_layout
 from tests.support.macho_files import LIBRARY, PAGE, build, command, fat, pattern, put
 
 TEXT = f"{LIBRARY}\ncommand 0x8000001C 0c000000 40727061 74680000".replace(

@@ -10,7 +10,7 @@ from slim.model.plan import SkipReason
 from slim.model.rule import OptionValue, Rule, Safety
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.macho_symbols import EDITOR, macho_symbols, propose_macho
-from slim.verify.native.macho import check
+from slim.verification.native.macho import check
 from tests.support.macho_files import LIBRARY, build, fat
 from tests.support.virtual_stacks import make_stack
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from slim.model.verify import Command, Ready, Request, Subject
-from slim.verify.dynamic import imports, launch, links, metadata
-from slim.verify.dynamic.imports import Imported
-from slim.verify.dynamic.launch import Launched
-from slim.verify.dynamic.links import Linked
-from slim.verify.dynamic.sandbox import Isolation
+from slim.verification.dynamic import imports, launch, links, metadata
+from slim.verification.dynamic.imports import Imported
+from slim.verification.dynamic.launch import Launched
+from slim.verification.dynamic.links import Linked
+from slim.verification.dynamic.sandbox import Isolation
 
 
 @pytest.mark.parametrize(

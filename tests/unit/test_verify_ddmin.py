@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.verify.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
+from slim.verification.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
 
 
 @given(

@@ -13,7 +13,7 @@ from slim.model.progress import Silent
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner, OwnerKind
 from slim.model.stack import Layer, LayerKind, Platform, Stack, StackKind
 from slim.model.verify import Broken, Subject
-from slim.verify.repair import Planned, group_actions, search
+from slim.verification.repair import Planned, group_actions, search
 
 LAYER = "app"
 SITE = "lib/python3.13/site-packages"

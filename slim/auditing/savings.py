@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from slim.analysis.imports.proof import ImportProof
-from slim.audit.reading import Seen
+from slim.auditing.reading import Seen
 from slim.errors import SlimError
 from slim.formats import is_archive_name
 from slim.model.audit import ProfileSavings

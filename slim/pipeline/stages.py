@@ -14,18 +14,18 @@ from slim.inventory.stack_reader import Located, locate
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
+from slim.pipeline.layers import write_layers
+from slim.pipeline.prepare import Prepared, RunRequest, prepared
+from slim.pipeline.previous import Previous, read_previous
+from slim.pipeline.side_outputs import Beside, beside
 from slim.plan.accounts import account
 from slim.plan.signing import to_sign
 from slim.publish.publisher import Publisher
 from slim.publish.staging import check_target, publish, staging
 from slim.rules.loader import rules_digest
-from slim.run.layers import write_layers
-from slim.run.prepare import Prepared, RunRequest, prepared
-from slim.run.previous import Previous, read_previous
-from slim.run.side_outputs import Beside, beside
 from slim.system.workspace import workspace
-from slim.verify.repair import Planned, prove
-from slim.verify.static import check_licences, check_links
+from slim.verification.repair import Planned, prove
+from slim.verification.static import check_licences, check_links
 
 __all__ = ["RunRequest", "run"]
 

@@ -1,6 +1,6 @@
 """Whether the one segment of a Mach-O image that may lose its content, ``__DWARF``, is one that nothing needs.
 
-The part of :mod:`slim.verify.native.macho` that is about debugging information; shares no code with
+The part of :mod:`slim.verification.native.macho` that is about debugging information; shares no code with
 the editor either.
 
 Source: Apple's ``mach-o/loader.h`` and ``mach-o/fixup-chains.h``, for how fixups name segments;

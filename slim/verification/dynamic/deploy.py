@@ -18,7 +18,7 @@ from slim.formats.base import Content, Member
 from slim.model.progress import Progress
 from slim.model.record import EntryType, FileKey
 from slim.model.stack import Layer, LayerKind, Stack
-from slim.verify.dynamic.sandbox import Sandbox
+from slim.verification.dynamic.sandbox import Sandbox
 
 POSTINSTALL: Final = "postinstall.py"
 CONFIG: Final = "share/venv/metadata/venvstacks_layer.json"

@@ -16,9 +16,9 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey, Inventory
 from slim.model.stack import LayerKind, Stack
 from slim.model.verify import Broken, Command, Subject, VerifySettings
-from slim.verify.dynamic import imports, launch, links, metadata
-from slim.verify.dynamic.deploy import POSTINSTALL, Deployment, install
-from slim.verify.dynamic.imports import Imported
+from slim.verification.dynamic import imports, launch, links, metadata
+from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, install
+from slim.verification.dynamic.imports import Imported
 
 DEPLOY: Final = "deploy"
 ALONE: Final = 12

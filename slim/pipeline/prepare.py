@@ -20,7 +20,7 @@ from slim.model.stack import Layer
 from slim.plan.apply import Edited, edit_files, update_records
 from slim.plan.planner import Planner, withdraw
 from slim.system.cpus import available_cpus
-from slim.verify.static import broken_edits
+from slim.verification.static import broken_edits
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""One image of a Mach-O file, read from scratch for :mod:`slim.verify.native.macho`.
+"""One image of a Mach-O file, read from scratch for :mod:`slim.verification.native.macho`.
 
 Source: Apple's ``mach-o/loader.h`` and ``mach-o/nlist.h``.
 """

@@ -1,6 +1,6 @@
 """Whether a Mach-O file's ad-hoc signature is right, and is the one it had but for the hashes of pages.
 
-The part of :mod:`slim.verify.native.macho` that is about signatures; shares no code with the editor
+The part of :mod:`slim.verification.native.macho` that is about signatures; shares no code with the editor
 either.
 
 Source: Apple's ``cs_blobs.h`` (xnu, ``osfmk/kern``), for what the kernel checks when it maps a

@@ -7,7 +7,7 @@ from slim.inventory.stack_reader import locate
 from slim.model.outcome import Explanation
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileRecord, Inventory
-from slim.run.prepare import Prepared, RunRequest, prepared
+from slim.pipeline.prepare import Prepared, RunRequest, prepared
 from slim.system.workspace import workspace
 
 __all__ = ["RunRequest", "explain"]

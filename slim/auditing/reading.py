@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from slim.audit.owners import refine_owners
+from slim.auditing.owners import refine_owners
 from slim.errors import ConfigError, IntegrityError, UnsafeInputError
 from slim.formats import detect, is_archive_name
 from slim.formats.base import Tree

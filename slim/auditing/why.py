@@ -7,8 +7,8 @@ from functools import cached_property
 
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage
-from slim.audit.owners import source_of
-from slim.audit.reading import Seen
+from slim.auditing.owners import source_of
+from slim.auditing.reading import Seen
 from slim.errors import ConfigError
 from slim.model.audit import Why, WhyAnswer
 from slim.model.finding import Evidence

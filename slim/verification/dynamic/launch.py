@@ -14,8 +14,8 @@ from typing import Any, Final
 from slim.errors import ConfigError
 from slim.model.stack import Stack
 from slim.model.verify import Command, Subject
-from slim.verify.dynamic.deploy import Deployment
-from slim.verify.dynamic.sandbox import WORKERS
+from slim.verification.dynamic.deploy import Deployment
+from slim.verification.dynamic.sandbox import WORKERS
 
 NAME: Final = "launch"
 _STOP_SECONDS: Final = 30.0

@@ -15,9 +15,9 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.stack import LayerKind, Platform, Stack, System
 from slim.system.workspace import workspace
-from slim.verify.dynamic.checks import Suite, Targets
-from slim.verify.dynamic.deploy import Members, deploy
-from slim.verify.dynamic.sandbox import Sandbox
+from slim.verification.dynamic.checks import Suite, Targets
+from slim.verification.dynamic.deploy import Members, deploy
+from slim.verification.dynamic.sandbox import Sandbox
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
 

@@ -26,11 +26,11 @@ from slim.model.stack import Stack
 from slim.model.verify import Broken, Repair
 from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
 from slim.plan.planner import DROP_PREFIX, withdraw
-from slim.verify.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
-from slim.verify.dynamic.checks import find_targets
-from slim.verify.dynamic.deploy import Members, update
-from slim.verify.dynamic.session import obstacle, sandbox_note, session
-from slim.verify.static_suite import PaperSuite
+from slim.verification.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
+from slim.verification.dynamic.checks import find_targets
+from slim.verification.dynamic.deploy import Members, update
+from slim.verification.dynamic.session import obstacle, sandbox_note, session
+from slim.verification.static_suite import PaperSuite
 
 MAX_ROUNDS: Final = 5
 """How often the whole stack is verified again after something was taken back."""

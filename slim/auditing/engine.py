@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slim import __version__
-from slim.audit import measure, mentions, natives
-from slim.audit.reading import Seen, find, look
-from slim.audit.savings import plans, savings
-from slim.audit.why import Asker
+from slim.auditing import measure, mentions, natives
+from slim.auditing.reading import Seen, find, look
+from slim.auditing.savings import plans, savings
+from slim.auditing.why import Asker
 from slim.inventory.stack_reader import Located
 from slim.model.audit import Audit
 from slim.model.progress import Progress, Silent

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slim.model.verify import Subject
-from slim.verify.dynamic.deploy import Deployment
-from slim.verify.dynamic.sandbox import WORKERS, Running
+from slim.verification.dynamic.deploy import Deployment
+from slim.verification.dynamic.sandbox import WORKERS, Running
 
 NAME: Final = "imports"
 BATCH: Final = 60

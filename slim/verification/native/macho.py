@@ -6,7 +6,7 @@ knows nothing of levels or layouts.
 
 Source: Apple's ``mach-o/loader.h``, ``mach-o/nlist.h`` and ``mach-o/fat.h``; dyld
 (``MachOAnalyzer``), for what a loader looks at. Signatures:
-:mod:`slim.verify.native.macho_signature`.
+:mod:`slim.verification.native.macho_signature`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 
-from slim.verify.native.macho_debug import NAME as _DEBUG
-from slim.verify.native.macho_debug import debug_problems, emptied
-from slim.verify.native.macho_image import (
+from slim.verification.native.macho_debug import NAME as _DEBUG
+from slim.verification.native.macho_debug import debug_problems, emptied
+from slim.verification.native.macho_image import (
     DATA,
     DYLD_INFO,
     DYSYMTAB,
@@ -28,7 +28,7 @@ from slim.verify.native.macho_image import (
     LoadedSegment,
     Unreadable,
 )
-from slim.verify.native.macho_signature import signature_changes, signature_problems
+from slim.verification.native.macho_signature import signature_changes, signature_problems
 
 _BLOCK = 1 << 20
 _REWRITTEN = frozenset({"symbols", "indirect symbols", "names", "signature"})

@@ -1,6 +1,6 @@
 """Runs one command, or one server with its requests. Run by slim's Python inside the sandbox.
 
-Standard input: the job as JSON (see :mod:`slim.verify.dynamic.launch`). One JSON object goes to
+Standard input: the job as JSON (see :mod:`slim.verification.dynamic.launch`). One JSON object goes to
 standard output: ``code`` (null: it had to be killed), ``stdout``, ``stderr`` (base64), ``files``
 (name: SHA-256 or null), ``ready``, ``answers`` ([status, base64 body, error] for each request),
 ``ended`` (how a server went away), ``left`` (how many processes it left behind).

@@ -14,8 +14,8 @@ from slim.inventory.distributions import parse_record
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
 from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
-from slim.verify.native.elf import check as check_elf
-from slim.verify.native.macho import check as check_macho
+from slim.verification.native.elf import check as check_elf
+from slim.verification.native.macho import check as check_macho
 
 DROP_PASS = "packages"
 

@@ -14,8 +14,8 @@ from packaging.version import InvalidVersion
 
 from slim.model.stack import Stack
 from slim.model.verify import Subject
-from slim.verify.dynamic.deploy import Deployment
-from slim.verify.dynamic.sandbox import WORKERS
+from slim.verification.dynamic.deploy import Deployment
+from slim.verification.dynamic.sandbox import WORKERS
 
 NAME: Final = "metadata"
 TIMEOUT: Final = 300.0

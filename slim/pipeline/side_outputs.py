@@ -23,8 +23,8 @@ from slim.model.backup import BackupSummary, SymbolFile, SymbolsSummary
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.progress import Progress
 from slim.model.settings import Effort, Level
+from slim.pipeline.prepare import Prepared, RunRequest
 from slim.publish.staging import check_target, publish, staging, sync
-from slim.run.prepare import Prepared, RunRequest
 from slim.symbols.collect import Symbols
 from slim.symbols.index import NAME as INDEX
 from slim.symbols.index import read_rows, render

@@ -15,8 +15,8 @@ from typing import Final
 from slim.model.record import EntryType, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack
 from slim.model.verify import Subject
-from slim.verify.dynamic.deploy import Deployment
-from slim.verify.dynamic.sandbox import WORKERS, Finished
+from slim.verification.dynamic.deploy import Deployment
+from slim.verification.dynamic.sandbox import WORKERS, Finished
 
 NAME: Final = "links"
 TIMEOUT: Final = 600.0

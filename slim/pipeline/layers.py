@@ -9,11 +9,11 @@ from slim import __version__
 from slim.model.outcome import Check, LayerOutcome, SincePrevious
 from slim.model.progress import Progress
 from slim.model.stack import Layer
+from slim.pipeline.prepare import Prepared, RunRequest
+from slim.pipeline.previous import Previous, noted_tree, reused_archive
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
-from slim.run.prepare import Prepared, RunRequest
-from slim.run.previous import Previous, noted_tree, reused_archive
 
 
 def _carrying(ready: Prepared, one: NextLayer, rules_sha256: str) -> NextLayer:

@@ -26,9 +26,9 @@ from slim.plan.accounts import account, footprints
 from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.system.workspace import workspace
-from slim.verify.dynamic.checks import find_targets
-from slim.verify.dynamic.session import obstacle, sandbox_note, session
-from slim.verify.static import DROP_PASS, check_licences, check_links, check_records
+from slim.verification.dynamic.checks import find_targets
+from slim.verification.dynamic.session import obstacle, sandbox_note, session
+from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
 """Pass and rule of what differs: nobody says why it was done."""
