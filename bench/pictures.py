@@ -16,7 +16,7 @@ from typing import Any
 from slim.auditing.engine import AuditRequest, audit
 from slim.config import Overrides, load_config
 from slim.passes import SCHEMAS
-from slim.reports import html
+from slim.reports.html import page as html
 from slim.system.cpus import available_cpus
 from tests.support.browser import chromium, visit
 

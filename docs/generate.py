@@ -21,7 +21,7 @@ from slim.cli import root
 from slim.errors import RefusedError, SlimError
 from slim.model.rule import PassSchema, Rule, RulePack
 from slim.passes import SCHEMAS
-from slim.reports.rules import rule_page
+from slim.reports.rules.page import rule_page
 from slim.rules.loader import builtin_packs
 
 WIDTH = 88

@@ -20,7 +20,6 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.audit import AUDIT_REPORTERS
-from slim.reports.audit import terminal as audit_terminal
 from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
@@ -93,5 +92,5 @@ def audit_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = engine.audit(request, progress)
-    telling.show(lambda style: audit_terminal.render(results, style, telling.verbose))
+    telling.show(lambda style: AUDIT_REPORTERS["terminal"].render(results, style, telling.verbose))
     telling.deliver(results)

@@ -31,12 +31,9 @@ from slim.model.budget import Budget, LimitKind, Verdict
 from slim.model.diff import Metric, Snapshot
 from slim.model.settings import Config
 from slim.passes import SCHEMAS
-from slim.reports.budget import github as verdict_annotations
-from slim.reports.budget import markdown as verdict_markdown
-from slim.reports.budget import terminal as verdict_terminal
+from slim.reports.budget import VERDICT_REPORTERS
 from slim.reports.common.growth import exceeded_text
 from slim.reports.common.text import count, printable
-from slim.reports.diff import VERDICT_REPORTERS
 from slim.system.atomic import replace_file
 from slim.system.cpus import available_cpus
 
@@ -168,11 +165,13 @@ def check_command(
 
 def _tell(verdict: Verdict, telling: Telling, notes: Sequence[str]) -> None:
     told = "".join(f"{printable(note)}\n" for note in notes)
-    telling.show(lambda style: verdict_terminal.render(verdict, style, telling.verbose) + told)
+    telling.show(
+        lambda style: VERDICT_REPORTERS["terminal"].render(verdict, style, telling.verbose) + told
+    )
     telling.deliver(verdict)
-    _summary(verdict_markdown.render(verdict))
+    _summary(VERDICT_REPORTERS["markdown"].render(verdict))
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        annotations = verdict_annotations.render(verdict)
+        annotations = VERDICT_REPORTERS["annotations"].render(verdict)
         if telling.stdout_is_free:
             emit(annotations)
         else:

@@ -22,7 +22,7 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.model.settings import Effort
-from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS, applied_terminal, render_terminal
+from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
 from slim.system.cpus import available_cpus
 
 _OUTPUT = "What comes out"
@@ -107,7 +107,7 @@ def make_command(
     request = MakeRequest(old=old, new=new, output=output, platforms=platforms, force=force)
     with watch(quiet=telling.quiet) as progress:
         results = make(request, progress)
-    telling.show(lambda style: render_terminal(results, style, telling.verbose))
+    telling.show(lambda style: DELTA_REPORTERS["terminal"].render(results, style, telling.verbose))
     telling.deliver(results)
 
 
@@ -179,5 +179,7 @@ def apply_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = apply(request, progress)
-    telling.show(lambda style: applied_terminal(results, style, telling.verbose))
+    telling.show(
+        lambda style: APPLIED_REPORTERS["terminal"].render(results, style, telling.verbose)
+    )
     telling.deliver(results)

@@ -14,7 +14,7 @@ from slim.config import load_config
 from slim.errors import ConfigError
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from slim.reports.run import terminal
+from slim.reports.run import RUN_REPORTERS
 from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
 
 _EXAMPLES = (
@@ -58,7 +58,7 @@ def demo_command(folder: Path, quiet: bool) -> None:
         )
     if quiet:
         return
-    emit(terminal.render(results, style_for(sys.stdout)))
+    emit(RUN_REPORTERS["terminal"].render(results, style_for(sys.stdout)))
     emit(
         "\n"
         + _NEXT.format(stack=stack, slimmed=slimmed, application=APPLICATION, module=LAUNCH_MODULE)

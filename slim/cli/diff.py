@@ -11,7 +11,6 @@ from slim.cli.options import SectionCommand, chosen_config, jobs_option, option,
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.diff import DIFF_REPORTERS
-from slim.reports.diff import terminal as diff_terminal
 from slim.system.cpus import available_cpus
 
 _REPORT = "What is told"
@@ -69,5 +68,7 @@ def diff_command(
             comparisons.append(
                 compare(left or empty(present), right or empty(present), config.rules)
             )
-    telling.show(lambda style: diff_terminal.render(comparisons, style, telling.verbose))
+    telling.show(
+        lambda style: DIFF_REPORTERS["terminal"].render(comparisons, style, telling.verbose)
+    )
     telling.deliver(comparisons)

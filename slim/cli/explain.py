@@ -18,8 +18,6 @@ from slim.cli.options import (
 )
 from slim.cli.progress import watch
 from slim.cli.terminal import emit, style_for
-from slim.reports.run import explain, json_v1
-from slim.system.json_text import dumps
 
 _EXAMPLES = (
     (
@@ -59,6 +57,10 @@ def explain_command(stack: Path, path: str, as_json: bool, **said: Any) -> None:
     with watch(quiet=False) as progress:
         found = explaining.explain(request, path, progress)
     if as_json:
-        emit(dumps(json_v1.explanation_document(found)))
+        from slim.reports.run import explain_json
+
+        emit(explain_json.render(found))
     else:
+        from slim.reports.run import explain
+
         emit(explain.render(found, style_for(sys.stdout)))

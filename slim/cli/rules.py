@@ -24,13 +24,11 @@ from slim.config.budget import is_budget_file, read_budget_file
 from slim.errors import ConfigError, Problem
 from slim.model.rule import Rule, RulePack, Safety
 from slim.passes import SCHEMAS
-from slim.reports import rules as pages
 from slim.reports.common.text import count
-from slim.reports.run import json_v1
+from slim.reports.rules.page import rule_page
 from slim.rules.examples import check_examples
 from slim.rules.loader import builtin_packs, load_packs
 from slim.rules.tables import did_you_mean
-from slim.system.json_text import dumps
 
 _LIST_EXAMPLES = (
     ("slim rules list --pass tests --profile standard", "what that profile does about tests"),
@@ -70,9 +68,13 @@ def list_command(
         and (reach is None or rule.safety <= reach)
     ]
     if as_json:
-        emit(dumps(json_v1.rule_document(found)))
+        from slim.reports.rules import json_v1
+
+        emit(json_v1.render(found))
     elif found:
-        emit(pages.rule_table(found, style_for(sys.stdout)))
+        from slim.reports.rules import terminal
+
+        emit(terminal.render(found, style_for(sys.stdout)))
     else:
         emit("No rule is like that.\n")
 
@@ -88,7 +90,7 @@ def show_command(rule_ids: tuple[str, ...], **said: Any) -> None:
         hint = did_you_mean(missing[0], known) or "slim rules list names them all"
         raise ConfigError(f"there is no rule {missing[0][:80]!r}", hint=hint)
     rules = [known[rule_id] for rule_id in rule_ids]
-    emit("\n".join(pages.rule_page(rule, SCHEMAS.get(rule.pass_name)) for rule in rules))
+    emit("\n".join(rule_page(rule, SCHEMAS.get(rule.pass_name)) for rule in rules))
 
 
 @rules_group.command(

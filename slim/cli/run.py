@@ -23,8 +23,7 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Target, Telling, telling_options
 from slim.cli.verify import refuse_failures
-from slim.reports import REPORTERS, SIGNING_LIST
-from slim.reports.run import terminal
+from slim.reports.run import RUN_REPORTERS, SIGNING_LIST
 
 _OUTPUT = "What comes out"
 _PROOF = "Proof"
@@ -126,7 +125,7 @@ _EXAMPLES = (
     section=_REPORT,
     help="Write what has to be signed for macOS, a path a line, below the folder that layers are unpacked into.",
 )
-@telling_options(_REPORT, REPORTERS)
+@telling_options(_REPORT, RUN_REPORTERS)
 @jobs_option()
 def run_command(
     stack: Path,
@@ -180,6 +179,6 @@ def run_command(
     with watch(quiet=telling.quiet) as progress:
         results = stages.run(request, progress)
     keep_found(results, keep_file_for(stack, said))
-    telling.show(lambda style: terminal.render(results, style, telling.verbose))
+    telling.show(lambda style: RUN_REPORTERS["terminal"].render(results, style, telling.verbose))
     telling.deliver(results)
     refuse_failures(results, "verification refused the result")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -16,25 +16,16 @@ from click.shell_completion import CompletionItem
 from slim.cli.options import Function, combined, option
 from slim.cli.terminal import emit, style_for
 from slim.errors import StorageError
-from slim.reports import REPORTERS
-from slim.reports.common.canvas import TerminalStyle
+from slim.reports.common.style import TerminalStyle
+from slim.reports.reporter import Reporter
 from slim.system.atomic import replace_file
-
-
-class Renders(Protocol):
-    """A line of a table of reporters, as far as delivering is concerned: the results are those of the command."""
-
-    @property
-    def render(self) -> Callable[[Any], str]:
-        """Gives the text of the report."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
     """A report and where it goes; no file means stdout."""
 
-    reporter: Renders
+    reporter: Reporter[Any]
     file: Path | None
 
 
@@ -43,7 +34,7 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
 
     name = "NAME=FILE"
 
-    def __init__(self, reporters: Mapping[str, Renders] = REPORTERS) -> None:
+    def __init__(self, reporters: Mapping[str, Reporter[Any]]) -> None:
         self._reporters = reporters
 
     def convert(
@@ -131,7 +122,7 @@ class Telling:
 
 def telling_options(
     section: str,
-    reporters: Mapping[str, Renders],
+    reporters: Mapping[str, Reporter[Any]],
     *,
     verbose: str = "Tell everything, not only the largest.",
 ) -> Callable[[Function], Function]:

@@ -10,7 +10,7 @@ from typing import TextIO
 import click
 
 from slim.errors import StorageError
-from slim.reports.common.canvas import TerminalStyle
+from slim.reports.common.style import TerminalStyle
 
 _SIGNS = "→·━─└✓✗"
 _WIDTH = 100

@@ -20,8 +20,7 @@ from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.errors import RefusedError
 from slim.model.outcome import RunResult
-from slim.reports import REPORTERS
-from slim.reports.run import terminal
+from slim.reports.run import RUN_REPORTERS
 from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
@@ -45,7 +44,7 @@ _EXAMPLES = (
 @click.argument("original", type=PATH)
 @click.argument("slimmed", type=PATH)
 @platform_option(_WHERE)
-@telling_options(_REPORT, REPORTERS)
+@telling_options(_REPORT, RUN_REPORTERS)
 @source_options
 @jobs_option("Programs that run at once")
 def verify_command(
@@ -73,7 +72,7 @@ def verify_command(
     )
     with watch(quiet=telling.quiet) as progress:
         results = verifier.verify(request, progress)
-    telling.show(lambda style: terminal.render(results, style, telling.verbose))
+    telling.show(lambda style: RUN_REPORTERS["terminal"].render(results, style, telling.verbose))
     telling.deliver(results)
     refuse_failures(results, "not everything works any more")
 

@@ -11,5 +11,14 @@ AUDIT_REPORT = "urn:slim:audit:v1"
 CHECK_REPORT = "urn:slim:check:v1"
 """Schema of the report of ``slim check``."""
 
+DIFF_REPORT = "urn:slim:diff:v1"
+"""Schema of the report of ``slim diff``."""
+
+DELTA_REPORT = "urn:slim:delta-report:v1"
+"""Schema of the report of ``slim delta``."""
+
+DELTA_APPLY_REPORT = "urn:slim:delta-apply:v1"
+"""Schema of the report of ``slim delta apply``."""
+
 UNTOUCHED = "(untouched)"
 """Label of the row that holds the bytes that no pass and no rule changes."""

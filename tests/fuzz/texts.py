@@ -23,7 +23,7 @@ from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.plan.protected import protected_paths
-from slim.reports.common.canvas import TerminalStyle
+from slim.reports.common.style import TerminalStyle
 from slim.reports.diff import terminal as diff_terminal
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.loader import builtin_packs

@@ -16,9 +16,10 @@ from slim.model.stack import Stack
 from slim.reports.audit import AUDIT_REPORTERS
 from slim.reports.audit import json_v1 as audit_json
 from slim.reports.audit import terminal as audit_terminal
-from slim.reports.common.canvas import TerminalStyle
+from slim.reports.common.style import TerminalStyle
 from tests.support.audits import audit_of
 from tests.support.published_stacks import publish
+from tests.support.report_schemas import schema
 from tests.unit.test_audit_findings import layers
 
 Golden = Callable[[str, str], None]
@@ -65,8 +66,8 @@ def test_terminal_why(golden: Golden, audited: Audit) -> None:
 def test_json(golden: Golden, audited: Audit) -> None:
     text = audit_json.render([audited])
     golden("audit.json", text)
-    jsonschema.Draft202012Validator.check_schema(audit_json.schema())
-    jsonschema.validate(json.loads(text), audit_json.schema(), cls=jsonschema.Draft202012Validator)
+    jsonschema.Draft202012Validator.check_schema(schema("audit-v1"))
+    jsonschema.validate(json.loads(text), schema("audit-v1"), cls=jsonschema.Draft202012Validator)
 
 
 def test_hostile_names_are_told_harmlessly(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_hostile_names_are_told_harmlessly(tmp_path: Path) -> None:
         file.write(b"12")
     found = audit_of(tmp_path / "<b>&tree")
     document = audit_json.document([found])
-    jsonschema.validate(document, audit_json.schema(), cls=jsonschema.Draft202012Validator)
+    jsonschema.validate(document, schema("audit-v1"), cls=jsonschema.Draft202012Validator)
     texts = {name: reporter.render([found]) for name, reporter in AUDIT_REPORTERS.items()}
     assert "\\xff.bin" in texts["terminal"]
     assert "alert(1)" not in texts["html"]  # names travel in compressed data, never as markup

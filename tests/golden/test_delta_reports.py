@@ -18,15 +18,11 @@ from slim.model.delta import (
     LayerState,
     NamedFile,
 )
-from slim.reports.common.canvas import TerminalStyle
-from slim.reports.delta import (
-    APPLIED_REPORTERS,
-    DELTA_REPORTERS,
-    applied_terminal,
-    render_terminal,
-    schema,
-    share,
-)
+from slim.reports.common.style import TerminalStyle
+from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
+from slim.reports.delta.terminal import render_applied, render_made
+from slim.reports.delta.words import share
+from tests.support.report_schemas import schema
 
 Golden = Callable[[str, str], None]
 
@@ -126,10 +122,10 @@ def test_applied(golden: Golden, name: str) -> None:
 
 
 def test_verbose(golden: Golden) -> None:
-    golden("delta-made-verbose.txt", render_terminal([MADE, MADE], TerminalStyle(width=100), 1))
+    golden("delta-made-verbose.txt", render_made([MADE, MADE], TerminalStyle(width=100), 1))
     golden(
         "delta-applied-verbose.txt",
-        applied_terminal([APPLIED, APPLIED], TerminalStyle(width=100, unicode=False), 1),
+        render_applied([APPLIED, APPLIED], TerminalStyle(width=100, unicode=False), 1),
     )
 
 

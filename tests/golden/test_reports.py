@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from slim.model.outcome import RunResult
 from slim.model.record import Owner, OwnerKind
 from slim.model.stack import LayerKind
-from slim.reports import REPORTERS, rules
-from slim.reports.common.canvas import TerminalStyle
-from slim.reports.run import explain, json_v1, markdown, terminal
+from slim.reports.common.style import TerminalStyle
+from slim.reports.reporter import Reporter
+from slim.reports.rules import terminal as rules
+from slim.reports.rules.page import rule_page
+from slim.reports.run import RUN_REPORTERS, explain, explain_json, json_v1, markdown, terminal
 from tests.golden import samples
 
 Golden = Callable[[str, str], None]
@@ -96,26 +98,28 @@ def test_explain(golden: Golden) -> None:
 
 
 def test_explain_json(golden: Golden) -> None:
-    golden("explain.json", json_v1.dumps(json_v1.explanation_document(samples.explanations())))
+    golden("explain.json", explain_json.render(samples.explanations()))
 
 
 @pytest.mark.parametrize("width", [80, 100])
 def test_rule_table(golden: Golden, width: int) -> None:
     golden(
         f"rules-list-{width}.txt",
-        rules.rule_table(list(samples.RULES.values()), TerminalStyle(width=width)),
+        rules.render(list(samples.RULES.values()), TerminalStyle(width=width)),
     )
 
 
 @pytest.mark.parametrize("name", ["tests-site", "debug-elf", "own-samples"])
 def test_rule_page(golden: Golden, name: str) -> None:
-    golden(f"rules-show-{name}.md", rules.rule_page(samples.RULES[name]))
+    golden(f"rules-show-{name}.md", rule_page(samples.RULES[name]))
 
 
-@pytest.mark.parametrize("reporter", REPORTERS.values(), ids=REPORTERS)
+@pytest.mark.parametrize("reporter", RUN_REPORTERS.values(), ids=RUN_REPORTERS)
 @pytest.mark.parametrize("name", SAMPLES)
-def test_no_report_lets_a_name_reach_the_terminal(name: str, reporter: object) -> None:
-    text = reporter.render([SAMPLES[name]()])  # type: ignore[attr-defined]
+def test_no_report_lets_a_name_reach_the_terminal(
+    name: str, reporter: Reporter[Sequence[RunResult]]
+) -> None:
+    text = reporter.render([SAMPLES[name]()])
     text.encode("utf-8")
     assert not {"\x1b", "\x9b", "\x07", "\u202e", "\u2066"} & set(text)
     assert text.endswith("\n")

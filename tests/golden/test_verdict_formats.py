@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from slim.model.budget import Verdict
-from slim.reports.diff import VERDICT_REPORTERS
+from slim.reports.budget import VERDICT_REPORTERS
 from tests.golden.verdicts import VERDICTS
 
 # GitLab documentation, "Code Quality report format".

@@ -4,42 +4,38 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jsonschema
 import pytest
 
+from slim.model.budget import Verdict
+from slim.model.diff import Comparison
+from slim.reports.budget import VERDICT_REPORTERS
 from slim.reports.budget import json_v1 as verdict_json
 from slim.reports.budget import terminal as verdict_terminal
-from slim.reports.common.canvas import TerminalStyle
-from slim.reports.diff import DIFF_REPORTERS, VERDICT_REPORTERS
+from slim.reports.common.style import TerminalStyle
+from slim.reports.diff import DIFF_REPORTERS
 from slim.reports.diff import json_v1 as diff_json
 from slim.reports.diff import terminal as diff_terminal
+from slim.reports.reporter import Reporter
 from slim.sizes.report_file import is_report, parse_report
 from tests.golden.verdicts import DIFFS, VERDICTS
+from tests.support.report_schemas import schema
 
 Golden = Callable[[str, str], None]
-ENDINGS = {
-    "json": "json",
-    "markdown": "md",
-    "sarif": "sarif.json",
-    "junit": "xml",
-    "gitlab": "gitlab.json",
-    "annotations": "annotations.txt",
-    "terminal": "txt",
-}
 
 
-@pytest.mark.parametrize("report", VERDICT_REPORTERS)
+@pytest.mark.parametrize("reporter", VERDICT_REPORTERS.values(), ids=VERDICT_REPORTERS)
 @pytest.mark.parametrize("name", VERDICTS)
-def test_verdicts(golden: Golden, name: str, report: str) -> None:
-    golden(f"check-{name}.{ENDINGS[report]}", VERDICT_REPORTERS[report].render(VERDICTS[name]()))
+def test_verdicts(golden: Golden, name: str, reporter: Reporter[Verdict]) -> None:
+    golden(f"check-{name}{reporter.suffix}", reporter.render(VERDICTS[name]()))
 
 
-@pytest.mark.parametrize("report", DIFF_REPORTERS)
+@pytest.mark.parametrize("reporter", DIFF_REPORTERS.values(), ids=DIFF_REPORTERS)
 @pytest.mark.parametrize("name", DIFFS)
-def test_diffs(golden: Golden, name: str, report: str) -> None:
-    golden(f"diff-{name}.{ENDINGS[report]}", DIFF_REPORTERS[report].render(DIFFS[name]()))
+def test_diffs(golden: Golden, name: str, reporter: Reporter[Sequence[Comparison]]) -> None:
+    golden(f"diff-{name}{reporter.suffix}", reporter.render(DIFFS[name]()))
 
 
 @pytest.mark.parametrize("width", [60, 80])
@@ -56,13 +52,13 @@ def test_narrow_terminals(golden: Golden, width: int) -> None:
 @pytest.mark.parametrize("name", VERDICTS)
 def test_the_json_keeps_its_contract(name: str) -> None:
     document = verdict_json.document(VERDICTS[name]())
-    jsonschema.validate(document, verdict_json.schema(), jsonschema.Draft202012Validator)
+    jsonschema.validate(document, schema("check-v1"), jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize("name", DIFFS)
 def test_the_json_of_a_diff_keeps_its_contract(name: str) -> None:
     document = json.loads(diff_json.render(DIFFS[name]()))
-    jsonschema.validate(document, diff_json.schema(), jsonschema.Draft202012Validator)
+    jsonschema.validate(document, schema("diff-v1"), jsonschema.Draft202012Validator)
 
 
 @pytest.mark.parametrize("name", VERDICTS)

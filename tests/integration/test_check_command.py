@@ -13,8 +13,8 @@ import jsonschema
 import pytest
 
 from slim.cli import main
-from slim.reports.run import json_v1
 from tests.support.published_stacks import small_stack
+from tests.support.report_schemas import schema
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -167,7 +167,7 @@ def unpacked(place: Path) -> Path:
 def test_a_run_and_what_came_of_it(place: Path, slim: Run) -> None:
     assert slim("run", "stack", "-o", "out", "-q", "--report", "json=run.json")[0] == 0
     document = json.loads((place / "run.json").read_text())
-    jsonschema.validate(document, json_v1.schema(), jsonschema.Draft202012Validator)
+    jsonschema.validate(document, schema("report-v1"), jsonschema.Draft202012Validator)
     code, out, _ = slim("diff", "stack", "out", "--json")
     assert code == 0
     (found,) = json.loads(out)["comparisons"]

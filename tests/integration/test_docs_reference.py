@@ -15,7 +15,7 @@ from slim.config.budget import BUDGET_KEYS
 from slim.config.schema import KEYS, LAYER_KEYS
 from slim.model.limits import Limits
 from slim.passes import SCHEMAS
-from slim.reports.diff import VERDICT_REPORTERS
+from slim.reports.budget import VERDICT_REPORTERS
 from slim.rules.loader import RULE_KEYS, builtin_packs
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

@@ -13,7 +13,7 @@ import pytest
 
 from slim.model.audit import Audit
 from slim.model.rule import Safety
-from slim.reports import html
+from slim.reports.html import page as html
 from tests.support.audits import audit_of
 from tests.support.browser import chromium, visit
 from tests.support.published_stacks import SITE, publish
@@ -369,8 +369,8 @@ def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
 
 
 def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
-    from slim.reports.html import SCRIPTS
     from slim.reports.html.data import Page, pack, page_data
+    from slim.reports.html.page import SCRIPTS
     from tests.support.virtual_stacks import make_stack
 
     words = (

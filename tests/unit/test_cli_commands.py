@@ -23,8 +23,7 @@ from slim.cli.options import SectionOption
 from slim.formats import FORMATS
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, Level
-from slim.reports import REPORTERS
-from slim.reports.run import json_v1, markdown
+from slim.reports.run import RUN_REPORTERS, json_v1, markdown
 from tests.golden import samples
 from tests.golden.verdicts import after
 
@@ -197,13 +196,13 @@ def test_json_is_alone_on_stdout(
     assert summary.read_text(encoding="utf-8") == markdown.render([samples.finished()])
 
 
-@pytest.mark.parametrize("name", REPORTERS)
+@pytest.mark.parametrize("name", RUN_REPORTERS)
 def test_each_report_to_a_file_beside_the_terminal(
     requests: list[Any], capsys: pytest.CaptureFixture[str], folder: Path, name: str
 ) -> None:
     assert main(["run", "stack", "-o", "out", "--report", f"{name}=r=1"]) == 0
     assert "Written to _slim" in capsys.readouterr().out
-    assert (folder / "r=1").read_text(encoding="utf-8") == REPORTERS[name].render(
+    assert (folder / "r=1").read_text(encoding="utf-8") == RUN_REPORTERS[name].render(
         [samples.finished()]
     )
     assert _names(folder) == ["r=1", "stack"]

@@ -32,7 +32,6 @@ from slim.formats.directory import read_directory
 from slim.model.delta import DeltaAction, DeltaApplied, DeltaMade
 from slim.model.limits import Limits
 from slim.model.record import EntryType
-from slim.reports.delta import schema
 from tests.support.delta_packages import forged
 from tests.support.published_stacks import (
     SITE,
@@ -45,6 +44,7 @@ from tests.support.published_stacks import (
     write_archive,
 )
 from tests.support.raw_archives import options
+from tests.support.report_schemas import schema
 
 NOISE = random.Random(6).randbytes(30_000)
 

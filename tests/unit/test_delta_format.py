@@ -17,7 +17,7 @@ from slim.delta.table import CopiedRun, Entry, Frame, NewMember, Piece, Table, p
 from slim.errors import LimitError, SlimError, UnsafeInputError
 from slim.model.limits import Limits
 from slim.model.record import EntryType
-from slim.reports.delta import schema
+from tests.support.report_schemas import schema
 
 FILE, FOLDER, LINK, HARD = (
     EntryType.FILE,

@@ -17,13 +17,14 @@ from slim.model.rule import Safety
 from slim.model.stack import LayerKind, StackKind
 from slim.reports.run import json_v1
 from tests.golden import samples
+from tests.support.report_schemas import schema
 
-VALIDATOR = Draft202012Validator(json_v1.schema())
+VALIDATOR = Draft202012Validator(schema("report-v1"))
 
 
 def test_schema_is_a_schema() -> None:
-    Draft202012Validator.check_schema(json_v1.schema())
-    assert json_v1.schema()["$id"] == RUN_REPORT
+    Draft202012Validator.check_schema(schema("report-v1"))
+    assert schema("report-v1")["$id"] == RUN_REPORT
 
 
 @pytest.mark.parametrize("sample", ["finished", "dry", "failed", "folder", "hostile"])
@@ -59,7 +60,7 @@ def test_schema_refuses_what_it_should() -> None:
     ],
 )
 def test_schema_knows_every_word_of_the_model(path: tuple[str, ...], words: list[str]) -> None:
-    place = json_v1.schema()
+    place = schema("report-v1")
     for key in path:
         place = place[key]
     assert sorted(place["enum"]) == sorted(words)

@@ -13,7 +13,7 @@ from slim.model.outcome import Accounts, RunResult, SigningReason, ToSign, Verif
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.rule import Safety
 from slim.plan.signing import to_sign
-from slim.reports import SIGNING_LIST
+from slim.reports.run import SIGNING_LIST
 from tests.support.native_headers import macho, pe
 from tests.support.virtual_stacks import VirtualStack, make_stack
 

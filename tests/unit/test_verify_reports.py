@@ -12,6 +12,7 @@ from slim.model.outcome import Check, RunResult, Verification
 from slim.model.verify import Broken, Repair, Subject
 from slim.reports.run import json_v1, junit, markdown, terminal
 from tests.golden.samples import HOSTILE, finished
+from tests.support.report_schemas import schema
 
 BROKEN = Broken(
     subject=Subject(check="imports", layer="app", name="maths.extra"),
@@ -66,7 +67,7 @@ def test_junit_stays_xml_whatever_is_in_names() -> None:
 def test_json_keeps_its_schema() -> None:
     for result in (told(FAILED), REPAIRED):
         document = json.loads(json_v1.render([result]))
-        Draft202012Validator(json_v1.schema()).validate(document)
+        Draft202012Validator(schema("report-v1")).validate(document)
         assert document["run"]["stacks"][0]["check_seconds"] == {"imports": 1.5}
     (repair,) = document["runs"][0]["verification"]["repairs"]
     assert repair["files"] == [{"layer": "app", "path": "lib/x.py"}]

@@ -1,41 +1,30 @@
-"""The reports that an audit can write. A line here is all that a new one needs."""
+"""The reports of ``slim audit``. A new one is a module and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from slim.model.audit import Audit
-from slim.reports import html
-from slim.reports.audit import json_v1 as audit_json
-from slim.reports.audit import terminal as audit_terminal
+from slim.reports.reporter import Reporter, late, table
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditReporter:
-    """One line of the table. ``render`` takes one audit for each manifest (at least one)."""
-
-    name: str
-    summary: str
-    render: Callable[[Sequence[Audit]], str]
-
-
-AUDIT_REPORTERS: Mapping[str, AuditReporter] = {
-    reporter.name: reporter
-    for reporter in (
-        AuditReporter(
-            name="html", summary="a page to look around in, in one file", render=html.render_audit
-        ),
-        AuditReporter(
-            name="json",
-            summary="everything, as a versioned contract with a JSON Schema",
-            render=audit_json.render,
-        ),
-        AuditReporter(
-            name="terminal",
-            summary="what an audit prints, as plain text",
-            render=audit_terminal.render,
-        ),
-    )
-}
-"""Every kind of report that ``slim audit --report NAME=FILE`` knows, by name."""
+AUDIT_REPORTERS: Mapping[str, Reporter[Sequence[Audit]]] = table(
+    Reporter(
+        name="html",
+        summary="a page to look around in, in one file",
+        suffix=".html",
+        render=late("html.page:render_audit"),
+    ),
+    Reporter(
+        name="json",
+        summary="everything, as a versioned contract with a JSON Schema",
+        suffix=".json",
+        render=late("audit.json_v1"),
+    ),
+    Reporter(
+        name="terminal",
+        summary="what an audit prints, as plain text",
+        suffix=".txt",
+        render=late("audit.terminal"),
+    ),
+)
+"""Reports that ``slim audit --report NAME=FILE`` can write. Each takes one audit a manifest."""

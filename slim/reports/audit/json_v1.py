@@ -5,9 +5,7 @@ All sizes are bytes. The same input gives the same text, except for ``run.elapse
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
-from importlib.resources import files
 from typing import Any
 
 from slim.model.audit import (
@@ -33,15 +31,6 @@ Json = dict[str, Any]
 def render(results: Sequence[Audit]) -> str:
     """The report as JSON text, with a newline at its end."""
     return dumps(document(results))
-
-
-def schema() -> Json:
-    """The JSON Schema of this report, as shipped with slim."""
-    text = (
-        files("slim.reports").joinpath("schema", "audit-v1.schema.json").read_text(encoding="utf-8")
-    )
-    loaded: Json = json.loads(text)
-    return loaded
 
 
 def document(results: Sequence[Audit]) -> Json:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from slim.model.audit import Audit, ProfileSavings, SizeRow, Why, WhyAnswer
 from slim.model.finding import Evidence
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import (
     count,
     duration,

@@ -7,9 +7,6 @@ the baseline of a later check.
 
 from __future__ import annotations
 
-import json
-from importlib.resources import files
-
 from slim.model.budget import BudgetResult, LimitResult, Verdict
 from slim.model.diff import OwnerChange, PlaceChange, Remark, Snapshot
 from slim.model.report import CHECK_REPORT
@@ -22,15 +19,6 @@ SCHEMA_VERSION = 1
 def render(verdict: Verdict) -> str:
     """The verdict as JSON text, with a newline at its end."""
     return dumps(document(verdict))
-
-
-def schema() -> Json:
-    """The JSON Schema of this report, as shipped with slim."""
-    text = (
-        files("slim.reports").joinpath("schema", "check-v1.schema.json").read_text(encoding="utf-8")
-    )
-    loaded: Json = json.loads(text)
-    return loaded
 
 
 def document(verdict: Verdict) -> Json:

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.budget import LimitResult, Status, Verdict
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
 from slim.reports.common.growth import (
     amount,
     cause_lines,
@@ -17,6 +17,7 @@ from slim.reports.common.growth import (
     limit_text,
     number,
 )
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, percent, printable
 
 _CAUSES = 6

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint
@@ -45,4 +45,12 @@ def footprint_document(sizes: Footprint) -> Json:
         "bytecode": sizes.bytecode,
         "deployed": sizes.deployed,
         "files": sizes.files,
+    }
+
+
+def options_document(options: Mapping[str, object]) -> Json:
+    """Return the options of a rule or an edit, sorted by name."""
+    return {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in sorted(options.items())
     }

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from importlib.resources import files
 
 from slim.model.diff import Change, Comparison, RuleEffect
+from slim.model.report import DIFF_REPORT
 from slim.reports.budget.json_v1 import owner_document, remark_document
 from slim.reports.common.json_parts import footprint_document
 from slim.system.json_text import Json, dumps, named, prose
 
-SCHEMA_ID = "urn:slim:diff:v1"
 SCHEMA_VERSION = 1
 
 
@@ -19,20 +17,11 @@ def render(comparisons: Sequence[Comparison]) -> str:
     """All comparisons as JSON text, with a newline at its end."""
     return dumps(
         {
-            "schema": SCHEMA_ID,
+            "schema": DIFF_REPORT,
             "schema_version": SCHEMA_VERSION,
             "comparisons": [_comparison(comparison) for comparison in comparisons],
         }
     )
-
-
-def schema() -> Json:
-    """The JSON Schema of this report, as shipped with slim."""
-    text = (
-        files("slim.reports").joinpath("schema", "diff-v1.schema.json").read_text(encoding="utf-8")
-    )
-    loaded: Json = json.loads(text)
-    return loaded
 
 
 def _comparison(item: Comparison) -> Json:

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.diff import Change, Comparison, Metric
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
 from slim.reports.common.growth import (
     amount,
     change_cells,
@@ -17,6 +17,7 @@ from slim.reports.common.growth import (
     remark_text,
     signed,
 )
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, percent, printable
 
 _OWNERS = 10

@@ -16,7 +16,8 @@ from slim.model.backup import (
     RestoredLayer,
     SymbolsSummary,
 )
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, printable, size
 from slim.reports.run.json_v1 import SCHEMA_VERSION
 from slim.system.json_text import dumps, named, prose

@@ -10,7 +10,8 @@ from slim.model.finding import Evidence
 from slim.model.outcome import Explanation
 from slim.model.plan import Remove, Rewrite, Skipped
 from slim.model.rule import Rule
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import evidence_text, percent, printable, size
 
 _STYLES = {

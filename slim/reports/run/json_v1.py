@@ -12,29 +12,23 @@ viewer can be misled by it.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from importlib.resources import files
-from typing import assert_never
+from collections.abc import Iterable, Sequence
 
 from slim.model.backup import BackupSummary
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import (
     Accounts,
     CellDelta,
-    Explanation,
     LayerOutcome,
     RunResult,
     Verification,
 )
-from slim.model.plan import Action, Remove, Rewrite, Skipped
-from slim.model.record import FileRecord
 from slim.model.report import RUN_REPORT
-from slim.model.rule import Rule
 from slim.model.stack import StaleArchive
 from slim.model.verify import Broken
-from slim.reports.common.json_parts import evidence_items, rule_summary
+from slim.reports.common.json_parts import rule_summary
 from slim.reports.run.grouping import archives_measured, with_untouched
+from slim.reports.run.plan_json import action_document, skipped_document
 from slim.system.json_text import Json, dumps, named, prose
 
 SCHEMA_VERSION = 1
@@ -43,17 +37,6 @@ SCHEMA_VERSION = 1
 def render(results: Sequence[RunResult]) -> str:
     """The report as JSON text, with a newline at its end."""
     return dumps(document(results))
-
-
-def schema() -> Json:
-    """The JSON Schema of this report, as shipped with slim."""
-    text = (
-        files("slim.reports")
-        .joinpath("schema", "report-v1.schema.json")
-        .read_text(encoding="utf-8")
-    )
-    loaded: Json = json.loads(text)
-    return loaded
 
 
 def document(results: Sequence[RunResult]) -> Json:
@@ -101,52 +84,6 @@ def document(results: Sequence[RunResult]) -> Json:
     }
 
 
-def explanation_document(explanations: Iterable[Explanation]) -> Json:
-    """What ``slim explain --json`` prints. The same shapes as in the report, without a schema of its own."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "explanations": [
-            {
-                **_file(item.record),
-                "size": item.record.size,
-                "bytecode": item.record.bytecode_size,
-                "verdict": item.verdict,
-                "action": None if item.action is None else _action(item.action),
-                "skipped": [_skipped(skipped) for skipped in item.skipped],
-                "considered": [rule_summary(rule) for rule in item.considered],
-                "out_of_reach": [rule_summary(rule) for rule in item.out_of_reach],
-                "facts": evidence_items(item.facts),
-            }
-            for item in explanations
-        ],
-    }
-
-
-def rule_document(rules: Iterable[Rule]) -> Json:
-    """What ``slim rules list --json`` prints: each rule whole."""
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "rules": [
-            {
-                **rule_summary(rule),
-                "layers": sorted(kind.value for kind in rule.layers),
-                "package": None
-                if rule.package is None
-                else {"name": rule.package.name, "specifier": rule.package.specifier},
-                "platforms": list(rule.platforms),
-                "globs": list(rule.globs),
-                "keep": list(rule.keep),
-                "options": _options(rule.options),
-                "examples": {
-                    "match": list(rule.examples.match),
-                    "no_match": list(rule.examples.no_match),
-                },
-            }
-            for rule in rules
-        ],
-    }
-
-
 def _run(result: RunResult) -> Json:
     actions = [
         action for layer in result.layers for action in result.plan.for_layer(layer.layer.name)
@@ -177,8 +114,8 @@ def _run(result: RunResult) -> Json:
         "totals": _sizes(result.before, result.after, archive_known=archives_measured(result)),
         "layers": [_layer(layer, archives_measured(result)) for layer in result.layers],
         "accounts": _accounts(result.accounts),
-        "actions": [_action(action) for action in actions],
-        "skipped": [_skipped(item) for item in skipped],
+        "actions": [action_document(action) for action in actions],
+        "skipped": [skipped_document(item) for item in skipped],
         "signing": [
             {"layer": item.layer, **named("path", item.path), "reason": item.reason.value}
             for item in result.signing
@@ -292,53 +229,6 @@ def _rows(rows: Iterable[FootprintDelta]) -> list[Json]:
     ]
 
 
-def _file(record: FileRecord) -> Json:
-    return {
-        **named("layer", record.layer),
-        **named("path", record.path),
-        "type": record.type.value,
-        "category": record.kind.value,
-        "owner": {
-            "kind": record.owner.kind.value,
-            "name": prose(record.owner.name),
-            "version": prose(record.owner.version),
-        },
-    }
-
-
-def _action(action: Action) -> Json:
-    match action:
-        case Remove():
-            word, after, edit = "remove", 0, None
-        case Rewrite():
-            word, after = "rewrite", action.size_after
-            edit = {"editor": action.edit.editor, "options": _options(action.edit.options)}
-        case _:
-            assert_never(action)
-    return {
-        "action": word,
-        **_file(action.record),
-        "pass": action.pass_name,
-        "rule": action.rule,
-        "before": action.record.size,
-        "after": after,
-        "bytecode": action.record.bytecode_size,
-        "edit": edit,
-        "evidence": evidence_items(action.evidence),
-    }
-
-
-def _skipped(item: Skipped) -> Json:
-    return {
-        **_file(item.record),
-        "pass": item.pass_name,
-        "rule": item.rule,
-        "reason": item.reason.value,
-        "held": item.held,
-        "evidence": evidence_items(item.evidence),
-    }
-
-
 def _stale(item: StaleArchive) -> Json:
     return {**named("name", item.name), "size": item.size}
 
@@ -379,11 +269,4 @@ def _broken(broken: Broken) -> Json:
         "name": prose(broken.subject.name),
         "before": prose(broken.before),
         "after": prose(broken.after),
-    }
-
-
-def _options(options: Mapping[str, object]) -> Json:
-    return {
-        name: list(value) if isinstance(value, tuple) else value
-        for name, value in sorted(options.items())
     }

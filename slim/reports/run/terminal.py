@@ -11,7 +11,8 @@ from rich.text import Text
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
-from slim.reports.common.canvas import Canvas, TerminalStyle
+from slim.reports.common.canvas import Canvas
+from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import (
     count,
     duration,

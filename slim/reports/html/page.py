@@ -1,0 +1,117 @@
+"""The page: one self-contained HTML file in which a person looks at a stack. Nothing is ever loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from slim.model.audit import Audit
+from slim.model.footprint import Footprint
+from slim.model.outcome import RunResult
+from slim.reports.common.text import count, percent, printable, size, stack_word
+from slim.reports.html.data import Page, audit_page, pack, page_data, run_page
+
+__all__ = ["render_audit", "render_run"]
+
+SCRIPTS = ("treemap.js", "text.js", "tree.js", "view.js", "drawing.js", "tables.js", "page.js")
+"""The parts of the script, in the order in which each builds on those before it."""
+
+_OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_deployed", "_slim")
+"""What output folders are usually called, which tells nothing about what is in them."""
+
+
+def render_audit(results: Sequence[Audit]) -> str:
+    """The page of an audit: what is there, and what each profile would make of it."""
+    pages = [audit_page(result) for result in results]
+    names = [view.name for view in pages[0].views]
+    label = results[0].profile.label
+    return _render(
+        pages,
+        mode="audit",
+        view=names.index(label) if label in names else 0,
+        version=results[0].slim_version,
+    )
+
+
+def render_run(results: Sequence[RunResult]) -> str:
+    """The page of a run: before and after."""
+    pages = [run_page(result) for result in results]
+    mode = "dry" if results[0].dry_run else "run"
+    return _render(pages, mode=mode, view=0, version=results[0].slim_version)
+
+
+def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str:
+    return (
+        _environment()
+        .from_string(_part("page.html.j2"))
+        .render(
+            title=_title(pages[0].stack.source),
+            source=printable(pages[0].stack.source),
+            facts=_facts(pages),
+            layers=[_layer_row(row) for page in pages for row in page.layers],
+            mode=mode,
+            version=version,
+            warnings=[printable(text) for page in pages for text in page.warnings],
+            style=Markup(_part("page.css")),
+            script=Markup("\n".join(_part(name) for name in SCRIPTS)),
+            data=pack(page_data(pages, default_view=view)),
+        )
+    )
+
+
+def _title(source: str) -> str:
+    """What people call it: the file or folder, or, where that is named after its kind, the folder around it."""
+    parts = ["", "", *(part for part in source.split("/") if part not in ("", "."))]
+    around, name = parts[-2:]
+    return printable(around if around and name in _OUTPUT_FOLDERS else name or source)
+
+
+def _facts(pages: Sequence[Page]) -> list[str]:
+    stack = pages[0].stack
+    files_ = sum(len(records) for page in pages for records in page.records.values())
+    tags = sorted({page.stack.platform.tag for page in pages} - {"unknown"})
+    return [
+        stack_word(stack.kind),
+        *(printable(tag) for tag in tags),
+        count(sum(len(page.layers) for page in pages), "layer"),
+        count(files_, "file"),
+    ]
+
+
+def _layer_row(row: tuple[Any, Footprint, Footprint | None]) -> dict[str, str]:
+    layer, before, after = row
+
+    def pair(old: int, new: int | None) -> str:
+        if not old:
+            return "–"
+        return size(old) if not new else f"{size(old)} → {size(new)} ({percent(old, new)})"
+
+    return {
+        "name": printable(layer.name),
+        "archive": pair(before.archive, after.archive if after else None),
+        "unpacked": pair(before.unpacked, after.unpacked if after else None),
+        "deployed": pair(before.deployed, after.deployed if after else None)
+        if before.bytecode
+        else "–",
+        "files": f"{before.files:,}",
+    }
+
+
+def _part(name: str) -> str:
+    return files("slim.reports.html").joinpath("parts", name).read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,38 @@
+"""What ``slim rules list --json`` prints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slim.model.rule import Rule
+from slim.reports.common.json_parts import options_document, rule_summary
+from slim.system.json_text import dumps
+
+SCHEMA_VERSION = 1
+
+
+def render(rules: Iterable[Rule]) -> str:
+    """Return the rules, each whole, as JSON text."""
+    return dumps(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "rules": [
+                {
+                    **rule_summary(rule),
+                    "layers": sorted(kind.value for kind in rule.layers),
+                    "package": None
+                    if rule.package is None
+                    else {"name": rule.package.name, "specifier": rule.package.specifier},
+                    "platforms": list(rule.platforms),
+                    "globs": list(rule.globs),
+                    "keep": list(rule.keep),
+                    "options": options_document(rule.options),
+                    "examples": {
+                        "match": list(rule.examples.match),
+                        "no_match": list(rule.examples.no_match),
+                    },
+                }
+                for rule in rules
+            ],
+        }
+    )

@@ -1,0 +1,57 @@
+"""Rules for people. One page a rule: it is what ``slim rules show`` prints, and the page in the documentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slim.model.rule import OptionValue, PassSchema, Rule, Verb
+from slim.reports.common.text import printable
+
+
+def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
+    """All about a rule, as Markdown that also reads well as plain text. With its pass's ``schema`` the page says
+    what that pass does."""
+    verb = schema.verb if schema else Verb.REMOVE
+    facts = [
+        ("pass", f"{rule.pass_name}: {schema.summary}" if schema else rule.pass_name),
+        ("safety", f"{rule.safety.label} ({_profiles(rule)})"),
+        ("pack", rule.pack if rule.builtin else f"{rule.pack}, yours: {rule.origin}"),
+        ("package", str(rule.package) if rule.package else "any"),
+        ("layers", ", ".join(sorted(kind.value for kind in rule.layers)) or "any"),
+        ("platforms", ", ".join(rule.platforms) or "any"),
+    ]
+    if rule.source:
+        facts.append(("source", rule.source))
+    lines = [f"# {rule.id}", "", *rule.reason.strip().splitlines(), ""]
+    lines += [f"- {name}: {value}" for name, value in facts]
+    if rule.options:
+        lines += [
+            "",
+            "## Options",
+            "",
+            *(f"- {name}: {_value(value)}" for name, value in sorted(rule.options.items())),
+        ]
+    lines += _code("Removes" if verb is Verb.REMOVE else "Rewrites", rule.globs)
+    lines += _code("Keeps", rule.keep)
+    lines += _code("Examples: selected", rule.examples.match)
+    lines += _code("Examples: not selected", rule.examples.no_match)
+    return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def _profiles(rule: Rule) -> str:
+    names = [level.label for level in type(rule.safety) if level >= rule.safety]
+    return f"applied by the profile{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
+def _value(value: OptionValue) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case tuple():
+            return ", ".join(value) or "none"
+        case _:
+            return str(value)
+
+
+def _code(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", f"## {title}", "", *(f"    {line}" for line in lines)] if lines else []
