@@ -122,3 +122,33 @@ def test_no_address_to_report_to_is_made_up() -> None:
     text = (ROOT / "SECURITY.md").read_text()
     assert "private vulnerability reporting" in re.sub(r"\s+", " ", text)
     assert "@" not in text
+
+
+def test_hooks_for_developers_use_the_locked_versions() -> None:
+    content = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    pins = {
+        Requirement(text)
+        for repository in content["repos"]
+        for hook in repository["hooks"]
+        for text in hook.get("additional_dependencies", ())
+    }
+    versions = locked("requirements.txt")
+    assert pins
+    wrong = [str(pin) for pin in pins if str(pin.specifier) != f"=={versions[pin.name][0]}"]
+    assert wrong == [], "run .ci/lock, and name its versions in .pre-commit-config.yaml"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / ".github/ISSUE_TEMPLATE").glob("*.yml")), ids=lambda path: path.name
+)
+def test_issue_forms_are_what_github_reads(path: Path) -> None:
+    content = yaml.safe_load(path.read_text())
+    if path.name == "config.yml":
+        assert content["contact_links"]
+        return
+    assert content["name"] and content["description"]
+    identifiers = [item["id"] for item in content["body"]]
+    assert len(set(identifiers)) == len(identifiers)
+    for item in content["body"]:
+        assert item["type"] in {"input", "textarea", "dropdown", "checkboxes"}
+        assert item["attributes"]["label"]
