@@ -103,7 +103,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """slim against the recipe of bench/, on stacks that were built before: ``nox -s bench -- STACK...``."""
+    """The bench against a hand-written recipe: ``nox -s bench -- STACK...``, stacks built before."""
     _install(session, "dev")
     if not session.posargs:
         session.error(
