@@ -4,7 +4,7 @@ A new format is a folder here and a row in :data:`BINARIES`. Its row brings what
 headers, and what it needs of its loader. What other rooms add to a format is a row in a table of
 theirs: the loader's rules (:data:`slim.analysis.linkage.loaders.LOADERS`), the editors
 (:data:`slim.passes.EDITORS`), and the oracle that judges each editor
-(:data:`slim.verification.native.ORACLES`).
+(:data:`slim.verification.oracles.ORACLES`).
 """
 
 from __future__ import annotations

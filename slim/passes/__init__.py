@@ -7,11 +7,10 @@ rewrites of what stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from slim.formats.base import Content
-from slim.model.rule import OptionValue, PassSchema
-from slim.passes.base import Pass
+from slim.model.rule import PassSchema
+from slim.passes.base import Editor, Pass
 from slim.passes.bytecode import Bytecode
 from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
 from slim.passes.debug_symbols import DebugSymbols, elf_symbols
@@ -43,10 +42,12 @@ PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
 
 SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASSES}
 
-Editor = Callable[[memoryview, Mapping[str, OptionValue]], Content]
 EDITORS: Mapping[str, Editor] = {
-    ELF_SYMBOLS: elf_symbols,
-    MACHO_SYMBOLS: macho_symbols,
-    METADATA_DESCRIPTION: edit_description,
+    editor.name: editor
+    for editor in (
+        Editor(name=ELF_SYMBOLS, edit=elf_symbols, oracle="elf"),
+        Editor(name=MACHO_SYMBOLS, edit=macho_symbols, oracle="macho"),
+        Editor(name=METADATA_DESCRIPTION, edit=edit_description, oracle="core-metadata"),
+    )
 }
-"""Who does the rewrites that plans ask for, by ``EditSpec.editor``."""
+"""The editors by name, each with the oracle that judges it."""

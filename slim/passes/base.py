@@ -7,11 +7,26 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from slim.analysis import ReadFile
+from slim.formats.base import Content
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord, Inventory
-from slim.model.rule import PassSchema, Rule
+from slim.model.rule import OptionValue, PassSchema, Rule
 from slim.model.stack import Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editor:
+    """Row of the table of editors, which carry out the rewrites that plans ask for.
+
+    ``name`` is what an ``EditSpec`` refers to. ``edit`` makes the new content from the bytes of the
+    file and the options of the ``EditSpec``; it raises SlimError where it can't. ``oracle`` names
+    what judges each edit before it is published (a key of :data:`slim.verification.oracles.ORACLES`).
+    """
+
+    name: str
+    edit: Callable[[memoryview, Mapping[str, OptionValue]], Content]
+    oracle: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

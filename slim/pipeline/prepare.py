@@ -12,7 +12,7 @@ from slim.inventory.scan import scan
 from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
 from slim.inventory.unchanged import Seal
 from slim.model.finding import Evidence
-from slim.model.plan import Plan, SkipReason
+from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.progress import Progress
 from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.settings import Config
@@ -20,7 +20,7 @@ from slim.model.stack import Layer
 from slim.plan.apply import Edited, edit_files, update_records
 from slim.plan.planner import Planner, withdraw
 from slim.system.cpus import available_cpus
-from slim.verification.static import broken_edits
+from slim.verification.oracles import Edit, refused_edits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,23 +127,26 @@ def read_file(opened: OpenStack, record: FileRecord) -> memoryview:
 def _edit(ready: Prepared) -> None:
     """Do the rewrites, have them checked independently, and take back what fails."""
     edited, failed = edit_files(ready.plan, ready.opened.trees)
-    broken = broken_edits(
-        {
-            key: (ready.read(ready.plan.actions[key].record), new.content)
-            for key, new in edited.items()
-            if ready.plan.actions[key].record.native is not None
-        }
+    refused = {key: Evidence(kind="oracle", text=text) for key, text in failed.items()}
+    refused.update(
+        refused_edits(
+            {
+                key: Edit(
+                    editor=action.edit.editor,
+                    original=ready.read(action.record),
+                    edited=edited[key].content,
+                )
+                for key, action in ready.plan.actions.items()
+                if key in edited and isinstance(action, Rewrite)
+            }
+        )
     )
-    failed.update(broken)
-    if failed:
+    if refused:
         ready.plan = withdraw(
             ready.plan,
-            {
-                key: (SkipReason.UNSAFE_TO_EDIT, (Evidence(kind="oracle", text=text),))
-                for key, text in failed.items()
-            },
+            {key: (SkipReason.UNSAFE_TO_EDIT, (why,)) for key, why in refused.items()},
         )
-        edited = {key: new for key, new in edited.items() if key not in failed}
+        edited = {key: new for key, new in edited.items() if key not in refused}
     layers = [layer.name for layer in ready.opened.stack if ready.planner.may_change(layer.name)]
     ready.plan, ready.edited = update_records(
         ready.plan, ready.inventory, ready.opened.trees, edited, layers

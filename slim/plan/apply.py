@@ -50,7 +50,7 @@ def edit_files(
         member = trees[key[0]].members[key[1]]
         assert member.content is not None
         try:
-            content = EDITORS[action.edit.editor](member.content.view(), action.edit.options)
+            content = EDITORS[action.edit.editor].edit(member.content.view(), action.edit.options)
         except SlimError as error:
             failed[key] = error.message
             continue

@@ -9,26 +9,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.errors import SlimError
-from slim.formats.base import Content, Member
+from slim.formats.base import Member
 from slim.inventory.distributions import parse_record
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
 from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
-from slim.verification.native.elf import check as check_elf
-from slim.verification.native.macho import check as check_macho
 
 DROP_PASS = "packages"
-
-
-def broken_edits(edits: Mapping[FileKey, tuple[memoryview, Content]]) -> dict[FileKey, str]:
-    """Which edited native files the independent oracle for their format refuses, with its first complaint."""
-    broken: dict[FileKey, str] = {}
-    for key, (original, edited) in edits.items():
-        check = check_elf if bytes(original[:4]) == b"\x7fELF" else check_macho
-        problems = check(original, edited.view())
-        if problems:
-            broken[key] = problems[0]
-    return broken
 
 
 def check_records(

@@ -12,6 +12,7 @@ import sys
 import tarfile
 import time
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -281,8 +282,8 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
 def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
     """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
     from slim.formats.base import BytesContent
-    from slim.pipeline import prepare as prepared
-    from slim.plan import apply
+    from slim.passes import EDITORS
+    from slim.pipeline import prepare
 
     Path("answer.c").write_text(
         "static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n"
@@ -292,10 +293,10 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
             ["cc", "-g", "-shared", "-fPIC", f"-Wl,-soname,{name}", "-o", name, "answer.c"],
             check=True,
         )
-    editor = apply.EDITORS["elf-symbols"]
+    editor = EDITORS["elf-symbols"]
 
     def breaking(data: memoryview, options: Any) -> Any:
-        edited = bytearray(editor(data, options).view())
+        edited = bytearray(editor.edit(data, options).view())
         if b"libanswer" in bytes(data):
             at = int.from_bytes(
                 edited[32:40], "little"
@@ -308,8 +309,8 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
                     edited[header + 8] ^= 1  # p_offset of a PT_LOAD that isn't the first
         return BytesContent(bytes(edited))
 
-    monkeypatch.setitem(apply.EDITORS, "elf-symbols", breaking)
-    monkeypatch.setattr(prepared, "broken_edits", lambda edits: {})
+    monkeypatch.setitem(EDITORS, "elf-symbols", replace(editor, edit=breaking))
+    monkeypatch.setattr(prepare, "refused_edits", lambda edits: {})
     module = "import ctypes, os\nfor name in ('libanswer.so', 'libother.so'):\n"
     module += "    ctypes.CDLL(os.path.join(os.path.dirname(__file__), name)).answer()\n"
     libraries: dict[str, Content] = {

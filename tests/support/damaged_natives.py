@@ -17,7 +17,7 @@ from slim.passes.debug_symbols import DebugSymbols
 from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import DYLIBS
 from slim.passes.foreign import ForeignFiles
-from slim.verification.static import broken_edits
+from slim.verification.oracles import Edit, refused_edits
 from tests.corpus.natives import ELF, MACHO
 from tests.support.elf_files import build as build_elf
 from tests.support.macho_files import LIBRARY
@@ -85,10 +85,10 @@ def run(platform: str, piece: int) -> int:
             record = made.inventory.by_deployed_path[path]
             assert finding.edit is not None
             original = made.read(record)
-            content = EDITORS[finding.edit.editor](original, finding.edit.options)
+            content = EDITORS[finding.edit.editor].edit(original, finding.edit.options)
             assert content.size == finding.size_after < record.size
-            edits[record.key] = (original, content)
-        assert broken_edits(edits) == {}, f"seed {seed}"
+            edits[record.key] = Edit(editor=finding.edit.editor, original=original, edited=content)
+        assert refused_edits(edits) == {}, f"seed {seed}"
         edited += len(edits)
     return edited
 
