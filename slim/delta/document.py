@@ -146,9 +146,9 @@ def _read_stack(stack: JsonCursor) -> StackDelta:
 
 def _check_roots(stack: JsonCursor, layers: Sequence[LayerDelta]) -> None:
     """Raise UnsafeInputError for a layer whose archive would be unpacked over another layer."""
-    for number, layer in enumerate(layers):
+    for layer, cursor in zip(layers, stack["layers"].items(), strict=True):
         if layer.new is not None and layer.new.root not in ("", layer.name):
-            raise stack.wrong("must be the name of the layer", at=f"layers[{number}].new.root")
+            raise cursor["new"]["root"].wrong("must be the name of the layer")
 
 
 def _read_layer(layer: JsonCursor) -> LayerDelta:

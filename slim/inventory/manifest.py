@@ -7,13 +7,14 @@ carries everything else over untouched, because every key may matter to somebody
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
+from slim.system.json_cursor import JsonCursor, JsonSource
 from slim.system.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
@@ -50,56 +51,47 @@ def read_json(path: Path) -> Any:
     return parse_json(raw, file=path, hint=_HINT)
 
 
-class _Entry:
-    """One layer's entry, with errors that name the key path."""
+def _name(entry: JsonCursor, key: str) -> str:
+    """The plain file or folder name under ``key``."""
+    value = entry.members().get(key)
+    if (
+        not isinstance(value, str)
+        or not _NAME.match(value)
+        or value in (".", "..")
+        or len(value) > 255
+    ):
+        raise entry.wrong(f"must be a plain file or folder name, not {_short(value)}", at=key)
+    return value
 
-    def __init__(self, path: Path, place: str, value: object) -> None:
-        self.path = path
-        self.place = place
-        if not isinstance(value, dict):
-            raise UnsafeInputError("must be an object", file=path, place=place, hint=_HINT)
-        self.value = cast(dict[str, object], value)
 
-    def fail(self, key: str, message: str) -> UnsafeInputError:
-        return UnsafeInputError(message, file=self.path, place=f"{self.place}.{key}", hint=_HINT)
-
-    def name(self, key: str) -> str:
-        value = self.value.get(key)
-        if (
-            not isinstance(value, str)
-            or not _NAME.match(value)
-            or value in (".", "..")
-            or len(value) > 255
-        ):
-            raise self.fail(key, f"must be a plain file or folder name, not {_short(value)}")
+def _optional_text(entry: JsonCursor, key: str) -> str | None:
+    value = entry.members().get(key)
+    if value is None or isinstance(value, str):
         return value
+    raise entry.wrong(f"must be a string, not {_short(value)}", at=key)
 
-    def optional_text(self, key: str) -> str | None:
-        value = self.value.get(key)
-        if value is None or isinstance(value, str):
-            return value
-        raise self.fail(key, f"must be a string, not {_short(value)}")
 
-    def names(self, key: str) -> tuple[str, ...]:
-        value = self.value.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            raise self.fail(key, f"must be a list of layer names, not {_short(value)}")
-        return tuple(value)
+def _layer_names(entry: JsonCursor, key: str) -> tuple[str, ...]:
+    value = entry.members().get(key, [])
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise entry.wrong(f"must be a list of layer names, not {_short(value)}", at=key)
+    return tuple(value)
 
-    def archive(self) -> ArchiveInfo | None:
-        if "archive_name" not in self.value:
-            return None
-        name = self.name("archive_name")
-        size = self.value.get("archive_size")
-        if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-            raise self.fail("archive_size", f"must be a number of bytes, not {_short(size)}")
-        hashes = self.value.get("archive_hashes")
-        sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
-        if not isinstance(sha256, str) or not _SHA256.match(sha256.lower()):
-            raise self.fail(
-                "archive_hashes.sha256", f"must be 64 hexadecimal digits, not {_short(sha256)}"
-            )
-        return ArchiveInfo(name=name, size=size, sha256=sha256.lower())
+
+def _archive(entry: JsonCursor) -> ArchiveInfo | None:
+    values = entry.members()
+    if "archive_name" not in values:
+        return None
+    name = _name(entry, "archive_name")
+    size, hashes = values.get("archive_size"), values.get("archive_hashes")
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        raise entry.wrong(f"must be a number of bytes, not {_short(size)}", at="archive_size")
+    sha256 = hashes.get("sha256") if isinstance(hashes, dict) else None
+    if not isinstance(sha256, str) or not _SHA256.match(sha256.lower()):
+        raise entry.wrong(
+            f"must be 64 hexadecimal digits, not {_short(sha256)}", at="archive_hashes.sha256"
+        )
+    return ArchiveInfo(name=name, size=size, sha256=sha256.lower())
 
 
 def _short(value: object) -> str:
@@ -113,54 +105,55 @@ def layers_from_manifest(path: Path, manifest: object) -> tuple[Layer, ...]:
     Raises UnsafeInputError for anything malformed, for a reference to a layer that isn't there, and
     for a cycle, and LimitError for more layers than any stack has.
     """
-    sections = manifest.get("layers") if isinstance(manifest, dict) else None
-    if not isinstance(sections, dict) or not any(key in sections for key in _SECTIONS):
-        raise UnsafeInputError(
-            "no layers: this isn't a manifest that venvstacks wrote",
-            file=path,
-            place="layers",
-            hint="point slim at the folder that holds __venvstacks__, or at a manifest inside it",
-        )
+    top = JsonCursor(manifest, JsonSource(file=path, hint=_HINT))
     layers: dict[str, Layer] = {}
     direct: dict[str, tuple[str, ...]] = {}
     archives: dict[str, str] = {}
-    for section, kind in _SECTIONS.items():
-        entries = sections.get(section, [])
-        if not isinstance(entries, list):
-            raise UnsafeInputError(
-                "must be a list", file=path, place=f"layers.{section}", hint=_HINT
+    for kind, entry in _entries(top):
+        layer, below = _layer(entry, kind)
+        if len(layers) >= MOST_LAYERS:
+            raise LimitError(
+                f"more than {MOST_LAYERS} layers",
+                file=path,
+                place=entry.path,
+                hint="no stack has as many layers",
             )
-        for index, value in enumerate(entries):
-            entry = _Entry(path, f"layers.{section}[{index}]", value)
-            layer, below = _layer(entry, kind)
-            if len(layers) >= MOST_LAYERS:
-                raise LimitError(
-                    f"more than {MOST_LAYERS} layers",
-                    file=path,
-                    place=entry.place,
-                    hint="no stack has as many layers",
-                )
-            if layer.name in layers:
-                raise entry.fail("install_target", f"{layer.name!r} is the target of two layers")
-            if layer.archive and archives.setdefault(layer.archive.name, layer.name) != layer.name:
-                raise entry.fail(
-                    "archive_name", f"{layer.archive.name!r} is the archive of two layers"
-                )
-            layers[layer.name], direct[layer.name] = layer, below
+        if layer.name in layers:
+            raise entry.wrong(f"{layer.name!r} is the target of two layers", at="install_target")
+        if layer.archive and archives.setdefault(layer.archive.name, layer.name) != layer.name:
+            raise entry.wrong(
+                f"{layer.archive.name!r} is the archive of two layers", at="archive_name"
+            )
+        layers[layer.name], direct[layer.name] = layer, below
     if not layers:
-        raise UnsafeInputError("the manifest names no layer", file=path, place="layers", hint=_HINT)
+        raise top.wrong("the manifest names no layer", at="layers")
     return _in_order(path, layers, direct)
 
 
-def _layer(entry: _Entry, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
-    name = entry.name("install_target")
-    layer_name = entry.optional_text("layer_name") or name
-    runtime = entry.optional_text("runtime_layer")
-    below = entry.names("required_layers")
+def _entries(top: JsonCursor) -> Iterator[tuple[LayerKind, JsonCursor]]:
+    """Entries of all layers, in the order of the manifest, with the kind of each."""
+    sections = top.get("layers") if isinstance(top.value, dict) else None
+    names = sections.value if sections is not None else None
+    if sections is None or not isinstance(names, dict) or not names.keys() & _SECTIONS.keys():
+        raise top.wrong(
+            "no layers: this isn't a manifest that venvstacks wrote",
+            at="layers",
+            hint="point slim at the folder that holds __venvstacks__, or at a manifest inside it",
+        )
+    for section, kind in _SECTIONS.items():
+        if section in names:
+            yield from ((kind, entry) for entry in sections[section].items())
+
+
+def _layer(entry: JsonCursor, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
+    name = _name(entry, "install_target")
+    layer_name = _optional_text(entry, "layer_name") or name
+    runtime = _optional_text(entry, "runtime_layer")
+    below = _layer_names(entry, "required_layers")
     if runtime and runtime != name and kind is not LayerKind.RUNTIME:
         below = (*below, runtime)
-    tag = entry.optional_text("target_platform")
-    implementation = entry.optional_text("python_implementation") or ""
+    tag = _optional_text(entry, "target_platform")
+    implementation = _optional_text(entry, "python_implementation") or ""
     version = implementation.partition("@")[2]
     return (
         Layer(
@@ -169,9 +162,9 @@ def _layer(entry: _Entry, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
             kind=kind,
             platform=Platform.parse(tag) if tag else UNKNOWN_PLATFORM,
             python_version=version if re.match(r"\d+\.\d+", version) else None,
-            launch_module=entry.optional_text("app_launch_module"),
-            archive=entry.archive(),
-            entry=entry.value,
+            launch_module=_optional_text(entry, "app_launch_module"),
+            archive=_archive(entry),
+            entry=entry.members(),
         ),
         below,
     )

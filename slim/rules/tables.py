@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from slim.errors import Problem
+from slim.system.key_path import item_path, key_path
 
 T = TypeVar("T", str, bool, int)
 
@@ -79,7 +80,7 @@ class Table:
 
     def at(self, key: str) -> str:
         """The key path of one of the table's keys."""
-        return f"{self.place}.{key}" if self.place else key
+        return key_path(self.place, key)
 
     def note(self, key: str, message: str, hint: str | None = None) -> None:
         """Note a mistake in one of the table's keys."""
@@ -130,7 +131,7 @@ class Table:
             return ()
         good: list[str] = []
         for index, item in enumerate(value):
-            place = f"{key}[{index}]"
+            place = item_path(key, index)
             if not isinstance(item, str):
                 self.note(place, f"expected a string, not {show(item)}")
             elif item in good:
@@ -169,7 +170,7 @@ class Table:
             self.note(key, f"expected an array of tables, written [[{self.at(key)}]]")
             return []
         return [
-            Table(item, f"{self.at(key)}[{index}]", self.problems)
+            Table(item, item_path(self.at(key), index), self.problems)
             for index, item in enumerate(value)
         ]
 

@@ -7,21 +7,17 @@ sizes *after* count), that of ``slim audit`` (``urn:slim:audit:v1``) and that of
 
 from __future__ import annotations
 
-import base64
-import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from slim.errors import UnsafeInputError
 from slim.model.diff import Cell, MeasuredLayer, Removed, RuleEffect, Snapshot
 from slim.model.footprint import Footprint
 from slim.model.record import FileKey
 from slim.model.report import AUDIT_REPORT, CHECK_REPORT, RUN_REPORT, UNTOUCHED
-from slim.system.strict_json import parse_json
+from slim.system.json_cursor import JsonCursor, JsonSource
 
 _SNIFFED = 4096
 _HINT = "write one with --report json=FILE"
-_MOST = 1 << 63
-"""More bytes or files than any file system holds. Sums of smaller numbers stay exact."""
+_ANOTHER_VERSION = "a report of another version of slim?"
 
 
 def is_report(text: bytes) -> bool:
@@ -38,100 +34,43 @@ def parse_report(text: bytes, source: str) -> tuple[Snapshot, ...]:
     Raises :class:`UnsafeInputError` where it isn't a report that slim knows, or not one as the
     contract says.
     """
-    value = parse_json(text, file=source, hint=_HINT)
-    root = _Node(value, source, "")
-    schema = root["schema"].text() if isinstance(value, dict) and "schema" in value else ""
-    if schema == RUN_REPORT:
-        return tuple(_run(node, source) for node in root["runs"].items())
-    if schema == AUDIT_REPORT:
-        return tuple(_audit(node, source) for node in root["audits"].items())
-    if schema == CHECK_REPORT:
-        return tuple(_measured(node, source) for node in root["measured"].items())
-    raise UnsafeInputError(
-        "not a report of slim run, slim audit or slim check, version 1",
-        file=source,
-        hint=_HINT,
-    )
+    document = JsonSource(file=source, hint=_HINT, missing_hint=_ANOTHER_VERSION)
+    top = document.parse(text)
+    schema = top.get("schema") if isinstance(top.value, dict) else None
+    name = "" if schema is None else schema.text()
+    if name == RUN_REPORT:
+        return tuple(_run(run, source) for run in _rows(top["runs"]))
+    if name == AUDIT_REPORT:
+        return tuple(_audit(audit, source) for audit in _rows(top["audits"]))
+    if name == CHECK_REPORT:
+        return tuple(_measured(stack, source) for stack in _rows(top["measured"]))
+    raise top.wrong("not a report of slim run, slim audit or slim check, version 1")
 
 
-class _Node:
-    """A value in a JSON document that knows where it stands."""
-
-    def __init__(self, value: object, file: str, place: str) -> None:
-        self.value = value
-        self.file = file
-        self.place = place
-
-    def __getitem__(self, key: str) -> _Node:
-        if not isinstance(self.value, dict):
-            raise self.wrong("an object")
-        if key not in self.value:
-            raise UnsafeInputError(
-                f"{key!r} is missing",
-                file=self.file,
-                place=self.place,
-                hint="a report of another version of slim?",
-            )
-        return _Node(self.value[key], self.file, f"{self.place}.{key}" if self.place else key)
-
-    def wrong(self, expected: str) -> UnsafeInputError:
-        return UnsafeInputError(f"must be {expected}", file=self.file, place=self.place, hint=_HINT)
-
-    def digest(self, key: str) -> str:
-        """A SHA-256, empty where there is none."""
-        value = self.value.get(key) if isinstance(self.value, dict) else None
-        return "" if value is None else self[key].text()
-
-    def items(self) -> Iterable[_Node]:
-        if not isinstance(self.value, list):
-            raise self.wrong("an array")
-        return (
-            _Node(item, self.file, f"{self.place}[{index}]")
-            for index, item in enumerate(self.value)
-        )
-
-    def text(self) -> str:
-        if not isinstance(self.value, str):
-            raise self.wrong("a string")
-        return self.value
-
-    def flag(self) -> bool:
-        if not isinstance(self.value, bool):
-            raise self.wrong("true or false")
-        return self.value
-
-    def number(self) -> int:
-        if type(self.value) is not int or not 0 <= self.value < _MOST:
-            raise self.wrong("a number of bytes or files")
-        return self.value
-
-    def signed(self) -> int:
-        if type(self.value) is not int or abs(self.value) >= _MOST:
-            raise self.wrong("an integer")
-        return self.value
-
-    def name(self, key: str) -> str:
-        """A name, of which the real bytes stand beside it where it isn't UTF-8."""
-        if isinstance(self.value, dict) and f"{key}_base64" in self.value:
-            node = self[f"{key}_base64"]
-            try:
-                return base64.b64decode(node.text(), validate=True).decode(
-                    "utf-8", "surrogateescape"
-                )
-            except (binascii.Error, ValueError):
-                raise node.wrong("base64") from None
-        return self[key].text()
+def _digest(outer: JsonCursor | None, key: str) -> str:
+    """The SHA-256 under ``key``, empty where there is none."""
+    digest = None if outer is None else outer.get(key)
+    return "" if digest is None else digest.text()
 
 
-def _content(node: _Node) -> Footprint:
+def _amount(cursor: JsonCursor) -> int:
+    """A number of bytes or files."""
+    return cursor.number(expected="a number of bytes or files")
+
+
+def _rows(cursor: JsonCursor) -> list[JsonCursor]:
+    return cursor.items(expected="an array")
+
+
+def _content(node: JsonCursor) -> Footprint:
     return Footprint(
-        unpacked=node["unpacked"].number(),
-        bytecode=node["bytecode"].number(),
-        files=node["files"].number(),
+        unpacked=_amount(node["unpacked"]),
+        bytecode=_amount(node["bytecode"]),
+        files=_amount(node["files"]),
     )
 
 
-def _measured(node: _Node, source: str) -> Snapshot:
+def _measured(node: JsonCursor, source: str) -> Snapshot:
     return Snapshot(
         source=source,
         kind=node["kind"].text(),
@@ -143,11 +82,11 @@ def _measured(node: _Node, source: str) -> Snapshot:
                 layer_name=layer["layer_name"].text(),
                 kind=layer["kind"].text(),
                 footprint=_content(layer["sizes"])
-                + Footprint(archive=layer["sizes"]["archive"].number()),
-                archive_sha256=layer.digest("archive_sha256"),
-                tree_sha256=layer.digest("tree_sha256"),
+                + Footprint(archive=_amount(layer["sizes"]["archive"])),
+                archive_sha256=_digest(layer, "archive_sha256"),
+                tree_sha256=_digest(layer, "tree_sha256"),
             )
-            for layer in node["layers"].items()
+            for layer in _rows(node["layers"])
         ),
         cells=tuple(
             Cell(
@@ -157,12 +96,12 @@ def _measured(node: _Node, source: str) -> Snapshot:
                 category=cell["category"].text(),
                 footprint=_content(cell),
             )
-            for cell in node["cells"].items()
+            for cell in _rows(node["cells"])
         ),
     )
 
 
-def _audit(node: _Node, source: str) -> Snapshot:
+def _audit(node: JsonCursor, source: str) -> Snapshot:
     def layer_name(name: str) -> str:
         return name.partition("@")[0]  # how venvstacks writes a version into an install target
 
@@ -175,9 +114,9 @@ def _audit(node: _Node, source: str) -> Snapshot:
                 name=layer.name("name"),
                 layer_name=layer_name(layer.name("name")),
                 kind=layer["kind"].text(),
-                footprint=_content(layer) + Footprint(archive=layer["archive"].number()),
+                footprint=_content(layer) + Footprint(archive=_amount(layer["archive"])),
             )
-            for layer in node["layers"].items()
+            for layer in _rows(node["layers"])
         ),
         cells=tuple(
             Cell(
@@ -187,23 +126,23 @@ def _audit(node: _Node, source: str) -> Snapshot:
                 category=cell["category"].text(),
                 footprint=_content(cell),
             )
-            for cell in node["cells"].items()
+            for cell in _rows(node["cells"])
         ),
     )
 
 
-def _run(node: _Node, source: str) -> Snapshot:
-    layers = [_run_layer(layer) for layer in node["layers"].items()]
+def _run(node: JsonCursor, source: str) -> Snapshot:
+    layers = [_run_layer(layer) for layer in _rows(node["layers"])]
     names = {layer.name: layer.layer_name for layer in layers}
-    cells = [_run_cell(cell, names) for cell in node["accounts"]["cells"].items()]
+    cells = [_run_cell(cell, names) for cell in _rows(node["accounts"]["cells"])]
     removed: dict[FileKey, Removed] = {}
-    for action in node["actions"].items():
+    for action in _rows(node["actions"]):
         if action["action"].text() == "remove":
             layer = action.name("layer")
             removed[(names.get(layer, layer), action.name("path"))] = Removed(
                 rule=action["rule"].text(),
                 owner=action["owner"]["name"].text(),
-                size=action["before"].number(),
+                size=_amount(action["before"]),
             )
     return Snapshot(
         source=source,
@@ -212,12 +151,12 @@ def _run(node: _Node, source: str) -> Snapshot:
         archive_known=not node["dry_run"].flag(),
         layers=tuple(layers),
         cells=tuple(cell for cell in cells if cell.footprint.files),
-        rules=_effects(list(node["accounts"]["by_rule"].items())),
+        rules=_effects(list(_rows(node["accounts"]["by_rule"]))),
         removed=removed,
     )
 
 
-def _run_layer(node: _Node) -> MeasuredLayer:
+def _run_layer(node: JsonCursor) -> MeasuredLayer:
     sizes = node["sizes"]
     archive = sizes["archive"]["after"]
     return MeasuredLayer(
@@ -225,17 +164,17 @@ def _run_layer(node: _Node) -> MeasuredLayer:
         layer_name=node["layer_name"].text(),
         kind=node["kind"].text(),
         footprint=Footprint(
-            archive=0 if archive.value is None else archive.number(),
-            unpacked=sizes["unpacked"]["after"].number(),
-            bytecode=sizes["bytecode"]["after"].number(),
-            files=sizes["files"]["after"].number(),
+            archive=0 if archive.value is None else _amount(archive),
+            unpacked=_amount(sizes["unpacked"]["after"]),
+            bytecode=_amount(sizes["bytecode"]["after"]),
+            files=_amount(sizes["files"]["after"]),
         ),
-        archive_sha256=node["archive_after"].digest("sha256"),
-        tree_sha256=node.digest("tree_sha256"),
+        archive_sha256=_digest(node.get("archive_after"), "sha256"),
+        tree_sha256=_digest(node, "tree_sha256"),
     )
 
 
-def _run_cell(node: _Node, names: dict[str, str]) -> Cell:
+def _run_cell(node: JsonCursor, names: dict[str, str]) -> Cell:
     layer = node.name("layer")
     return Cell(
         layer=names.get(layer, layer),
@@ -246,11 +185,11 @@ def _run_cell(node: _Node, names: dict[str, str]) -> Cell:
     )
 
 
-def _effects(rows: Sequence[_Node]) -> dict[str, RuleEffect]:
+def _effects(rows: Sequence[JsonCursor]) -> dict[str, RuleEffect]:
     return {
         row["label"].text(): RuleEffect(
-            saved=row["removed"].number() + row["shrunk"].signed(),
-            files=row["files_removed"].number() + row["files_rewritten"].number(),
+            saved=_amount(row["removed"]) + row["shrunk"].integer(),
+            files=_amount(row["files_removed"]) + _amount(row["files_rewritten"]),
         )
         for row in rows
         if row["label"].text() != UNTOUCHED

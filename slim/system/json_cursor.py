@@ -18,8 +18,8 @@ from slim.errors import UnsafeInputError
 from slim.system.key_path import item_path, key_path
 from slim.system.strict_json import parse_json
 
-EXACT: Final = 1 << 53
-"""All integers below are exact in every JSON implementation (RFC 7493, 2.2)."""
+_EXACT: Final = 1 << 53
+"""Integers of smaller amounts are exact in all implementations of JSON (RFC 7493, 2.2)."""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
@@ -95,7 +95,7 @@ class JsonCursor:
         """The value of a key that the object has to have."""
         values = self.members()
         if key not in values:
-            raise self.wrong(f"{key!r} is missing", hint=self.source.missing_hint)
+            raise self.wrong(f"{key!r} is missing", at=key, hint=self.source.missing_hint)
         return JsonCursor(values[key], self.source, self, key)
 
     def get(self, key: str) -> JsonCursor | None:
@@ -138,15 +138,15 @@ class JsonCursor:
             raise self.wrong("must be true or false")
         return self.value
 
-    def integer(self, *, below: int = EXACT) -> int:
-        """A whole number, possibly negative, whose amount is below ``below``."""
-        if type(self.value) is not int or abs(self.value) >= below:
+    def integer(self) -> int:
+        """A whole number, positive or negative."""
+        if type(self.value) is not int or abs(self.value) >= _EXACT:
             raise self.wrong("must be an integer")
         return self.value
 
-    def number(self, *, below: int = EXACT, expected: str = "a whole number, 0 or more") -> int:
-        """A whole number from 0 on, below ``below``."""
-        if type(self.value) is not int or not 0 <= self.value < below:
+    def number(self, *, expected: str = "a whole number, 0 or more") -> int:
+        """A whole number that isn't negative."""
+        if type(self.value) is not int or not 0 <= self.value < _EXACT:
             raise self.wrong(f"must be {expected}")
         return self.value
 
