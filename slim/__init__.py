@@ -1,10 +1,7 @@
-"""slim makes the Python layers of a venvstacks stack smaller, and proves that they still work."""
+"""Make the Python layers of a venvstacks stack smaller, and prove that they still work."""
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("slim")
-except PackageNotFoundError:  # run from a checkout that was never installed
-    __version__ = "0+unknown"
+__version__ = "0.1.0"
+__distribution__ = "venvstacks-slim"
+"""Name of the distribution that this package belongs to: on PyPI, ``slim`` is somebody else's."""

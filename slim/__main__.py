@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from slim.cli import main
+from venvstacks_slim import main
 
 if __name__ == "__main__":
     sys.exit(main())

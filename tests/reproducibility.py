@@ -82,6 +82,7 @@ def installations(scratch: Path) -> Iterator[Environment]:
     copy = scratch / "checkout"
     for part in ("slim", "rules"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "venvstacks_slim.py", copy)
     yield Environment("another checkout", checkout=copy)
     for version in OTHER_PYTHONS:
         python = _find(version)

@@ -39,7 +39,7 @@ def closure(roots: Iterable[str] = ROOTS) -> dict[str, metadata.Distribution]:
             raise StorageError(
                 "isn't installed, and the sample stack is made from it",
                 file=name,
-                hint="install slim with its requirements: pip install slim",
+                hint="install slim with its requirements: pip install venvstacks-slim",
             ) from None
         waiting.extend(_required_by(found[name]))
     return dict(sorted(found.items()))
