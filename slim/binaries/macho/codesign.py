@@ -16,7 +16,27 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from slim.binaries.macho.layout import Span
+from slim.binaries.macho.linkedit import Span
+from slim.binaries.macho.names import (
+    CS_ADHOC,
+    CS_HASHTYPE_SHA1,
+    CS_HASHTYPE_SHA256,
+    CS_HASHTYPE_SHA256_TRUNCATED,
+    CS_HASHTYPE_SHA384,
+    CS_SUPPORTSCODELIMIT64,
+    CS_SUPPORTSEXECSEG,
+    CS_SUPPORTSRUNTIME,
+    CS_SUPPORTSSCATTER,
+    CS_SUPPORTSTEAMID,
+    CSMAGIC_BLOBWRAPPER,
+    CSMAGIC_CODEDIRECTORY,
+    CSMAGIC_EMBEDDED_SIGNATURE,
+    CSSLOT_ALTERNATE_CODEDIRECTORIES,
+    CSSLOT_ALTERNATE_CODEDIRECTORY_MAX,
+    CSSLOT_CODEDIRECTORY,
+    CSSLOT_LIBRARY_CONSTRAINT,
+    CSSLOT_SIGNATURESLOT,
+)
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
 _SUPER_BLOB = struct.Struct(">3I")
@@ -24,18 +44,18 @@ _INDEX = struct.Struct(">2I")
 _BLOB = struct.Struct(">2I")
 _DIRECTORY = struct.Struct(">9I4BI")
 
-_EMBEDDED_SIGNATURE = 0xFADE_0CC0
-_CODE_DIRECTORY = 0xFADE_0C02
-_CMS = 0xFADE_0B01
-
-_SLOT_DIRECTORY = 0
-_LAST_SPECIAL = 11
-_ALTERNATES = range(0x1000, 0x1005)
-_SLOT_CMS = 0x1_0000
-_ADHOC = 0x2
-
-_VERSIONS = range(0x2_0001, 0x2_0501)
-_HASHES = {1: ("sha1", 20), 2: ("sha256", 32), 3: ("sha256", 20), 4: ("sha384", 48)}
+_ALTERNATES = range(
+    CSSLOT_ALTERNATE_CODEDIRECTORIES,
+    CSSLOT_ALTERNATE_CODEDIRECTORIES + CSSLOT_ALTERNATE_CODEDIRECTORY_MAX,
+)
+_VERSIONS = range(0x2_0001, CS_SUPPORTSRUNTIME + 1)
+_HASHES = {
+    CS_HASHTYPE_SHA1: ("sha1", 20),
+    CS_HASHTYPE_SHA256: ("sha256", 32),
+    CS_HASHTYPE_SHA256_TRUNCATED: ("sha256", 20),
+    CS_HASHTYPE_SHA384: ("sha384", 48),
+}
+"""The name of an algorithm in ``hashlib`` and the bytes of a hash that are kept, by type."""
 _PAGE_BITS = range(12, 17)
 _LINKER_ALIGN = 8
 _ALIGN = 16
@@ -96,13 +116,13 @@ def read_signature(view: memoryview, span: Span) -> Signature:
         raise Refused.malformed("the code signature is cut short")
     magic, length, count = _SUPER_BLOB.unpack_from(data)
     start = _SUPER_BLOB.size + count * _INDEX.size
-    if magic != _EMBEDDED_SIGNATURE or not start <= length <= len(data):
+    if magic != CSMAGIC_EMBEDDED_SIGNATURE or not start <= length <= len(data):
         raise Refused.malformed("the code signature isn't one, or doesn't lie in its place")
     rows = [
         _INDEX.unpack_from(data, _SUPER_BLOB.size + number * _INDEX.size) for number in range(count)
     ]
     slots = tuple(slot for slot, _ in rows)
-    if len(set(slots)) != len(slots) or _SLOT_DIRECTORY not in slots:
+    if len(set(slots)) != len(slots) or CSSLOT_CODEDIRECTORY not in slots:
         raise Refused.malformed("the code signature has no code directory, or a slot twice")
     at = start
     blobs: list[tuple[int, int, bytes]] = []
@@ -124,7 +144,7 @@ def read_signature(view: memoryview, span: Span) -> Signature:
 
 
 def _holds_directory(slot: int) -> bool:
-    return slot == _SLOT_DIRECTORY or slot in _ALTERNATES
+    return slot == CSSLOT_CODEDIRECTORY or slot in _ALTERNATES
 
 
 def _read_blob(data: bytes, slot: int, at: int, offset: int, length: int) -> bytes:
@@ -134,13 +154,13 @@ def _read_blob(data: bytes, slot: int, at: int, offset: int, length: int) -> byt
     magic, size = _BLOB.unpack_from(data, offset)
     if size < _BLOB.size or offset + size > length:
         raise Refused.malformed("a blob of the code signature doesn't lie in it")
-    if slot == _SLOT_CMS:
-        if magic != _CMS or size > _BLOB.size:
+    if slot == CSSLOT_SIGNATURESLOT:
+        if magic != CSMAGIC_BLOBWRAPPER or size > _BLOB.size:
             raise Refused(NotEditable(RefusalKind.SIGNED, "it is signed with an identity"))
     elif _holds_directory(slot):
-        if magic != _CODE_DIRECTORY:
+        if magic != CSMAGIC_CODEDIRECTORY:
             raise Refused.malformed("the code directory isn't one")
-    elif not 0 < slot <= _LAST_SPECIAL:
+    elif not 0 < slot <= CSSLOT_LIBRARY_CONSTRAINT:
         raise Refused.unsupported(
             f"the code signature has a blob in slot {slot:#x}, which slim doesn't know"
         )
@@ -167,7 +187,7 @@ def _read_directory(blob: bytes, limit: int) -> CodeDirectory:
         page_bits,
         spare,
     ) = row
-    if not flags & _ADHOC:
+    if not flags & CS_ADHOC:
         raise Refused(NotEditable(RefusalKind.SIGNED, "its signature isn't marked as ad-hoc"))
     if version not in _VERSIONS or platform or spare or page_bits not in _PAGE_BITS:
         raise Refused.unsupported(
@@ -202,11 +222,11 @@ def _check_extensions(blob: bytes, version: int) -> int:
     # Version, name, offset, and whether the field may be set: scatter tables and 64-bit limits
     # describe pages.
     sizes = {
-        0x2_0100: (44, "I"),
-        0x2_0200: (48, "I"),
-        0x2_0300: (52, "IQ"),
-        0x2_0400: (64, "QQQ"),
-        0x2_0500: (88, "II"),
+        CS_SUPPORTSSCATTER: (44, "I"),
+        CS_SUPPORTSTEAMID: (48, "I"),
+        CS_SUPPORTSCODELIMIT64: (52, "IQ"),
+        CS_SUPPORTSEXECSEG: (64, "QQQ"),
+        CS_SUPPORTSRUNTIME: (88, "II"),
     }
     end = _DIRECTORY.size
     fields: dict[int, tuple[int, ...]] = {}
@@ -216,11 +236,11 @@ def _check_extensions(blob: bytes, version: int) -> int:
             if end > len(blob):
                 raise Refused.malformed("the code directory is cut short")
             fields[since] = struct.unpack_from(f">{layout}", blob, offset)
-    if any(fields.get(0x2_0100, ())) or any(fields.get(0x2_0300, ())):
+    if any(fields.get(CS_SUPPORTSSCATTER, ())) or any(fields.get(CS_SUPPORTSCODELIMIT64, ())):
         raise Refused.unsupported("the code directory has a scatter table or a 64-bit limit")
-    if any(fields.get(0x2_0200, ())):
+    if any(fields.get(CS_SUPPORTSTEAMID, ())):
         raise Refused(NotEditable(RefusalKind.SIGNED, "its signature names a team"))
-    if fields.get(0x2_0500, (0, 0))[1]:
+    if fields.get(CS_SUPPORTSRUNTIME, (0, 0))[1]:
         raise Refused.unsupported("the code directory has hashes from before encryption")
     return end
 
@@ -234,7 +254,7 @@ def _check_special(signature: Signature) -> None:
     for directory in signature.directories:
         count = _special_count(directory)
         for slot, _, blob in signature.entries:
-            if isinstance(blob, CodeDirectory) or slot == _SLOT_CMS:
+            if isinstance(blob, CodeDirectory) or slot == CSSLOT_SIGNATURESLOT:
                 continue
             at = len(directory.prefix) - slot * directory.hash_size
             if slot > count or directory.prefix[at : at + directory.hash_size] != directory.hash(
@@ -297,7 +317,7 @@ def sign(
     length = _length(signature, limit)
     index = b"".join(_INDEX.pack(slot, offsets[slot]) for slot in signature.order)
     body = b"".join(bytes(gap) + blob for gap, blob in blobs)
-    data = _SUPER_BLOB.pack(_EMBEDDED_SIGNATURE, length, len(signature.order)) + index + body
+    data = _SUPER_BLOB.pack(CSMAGIC_EMBEDDED_SIGNATURE, length, len(signature.order)) + index + body
     return data + bytes(signed_size(signature, limit) - len(data))
 
 

@@ -17,30 +17,55 @@ Source: Apple's ``mach-o/loader.h`` (opcodes), ``mach-o/fixup-chains.h``; dyld
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from slim.binaries.macho.layout import (
-    DEBUG_SEGMENT,
-    SECTION,
-    SEGMENT,
-    MachoImage,
-    Part,
-    Segment,
-    Span,
+from macholib import mach_o
+
+from slim.binaries.macho.layout import MachoImage, Segment
+from slim.binaries.macho.linkedit import Part, Span
+from slim.binaries.macho.names import (
+    BIND_OPCODE_THREADED,
+    BIND_SUBOPCODE_THREADED_APPLY,
+    BIND_SUBOPCODE_THREADED_SET_BIND_ORDINAL_TABLE_SIZE_ULEB,
 )
+from slim.binaries.macho.structs import DEBUG_SEGMENT, SECTION, SEGMENT
 
-_DEBUG = 0x0200_0000  # S_ATTR_DEBUG
-_ULEB = 0x80
-_PADDING = 0x4000  # bytes, at most: a page of the machines with larger ones
+_MORE = 0x80
+"""The mark of a byte of a ULEB128 number that isn't its last."""
+_PADDING = 0x4000
+"""Bytes at most: a page of the machines with larger ones."""
 
-# How many numbers follow an opcode (its high four bits), for rebasing and for binding.
-_REBASE = {0x00: 0, 0x10: 0, 0x20: 1, 0x30: 1, 0x40: 0, 0x50: 0, 0x60: 1, 0x70: 1, 0x80: 2}
-_BIND = {
-    **dict.fromkeys((0x00, 0x10, 0x30, 0x40, 0x50, 0x90, 0xB0), 0),
-    **dict.fromkeys((0x20, 0x60, 0x70, 0x80, 0xA0), 1),
-    0xC0: 2,
+# How many ULEB128 numbers follow an opcode, for rebasing and for binding.
+_REBASE: dict[int, int] = {
+    mach_o.REBASE_OPCODE_DONE: 0,
+    mach_o.REBASE_OPCODE_SET_TYPE_IMM: 0,
+    mach_o.REBASE_OPCODE_SET_SEGMENT_AND_OFFSET_ULEB: 1,
+    mach_o.REBASE_OPCODE_ADD_ADDR_ULEB: 1,
+    mach_o.REBASE_OPCODE_ADD_ADDR_IMM_SCALED: 0,
+    mach_o.REBASE_OPCODE_DO_REBASE_IMM_TIMES: 0,
+    mach_o.REBASE_OPCODE_DO_REBASE_ULEB_TIMES: 1,
+    mach_o.REBASE_OPCODE_DO_REBASE_ADD_ADDR_ULEB: 1,
+    mach_o.REBASE_OPCODE_DO_REBASE_ULEB_TIMES_SKIPPING_ULEB: 2,
 }
-_SET_REBASE_SEGMENT, _SET_BIND_SEGMENT, _SET_SYMBOL, _THREADED = 0x20, 0x70, 0x40, 0xD0
+_BIND: dict[int, int] = {
+    mach_o.BIND_OPCODE_DONE: 0,
+    mach_o.BIND_OPCODE_SET_DYLIB_ORDINAL_IMM: 0,
+    mach_o.BIND_OPCODE_SET_DYLIB_ORDINAL_ULEB: 1,
+    mach_o.BIND_OPCODE_SET_DYLIB_SPECIAL_IMM: 0,
+    mach_o.BIND_OPCODE_SET_SYMBOL_TRAILING_FLAGS_IMM: 0,
+    mach_o.BIND_OPCODE_SET_TYPE_IMM: 0,
+    mach_o.BIND_OPCODE_SET_ADDEND_SLEB: 1,
+    mach_o.BIND_OPCODE_SET_SEGMENT_AND_OFFSET_ULEB: 1,
+    mach_o.BIND_OPCODE_ADD_ADDR_ULEB: 1,
+    mach_o.BIND_OPCODE_DO_BIND: 0,
+    mach_o.BIND_OPCODE_DO_BIND_ADD_ADDR_ULEB: 1,
+    mach_o.BIND_OPCODE_DO_BIND_ADD_ADDR_IMM_SCALED: 0,
+    mach_o.BIND_OPCODE_DO_BIND_ULEB_TIMES_SKIPPING_ULEB: 2,
+}
+_BIND_THREADED = {
+    BIND_SUBOPCODE_THREADED_SET_BIND_ORDINAL_TABLE_SIZE_ULEB: 1,
+    BIND_SUBOPCODE_THREADED_APPLY: 0,
+}
 
 
 class _Unclear(Exception):
@@ -69,7 +94,7 @@ def debug_segment(image: MachoImage) -> Segment | None:
         if one.size and one not in (found, image.linkedit)
     ):
         return None
-    if not all(flags & _DEBUG for flags in _flags(image.view, found)):
+    if not all(flags & mach_o.S_ATTR_DEBUG for flags in _flags(image.view, found)):
         return None
     try:
         fixed = set(_fixed_segments(image))
@@ -100,9 +125,9 @@ def _fixed_segments(image: MachoImage) -> Iterator[int]:
     parts = image.parts
     if Part.CHAINED_FIXUPS in parts:
         yield from _chained(bytes(_bytes(image, Part.CHAINED_FIXUPS)))
-    yield from _opcodes(_bytes(image, Part.REBASE), _REBASE, _SET_REBASE_SEGMENT)
+    yield from _rebased(_bytes(image, Part.REBASE))
     for part in (Part.BIND, Part.WEAK_BIND, Part.LAZY_BIND):
-        yield from _opcodes(_bytes(image, part), _BIND, _SET_BIND_SEGMENT)
+        yield from _bound(_bytes(image, part))
 
 
 def _bytes(image: MachoImage, part: Part) -> memoryview:
@@ -122,25 +147,43 @@ def _chained(data: bytes) -> Iterator[int]:
     yield from (index for index, offset in enumerate(offsets) if offset)
 
 
-def _opcodes(data: memoryview, numbers: Mapping[int, int], names_segment: int) -> Iterator[int]:
-    """The segments that a stream of opcodes names; goes on after the end of a lazy bind."""
+def _rebased(data: memoryview) -> Iterator[int]:
+    """The indexes of segments that a stream of rebasing opcodes names."""
     at = 0
     while at < len(data):
-        opcode, immediate = data[at] & 0xF0, data[at] & 0x0F
-        at += 1
-        if opcode == names_segment:
+        opcode = data[at] & mach_o.REBASE_OPCODE_MASK
+        immediate = data[at] & mach_o.REBASE_IMMEDIATE_MASK
+        if opcode == mach_o.REBASE_OPCODE_SET_SEGMENT_AND_OFFSET_ULEB:
             yield immediate
-        if names_segment == _SET_BIND_SEGMENT and opcode == _THREADED:
-            follow = 1 - immediate if immediate < 2 else None
-        else:
-            follow = numbers.get(opcode)
-        if follow is None:
-            raise _Unclear
-        for _ in range(follow):
-            while data[at] & _ULEB:
-                at += 1
-            at += 1
-        if names_segment == _SET_BIND_SEGMENT and opcode == _SET_SYMBOL:
+        at = _skip_numbers(data, at + 1, _REBASE.get(opcode))
+
+
+def _bound(data: memoryview) -> Iterator[int]:
+    """The indexes of segments that a stream of binding opcodes names.
+
+    It goes on after BIND_OPCODE_DONE, which ends each single bind among the lazy ones.
+    """
+    at = 0
+    while at < len(data):
+        opcode = data[at] & mach_o.BIND_OPCODE_MASK
+        immediate = data[at] & mach_o.BIND_IMMEDIATE_MASK
+        if opcode == mach_o.BIND_OPCODE_SET_SEGMENT_AND_OFFSET_ULEB:
+            yield immediate
+        threaded = opcode == BIND_OPCODE_THREADED
+        numbers = _BIND_THREADED.get(immediate) if threaded else _BIND.get(opcode)
+        at = _skip_numbers(data, at + 1, numbers)
+        if opcode == mach_o.BIND_OPCODE_SET_SYMBOL_TRAILING_FLAGS_IMM:
             while data[at]:
                 at += 1
             at += 1
+
+
+def _skip_numbers(data: memoryview, at: int, count: int | None) -> int:
+    """The offset after ``count`` ULEB128 numbers; raises _Unclear for an unknown opcode's None."""
+    if count is None:
+        raise _Unclear
+    for _ in range(count):
+        while data[at] & _MORE:
+            at += 1
+        at += 1
+    return at

@@ -18,6 +18,8 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from macholib import mach_o
+
 from slim.binaries.base import Buffer
 from slim.binaries.macho.codesign import (
     Signature,
@@ -29,23 +31,9 @@ from slim.binaries.macho.codesign import (
 )
 from slim.binaries.macho.dwarf import debug_segment, empty_command
 from slim.binaries.macho.fat import Slice, choose, is_fat, read_fat, write_fat
-from slim.binaries.macho.layout import (
-    DATA_COMMANDS,
-    DYLD_INFO,
-    HEADER,
-    LC_CODE_SIGNATURE,
-    LC_DYLD_INFO,
-    LC_DYSYMTAB,
-    LC_SYMTAB,
-    MAGIC_64,
-    SEGMENT,
-    SYMBOL_SIZE,
-    MachoImage,
-    Part,
-    Segment,
-    Span,
-    read_image,
-)
+from slim.binaries.macho.layout import MachoImage, Segment, read_image
+from slim.binaries.macho.linkedit import DATA_COMMANDS, DYLD_INFO_COMMANDS, Part, Span
+from slim.binaries.macho.structs import DYLD_INFO, HEADER, MAGIC_64, SEGMENT, SYMBOL_SIZE
 from slim.binaries.macho.symbols import LEVELS, SymbolTables, drop_symbols
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
@@ -352,7 +340,7 @@ class _Layout:
             self._move()
         count = len(tables.symbols) // SYMBOL_SIZE
         self._put(
-            LC_SYMTAB,
+            mach_o.LC_SYMTAB,
             8,
             "4I",
             self._symbols.offset,
@@ -360,11 +348,11 @@ class _Layout:
             self._strings.offset,
             self._strings.size,
         )
-        self._put(LC_DYSYMTAB, 8, "6I", *self._partition())
+        self._put(mach_o.LC_DYSYMTAB, 8, "6I", *self._partition())
         if Part.INDIRECT in image.parts:
-            self._put(LC_DYSYMTAB, 56, "I", self._indirect.offset)
+            self._put(mach_o.LC_DYSYMTAB, 56, "I", self._indirect.offset)
         if self._signature is not None:
-            self._put(LC_CODE_SIGNATURE, 8, "2I", self._end, size - self._end)
+            self._put(mach_o.LC_CODE_SIGNATURE, 8, "2I", self._end, size - self._end)
         linkedit = image.linkedit
         row = list(SEGMENT.unpack_from(self._head, linkedit.command))
         row[5] = self._linkedit
@@ -376,7 +364,7 @@ class _Layout:
         """Offsets of the parts of ``__LINKEDIT`` that stay as they are, empty ones too."""
         commands = self._image.commands
         places = [commands[kind] + 8 for kind in DATA_COMMANDS if kind in commands]
-        for kind in LC_DYLD_INFO:
+        for kind in DYLD_INFO_COMMANDS:
             if kind in commands:
                 places += range(commands[kind] + 8, commands[kind] + DYLD_INFO.size, 8)
         for at in places:

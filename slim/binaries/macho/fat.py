@@ -12,15 +12,29 @@ from dataclasses import dataclass, replace
 from slim.binaries.ar import MAGIC as ARCHIVE_MAGIC
 from slim.binaries.base import UNKNOWN_MACHINE
 from slim.binaries.macho.identify import FAT_MAGICS, MACHINES, MAX_ALIGN, MAX_SLICES, THIN_MAGICS
-from slim.binaries.macho.layout import CPU_ARM64, CPU_X86_64
+from slim.binaries.macho.names import (
+    CPU_SUBTYPE_ARM64_ALL,
+    CPU_SUBTYPE_ARM64_V8,
+    CPU_SUBTYPE_ARM64E,
+    CPU_SUBTYPE_MASK,
+    CPU_SUBTYPE_X86_64_ALL,
+    CPU_SUBTYPE_X86_64_H,
+    CPU_TYPE_ARM64,
+    CPU_TYPE_X86_64,
+)
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
 _HEADER = struct.Struct(">2I")
-_SUBTYPE = 0x00FF_FFFF
-# CPU_SUBTYPE_X86_64_ALL; CPU_SUBTYPE_ARM64_ALL and _V8. The others (x86_64h, arm64e) run on some
-# machines only.
-_GENERAL_SUBTYPES = {CPU_X86_64: (3,), CPU_ARM64: (0, 1)}
-_SPECIAL_NAMES = {(CPU_X86_64, 8): "x86_64h", (CPU_ARM64, 2): "arm64e"}
+_SUBTYPE = 0xFFFF_FFFF & ~CPU_SUBTYPE_MASK
+# The others (x86_64h, arm64e) run on some machines only.
+_GENERAL_SUBTYPES = {
+    CPU_TYPE_X86_64: (CPU_SUBTYPE_X86_64_ALL,),
+    CPU_TYPE_ARM64: (CPU_SUBTYPE_ARM64_ALL, CPU_SUBTYPE_ARM64_V8),
+}
+_SPECIAL_NAMES = {
+    (CPU_TYPE_X86_64, CPU_SUBTYPE_X86_64_H): "x86_64h",
+    (CPU_TYPE_ARM64, CPU_SUBTYPE_ARM64E): "arm64e",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

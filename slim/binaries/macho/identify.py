@@ -8,6 +8,15 @@ from __future__ import annotations
 import struct
 
 from slim.binaries.base import UNKNOWN_MACHINE, Buffer, ImageKind, NativeInfo
+from slim.binaries.macho.names import (
+    CPU_TYPE_ARM,
+    CPU_TYPE_ARM64,
+    CPU_TYPE_ARM64_32,
+    CPU_TYPE_POWERPC,
+    CPU_TYPE_POWERPC64,
+    CPU_TYPE_X86,
+    CPU_TYPE_X86_64,
+)
 from slim.model.record import NativeFormat
 from slim.model.stack import System
 
@@ -17,40 +26,37 @@ THIN_MAGICS = {
     b"\xce\xfa\xed\xfe": ("<", 32),
     b"\xcf\xfa\xed\xfe": ("<", 64),
 }
-"""The first four bytes of a thin file, to byte order and word size."""
+"""The first four bytes of a thin file (MH_MAGIC and its like), to byte order and word size."""
 
 FAT_MAGICS = {
     b"\xca\xfe\xba\xbe": struct.Struct(">IIIII"),
     b"\xca\xfe\xba\xbf": struct.Struct(">IIQQII"),
 }
-"""The first four bytes of a universal file, to the layout of ``fat_arch``: cputype, cpusubtype, offset, size, ..."""
+"""FAT_MAGIC and FAT_MAGIC_64, to the layout of ``fat_arch``: CPU type and subtype, offset, size, align."""
 
 MACHINES = {
-    7: "i686",
-    0x0100_0007: "x86_64",
-    12: "arm",
-    0x0100_000C: "aarch64",
-    0x0200_000C: "arm64_32",
-    18: "ppc",
-    0x0100_0012: "ppc64",
+    CPU_TYPE_X86: "i686",
+    CPU_TYPE_X86_64: "x86_64",
+    CPU_TYPE_ARM: "arm",
+    CPU_TYPE_ARM64: "aarch64",
+    CPU_TYPE_ARM64_32: "arm64_32",
+    CPU_TYPE_POWERPC: "ppc",
+    CPU_TYPE_POWERPC64: "ppc64",
 }
-_KINDS = {
-    1: ImageKind.RELOCATABLE,
-    2: ImageKind.EXECUTABLE,
-    6: ImageKind.SHARED,
-    8: ImageKind.SHARED,
-}
-"""``MH_OBJECT``, ``MH_EXECUTE``, ``MH_DYLIB`` and ``MH_BUNDLE``."""
+"""CPU types to the machine names of :class:`slim.model.stack.Platform`."""
 
-# A Java class begins with the universal magic too; where a universal file has its number of slices,
-# a class file has its version, which is 45 or more. file(1) and LLVM draw the line in the same
-# place.
 MAX_SLICES = 44
+"""More slices than any universal file has.
+
+A Java class begins with the same magic, and where a universal file has its number of slices, a class
+file has its version, which is 45 or more. file(1) and LLVM draw the line in the same place.
+"""
 MAX_ALIGN = 20
+"""The largest exponent of a slice's alignment."""
 
 
 def describe_macho(view: Buffer) -> NativeInfo | None:
-    """Machine, word size and kind, from the first header of the file (for a universal one: of the first slice)."""
+    """Machine, word size and kind, from the first header (in a universal file: of the first slice)."""
     magic = bytes(view[:4])
     if magic in FAT_MAGICS:
         return _describe_fat(view, FAT_MAGICS[magic])
@@ -65,7 +71,7 @@ def _describe_thin(view: Buffer, magic: bytes) -> NativeInfo:
     if len(view) >= 16:
         _, cpu, _, filetype = struct.unpack_from(f"{order}IIII", view)
         machine = MACHINES.get(cpu, UNKNOWN_MACHINE)
-        kind = _KINDS.get(filetype, ImageKind.OTHER)
+        kind = image_kind(filetype)
     return NativeInfo(
         format=NativeFormat.MACHO,
         system=System.MACOS,
@@ -78,8 +84,22 @@ def _describe_thin(view: Buffer, magic: bytes) -> NativeInfo:
     )
 
 
+def image_kind(filetype: int) -> ImageKind:
+    """The kind of an image by the ``filetype`` of its header."""
+    # Not before there is a Mach-O file: this module is imported wherever files are told apart.
+    from macholib import mach_o
+
+    kinds = {
+        mach_o.MH_OBJECT: ImageKind.RELOCATABLE,
+        mach_o.MH_EXECUTE: ImageKind.EXECUTABLE,
+        mach_o.MH_DYLIB: ImageKind.SHARED,
+        mach_o.MH_BUNDLE: ImageKind.SHARED,
+    }
+    return kinds.get(filetype, ImageKind.OTHER)
+
+
 def _describe_fat(view: Buffer, arch: struct.Struct) -> NativeInfo | None:
-    """None unless the number of slices and the first of them are plausible: a Java class is no Mach-O file."""
+    """Describe a universal file; None unless the number of slices and the first are plausible."""
     if len(view) < 8:
         return None
     count = int.from_bytes(view[4:8], "big")

@@ -1,115 +1,95 @@
-"""Which Mach-O images slim dares to edit: 64-bit programs and libraries laid out as every linker lays them out.
+"""Mach-O images that slim edits: 64-bit programs and libraries laid out as linkers lay them out.
 
 Whatever is unusual is left alone. A refusal costs a few kilobytes, a wrong edit costs a user their
 application.
 
 Source: Apple's ``mach-o/loader.h``; dyld's own checks (``MachOFile::validLoadCommands``,
-``validSegments``, ``validLinkedit``); the order of the parts of ``__LINKEDIT`` from cctools
-(``libstuff/checkout.c``).
+``validSegments``, ``validLinkedit``).
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 from itertools import pairwise
 from typing import NamedTuple
 
+from macholib import mach_o
+
+from slim.binaries.macho.linkedit import (
+    DATA_COMMANDS,
+    DYLD_INFO_COMMANDS,
+    Part,
+    Span,
+    check_parts,
+    read_parts,
+)
+from slim.binaries.macho.names import CPU_TYPE_ARM64, CPU_TYPE_X86_64, MH_DYLIB_IN_CACHE
+from slim.binaries.macho.structs import (
+    COMMAND,
+    DEBUG_SEGMENT,
+    DYLD_INFO,
+    DYSYMTAB,
+    HEADER,
+    LINKEDIT_DATA,
+    LINKEDIT_SEGMENT,
+    MAGIC_64,
+    SECTION,
+    SEGMENT,
+    SYMBOL_SIZE,
+    SYMTAB,
+)
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
-MAGIC_64 = b"\xcf\xfa\xed\xfe"
-HEADER = struct.Struct("<8I")
-COMMAND = struct.Struct("<2I")
-SEGMENT = struct.Struct("<2I16s4Q4I")
-SECTION = struct.Struct("<16s16s2Q8I")
-SYMTAB = struct.Struct("<6I")
-DYSYMTAB = struct.Struct("<20I")
-DYLD_INFO = struct.Struct("<12I")
-LINKEDIT_DATA = struct.Struct("<4I")
-SYMBOL_SIZE = 16
-INDIRECT_SIZE = 4
+PAGE_SIZES = {CPU_TYPE_X86_64: 0x1000, CPU_TYPE_ARM64: 0x4000}
+"""Bytes of a page of memory, to which segments are rounded, by CPU type.
 
-CPU_X86_64 = 0x0100_0007
-CPU_ARM64 = 0x0100_000C
-PAGE_SIZES = {CPU_X86_64: 0x1000, CPU_ARM64: 0x4000}
-"""Bytes of a page of memory, to which segments are rounded. Slim edits images for these machines and no others."""
+Slim edits images for these machines and no others.
+"""
 
-_OBJECT = 1
-_IMAGES = frozenset({2, 6, 8})  # MH_EXECUTE, MH_DYLIB, MH_BUNDLE
-_IN_SHARED_CACHE = 0x8000_0000
+_IMAGES = frozenset({mach_o.MH_EXECUTE, mach_o.MH_DYLIB, mach_o.MH_BUNDLE})
+_ENCRYPTION = (mach_o.LC_ENCRYPTION_INFO, mach_o.LC_ENCRYPTION_INFO_64)
 
-DEBUG_SEGMENT = b"__DWARF"
-
-LC_SYMTAB = 0x2
-LC_DYSYMTAB = 0xB
-LC_SEGMENT_64 = 0x19
-LC_CODE_SIGNATURE = 0x1D
-LC_DYLD_INFO = (0x22, 0x8000_0022)
-_LC_ENCRYPTION = (0x21, 0x2C)
-
-# Commands that hold no offsets into the file. First those of which an image has one at most:
-# LC_UNIXTHREAD, LC_ID_DYLIB, LC_LOAD_DYLINKER, LC_SUB_FRAMEWORK, LC_ROUTINES_64, LC_UUID,
-# LC_SOURCE_VERSION, LC_MAIN. Then LC_LOAD_DYLIB and its weak, re-exporting, lazy and upward kinds,
-# LC_SUB_UMBRELLA, _CLIENT and _LIBRARY, LC_RPATH, LC_VERSION_MIN_MACOSX, LC_DYLD_ENVIRONMENT,
-# LC_BUILD_VERSION.
-_SINGLE = frozenset({0x5, 0xD, 0xE, 0x12, 0x1A, 0x1B, 0x2A, 0x8000_0028})
+# Commands that hold no offsets into the file: those of which an image has one at most, and those of
+# which it may have several.
+_SINGLE = frozenset(
+    {
+        mach_o.LC_UNIXTHREAD,
+        mach_o.LC_ID_DYLIB,
+        mach_o.LC_LOAD_DYLINKER,
+        mach_o.LC_SUB_FRAMEWORK,
+        mach_o.LC_ROUTINES_64,
+        mach_o.LC_UUID,
+        mach_o.LC_SOURCE_VERSION,
+        mach_o.LC_MAIN,
+    }
+)
 _SEVERAL = frozenset(
     {
-        0xC,
-        0x13,
-        0x14,
-        0x15,
-        0x20,
-        0x24,
-        0x27,
-        0x32,
-        0x8000_0018,
-        0x8000_001C,
-        0x8000_001F,
-        0x8000_0023,
+        mach_o.LC_LOAD_DYLIB,
+        mach_o.LC_LOAD_WEAK_DYLIB,
+        mach_o.LC_REEXPORT_DYLIB,
+        mach_o.LC_LAZY_LOAD_DYLIB,
+        mach_o.LC_LOAD_UPWARD_DYLIB,
+        mach_o.LC_SUB_UMBRELLA,
+        mach_o.LC_SUB_CLIENT,
+        mach_o.LC_SUB_LIBRARY,
+        mach_o.LC_RPATH,
+        mach_o.LC_VERSION_MIN_MACOSX,
+        mach_o.LC_DYLD_ENVIRONMENT,
+        mach_o.LC_BUILD_VERSION,
     }
 )
 
-_ZERO_FILL = frozenset({0x1, 0xC, 0x12})
-_POINTERS = frozenset({0x6, 0x7, 0x10})  # sections of pointers that the indirect symbol table names
-_STUBS = 0x8
-_GAP = 16
-
-
-class Part(IntEnum):
-    """A part of ``__LINKEDIT``; the numbers are the order in which they lie there."""
-
-    REBASE = 0
-    BIND = 1
-    WEAK_BIND = 2
-    LAZY_BIND = 3
-    EXPORT = 4
-    CHAINED_FIXUPS = 5
-    EXPORTS_TRIE = 6
-    SPLIT_INFO = 7
-    FUNCTION_STARTS = 8
-    DATA_IN_CODE = 9
-    CODE_SIGN_DRS = 10
-    OPTIMIZATION_HINT = 11
-    SYMBOLS = 12
-    INDIRECT = 13
-    STRINGS = 14
-    SIGNATURE = 15
-
-
-_DYLD_INFO_PARTS = (Part.REBASE, Part.BIND, Part.WEAK_BIND, Part.LAZY_BIND, Part.EXPORT)
-DATA_COMMANDS = {
-    LC_CODE_SIGNATURE: Part.SIGNATURE,
-    0x1E: Part.SPLIT_INFO,
-    0x26: Part.FUNCTION_STARTS,
-    0x29: Part.DATA_IN_CODE,
-    0x2B: Part.CODE_SIGN_DRS,
-    0x2E: Part.OPTIMIZATION_HINT,
-    0x8000_0033: Part.EXPORTS_TRIE,
-    0x8000_0034: Part.CHAINED_FIXUPS,
-}
+_ZERO_FILL = frozenset({mach_o.S_ZEROFILL, mach_o.S_GB_ZEROFILL, mach_o.S_THREAD_LOCAL_ZEROFILL})
+_POINTERS = frozenset(
+    {
+        mach_o.S_NON_LAZY_SYMBOL_POINTERS,
+        mach_o.S_LAZY_SYMBOL_POINTERS,
+        mach_o.S_LAZY_DYLIB_SYMBOL_POINTERS,
+    }
+)
+"""Types of sections of pointers that the indirect symbol table names."""
 
 
 class Command(NamedTuple):
@@ -134,18 +114,6 @@ class Segment(NamedTuple):
     @property
     def end(self) -> int:
         """The byte after the last one in the file."""
-        return self.offset + self.size
-
-
-class Span(NamedTuple):
-    """Bytes of ``__LINKEDIT``, as offset into the image and size."""
-
-    offset: int
-    size: int
-
-    @property
-    def end(self) -> int:
-        """The byte after the last one."""
         return self.offset + self.size
 
 
@@ -176,7 +144,7 @@ class MachoImage:
 
 
 def read_image(view: memoryview) -> MachoImage | NotEditable:
-    """Read and check all headers of a thin image. Reads nothing but headers and the gaps in ``__LINKEDIT``."""
+    """Read and check all headers of a thin image; of the rest only the gaps in ``__LINKEDIT``."""
     try:
         return _read(view)
     except Refused as refused:
@@ -186,13 +154,13 @@ def read_image(view: memoryview) -> MachoImage | NotEditable:
 def _read(view: memoryview) -> MachoImage:
     cpu, commands_end, all_commands = _read_commands(view)
     commands = _index(all_commands)
-    if LC_SYMTAB not in commands or LC_DYSYMTAB not in commands:
+    if mach_o.LC_SYMTAB not in commands or mach_o.LC_DYSYMTAB not in commands:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no symbol table"))
     segments = tuple(_read_segments(view, all_commands))
     linkedit = _check_segments(view, segments, commands_end, PAGE_SIZES[cpu])
-    dynamic = DYSYMTAB.unpack_from(view, commands[LC_DYSYMTAB])[2:]
-    parts = dict(_read_parts(view, commands, dynamic))
-    _check_parts(view, linkedit, parts)
+    dynamic = DYSYMTAB.unpack_from(view, commands[mach_o.LC_DYSYMTAB])[2:]
+    parts = dict(read_parts(view, commands, dynamic))
+    check_parts(view, Span(linkedit.offset, linkedit.size), parts)
     local, defined, undefined = _partition(dynamic, parts[Part.SYMBOLS].size // SYMBOL_SIZE)
     for segment in segments:
         _check_sections(view, segment, commands_end, dynamic[13])
@@ -219,7 +187,7 @@ def _read_commands(view: memoryview) -> tuple[int, int, list[Command]]:
     _, cpu, _, filetype, count, size, flags, _ = HEADER.unpack_from(view)
     if cpu not in PAGE_SIZES:
         raise Refused.unsupported(f"slim doesn't edit images for CPU type {cpu:#x}")
-    if filetype == _OBJECT:
+    if filetype == mach_o.MH_OBJECT:
         raise Refused(
             NotEditable(RefusalKind.OBJECT_FILE, "an object file needs its symbols to be linked")
         )
@@ -227,7 +195,7 @@ def _read_commands(view: memoryview) -> tuple[int, int, list[Command]]:
         raise Refused.unsupported(
             f"neither a program nor a library nor a bundle (filetype {filetype})"
         )
-    if flags & _IN_SHARED_CACHE:
+    if flags & MH_DYLIB_IN_CACHE:
         raise Refused.unsupported("an image out of the dyld shared cache")
     at, end = HEADER.size, HEADER.size + size
     if end > len(view) or count > size // COMMAND.size:
@@ -251,27 +219,27 @@ def _read_commands(view: memoryview) -> tuple[int, int, list[Command]]:
 
 
 _SIZES = {
-    LC_SYMTAB: SYMTAB.size,
-    LC_DYSYMTAB: DYSYMTAB.size,
-    **dict.fromkeys(LC_DYLD_INFO, DYLD_INFO.size),
+    mach_o.LC_SYMTAB: SYMTAB.size,
+    mach_o.LC_DYSYMTAB: DYSYMTAB.size,
+    **dict.fromkeys(DYLD_INFO_COMMANDS, DYLD_INFO.size),
     **dict.fromkeys(DATA_COMMANDS, LINKEDIT_DATA.size),
 }
 
 
 def _index(commands: list[Command]) -> dict[int, int]:
-    """Where the commands are of which there is one at most; refuses those that slim doesn't know."""
+    """Offsets by kind, for commands of which there is one at most; refuses unknown ones."""
     found: dict[int, int] = {}
     for kind, offset, size in commands:
-        if kind in _LC_ENCRYPTION:
+        if kind in _ENCRYPTION:
             raise Refused.unsupported("the image is encrypted")
-        if kind == LC_SEGMENT_64 or kind in _SEVERAL:
+        if kind == mach_o.LC_SEGMENT_64 or kind in _SEVERAL:
             continue
         if kind not in _SINGLE and kind not in _SIZES:
             raise Refused.unsupported(
                 f"load command {kind:#x} at offset {offset:#x}, which slim doesn't know"
             )
         if kind in found or (
-            kind in LC_DYLD_INFO and any(other in found for other in LC_DYLD_INFO)
+            kind in DYLD_INFO_COMMANDS and any(other in found for other in DYLD_INFO_COMMANDS)
         ):
             raise Refused.malformed(f"two load commands of kind {kind:#x}")
         if kind in _SIZES and size != _SIZES[kind]:
@@ -282,7 +250,7 @@ def _index(commands: list[Command]) -> dict[int, int]:
 
 def _read_segments(view: memoryview, commands: list[Command]) -> Iterator[Segment]:
     for kind, offset, size in commands:
-        if kind != LC_SEGMENT_64:
+        if kind != mach_o.LC_SEGMENT_64:
             continue
         if size < SEGMENT.size:
             raise Refused.malformed(f"the segment command at offset {offset:#x} is cut short")
@@ -299,7 +267,7 @@ def _read_segments(view: memoryview, commands: list[Command]) -> Iterator[Segmen
 def _check_segments(
     view: memoryview, segments: tuple[Segment, ...], commands_end: int, page: int
 ) -> Segment:
-    """Segments lie in the file, apart from each other, ``__LINKEDIT`` last of all; gives the latter."""
+    """Return ``__LINKEDIT``, if all segments lie in the file, apart from each other, it last."""
     if len({segment.name for segment in segments}) != len(segments):
         raise Refused.malformed("two segments have the same name")
     for segment in segments:
@@ -329,7 +297,7 @@ def _check_segments(
     # Where Go merges in what dsymutil made, it comes to lie after all others.
     last = next(segment for segment in reversed(in_memory) if segment.name != DEBUG_SEGMENT)
     if (
-        linkedit.name != b"__LINKEDIT"
+        linkedit.name != LINKEDIT_SEGMENT
         or linkedit is not last
         or linkedit.sections
         or linkedit is in_file[0]
@@ -361,7 +329,7 @@ def _check_sections(view: memoryview, segment: Segment, commands_end: int, indir
             _,
         ) = row
         label = name.rstrip(b"\0").decode("ascii", "backslashreplace")
-        kind = flags & 0xFF
+        kind = flags & mach_o.SECTION_TYPE
         if relocations or relocation_count:
             raise Refused.unsupported(f"section {label} has relocations")
         if segment.name == DEBUG_SEGMENT and not segment.vmsize:
@@ -374,69 +342,16 @@ def _check_sections(view: memoryview, segment: Segment, commands_end: int, indir
             start = segment.offset + address - segment.vmaddr
             if offset != start or start + size > segment.end or start < commands_end:
                 raise Refused.malformed(f"section {label} isn't in the file where its address says")
-        if kind in _POINTERS or kind == _STUBS:
-            step = stub_size if kind == _STUBS else 8
+        if kind in _POINTERS or kind == mach_o.S_SYMBOL_STUBS:
+            step = stub_size if kind == mach_o.S_SYMBOL_STUBS else 8
             if step == 0 or size % step or first + size // step > indirect:
                 raise Refused.malformed(
                     f"section {label} has no place in the indirect symbol table"
                 )
 
 
-def _read_parts(
-    view: memoryview, commands: dict[int, int], dynamic: tuple[int, ...]
-) -> Iterator[tuple[Part, Span]]:
-    """Every part of ``__LINKEDIT`` that a load command names, empty ones too if they have an offset."""
-    for kind in LC_DYLD_INFO:
-        if kind in commands:
-            numbers = DYLD_INFO.unpack_from(view, commands[kind])[2:]
-            for number, part in enumerate(_DYLD_INFO_PARTS):
-                if numbers[2 * number] or numbers[2 * number + 1]:
-                    yield part, Span(numbers[2 * number], numbers[2 * number + 1])
-    for kind, part in DATA_COMMANDS.items():
-        if kind in commands:
-            _, _, offset, size = LINKEDIT_DATA.unpack_from(view, commands[kind])
-            if offset or size:
-                yield part, Span(offset, size)
-    _, _, symbols, count, strings, strings_size = SYMTAB.unpack_from(view, commands[LC_SYMTAB])
-    yield Part.SYMBOLS, Span(symbols, count * SYMBOL_SIZE)
-    yield Part.STRINGS, Span(strings, strings_size)
-    if dynamic[12] or dynamic[13]:
-        yield Part.INDIRECT, Span(dynamic[12], dynamic[13] * INDIRECT_SIZE)
-
-
-def _check_parts(view: memoryview, linkedit: Segment, parts: dict[Part, Span]) -> None:
-    """The parts fill ``__LINKEDIT``, in the usual order, with nothing but padding between them."""
-    if not parts[Part.SYMBOLS].size or not parts[Part.STRINGS].size:
-        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "the symbol table is empty"))
-    if Part.SIGNATURE in parts and parts[Part.SIGNATURE].offset % 16:
-        raise Refused.malformed("the code signature isn't aligned")
-    at = linkedit.offset
-    for part in sorted(parts):
-        offset, size = parts[part]
-        label = part.name.lower().replace("_", " ")
-        if offset < linkedit.offset or offset + size > linkedit.end:
-            raise Refused.malformed(f"the {label} aren't in __LINKEDIT")
-        if offset < at:
-            raise Refused.unsupported(
-                f"the {label} overlap others or lie in __LINKEDIT in an unusual order"
-            )
-        _check_gap(view, at, offset)
-        at = offset + size
-    _check_gap(view, at, linkedit.end)
-
-
-def _check_gap(view: memoryview, start: int, end: int) -> None:
-    if end - start >= _GAP or any(view[start:end]):
-        raise Refused(
-            NotEditable(
-                RefusalKind.PAYLOAD,
-                f"the {end - start} bytes at offset {start:#x} belong to nothing that is known",
-            )
-        )
-
-
 def _partition(dynamic: tuple[int, ...], count: int) -> tuple[int, int, int]:
-    """How many symbols are local, defined and undefined: they lie in that order, and there are no others."""
+    """Numbers of local, defined and undefined symbols, which lie in that order, with no others."""
     first_local, local, first_defined, defined, first_undefined, undefined = dynamic[:6]
     # Tables of contents, modules, references and relocations: nothing has them any more.
     if any(dynamic[6:12]) or any(dynamic[14:18]):

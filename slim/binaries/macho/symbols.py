@@ -13,7 +13,23 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from slim.binaries.macho.layout import SYMBOL_SIZE, MachoImage, Part
+from macholib.mach_o import (
+    INDIRECT_SYMBOL_ABS,
+    INDIRECT_SYMBOL_LOCAL,
+    N_ABS,
+    N_EXT,
+    N_INDR,
+    N_PBUD,
+    N_SECT,
+    N_STAB,
+    N_TYPE,
+    N_UNDF,
+    REFERENCED_DYNAMICALLY,
+)
+
+from slim.binaries.macho.layout import MachoImage
+from slim.binaries.macho.linkedit import Part
+from slim.binaries.macho.structs import SYMBOL_SIZE
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
 LEVELS = ("none", "debug", "unneeded")
@@ -21,26 +37,24 @@ LEVELS = ("none", "debug", "unneeded")
 
 _SYMBOL = struct.Struct("<IBBHQ")
 _NAME = struct.Struct("<I12x")
-_STAB = 0xE0
-_TYPE = 0x0E
-_EXTERNAL = 0x01
-_INDIRECT_NAME = 0x0A
-_REFERENCED_DYNAMICALLY = 0x10
-_INDIRECT_LOCAL = 0x8000_0000
-_INDIRECT_ABSOLUTE = 0x4000_0000
+_NAMELESS = INDIRECT_SYMBOL_LOCAL | INDIRECT_SYMBOL_ABS
+"""The marks of an entry of the indirect symbol table that names no symbol."""
 
 # Types (bytes) that a defined or an undefined symbol which others can see may have.
 _UNDEFINED_TYPES = bytes(
-    kind for kind in range(_STAB) if kind & _EXTERNAL and kind & _TYPE in (0x0, 0xC)
+    kind for kind in range(N_STAB) if kind & N_EXT and kind & N_TYPE in (N_UNDF, N_PBUD)
 )
 _DEFINED_TYPES = bytes(
-    kind for kind in range(0x20) if kind & _EXTERNAL and kind & _TYPE in (0x2, 0xA, 0xE)
+    kind for kind in range(0x20) if kind & N_EXT and kind & N_TYPE in (N_ABS, N_INDR, N_SECT)
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolTables:
-    """The tables to be written. ``local`` is the new number of local symbols; ``dropped`` says what went, in bytes."""
+    """The tables to be written.
+
+    ``local`` is the new number of local symbols; ``dropped`` says what went, in bytes.
+    """
 
     symbols: bytes
     indirect: bytes
@@ -61,7 +75,7 @@ def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) ->
     _check_types(image, types)
     _check_names(image, rows)
     indirect = _read_indirect(image)
-    named = {entry for entry in indirect if not entry & (_INDIRECT_LOCAL | _INDIRECT_ABSOLUTE)}
+    named = {entry for entry in indirect if not entry & _NAMELESS}
     if named and max(named) >= image.symbols:
         raise Refused.malformed("the indirect symbol table names a symbol that doesn't exist")
     kept = _kept_locals(image, rows, types, named, level)
@@ -71,14 +85,10 @@ def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) ->
     numbers = {old: new for new, old in enumerate(kept)}
     if any(old < image.local and old not in numbers for old in named):
         raise Refused.malformed("the indirect symbol table names a debugging symbol")
-    new_indirect = [
-        entry
-        if entry & (_INDIRECT_LOCAL | _INDIRECT_ABSOLUTE)
-        else (entry - gone if entry >= image.local else numbers[entry])
-        for entry in indirect
-    ]
+    new_numbers = {old: old - gone if old >= image.local else numbers[old] for old in named}
+    new_indirect = [new_numbers.get(entry, entry) for entry in indirect]
     new_symbols, strings = _write_symbols(image, rows, kept)
-    stabs = sum(1 for kind in types[: image.local] if kind & _STAB)
+    stabs = sum(1 for kind in types[: image.local] if kind & N_STAB)
     dropped = (
         ("debugging symbols", stabs * SYMBOL_SIZE),
         ("local symbols", (gone - stabs) * SYMBOL_SIZE),
@@ -94,10 +104,10 @@ def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) ->
 
 
 def _check_types(image: MachoImage, types: bytes) -> None:
-    """Each symbol is of the kind that its place in the table says."""
+    """Raise Refused unless each symbol is of the kind that its place in the table says."""
     defined, undefined = image.local, image.local + image.defined
-    plain = [kind for kind in set(types[:defined]) if not kind & _STAB]
-    if any(kind & _EXTERNAL or kind & _TYPE == _INDIRECT_NAME for kind in plain):
+    plain = [kind for kind in set(types[:defined]) if not kind & N_STAB]
+    if any(kind & N_EXT or kind & N_TYPE == N_INDR for kind in plain):
         raise Refused.malformed("a symbol among the local ones is external")
     if types[defined:undefined].translate(None, _DEFINED_TYPES):
         raise Refused.malformed("a symbol among the defined ones isn't")
@@ -106,7 +116,10 @@ def _check_types(image: MachoImage, types: bytes) -> None:
 
 
 def _check_names(image: MachoImage, rows: memoryview) -> None:
-    """Each symbol has a name, those too that go: otherwise this isn't the symbol table that it seems to be."""
+    """Raise Refused unless each symbol has a name, those too that go.
+
+    Otherwise this isn't the symbol table that it seems to be.
+    """
     strings = image.parts[Part.STRINGS]
     last = max(offset for (offset,) in _NAME.iter_unpack(rows))
     if last >= strings.size or image.view[strings.end - 1]:
@@ -124,13 +137,11 @@ def _kept_locals(
     image: MachoImage, rows: memoryview, types: bytes, named: set[int], level: str
 ) -> list[int]:
     """The numbers of the local symbols that stay, ascending."""
-    plain = (number for number, kind in enumerate(types[: image.local]) if not kind & _STAB)
+    plain = (number for number, kind in enumerate(types[: image.local]) if not kind & N_STAB)
     if level == "debug":
         return list(plain)
     flags = bytes(rows[6::SYMBOL_SIZE])
-    return [
-        number for number in plain if number in named or flags[number] & _REFERENCED_DYNAMICALLY
-    ]
+    return [number for number in plain if number in named or flags[number] & REFERENCED_DYNAMICALLY]
 
 
 class _Strings:
@@ -146,7 +157,7 @@ class _Strings:
         self._moved: dict[bytes, int] = {}
 
     def move(self, offset: int) -> int:
-        """Where the name at an offset of the old table is in the new one."""
+        """The offset in the new table of the name at an offset of the old one."""
         if offset == 0:
             return 0
         end = self._old.find(b"\0", offset)
@@ -174,7 +185,7 @@ def _write_symbols(image: MachoImage, rows: memoryview, kept: list[int]) -> tupl
         *_SYMBOL.iter_unpack(rows[first:]),
     ]
     for name, kind, section, description, value in stay:
-        if kind & _TYPE == _INDIRECT_NAME:
+        if kind & N_TYPE == N_INDR:
             value = strings.move(value)
         written.append(_SYMBOL.pack(strings.move(name), kind, section, description, value))
     return b"".join(written), strings.data()

@@ -1,0 +1,56 @@
+"""Numbers of Mach-O files that macholib has no name for; the others come from ``macholib.mach_o``.
+
+Source: Apple's ``mach/machine.h`` (``CPU_*``), ``mach-o/loader.h`` (``MH_*``, opcodes of binds), and
+``osfmk/kern/cs_blobs.h`` of xnu (``CS*``).
+"""
+
+from __future__ import annotations
+
+CPU_ARCH_ABI64 = 0x0100_0000
+CPU_ARCH_ABI64_32 = 0x0200_0000
+CPU_TYPE_X86 = 7
+CPU_TYPE_X86_64 = CPU_TYPE_X86 | CPU_ARCH_ABI64
+CPU_TYPE_ARM = 12
+CPU_TYPE_ARM64 = CPU_TYPE_ARM | CPU_ARCH_ABI64
+CPU_TYPE_ARM64_32 = CPU_TYPE_ARM | CPU_ARCH_ABI64_32
+CPU_TYPE_POWERPC = 18
+CPU_TYPE_POWERPC64 = CPU_TYPE_POWERPC | CPU_ARCH_ABI64
+
+CPU_SUBTYPE_MASK = 0xFF00_0000
+"""The bits of a CPU subtype that say what the code may do, which linkers set or not."""
+CPU_SUBTYPE_X86_64_ALL = 3
+CPU_SUBTYPE_X86_64_H = 8
+CPU_SUBTYPE_ARM64_ALL = 0
+CPU_SUBTYPE_ARM64_V8 = 1
+CPU_SUBTYPE_ARM64E = 2
+
+MH_DYLIB_IN_CACHE = 0x8000_0000
+"""The flag of an image that was taken out of dyld's shared cache."""
+
+BIND_OPCODE_THREADED = 0xD0
+BIND_SUBOPCODE_THREADED_SET_BIND_ORDINAL_TABLE_SIZE_ULEB = 0x00
+BIND_SUBOPCODE_THREADED_APPLY = 0x01
+
+CSMAGIC_EMBEDDED_SIGNATURE = 0xFADE_0CC0
+CSMAGIC_CODEDIRECTORY = 0xFADE_0C02
+CSMAGIC_BLOBWRAPPER = 0xFADE_0B01
+"""The magic of the blob that holds certificates and a signature made with them (CMS)."""
+
+CSSLOT_CODEDIRECTORY = 0
+CSSLOT_LIBRARY_CONSTRAINT = 11
+CSSLOT_ALTERNATE_CODEDIRECTORIES = 0x1000
+CSSLOT_ALTERNATE_CODEDIRECTORY_MAX = 5
+CSSLOT_SIGNATURESLOT = 0x1_0000
+
+CS_ADHOC = 0x2
+CS_HASHTYPE_SHA1 = 1
+CS_HASHTYPE_SHA256 = 2
+CS_HASHTYPE_SHA256_TRUNCATED = 3
+CS_HASHTYPE_SHA384 = 4
+
+CS_SUPPORTSSCATTER = 0x2_0100
+CS_SUPPORTSTEAMID = 0x2_0200
+CS_SUPPORTSCODELIMIT64 = 0x2_0300
+CS_SUPPORTSEXECSEG = 0x2_0400
+CS_SUPPORTSRUNTIME = 0x2_0500
+"""Versions of code directories, each with more fields than the one before."""
