@@ -8,7 +8,6 @@ from slim.analysis import ReadFile
 from slim.binaries import describe
 from slim.binaries.base import UNKNOWN_MACHINE, NativeInfo
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
 from slim.binaries.macho.fat import is_fat, read_fat
 from slim.binaries.refusal import Refused
 from slim.model.audit import ForeignCode, Unstripped
@@ -88,6 +87,9 @@ def _strippable(record: FileRecord, read: ReadFile) -> int:
         elf = plan_edit(read(record), _LEVEL)
         return record.size - elf.size_after if isinstance(elf, ElfEdit) else 0
     if record.native is NativeFormat.MACHO:
+        # Not before there is a Mach-O file: it brings macholib.
+        from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
+
         macho = plan_macho_edit(read(record), _LEVEL)
         return record.size - macho.size if isinstance(macho, MachoEdit) else 0
     return 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.errors import IntegrityError
 from slim.formats.base import Content
@@ -14,6 +14,9 @@ from slim.model.record import FileRecord
 from slim.model.rule import OptionSchema, OptionValue, Rule
 from slim.model.stack import Platform, System
 from slim.passes.base import Context, Proposal, Refusal
+
+if TYPE_CHECKING:
+    from slim.binaries.macho.edit import MachoEdit
 
 EDITOR = "macho-symbols"
 """The name under which plans refer to :func:`macho_symbols`."""
@@ -36,7 +39,7 @@ def propose_macho(record: FileRecord, rule: Rule, context: Context) -> Proposal 
     machine = _machine(rule.options, context.stack.layer(record.layer).platform)
     if level == "none" and machine is None:
         return None
-    edit = plan_macho_edit(context.read(record), level, machine)
+    edit = _plan(context.read(record), level, machine)
     if isinstance(edit, NotEditable):
         if edit.kind is RefusalKind.NOTHING_GAINED:
             return None
@@ -53,6 +56,13 @@ def propose_macho(record: FileRecord, rule: Rule, context: Context) -> Proposal 
         edit=EditSpec(editor=EDITOR, options=options),
         size_after=edit.size_after,
     )
+
+
+def _plan(view: memoryview, level: str, machine: str | None) -> MachoEdit | NotEditable:
+    # Not before there is a Mach-O file: it brings macholib.
+    from slim.binaries.macho.edit import plan_macho_edit
+
+    return plan_macho_edit(view, level, machine)
 
 
 def _level(options: Mapping[str, OptionValue]) -> str:
@@ -99,7 +109,7 @@ def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Conte
     """
     level = _level(options)
     machine = options.get("machine")
-    edit = plan_macho_edit(view, level, None if machine is None else str(machine))
+    edit = _plan(view, level, None if machine is None else str(machine))
     if isinstance(edit, NotEditable):
         raise IntegrityError(
             f"the file can't be edited any more: {edit.reason}",

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from slim.binaries.elf.debugfile import build_id, debug_file
-from slim.binaries.macho.debugfile import symbol_files, uuid_path, uuids
 from slim.binaries.pe.pdb import pdb_key
 from slim.binaries.refusal import NotEditable
 from slim.errors import StorageError
@@ -99,6 +98,9 @@ class Symbols:
             size = self._put(place, made.chunks())
             yield _symbol("elf", record, platform, identity or "", place, size, sha256)
         elif action.edit.editor == MACHO_EDITOR:
+            # Not before there is a Mach-O file: it brings macholib.
+            from slim.binaries.macho.debugfile import symbol_files, uuid_path
+
             for one in symbol_files(content.view()):
                 place = f"uuid/{uuid_path(one.uuid)}"
                 size = self._put(place, [one.data])
@@ -126,6 +128,8 @@ class Symbols:
         platform: str,
     ) -> Iterator[SymbolFile]:
         """A dSYM bundle, whole, and links to the files in it by the UUIDs that they are for."""
+        from slim.binaries.macho.debugfile import uuid_path, uuids
+
         inside = {record.path: record for record in records if contents[record.path] is not None}
         found = {
             path: uuids((contents[path] or BytesContent(b"")).view())

@@ -15,14 +15,21 @@ from slim.model.record import FileKey
 from slim.passes import EDITORS
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
-from slim.verification.native.macho import check as check_macho
+
+
+def _check_macho(original: memoryview, edited: memoryview) -> list[str]:
+    # macholib is loaded with the first edited Mach-O file, not with the command line.
+    from slim.verification.native.macho import check
+
+    return check(original, edited)
+
 
 Oracle = Callable[[memoryview, memoryview], list[str]]
 """Compares an original with what it was edited to; what is wrong, a sentence each. Raises nothing."""
 
 ORACLES: Mapping[str, Oracle] = {
     "elf": check_elf,
-    "macho": check_macho,
+    "macho": _check_macho,
     "core-metadata": check_metadata,
 }
 """Every oracle, by the name under which editors refer to it."""

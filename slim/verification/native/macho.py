@@ -15,26 +15,26 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 
+from macholib import mach_o
+
+from slim.binaries.macho.names import CPU_SUBTYPE_MASK, CPU_TYPE_ARM64, CPU_TYPE_X86_64
 from slim.verification.native.macho_debug import NAME as _DEBUG
 from slim.verification.native.macho_debug import debug_problems, emptied
-from slim.verification.native.macho_image import (
-    DATA,
-    DYLD_INFO,
-    DYSYMTAB,
-    SEGMENT,
-    SIGNATURE,
-    SYMTAB,
-    Image,
-    LoadedSegment,
-    Unreadable,
-)
+from slim.verification.native.macho_image import DATA, DYLD_INFO, Image, LoadedSegment, Unreadable
 from slim.verification.native.macho_signature import signature_changes, signature_problems
 
 _BLOCK = 1 << 20
 _REWRITTEN = frozenset({"symbols", "indirect symbols", "names", "signature"})
-_PAGES = {0x0100_0007: 0x1000, 0x0100_000C: 0x4000}
-_ZERO_FILL = (0x1, 0xC, 0x12)
-_SUBTYPE = 0xFF_FFFF  # the rest of the word are capabilities, which lipo sets or not
+_PAGES = {CPU_TYPE_X86_64: 0x1000, CPU_TYPE_ARM64: 0x4000}
+_ZERO_FILL = (mach_o.S_ZEROFILL, mach_o.S_GB_ZEROFILL, mach_o.S_THREAD_LOCAL_ZEROFILL)
+_NAMED_INDIRECTLY = (
+    mach_o.S_NON_LAZY_SYMBOL_POINTERS,
+    mach_o.S_LAZY_SYMBOL_POINTERS,
+    mach_o.S_SYMBOL_STUBS,
+    mach_o.S_LAZY_DYLIB_SYMBOL_POINTERS,
+)
+"""Types of sections with an entry of the indirect symbol table for each of their items."""
+_SUBTYPE = 0xFFFF_FFFF & ~CPU_SUBTYPE_MASK
 _FAT = {b"\xca\xfe\xba\xbe": ">5I", b"\xca\xfe\xba\xbf": ">2I2Q2I"}
 
 
@@ -173,15 +173,15 @@ def _section_problems(image: Image, one: LoadedSegment) -> Iterator[str]:
     if one.name == _DEBUG and not one.memory and one.size:
         return  # nothing of it is mapped
     for address, size, offset, _, relocations, count, flags, first, width, _ in one.sections:
-        kind = flags & 0xFF
+        kind = flags & mach_o.SECTION_TYPE
         if relocations or count:
             yield f"a section of {one.name!r} has relocations"
         if address < one.address or address + size > one.address + one.memory:
             yield f"a section of {one.name!r} is outside of it"
         if size and kind not in _ZERO_FILL and offset - one.start != address - one.address:
             yield f"a section of {one.name!r} isn't where its address says"
-        if kind in (6, 7, 8, 16):
-            step = width if kind == 8 else 8
+        if kind in _NAMED_INDIRECTLY:
+            step = width if kind == mach_o.S_SYMBOL_STUBS else 8
             if not step or 4 * (first + size // step) > image.tables["indirect symbols"][1]:
                 yield f"a section of {one.name!r} has too few indirect symbols"
 
@@ -212,13 +212,14 @@ def _symbol_problems(image: Image) -> Iterator[str]:
     if 16 * (locals_ + defines + undefines) != image.tables["symbols"][1]:
         yield "the symbol table has another number of symbols than it should have"
     kinds = bytes(image.table("symbols")[4::16])
-    if any(kind & 1 and not kind & 0xE0 for kind in set(kinds[:defined])):
+    if any(kind & mach_o.N_EXT and not kind & mach_o.N_STAB for kind in set(kinds[:defined])):
         yield "a symbol that others see is among the local ones"
     for one in set(kinds[defined:undefined]):
-        if one & 0xE0 or not one & 1 or one & 0x0E == 0:
+        if one & mach_o.N_STAB or not one & mach_o.N_EXT or one & mach_o.N_TYPE == mach_o.N_UNDF:
             yield f"a symbol of type {one:#x} is among the defined ones"
     for one in set(kinds[undefined:]):
-        if one & 0xE0 or not one & 1 or one & 0x0E not in (0, 0x0C):
+        external = one & mach_o.N_EXT and not one & mach_o.N_STAB
+        if not external or one & mach_o.N_TYPE not in (mach_o.N_UNDF, mach_o.N_PBUD):
             yield f"a symbol of type {one:#x} is among the undefined ones"
 
 
@@ -273,11 +274,11 @@ def _blank(command: bytes, moved: bool) -> bytes:
     data = bytearray(command)
     kind = int.from_bytes(data[:4], "little")
     free: list[tuple[int, int]] = []
-    if kind == SEGMENT and data[8:24].rstrip(b"\0") == b"__LINKEDIT":
+    if kind == mach_o.LC_SEGMENT_64 and data[8:24].rstrip(b"\0") == b"__LINKEDIT":
         free = [(32, 56 if moved else 40), (48, 56)]
-    elif kind in (SYMTAB, SIGNATURE):
+    elif kind in (mach_o.LC_SYMTAB, mach_o.LC_CODE_SIGNATURE):
         free = [(8, len(data))]
-    elif kind == DYSYMTAB:
+    elif kind == mach_o.LC_DYSYMTAB:
         # Number of local symbols, first defined one, first undefined one, offset of the indirect
         # symbols.
         free = [(12, 20), (24, 28), (56, 60)]

@@ -13,8 +13,9 @@ import re
 import struct
 from collections.abc import Callable, Iterator
 
+from macholib import mach_o
+
 NAME = b"__DWARF"
-_DEBUG_SECTION = 0x0200_0000
 _ROW = 80
 
 # A stream of opcodes, one at a time: every byte pattern that may stand there. A number ends with a
@@ -46,7 +47,7 @@ def debug_problems(index: int, command: bytes, table: Callable[[str], memoryview
     flags = [
         struct.unpack_from("<I", command, 72 + _ROW * number + 64)[0] for number in range(count)
     ]
-    if not all(one & _DEBUG_SECTION for one in flags):
+    if not all(one & mach_o.S_ATTR_DEBUG for one in flags):
         yield "a section that isn't debugging information has lost its content"
     if len(table("split info")):
         yield "debugging information is gone from an image whose sections refer to each other"

@@ -9,26 +9,25 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SEGMENT, SYMTAB, DYSYMTAB, SIGNATURE = 0x19, 0x02, 0x0B, 0x1D
-"""Kinds of load commands."""
+from macholib import mach_o
 
-DYLD_INFO = (0x22, 0x8000_0022)
+DYLD_INFO = (mach_o.LC_DYLD_INFO, mach_o.LC_DYLD_INFO_ONLY)
 """Kinds of the load command that has five tables."""
 
 _DYLD_INFO_TABLES = ("rebases", "binds", "weak binds", "lazy binds", "exports")
 DATA = {
-    0x1D: "signature",
-    0x1E: "split info",
-    0x26: "function starts",
-    0x29: "data in code",
-    0x2B: "designated requirements",
-    0x2E: "linker hints",
-    0x8000_0033: "exports trie",
-    0x8000_0034: "chained fixups",
+    mach_o.LC_CODE_SIGNATURE: "signature",
+    mach_o.LC_CODE_SEGMENT_SPLIT_INFO: "split info",
+    mach_o.LC_FUNCTION_STARTS: "function starts",
+    mach_o.LC_DATA_IN_CODE: "data in code",
+    mach_o.LC_DYLIB_CODE_SIGN_DRS: "designated requirements",
+    mach_o.LC_LINKER_OPTIMIZATION_HINT: "linker hints",
+    mach_o.LC_DYLD_EXPORTS_TRIE: "exports trie",
+    mach_o.LC_DYLD_CHAINED_FIXUPS: "chained fixups",
 }
 """Kinds of load commands that have one table each, to what is in it."""
 
-_NONE_NAMED = 0xC000_0000
+_NONE_NAMED = mach_o.INDIRECT_SYMBOL_LOCAL | mach_o.INDIRECT_SYMBOL_ABS
 
 Symbol = tuple[bytes, int, int, int, int | bytes]
 """Name, type, section, description, and value; where the value is a name too, the name."""
@@ -77,7 +76,9 @@ class Image:
         self.head_end = 32 + size
         self.commands = list(self._read_commands(count))
         self.segments = [
-            self._read_segment(command) for command in self.commands if command.kind == SEGMENT
+            self._read_segment(command)
+            for command in self.commands
+            if command.kind == mach_o.LC_SEGMENT_64
         ]
         if not self.segments:
             raise Unreadable("there are no segments")
@@ -119,10 +120,10 @@ class Image:
 
     def _read_tables(self, command: Command) -> None:
         found: list[tuple[str, int, int]] = []
-        if command.kind == SYMTAB:
+        if command.kind == mach_o.LC_SYMTAB:
             symbols, count, strings, size = command.numbers(8, 4)
             found = [("symbols", symbols, 16 * count), ("names", strings, size)]
-        elif command.kind == DYSYMTAB:
+        elif command.kind == mach_o.LC_DYSYMTAB:
             numbers = command.numbers(8, 18)
             self.partition = numbers[:6]
             if any(numbers[6:12]) or any(numbers[14:]):
@@ -163,7 +164,7 @@ class Image:
         for name, kind, section, description, value in struct.iter_unpack(
             "<IBBHQ", self.table("symbols")[16 * first : 16 * (first + count)]
         ):
-            alias = not kind & 0xE0 and kind & 0x0E == 0x0A
+            alias = not kind & mach_o.N_STAB and kind & mach_o.N_TYPE == mach_o.N_INDR
             yield (
                 self.name_at(name),
                 kind,

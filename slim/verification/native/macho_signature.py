@@ -15,9 +15,33 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
-_CERTIFICATES = 0x1_0000
-_KNOWN_HASHES = {1: hashlib.sha1, 2: hashlib.sha256, 3: hashlib.sha256, 4: hashlib.sha384}
-_HASH_BYTES = {1: 20, 2: 32, 3: 20, 4: 48}
+from slim.binaries.macho.names import (
+    CS_ADHOC,
+    CS_HASHTYPE_SHA1,
+    CS_HASHTYPE_SHA256,
+    CS_HASHTYPE_SHA256_TRUNCATED,
+    CS_HASHTYPE_SHA384,
+    CSMAGIC_CODEDIRECTORY,
+    CSMAGIC_EMBEDDED_SIGNATURE,
+    CSSLOT_ALTERNATE_CODEDIRECTORIES,
+    CSSLOT_ALTERNATE_CODEDIRECTORY_MAX,
+    CSSLOT_CODEDIRECTORY,
+    CSSLOT_LIBRARY_CONSTRAINT,
+    CSSLOT_SIGNATURESLOT,
+)
+
+_KNOWN_HASHES = {
+    CS_HASHTYPE_SHA1: hashlib.sha1,
+    CS_HASHTYPE_SHA256: hashlib.sha256,
+    CS_HASHTYPE_SHA256_TRUNCATED: hashlib.sha256,
+    CS_HASHTYPE_SHA384: hashlib.sha384,
+}
+_HASH_BYTES = {
+    CS_HASHTYPE_SHA1: 20,
+    CS_HASHTYPE_SHA256: 32,
+    CS_HASHTYPE_SHA256_TRUNCATED: 20,
+    CS_HASHTYPE_SHA384: 48,
+}
 _HEADER = struct.Struct(">9I4BI")
 
 
@@ -48,7 +72,7 @@ def _blobs(data: bytes) -> dict[int, bytes]:
     if len(data) < 12:
         raise _Broken("it is cut short")
     magic, length, count = struct.unpack_from(">3I", data)
-    if magic != 0xFADE0CC0 or length > len(data) or 12 + 8 * count > length:
+    if magic != CSMAGIC_EMBEDDED_SIGNATURE or length > len(data) or 12 + 8 * count > length:
         raise _Broken("its header is wrong")
     found: dict[int, bytes] = {}
     taken = [(0, 12 + 8 * count)]
@@ -66,11 +90,12 @@ def _blobs(data: bytes) -> dict[int, bytes]:
 
 
 def _is_directory(slot: int) -> bool:
-    return slot == 0 or 0x1000 <= slot < 0x1005
+    alternate = slot - CSSLOT_ALTERNATE_CODEDIRECTORIES
+    return slot == CSSLOT_CODEDIRECTORY or 0 <= alternate < CSSLOT_ALTERNATE_CODEDIRECTORY_MAX
 
 
 def _directory(blob: bytes) -> _Directory:
-    if len(blob) < _HEADER.size or blob[:4] != b"\xfa\xde\x0c\x02":
+    if len(blob) < _HEADER.size or blob[:4] != CSMAGIC_CODEDIRECTORY.to_bytes(4, "big"):
         raise _Broken("the code directory isn't one")
     (
         magic,
@@ -102,7 +127,7 @@ def _directory(blob: bytes) -> _Directory:
     fields = (magic, version, flags, hashes, name, specials, width, kind, platform, bits, spare)
     return _Directory(
         limit=limit,
-        adhoc=bool(flags & 2),
+        adhoc=bool(flags & CS_ADHOC),
         page=1 << bits,
         kind=kind,
         pages=[
@@ -124,7 +149,7 @@ def signature_problems(image: memoryview, start: int, size: int) -> Iterator[str
     except _Broken as error:
         yield f"the signature is broken: {error}"
         return
-    if 0 not in blobs:
+    if CSSLOT_CODEDIRECTORY not in blobs:
         yield "the signature has no code directory"
     for one in directories:
         if one.limit != start:
@@ -140,7 +165,7 @@ def signature_problems(image: memoryview, start: int, size: int) -> Iterator[str
         if bad:
             yield f"{len(bad)} pages don't have their hash, the first at offset {bad[0]:#x}"
         for slot, blob in blobs.items():
-            if 0 < slot <= 11 and (
+            if 0 < slot <= CSSLOT_LIBRARY_CONSTRAINT and (
                 slot > len(one.special) or one.special[slot - 1] != one.hash(blob)
             ):
                 yield f"the blob in slot {slot} of the signature doesn't have its hash"
@@ -153,7 +178,7 @@ def signature_changes(before: memoryview, after: memoryview) -> Iterator[str]:
         if list(old) != list(new):
             yield "the signature has other blobs than before"
             return
-        if len(old.get(_CERTIFICATES, b"")) > 8:
+        if len(old.get(CSSLOT_SIGNATURESLOT, b"")) > 8:
             yield "the original is signed with an identity, and has been changed"
         for slot, blob in old.items():
             if not _is_directory(slot):
