@@ -6,8 +6,10 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+from slim.analysis.facts import Facts
 from slim.auditing.owners import refine_owners
 from slim.errors import ConfigError, IntegrityError, UnsafeInputError
 from slim.formats import detect, is_archive_name
@@ -36,6 +38,11 @@ class Seen:
     opened: OpenStack
     inventory: Inventory
     warnings: tuple[str, ...]
+
+    @cached_property
+    def facts(self) -> Facts:
+        """Its graphs, shared by everything that is asked of it."""
+        return Facts(stack=self.stack, inventory=self.inventory, read=self.read)
 
     @property
     def stack(self) -> Stack:

@@ -6,7 +6,6 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from slim.analysis.imports.proof import ImportProof
 from slim.auditing.reading import Seen
 from slim.errors import SlimError
 from slim.formats import is_archive_name
@@ -33,9 +32,8 @@ def plans(
 ) -> tuple[dict[Safety, Plan], list[str]]:
     """The plan for each profile, and what is to be told about those that can't be made.
 
-    The plans share one reading of the stack's imports.
+    The plans share one reading of the stack's imports and libraries.
     """
-    proof = ImportProof(seen.stack, seen.inventory, seen.read)
     matcher = RuleMatcher(config.rules)
     remembering = {layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in seen.stack}
     remembered: dict[tuple[FileKey, str], Proposal | None] = {}
@@ -45,12 +43,9 @@ def plans(
         own = replace(config, profile=profile)
         try:
             planner = Planner(
-                seen.stack,
-                seen.inventory,
+                seen.facts,
                 own,
-                seen.read,
                 progress,
-                proof=proof,
                 proved=proved,
                 remembered=remembered,
                 matchers={

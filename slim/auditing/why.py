@@ -5,8 +5,6 @@ from __future__ import annotations
 import posixpath
 from functools import cached_property
 
-from slim.analysis.imports.proof import ImportProof
-from slim.analysis.linkage.graph import Linkage
 from slim.auditing.owners import source_of
 from slim.auditing.reading import Seen
 from slim.errors import ConfigError
@@ -22,18 +20,10 @@ MOST = 12
 
 
 class Asker:
-    """Answers ``--why`` for one stack; reads its imports and links once, when they are first asked for."""
+    """Answers ``--why`` for one stack; asks the graphs that its plans share."""
 
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
-
-    @cached_property
-    def _proof(self) -> ImportProof:
-        return ImportProof(self._seen.stack, self._seen.inventory, self._seen.read)
-
-    @cached_property
-    def _linkage(self) -> Linkage:
-        return Linkage.build(self._seen.stack, self._seen.inventory, self._seen.read)
 
     @cached_property
     def _requirements(self) -> Requirements:
@@ -79,11 +69,11 @@ class Asker:
         return Why(
             record=record,
             required_by=self._required(record),
-            imported_by=self._proof.importers_of((source or record).key),
+            imported_by=self._seen.facts.imports.importers_of((source or record).key),
             needed_by=self._needed(record),
             linked_by=tuple(
                 Evidence(kind="link", text=f"{link.deployed_path} is a link to it")
-                for link in self._linkage.links_to(record)
+                for link in self._seen.facts.libraries.links_to(record)
             ),
         )
 
@@ -100,5 +90,5 @@ class Asker:
                 text=f"{posixpath.basename(user.path)} of {user.owner.label} links it",
                 file=user.deployed_path,
             )
-            for user in self._linkage.dependents(record)
+            for user in self._seen.facts.libraries.dependents(record)
         )

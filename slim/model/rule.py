@@ -23,10 +23,23 @@ class Safety(IntEnum):
 
 
 class Verb(StrEnum):
-    """What a pass does to the files that its rules select."""
+    """The two things that passes do to the files that their rules select."""
 
     REMOVE = "remove"
     REWRITE = "rewrite"
+
+
+class Phase(IntEnum):
+    """The three parts of planning, in order.
+
+    Removals come first, because what is gone imports and links nothing any more. Once it is proved
+    what stays for being imported, libraries go that nothing is left to need; then what stays is
+    rewritten.
+    """
+
+    REMOVE = 0
+    LINK = 1
+    REWRITE = 2
 
 
 OptionValue = str | bool | int | tuple[str, ...]
@@ -44,13 +57,28 @@ class OptionSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassSchema:
-    """What a rule file may say about a pass. The loader checks rules against it."""
+    """A pass as rule files and the planner see it. The loader checks rules against it.
+
+    ``summary`` is one line for people. ``verb`` is also the key under which a rule lists its globs;
+    with ``needs_globs`` the rule must have some. ``uses_graph``: the pass asks the library graph of
+    the whole stack, which takes its time, so that quick estimates leave it out.
+    ``beats_protection``: what is protected goes too, because the user named the whole distribution.
+    """
 
     name: str
     summary: str
     verb: Verb
     options: Mapping[str, OptionSchema] = field(default_factory=dict)
     needs_globs: bool = True
+    uses_graph: bool = False
+    beats_protection: bool = False
+
+    @property
+    def phase(self) -> Phase:
+        """The part of planning that the pass takes part in."""
+        if self.verb is Verb.REWRITE:
+            return Phase.REWRITE
+        return Phase.LINK if self.uses_graph else Phase.REMOVE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,14 @@
 """Passes: each proposes removals or rewrites, none does anything.
 
-The tables below are all there is: no discovery. Order matters. Removals come first, because what is
-gone imports and links nothing any more; then the libraries that nothing is left to need; then
-rewrites of what stays.
+The table is all there is: no discovery. A pass is a module here, a line in :data:`PASSES`, and a
+rule pack. Within a :class:`~slim.model.rule.Phase` the order of the table is that of planning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from slim.model.rule import PassSchema
+from slim.model.rule import PassSchema, Phase
 from slim.passes.base import Editor, Pass
 from slim.passes.bytecode import Bytecode
 from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
@@ -24,23 +23,28 @@ from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 
-PACKAGES = Packages()
-REMOVING_PASSES: tuple[Pass, ...] = (
-    PACKAGES,
+PASSES: tuple[Pass, ...] = (
+    Packages(),
     TESTS,
     RUNTIME,
     LEFTOVERS,
     DOCS,
     METADATA,
     Bytecode(),
+    ForeignFiles(),
+    UnusedLibraries(),
+    Duplicates(),
+    DebugSymbols(),
+    Description(),
 )
-LINK_PASSES: tuple[Pass, ...] = (ForeignFiles(), UnusedLibraries())
-REWRITING_PASSES: tuple[Pass, ...] = (Duplicates(), DebugSymbols(), Description())
-GRAPH_PASSES = frozenset({*(one.schema.name for one in LINK_PASSES), Duplicates.schema.name})
-"""Passes that ask the library graph of the whole stack, which takes its time: quick estimates leave them out."""
-PASSES: tuple[Pass, ...] = (*REMOVING_PASSES, *LINK_PASSES, *REWRITING_PASSES)
 
-SCHEMAS: Mapping[str, PassSchema] = {one.schema.name: one.schema for one in PASSES}
+SCHEMAS: Mapping[str, PassSchema] = {known.schema.name: known.schema for known in PASSES}
+
+
+def passes_of(phase: Phase) -> tuple[Pass, ...]:
+    """The passes of one part of planning, in order."""
+    return tuple(known for known in PASSES if known.schema.phase is phase)
+
 
 EDITORS: Mapping[str, Editor] = {
     editor.name: editor

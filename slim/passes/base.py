@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from slim.analysis import ReadFile
+from slim.analysis.facts import Facts
 from slim.formats.base import Content
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.rule import OptionValue, PassSchema, Rule
+from slim.model.settings import LayerSettings
 from slim.model.stack import Stack
 
 
@@ -31,7 +33,7 @@ class Editor:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A pass looked at a file that its rule selects and declines, saying why."""
+    """A file that a rule selects and that its pass declines to touch, with the reason."""
 
     key: FileKey
     rule: str
@@ -44,34 +46,48 @@ Proposal = Finding | Refusal
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
-    """What a pass may look at: the whole stack, always.
+    """The whole stack, and everything else that a pass may look at.
 
+    ``facts`` holds the stack, its inventory, its files' bytes and the graphs of the whole stack.
     ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the
     strongest first (see ``Rule.precedence``); ``selected(pass_name)`` gives every record that any
     rule selects, with those rules; ``marked`` gives those that only mark a file (plug-in folders of
-    ``dylibs``). ``rules`` are all enabled rules of all passes. ``gone`` holds the removals decided
-    by earlier passes. ``read`` gives a file's bytes. ``held`` says whether a file stays whatever is
-    proposed: its layer may not change, it is protected, or the configuration keeps it. ``options``
-    holds what configuration says by layer: ``bytecode`` policies and ``drop`` lists. ``remembered``
-    is for the pass that edits native files, and spares it a second look: what it said about a file
-    and a rule (by id) for another plan of the same stack.
+    ``dylibs``). ``rules`` are all enabled rules of all passes. ``settings(layer)`` is the
+    configuration of a layer, by name. ``gone`` holds the removals decided by earlier passes.
+    ``held`` tells whether a file stays whatever is proposed: its layer may not change, it is
+    protected, or the configuration keeps it. ``remembered`` is for the pass that edits native files,
+    and spares it a second look: its answers about a file and a rule (by id) for another plan of the
+    same stack.
     """
 
-    stack: Stack
-    inventory: Inventory
+    facts: Facts
     rules: tuple[Rule, ...]
     select: Callable[[str, FileRecord], tuple[Rule, ...]]
-    read: ReadFile
     selected: Callable[[str], Iterable[tuple[FileRecord, tuple[Rule, ...]]]] = lambda _pass: ()
     marked: Callable[[str, FileRecord], tuple[Rule, ...]] = lambda _pass, _record: ()
+    settings: Callable[[str], LayerSettings] = lambda _layer: LayerSettings()
     gone: frozenset[FileKey] = frozenset()
     held: Callable[[FileRecord], bool] = lambda _record: False
-    options: Mapping[str, object] = field(default_factory=dict)
     remembered: MutableMapping[tuple[FileKey, str], Proposal | None] = field(default_factory=dict)
+
+    @property
+    def stack(self) -> Stack:
+        """The stack."""
+        return self.facts.stack
+
+    @property
+    def inventory(self) -> Inventory:
+        """Its files."""
+        return self.facts.inventory
+
+    @property
+    def read(self) -> ReadFile:
+        """The reader of a file's bytes."""
+        return self.facts.read
 
 
 class Pass(Protocol):
-    """One pass. ``schema`` says what rules may tell it."""
+    """One pass. ``schema`` says when it is asked, and what rules may tell it."""
 
     @property
     def schema(self) -> PassSchema:
@@ -79,9 +95,15 @@ class Pass(Protocol):
         ...
 
     def concerns(self, record: FileRecord) -> bool:
-        """Whether the pass could do anything to such a file: a rule without globs selects files that it can't."""
+        """True if the pass could do anything to such a file.
+
+        A rule without globs selects files that its pass can do nothing to.
+        """
         ...
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """Look at the stack and propose. Reads, never writes; the same context gives the same proposals."""
+        """Look at the stack and propose. Reads, never writes.
+
+        The same context gives the same proposals.
+        """
         ...

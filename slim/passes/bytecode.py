@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
-from typing import cast
+from collections.abc import Iterator
 
 from slim.model.finding import Evidence, Finding
 from slim.model.record import FileRecord
 from slim.model.rule import PassSchema, Verb
+from slim.model.settings import BytecodePolicy
 from slim.model.stack import Layer
 from slim.passes.base import Context
 
@@ -46,9 +46,8 @@ class Bytecode:
 
     def propose(self, context: Context) -> Iterator[Finding]:
         """Look at every ``__pycache__``."""
-        policies = cast(Mapping[str, str], context.options.get("bytecode", {}))
         for layer in context.stack:
-            policy, tag = policies.get(layer.name, "none"), _tag_of(layer, context)
+            policy, tag = context.settings(layer.name).bytecode, _tag_of(layer, context)
             for record in context.inventory.records[layer.name].values():
                 if _CACHE_FOLDER not in record.path:
                     continue
@@ -60,8 +59,13 @@ class Bytecode:
                     yield Finding(key=record.key, rule=rules[0].id, evidence=(why,))
 
 
-def _why(record: FileRecord, policy: str, tag: str | None, context: Context) -> Evidence | None:
-    """Why a cache file may go under a policy, or None. ``tag`` is that of the interpreter that runs the layer."""
+def _why(
+    record: FileRecord, policy: BytecodePolicy, tag: str | None, context: Context
+) -> Evidence | None:
+    """Evidence that a cache file may go under a policy, or None.
+
+    ``tag`` is the cache tag of the interpreter that runs the layer.
+    """
     folder, _, name = record.path.rpartition("/")
     if posixpath.basename(folder) != "__pycache__" or not name.endswith((".pyc", ".pyo")):
         return None
@@ -85,7 +89,7 @@ def _why(record: FileRecord, policy: str, tag: str | None, context: Context) -> 
         return Evidence(
             kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}"
         )
-    if policy == "none":
+    if policy is BytecodePolicy.NONE:
         return _COMPILED_AGAIN
     return None
 

@@ -50,6 +50,7 @@ class Duplicates:
             ),
         },
         needs_globs=False,
+        uses_graph=True,
     )
 
     def concerns(self, record: FileRecord) -> bool:
@@ -120,7 +121,7 @@ def _opened(context: Context, groups: list[_Group]) -> frozenset[FileKey]:
     """The native files in question that some process loads, as far as anybody can tell."""
     if not groups:
         return frozenset()
-    linkage = Linkage.build(context.stack, context.inventory, context.read)
+    linkage = context.facts.libraries
     judge = LibraryJudge.build(linkage, context.read, gone=context.gone)
     verdicts = judge.verdicts(context.gone)
     return frozenset(key for group in groups for key in _used(group, linkage, verdicts))

@@ -21,10 +21,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from slim.analysis.linkage.graph import Linkage, ReadDynamic
+from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import VirtualTree
-from slim.binaries import read_any_dynamic
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat
@@ -42,9 +41,8 @@ _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
 class UnusedLibraries:
-    """The pass ``dylibs``. ``read_dynamic`` tells what a native file needs."""
+    """The pass ``dylibs``."""
 
     schema: ClassVar[PassSchema] = PassSchema(
         name=_NAME,
@@ -64,9 +62,8 @@ class UnusedLibraries:
             ),
         },
         needs_globs=False,
+        uses_graph=True,
     )
-
-    read_dynamic: ReadDynamic = read_any_dynamic
 
     def concerns(self, record: FileRecord) -> bool:
         """Shared libraries."""
@@ -76,7 +73,7 @@ class UnusedLibraries:
         """Judge every library that isn't gone yet, then follow the links to those that go."""
         if not any(rule.pass_name == _NAME and not marks_roots(rule) for rule in context.rules):
             return
-        linkage = Linkage.build(context.stack, context.inventory, context.read, self.read_dynamic)
+        linkage = context.facts.libraries
         judge = LibraryJudge.build(
             linkage, context.read, gone=context.gone, roots=frozenset(_roots(context))
         )
@@ -225,6 +222,3 @@ def _links(
                 kind="link", text="leads to a library that goes", file=target.deployed_path
             )
             yield Finding(key=record.key, rule=rules[0].id, evidence=(evidence,))
-
-
-DYLIBS = UnusedLibraries()

@@ -53,6 +53,7 @@ class ForeignFiles:
             )
         },
         needs_globs=False,
+        uses_graph=True,
     )
 
     def concerns(self, record: FileRecord) -> bool:
@@ -64,7 +65,7 @@ class ForeignFiles:
         found = dict(_foreign(context))
         if not found:
             return
-        linkage = Linkage.build(context.stack, context.inventory, context.read)
+        linkage = context.facts.libraries
         users = _users(found, linkage, context)
         for key in sorted(found):
             record = linkage.inventory.records[key[0]][key[1]]

@@ -6,18 +6,14 @@ entry says ``despite`` about that distribution. What one refusal keeps may requi
 pass repeats until nothing changes. Whether anything that stays imports it is for the planner's
 import proof to say, once it is known what else goes (tests import much).
 
-``context.options`` holds ``drop``, a mapping of layer names to
-:class:`slim.model.settings.DropSpec` tuples.
-
 Source: PyPA "Recording installed projects", "Core metadata" and "Dependency specifiers".
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -30,8 +26,8 @@ from slim.model.settings import DropSpec
 from slim.model.stack import Layer, Stack, System
 from slim.passes.base import Context, Proposal, Refusal
 
-Drops = Mapping[str, tuple[DropSpec, ...]]
-"""What is listed, by layer name."""
+DROP_PREFIX = "drop:"
+"""Start of the rule under which a dropped distribution stands in a plan; its name follows."""
 
 _SYSTEMS = {
     System.LINUX: ("linux", "Linux", "posix"),
@@ -58,7 +54,7 @@ class _Dropped:
 
     @property
     def rule(self) -> str:
-        return f"drop:{self.spec.name}"
+        return f"{DROP_PREFIX}{self.spec.name}"
 
 
 class Packages:
@@ -69,16 +65,16 @@ class Packages:
         summary="removes whole distributions that the configuration lists under `drop`",
         verb=Verb.REMOVE,
         needs_globs=False,
+        beats_protection=True,
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """Nothing by itself: the user's ``drop`` lists say which distributions go."""
+        """False: the user's ``drop`` lists say which distributions go, not rules."""
         return False
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose every file of what can go, and refuse every file of what can't."""
-        drops = cast("Drops", context.options.get("drop", {}))
-        listed = _listed(drops, context)
+        listed = _listed(context)
         if listed:
             _settle(listed, Requirements(context.stack, context.inventory))
         staying = frozenset(key for dropped in listed if dropped.held_by for key in dropped.keys)
@@ -86,15 +82,12 @@ class Packages:
             yield from _proposals(dropped, staying)
 
 
-PACKAGES = Packages()
-
-
-def _listed(drops: Drops, context: Context) -> list[_Dropped]:
+def _listed(context: Context) -> list[_Dropped]:
     found: list[_Dropped] = []
     for layer in context.stack:
         installed = context.inventory.distributions.get(layer.name, {})
         specs: dict[str, DropSpec] = {
-            canonicalize_name(spec.name): spec for spec in drops.get(layer.name, ())
+            canonicalize_name(spec.name): spec for spec in context.settings(layer.name).drop
         }
         going = {name for name in specs if name in installed}
         kept = frozenset(

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from slim.analysis.facts import Facts
 from slim.errors import SlimError
 from slim.inventory.scan import scan
 from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
@@ -18,7 +19,8 @@ from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.settings import Config
 from slim.model.stack import Layer
 from slim.plan.apply import Edited, edit_files, update_records
-from slim.plan.planner import Planner, withdraw
+from slim.plan.draft import withdraw
+from slim.plan.planner import Planner
 from slim.system.cpus import available_cpus
 from slim.verification.oracles import Edit, refused_edits
 
@@ -75,14 +77,13 @@ def prepared(
     check_archives(one, watch)
     with _opened(request, one, seal, spool_dir, watch) as opened:
         inventory = scan(opened, watch, workers=request.workers)
-        planner = Planner(
-            opened.stack,
-            inventory,
-            request.config,
-            lambda record: read_file(opened, record),
-            watch,
-            only=_only(request, opened.stack.layers),
+        facts = Facts(
+            stack=opened.stack,
+            inventory=inventory,
+            read=lambda record: read_file(opened, record),
         )
+        only = _only(request, opened.stack.layers)
+        planner = Planner(facts, request.config, watch, only=only)
         plan = planner.plan()
         ready = Prepared(opened=opened, inventory=inventory, planner=planner, plan=plan)
         watch.stage("Editing", total=None)

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from slim import __version__
-from slim.analysis.linkage.graph import Linkage
 from slim.errors import ConfigError, RefusedError
 from slim.inventory.stack_reader import Located, locate
 from slim.model.outcome import Check, RunResult, Verification
@@ -155,7 +154,7 @@ def _tried(request: RunRequest, ready: Prepared, watch: Progress) -> Verificatio
     proved = prove(
         planned,
         request.config,
-        ready.read,
+        ready.planner.facts,
         repair=request.repair,
         progress=watch,
         workers=request.workers,
@@ -165,8 +164,7 @@ def _tried(request: RunRequest, ready: Prepared, watch: Progress) -> Verificatio
 
 
 def _static_checks(ready: Prepared) -> Iterator[Check]:
-    linkage = Linkage.build(ready.opened.stack, ready.inventory, ready.read)
-    yield check_links(linkage, ready.inventory, ready.plan)
+    yield check_links(ready.planner.facts.libraries, ready.inventory, ready.plan)
     yield check_licences(ready.inventory, ready.plan)
 
 

@@ -1,15 +1,16 @@
-"""Files that no rule may remove, each with its reason."""
+"""Files that no rule may remove, each with its reason, and distributions that may not change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from slim.errors import UnsafeInputError
 from slim.model.record import FileKind, FileRecord, Inventory
 from slim.model.stack import Layer
+from slim.plan.draft import Draft
 
 _KEPT_METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt")
-
-
+_RECORD_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _STAYING_TOP = ("postinstall.py",)
 
 
@@ -44,3 +45,28 @@ def launch_files(layer: Layer, records: Mapping[str, FileRecord]) -> tuple[str, 
         for tail in (".py", "/__init__.py", "/__main__.py")
     )
     return tuple(path for path in candidates if path in records)
+
+
+def check_signed_records(inventory: Inventory, draft: Draft) -> None:
+    """Raise UnsafeInputError where a distribution changes whose RECORD is signed.
+
+    A signed RECORD can't be written again, so its distribution goes whole or stays as it is.
+    Source: PyPA "Binary distribution format" (``RECORD.jws``, ``RECORD.p7s``).
+    """
+    for layer, distributions in inventory.distributions.items():
+        for distribution in distributions.values():
+            changed = [
+                path for path in sorted(distribution.files) if (layer, path) in draft.actions
+            ]
+            whole = (layer, f"{distribution.info_dir}/RECORD") in draft.actions
+            if not changed or whole:
+                continue
+            for name in _RECORD_SIGNATURES:
+                path = f"{distribution.info_dir}/{name}"
+                if path in inventory.records[layer]:
+                    raise UnsafeInputError(
+                        f"signs the RECORD of {distribution.name}, which an edit of {changed[0]} "
+                        "would make untrue",
+                        file=f"{layer}/{path}",
+                        hint="keep the distribution as it is, with a keep glob for its files",
+                    )

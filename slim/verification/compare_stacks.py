@@ -20,8 +20,9 @@ from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
+from slim.model.rule import Phase
 from slim.model.settings import Config
-from slim.passes import REMOVING_PASSES
+from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
 from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
@@ -225,7 +226,7 @@ def _meant(
         for path, record in inventory.records[layer.name].items():
             if plan.removes((layer.name, path)) and (
                 record.owner.name in dropped
-                or any(matcher.select(one.schema.name, record) for one in REMOVING_PASSES)
+                or any(matcher.select(one.schema.name, record) for one in passes_of(Phase.REMOVE))
             ):
                 yield record.key
 

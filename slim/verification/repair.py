@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
-from slim.analysis import ReadFile
-from slim.analysis.linkage.graph import Linkage
+from slim.analysis.facts import Facts
 from slim.formats.base import Member, Tree
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
@@ -24,8 +23,9 @@ from slim.model.record import FileKey, Inventory
 from slim.model.settings import Config
 from slim.model.stack import Stack
 from slim.model.verify import Broken, Repair
+from slim.passes.packages import DROP_PREFIX
 from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
-from slim.plan.planner import DROP_PREFIX, withdraw
+from slim.plan.draft import withdraw
 from slim.verification.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
 from slim.verification.dynamic.checks import find_targets
 from slim.verification.dynamic.deploy import Members, update
@@ -97,7 +97,7 @@ class Proved:
 def prove(
     planned: Planned,
     config: Config,
-    read: ReadFile,
+    facts: Facts,
     *,
     repair: bool,
     progress: Progress,
@@ -112,8 +112,8 @@ def prove(
     dropped = {
         spec.name for layer in planned.stack for spec in config.settings_for(layer.name).drop
     }
-    targets = find_targets(planned.stack, planned.inventory, read, config.verify, dropped)
-    static, planned = _repair_links(planned, read, progress) if repair else ([], planned)
+    targets = find_targets(planned.stack, planned.inventory, facts.read, config.verify, dropped)
+    static, planned = _repair_links(planned, facts, progress) if repair else ([], planned)
     why_not = obstacle(planned.stack, planned.original)
     if why_not:
         return Proved(planned=planned, repairs=tuple(static), notes=(why_not,))
@@ -154,11 +154,11 @@ def prove(
 
 
 def _repair_links(
-    planned: Planned, read: ReadFile, progress: Progress
+    planned: Planned, facts: Facts, progress: Progress
 ) -> tuple[list[Repair], Planned]:
     """Take back what a library that stays needs: known without running anything, on any host."""
     gone = [key for key, action in planned.plan.actions.items() if isinstance(action, Remove)]
-    suite = PaperSuite(linkage=Linkage.build(planned.stack, planned.inventory, read), gone=gone)
+    suite = PaperSuite(linkage=facts.libraries, gone=gone)
     broken = suite.broken()
     if not broken:
         return [], planned

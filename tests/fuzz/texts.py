@@ -213,9 +213,7 @@ def _protects(pattern: str) -> None:
         return
     rule = Rule(id="x", pass_name="leftovers", reason="", safety=Safety.SAFE, globs=(pattern,))
     pack = RulePack(name="x", origin="x", description="", rules=(rule,))
-    plan = Planner(
-        made.stack, made.inventory, Config(packs=(pack,)), made.read, Silent(), proved=False
-    ).plan()
+    plan = Planner(made.facts, Config(packs=(pack,)), Silent(), proved=False).plan()
     gone = {key[1] for key in plan.actions if plan.removes(key)}
     assert not gone & set(protected_paths(layer, made.inventory))
 

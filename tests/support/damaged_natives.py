@@ -15,7 +15,7 @@ from pathlib import Path
 from slim.passes import EDITORS
 from slim.passes.debug_symbols import DebugSymbols
 from slim.passes.duplicates import Duplicates
-from slim.passes.dylibs import DYLIBS
+from slim.passes.dylibs import UnusedLibraries
 from slim.passes.foreign import ForeignFiles
 from slim.verification.oracles import Edit, refused_edits
 from tests.corpus.natives import ELF, MACHO
@@ -77,7 +77,7 @@ def run(platform: str, piece: int) -> int:
         chance = random.Random(f"{platform} {seed}")
         files = {path: damaged(data, chance) for path, data in SAMPLES.items()}
         made = make_stack({"app-x": files}, platform=platform)
-        for one in (ForeignFiles(), DYLIBS, Duplicates()):
+        for one in (ForeignFiles(), UnusedLibraries(), Duplicates()):
             propose(one, made, rule(one.schema.name))
         found = findings(propose(DebugSymbols(), made, rule("debug-symbols")))
         edits = {}

@@ -33,8 +33,7 @@ def propose(
     """What the pass proposes."""
     matchers = {layer.name: RuleMatcher(rules).for_layer(layer) for layer in made.stack}
     context = Context(
-        stack=made.stack,
-        inventory=made.inventory,
+        facts=made.facts,
         rules=rules,
         select=lambda name, record: matchers[record.layer].select(name, record),
         selected=lambda name: (
@@ -43,7 +42,6 @@ def propose(
             for found in matchers[layer].selected(name, files.values())
         ),
         marked=lambda name, record: matchers[record.layer].marked(name, record),
-        read=made.read,
         gone=gone,
         held=held,
     )

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 
+from slim.analysis.facts import Facts
 from slim.model.record import (
     UNOWNED,
     Distribution,
@@ -57,6 +58,11 @@ class VirtualStack:
 
     def __iter__(self) -> Iterator[object]:
         return iter((self.stack, self.inventory, self.read))
+
+    @property
+    def facts(self) -> Facts:
+        """Facts about it, none of them looked for yet."""
+        return Facts(stack=self.stack, inventory=self.inventory, read=self.read)
 
     def key(self, deployed_path: str) -> tuple[str, str]:
         """The key of a file by its deployed path (shortcuts allowed); :class:`KeyError` where there is none."""

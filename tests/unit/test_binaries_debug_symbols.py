@@ -65,11 +65,9 @@ def propose(
         return (rule(),) if rules is None else rules.get(record.path, ())
 
     context = Context(
-        stack=made.stack,
-        inventory=made.inventory,
+        facts=made.facts,
         rules=(),
         select=select,
-        read=made.read,
         gone=frozenset(gone),
     )
     return list(DebugSymbols().propose(context))

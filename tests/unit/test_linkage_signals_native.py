@@ -9,7 +9,7 @@ from slim.analysis.linkage.strings import scan_binary, scan_text
 from slim.analysis.linkage.verdicts import LibraryJudge, is_candidate
 from slim.binaries import read_any_dynamic
 from slim.model.record import NativeFormat
-from slim.passes.dylibs import DYLIBS
+from slim.passes.dylibs import UnusedLibraries
 from tests.support.linked_elf import linked_stack, record_of
 from tests.support.native_headers import macho, pe
 from tests.support.pass_runs import findings, propose, rule
@@ -153,7 +153,7 @@ def test_what_nothing_uses_goes_with_its_links_and_what_is_used_stays() -> None:
         "share/venv/dynlib/libused.dylib": Link(f"../../../{P}/.dylibs/libused.dylib"),
     }
     made = linked_stack({"framework-a": files}, platform="macosx_arm64")
-    assert sorted(findings(propose(DYLIBS, made, rule("dylibs")))) == [
+    assert sorted(findings(propose(UnusedLibraries(), made, rule("dylibs")))) == [
         f"framework-a/{P}/.dylibs/libidle.dylib",
         "framework-a/share/venv/dynlib/libidle.dylib",
     ]

@@ -31,11 +31,9 @@ def propose(
         options=options,
     )
     context = Context(
-        stack=made.stack,
-        inventory=made.inventory,
+        facts=made.facts,
         rules=(rule,),
         select=lambda _pass, _record: (rule,),
-        read=made.read,
     )
     (record,) = made.inventory
     return propose_macho(record, rule, context)

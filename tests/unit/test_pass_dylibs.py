@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,7 @@ from slim.model.finding import Finding
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import PackageSpec, Rule, Safety
 from slim.passes.base import Context, Proposal, Refusal
-from slim.passes.dylibs import DYLIBS, UnusedLibraries
+from slim.passes.dylibs import UnusedLibraries
 from slim.rules.match import RuleMatcher
 from tests.support.linked_elf import elf, linkage_of, linked_stack, read_fake
 from tests.support.virtual_stacks import SITE, Contents, Link, VirtualStack
@@ -43,8 +44,7 @@ def propose(
 ) -> list[Proposal]:
     matchers = {layer.name: RuleMatcher(rules).for_layer(layer) for layer in made.stack}
     context = Context(
-        stack=made.stack,
-        inventory=made.inventory,
+        facts=replace(made.facts, read_dynamic=read_fake),
         rules=rules,
         select=lambda name, record: matchers[record.layer].select(name, record),
         selected=lambda name: (
@@ -53,11 +53,10 @@ def propose(
             for found in matchers[layer].selected(name, files.values())
         ),
         marked=lambda name, record: matchers[record.layer].marked(name, record),
-        read=made.read,
         gone=gone,
         held=held,
     )
-    return list(UnusedLibraries(read_dynamic=read_fake).propose(context))
+    return list(UnusedLibraries().propose(context))
 
 
 def removed(proposals: list[Proposal]) -> dict[str, str]:
@@ -294,6 +293,6 @@ def test_the_evidence_of_a_removal_tells_what_was_looked_for() -> None:
 
 
 def test_schema() -> None:
-    assert DYLIBS.schema.name == "dylibs"
-    assert not DYLIBS.schema.needs_globs
-    assert DYLIBS.schema.options["evidence"].choices == ("none", "weak", "curated")
+    assert UnusedLibraries.schema.name == "dylibs"
+    assert not UnusedLibraries.schema.needs_globs
+    assert UnusedLibraries.schema.options["evidence"].choices == ("none", "weak", "curated")

@@ -8,9 +8,9 @@ import pytest
 
 from slim.model.finding import Finding
 from slim.model.plan import SkipReason
-from slim.model.settings import DropSpec
+from slim.model.settings import DropSpec, LayerSettings
 from slim.passes.base import Context, Refusal
-from slim.passes.packages import PACKAGES
+from slim.passes.packages import Packages
 from tests.support.virtual_stacks import Contents, Link, VirtualStack, make_stack
 
 ALPHA = {
@@ -40,14 +40,12 @@ def _propose(
     virtual: VirtualStack, drop: Mapping[str, tuple[DropSpec, ...]]
 ) -> tuple[list[Finding], list[Refusal]]:
     context = Context(
-        stack=virtual.stack,
-        inventory=virtual.inventory,
+        facts=virtual.facts,
         rules=(),
         select=lambda _pass, _record: (),
-        read=virtual.read,
-        options={"drop": drop},
+        settings=lambda layer: LayerSettings(drop=drop.get(layer, ())),
     )
-    proposals = list(PACKAGES.propose(context))
+    proposals = list(Packages().propose(context))
     return (
         [proposal for proposal in proposals if isinstance(proposal, Finding)],
         [proposal for proposal in proposals if isinstance(proposal, Refusal)],

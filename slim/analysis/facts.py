@@ -1,0 +1,47 @@
+"""Facts about a whole stack: each graph is built when it is first asked for, and once a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from slim.analysis import ReadFile
+from slim.analysis.imports.proof import ImportProof
+from slim.analysis.linkage.graph import Linkage, ReadDynamic
+from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.binaries import read_any_dynamic
+from slim.model.record import Inventory
+from slim.model.stack import Stack
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """A stack that was read, and what its files come to together.
+
+    Passes, planner, static checks and repair of one run share it, so that every file is read once
+    for each graph. None of it depends on what a plan removes: that is told to the graphs' methods.
+    A new kind of knowledge (a trace of what was used, say) is one more property here.
+
+    ``read`` gives the bytes of a file; ``read_dynamic`` reads what a native file needs (tests have
+    one of their own). Not for several threads at a time.
+    """
+
+    stack: Stack
+    inventory: Inventory
+    read: ReadFile = field(repr=False)
+    read_dynamic: ReadDynamic = field(default=read_any_dynamic, repr=False)
+
+    @cached_property
+    def tree(self) -> VirtualTree:
+        """The files by deployed path, as they are."""
+        return VirtualTree(self.inventory)
+
+    @cached_property
+    def imports(self) -> ImportProof:
+        """The import graph."""
+        return ImportProof(self.stack, self.inventory, self.read)
+
+    @cached_property
+    def libraries(self) -> Linkage:
+        """The library graph."""
+        return Linkage.build(self.stack, self.inventory, self.read, self.read_dynamic)

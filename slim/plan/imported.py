@@ -1,0 +1,69 @@
+"""The import proof, applied to a draft: removals of files that something which stays imports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from slim.analysis.imports.proof import ImportProof
+from slim.model.plan import SkipReason
+from slim.model.record import FileKey, FileRecord
+from slim.model.rule import Safety
+from slim.passes.packages import DROP_PREFIX
+from slim.plan.draft import Draft
+from slim.plan.scope import Scope
+
+
+def hold_imported(draft: Draft, imports: ImportProof, scope: Scope) -> None:
+    """Take back what something that stays imports.
+
+    A dropped distribution goes whole or not at all, so one file that has to stay takes all of it
+    back, and its own imports count from then on.
+    """
+    rules = _Weights(draft=draft, scope=scope)
+    while True:
+        proof = imports.prove(draft.gone, weak_counts=rules.weak_counts, accepted=rules.accepted)
+        dropped = {
+            (key[0], draft.actions[key].rule): evidence
+            for key, evidence in proof.refused.items()
+            if draft.actions[key].rule.startswith(DROP_PREFIX)
+        }
+        if not dropped:
+            break
+        for key, action in sorted(draft.actions.items()):
+            whole = dropped.get((key[0], action.rule))
+            if whole is not None:
+                draft.refuse(action, SkipReason.IMPORTED, proof.refused.get(key, whole))
+    for key, evidence in sorted(proof.refused.items()):
+        draft.refuse(draft.actions[key], SkipReason.IMPORTED, evidence)
+    for key, evidence in proof.weak.items():
+        action = draft.actions[key]
+        draft.actions[key] = replace(action, evidence=(*action.evidence, *evidence))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Weights:
+    """The two questions of the proof that the configuration answers."""
+
+    draft: Draft
+    scope: Scope
+
+    def weak_counts(self, key: FileKey) -> bool:
+        """Return whether guarded imports hold a file back.
+
+        They don't where the layer's profile is aggressive, or the user dropped the file's
+        distribution by name.
+        """
+        if self.draft.actions[key].rule.startswith(DROP_PREFIX):
+            return False
+        return self.scope.settings[key[0]].profile is not Safety.AGGRESSIVE
+
+    def accepted(self, candidate: FileKey, importer: FileRecord) -> bool:
+        """Return whether the user lets this importer lose what is dropped (``despite``)."""
+        rule = self.draft.actions[candidate].rule
+        if not rule.startswith(DROP_PREFIX):
+            return False
+        name = rule.removeprefix(DROP_PREFIX)
+        return any(
+            spec.name == name and importer.owner.name in spec.despite
+            for spec in self.scope.settings[candidate[0]].drop
+        )
