@@ -13,7 +13,7 @@ import click
 from slim.cli.terminal import style_for
 from slim.errors import ConfigError, SlimError, StorageError
 from slim.reports.common.text import printable
-from slim.system.interrupts import Interrupted, raising
+from slim.system.interrupts import Interrupted, raise_on_signals
 
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
@@ -24,7 +24,7 @@ DEBUG = "SLIM_DEBUG"
 def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
     """Run a command and return its exit code. No exception escapes; with ``SLIM_DEBUG=1`` tracebacks are shown."""
     try:
-        with raising():
+        with raise_on_signals():
             code = command.main(args=arguments, prog_name="slim", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SlimError as error:

@@ -28,7 +28,7 @@ from slim.publish.staging import check_target, publish, staging, sync
 from slim.symbols.collect import Symbols
 from slim.symbols.index import NAME as INDEX
 from slim.symbols.index import read_rows, render
-from slim.system.interrupts import held
+from slim.system.interrupts import defer_signals
 
 _SUFFIXES = (".tar.zst", ".tzst")
 
@@ -83,7 +83,7 @@ class Beside:
 
         Raises StorageError.
         """
-        with held():
+        with defer_signals():
             self._publish_symbols()
             target = self._request.keep_removed
             if self._staged is None or self._folder is None or target is None:

@@ -20,7 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from slim.errors import ConfigError, StorageError
-from slim.system.interrupts import held, let_through
+from slim.system.interrupts import defer_signals, deliver_signals
 from slim.system.locking import try_lock
 from slim.system.workspace import remove_tree
 
@@ -72,14 +72,14 @@ def staging(target: Path) -> Iterator[Path]:
     """
     target = Path(os.path.abspath(target))  # noqa: PTH100  (resolve() would follow a link at the target itself)
     try:
-        with held():
+        with defer_signals():
             target.parent.mkdir(parents=True, exist_ok=True)
             with _locked(target):
                 _recover(target)
                 folder = Path(
                     tempfile.mkdtemp(prefix=f"{_STAGING}{target.name}.", dir=target.parent)
                 )
-                with _removed(folder), let_through():
+                with _removed(folder), deliver_signals():
                     yield folder
     except OSError as error:
         raise StorageError.from_os_error(error, file=error.filename or target.parent) from None
@@ -173,7 +173,7 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
         sync(Path(folder))
     if staged.is_file():
         sync(staged)
-    with held():
+    with defer_signals():
         try:
             if not os.path.lexists(target):
                 staged.rename(target)

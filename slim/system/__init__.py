@@ -1,1 +1,1 @@
-"""What the operating system and the standard library ask for: locks, signals, scratch folders, durable files, strict JSON."""
+"""Helpers around the operating system and JSON: signals, locks, durable files, strict parsing."""

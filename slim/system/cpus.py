@@ -1,4 +1,4 @@
-"""Processors this process may use."""
+"""Processors that this process may use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import os
 
 
 def available_cpus() -> int:
-    """Processors this process may run on (``sched_getaffinity(2)`` where there is such a thing)."""
+    """Count the processors that this process may run on.
+
+    Source: sched_getaffinity(2), which not every system has.
+    """
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

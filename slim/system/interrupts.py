@@ -1,4 +1,6 @@
-"""Ctrl-C, SIGTERM and SIGHUP end a run cleanly: as an exception where it works, later where it tidies up.
+"""Signals that end a run cleanly: Ctrl-C, SIGTERM and SIGHUP.
+
+They raise an exception where the run works, and wait where it tidies up or publishes.
 
 Sources: signal(7); 128 plus the signal's number is what shells report.
 """
@@ -15,7 +17,7 @@ _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked for the end. ``number`` is the signal's."""
+    """Signal that asks the process to end. ``number`` is its number (signal(7))."""
 
     def __init__(self, number: int) -> None:
         super().__init__(signal.Signals(number).name)
@@ -23,22 +25,25 @@ class Interrupted(KeyboardInterrupt):
 
 
 class _State:
-    """How many blocks hold signals back, and which signal waits."""
+    """Count of nested blocks that defer signals, and the number of the signal that waits."""
 
-    holding = 0
+    deferring = 0
     waiting: int | None = None
 
 
 def _handle(number: int, _frame: FrameType | None) -> None:
-    if _State.holding and _State.waiting is None:
+    if _State.deferring and _State.waiting is None:
         _State.waiting = number
         return
-    raise Interrupted(number)  # at once, or for the second time: whoever insists gets their way
+    raise Interrupted(number)  # at once, or because a second signal doesn't wait
 
 
 @contextlib.contextmanager
-def raising() -> Iterator[None]:
-    """Turn signals into :class:`Interrupted`. Those that are ignored (``nohup``, background jobs) stay ignored."""
+def raise_on_signals() -> Iterator[None]:
+    """Turn signals into :class:`Interrupted` during the block.
+
+    Signals that are ignored (``nohup``, background jobs) stay ignored.
+    """
     before = {}
     if threading.current_thread() is threading.main_thread():
         for name in _NAMES:
@@ -53,17 +58,19 @@ def raising() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def held() -> Iterator[None]:
-    """Hold signals back until the block is done: what it begins, it finishes. Does nothing in other threads, which
-    Python delivers no signals to."""
-    with _level(_State.holding + 1):
+def defer_signals() -> Iterator[None]:
+    """Make signals wait until the block has ended.
+
+    Does nothing in threads other than the main one, which Python delivers no signals to.
+    """
+    with _level(_State.deferring + 1):
         yield
     _deliver()
 
 
 @contextlib.contextmanager
-def let_through() -> Iterator[None]:
-    """Within :func:`held`: a part that may be interrupted."""
+def deliver_signals() -> Iterator[None]:
+    """Deliver signals during a part of a block of :func:`defer_signals`."""
     with _level(0):
         _deliver()
         yield
@@ -74,17 +81,17 @@ def _level(wanted: int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before, _State.holding = _State.holding, wanted
+    before, _State.deferring = _State.deferring, wanted
     try:
         yield
     finally:
-        _State.holding = before
+        _State.deferring = before
 
 
 def _deliver() -> None:
     if (
         _State.waiting is not None
-        and not _State.holding
+        and not _State.deferring
         and threading.current_thread() is threading.main_thread()
     ):
         number, _State.waiting = _State.waiting, None

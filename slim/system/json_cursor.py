@@ -30,7 +30,7 @@ E = TypeVar("E", bound=StrEnum)
 class JsonSource:
     """Document that a cursor reads, as messages name it.
 
-    ``document`` is its name within ``file`` where that is an archive. ``hint`` says what to do about
+    ``document`` is its name within ``file`` where that is an archive. ``hint`` is the advice about
     a malformed document, ``missing_hint`` about a missing key where that is something else.
     """
 

@@ -1,4 +1,4 @@
-"""JSON text as slim writes it: ASCII, with names that aren't UTF-8 kept whole."""
+"""JSON text as slim writes it: ASCII, with the bytes of names that aren't UTF-8 next to them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def dumps(value: object, *, indent: int = 2) -> str:
 
 
 def named(key: str, value: str) -> Json:
-    """A name under ``key``; where it isn't UTF-8, its bytes under ``<key>_base64`` as well."""
+    """Name under ``key``; if it isn't UTF-8, its bytes under ``<key>_base64`` as well."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:
@@ -28,7 +28,7 @@ def named(key: str, value: str) -> Json:
 
 
 def prose(value: str) -> str:
-    """Prose: valid Unicode, whatever was quoted in it."""
+    """Text as valid Unicode: bytes in it that aren't UTF-8 become U+FFFD."""
     try:
         value.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,7 @@
-"""Advisory file locks that the kernel frees however the process ends (flock(2); on Windows ``_locking``)."""
+"""Advisory file locks, which the kernel frees however the process ends.
+
+Sources: flock(2); on Windows ``_locking`` of the C runtime.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 
 
 def try_lock(descriptor: int) -> bool:
-    """Lock an open file for this process alone, without waiting. False where somebody else holds it."""
+    """Lock an open file for this process, without waiting. False if another process holds it."""
     if sys.platform == "win32":
         import msvcrt
 

@@ -1,7 +1,7 @@
-"""JSON that everybody reads the same way.
+"""Strict parsing of JSON: what parsers disagree on is refused.
 
-What parsers disagree on is refused: byte order marks, keys that stand twice, NaN and numbers beyond
-the range of a double, lone surrogates, and nesting without end.
+That is byte order marks, keys that stand twice, NaN and numbers beyond
+the range of a double, lone surrogates, and nesting too deep for Python.
 
 Sources: RFC 8259 (8.1 encoding, 4 names, 6 numbers, 8.2 surrogates); RFC 7493 (I-JSON).
 """
@@ -17,7 +17,7 @@ from slim.errors import UnsafeInputError
 
 
 def parse_json(raw: bytes, *, file: object, hint: str) -> Any:
-    """The value of a whole JSON text. ``file`` names it in errors, ``hint`` says what to do about them.
+    """Parse a whole JSON text. ``file`` names it in errors, ``hint`` says what to do about them.
 
     Raises UnsafeInputError.
     """

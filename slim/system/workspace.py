@@ -1,4 +1,4 @@
-"""Private folders that vanish with their owner: what killed runs left behind, the next one removes."""
+"""Private folders for temporary files. The next run removes what killed runs left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from slim.errors import StorageError
-from slim.system.interrupts import held, let_through
+from slim.system.interrupts import defer_signals, deliver_signals
 from slim.system.locking import try_lock
 
 _PREFIX: Final = "slim-work-"
@@ -22,21 +22,22 @@ _STALE_SECONDS: Final = 3600.0
 
 @contextlib.contextmanager
 def workspace(parent: Path | None = None) -> Iterator[Path]:
-    """A private folder below ``parent`` (by default the folder for temporary files), removed at the end. Removes first
-    what killed runs left there.
+    """Private folder below ``parent`` (by default that for temporary files), removed at the end.
 
-    A workspace belongs to somebody as long as the lock on the file in it is held; the kernel frees
-    it however its holder ends. Raises StorageError.
+    Workspaces of killed runs are removed first. A workspace is in use as long as a process holds
+    the lock on the file in it; the kernel frees the lock however the process ends.
+
+    Raises StorageError.
     """
     parent = parent or Path(tempfile.gettempdir())
     try:
-        with held():
+        with defer_signals():
             _sweep(parent)
             folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=parent)).resolve()
             try:
                 with (folder / _LOCK).open("wb") as lock:
                     try_lock(lock.fileno())
-                    with let_through():
+                    with deliver_signals():
                         yield folder
             finally:
                 remove_tree(folder)
@@ -45,14 +46,16 @@ def workspace(parent: Path | None = None) -> Iterator[Path]:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove a folder with everything in it, whatever the permissions of the folders in it are. Raises OSError where
-    something stays."""
+    """Remove a folder and everything in it, whatever the permissions of the folders in it are.
+
+    Raises OSError if something stays.
+    """
     with contextlib.suppress(OSError):
         shutil.rmtree(folder)
     if not os.path.lexists(folder):
         return
-    # Only folders, for they decide what may be removed from them; a file may have a second name
-    # somewhere else.
+    # Permissions of folders decide what may be removed from them. Those of files don't, and a file
+    # may be a hard link to one elsewhere.
     folder.chmod(0o700)
     for place, names, _ in os.walk(folder):
         for name in names:
@@ -79,8 +82,11 @@ def _sweep(parent: Path) -> None:
 
 
 def _is_young(name: str, changed: float) -> bool:
-    """Whether it may have been made just now, by somebody who hasn't come to locking it: the process that its name
-    says lives, or (where nobody can tell) it is less than an hour old."""
+    """True if the folder may be so new that its process hasn't locked it yet.
+
+    The process whose number is in the name lives; or, where that can't be asked, the folder is less
+    than an hour old.
+    """
     if time.time() - changed > _STALE_SECONDS:
         return False
     number = name.removeprefix(_PREFIX).partition("-")[0]
