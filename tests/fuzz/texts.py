@@ -9,7 +9,7 @@ from unittest import mock
 
 import slim.config.load
 from slim.analysis.imports.ast_scan import scan
-from slim.analysis.imports.text_scan import look
+from slim.analysis.imports.text_scan import text_hints
 from slim.config import load_config
 from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
@@ -246,6 +246,6 @@ def config(data: bytes) -> None:
 def source(data: bytes) -> None:
     """The target: nothing that is read for its imports may end the run."""
     found = scan(data)
-    look(data)
-    look(data, undotted=True)
+    text_hints(data)
+    text_hints(data, undotted=True)
     assert all(item.line >= 0 for item in found.imports)

@@ -125,6 +125,21 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
         {"__init__"},
         set(),
     ),
+    "after prose with an open parenthesis": (
+        {"pkg/core.py": '"""How to import (the thing"""\nfrom . import tests\nx = (1)'},
+        {"__init__"},
+        set(),
+    ),
+    "after a comment that ends with a backslash": (
+        {"pkg/core.py": "# taken from x \\\nfrom . \\\nimport (tests,\n)\n"},
+        {"__init__"},
+        set(),
+    ),
+    "in other letters": (
+        {"user.py": "import importlib\nimportlib.ｉmport_module('pkg.tests')"},
+        {"__init__"},
+        set(),
+    ),
     "Python 2": ({"user.py": "print 'x'\nimport pkg.tests.run"}, {"__init__", "run"}, set()),
 }
 
@@ -529,3 +544,30 @@ def test_the_table_of_old_module_names_imports_nothing() -> None:
         }
     )
     assert not _prove(virtual, ("cpython3.13/$stdlib/tkinter",), weak=True).refused
+
+
+def test_a_package_without_a_console_lists_its_modules_too() -> None:
+    virtual = make_stack(
+        {
+            "app-x": {
+                "$site/pkg/__init__.pyw": "_lazy = ['tests']",
+                "$site/pkg/tests/__init__.py": "",
+            }
+        }
+    )
+    assert _short(_prove(virtual, (f"{PKG}/tests",)).weak) == {"app-x/$site/pkg/tests/__init__.py"}
+
+
+def test_names_that_are_not_utf_8_are_compared_as_bytes() -> None:
+    virtual = make_stack(
+        {
+            "app-x": {
+                "$site/user.py": "from pkg import *",
+                "$site/pkg/__init__.py": "__all__ = ['tests']",
+                "$site/pkg/caf\udce9.py": "",
+                "$site/pkg/tests/__init__.py": "",
+            }
+        }
+    )
+    proof = _prove(virtual, (f"{PKG}/tests", f"{PKG}/caf\udce9.py"))
+    assert _short(proof.refused) == {"app-x/$site/pkg/tests/__init__.py"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slim.analysis.imports.ast_scan import scan
-from slim.analysis.imports.text_scan import look
+from slim.analysis.imports.text_scan import text_hints
 from slim.model.finding import Strength
 
 GUARDED = "try:\n    import a.b\nexcept {}:\n    {}\n"
@@ -194,7 +194,7 @@ def test_encodings_and_line_ends(source: bytes) -> None:
     found = scan(source)
     assert not found.problem
     assert [item.module for item in found.imports] == ["a.b"]
-    assert b"b" in look(source).words
+    assert b"b" in text_hints(source).words
 
 
 WORDS = {
@@ -206,6 +206,11 @@ WORDS = {
     "# odd \\\nimport a": {"a"},
     "try: import a\nexcept: from . import b": {"a", "b"},
     "from a.b import*": {"a", "b"},
+    "# import x \\\nfrom . import a": {"a"},
+    "# from a import (b, \\\nfrom c import d": {"a", "b", "c", "d"},
+    '"""How to import (it"""\nfrom . import a\nx = (1)': {"a"},
+    "from reimport import a": {"reimport", "a"},
+    "from . \\\n  a \\\n import(b,\n# )\n)": {"a", "b"},
     "\timport\ta": {"a"},
     "\x0cimport a": {"a"},
     "important = 1; reimport a": set(),
@@ -216,15 +221,40 @@ WORDS = {
 
 @pytest.mark.parametrize(("source", "expected"), WORDS.items())
 def test_words_of_import_statements(source: str, expected: set[str]) -> None:
-    words = {word.decode() for word in look(source.encode()).words}
+    words = {word.decode() for word in text_hints(source.encode()).words}
     assert expected <= words
     if not expected:
         assert not words
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"from . \\\nimport (tests,\n)",
+        b"from.import x",
+        b"from ..import(y)",
+        b"x=1;from . import tests",
+        b"\x0cfrom\x0c.\x0cimport\ttests",
+        b"from . \\\r\\\rimport tests\r",
+        b"# taken from x \\\nfrom \\\n. \\\nimport tests",
+        b"exec 'x'\nfrom \x0b.x import y",
+    ],
+)
+def test_relative_imports_are_seen(source: bytes) -> None:
+    hints = text_hints(source)
+    assert hints.relative
+    assert not hints.opaque
+
+
 def test_what_only_parsing_can_tell_is_said_to_be_opaque() -> None:
-    assert look("import ｆoo".encode()).opaque
-    assert look(b"# coding: shift_jis\nimport a").opaque
-    assert look(b"x = '" + b"y" * 5000 + b"'; import a").opaque
-    assert not look(b"# coding: latin-1\nimport a").opaque
+    assert text_hints("import ｆoo".encode()).opaque
+    assert text_hints(b"# coding: shift_jis\nimport a").opaque
+    assert text_hints(b"x = '" + b"y" * 5000 + b"'; import a").opaque
+    assert text_hints(b"from \\\n" + b" " * 3000 + b"\\\n" + b" " * 3000 + b"a import b").opaque
+    assert text_hints("importlib.ｉmport_module(x)".encode()).opaque
+    assert text_hints("# coding: latin-1\n__impºrt__(x)".encode("latin-1")).opaque
+    assert text_hints(b"# coding: utf-7\n# coding: utf-8\n+AGk-mport a").opaque
+    assert text_hints(b"#from a import (#\n" * 3000).opaque, "each would hold all that follow"
+    assert not text_hints(b"# coding: latin-1\nimport a").opaque
+    assert not text_hints("# … – é\nimport a".encode()).opaque
     assert [item.module for item in scan("import ｆoo".encode()).imports] == ["foo"]

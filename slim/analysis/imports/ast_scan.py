@@ -13,7 +13,8 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from slim.analysis.imports.text_scan import BOM, NAME, Import, Scan, scan_lines
+from slim.analysis.imports.scans import BOM, NAME, Import, Scan
+from slim.analysis.imports.text_scan import scan_lines
 from slim.model.finding import Strength
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
@@ -83,7 +84,6 @@ class _TreeReader:
         self._listed: list[tuple[str, int]] = []
         self._exported: set[str] = set()
         self._bound: set[str] = set()
-        self._calls = dict(_CALLS)
         self._call_names = {name: name for name in _CALLS}
         self._used: set[int] = set()
 
@@ -218,7 +218,7 @@ class _TreeReader:
             self._used.update(id(element) for element in elements)
 
     def _plain(self, node: ast.expr) -> str | None:
-        """The value of a string literal that is written in one piece and without escapes, as ``look`` finds it."""
+        """The value of a string literal that is written in one piece and without escapes, as the text scan finds it."""
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             return None
         if node.end_lineno != node.lineno or node.lineno > len(self._lines):

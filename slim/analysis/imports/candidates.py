@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 
-from slim.analysis.imports.modules import ModuleIndex, dotted, parents
+from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
 from slim.model.record import FileKey
 
 ExportsOf = Callable[[str, frozenset[str]], frozenset[str]]
@@ -69,18 +69,20 @@ class Candidates:
     @cached_property
     def head_words(self) -> frozenset[bytes]:
         """The last component of every outermost candidate."""
-        return frozenset(_bytes(head.rpartition("/")[2]) for head in self._heads.values())
+        return frozenset(as_bytes(head.rpartition("/")[2]) for head in self._heads.values())
 
     @cached_property
     def words(self) -> frozenset[bytes]:
         """The last component of every name."""
-        return frozenset(_bytes(name.rpartition("/")[2]) for name in self._keys)
+        return frozenset(as_bytes(name.rpartition("/")[2]) for name in self._keys)
 
     @cached_property
     def dotted(self) -> frozenset[bytes]:
         """Every name that has a dot, as Python writes it."""
         return frozenset(
-            _bytes(dotted(name)) for name in self._keys if "/" in name and not name.startswith("/")
+            as_bytes(dotted(name))
+            for name in self._keys
+            if "/" in name and not name.startswith("/")
         )
 
     @cached_property
@@ -89,7 +91,7 @@ class Candidates:
         found: dict[str, set[bytes]] = {}
         for name in self._keys:
             for parent in parents(name):
-                found.setdefault(parent, set()).add(_bytes(dotted(name[len(parent) + 1 :])))
+                found.setdefault(parent, set()).add(as_bytes(dotted(name[len(parent) + 1 :])))
         return {parent: frozenset(names) for parent, names in found.items()}
 
     @cached_property
@@ -110,7 +112,7 @@ class Candidates:
     @cached_property
     def exported_words(self) -> frozenset[bytes]:
         """The last component of every package in ``exported``."""
-        return frozenset(_bytes(parent.rpartition("/")[2]) for parent in self.exported)
+        return frozenset(as_bytes(parent.rpartition("/")[2]) for parent in self.exported)
 
     @cached_property
     def by_word(self) -> dict[str, tuple[str, ...]]:
@@ -119,7 +121,3 @@ class Candidates:
         for name in self._keys:
             found.setdefault(name.rpartition("/")[2], []).append(name)
         return {word: tuple(names) for word, names in found.items()}
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -1,7 +1,7 @@
 """Which of the modules in question one file imports.
 
 Reading thousands of files for a handful of names must be quick:
-:func:`slim.analysis.imports.text_scan.look` tells, once for each file, which words its imports are
+:func:`slim.analysis.imports.text_scan.text_hints` tells, once for each file, which words its imports are
 made of; only files whose words can be about a candidate are parsed, once.
 """
 
@@ -15,8 +15,15 @@ from dataclasses import dataclass, field
 from slim.analysis import ReadFile
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module, ModuleIndex, parents
-from slim.analysis.imports.text_scan import Hints, Import, Scan, look
+from slim.analysis.imports.modules import (
+    SOURCE_SUFFIXES,
+    Module,
+    ModuleIndex,
+    as_bytes,
+    parents,
+)
+from slim.analysis.imports.scans import Import, Scan
+from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
@@ -87,7 +94,7 @@ class FileReader:
         for record in self._packages.get(package, ()):
             known = self._look(record)
             if known is None or not (
-                known.hints.opaque or known.hints.quoted & {name.encode() for name in names}
+                known.hints.opaque or known.hints.quoted & set(map(as_bytes, names))
             ):
                 continue
             found = self._scan(record, known, expressions=False)
@@ -98,7 +105,7 @@ class FileReader:
         """The line (from 1) on which a file sets an option, as in ``option = value``."""
         source = bytes(self._read(record))
         match = re.search(
-            rb"^[ \t]*" + re.escape(option.encode("utf-8", "surrogateescape")) + rb"[ \t]*=",
+            rb"^[ \t]*" + re.escape(as_bytes(option)) + rb"[ \t]*=",
             source,
             re.M,
         )
@@ -113,10 +120,12 @@ class FileReader:
         source = self._source(record)
         if source is None:
             return None
-        modules = self._index.modules.get(record.key)
+        modules = self._index.modules.get(record.key) or (
+            Module("/" + record.deployed_path, False),
+        )
         known = _Known(
-            hints=look(source, undotted=record.path.endswith("/__init__.py")),
-            modules=modules or (Module("/" + record.deployed_path, False),),
+            hints=text_hints(source, undotted=any(module.package for module in modules)),
+            modules=modules,
         )
         if b"attach_stub" in source:
             known.stub = self._inventory.get(

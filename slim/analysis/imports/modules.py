@@ -50,6 +50,11 @@ def dotted(name: str) -> str:
     return name.replace("/", ".")
 
 
+def as_bytes(name: str) -> bytes:
+    """A name as it stands in files; what of it isn't UTF-8 is kept as it was (PEP 383)."""
+    return name.encode("utf-8", "surrogateescape")
+
+
 def parents(name: str) -> Iterator[str]:
     """The packages that a module lies in, innermost first."""
     while True:

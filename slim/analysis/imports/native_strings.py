@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.importers import Mention
-from slim.analysis.imports.modules import Module, ModuleIndex, dotted, parents
+from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileRecord, OwnerKind
 
@@ -83,7 +83,7 @@ def names_in_binary(
     own = {module.name.partition("/")[0] for module in modules if module.rooted} or index.standard
     data = read(record)
     for package in sorted(own & searches.packages):
-        for match in re.finditer(re.escape(_bytes(package) + b"."), data):
+        for match in re.finditer(re.escape(as_bytes(package) + b"."), data):
             run = _RUN.match(data, match.start())
             if run is not None:
                 strong = _delimited(data, run.start(), run.end())
@@ -93,7 +93,7 @@ def names_in_binary(
     for package in searches.top_level:
         if package in own:
             continue
-        for match in re.finditer(b"\0" + re.escape(_bytes(package)), data):
+        for match in re.finditer(b"\0" + re.escape(as_bytes(package)), data):
             run = _RUN.match(data, match.start() + 1)
             if run is not None and _delimited(data, run.start(), run.end()):
                 yield from _run(record, run[0], Strength.WEAK, candidates)
@@ -126,7 +126,7 @@ def _neighbours(
 ) -> Iterator[Mention]:
     package = module.name.partition("/")[0]
     for name in candidates.names:
-        if name.startswith(package + "/") and _bytes(name.rpartition("/")[2]) in data:
+        if name.startswith(package + "/") and as_bytes(name.rpartition("/")[2]) in data:
             yield Mention(name, _named(record, name.rpartition("/")[2], Strength.WEAK))
 
 
@@ -138,7 +138,3 @@ def _named(record: FileRecord, text: str, strength: Strength) -> Evidence:
         line=None,
         strength=strength,
     )
-
-
-def _bytes(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")

@@ -1,72 +1,37 @@
-"""What the text of a Python file tells about its imports without parsing it.
+"""Imports of a Python file, as far as its text tells them without a parser.
 
-:func:`look` finds a superset of the words that the exact answer
+:func:`text_hints` finds a superset of the words that the exact answer
 (:func:`slim.analysis.imports.ast_scan.scan`) can be made of: a file whose words have nothing to do
-with the modules in question need not be parsed. :func:`scan_lines` stands in for the parser where a
-file is not valid for the running interpreter. All are pure functions of the file's bytes.
+with the modules in question need not be parsed. Where the text leaves a doubt, the hints say so
+(``opaque``), and the file is parsed. :func:`scan_lines` stands in for the parser where a file is
+not valid for the running interpreter. All are pure functions of the file's bytes.
 
 Sources: the Python language reference ("Lexical analysis", "The import statement"), PEP 263
-(encodings).
+(encodings), PEP 3131 (identifiers are compared after NFKC normalisation).
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from slim.model.finding import Strength
+from slim.analysis.imports.scans import BOM, NAME, Import, Scan
 
 MAX_LINE = 4096
-"""Bytes looked at before the word ``import`` on one line; a file with longer lines than that is parsed instead."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Import:
-    """One import. ``level`` counts leading dots; ``names`` are those after ``from ... import``.
-
-    ``anchor`` says what a relative name of ``import_module`` is relative to: ``None`` is the
-    package that the file lies in (as for a statement), ``__name__`` the module itself, anything
-    else the package of that name. ``kind`` is ``import``, or ``string`` for a module that is only
-    named in a string; ``note`` explains the strength. ``runs`` says that the module is run as a
-    program, so its ``__main__`` counts too.
-    """
-
-    module: str
-    line: int
-    text: str
-    level: int = 0
-    names: tuple[str, ...] = ()
-    anchor: str | None = None
-    strength: Strength = Strength.STRONG
-    kind: str = "import"
-    note: str = ""
-    runs: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
-    """What a file says about modules.
-
-    ``imports`` in order of lines. ``strings`` are dotted names that stand alone in a string
-    literal; ``listed`` the names in lists, tuples, sets and dictionaries at module level (what lazy
-    loaders are fed with); ``exported`` the literal part of ``__all__``; ``bound`` the names that
-    the module's own top level binds to something that is not its submodule. ``problem`` says why
-    the file was read without a parser, empty where it was parsed.
-    """
-
-    imports: tuple[Import, ...]
-    strings: tuple[tuple[str, int], ...] = ()
-    listed: tuple[tuple[str, int], ...] = ()
-    exported: frozenset[str] = frozenset()
-    bound: frozenset[str] = frozenset()
-    problem: str = ""
+"""Bytes looked at before the word ``import``, over continued lines; a file in which that isn't
+enough is parsed instead."""
+_MAX_OVERLAP = 4
+"""How many times the file's size the statements found may come to. Real ones don't overlap; text in
+comments that looks like one may hold the next, and so on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hints:
-    """A superset of the words that :func:`scan` can find, in UTF-8.
+    """A superset of the words that a scan can find, in UTF-8.
 
     ``words`` stand in import statements, ``quoted`` alone in quotation marks (without a dot only
     where asked for). ``relative`` and ``star`` say that there may be such imports, ``dynamic`` that
@@ -81,30 +46,28 @@ class Hints:
     opaque: bool
 
 
-NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*\Z")
-"""An identifier, or several with dots between."""
-BOM = b"\xef\xbb\xbf"
-_CONTINUATION = rb"\\(?:\r\n|[\s\S])"
-# "import", then either everything up to the closing parenthesis (comments may hold one), or the
-# rest of the line with its continuations. The literal at the start lets the regex engine skip ahead
-# quickly.
-_IMPORT = re.compile(
-    rb"import(?![\w\x80-\xff])(?:[ \t\f]++|\\(?:\r\n|[\r\n]))*+"
-    rb"(\((?:[^)#]++|#[^\r\n]*+)*+\)|(?:[^\r\n\\;#]++|" + _CONTINUATION + rb")*+)"
+# Newlines are "\n" by the time these are used, as in the tokenizer. A literal at the start lets the
+# regex engine skip ahead quickly.
+_IMPORT = re.compile(rb"import(?![\w\x80-\xff])")
+# Either everything up to the closing parenthesis (comments may hold one), or the rest of the line
+# with its continuations. What can't stand in an import statement ends the former.
+_NAMES = re.compile(
+    rb"(?:[ \t\f]|\\\n)*+"
+    rb"(\((?:[\w\x80-\xff,\s\\]++|#[^\n]*+)*+|(?:[^\n\\;#]++|\\[\s\S])*+)"
 )
-_FROM = re.compile(rb"(?<![\w\x80-\xff])from(?![\w\x80-\xff])([\w.\s\\\x80-\xff]*)\Z")
+_FROM = re.compile(rb"(?s)(?>.*(?<![\w\x80-\xff])from(?![\w\x80-\xff]))([\w.\s\\\x80-\xff]*+)\Z")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
-_LINE_END = re.compile(rb"\r\n|[\r\n]")
-_COMMENT = re.compile(rb"#[^\r\n]*")
-_QUOTED_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)+)(?=[\"'])")
-_QUOTED = re.compile(rb"[\"']([\w\x80-\xff]+(?:\.[\w\x80-\xff]+)*)(?=[\"'])")
-_DYNAMIC = (b"import_module", b"__import__", b"find_spec", b"run_module", b'"-m"', b"'-m'")
-_COOKIE = re.compile(
-    rb"\A(?:[ \t\f]*(?:#[^\r\n]*)?(?:\r\n|[\r\n]))?[ \t\f]*#[^\r\n]*?coding[:=][ \t]*([-\w.]+)"
-)
+_WORD_END = re.compile(rb"[\w\x80-\xff]")
+_COMMENT = re.compile(rb"#[^\n]*")
+_BLANKS = b" \t\n\v\f\\"
+_QUOTED_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)++)(?=[\"'])")
+_QUOTED = re.compile(rb"[\"']([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)*+)(?=[\"'])")
+_DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
+_DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'")
+_COOKIE = re.compile(rb"\A(?:[ \t\f]*(?:#[^\n]*)?\n)??[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
+_UTF_8 = ("utf-8", "utf8")
 _ASCII_SUPERSETS = (
-    "utf-8",
-    "utf8",
+    *_UTF_8,
     "ascii",
     "us-ascii",
     "latin",
@@ -115,33 +78,36 @@ _ASCII_SUPERSETS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Region:
-    """Where an import statement may be: ``origin`` is what stands between ``from`` and ``import``."""
+class _Region(NamedTuple):
+    """A place where an import statement may be.
+
+    ``offset`` is where it starts. ``origin`` is what stands between ``from`` and ``import``, without
+    blanks; None where there is no ``from``. ``tail`` holds the names.
+    """
 
     offset: int
     origin: bytes | None
     tail: bytes
 
 
-def look(source: bytes, *, undotted: bool = False) -> Hints:
+def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
     """Find the words that matter without parsing. ``undotted`` also collects quoted names without a dot.
 
-    What :func:`scan` reports, it reports out of these words: the last component of every imported
-    module or name is in ``words``, unless ``opaque``, ``dynamic``, or (for the containing packages
+    What a scan reports, it reports out of these words: the last component of every imported module
+    or name is in ``words``, unless ``opaque``, ``dynamic``, or (for the containing packages
     themselves) ``relative``.
     """
-    source = source.removeprefix(BOM)
+    source = _as_tokenized(source)
     words: set[bytes] = set()
     relative = star = False
-    opaque = _strange_encoding(source)
+    opaque = _doubt(source)
     for region in _regions(source):
         if region is None:
             opaque = True
             break
         if region.origin is not None:
             words.update(_WORD.findall(region.origin))
-            relative = relative or region.origin.lstrip(b" \t\f\\\r\n").startswith(b".")
+            relative = relative or region.origin.startswith(b".")
         words.update(_WORD.findall(region.tail))
         star = star or b"*" in region.tail
     quoted = frozenset((_QUOTED if undotted else _QUOTED_DOTTED).findall(source))
@@ -157,85 +123,110 @@ def look(source: bytes, *, undotted: bool = False) -> Hints:
     )
 
 
-def _strange_encoding(source: bytes) -> bool:
+def _as_tokenized(source: bytes) -> bytes:
+    """A file's bytes as the tokenizer takes them: without a BOM, and with ``\\n`` at the line ends."""
+    source = source.removeprefix(BOM)
+    if b"\r" in source:
+        source = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return source
+
+
+def _doubt(source: bytes) -> bool:
+    """Whether bytes may mean something else than they look like: by their encoding, or after NFKC.
+
+    Where all bytes are ASCII, most encodings say the same.
+    """
     cookie = _COOKIE.match(source)
-    return cookie is not None and not cookie[1].decode().lower().replace("_", "-").startswith(
-        _ASCII_SUPERSETS
-    )
+    encoding = "utf-8" if cookie is None else cookie[1].decode().lower().replace("_", "-")
+    if source.isascii():
+        return not encoding.startswith(_ASCII_SUPERSETS)
+    if not encoding.startswith(_UTF_8):
+        return True
+    text = source.decode("utf-8", "replace")
+    if unicodedata.is_normalized("NFKC", text):
+        return False
+    normalised = unicodedata.normalize("NFKC", text)
+    return any(token in normalised and token not in text for token in _DYNAMIC_NAMES)
 
 
 def _regions(source: bytes) -> Iterator[_Region | None]:
-    """Every place that may be an import statement; None where a line is too long to tell.
+    """Every place that may be an import statement; None for one of which the text doesn't tell enough.
 
     A statement's first word stands at the start of a line, or after ``;`` or ``:``. Text in
-    comments and strings that looks the same is found too.
+    comments and strings that looks the same is found too. Each word ``import`` is looked at by
+    itself, since such text may reach over a real statement.
     """
-    returns = b"\r" in source
+    left = _MAX_OVERLAP * len(source)
     for match in _IMPORT.finditer(source):
-        begin = match.start()
+        begin, end = match.span()
         floor = max(0, begin - MAX_LINE)
-        start = source.rfind(b"\n", floor, begin) + 1
-        if returns:
-            start = max(start, source.rfind(b"\r", floor, begin) + 1)
-        if not start and floor:
+        line = start = source.rfind(b"\n", floor, begin) + 1
+        while start > floor and source[start - 2 : start] == b"\\\n":
+            start = source.rfind(b"\n", floor, start - 1) + 1
+        if floor and not start:
+            yield None
+            continue
+        bare = source[line:begin].rstrip(b" \t\f")
+        origin = _origin(source[start:begin])
+        if origin is None and bare and bare[-1:] not in b";:":
+            continue
+        names = _NAMES.match(source, end)
+        tail = b"" if names is None else names[1]
+        left -= len(tail)
+        if left < 0:
             yield None
             return
-        head = source[start:begin]
-        bare = head.rstrip(b" \t\f")
-        origin, base = _FROM.search(head), start
-        if origin is None and start and b"\\" in source[max(0, start - 3) : start]:
-            origin, base = _FROM.search(source[floor:begin]), floor  # "from x \" on the line before
         if origin is not None:
-            yield _Region(base + origin.start(), origin[1], match[1])
+            yield _Region(start + origin[0], origin[1], tail)
         if not bare or bare[-1:] in b";:":
-            yield _Region(begin, None, match[1])
+            yield _Region(begin, None, tail)
+
+
+def _origin(head: bytes) -> tuple[int, bytes] | None:
+    """The last ``from`` of a line's ``head`` (its index), and the module between it and the end.
+
+    None where the head doesn't end like that.
+    """
+    if b"from" not in head or _WORD_END.match(head, len(head) - 1):
+        return None
+    match = _FROM.match(head)
+    return None if match is None else (match.start(1) - 4, match[1].translate(None, _BLANKS))
 
 
 def scan_lines(source: bytes, problem: str) -> Scan:
     """Read what looks like import statements; everything counts as strong. Line by line, so never exact."""
-    source = source.removeprefix(BOM)
-    found: list[Import] = []
-    starts = [match.end() for match in _LINE_END.finditer(source)]
+    source = _as_tokenized(source)
+    starts = [match.end() for match in re.finditer(rb"\n", source)]
+    imports: list[Import] = []
     for region in _regions(source):
-        if region is None:
-            break
-        line = bisect_right(starts, region.offset) + 1
-        tail = _COMMENT.sub(b"", region.tail).decode("utf-8", "replace")
-        names = tuple(
-            words[0]
-            for words in (
-                part.split() for part in tail.replace("\\", " ").strip("() \r\n").split(",")
-            )
-            if words
+        if region is not None:
+            line = bisect_right(starts, region.offset) + 1
+            imports.extend(_imports_of(region, line, problem))
+    strings = {
+        (match[1].decode("utf-8", "replace"), bisect_right(starts, match.start()) + 1)
+        for match in _QUOTED_DOTTED.finditer(source)
+    }
+    return Scan(imports=tuple(imports), strings=tuple(sorted(strings)), problem=problem)
+
+
+def _imports_of(region: _Region, line: int, problem: str) -> Iterator[Import]:
+    """The imports that a place states, if it is a statement."""
+    tail = _COMMENT.sub(b"", region.tail).decode("utf-8", "replace")
+    parts = (part.split() for part in tail.replace("\\", " ").strip("() \n").split(","))
+    names = tuple(words[0] for words in parts if words)
+    if region.origin is None:
+        for name in names:
+            if NAME.match(name):
+                yield Import(module=name, line=line, text=f"import {name}", note=problem)
+        return
+    origin = region.origin.decode("utf-8", "replace")
+    module = origin.lstrip(".")
+    if not module or NAME.match(module):
+        yield Import(
+            module=module,
+            level=len(origin) - len(module),
+            names=tuple(name for name in names if name == "*" or name.isidentifier()),
+            line=line,
+            text=f"from {origin} import",
+            note=problem,
         )
-        if region.origin is None:
-            found.extend(
-                Import(module=name, line=line, text=f"import {name}", note=problem)
-                for name in names
-                if NAME.match(name)
-            )
-            continue
-        origin = re.sub(r"[\s\\]+", "", region.origin.decode("utf-8", "replace"))
-        module = origin.lstrip(".")
-        if module and not NAME.match(module):
-            continue
-        level = len(origin) - len(module)
-        kept = tuple(name for name in names if name == "*" or name.isidentifier())
-        found.append(
-            Import(
-                module=module,
-                level=level,
-                names=kept,
-                line=line,
-                text=f"from {origin} import",
-                note=problem,
-            )
-        )
-    quoted = {(match[1], match.start()) for match in _QUOTED_DOTTED.finditer(source)}
-    strings = tuple(
-        sorted(
-            (text.decode("utf-8", "replace"), bisect_right(starts, start) + 1)
-            for text, start in quoted
-        )
-    )
-    return Scan(imports=tuple(found), strings=strings, problem=problem)

@@ -1,0 +1,54 @@
+"""One Python file's imports, as a scan of it gives them: with a parser or line by line."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from slim.model.finding import Strength
+
+NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*\Z")
+"""An identifier, or several with dots between."""
+BOM = b"\xef\xbb\xbf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Import:
+    """One import. ``level`` counts leading dots; ``names`` are those after ``from ... import``.
+
+    ``anchor`` says what a relative name of ``import_module`` is relative to: ``None`` is the
+    package that the file lies in (as for a statement), ``__name__`` the module itself, anything
+    else the package of that name. ``kind`` is ``import``, or ``string`` for a module that is only
+    named in a string; ``note`` explains the strength. ``runs`` says that the module is run as a
+    program, so its ``__main__`` counts too.
+    """
+
+    module: str
+    line: int
+    text: str
+    level: int = 0
+    names: tuple[str, ...] = ()
+    anchor: str | None = None
+    strength: Strength = Strength.STRONG
+    kind: str = "import"
+    note: str = ""
+    runs: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """The modules that a file imports or names.
+
+    ``imports`` in order of lines. ``strings`` are dotted names that stand alone in a string
+    literal; ``listed`` the names in lists, tuples, sets and dictionaries at module level (what lazy
+    loaders are fed with); ``exported`` the literal part of ``__all__``; ``bound`` the names that
+    the module's own top level binds to something that is not its submodule. ``problem`` says why
+    the file was read without a parser, empty where it was parsed.
+    """
+
+    imports: tuple[Import, ...]
+    strings: tuple[tuple[str, int], ...] = ()
+    listed: tuple[tuple[str, int], ...] = ()
+    exported: frozenset[str] = frozenset()
+    bound: frozenset[str] = frozenset()
+    problem: str = ""
