@@ -21,7 +21,8 @@ from rich.text import Text
 
 from slim.cli.terminal import style_for
 from slim.model.progress import Progress, Silent
-from slim.reports.common.text import printable, size
+from slim.model.size import format_size
+from slim.reports.common.text import printable
 
 
 class _Amount(ProgressColumn):
@@ -38,7 +39,9 @@ class _Amount(ProgressColumn):
 def amount(done: int, total: float | None, unit: str) -> str:
     """``1,200/4,321 files``, ``3.4 MB/20.0 MB``; without a total just what is done."""
     if unit == "bytes":
-        return size(done) if total is None else f"{size(done)}/{size(int(total))}"
+        return (
+            format_size(done) if total is None else f"{format_size(done)}/{format_size(int(total))}"
+        )
     return f"{done:,} {unit}" if total is None else f"{done:,}/{int(total):,} {unit}"
 
 

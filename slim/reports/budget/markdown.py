@@ -14,7 +14,7 @@ from slim.reports.common.growth import (
     limit_text,
     number,
 )
-from slim.reports.common.markdown_table import cell, table
+from slim.reports.common.markdown import cell, table
 from slim.reports.common.text import count, percent
 
 _MARKS = {

@@ -1,23 +1,33 @@
-"""Where reports for terminals are drawn: rich, told exactly how wide, how colourful and in which characters."""
+"""Canvas that reports for terminals are drawn on: rich, told how wide and in which characters."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
 from rich.measure import Measurement
 from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
 from rich.text import Text
 
 from slim.reports.common.style import TerminalStyle
 
+T = TypeVar("T")
+
 MIN_WIDTH = 40
+ROOM_FOR_BARS = 76
+"""Columns from which on tables have bars, or a further column of sizes."""
+
+_BAR = 20
 _UNBOUNDED = 10_000
 
 
 class Canvas:
-    """Collects what is drawn, and gives it as one string without trailing blanks."""
+    """Text in the making: paragraphs, tables and lists, drawn one below the other."""
 
     def __init__(self, style: TerminalStyle) -> None:
         self.style = style
@@ -35,8 +45,13 @@ class Canvas:
             _environ={},
         )
 
+    @property
+    def roomy(self) -> bool:
+        """True if tables have room for bars."""
+        return self.style.width >= ROOM_FOR_BARS
+
     def line(self, text: Text, indent: int = 0) -> None:
-        """Draw one paragraph; where it wraps, further lines are indented by two more. Long names are folded."""
+        """Draw one paragraph. Further lines are indented by two more; long names are folded."""
         text.overflow = "fold"
         room = self._console.width - indent
         if cell_len(text.plain) <= room or room < MIN_WIDTH // 2:
@@ -47,12 +62,36 @@ class Canvas:
         for part in rest:
             self.show(Padding(part, (0, 0, 0, indent + 2), expand=False))
 
+    def turn(self, words: str, color: str, indent: int) -> None:
+        """Draw a fact that belongs to the line above."""
+        self.line(Text(f"{self.style.turn} {words}", color), indent)
+
+    def listing(self, lines: Sequence[str], most: int, *, indent: int = 2, color: str = "") -> None:
+        """Draw the first ``most`` lines, a paragraph each, and the number of the others."""
+        for words in lines[:most]:
+            self.line(Text(words, color), indent)
+        if len(lines) > most:
+            self.line(Text(f"{len(lines) - most} more", "dim"), indent)
+
+    def facts(self, facts: Iterable[str]) -> None:
+        """Draw facts beside each other, on one line where there is room."""
+        self.line(Text(f" {self.style.dot} ".join(facts), "dim"))
+
+    def bar(self, value: int, largest: int, color: str) -> Text:
+        """Return a bar for a cell of a table, as long as ``value`` is of ``largest``."""
+        length = round(_BAR * value / largest) if largest > 0 else 0
+        return Text(self.style.bar * length, color)
+
     def show(self, renderable: RenderableType) -> None:
-        """Draw a table, a line across, anything rich can draw."""
+        """Draw a table, or anything else that rich can draw."""
         self._console.print(renderable)
 
+    def rule(self) -> None:
+        """Draw a line across."""
+        self.show(Rule(style="dim", characters=self.style.rule))
+
     def width_of(self, renderable: RenderableType) -> int:
-        """Columns that something takes where it need not wrap."""
+        """Return the columns that something takes where it need not wrap."""
         return Measurement.get(
             self._console, self._console.options.update_width(_UNBOUNDED), renderable
         ).maximum
@@ -62,6 +101,44 @@ class Canvas:
         self._console.print()
 
     def text(self) -> str:
-        """All of it, with a newline at its end."""
+        """Return all of it without trailing blanks, and a newline at its end."""
         lines = [line.rstrip() for line in self._file.getvalue().split("\n")]
         return "\n".join(lines).rstrip("\n") + "\n"
+
+
+def draw_each(
+    results: Iterable[T], style: TerminalStyle | None, draw: Callable[[Canvas, T], None]
+) -> str:
+    """Return what ``draw`` draws of each result, with a blank line between two of them.
+
+    Without a ``style`` it is plain text, 100 columns wide, as it is written to a file.
+    """
+    canvas = Canvas(style or TerminalStyle())
+    for index, result in enumerate(results):
+        if index:
+            canvas.blank()
+        draw(canvas, result)
+    return canvas.text()
+
+
+def plain_table(*, header: bool = True, gap: int = 2) -> Table:
+    """Return a table without lines and without columns; ``gap`` columns are between two cells."""
+    return Table(
+        box=None, padding=(0, gap, 0, 0), pad_edge=False, header_style="", show_header=header
+    )
+
+
+def number_table(title: str, numbers: Iterable[str], *, bars: bool = False) -> Table:
+    """Return a table with names in its first column, and a column for each kind of number."""
+    table = plain_table()
+    table.add_column(title, overflow="fold", header_style="bold")
+    add_numbers(table, numbers)
+    if bars:
+        table.add_column("", no_wrap=True)
+    return table
+
+
+def add_numbers(table: Table, titles: Iterable[str]) -> None:
+    """Add a column for each kind of number, aligned right."""
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True, header_style="dim")

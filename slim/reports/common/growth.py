@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from slim.model.budget import BudgetResult, LimitKind, LimitResult, Status, Verdict
 from slim.model.diff import Change, Metric, OwnerChange, PlaceChange, PlaceKind, Remark
 from slim.model.footprint import Footprint
-from slim.reports.common.text import count, percent, printable, size
+from slim.model.size import format_size
+from slim.reports.common.text import count, percent, printable
 
 _CATEGORIES = 3
 _NOUNS = {
@@ -27,12 +28,12 @@ def content_metric(metric: Metric) -> Metric:
 
 def amount(metric: Metric, value: int) -> str:
     """``1.2 MB``, or ``12 files``."""
-    return count(value, "file") if metric is Metric.FILES else size(value)
+    return count(value, "file") if metric is Metric.FILES else format_size(value)
 
 
 def number(metric: Metric, value: int) -> str:
     """``1.2 MB``, or ``12`` where it is clear that files are counted."""
-    return f"{value:,}" if metric is Metric.FILES else size(value)
+    return f"{value:,}" if metric is Metric.FILES else format_size(value)
 
 
 def signed(metric: Metric, value: int) -> str:
@@ -105,7 +106,7 @@ def limit_text(item: LimitResult) -> str:
 def exceeded_text(result: BudgetResult, item: LimitResult) -> str:
     """One exceeded limit as a sentence: ``download: archive size is 43.0 MB, 1.0 MB over the limit of 42.0 MB``."""
     metric = item.limit.metric
-    over = f"{item.over:,}" if metric is Metric.FILES else size(item.over)
+    over = f"{item.over:,}" if metric is Metric.FILES else format_size(item.over)
     told = f"{printable(result.title)}: {_NOUNS[metric]} is {exact(metric, item)}, {over} over the limit of "
     told += limit_text(item)
     if item.before is not None:

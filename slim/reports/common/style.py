@@ -1,4 +1,4 @@
-"""What a terminal can show."""
+"""Width, colours and characters of a terminal."""
 
 from __future__ import annotations
 
@@ -15,35 +15,35 @@ class TerminalStyle:
 
     @property
     def arrow(self) -> str:
-        """Between before and after."""
+        """Sign between before and after."""
         return "→" if self.unicode else "->"
 
     @property
     def dot(self) -> str:
-        """Between facts on one line."""
+        """Sign between facts on one line."""
         return "·" if self.unicode else "|"
 
     @property
     def bar(self) -> str:
-        """What bars are made of."""
+        """Character that bars are made of."""
         return "━" if self.unicode else "#"
 
     @property
     def rule(self) -> str:
-        """What a line across is made of."""
+        """Character that a line across is made of."""
         return "─" if self.unicode else "-"
 
     @property
     def turn(self) -> str:
-        """Before a fact that belongs to the line above."""
+        """Sign before a fact that belongs to the line above."""
         return "└" if self.unicode else "`-"
 
     @property
     def good(self) -> str:
-        """Before what passed."""
+        """Sign before a check that passed."""
         return "✓" if self.unicode else "ok"
 
     @property
     def bad(self) -> str:
-        """Before what failed."""
+        """Sign before a check that failed."""
         return "✗" if self.unicode else "FAIL"

@@ -6,16 +6,6 @@ import unicodedata
 from collections.abc import Callable, Sequence
 
 from slim.model.finding import Evidence
-from slim.model.size import format_size
-from slim.model.stack import StackKind
-
-_STACK_WORDS = {
-    StackKind.PUBLISHED: "published stack",
-    StackKind.EXPORT: "local export",
-    StackKind.BUILD: "build folder",
-    StackKind.ARCHIVE: "single archive",
-    StackKind.FOLDER: "plain folder",
-}
 
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -40,16 +30,6 @@ def _escape(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
-
-
-def stack_word(kind: StackKind) -> str:
-    """What people call a kind of stack."""
-    return _STACK_WORDS[kind]
-
-
-def size(value: int) -> str:
-    """Bytes for people."""
-    return format_size(value)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slim.model.delta import DeltaMade
-from slim.reports.common.markdown_table import cell, table
-from slim.reports.common.text import size
+from slim.model.size import format_size
+from slim.reports.common.markdown import cell, table
 from slim.reports.delta.words import layer_cells, method_text, share
 
 
@@ -19,7 +19,14 @@ def render(results: Sequence[DeltaMade]) -> str:
         rows = [[*map(cell, layer_cells(layer)), method_text(layer)] for layer in result.layers]
         left = share(result.download, result.full)
         rows.append(
-            ["total", "", size(result.full) if result.full else "", size(result.download), left, ""]
+            [
+                "total",
+                "",
+                format_size(result.full) if result.full else "",
+                format_size(result.download),
+                left,
+                "",
+            ]
         )
         lines += table(["Layer", "Old archive", "New archive", "Update", "", "How"], rows, "lrrrrl")
     return "\n".join(lines).rstrip("\n") + "\n"

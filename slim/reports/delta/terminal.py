@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from slim.model.delta import DeltaApplied, DeltaMade, LayerMade
+from slim.model.size import format_size
 from slim.reports.common.canvas import Canvas
 from slim.reports.common.style import TerminalStyle
-from slim.reports.common.text import duration, printable, size
+from slim.reports.common.text import duration, printable
 from slim.reports.delta.words import layer_cells, method_text, share
 
 
@@ -32,7 +33,12 @@ def render_made(
         for layer in result.layers:
             table.add_row(*layer_cells(layer), method_text(layer), duration(layer.elapsed))
         elapsed = sum(layer.elapsed for layer in result.layers)
-        total = ("total", "", size(result.full) if result.full else "", size(result.download))
+        total = (
+            "total",
+            "",
+            format_size(result.full) if result.full else "",
+            format_size(result.download),
+        )
         table.add_row(*total, share(result.download, result.full), "", duration(elapsed))
         canvas.show(table)
         for layer in result.layers if verbose else ():
@@ -43,7 +49,7 @@ def render_made(
 
 def _tried(layer: LayerMade) -> list[str]:
     return [
-        *(f"{method}: {size(value)}" for method, value in layer.tried.items()),
+        *(f"{method}: {format_size(value)}" for method, value in layer.tried.items()),
         *(f"{method} not tried: {why}" for method, why in layer.skipped.items()),
     ]
 
@@ -67,7 +73,7 @@ def render_applied(
             words = _identity_words(layer.identical)
             cells = (
                 printable(layer.name),
-                size(layer.size),
+                format_size(layer.size),
                 layer.action.value,
                 words,
                 duration(layer.elapsed),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from slim.model.delta import DeltaAction, LayerMade, archive_size
-from slim.reports.common.text import printable, size
+from slim.model.size import format_size
+from slim.reports.common.text import printable
 
 
 def share(part: int, whole: int) -> str:
@@ -22,9 +23,9 @@ def layer_cells(layer: LayerMade) -> tuple[str, str, str, str, str]:
     before, after = archive_size(delta.old), archive_size(delta.new)
     return (
         printable(delta.name),
-        size(before) if before else "",
-        size(after) if after else "",
-        size(delta.download) if delta.action is not DeltaAction.REMOVED else "",
+        format_size(before) if before else "",
+        format_size(after) if after else "",
+        format_size(delta.download) if delta.action is not DeltaAction.REMOVED else "",
         share(delta.download, after),
     )
 

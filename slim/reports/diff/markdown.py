@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from slim.model.diff import Change, Comparison, Metric
 from slim.reports.common.growth import cause_lines, change_cells
-from slim.reports.common.markdown_table import cell, table
+from slim.reports.common.markdown import cell, table
 
 _OWNERS = 15
 

@@ -13,7 +13,9 @@ from markupsafe import Markup
 from slim.model.audit import Audit
 from slim.model.footprint import Footprint
 from slim.model.outcome import RunResult
-from slim.reports.common.text import count, percent, printable, size, stack_word
+from slim.model.size import format_size
+from slim.reports.common.stacks import stack_word
+from slim.reports.common.text import count, percent, printable
 from slim.reports.html.data import Page, audit_page, pack, page_data, run_page
 
 __all__ = ["render_audit", "render_run"]
@@ -89,7 +91,11 @@ def _layer_row(row: tuple[Any, Footprint, Footprint | None]) -> dict[str, str]:
     def pair(old: int, new: int | None) -> str:
         if not old:
             return "–"
-        return size(old) if not new else f"{size(old)} → {size(new)} ({percent(old, new)})"
+        return (
+            format_size(old)
+            if not new
+            else f"{format_size(old)} → {format_size(new)} ({percent(old, new)})"
+        )
 
     return {
         "name": printable(layer.name),

@@ -16,9 +16,10 @@ from slim.model.backup import (
     RestoredLayer,
     SymbolsSummary,
 )
+from slim.model.size import format_size
 from slim.reports.common.canvas import Canvas
 from slim.reports.common.style import TerminalStyle
-from slim.reports.common.text import count, printable, size
+from slim.reports.common.text import count, printable
 from slim.reports.run.json_v1 import SCHEMA_VERSION
 from slim.system.json_text import dumps, named, prose
 
@@ -29,13 +30,13 @@ where a store has several), and all that is known about it."""
 
 def backup_line(backup: BackupSummary) -> str:
     """One line for the report of a run."""
-    told = f"{count(backup.files, 'original')} of {size(backup.size)} in {printable(backup.file)}"
-    return f"{told}, {size(backup.archive_size)}; slim restore brings them back"
+    told = f"{count(backup.files, 'original')} of {format_size(backup.size)} in {printable(backup.file)}"
+    return f"{told}, {format_size(backup.archive_size)}; slim restore brings them back"
 
 
 def symbols_line(symbols: SymbolsSummary) -> str:
     """One line for the report of a run."""
-    return f"{count(symbols.files, 'file')} for debuggers, {size(symbols.size)}, in {printable(symbols.folder)}"
+    return f"{count(symbols.files, 'file')} for debuggers, {format_size(symbols.size)}, in {printable(symbols.folder)}"
 
 
 def listing(rows: Sequence[Row], style: TerminalStyle | None = None, verbosity: int = 0) -> str:
@@ -50,14 +51,17 @@ def listing(rows: Sequence[Row], style: TerminalStyle | None = None, verbosity: 
             no_wrap=title == "size",
         )
     for path, file in rows:
-        shown = size(file.size) if file.sha256 else "-"
+        shown = format_size(file.size) if file.sha256 else "-"
         table.add_row(shown, file.action.value, printable(file.rule), printable(path))
         for text in file.evidence if verbosity else ():
             table.add_row("", "", "", Text(f"{canvas.style.turn} {printable(text)}", "cyan"))
     canvas.show(table)
     files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
     canvas.line(
-        Text(f"{count(len(files), 'original')}, {size(sum(file.size for file in files))}", "bold")
+        Text(
+            f"{count(len(files), 'original')}, {format_size(sum(file.size for file in files))}",
+            "bold",
+        )
     )
     return canvas.text()
 
@@ -86,9 +90,9 @@ def restored(results: Sequence[Restored], style: TerminalStyle | None = None) ->
 def _layer(layer: RestoredLayer, arrow: str) -> str:
     if not layer.files:
         return f"{count(layer.left, 'file')} still slimmed" if layer.left else "as it was"
-    told = f"{count(layer.files, 'original')} back, {size(layer.size)}"
+    told = f"{count(layer.files, 'original')} back, {format_size(layer.size)}"
     if layer.archive_before:
-        told += f"; archive {size(layer.archive_before)} {arrow} {size(layer.archive_after)}"
+        told += f"; archive {format_size(layer.archive_before)} {arrow} {format_size(layer.archive_after)}"
     if layer.whole:
         return f"{told}; the original's tree again"
     return f"{told}; {count(layer.left, 'file')} still slimmed"
@@ -133,7 +137,7 @@ def extracted(
     """What was written out."""
     canvas = Canvas(style or TerminalStyle())
     files = [file for _, file in rows if file.action is not BackupAction.EMPTIED]
-    told = f"{count(len(files), 'original')}, {size(sum(file.size for file in files))}, written to "
+    told = f"{count(len(files), 'original')}, {format_size(sum(file.size for file in files))}, written to "
     canvas.line(Text.assemble(told, (printable(target), "bold"), "."))
     for name in left_out:
         canvas.line(

@@ -10,9 +10,10 @@ from slim.model.finding import Evidence
 from slim.model.outcome import Explanation
 from slim.model.plan import Remove, Rewrite, Skipped
 from slim.model.rule import Rule
+from slim.model.size import format_size
 from slim.reports.common.canvas import Canvas
 from slim.reports.common.style import TerminalStyle
-from slim.reports.common.text import evidence_text, percent, printable, size
+from slim.reports.common.text import evidence_text, percent, printable
 
 _STYLES = {
     "removed": "bold red",
@@ -41,9 +42,9 @@ def _one(canvas: Canvas, item: Explanation) -> None:
         indent=2,
     )
     canvas.blank()
-    weight = size(record.size)
+    weight = format_size(record.size)
     if record.bytecode_size:
-        weight += f", and ~{size(record.bytecode_size)} of bytecode once deployed"
+        weight += f", and ~{format_size(record.bytecode_size)} of bytecode once deployed"
     facts = [
         ("size", weight),
         ("category", record.kind.value),
@@ -73,7 +74,7 @@ def _verdict(item: Explanation) -> str:
         case Remove(rule=rule):
             return f"by the rule {printable(rule)}"
         case Rewrite(rule=rule, record=record, size_after=after):
-            return f"by the rule {printable(rule)}, {size(record.size)} to {size(after)} ({percent(record.size, after)})"
+            return f"by the rule {printable(rule)}, {format_size(record.size)} to {format_size(after)} ({percent(record.size, after)})"
         case None:
             pass
     if item.skipped:

@@ -1,24 +1,24 @@
-"""Putting many rows together for people. JSON keeps every row instead."""
+"""Rows put together for people. JSON keeps every row instead."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from slim.model.finding import Evidence
-from slim.model.footprint import FootprintDelta
 from slim.model.outcome import RunResult, SincePrevious
 from slim.model.plan import Skipped, SkipReason
-from slim.model.report import UNTOUCHED
-from slim.model.stack import Stack
-from slim.reports.common.text import common_place, size
+from slim.model.size import format_size
+from slim.reports.common.text import common_place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefusalGroup:
-    """Files that one rule wanted and that stay for the same reason. ``place`` is the file or their common folder
-    (a deployed path), ``held`` bytes; ``evidence`` are distinct facts, those seen outside the group
-    first."""
+    """Files that one rule wanted and that stay for the same reason.
+
+    ``place`` is the file or their common folder (a deployed path), ``held`` their bytes;
+    ``evidence`` are distinct facts, those seen outside the group first.
+    """
 
     reason: SkipReason
     rule: str
@@ -30,7 +30,7 @@ class RefusalGroup:
 
 
 def group_refusals(skipped: Iterable[Skipped]) -> list[RefusalGroup]:
-    """Group refusals by reason, layer, owner and rule; the largest first."""
+    """Return refusals grouped by reason, layer, owner and rule; the largest first."""
     found: dict[tuple[str, str, str, str], list[Skipped]] = {}
     for item in sorted(
         skipped, key=lambda item: (item.record.key, item.pass_name, item.rule, item.reason)
@@ -55,44 +55,17 @@ def group_refusals(skipped: Iterable[Skipped]) -> list[RefusalGroup]:
     )
 
 
+def files_and_bytes(groups: Iterable[RefusalGroup]) -> tuple[int, int]:
+    """Return how many files groups have, and how many bytes they hold."""
+    members = list(groups)
+    return sum(group.files for group in members), sum(group.held for group in members)
+
+
 def _evidence(items: Sequence[Skipped]) -> tuple[Evidence, ...]:
-    """What holds a group from outside says more than its files holding each other."""
+    """Return distinct facts; those from outside the group first, because they say more."""
     own = {item.record.deployed_path for item in items}
     facts = dict.fromkeys(fact for item in items for fact in item.evidence)
     return tuple(sorted(facts, key=lambda fact: fact.file in own))
-
-
-def contributors(rows: Sequence[FootprintDelta]) -> list[FootprintDelta]:
-    """The rows of an account that changed something, the largest saving first."""
-    changed = [row for row in rows if row.saved or row.files_removed or row.files_rewritten]
-    return sorted(changed, key=lambda row: (-row.saved, row.label))
-
-
-def with_untouched(
-    rows: Sequence[FootprintDelta], whole: Iterable[FootprintDelta]
-) -> list[FootprintDelta]:
-    """An account of what was touched, with one more row for the rest of the ``whole``: every byte is visible."""
-    everything = list(whole)
-    before = sum(row.before for row in everything) - sum(row.before for row in rows)
-    files = sum(row.files for row in everything) - sum(row.files for row in rows)
-    rest = FootprintDelta(label=UNTOUCHED, before=before, files=files)
-    return [*rows, rest] if before or files else list(rows)
-
-
-def shortener(stack: Stack) -> Callable[[str], str]:
-    """Give the function that leaves out what people know of a deployed path: layer and site-packages folder."""
-    prefixes = sorted(
-        (f"{layer.name}/{folder}/" for layer in stack for folder in layer.site_dirs),
-        key=len,
-        reverse=True,
-    )
-
-    def shorten(path: str) -> str:
-        return next(
-            (path.removeprefix(prefix) for prefix in prefixes if path.startswith(prefix)), path
-        )
-
-    return shorten
 
 
 _SINCE = {
@@ -104,14 +77,16 @@ _SINCE = {
 
 
 def since_previous(result: RunResult) -> list[tuple[str, str]]:
-    """Each layer with what became of it since it was last published, in words; empty where nobody asked. After a dry
-    run no bytes are told for archives that aren't written yet."""
+    """Return each layer with what became of it since it was last published, in words.
+
+    Empty where nobody asked. After a dry run there are no bytes of new archives.
+    """
     measured = archives_measured(result)
     return [
         (
             item.layer.name,
             _SINCE[item.since]
-            + (f": {size(item.new_bytes)} new" if measured and item.new_bytes else ""),
+            + (f": {format_size(item.new_bytes)} new" if measured and item.new_bytes else ""),
         )
         for item in result.layers
         if item.since is not None
@@ -119,5 +94,5 @@ def since_previous(result: RunResult) -> list[tuple[str, str]]:
 
 
 def archives_measured(result: RunResult) -> bool:
-    """Whether the sizes of the new archives are known: archive bytes are measured after writing, never guessed."""
+    """Return whether the sizes of new archives are known: they are measured, never guessed."""
     return not result.dry_run

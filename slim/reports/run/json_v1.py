@@ -26,8 +26,9 @@ from slim.model.outcome import (
 from slim.model.report import RUN_REPORT
 from slim.model.stack import StaleArchive
 from slim.model.verify import Broken
+from slim.reports.common.accounts import with_untouched
 from slim.reports.common.json_parts import rule_summary
-from slim.reports.run.grouping import archives_measured, with_untouched
+from slim.reports.run.grouping import archives_measured
 from slim.reports.run.plan_json import action_document, skipped_document
 from slim.system.json_text import Json, dumps, named, prose
 

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult
-from slim.reports.common.markdown_table import MARKDOWN
-from slim.reports.common.markdown_table import cell as _cell
-from slim.reports.common.markdown_table import table as _table
-from slim.reports.common.text import count, duration, evidence_text, percent, size, stack_word
+from slim.model.size import format_size
+from slim.reports.common.accounts import contributors, first_rows
+from slim.reports.common.markdown import MARKDOWN, cell, table
+from slim.reports.common.stacks import shortener, stack_word
+from slim.reports.common.text import count, duration, evidence_text, percent
 from slim.reports.run.grouping import (
     RefusalGroup,
     archives_measured,
-    contributors,
+    files_and_bytes,
     group_refusals,
-    shortener,
     since_previous,
 )
 
@@ -36,9 +36,9 @@ def render(results: Sequence[RunResult]) -> str:
 def _result(result: RunResult) -> list[str]:
     tag = result.stack.platform.tag
     title = (
-        f"{_cell(result.stack.source)} ({_cell(tag)})"
+        f"{cell(result.stack.source)} ({cell(tag)})"
         if tag != "unknown"
-        else _cell(result.stack.source)
+        else cell(result.stack.source)
     )
     lines = [
         f"## {title}",
@@ -76,7 +76,7 @@ def _totals(result: RunResult) -> list[str]:
     if before.archive or after.archive:
         rows.insert(0, ["Archives", *_change(before.archive, after.archive if measured else None)])
     return [
-        *_table(["Size", "Before", "After", "Change"], rows, "lrrr"),
+        *table(["Size", "Before", "After", "Change"], rows, "lrrr"),
         "Deployed is what lies on the user's disk: unpacked plus the bytecode that postinstall compiles.",
         "",
     ]
@@ -95,19 +95,19 @@ def _layers(result: RunResult) -> list[str]:
         ]
 
     rows = [
-        row(_cell(item.layer.name), item.layer.kind.value, item.before, item.after)
+        row(cell(item.layer.name), item.layer.kind.value, item.before, item.after)
         for item in result.layers
     ]
     return [
         "### Layers",
         "",
-        *_table(["Layer", "Kind", "Archive", "Unpacked", "Deployed"], rows, "llrrr"),
+        *table(["Layer", "Kind", "Archive", "Unpacked", "Deployed"], rows, "llrrr"),
     ]
 
 
 def _since(result: RunResult) -> list[str]:
     told = since_previous(result)
-    return [*(f"- {_cell(name)}: {words}" for name, words in told), ""] if told else []
+    return [*(f"- {cell(name)}: {words}" for name, words in told), ""] if told else []
 
 
 def _account(
@@ -115,60 +115,46 @@ def _account(
 ) -> list[str]:
     if not rows:
         return []
-    shown = rows[:most]
-    table = [
-        [
-            _cell(row.label),
-            size(row.removed),
-            size(row.shrunk),
-            f"{row.files_removed:,}",
-            f"{row.files_rewritten:,}",
-        ]
-        for row in shown
-    ]
-    rest = rows[len(shown) :]
-    if rest:
-        table.append(
-            [
-                f"*{len(rest)} more*",
-                size(sum(row.removed for row in rest)),
-                size(sum(row.shrunk for row in rest)),
-                f"{sum(row.files_removed for row in rest):,}",
-                f"{sum(row.files_rewritten for row in rest):,}",
-            ]
-        )
+    shown, rest = first_rows(rows, most)
+    lines = [_row(cell(row.label), row) for row in shown]
+    if rest is not None:
+        lines.append(_row(f"*{rest.label}*", rest))
     return [
         f"### {title}",
         "",
-        *_table([noun, "Removed", "Shrunk", "Files removed", "Files rewritten"], table, "lrrrr"),
+        *table([noun, "Removed", "Shrunk", "Files removed", "Files rewritten"], lines, "lrrrr"),
     ]
+
+
+def _row(label: str, row: FootprintDelta) -> list[str]:
+    sizes = [format_size(row.removed), format_size(row.shrunk)]
+    return [label, *sizes, f"{row.files_removed:,}", f"{row.files_rewritten:,}"]
 
 
 def _refusals(result: RunResult) -> list[str]:
     groups, shorten = group_refusals(result.plan.skipped), shortener(result.stack)
     if not groups:
         return []
-    files = sum(group.files for group in groups)
-    held = sum(group.held for group in groups)
-    lines = [f"### Refused: {count(files, 'file')} stay ({size(held)})", ""]
+    files, held = files_and_bytes(groups)
+    lines = [f"### Refused: {count(files, 'file')} stay ({format_size(held)})", ""]
     rows = [
         [
             group.reason.value,
-            _cell(shorten(group.place)),
-            _cell(group.rule),
+            cell(shorten(group.place)),
+            cell(group.rule),
             f"{group.files:,}",
-            size(group.held),
+            format_size(group.held),
             _proof(group, shorten),
         ]
         for group in groups[:_GROUPS]
     ]
     if len(groups) > _GROUPS:
         rest = groups[_GROUPS:]
-        files, held = sum(group.files for group in rest), sum(group.held for group in rest)
-        rows.append(["", f"*{len(rest)} more*", "", f"{files:,}", size(held), ""])
+        files, held = files_and_bytes(rest)
+        rows.append(["", f"*{len(rest)} more*", "", f"{files:,}", format_size(held), ""])
     return [
         *lines,
-        *_table(["Reason", "What", "Rule", "Files", "Size", "Evidence"], rows, "lllrrl"),
+        *table(["Reason", "What", "Rule", "Files", "Size", "Evidence"], rows, "lllrrl"),
     ]
 
 
@@ -183,8 +169,8 @@ def _signing(result: RunResult) -> list[str]:
     if not result.signing:
         return []
     reasons = Counter(item.reason.value for item in result.signing)
-    rows = [[_cell(reason), str(number)] for reason, number in sorted(reasons.items())]
-    return ["### Will need signing", "", *_table(["Why", "Files"], rows, "lr")]
+    rows = [[cell(reason), str(number)] for reason, number in sorted(reasons.items())]
+    return ["### Will need signing", "", *table(["Why", "Files"], rows, "lr")]
 
 
 def _stale(result: RunResult) -> list[str]:
@@ -193,16 +179,18 @@ def _stale(result: RunResult) -> list[str]:
         return []
     total = sum(item.size for item in stale)
     return [
-        f"### Stale archives: {size(total)}",
+        f"### Stale archives: {format_size(total)}",
         "",
         "No manifest names them.",
         "",
-        *_table(["Archive", "Size"], [[_cell(item.name), size(item.size)] for item in stale], "lr"),
+        *table(
+            ["Archive", "Size"], [[cell(item.name), format_size(item.size)] for item in stale], "lr"
+        ),
     ]
 
 
 def _warnings(result: RunResult) -> list[str]:
-    lines = [f"- {_cell(warning)}" for warning in result.plan.warnings]
+    lines = [f"- {cell(warning)}" for warning in result.plan.warnings]
     return ["### Warnings", "", *lines, ""] if lines else []
 
 
@@ -213,44 +201,44 @@ def _verification(result: RunResult) -> list[str]:
     word = "passed" if result.verification.passed else "FAILED"
     rows = [
         [
-            _cell(check.name),
+            cell(check.name),
             f"{check.tried:,}",
             "passed" if check.passed else "**failed**",
-            _cell(check.note),
+            cell(check.note),
         ]
         for check in checks
     ]
     failures = [
-        f"- {_cell(check.name)}: {_cell(text)}" for check in checks for text in check.failures
+        f"- {cell(check.name)}: {cell(text)}" for check in checks for text in check.failures
     ]
     lines = [
         f"### Verification: {word}",
         "",
-        *_table(["Check", "Tried", "Result", "Note"], rows, "lrll"),
+        *table(["Check", "Tried", "Result", "Note"], rows, "lrll"),
     ]
     lines += [*failures, ""] if failures else []
     taken_back = [
-        f"- {_cell(f'{layer}/{path}')}: {_cell(str(repair.broken[0]) if repair.broken else '')}"
+        f"- {cell(f'{layer}/{path}')}: {cell(str(repair.broken[0]) if repair.broken else '')}"
         for repair in result.verification.repairs
         for layer, path in repair.files
     ]
     if taken_back:
         lines += ["#### Taken back: without them something stopped working", "", *taken_back, ""]
-    notes = [f"- {_cell(note)}" for note in result.verification.notes]
+    notes = [f"- {cell(note)}" for note in result.verification.notes]
     return [*lines, *notes, ""] if notes else lines
 
 
 def _change(before: int, after: int | None, mark: str = "") -> list[str]:
     if after is None:
-        return [mark + size(before), "not measured", ""]
-    return [mark + size(before), mark + size(after), percent(before, after)]
+        return [mark + format_size(before), "not measured", ""]
+    return [mark + format_size(before), mark + format_size(after), percent(before, after)]
 
 
 def _arrow(before: int, after: int | None, mark: str = "") -> str:
     if after is None:
-        return mark + size(before)
+        return mark + format_size(before)
     if before == after == 0:
         return "-"
     change = percent(before, after)
-    text = f"{mark}{size(before)} → {mark}{size(after)}"
+    text = f"{mark}{format_size(before)} → {mark}{format_size(after)}"
     return f"{text} ({change})" if change else text

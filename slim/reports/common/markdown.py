@@ -1,4 +1,4 @@
-"""Tables and names in GitHub-flavoured Markdown."""
+"""Tables, names and whole pages in GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -9,15 +9,20 @@ from slim.reports.common.text import printable
 MARKDOWN = str.maketrans(
     {char: f"\\{char}" for char in "\\`*_[]|~#"} | {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 )
-"""What a text has to be translated with so that Markdown takes it literally."""
+"""Translation of a text that Markdown takes literally (``str.translate``)."""
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) -> list[str]:
-    """The lines of a table, and a blank one. ``alignment`` has a letter a column, ``r`` for right."""
+    """Return the lines of a table, and a blank one. ``alignment`` has a letter a column: l or r."""
     rule = ["---:" if letter == "r" else "---" for letter in alignment]
     return [*(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)), ""]
 
 
 def cell(name: str) -> str:
-    """A name that Markdown takes literally, in one table cell."""
+    """Return a name that Markdown takes literally, in one table cell."""
     return printable(name).translate(MARKDOWN)
+
+
+def page(lines: Iterable[str]) -> str:
+    """Return lines as text, with one newline at its end."""
+    return "\n".join(lines).rstrip("\n") + "\n"
