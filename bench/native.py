@@ -34,7 +34,7 @@ from pathlib import Path
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions
 from slim.model.limits import Limits

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slim.auditing.engine import AuditRequest, audit
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.passes import SCHEMAS
 from slim.reports.html import page as html
 from slim.system.cpus import available_cpus

@@ -24,8 +24,9 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.cli.terminal import emit
-from slim.config import CONFIG_NAMES, load_config
+from slim.config import CONFIG_NAMES
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
+from slim.config.load import load_config
 from slim.errors import ConfigError, RefusedError, StorageError
 from slim.model.budget import Budget, LimitKind, Verdict
 from slim.model.diff import Metric, Snapshot

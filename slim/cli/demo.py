@@ -10,7 +10,7 @@ import click
 from slim.cli.options import PATH, SectionCommand, option
 from slim.cli.progress import watch
 from slim.cli.terminal import emit, style_for
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run

@@ -8,7 +8,9 @@ from typing import Any
 
 import click
 
-from slim.config import KEEP_NAME, discover, find_keep_file, read_keep_file
+from slim.config import KEEP_NAME
+from slim.config.load import discover
+from slim.config.verify import find_keep_file, read_keep_file
 from slim.model.outcome import RunResult
 from slim.reports.run.keep_toml import render_keep
 from slim.system.atomic import replace_file

@@ -10,7 +10,9 @@ from typing import Any, TypeVar
 
 import click
 
-from slim.config import CONFIG_NAMES, KEEP_NAME, Overrides, discover, find_keep_file, load_config
+from slim.config import CONFIG_NAMES, KEEP_NAME
+from slim.config.load import Overrides, discover, load_config
+from slim.config.verify import find_keep_file
 from slim.formats import FORMATS
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, Config, Level

@@ -19,8 +19,9 @@ from slim.cli.options import (
     source_options,
 )
 from slim.cli.terminal import emit, style_for
-from slim.config import CONFIG_NAMES, load_config
+from slim.config import CONFIG_NAMES
 from slim.config.budget import is_budget_file, read_budget_file
+from slim.config.load import load_config
 from slim.errors import ConfigError, Problem
 from slim.model.rule import Rule, RulePack, Safety
 from slim.passes import SCHEMAS

@@ -1,14 +1,11 @@
-"""Configuration: ``slim.toml`` or ``[tool.slim]``, the command line, and the rule packs that they name."""
+"""Configuration: ``slim.toml`` or ``[tool.slim]``, the command line, and the rule packs named there."""
 
-from slim.config.load import CONFIG_NAMES, Overrides, discover, load_config
-from slim.config.verify import KEEP_NAME, find_keep_file, read_keep_file
+from __future__ import annotations
 
-__all__ = [
-    "CONFIG_NAMES",
-    "KEEP_NAME",
-    "Overrides",
-    "discover",
-    "find_keep_file",
-    "load_config",
-    "read_keep_file",
-]
+from typing import Final
+
+CONFIG_NAMES: Final = ("slim.toml", "venvstacks.toml", "pyproject.toml")
+"""Files that may hold a configuration, the first one wins; the latter two in a ``[tool.slim]`` table."""
+
+KEEP_NAME: Final = "slim.keep.toml"
+"""File that holds what an earlier verification found must stay."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from slim.config import CONFIG_NAMES
 from slim.config.budget import read_budgets
 from slim.config.schema import (
     MAX_JOBS,
@@ -43,9 +44,6 @@ from slim.rules.loader import (
     read_text,
 )
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
-
-CONFIG_NAMES: Final = ("slim.toml", "venvstacks.toml", "pyproject.toml")
-"""Files that may hold a configuration, the first one wins; the latter two in a ``[tool.slim]`` table."""
 
 _COMMAND_LINE: Final = "command line"
 

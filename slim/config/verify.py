@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from slim.config import KEEP_NAME
 from slim.config.schema import SCHEMA, keep_problem
 from slim.errors import ConfigError
 from slim.model.verify import Command, Ready, Request, VerifySettings
 from slim.rules.loader import read_text
 from slim.rules.tables import Problems, Table, parse_toml, show
-
-KEEP_NAME: Final = "slim.keep.toml"
-"""Read beside the configuration file, or beside the stack and in the current folder where there is none."""
 
 MAX_SECONDS: Final = 24 * 3600
 _KEYS: Final = ("timeout", "without", "command")

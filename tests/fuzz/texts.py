@@ -10,7 +10,7 @@ from unittest import mock
 import slim.config.load
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.text_scan import text_hints
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
 from slim.inventory.distributions import find_distributions, parse_record, render_record

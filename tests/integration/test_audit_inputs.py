@@ -67,7 +67,7 @@ def test_a_container_layer_is_read_with_all_its_links(tmp_path: Path) -> None:
 
 
 def test_a_run_still_refuses_what_an_audit_reads(tmp_path: Path) -> None:
-    from slim.config import Overrides, load_config
+    from slim.config.load import Overrides, load_config
     from slim.passes import SCHEMAS
     from slim.pipeline.stages import RunRequest, run
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from tests.support.backup_runs import assert_records_true, back, entries

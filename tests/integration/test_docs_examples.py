@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from slim.cli import main
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.passes import SCHEMAS
 from tests.support.docs_examples import Block, Step, blocks, matches, steps
 from tests.support.published_stacks import small_stack

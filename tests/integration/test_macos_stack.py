@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slim.binaries import describe
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions, Tree
 from slim.model.outcome import RunResult, SigningReason

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
 from slim.model.outcome import LayerOutcome, SincePrevious
 from slim.model.settings import Effort, Level

@@ -14,7 +14,7 @@ import pytest
 
 from slim.backup.restore import look, write_out
 from slim.cli import main
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
 from slim.model.limits import Limits
 from slim.model.settings import Config

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
 from slim.model.outcome import RunResult
 from slim.model.plan import SkipReason

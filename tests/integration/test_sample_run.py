@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS

@@ -17,7 +17,7 @@ from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.macho.debugfile import symbol_files, uuid_path, uuids
 from slim.binaries.pe.pdb import pdb_key
 from slim.cli import main
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.errors import ConfigError, StorageError, UnsafeInputError
 from slim.formats.base import BytesContent
 from slim.passes import SCHEMAS

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.model.outcome import RunResult
 from slim.model.progress import Silent
 from slim.model.stack import LayerKind

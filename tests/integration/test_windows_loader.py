@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from slim.analysis.linkage.graph import Linkage
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.model.outcome import RunResult
 from slim.model.plan import Remove
 from slim.model.progress import Silent

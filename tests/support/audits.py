@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slim.auditing.engine import AuditRequest, audit
-from slim.config import Overrides, load_config
+from slim.config.load import Overrides, load_config
 from slim.model.audit import Audit
 from slim.passes import SCHEMAS
 

@@ -15,7 +15,7 @@ from typing import Any
 import zstandard
 
 from slim.backup.restore import RestoreRequest, restore
-from slim.config import load_config
+from slim.config.load import load_config
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from slim.config import load_config
 from slim.config.budget import parse_limit, read_budget_file
+from slim.config.load import load_config
 from slim.errors import ConfigError, StorageError
 from slim.model.budget import Budget, Each, LimitKind
 from slim.model.diff import Metric

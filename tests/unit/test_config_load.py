@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.config import Overrides, discover, load_config
+from slim.config.load import Overrides, discover, load_config
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slim.config import find_keep_file, load_config, read_keep_file
+from slim.config.load import load_config
+from slim.config.verify import find_keep_file, read_keep_file
 from slim.errors import ConfigError
 from slim.model.verify import Broken, Command, Ready, Repair, Request, Subject
 from slim.passes import SCHEMAS
