@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Self
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries import read_any_dynamic
+from slim.inventory.load import LoadedStack
 from slim.model.record import Inventory
 from slim.model.stack import Stack
 
@@ -30,6 +32,11 @@ class Facts:
     inventory: Inventory
     read: ReadFile = field(repr=False)
     read_dynamic: ReadDynamic = field(default=read_any_dynamic, repr=False)
+
+    @classmethod
+    def of(cls, loaded: LoadedStack) -> Self:
+        """The facts of a stack that is open."""
+        return cls(stack=loaded.stack, inventory=loaded.inventory, read=loaded.read)
 
     @cached_property
     def tree(self) -> VirtualTree:

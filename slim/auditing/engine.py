@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slim import __version__
+from slim.analysis.facts import Facts
 from slim.auditing import measure, mentions, natives
-from slim.auditing.reading import Seen, find, look
 from slim.auditing.savings import plans, savings
 from slim.auditing.why import Asker
-from slim.inventory.stack_reader import Located
+from slim.inventory.load import LoadedStack, load
+from slim.inventory.locate import locate
+from slim.inventory.located import Located
 from slim.model.audit import Audit
+from slim.model.context import RunContext
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
 from slim.model.settings import Config
@@ -42,31 +45,35 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
 
     Raises the errors of :mod:`slim.errors`.
     """
-    watch = progress or Silent()
-    located = find(request.source, platforms=request.platforms)
+    stacks = locate(request.source, platforms=request.platforms, any_archive=True)
     with workspace() as spool:
-        return tuple(_audit_one(request, one, spool, watch) for one in located)
+        context = RunContext(
+            spool_dir=spool,
+            limits=request.config.limits,
+            workers=request.workers,
+            progress=progress or Silent(),
+        )
+        return tuple(_audit_one(request, located, context) for located in stacks)
 
 
-def _audit_one(request: AuditRequest, located: Located, spool: Path, watch: Progress) -> Audit:
+def _audit_one(request: AuditRequest, located: Located, context: RunContext) -> Audit:
     started = time.monotonic()
-    limits = request.config.limits
-    with look(
-        located, spool_dir=spool, limits=limits, workers=request.workers, progress=watch
-    ) as seen:
-        return _result(request, seen, watch, started)
+    with load(located, context, lenient=True) as loaded:
+        return _result(request, loaded, started)
 
 
-def _result(request: AuditRequest, seen: Seen, watch: Progress, started: float) -> Audit:
-    stack, inventory = seen.stack, seen.inventory
-    asker = Asker(seen)
+def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit:
+    stack, inventory = loaded.stack, loaded.inventory
+    progress = loaded.context.progress
+    facts = Facts.of(loaded)
+    asker = Asker(facts)
     why = tuple(asker.ask(glob) for glob in request.why)
     found, complaints = (
-        plans(seen, request.config, watch, proved=request.prove, profiles=request.profiles)
+        plans(facts, request.config, progress, proved=request.prove, profiles=request.profiles)
         if request.findings
         else ({}, [])
     )
-    watch.stage("Looking closer")
+    progress.stage("Looking closer")
     return Audit(
         stack=stack,
         inventory=inventory,
@@ -75,18 +82,18 @@ def _result(request: AuditRequest, seen: Seen, watch: Progress, started: float) 
         by_category=measure.by_label(inventory, lambda record: record.kind.value),
         cells=measure.cells(inventory),
         largest=measure.largest(inventory),
-        foreign=natives.foreign(stack, inventory, seen.read) if request.findings else (),
-        unstripped=natives.unstripped(inventory, seen.read) if request.findings else (),
-        unused=mentions.unused(stack, inventory, seen.read) if request.findings else (),
+        foreign=natives.foreign(stack, inventory, loaded.read) if request.findings else (),
+        unstripped=natives.unstripped(inventory, loaded.read) if request.findings else (),
+        unused=mentions.unused(stack, inventory, loaded.read) if request.findings else (),
         duplicates=measure.duplicates(inventory),
         unowned=measure.unowned(inventory),
         savings=tuple(
-            savings(seen, profile, plan, proved=request.prove) for profile, plan in found.items()
+            savings(stack, profile, plan, proved=request.prove) for profile, plan in found.items()
         ),
         plans=found,
         rules={rule.id: rule for rule in request.config.rules},
         why=why,
-        warnings=(*seen.warnings, *complaints),
+        warnings=(*inventory.warnings, *complaints),
         profile=request.config.profile,
         elapsed=time.monotonic() - started,
         slim_version=__version__,

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from slim.auditing.reading import Seen
+from slim.analysis.facts import Facts
 from slim.errors import SlimError
 from slim.formats import is_archive_name
 from slim.model.audit import ProfileSavings
@@ -16,14 +16,14 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.rule import Safety
 from slim.model.settings import Config
-from slim.model.stack import StackKind
+from slim.model.stack import Stack, StackKind
 from slim.passes.base import Proposal
 from slim.plan.planner import Planner
 from slim.rules.match import RememberingMatcher, RuleMatcher
 
 
 def plans(
-    seen: Seen,
+    facts: Facts,
     config: Config,
     progress: Progress,
     *,
@@ -35,7 +35,9 @@ def plans(
     The plans share one reading of the stack's imports and libraries.
     """
     matcher = RuleMatcher(config.rules)
-    remembering = {layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in seen.stack}
+    remembering = {
+        layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in facts.stack
+    }
     remembered: dict[tuple[FileKey, str], Proposal | None] = {}
     found: dict[Safety, Plan] = {}
     complaints: list[str] = []
@@ -43,7 +45,7 @@ def plans(
         own = replace(config, profile=profile)
         try:
             planner = Planner(
-                seen.facts,
+                facts,
                 own,
                 progress,
                 proved=proved,
@@ -52,7 +54,7 @@ def plans(
                     layer.name: remembering[layer.name].only(
                         rule.id for rule in own.rules_for(layer)
                     )
-                    for layer in seen.stack
+                    for layer in facts.stack
                 },
             )
             found[profile] = planner.plan()
@@ -63,7 +65,7 @@ def plans(
     return found, complaints
 
 
-def savings(seen: Seen, profile: Safety, plan: Plan, *, proved: bool) -> ProfileSavings:
+def savings(stack: Stack, profile: Safety, plan: Plan, *, proved: bool) -> ProfileSavings:
     """The plan in sums, rule by rule, the largest saving first."""
     actions = plan.actions.values()
     return ProfileSavings(
@@ -73,7 +75,7 @@ def savings(seen: Seen, profile: Safety, plan: Plan, *, proved: bool) -> Profile
         shrunk=sum(action.saved for action in actions if not isinstance(action, Remove)),
         files=len(plan.actions),
         by_rule=by_rule(plan),
-        command=_command(seen, profile, idle=not actions),
+        command=_command(stack, profile, idle=not actions),
     )
 
 
@@ -100,11 +102,11 @@ def _rule_row(rule: str, actions: Sequence[Action]) -> FootprintDelta:
     )
 
 
-def _command(seen: Seen, profile: Safety, *, idle: bool) -> str:
+def _command(stack: Stack, profile: Safety, *, idle: bool) -> str:
     """What does it; nothing where a run couldn't, or wouldn't change anything but how a folder is packed."""
-    source = seen.stack.source
-    if idle and seen.stack.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
+    source = stack.source
+    if idle and stack.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
         return ""
-    if seen.stack.kind is StackKind.ARCHIVE and not is_archive_name(source):
+    if stack.kind is StackKind.ARCHIVE and not is_archive_name(source):
         return ""
     return f"slim run {shlex.quote(source)} -o OUT --profile {profile.label}"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import posixpath
 from functools import cached_property
 
-from slim.auditing.owners import source_of
-from slim.auditing.reading import Seen
+from slim.analysis.facts import Facts
 from slim.errors import ConfigError
+from slim.inventory.owners import source_of
 from slim.model.audit import Why, WhyAnswer
 from slim.model.finding import Evidence
 from slim.model.record import FileRecord, OwnerKind
@@ -22,12 +22,12 @@ MOST = 12
 class Asker:
     """Answers ``--why`` for one stack; asks the graphs that its plans share."""
 
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, facts: Facts) -> None:
+        self._facts = facts
 
     @cached_property
     def _requirements(self) -> Requirements:
-        return Requirements(self._seen.stack, self._seen.inventory)
+        return Requirements(self._facts.stack, self._facts.inventory)
 
     def ask(self, glob: str) -> WhyAnswer:
         """Explain the files that a glob matches: as a path in a layer, a deployed path, or a name at any depth.
@@ -55,32 +55,32 @@ class Asker:
         except GlobError as error:
             raise ConfigError(f"{error}", file=f"--why {glob}") from None
         found = []
-        for layer in self._seen.stack:
+        for layer in self._facts.stack:
             pattern = globs.for_layer(layer)
             if pattern is None:
                 continue
-            for record in self._seen.inventory.records[layer.name].values():
+            for record in self._facts.inventory.records[layer.name].values():
                 if pattern.match(record.path) or pattern.match(record.deployed_path):
                     found.append(record)
         return found
 
     def _explain(self, record: FileRecord) -> Why:
-        source = self._seen.inventory.get((record.layer, source_of(record.path) or ""))
+        source = self._facts.inventory.get((record.layer, source_of(record.path) or ""))
         return Why(
             record=record,
             required_by=self._required(record),
-            imported_by=self._seen.facts.imports.importers_of((source or record).key),
+            imported_by=self._facts.imports.importers_of((source or record).key),
             needed_by=self._needed(record),
             linked_by=tuple(
                 Evidence(kind="link", text=f"{link.deployed_path} is a link to it")
-                for link in self._seen.facts.libraries.links_to(record)
+                for link in self._facts.libraries.links_to(record)
             ),
         )
 
     def _required(self, record: FileRecord) -> tuple[Evidence, ...]:
         if record.owner.kind is not OwnerKind.DISTRIBUTION:
             return ()
-        found = self._seen.inventory.distributions.get(record.layer, {}).get(record.owner.name)
+        found = self._facts.inventory.distributions.get(record.layer, {}).get(record.owner.name)
         return () if found is None else self._requirements.on(found, frozenset())
 
     def _needed(self, record: FileRecord) -> tuple[Evidence, ...]:
@@ -90,5 +90,5 @@ class Asker:
                 text=f"{posixpath.basename(user.path)} of {user.owner.label} links it",
                 file=user.deployed_path,
             )
-            for user in self._seen.facts.libraries.dependents(record)
+            for user in self._facts.libraries.dependents(record)
         )

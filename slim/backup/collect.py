@@ -20,7 +20,6 @@ from slim.formats import format_by_name, write_archive
 from slim.formats.base import BytesContent, Content, Member, Tree, WriteOptions
 from slim.formats.digests import sha256_of, tree_digest
 from slim.formats.spool import SliceContent, Spool
-from slim.inventory.stack_reader import OpenStack
 from slim.model.backup import (
     INDEX_NAME,
     BackupAction,
@@ -32,10 +31,10 @@ from slim.model.backup import (
 )
 from slim.model.finding import Evidence
 from slim.model.outcome import LayerOutcome
-from slim.model.plan import Plan, Remove
-from slim.model.record import EntryType, FileKey, Inventory
+from slim.model.plan import Remove
+from slim.model.record import EntryType
 from slim.model.stack import Layer
-from slim.plan.apply import Edited, new_members
+from slim.plan.planned import PlannedStack
 from slim.publish.notes import SLIM_KEY
 
 FORMAT = "tar.zst"
@@ -67,14 +66,7 @@ class Originals:
     ) -> None:
         self._resources.close()
 
-    def add(
-        self,
-        opened: OpenStack,
-        inventory: Inventory,
-        plan: Plan,
-        edited: Mapping[FileKey, Edited],
-        layers: Iterable[LayerOutcome],
-    ) -> None:
+    def add(self, planned: PlannedStack, layers: Iterable[LayerOutcome]) -> None:
         """Take over what a plan removes and rewrites, as it was. ``layers`` tell the digests of the new trees.
 
         Raises StorageError.
@@ -82,15 +74,11 @@ class Originals:
         kept = []
         for outcome in layers:
             layer = outcome.layer
-            tree = opened.trees[layer.name]
-            digests = {
-                path: record.sha256
-                for path, record in inventory.records[layer.name].items()
-                if record.sha256
-            }
-            files = tuple(self._files(layer.name, tree, digests, plan, edited))
+            tree = planned.loaded.trees[layer.name]
+            digests = planned.loaded.digests(layer.name)
+            files = tuple(self._files(planned, layer.name, tree, digests))
             kept.append(_layer(layer, tree, digests, files, outcome.tree_sha256))
-        stack = opened.stack
+        stack = planned.loaded.stack
         self._stacks.append(
             BackupStack(
                 platform=stack.platform, manifest=stack.manifest_name, folder="", layers=tuple(kept)
@@ -98,14 +86,10 @@ class Originals:
         )
 
     def _files(
-        self,
-        layer: str,
-        tree: Tree,
-        digests: Mapping[str, str],
-        plan: Plan,
-        edited: Mapping[FileKey, Edited],
+        self, planned: PlannedStack, layer: str, tree: Tree, digests: Mapping[str, str]
     ) -> Iterator[BackupFile]:
-        stay = {member.path for member in new_members(layer, tree, plan, edited)}
+        plan, edited = planned.plan, planned.edited
+        stay = {member.path for member in planned.members_of(layer)}
         for path in sorted(tree.members):
             member = tree.members[path]
             action = plan.actions.get((layer, path))

@@ -8,26 +8,24 @@ run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.backup.store import Original, check_content
 from slim.errors import IntegrityError
 from slim.formats.assemble import reassemble
-from slim.formats.base import Member, ReadOptions, Tree
-from slim.formats.digests import digest_of, tree_digest
+from slim.formats.base import Member, Tree
+from slim.formats.digests import digest_of
 from slim.formats.names import display
-from slim.inventory.scan import scan
-from slim.inventory.stack_reader import OpenStack, with_trees
+from slim.inventory.load import LoadedStack
+from slim.inventory.read import read_options
 from slim.model.backup import BackupAction, BackupLayer
 from slim.model.finding import EditSpec
-from slim.model.limits import Limits
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
-from slim.model.progress import Progress
-from slim.model.record import EntryType, FileKey, Inventory
-from slim.model.stack import Layer
-from slim.plan.apply import RECORD_PASS, Edited, update_records
+from slim.model.record import EntryType, FileKey
+from slim.plan.apply import RECORD_PASS, Edited
+from slim.plan.planned import PlannedStack
 
 KEPT_EDITOR = "kept"
 """The editor of rewrites whose result is there already: it is in the slimmed stack."""
@@ -44,17 +42,14 @@ class Rebuilt:
     because they follow from the rest. ``trees`` are the layers as they were given.
     """
 
-    opened: OpenStack
-    inventory: Inventory
+    loaded: LoadedStack
     layers: Mapping[str, BackupLayer]
     originals: Mapping[FileKey, Original]
     slimmed: frozenset[FileKey]
     trees: Mapping[str, Tree]
 
-    def leaving(
-        self, stay: Iterable[FileKey], untouched: Iterable[str] = ()
-    ) -> tuple[Plan, dict[FileKey, Edited]]:
-        """The plan that leaves ``stay`` slimmed and nothing else, with its contents; every RECORD is true.
+    def leaving(self, stay: Iterable[FileKey], untouched: Iterable[str] = ()) -> PlannedStack:
+        """The stack with a plan that leaves ``stay`` slimmed and nothing else; every RECORD is true.
 
         Layers that are ``untouched`` keep the RECORDs that they have.
         """
@@ -75,14 +70,15 @@ class Rebuilt:
             ):
                 edited[key] = Edited(content=now.content, digest=digest_of(now.content))
             actions[key] = self._action(key, now)
-        layers = sorted({key[0] for key in actions} - same)
-        return update_records(
-            Plan(actions=actions), self.inventory, self.opened.trees, edited, layers
-        )
+        layers = tuple(sorted({key[0] for key in actions} - same))
+        plan = Plan(actions=actions)
+        return PlannedStack(
+            loaded=self.loaded, plan=plan, edited=edited, layers=layers
+        ).with_records()
 
     def _action(self, key: FileKey, now: Member | None) -> Action:
         file = self.originals[key].file
-        record = self.inventory.records[key[0]][key[1]]
+        record = self.loaded.inventory.records[key[0]][key[1]]
         if file.action is BackupAction.REMOVED:
             return Remove(record=record, pass_name=file.pass_name, rule=file.rule)
         edit = EditSpec(editor=KEPT_EDITOR)
@@ -99,49 +95,45 @@ class Rebuilt:
 
 def rebuild(
     source: Path,
-    opened: OpenStack,
+    given: LoadedStack,
     kept: Mapping[str, tuple[BackupLayer, Mapping[str, Original]]],
-    options: Callable[[Layer], ReadOptions],
-    limits: Limits,
-    progress: Progress,
 ) -> Rebuilt:
     """Rebuild the original of an open stack. ``kept`` has the originals by layer (of the stack) and path; ``source``
-    is the store that they come from. ``options`` say how each layer is read.
+    is the store that they come from.
 
     Raises IntegrityError where the stack isn't what the run left or the store isn't what it wrote,
     and UnsafeInputError where what comes out couldn't be a layer.
     """
+    progress = given.context.progress
     progress.stage("Putting originals back", total=sum(len(files) for _, files in kept.values()))
-    trees: dict[str, Tree] = dict(opened.trees)
+    trees: dict[str, Tree] = dict(given.trees)
     originals: dict[FileKey, Original] = {}
     slimmed: set[FileKey] = set()
-    for layer in opened.stack:
+    for layer in given.stack:
         if layer.name not in kept:
             continue
         known, files = kept[layer.name]
         for path, original in files.items():
             check_content(source, original)
             originals[(layer.name, path)] = original
-            if _is_slimmed(original, opened.trees[layer.name], f"{layer.name}/{path}"):
+            if _is_slimmed(original, given.trees[layer.name], f"{layer.name}/{path}"):
                 slimmed.add((layer.name, path))
             progress.advance()
-        place = opened.places[layer.name]
+        place = given.places[layer.name]
         trees[layer.name] = reassemble(
-            opened.trees[layer.name],
-            _members(opened.trees[layer.name], known, files),
+            given.trees[layer.name],
+            _members(given.trees[layer.name], known, files),
             place,
-            options(layer),
+            read_options(given.stack.kind, layer, given.context),
             top=place.resolve().name if place.is_dir() else None,
         )
-        trees[layer.name].forget = opened.trees[layer.name].forget
-    whole = with_trees(opened, trees, limits)
+        trees[layer.name].forget = given.trees[layer.name].forget
     rebuilt = Rebuilt(
-        opened=whole,
-        inventory=scan(whole, progress),
+        loaded=given.with_trees(trees),
         layers={name: known for name, (known, _) in kept.items()},
         originals=originals,
         slimmed=frozenset(slimmed),
-        trees=opened.trees,
+        trees=given.trees,
     )
     _check_trees(rebuilt)
     _check_records(rebuilt)
@@ -230,9 +222,7 @@ def _members(tree: Tree, kept: BackupLayer, files: Mapping[str, Original]) -> li
 
 def _check_trees(rebuilt: Rebuilt) -> None:
     for name, known in rebuilt.layers.items():
-        records = rebuilt.inventory.records[name]
-        digests = {path: record.sha256 for path, record in records.items() if record.sha256}
-        digest = tree_digest(rebuilt.opened.trees[name].members.values(), digests)
+        digest = rebuilt.loaded.tree_digest(name)
         if digest != known.tree_before:
             raise IntegrityError(
                 "isn't the layer that the originals were taken from: with all of them put back, its tree's digest is "
@@ -244,7 +234,7 @@ def _check_trees(rebuilt: Rebuilt) -> None:
 
 def _check_records(rebuilt: Rebuilt) -> None:
     """Every RECORD of the stack is the one that the run wrote, or the true one for what is there now."""
-    _, edited = rebuilt.leaving(rebuilt.slimmed)
+    edited = rebuilt.leaving(rebuilt.slimmed).edited
     for key, original in rebuilt.originals.items():
         if original.file.pass_name != RECORD_PASS:
             continue

@@ -16,15 +16,19 @@ from slim.formats.digests import digest_of
 from slim.formats.directory import write_directory
 from slim.formats.links import LinkResolver
 from slim.formats.names import display
-from slim.inventory.stack_reader import Located, check_archives, locate, open_stack, read_options
-from slim.inventory.unchanged import sealed
+from slim.inventory.load import load
+from slim.inventory.locate import locate
+from slim.inventory.located import Located
+from slim.inventory.unchanged import unchanged
 from slim.model.backup import BackupLayer, BackupStack, Restored, RestoredLayer
+from slim.model.context import RunContext
 from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey
 from slim.model.settings import Effort
-from slim.model.stack import Stack, StackKind
+from slim.model.stack import Layer, Stack, StackKind
 from slim.plan.apply import RECORD_PASS
+from slim.plan.planned import PlannedStack
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
@@ -154,13 +158,16 @@ def restore(request: RestoreRequest, progress: Progress | None = None) -> tuple[
         publisher = Publisher(
             request.output, folder / "set", format_name=None, effort=request.effort
         )
+        context = RunContext(
+            spool_dir=spool, limits=request.limits, workers=request.workers, progress=watch
+        )
         with (
-            sealed(*located),
+            unchanged(*located),
             open_store(request.store, spool_dir=spool, limits=request.limits) as store,
         ):
             picked = chosen(_of_platforms(store, request.platforms), request.globs)
             results = tuple(
-                _restore_one(request, store, picked, one, len(located), publisher, spool, watch)
+                _restore_one(request, store, picked, one, len(located), publisher, context)
                 for one in located
             )
         watch.stage("Publishing")
@@ -175,26 +182,16 @@ def _restore_one(
     one: Located,
     count: int,
     publisher: Publisher,
-    spool: Path,
-    watch: Progress,
+    context: RunContext,
 ) -> Restored:
-    check_archives(one, watch)
-    limits, workers = request.limits, request.workers
-    with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
-        kept_stack = _stack_of(store, opened.stack, count)
-        kept = _layers_of(store, kept_stack, opened.stack)
-        _all_there(request, kept_stack, kept, picked, opened.stack)
-        rebuilt = rebuild(
-            store.source,
-            opened,
-            kept,
-            lambda layer: read_options(one.kind, layer, spool_dir=spool, limits=limits),
-            limits,
-            watch,
-        )
+    with load(one, context) as given:
+        kept_stack = _stack_of(store, given.stack, count)
+        kept = _layers_of(store, kept_stack, given.stack)
+        _all_there(request, kept_stack, kept, picked, given.stack)
+        rebuilt = rebuild(store.source, given, kept)
         wanted = {original.place for original in picked}
         back = {key for key, original in rebuilt.originals.items() if original.place in wanted}
-        return _write(request, one, rebuilt, back, publisher, spool, watch)
+        return _write(request, rebuilt, back, publisher, context)
 
 
 def _stack_of(store: Store, stack: Stack, count: int) -> BackupStack:
@@ -259,14 +256,12 @@ def _all_there(
 
 def _write(
     request: RestoreRequest,
-    one: Located,
     rebuilt: Rebuilt,
     back: set[FileKey],
     publisher: Publisher,
-    spool: Path,
-    watch: Progress,
+    context: RunContext,
 ) -> Restored:
-    stack = rebuilt.opened.stack
+    stack = rebuilt.loaded.stack
     stay = rebuilt.slimmed - back
     touched = {key[0] for key in rebuilt.slimmed & back}
     if not request.globs:
@@ -275,24 +270,21 @@ def _write(
             for key, original in rebuilt.originals.items()
             if _record_differs(rebuilt, key, original)
         }
-    plan, edited = rebuilt.leaving(stay, rebuilt.layers.keys() - touched)
+    planned = rebuilt.leaving(stay, rebuilt.layers.keys() - touched)
     changing = touched if request.globs else rebuilt.layers.keys()
     whole = {name for name in changing if not any(key[0] == name for key in stay)}
-    coming = [_next(rebuilt, plan, edited, layer.name, touched) for layer in stack]
+    coming = [_next(planned, layer, touched) for layer in stack]
     # A layer that is the original again has the original's RECORDs, with whatever they say.
     records = true_records(
-        [item for item in coming if item.new.layer.name in touched - whole], rebuilt.inventory
+        [item for item in coming if item.new.layer.name in touched - whole],
+        rebuilt.loaded.inventory,
     )
     if not records.passed:
         raise RefusedError(
             f"RECORD wouldn't be true: {records.failures[0]}", hint="please report this as a bug"
         )
-    written = publisher.write_layers(
-        stack, [item.new for item in coming], workers=request.workers, progress=watch
-    )
-    check = read_back(
-        written, coming, limits=request.limits, workers=request.workers, spool=spool, watch=watch
-    )
+    written = publisher.write_layers(stack, [item.new for item in coming], context)
+    check = read_back(written, coming, context)
     if not check.passed:
         raise RefusedError(
             f"what was written isn't what was planned: {check.failures[0]}",
@@ -308,7 +300,7 @@ def _write(
             _told(rebuilt, back, stay, item, done)
             for item, done in zip(coming, written, strict=True)
         ),
-        warnings=rebuilt.opened.warnings,
+        warnings=rebuilt.loaded.warnings,
     )
 
 
@@ -319,11 +311,9 @@ def _record_differs(rebuilt: Rebuilt, key: FileKey, original: Original) -> bool:
     return now is not None and digest_of(now).hex() != original.file.sha256
 
 
-def _next(rebuilt: Rebuilt, plan: Any, edited: Any, name: str, touched: set[str]) -> NextLayer:
-    found = next_layer(
-        rebuilt.opened, rebuilt.inventory, plan, edited, rebuilt.opened.stack.layer(name)
-    )
-    return replace(found, new=replace(found.new, carry=name not in touched))
+def _next(planned: PlannedStack, layer: Layer, touched: set[str]) -> NextLayer:
+    found = next_layer(planned, layer)
+    return replace(found, new=replace(found.new, carry=layer.name not in touched))
 
 
 def _notes(

@@ -11,14 +11,17 @@ from pathlib import Path
 from slim import __version__
 from slim.delta import document
 from slim.delta.patch import Patch, Side, make_patch
-from slim.delta.sides import file_of, find, read_layer, same_members, side_of, state_of
+from slim.delta.sides import file_of, same_members, side_of, state_of
 from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
 from slim.formats.output import copy_file, write_file
+from slim.inventory.locate import locate
+from slim.inventory.located import Located, check_archives
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.platforms import with_platform
-from slim.inventory.stack_reader import Located, check_archives
-from slim.inventory.unchanged import sealed
+from slim.inventory.read import read_layer
+from slim.inventory.unchanged import unchanged
+from slim.model.context import RunContext
 from slim.model.delta import (
     Delta,
     DeltaAction,
@@ -59,10 +62,9 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
     with staging(request.output) as folder:
         place = folder / "delta"
         place.mkdir()
-        maker = _Maker(
-            request=request, place=place, spool=folder, watch=watch, several=len(pairs) > 1
-        )
-        with sealed(*(one for pair in pairs for one in pair)):
+        context = RunContext(spool_dir=folder, limits=request.limits, progress=watch)
+        maker = _Maker(request=request, place=place, context=context, several=len(pairs) > 1)
+        with unchanged(*(one for pair in pairs for one in pair)):
             made = [maker.stack(old, new) for old, new in pairs]
         delta = Delta(stacks=tuple(stack for stack, _ in made), slim_version=__version__)
         write_file(place / document.NAME, [document.render(delta).encode("utf-8")])
@@ -73,7 +75,10 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
 
 def _pairs(request: MakeRequest) -> list[tuple[Located, Located]]:
     """Which stack becomes which: those of one platform; a lone one becomes a lone one."""
-    old, new = find(request.old, request.platforms), find(request.new, request.platforms)
+    old, new = (
+        locate(source, platforms=request.platforms, deployed=not request.platforms)
+        for source in (request.old, request.new)
+    )
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
     before = {one.stack.platform.tag: one for one in old}
@@ -91,16 +96,15 @@ def _pairs(request: MakeRequest) -> list[tuple[Located, Located]]:
 class _Maker:
     request: MakeRequest
     place: Path
-    spool: Path
-    watch: Progress
+    context: RunContext
     several: bool
     used: set[str] = field(default_factory=set)
     detected: Platform | None = None
 
     def stack(self, old: Located, new: Located) -> tuple[StackDelta, DeltaMade]:
         for one in (old, new):
-            check_archives(one, self.watch)
-        self.watch.stage("Comparing layers", total=len(new.stack.layers))
+            check_archives(one, self.context.progress)
+        self.context.progress.stage("Comparing layers", total=len(new.stack.layers))
         layers = [self._timed(old, new, before, layer) for before, layer in _same_layers(old, new)]
         platform = (self.detected or new.stack.platform).tag
         manifest, metadata = self._manifests(new)
@@ -127,7 +131,7 @@ class _Maker:
         started = time.monotonic()
         with ExitStack() as stack:
             made = self._layer(stack, old, new, before, layer)
-        self.watch.advance()
+        self.context.progress.advance()
         return LayerMade(
             delta=made.delta,
             tried=made.tried,
@@ -143,12 +147,11 @@ class _Maker:
         before: Layer | None,
         layer: Layer | None,
     ) -> LayerMade:
-        limits = self.request.limits
         left = right = None
         if before is not None:
-            left = side_of(stack.enter_context(read_layer(old, before, self.spool, limits)))
+            left = side_of(stack.enter_context(read_layer(old, before, self.context)))
         if layer is not None:
-            right = side_of(stack.enter_context(read_layer(new, layer, self.spool, limits)))
+            right = side_of(stack.enter_context(read_layer(new, layer, self.context)))
         state = None if left is None or before is None else state_of(left, before)
         if right is None or layer is None:
             assert before is not None

@@ -8,31 +8,14 @@ from pathlib import Path
 
 from slim.delta.patch import Side
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
-from slim.formats import detect, read_archive
+from slim.formats import detect
 from slim.formats.base import Tree
 from slim.formats.digests import digests_of, sha256_of, tree_digest
-from slim.formats.directory import FORMAT_NAME, read_directory
-from slim.inventory.deployed import as_published, locate_deployed
+from slim.formats.directory import FORMAT_NAME
+from slim.inventory.locate import locate
 from slim.inventory.manifest import FOLDER
-from slim.inventory.stack_reader import Located, locate, read_options
 from slim.model.delta import LayerState, NamedFile, StackDelta
-from slim.model.limits import Limits
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, StackKind
-
-
-def find(source: Path, platforms: tuple[str, ...] = ()) -> tuple[Located, ...]:
-    """The stacks at ``source``: published, exported, built, deployed, one archive, or one folder."""
-    deployed = None if platforms else locate_deployed(source)
-    return (deployed,) if deployed is not None else locate(source, platforms=platforms)
-
-
-def read_layer(located: Located, layer: Layer, spool_dir: Path, limits: Limits) -> Tree:
-    """The tree of a layer. What installing made in a deployed one is left out."""
-    place = located.places[layer.name]
-    options = read_options(located.kind, layer, spool_dir=spool_dir, limits=limits)
-    tree = read_directory(place, options) if place.is_dir() else read_archive(place, options)
-    deployed = located.kind is StackKind.EXPORT and located.stack.manifest_name is None
-    return as_published(tree) if deployed else tree
 
 
 def side_of(tree: Tree) -> Side:

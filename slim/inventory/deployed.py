@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from slim.formats.base import Tree
-from slim.inventory.manifest import FOLDER, read_json
-from slim.inventory.stack_reader import LAYER_METADATA, POSTINSTALL, Located
+from slim.inventory.located import Located
+from slim.inventory.manifest import FOLDER, LAYER_METADATA, POSTINSTALL, read_json
 from slim.model.stack import UNKNOWN_PLATFORM, Layer, LayerKind, Stack, StackKind
 
 _MADE = re.compile(
@@ -53,9 +53,7 @@ def locate_deployed(folder: Path) -> Located | None:
     stack = Stack(
         kind=StackKind.EXPORT, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers
     )
-    return Located(
-        kind=StackKind.EXPORT, stack=stack, places={name: folder / name for name in names}
-    )
+    return Located(stack=stack, places={name: folder / name for name in names})
 
 
 def _below(name: str, config: Mapping[str, object], known: Mapping[str, object]) -> Iterator[str]:

@@ -19,6 +19,10 @@ from slim.system.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
 ENV_METADATA = "env_metadata"
+LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
+"""File of a layer in which venvstacks says how the layer is deployed."""
+POSTINSTALL = "postinstall.py"
+"""Script of a layer that finishes its deployment: it compiles bytecode and writes ``pyvenv.cfg``."""
 
 _SECTIONS = {
     "runtimes": LayerKind.RUNTIME,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from slim.binaries import identify, may_be_native
@@ -15,8 +15,8 @@ from slim.formats.spool import passing
 from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
 from slim.inventory.distributions import find_distributions
-from slim.inventory.stack_reader import POSTINSTALL, OpenStack
-from slim.model.progress import Progress, Silent
+from slim.inventory.manifest import POSTINSTALL
+from slim.model.context import RunContext
 from slim.model.record import (
     UNOWNED,
     Distribution,
@@ -28,47 +28,52 @@ from slim.model.record import (
     Owner,
     OwnerKind,
 )
-from slim.model.stack import Layer, LayerKind
+from slim.model.stack import Layer, LayerKind, Stack
 
 _BATCH = 64
 _NATIVE_NAMES = (".so", ".dylib", ".dll", ".pyd", ".exe")
 
 
 def scan(
-    opened: OpenStack, progress: Progress | None = None, *, lenient: bool = False, workers: int = 1
+    stack: Stack,
+    trees: Mapping[str, Tree],
+    context: RunContext,
+    warnings: Iterable[str] = (),
+    *,
+    lenient: bool = False,
 ) -> Inventory:
-    """Look at every file of every layer once; warnings are those of reading, too. Raises UnsafeInputError for a RECORD
-    that can't be right, unless ``lenient`` (for looking only), and LimitError for one that is too
-    large."""
-    watch = progress or Silent()
-    watch.stage("Scanning files", total=sum(len(tree.members) for tree in opened.trees.values()))
+    """Look at every file of every layer once. ``warnings`` of reading become the first of it.
+
+    Raises UnsafeInputError for a RECORD that can't be right, unless ``lenient`` (for looking only).
+    """
+    total = sum(len(tree.members) for tree in trees.values())
+    context.progress.stage("Scanning files", total=total)
     records: dict[str, dict[str, FileRecord]] = {}
     distributions: dict[str, dict[str, Distribution]] = {}
-    warnings: list[str] = list(opened.warnings)
-    for layer in opened.stack:
-        tree = opened.trees[layer.name]
+    remarks = list(warnings)
+    for layer in stack:
+        tree = trees[layer.name]
         found, complaints = find_distributions(layer, tree, lenient=lenient)
-        warnings.extend(complaints)
+        remarks.extend(complaints)
         distributions[layer.name] = found
-        records[layer.name] = _scan_layer(layer, tree, found, watch, workers)
-        warnings.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
+        records[layer.name] = _scan_layer(layer, tree, found, context)
+        remarks.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
         tree.forget()
-    return Inventory(records=records, distributions=distributions, warnings=tuple(warnings))
+    return Inventory(records=records, distributions=distributions, warnings=tuple(remarks))
 
 
 def _scan_layer(
     layer: Layer,
     tree: Tree,
     distributions: Mapping[str, Distribution],
-    watch: Progress,
-    workers: int,
+    context: RunContext,
 ) -> dict[str, FileRecord]:
     owners = _owners(distributions)
     licences = {path for distribution in distributions.values() for path in distribution.licences}
     fallback = _fallback_owner(layer)
     sites = tuple(f"{site}/" for site in layer.site_dirs)
 
-    def look(paths: Sequence[str]) -> list[FileRecord]:
+    def records_at(paths: Sequence[str]) -> list[FileRecord]:
         found = []
         for path in paths:
             owner = owners.get(path)
@@ -88,10 +93,10 @@ def _scan_layer(
     )
     batches = [paths[at : at + _BATCH] for at in range(0, len(paths), _BATCH)]
     found: dict[str, FileRecord] = {}
-    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        for records in pool.map(look, batches):
+    with ThreadPoolExecutor(max_workers=max(1, context.workers)) as pool:
+        for records in pool.map(records_at, batches):
             found.update((record.path, record) for record in records)
-            watch.advance(len(records))
+            context.progress.advance(len(records))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether the input is still what it was: nothing may be made of two states of it."""
+"""Inputs that have to stay as they are: nothing may be made of two states of one stack."""
 
 from __future__ import annotations
 
@@ -8,38 +8,40 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from slim.errors import IntegrityError, SlimError, StorageError
+from slim.inventory.located import Located
 from slim.inventory.manifest import ENV_METADATA, FOLDER
-from slim.inventory.stack_reader import Located
 
 _HINT = "nothing else may write to the stack during a run; start again"
 
 
-class Seal:
-    """The archives and metadata of a stack as they are now. Folders aren't sealed: each of their files is compared
-    whenever it is read."""
+class UnchangedInput:
+    """The archives and metadata of a stack as they are now.
+
+    Folders are left out: each of their files is compared whenever it is read.
+    """
 
     def __init__(self, located: Located) -> None:
         self._seen = {path: _identity(path) for path in _files(located)}
 
     def check(self) -> None:
-        """Raises IntegrityError where a file isn't what it was any more."""
+        """Raise IntegrityError where a file isn't what it was any more."""
         for path, before in self._seen.items():
             if _identity(path) != before:
                 raise IntegrityError("changed while slim was reading it", file=path, hint=_HINT)
 
 
 @contextmanager
-def sealed(*stacks: Located) -> Iterator[None]:
-    """Raises IntegrityError where any of the stacks changed during the block, instead of what went wrong for that."""
-    seals = [Seal(one) for one in stacks]
+def unchanged(*stacks: Located) -> Iterator[None]:
+    """Raise IntegrityError where a stack changed during the block, instead of what came of that."""
+    inputs = [UnchangedInput(located) for located in stacks]
     try:
         yield
     except SlimError:
-        for seal in seals:
-            seal.check()
+        for one in inputs:
+            one.check()
         raise
-    for seal in seals:
-        seal.check()
+    for one in inputs:
+        one.check()
 
 
 def _files(located: Located) -> Iterable[Path]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from slim.errors import ConfigError
-from slim.inventory.stack_reader import locate
+from slim.inventory.locate import locate
 from slim.model.outcome import Explanation
+from slim.model.plan import Plan
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileRecord, Inventory
-from slim.pipeline.prepare import Prepared, RunRequest, prepared
+from slim.pipeline.prepare import RunRequest, prepared
+from slim.plan.planner import Planner
 from slim.system.workspace import workspace
 
 __all__ = ["RunRequest", "explain"]
@@ -20,11 +22,13 @@ def explain(
 
     Raises ConfigError where no file is meant.
     """
-    watch = progress or Silent()
     found: list[Explanation] = []
-    for one in locate(request.source, platforms=request.platforms):
-        with workspace() as spool, prepared(request, one, spool, watch) as ready:
-            found.extend(_explain(ready, record) for record in _meant(ready.inventory, path))
+    for located in locate(request.source, platforms=request.platforms):
+        with workspace() as spool:
+            context = request.context(spool, progress or Silent())
+            with prepared(request, located, context) as (planned, planner):
+                records = _meant(planned.loaded.inventory, path)
+                found.extend(_explain(planned.plan, planner, record) for record in records)
     if not found:
         raise ConfigError(
             "no file of the stack has this path",
@@ -40,14 +44,13 @@ def _meant(inventory: Inventory, path: str) -> list[FileRecord]:
     return exact or [record for record in inventory if record.deployed_path.endswith(f"/{path}")]
 
 
-def _explain(ready: Prepared, record: FileRecord) -> Explanation:
-    planner = ready.planner
-    action = ready.plan.actions.get(record.key)
-    skipped = tuple(skip for skip in ready.plan.skipped if skip.record.key == record.key)
+def _explain(plan: Plan, planner: Planner, record: FileRecord) -> Explanation:
+    action = plan.actions.get(record.key)
+    skipped = tuple(skip for skip in plan.skipped if skip.record.key == record.key)
     considered, out_of_reach = planner.rules_about(record)
     verdict = "kept"
     if action is not None:
-        verdict = "removed" if ready.plan.removes(record.key) else "rewritten"
+        verdict = "removed" if plan.removes(record.key) else "rewritten"
     elif skipped:
         verdict = "refused"
     return Explanation(

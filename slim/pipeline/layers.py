@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 from slim import __version__
+from slim.model.context import RunContext
 from slim.model.outcome import Check, LayerOutcome, SincePrevious
-from slim.model.progress import Progress
 from slim.model.stack import Layer
-from slim.pipeline.prepare import Prepared, RunRequest
+from slim.pipeline.prepare import RunRequest
 from slim.pipeline.previous import Previous, noted_tree, reused_archive
+from slim.plan.planned import PlannedStack
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 
 
-def _carrying(ready: Prepared, one: NextLayer, rules_sha256: str) -> NextLayer:
-    carry = _carries(ready, one.new.layer, rules_sha256, one.tree_sha256)
+def _carrying(planned: PlannedStack, one: NextLayer, rules_sha256: str) -> NextLayer:
+    carry = _carries(planned, one.new.layer, rules_sha256, one.tree_sha256)
     return replace(one, new=replace(one.new, carry=carry))
 
 
-def _carries(ready: Prepared, layer: Layer, rules_sha256: str, tree_sha256: str) -> bool:
+def _carries(planned: PlannedStack, layer: Layer, rules_sha256: str, tree_sha256: str) -> bool:
     """Whether the source archive can stand as it is: nothing in it changes, and it may not change at all, or this
     very slim with these very rules wrote it."""
-    if any(key[0] == layer.name for key in ready.plan.actions):
+    if any(key[0] == layer.name for key in planned.plan.actions):
         return False
-    if not ready.planner.may_change(layer.name):
+    if layer.name not in planned.layers:
         return True
     note = layer.entry.get(SLIM_KEY)
     return isinstance(note, dict) and (
@@ -42,42 +42,25 @@ def _carries(ready: Prepared, layer: Layer, rules_sha256: str, tree_sha256: str)
 
 def write_layers(
     request: RunRequest,
-    ready: Prepared,
+    planned: PlannedStack,
     publisher: Publisher | None,
     rules_sha256: str,
-    spool: Path,
-    watch: Progress,
+    context: RunContext,
     previous: Previous | None = None,
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer (after a dry run: only count)."""
-    stack = ready.opened.stack
-    coming = [
-        _carrying(
-            ready,
-            next_layer(ready.opened, ready.inventory, ready.plan, ready.edited, layer),
-            rules_sha256,
-        )
-        for layer in stack
-    ]
+    stack = planned.loaded.stack
+    coming = [_carrying(planned, next_layer(planned, layer), rules_sha256) for layer in stack]
     # What may not change is carried over as it is, with whatever its RECORDs say.
     records = true_records(
-        [one for one in coming if ready.planner.may_change(one.new.layer.name)], ready.inventory
+        [one for one in coming if one.new.layer.name in planned.layers], planned.loaded.inventory
     )
     if previous is not None:
-        coming = [_keeping(request, previous, one, spool) for one in coming]
+        coming = [_keeping(request, previous, one, context) for one in coming]
     if publisher is None or not records.passed:
         return tuple(_outcome(one, None, previous) for one in coming), (records,)
-    written = publisher.write_layers(
-        stack, [one.new for one in coming], workers=request.workers, progress=watch
-    )
-    published = read_back(
-        written,
-        coming,
-        limits=request.config.limits,
-        workers=request.workers,
-        spool=spool,
-        watch=watch,
-    )
+    written = publisher.write_layers(stack, [one.new for one in coming], context)
+    published = read_back(written, coming, context)
     outcomes = tuple(
         _outcome(one, done, previous) for one, done in zip(coming, written, strict=True)
     )
@@ -91,14 +74,15 @@ def write_layers(
     return outcomes, (records, published)
 
 
-def _keeping(request: RunRequest, previous: Previous, one: NextLayer, spool: Path) -> NextLayer:
+def _keeping(
+    request: RunRequest, previous: Previous, one: NextLayer, context: RunContext
+) -> NextLayer:
     """The layer with what was published before, where that is the same."""
     reused = reused_archive(
         previous.find(one.new.layer),
         one.tree_sha256,
         request.config.format or one.new.source_format,
-        spool=spool,
-        limits=request.config.limits,
+        context,
     )
     return replace(one, new=replace(one.new, reused=reused))
 

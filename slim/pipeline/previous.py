@@ -8,11 +8,11 @@ from pathlib import Path
 
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import detect, read_archive
-from slim.formats.base import ReadOptions
 from slim.formats.digests import digests_of, sha256_of, tree_digest
 from slim.inventory.manifest import FOLDER, layers_from_manifest, read_json
-from slim.model.limits import Limits
-from slim.model.stack import UNKNOWN_PLATFORM, Layer
+from slim.inventory.read import read_options
+from slim.model.context import RunContext
+from slim.model.stack import Layer, StackKind
 from slim.publish.notes import SLIM_KEY, noted_compression
 from slim.publish.publisher import ReusedArchive
 
@@ -76,9 +76,7 @@ def reused_archive(
     previous: PreviousLayer | None,
     tree_sha256: str,
     format_name: str,
-    *,
-    spool: Path,
-    limits: Limits,
+    context: RunContext,
 ) -> ReusedArchive | None:
     """The previous archive, where it holds the very tree in the very format that is to be written.
 
@@ -111,7 +109,7 @@ def reused_archive(
             hint="the previous archive was changed or cut after it was published; leave --previous out, or repair it",
         )
     if detect(place).name != format_name or (
-        noted is None and _tree_of(previous, spool, limits) != tree_sha256
+        noted is None and _tree_of(previous, context) != tree_sha256
     ):
         return None
     return reused
@@ -124,11 +122,8 @@ def noted_tree(layer: Layer) -> str | None:
     return noted if isinstance(noted, str) else None
 
 
-def _tree_of(previous: PreviousLayer, spool: Path, limits: Limits) -> str:
+def _tree_of(previous: PreviousLayer, context: RunContext) -> str:
     assert previous.place is not None
-    platform = previous.layer.platform
-    options = ReadOptions(
-        spool_dir=spool, limits=limits, platform=None if platform is UNKNOWN_PLATFORM else platform
-    )
+    options = read_options(StackKind.PUBLISHED, previous.layer, context)
     with read_archive(previous.place, options) as tree:
         return tree_digest(tree.members.values(), digests_of(tree))

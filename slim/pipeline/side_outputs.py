@@ -23,7 +23,8 @@ from slim.model.backup import BackupSummary, SymbolFile, SymbolsSummary
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.progress import Progress
 from slim.model.settings import Effort, Level
-from slim.pipeline.prepare import Prepared, RunRequest
+from slim.pipeline.prepare import RunRequest
+from slim.plan.planned import PlannedStack
 from slim.publish.staging import check_target, publish, staging, sync
 from slim.symbols.collect import Symbols
 from slim.symbols.index import NAME as INDEX
@@ -50,12 +51,12 @@ class Beside:
         self._found: list[tuple[SymbolFile, ...]] = []
         self._staged: Path | None = None
 
-    def add(self, ready: Prepared, layers: Sequence[LayerOutcome]) -> None:
+    def add(self, planned: PlannedStack, layers: Sequence[LayerOutcome]) -> None:
         """Take over what a stack's final plan removes and rewrites. Raises StorageError."""
         if self._symbols is not None:
-            self._found.append(self._symbols.add(ready.opened, ready.plan, ready.edited))
+            self._found.append(self._symbols.add(planned))
         if self._originals is not None:
-            self._originals.add(ready.opened, ready.inventory, ready.plan, ready.edited, layers)
+            self._originals.add(planned, layers)
 
     def write(self, results: Sequence[RunResult], progress: Progress) -> tuple[RunResult, ...]:
         """Stage what was kept, complete and on the disk; the results say so. Raises StorageError."""

@@ -5,25 +5,28 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from slim import __version__
+from slim.analysis.facts import Facts
 from slim.errors import ConfigError, RefusedError
-from slim.inventory.stack_reader import Located, locate
+from slim.inventory.locate import locate
+from slim.inventory.located import Located
+from slim.model.context import RunContext
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
 from slim.pipeline.layers import write_layers
-from slim.pipeline.prepare import Prepared, RunRequest, prepared
+from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
 from slim.pipeline.side_outputs import Beside, beside
 from slim.plan.accounts import account
+from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
 from slim.publish.publisher import Publisher
 from slim.publish.staging import check_target, publish, staging
 from slim.rules.loader import rules_digest
 from slim.system.workspace import workspace
-from slim.verification.repair import Planned, prove
+from slim.verification.repair import prove
 from slim.verification.static import check_licences, check_links
 
 __all__ = ["RunRequest", "run"]
@@ -47,15 +50,15 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
                 hint="give -o OUT instead of --dry-run",
             )
         with workspace() as spool:
-            return tuple(
-                _run_one(request, one, spool, None, None, watch, previous) for one in located
-            )
+            context = request.context(spool, watch)
+            return tuple(_run_one(request, one, context, None, None, previous) for one in located)
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
     with staging(request.output) as folder, beside(request) as kept:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
+        context = request.context(spool_dir, watch)
         publisher = Publisher(
             request.output,
             folder / "set",
@@ -63,7 +66,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
             effort=request.config.effort,
         )
         results = tuple(
-            _run_one(request, one, spool_dir, publisher, kept, watch, previous) for one in located
+            _run_one(request, one, context, publisher, kept, previous) for one in located
         )
         if not all(result.verification.passed for result in results):
             return results
@@ -103,28 +106,30 @@ def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
 def _run_one(
     request: RunRequest,
     one: Located,
-    spool_dir: Path,
+    context: RunContext,
     publisher: Publisher | None,
     kept: Beside | None,
-    watch: Progress,
     previous: Previous | None,
 ) -> RunResult:
     started = time.monotonic()
-    with prepared(request, one, spool_dir, watch) as ready:
+    with prepared(request, one, context) as (planned, planner):
         digest = rules_digest(request.config.rules)
-        tried = _tried(request, ready, watch) if request.verify else Verification()
+        tried = Verification()
+        if request.verify:
+            planned, tried = _tried(request, planned, planner.facts)
         publisher = publisher if tried.passed else None
-        layers, checks = write_layers(request, ready, publisher, digest, spool_dir, watch, previous)
-        static = Verification(checks=(*_static_checks(ready), *checks))
+        layers, checks = write_layers(request, planned, publisher, digest, context, previous)
+        static = Verification(checks=(*_static_checks(planned, planner.facts), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)
         if kept is not None and publisher is not None:
-            kept.add(ready, layers)
+            kept.add(planned, layers)
         verification = replace(tried, checks=(*static.checks, *tried.checks))
+        loaded, plan = planned.loaded, planned.plan
         return RunResult(
-            stack=ready.opened.stack,
-            plan=ready.plan,
-            accounts=account(ready.inventory, ready.plan),
+            stack=loaded.stack,
+            plan=plan,
+            accounts=account(loaded.inventory, plan),
             layers=layers,
             verification=verification,
             profile=request.config.profile,
@@ -134,38 +139,24 @@ def _run_one(
             dry_run=request.dry_run,
             elapsed=time.monotonic() - started,
             slim_version=__version__,
-            inventory=ready.inventory,
-            signing=to_sign(ready.opened.stack, ready.inventory, ready.plan),
+            inventory=loaded.inventory,
+            signing=to_sign(loaded.stack, loaded.inventory, plan),
         )
 
 
-def _tried(request: RunRequest, ready: Prepared, watch: Progress) -> Verification:
+def _tried(
+    request: RunRequest, planned: PlannedStack, facts: Facts
+) -> tuple[PlannedStack, Verification]:
     """Deploy and try what would be published; take back what broke it."""
-    planned = Planned(
-        stack=ready.opened.stack,
-        inventory=ready.inventory,
-        trees=ready.opened.trees,
-        plan=ready.plan,
-        edited=ready.edited,
-        layers=tuple(
-            layer.name for layer in ready.opened.stack if ready.planner.may_change(layer.name)
-        ),
-    )
-    proved = prove(
-        planned,
-        request.config,
-        ready.planner.facts,
-        repair=request.repair,
-        progress=watch,
-        workers=request.workers,
-    )
-    ready.plan, ready.edited = proved.planned.plan, dict(proved.planned.edited)
-    return Verification(checks=proved.checks, repairs=proved.repairs, notes=proved.notes)
+    proved = prove(planned, request.config, facts, repair=request.repair)
+    verification = Verification(checks=proved.checks, repairs=proved.repairs, notes=proved.notes)
+    return proved.planned, verification
 
 
-def _static_checks(ready: Prepared) -> Iterator[Check]:
-    yield check_links(ready.planner.facts.libraries, ready.inventory, ready.plan)
-    yield check_licences(ready.inventory, ready.plan)
+def _static_checks(planned: PlannedStack, facts: Facts) -> Iterator[Check]:
+    inventory = planned.loaded.inventory
+    yield check_links(facts.libraries, inventory, planned.plan)
+    yield check_licences(inventory, planned.plan)
 
 
 def _refused(verification: Verification) -> RefusedError:

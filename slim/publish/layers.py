@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from slim.formats.base import ReadOptions
 from slim.formats.digests import tree_digest
-from slim.inventory.stack_reader import OpenStack
+from slim.model.context import RunContext
 from slim.model.footprint import Footprint
-from slim.model.limits import Limits
 from slim.model.outcome import Check
-from slim.model.plan import Plan
-from slim.model.progress import Progress
-from slim.model.record import FileKey, Inventory
+from slim.model.record import Inventory
 from slim.model.stack import Layer
 from slim.plan.accounts import footprints
-from slim.plan.apply import Edited, new_members
+from slim.plan.planned import PlannedStack
 from slim.publish.publisher import NewLayer, WrittenLayer
 from slim.verification.published import compare
 from slim.verification.static import check_records
@@ -35,34 +31,17 @@ class NextLayer:
     after: Footprint
 
 
-def next_layer(
-    opened: OpenStack,
-    inventory: Inventory,
-    plan: Plan,
-    edited: Mapping[FileKey, Edited],
-    layer: Layer,
-) -> NextLayer:
+def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
     """What a plan makes of a layer: its members, their digests, and its sizes before and after."""
-    tree = opened.trees[layer.name]
-    members = new_members(layer.name, tree, plan, edited)
-    digests = {
-        record.path: record.sha256
-        for record in inventory.records[layer.name].values()
-        if record.sha256
-    }
-    digests.update(
-        {key[1]: new.digest.hex() for key, new in edited.items() if key[0] == layer.name}
-    )
-    digests = {
-        path: digest
-        for path, digest in digests.items()
-        if plan.link_target((layer.name, path)) is None
-    }
-    before, after = footprints(inventory, plan, layer.name)
+    loaded = planned.loaded
+    tree = loaded.trees[layer.name]
+    members = planned.members_of(layer.name)
+    digests = planned.digests(layer.name)
+    before, after = footprints(loaded.inventory, planned.plan, layer.name)
     new = NewLayer(
         layer=layer,
         members=members,
-        source=opened.places[layer.name],
+        source=loaded.places[layer.name],
         source_format=tree.format,
         root=tree.root,
     )
@@ -95,19 +74,15 @@ def true_records(coming: Iterable[NextLayer], inventory: Inventory) -> Check:
 def read_back(
     written: Sequence[WrittenLayer],
     coming: Sequence[NextLayer],
-    *,
-    limits: Limits,
-    workers: int,
-    spool: Path,
-    watch: Progress,
+    context: RunContext,
 ) -> Check:
     """Read every written layer again and compare it with the plan."""
-    watch.stage("Verifying layers", total=len(written))
+    context.progress.stage("Verifying layers", total=len(written))
 
     def check(done: WrittenLayer, one: NextLayer) -> tuple[int, tuple[str, ...]]:
         options = ReadOptions(
-            spool_dir=spool,
-            limits=limits,
+            spool_dir=context.spool_dir,
+            limits=context.limits,
             platform=one.new.layer.platform,
             anywhere=done.place.is_dir(),
         )
@@ -115,10 +90,10 @@ def read_back(
         # of then.
         times = not done.place.name.endswith(".zip") and not done.reused
         result = compare(done.place, one.new.members, one.digests, options, times=times)
-        watch.advance()
+        context.progress.advance()
         return result
 
-    with ThreadPoolExecutor(max_workers=workers) as pool:
+    with ThreadPoolExecutor(max_workers=context.workers) as pool:
         results = list(pool.map(check, written, coming))
     return Check(
         name="published",

@@ -19,6 +19,7 @@ from slim.formats.directory import write_directory
 from slim.formats.effort import encoders
 from slim.formats.output import copy_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
+from slim.model.context import RunContext
 from slim.model.progress import Progress
 from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
@@ -79,13 +80,14 @@ class Publisher:
         folder.mkdir()
 
     def write_layers(
-        self, stack: Stack, layers: Sequence[NewLayer], *, workers: int, progress: Progress
+        self, stack: Stack, layers: Sequence[NewLayer], context: RunContext
     ) -> list[WrittenLayer]:
         """Write the layers, as many at a time as have room to be compressed.
 
         What compresses in blocks does so on a pool that all layers share, so that a layer whose
         blocks are done makes room for another's; what can't does so on the thread that writes.
         """
+        progress = context.progress
         progress.stage(
             "Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes"
         )
@@ -100,7 +102,7 @@ class Publisher:
                     file=stack.source,
                     hint="run slim on one --platform at a time, or publish with --tag-outputs",
                 )
-        encoding = self._encoders(layers, workers)
+        encoding = self._encoders(layers, context.workers)
         writing = max(1, min(encoding, len(layers)))
         with (
             ThreadPoolExecutor(max_workers=encoding) as compressors,

@@ -6,18 +6,18 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from slim.auditing.reading import find, look
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.errors import ConfigError, LimitError, StorageError
-from slim.formats.digests import tree_digest
-from slim.inventory.scan import scan
-from slim.inventory.stack_reader import Located, OpenStack, check_archives, open_stack
+from slim.inventory.load import LoadedStack, load
+from slim.inventory.locate import locate
+from slim.inventory.located import Located
+from slim.model.context import RunContext
 from slim.model.diff import Cell, MeasuredLayer, Snapshot
 from slim.model.footprint import Footprint
 from slim.model.limits import Limits
 from slim.model.plan import Plan
 from slim.model.progress import Progress, Silent
-from slim.model.record import FileKey, Inventory, NativeFormat
+from slim.model.record import FileKey, NativeFormat
 from slim.model.stack import StackKind
 from slim.plan.accounts import cells
 from slim.sizes.report_file import is_report, parse_report
@@ -42,7 +42,6 @@ def measure(
 
     Raises the errors of :mod:`slim.errors`.
     """
-    watch = progress or Silent()
     path = Path(source)
     if not path.exists() and ":" in source:
         return _only(parse_report(_from_git(source), source), platforms, source)
@@ -50,16 +49,17 @@ def measure(
         text = _read(path)
         if is_report(text):
             return _only(parse_report(text, source), platforms, source)
-    found = []
+    stacks = locate(path, platforms=platforms, any_archive=True)
     with workspace() as spool:
-        for one in find(path, platforms=platforms):
-            found.append(_measure(one, spool, limits, workers, watch))
-    return tuple(found)
+        context = RunContext(
+            spool_dir=spool, limits=limits, workers=workers, progress=progress or Silent()
+        )
+        return tuple(_measure(located, context) for located in stacks)
 
 
-def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
+def snapshot_of(loaded: LoadedStack) -> Snapshot:
     """Measure a stack that is open already."""
-    stack = opened.stack
+    stack, inventory = loaded.stack, loaded.inventory
     names = {layer.name: layer.layer_name for layer in stack}
     found = cells(inventory, Plan(actions={}))
     contents: dict[str, Footprint] = {}
@@ -77,7 +77,7 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
                 footprint=contents.get(layer.name, Footprint())
                 + Footprint(archive=layer.archive.size if layer.archive else 0),
                 archive_sha256=layer.archive.sha256 if layer.archive else "",
-                tree_sha256=_tree_digest(opened, inventory, layer.name),
+                tree_sha256=loaded.tree_digest(layer.name),
             )
             for layer in stack
         ),
@@ -92,36 +92,28 @@ def snapshot_of(opened: OpenStack, inventory: Inventory) -> Snapshot:
             for cell in found
         ),
         records={(names[record.layer], record.path): record for record in inventory},
-        debug=_debug(opened, inventory, names),
+        debug=_debug(loaded, names),
     )
 
 
-def _tree_digest(opened: OpenStack, inventory: Inventory, layer: str) -> str:
-    digests = {
-        record.path: record.sha256 for record in inventory.records[layer].values() if record.sha256
-    }
-    return tree_digest(opened.trees[layer].members.values(), digests)
+def _measure(located: Located, context: RunContext) -> Snapshot:
+    """Measure one stack.
+
+    Stacks are read as strictly as by a run, so that owners are told by the same evidence; anything
+    else as by an audit, which reads more and asks names where there is no RECORD.
+    """
+    lenient = located.kind in (StackKind.ARCHIVE, StackKind.FOLDER)
+    with load(located, context, lenient=lenient) as loaded:
+        return snapshot_of(loaded)
 
 
-def _measure(one: Located, spool: Path, limits: Limits, workers: int, watch: Progress) -> Snapshot:
-    """Stacks are read as strictly as by a run, so that owners are told by the same evidence; anything else as by an
-    audit, which reads more and asks names where there is no RECORD."""
-    if one.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
-        with look(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as seen:
-            return snapshot_of(seen.opened, seen.inventory)
-    check_archives(one, watch)
-    with open_stack(one, spool_dir=spool, limits=limits, workers=workers, progress=watch) as opened:
-        return snapshot_of(opened, scan(opened, watch, workers=workers))
-
-
-def _debug(opened: OpenStack, inventory: Inventory, names: Mapping[str, str]) -> dict[FileKey, int]:
+def _debug(loaded: LoadedStack, names: Mapping[str, str]) -> dict[FileKey, int]:
     """Bytes of debugging sections in ELF files, where there are any."""
     found: dict[FileKey, int] = {}
-    for record in inventory:
-        content = opened.trees[record.layer].members[record.path].content
-        if record.native is not NativeFormat.ELF or content is None:
+    for record in loaded.inventory:
+        if record.native is not NativeFormat.ELF:
             continue
-        edit = plan_edit(content.view(), "debug")
+        edit = plan_edit(loaded.read(record), "debug")
         size = sum(size for _, size in edit.dropped) if isinstance(edit, ElfEdit) else 0
         if size:
             found[(names[record.layer], record.path)] = size

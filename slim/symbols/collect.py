@@ -25,13 +25,13 @@ from slim.binaries.refusal import NotEditable
 from slim.errors import StorageError
 from slim.formats.base import BytesContent, Content
 from slim.formats.output import write_file
-from slim.inventory.stack_reader import OpenStack
 from slim.model.backup import SymbolFile
-from slim.model.plan import Plan, Remove, Rewrite
-from slim.model.record import FileKey, FileRecord
+from slim.model.plan import Remove, Rewrite
+from slim.model.record import FileRecord
 from slim.passes.debug_symbols import EDITOR as ELF_EDITOR
 from slim.passes.macho_symbols import EDITOR as MACHO_EDITOR
 from slim.plan.apply import Edited
+from slim.plan.planned import PlannedStack
 from slim.symbols.cab import MOST, cabinet
 
 _DSYM = ".dSYM/"
@@ -46,28 +46,28 @@ class Symbols:
         self.files: list[SymbolFile] = []
         folder.mkdir()
 
-    def add(
-        self, opened: OpenStack, plan: Plan, edited: Mapping[FileKey, Edited]
-    ) -> tuple[SymbolFile, ...]:
+    def add(self, planned: PlannedStack) -> tuple[SymbolFile, ...]:
         """Take over what a plan takes out of native files, and the symbols that it removes whole."""
+        loaded, edited = planned.loaded, planned.edited
+        platform = loaded.stack.platform.tag
         found: list[SymbolFile] = []
         bundles: dict[tuple[str, str], list[FileRecord]] = {}
-        for key, action in plan.actions.items():
-            content = opened.trees[key[0]].members[key[1]].content
+        for key, action in planned.plan.actions.items():
+            content = loaded.trees[key[0]].members[key[1]].content
             if content is None:
                 continue
             if isinstance(action, Rewrite) and key in edited:
-                found += self._stripped(action, content, edited[key], opened.stack.platform.tag)
+                found += self._stripped(action, content, edited[key], platform)
             elif isinstance(action, Remove) and _DSYM in f"/{key[1]}":
                 root = key[1][: key[1].index(_DSYM) + len(_DSYM) - 1]
                 bundles.setdefault((key[0], root), []).append(action.record)
             elif isinstance(action, Remove) and key[1].lower().endswith(".pdb"):
-                found += self._pdb(action.record, content, opened.stack.platform.tag)
+                found += self._pdb(action.record, content, platform)
         for (layer, root), records in sorted(bundles.items()):
             contents = {
-                record.path: opened.trees[layer].members[record.path].content for record in records
+                record.path: loaded.trees[layer].members[record.path].content for record in records
             }
-            found += self._bundle(root, records, contents, opened.stack.platform.tag)
+            found += self._bundle(root, records, contents, platform)
         self.files += found
         return tuple(found)
 

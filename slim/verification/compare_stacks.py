@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,14 +11,15 @@ from slim import __version__
 from slim.analysis.linkage.graph import Linkage
 from slim.errors import ConfigError
 from slim.formats.base import Member, Tree
-from slim.inventory.deployed import as_published, locate_deployed
-from slim.inventory.scan import scan
-from slim.inventory.stack_reader import Located, OpenStack, check_archives, locate, open_stack
+from slim.inventory.load import LoadedStack, load
+from slim.inventory.locate import locate
+from slim.inventory.located import Located
+from slim.model.context import RunContext
 from slim.model.finding import EditSpec
 from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory
+from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.rule import Phase
 from slim.model.settings import Config
 from slim.passes import passes_of
@@ -52,18 +52,19 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
     Raises ConfigError where the two don't belong together, and the errors of reading.
     """
     watch = progress or Silent()
-    originals = _locate(request.original, request.platforms)
-    slimmed = _locate(request.slimmed, request.platforms)
+    originals = locate(request.original, platforms=request.platforms, deployed=True)
+    slimmed = locate(request.slimmed, platforms=request.platforms, deployed=True)
     with workspace() as spool:
+        context = RunContext(
+            spool_dir=spool,
+            limits=request.config.limits,
+            workers=request.workers,
+            progress=watch,
+        )
         return tuple(
-            _verify_one(request, one, _counterpart(one, slimmed, request), spool, watch)
+            _verify_one(request, one, _counterpart(one, slimmed, request), context)
             for one in originals
         )
-
-
-def _locate(source: Path, platforms: tuple[str, ...]) -> tuple[Located, ...]:
-    deployed = locate_deployed(source)
-    return (deployed,) if deployed is not None else locate(source, platforms=platforms)
 
 
 def _counterpart(
@@ -86,23 +87,24 @@ def _counterpart(
 
 
 def _verify_one(
-    request: VerifyRequest, one: Located, other: Located, spool: Path, watch: Progress
+    request: VerifyRequest, one: Located, other: Located, context: RunContext
 ) -> RunResult:
     started = time.monotonic()
-    with ExitStack() as resources:
-        before = resources.enter_context(_open(request, one, spool, watch))
-        after = resources.enter_context(_open(request, other, spool, watch))
-        inventory = scan(before, watch)
+    with (
+        load(one, context, published_only=True) as before,
+        load(other, context, published_only=True) as after,
+    ):
+        inventory = before.inventory
         trees = _matched(before, after)
-        digests = _digests(after, trees, watch)
+        digests = _digests(after, trees)
         dropped = {
             spec.name
             for layer in before.stack
             for spec in request.config.settings_for(layer.name).drop
         }
         plan = _plan(inventory, trees, digests, dropped)
-        checks, notes = _checks(request, before, inventory, trees, plan, dropped, watch)
-        static = tuple(_static(before, inventory, trees, digests, plan, watch))
+        checks, notes = _checks(request, before, trees, plan, dropped)
+        static = tuple(_static(before, trees, digests, plan))
         return RunResult(
             stack=before.stack,
             plan=plan,
@@ -119,20 +121,7 @@ def _verify_one(
         )
 
 
-def _open(request: VerifyRequest, located: Located, spool: Path, watch: Progress) -> OpenStack:
-    check_archives(located, watch)
-    opened = open_stack(
-        located,
-        spool_dir=spool,
-        limits=request.config.limits,
-        workers=request.workers,
-        progress=watch,
-    )
-    opened.trees = {name: as_published(tree) for name, tree in opened.trees.items()}
-    return opened
-
-
-def _matched(before: OpenStack, after: OpenStack) -> dict[str, Tree]:
+def _matched(before: LoadedStack, after: LoadedStack) -> dict[str, Tree]:
     """The slimmed trees under the names of the original's layers."""
     names = [layer.name for layer in before.stack]
     others = [layer.name for layer in after.stack]
@@ -140,9 +129,9 @@ def _matched(before: OpenStack, after: OpenStack) -> dict[str, Tree]:
     return {name: after.trees[other] for name, other in pairs}
 
 
-def _digests(after: OpenStack, trees: Mapping[str, Tree], watch: Progress) -> dict[FileKey, str]:
+def _digests(after: LoadedStack, trees: Mapping[str, Tree]) -> dict[FileKey, str]:
     """SHA-256 of every file of the slimmed stack."""
-    found = scan(after, watch)
+    found = after.inventory
     by_tree = {id(after.trees[layer.name]): layer.name for layer in after.stack}
     return {
         (name, record.path): record.sha256
@@ -178,28 +167,21 @@ def _plan(
     return Plan(actions=dict(sorted(actions.items())))
 
 
-def _members(opened: OpenStack, trees: Mapping[str, Tree]) -> dict[str, list[Member]]:
+def _members(opened: LoadedStack, trees: Mapping[str, Tree]) -> dict[str, list[Member]]:
     return {layer.name: list(trees[layer.name].members.values()) for layer in opened.stack}
 
 
 def _checks(
     request: VerifyRequest,
-    before: OpenStack,
-    inventory: Inventory,
+    before: LoadedStack,
     trees: Mapping[str, Tree],
     plan: Plan,
     dropped: set[str],
-    watch: Progress,
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
     """The dynamic checks, where they can run here."""
-    config = request.config
-
-    def read(record: FileRecord) -> memoryview:
-        content = before.trees[record.layer].members[record.path].content
-        return memoryview(b"") if content is None else content.view()
-
-    targets = find_targets(before.stack, inventory, read, config.verify, dropped)
-    original = _members(before, before.trees)
+    config, inventory = request.config, before.inventory
+    targets = find_targets(before.stack, inventory, before.read, config.verify, dropped)
+    original = before.members
     why_not = obstacle(before.stack, original)
     if why_not:
         return (), (why_not,)
@@ -209,15 +191,15 @@ def _checks(
         original,
         _members(before, trees),
         given_up=meant.__contains__,
-        progress=watch,
-        workers=request.workers,
+        progress=before.context.progress,
+        workers=before.context.workers,
     ) as suite:
         checks = suite.check_all()
         return checks, (*sandbox_note(suite), *suite.notes)
 
 
 def _meant(
-    before: OpenStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
+    before: LoadedStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
 ) -> Iterator[FileKey]:
     """Removed files that a built-in rule of any profile selects, or that belong to what the user drops."""
     builtin = tuple(rule for rule in config.rules if rule.builtin)
@@ -232,19 +214,14 @@ def _meant(
 
 
 def _static(
-    before: OpenStack,
-    inventory: Inventory,
+    before: LoadedStack,
     trees: Mapping[str, Tree],
     digests: Mapping[FileKey, str],
     plan: Plan,
-    watch: Progress,
 ) -> Iterator[Check]:
-    def read(record: FileRecord) -> memoryview:
-        content = before.trees[record.layer].members[record.path].content
-        return memoryview(b"") if content is None else content.view()
-
-    watch.stage("Resolving libraries")
-    yield check_links(Linkage.build(before.stack, inventory, read), inventory, plan)
+    inventory = before.inventory
+    before.context.progress.stage("Resolving libraries")
+    yield check_links(Linkage.build(before.stack, inventory, before.read), inventory, plan)
     yield check_licences(inventory, plan)
     records = Check(name="record", tried=0)
     for layer in before.stack:
@@ -265,7 +242,7 @@ def _static(
 
 
 def _outcomes(
-    before: OpenStack, after: OpenStack, inventory: Inventory, plan: Plan
+    before: LoadedStack, after: LoadedStack, inventory: Inventory, plan: Plan
 ) -> Iterator[LayerOutcome]:
     archives = {layer.name: layer.archive for layer in after.stack}
     for layer in before.stack:

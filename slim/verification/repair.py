@@ -9,26 +9,25 @@ from __future__ import annotations
 import contextlib
 import posixpath
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from slim.analysis.facts import Facts
-from slim.formats.base import Member, Tree
+from slim.formats.base import Member
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
-from slim.model.plan import Plan, Remove, SkipReason
+from slim.model.plan import Plan, Remove
 from slim.model.progress import Progress
-from slim.model.record import FileKey, Inventory
+from slim.model.record import FileKey
 from slim.model.settings import Config
-from slim.model.stack import Stack
 from slim.model.verify import Broken, Repair
 from slim.passes.packages import DROP_PREFIX
-from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
-from slim.plan.draft import withdraw
+from slim.plan.apply import RECORD_PASS
+from slim.plan.planned import PlannedStack
 from slim.verification.ddmin import BudgetError, Counted, ddmin, first_enough, one_minimal
 from slim.verification.dynamic.checks import find_targets
-from slim.verification.dynamic.deploy import Members, update
+from slim.verification.dynamic.deploy import update
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
 from slim.verification.static_suite import PaperSuite
 
@@ -45,76 +44,34 @@ _TOO_COMMON: Final = frozenset({"__init__.py", "__main__.py"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class Planned:
-    """A stack with its plan, before it is written. ``layers`` are those that may change."""
-
-    stack: Stack
-    inventory: Inventory
-    trees: Mapping[str, Tree]
-    plan: Plan
-    edited: Mapping[FileKey, Edited]
-    layers: tuple[str, ...]
-
-    @property
-    def original(self) -> Members:
-        """The members as they are."""
-        return {layer.name: list(self.trees[layer.name].members.values()) for layer in self.stack}
-
-    @property
-    def members(self) -> Members:
-        """The members as they will be."""
-        return {
-            layer.name: new_members(layer.name, self.trees[layer.name], self.plan, self.edited)
-            for layer in self.stack
-        }
-
-    def without(self, taken_back: Mapping[FileKey, tuple[Evidence, ...]]) -> Planned:
-        """The same without some actions; every RECORD is true again."""
-        plain = {
-            key: action
-            for key, action in self.plan.actions.items()
-            if action.pass_name != RECORD_PASS
-        }
-        plan = withdraw(
-            replace(self.plan, actions=plain),
-            {key: (SkipReason.NEEDED, evidence) for key, evidence in taken_back.items()},
-        )
-        kept = {key: content for key, content in self.edited.items() if key in plan.actions}
-        plan, edited = update_records(plan, self.inventory, self.trees, kept, self.layers)
-        return replace(self, plan=plan, edited=edited)
-
-
-@dataclass(frozen=True, kw_only=True)
 class Proved:
     """What came of it: the plan without what had to be taken back, and the checks of the last round."""
 
-    planned: Planned
+    planned: PlannedStack
     checks: tuple[Check, ...] = ()
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def prove(
-    planned: Planned,
+    planned: PlannedStack,
     config: Config,
     facts: Facts,
     *,
     repair: bool,
-    progress: Progress,
-    workers: int,
 ) -> Proved:
     """Deploy, check, and with ``repair`` take back what broke something, until everything passes or nothing helps.
 
     The checks are those of the plan that is returned. Raises ConfigError for a command in an
     unknown layer, and StorageError.
     """
+    loaded = planned.loaded
+    progress = loaded.context.progress
     builtin = {rule.id for rule in config.rules if rule.builtin}
-    dropped = {
-        spec.name for layer in planned.stack for spec in config.settings_for(layer.name).drop
-    }
-    targets = find_targets(planned.stack, planned.inventory, facts.read, config.verify, dropped)
-    static, planned = _repair_links(planned, facts, progress) if repair else ([], planned)
-    why_not = obstacle(planned.stack, planned.original)
+    dropped = {spec.name for layer in loaded.stack for spec in config.settings_for(layer.name).drop}
+    targets = find_targets(loaded.stack, loaded.inventory, loaded.read, config.verify, dropped)
+    static, planned = _repair_links(planned, facts) if repair else ([], planned)
+    why_not = obstacle(loaded.stack, loaded.members)
     if why_not:
         return Proved(planned=planned, repairs=tuple(static), notes=(why_not,))
     meant = {
@@ -125,11 +82,11 @@ def prove(
     }
     with session(
         targets,
-        planned.original,
+        loaded.members,
         planned.members,
         given_up=meant.__contains__,
         progress=progress,
-        workers=workers,
+        workers=loaded.context.workers,
     ) as suite:
         checks = suite.check_all()
         repairs = static
@@ -145,7 +102,7 @@ def prove(
             repairs += found
             planned = planned.without(_evidence(found))
             progress.stage(
-                "Deploying the repaired stack", total=len(planned.stack.layers), unit="layers"
+                "Deploying the repaired stack", total=len(loaded.stack.layers), unit="layers"
             )
             update(suite.after, planned.members, progress)
             checks = suite.check_all()
@@ -153,16 +110,14 @@ def prove(
     return Proved(planned=planned, checks=checks, repairs=tuple(repairs), notes=tuple(notes))
 
 
-def _repair_links(
-    planned: Planned, facts: Facts, progress: Progress
-) -> tuple[list[Repair], Planned]:
+def _repair_links(planned: PlannedStack, facts: Facts) -> tuple[list[Repair], PlannedStack]:
     """Take back what a library that stays needs: known without running anything, on any host."""
     gone = [key for key, action in planned.plan.actions.items() if isinstance(action, Remove)]
     suite = PaperSuite(linkage=facts.libraries, gone=gone)
     broken = suite.broken()
     if not broken:
         return [], planned
-    found, _ = search(suite, planned, broken, progress)
+    found, _ = search(suite, planned, broken, planned.loaded.context.progress)
     return found, planned.without(_evidence(found))
 
 
@@ -225,7 +180,7 @@ class Checks(Protocol):
 
 
 def search(
-    suite: Checks, planned: Planned, broken: Sequence[Broken], progress: Progress
+    suite: Checks, planned: PlannedStack, broken: Sequence[Broken], progress: Progress
 ) -> tuple[list[Repair], Broken | None]:
     """The smallest sets of actions to take back so that nothing of ``broken`` is broken any more; or the first for
     which not even taking back everything helps. The deployment is left as it was."""
@@ -348,7 +303,7 @@ class _Bench:
     """The slimmed deployment, with some actions taken back. ``settled`` stay taken back during a search."""
 
     suite: Checks
-    planned: Planned
+    planned: PlannedStack
     progress: Progress
     settled: set[FileKey] = field(default_factory=set)
     _restored: set[FileKey] = field(default_factory=set)
@@ -359,7 +314,7 @@ class _Bench:
         for key in sorted(self._restored - wanted, reverse=True):
             self.suite.after.take_back(key)
         for key in sorted(wanted - self._restored):
-            self.suite.after.put(self.planned.trees[key[0]].members[key[1]], key[0])
+            self.suite.after.put(self.planned.loaded.trees[key[0]].members[key[1]], key[0])
         self._restored = wanted
 
     def helps(self, files: Iterable[FileKey], broken: Sequence[Broken]) -> bool:

@@ -20,7 +20,8 @@ from slim.model.limits import Limits
 from slim.model.settings import Config
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from slim.verification.repair import Planned, Proved
+from slim.plan.planned import PlannedStack
+from slim.verification.repair import Proved
 from tests.support.backup_runs import (
     INDEX,
     assert_records_true,
@@ -314,7 +315,7 @@ def test_only_verified_removals_are_kept(tmp_path: Path, monkeypatch: pytest.Mon
     """What a repair took back isn't in the store."""
     small_stack(tmp_path / "_artifacts")
 
-    def repairing(planned: Planned, *_: Any, **__: Any) -> Proved:
+    def repairing(planned: PlannedStack, *_: Any, **__: Any) -> Proved:
         return Proved(planned=planned.without({(FRAMEWORK, f"{SITE}/maths/core.pyi"): ()}))
 
     monkeypatch.setattr("slim.pipeline.stages.prove", repairing)

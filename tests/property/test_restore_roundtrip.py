@@ -15,16 +15,17 @@ from slim.backup.collect import Originals
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import BytesContent, Member, WriteOptions
 from slim.formats.digests import digest_of, tree_digest
-from slim.inventory.scan import scan
-from slim.inventory.stack_reader import locate, open_stack
+from slim.inventory.load import LoadedStack, load
+from slim.inventory.locate import locate
+from slim.model.context import RunContext
 from slim.model.finding import EditSpec
 from slim.model.footprint import Footprint
-from slim.model.limits import Limits
 from slim.model.outcome import LayerOutcome
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
-from slim.plan.apply import Edited, new_members, update_records
+from slim.plan.apply import Edited
+from slim.plan.planned import PlannedStack
 from tests.support.published_stacks import Link, distribution, raw
 from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
@@ -80,10 +81,9 @@ def layers(draw: st.DrawFn) -> list[Member]:
     return sorted(members, key=lambda member: (member.type is EntryType.HARDLINK, member.path))
 
 
-def planned(
-    data: st.DataObject, inventory: Any, trees: Any, layer: str
-) -> tuple[Plan, dict[Any, Edited]]:
+def planned(data: st.DataObject, loaded: LoadedStack, layer: str) -> PlannedStack:
     """Some files go, some are shortened, some become links; RECORD follows."""
+    inventory, trees = loaded.inventory, loaded.trees
     actions: dict[Any, Action] = {}
     edited: dict[Any, Edited] = {}
     linked_to = {
@@ -107,7 +107,9 @@ def planned(
         elif what == "link" and record.type is EntryType.FILE and path not in linked_to:
             edit = EditSpec(editor=LINK_EDITOR, options={"target": "elsewhere"})
             actions[record.key] = Rewrite(**told, edit=edit, size_after=0)
-    return update_records(Plan(actions=actions), inventory, trees, edited, [layer])
+    return PlannedStack(
+        loaded=loaded, plan=Plan(actions=actions), edited=edited, layers=(layer,)
+    ).with_records()
 
 
 @settings(max_examples=25, deadline=None)
@@ -121,31 +123,21 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
         write_archive(format_by_name("tar"), iter(members), "layer", original, WriteOptions())
         (located,) = locate(original)
         with (
-            open_stack(located, spool_dir=folder, limits=Limits()) as opened,
+            load(located, RunContext(spool_dir=folder)) as loaded,
             Originals(folder) as originals,
         ):
-            inventory = scan(opened)
-            (layer,) = opened.stack.layers
-            tree = opened.trees["layer"]
-            plan, edited = planned(data, inventory, opened.trees, "layer")
-            after = new_members("layer", tree, plan, edited)
-            digests = {
-                path: one.sha256 for path, one in inventory.records["layer"].items() if one.sha256
-            }
-            before = tree_digest(tree.members.values(), digests)
-            digests |= {key[1]: one.digest.hex() for key, one in edited.items()}
-            digests = {
-                path: one
-                for path, one in digests.items()
-                if plan.link_target(("layer", path)) is None
-            }
+            (layer,) = loaded.stack.layers
+            whole_plan = planned(data, loaded, "layer")
+            plan, edited = whole_plan.plan, whole_plan.edited
+            after = whole_plan.members_of("layer")
+            before = loaded.tree_digest("layer")
             outcome = LayerOutcome(
                 layer=layer,
                 before=Footprint(),
                 after=Footprint(),
-                tree_sha256=tree_digest(after, digests),
+                tree_sha256=tree_digest(after, whole_plan.digests("layer")),
             )
-            originals.add(opened, inventory, plan, edited, [outcome])
+            originals.add(whole_plan, [outcome])
             originals.write(store, WriteOptions(effort=Effort(level=Level.FAST)))
             write_archive(format_by_name("tar"), iter(after), "layer", slimmed, WriteOptions())
             globs = tuple(
@@ -162,18 +154,12 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
                 for key, one in plan.actions.items()
                 if key[1] not in globs and one.pass_name != "record"
             }
-            partly, contents = update_records(
-                replace(plan, actions=stay),
-                inventory,
-                opened.trees,
-                {key: one for key, one in edited.items() if key in stay},
-                ["layer"],
-            )
-            expected = {
-                member.path
-                for member in new_members("layer", tree, partly, contents)
-                if member.path
-            }
+            partly = replace(
+                whole_plan,
+                plan=replace(plan, actions=stay),
+                edited={key: one for key, one in edited.items() if key in stay},
+            ).with_records()
+            expected = {member.path for member in partly.members_of("layer") if member.path}
         (whole,) = restoring.restore(
             restoring.RestoreRequest(store=store, source=slimmed, output=folder / "whole.tar")
         )

@@ -15,7 +15,8 @@ import pytest
 
 from slim.binaries.elf.dynamic import read_dynamic
 from slim.errors import SlimError
-from slim.inventory.stack_reader import check_archives, locate
+from slim.inventory.locate import locate
+from slim.inventory.located import check_archives
 from slim.model.progress import Silent
 from slim.model.stack import LayerKind, StackKind
 from slim.sample.contents import LayerContents

@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from slim.errors import LimitError, SlimError, UnsafeInputError
+from slim.inventory.load import load
+from slim.inventory.locate import locate
 from slim.inventory.manifest import layers_from_manifest, read_json
-from slim.inventory.stack_reader import locate, open_stack
+from slim.model.context import RunContext
 from slim.model.limits import Limits
 from tests.support.native_headers import macho, pe
 from tests.support.raw_archives import entry, folder, hard, sym, tar
@@ -20,10 +22,10 @@ DLL, DYLIB = pe("kernel32.dll"), macho("/usr/lib/libSystem.B.dylib")
 def opened(
     source: Path, tmp_path: Path, *, lenient: bool = False, limits: Limits | None = None
 ) -> None:
-    (one,) = locate(source)
-    open_stack(
-        one, spool_dir=tmp_path, limits=limits or Limits(), lenient=lenient
-    ).resources.close()
+    (located,) = locate(source)
+    context = RunContext(spool_dir=tmp_path, limits=limits or Limits())
+    with load(located, context, lenient=lenient):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from slim.formats.base import BytesContent, Member, Tree
+from slim.inventory.load import LoadedStack
+from slim.model.context import RunContext
 from slim.model.plan import Plan, Remove
 from slim.model.progress import Silent
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner, OwnerKind
 from slim.model.stack import Layer, LayerKind, Platform, Stack, StackKind
 from slim.model.verify import Broken, Subject
-from slim.verification.repair import Planned, group_actions, search
+from slim.plan.planned import PlannedStack
+from slim.verification.repair import group_actions, search
 
 LAYER = "app"
 SITE = "lib/python3.13/site-packages"
@@ -62,7 +66,7 @@ class Paper:
         )
 
 
-def planned(removed: Mapping[str, tuple[str, str]]) -> Planned:
+def planned(removed: Mapping[str, tuple[str, str]]) -> PlannedStack:
     """A plan that removes files, each by a rule and owned by a distribution."""
     actions, members = {}, {}
     for path, (rule, owner) in removed.items():
@@ -85,17 +89,23 @@ def planned(removed: Mapping[str, tuple[str, str]]) -> Planned:
         kind=LayerKind.APPLICATION,
         platform=Platform.parse("linux_x86_64"),
     )
-    return Planned(
+    loaded = LoadedStack(
         stack=Stack(kind=StackKind.FOLDER, source="x", platform=layer.platform, layers=(layer,)),
-        inventory=Inventory(records={LAYER: {}}),
         trees={LAYER: Tree(root="", format="tar", members=members)},
+        places={},
+        warnings=(),
+        context=RunContext(spool_dir=Path()),
+    )
+    loaded.inventory = Inventory(records={LAYER: {}})
+    return PlannedStack(
+        loaded=loaded,
         plan=Plan(actions=actions),
         edited={},
         layers=(LAYER,),
     )
 
 
-def find(paper: Paper, plan: Planned) -> tuple[list[list[str]], Broken | None]:
+def find(paper: Paper, plan: PlannedStack) -> tuple[list[list[str]], Broken | None]:
     broken = [paper.broken(name) for name in paper.needs]
     repairs, left = search(cast(Any, paper), plan, broken, Silent())
     assert paper.there == set()  # the deployment is as it was

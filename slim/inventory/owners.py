@@ -13,9 +13,8 @@ from dataclasses import dataclass, replace
 
 from slim.formats.base import Tree
 from slim.inventory.distributions import find_distributions
-from slim.inventory.stack_reader import OpenStack
 from slim.model.record import Distribution, FileRecord, Inventory, Owner, OwnerKind
-from slim.model.stack import Layer, LayerKind
+from slim.model.stack import Layer, LayerKind, Stack
 
 _MAX_TOP_LEVEL = 1 << 16
 # Where PyInstaller, cx_Freeze and others put the interpreter's own files, beside the application's.
@@ -48,7 +47,7 @@ class _Claims:
         return found
 
 
-def refine_owners(opened: OpenStack, inventory: Inventory) -> Inventory:
+def refine_owners(stack: Stack, trees: Mapping[str, Tree], inventory: Inventory) -> Inventory:
     """The same inventory, in which files that nobody owned have the owner that their names tell.
 
     Distributions that a layer holds twice stay one in ``distributions``; the files of both copies
@@ -56,8 +55,8 @@ def refine_owners(opened: OpenStack, inventory: Inventory) -> Inventory:
     """
     records: dict[str, Mapping[str, FileRecord]] = {}
     distributions: dict[str, Mapping[str, Distribution]] = {}
-    for layer in opened.stack:
-        tree = opened.trees[layer.name]
+    for layer in stack:
+        tree = trees[layer.name]
         claims = _claims(layer, tree, inventory.distributions.get(layer.name, {}))
         found: dict[str, FileRecord] = {}
         gained: dict[str, set[str]] = {}

@@ -1,0 +1,212 @@
+"""Finds out what the user pointed at: a published stack, an exported one, an archive, a folder."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from slim.errors import ConfigError, StorageError, UnsafeInputError
+from slim.formats import detect, is_archive_name
+from slim.formats.digests import sha256_of
+from slim.inventory.deployed import locate_deployed
+from slim.inventory.located import Located
+from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
+from slim.model.stack import (
+    UNKNOWN_PLATFORM,
+    ArchiveInfo,
+    Layer,
+    LayerKind,
+    Stack,
+    StackKind,
+    StaleArchive,
+)
+
+_LAST_BUILD = ".last-build.json"
+_REBUILD = "build and publish the layer again"
+
+
+def locate(
+    source: Path,
+    *,
+    platforms: Iterable[str] = (),
+    deployed: bool = False,
+    any_archive: bool = False,
+) -> tuple[Located, ...]:
+    """Detect what ``source`` is: one stack for each manifest (limited to ``platforms`` where given).
+
+    With ``deployed``, layers that an installer has unpacked beside each other are a stack, too,
+    whatever its platform; with ``any_archive``, any file that is an archive by its content (a
+    wheel).
+
+    Raises StorageError where nothing is there, ConfigError where no manifest fits the platforms,
+    and UnsafeInputError for malformed manifests.
+    """
+    if deployed and (unpacked := locate_deployed(source)) is not None:
+        return (unpacked,)
+    if any_archive and _is_unnamed(source):
+        return (_lone_archive(source),)
+    wanted = tuple(platforms)
+    if not source.exists():
+        raise StorageError("no such file or folder", file=source)
+    if source.is_file():
+        if source.suffix == ".json":
+            folder = source.parent.parent if source.parent.name == FOLDER else source.parent
+            found: tuple[Located, ...] = (_from_manifest(folder, source, [source]),)
+        elif is_archive_name(source.name):
+            found = (_single(source, StackKind.ARCHIVE),)
+        else:
+            raise ConfigError(
+                "neither a manifest (.json), nor an archive that slim reads, nor a folder",
+                file=source,
+                hint="give the folder that `venvstacks publish` wrote",
+            )
+    else:
+        found = _in_folder(source)
+    if not wanted:
+        return found
+    chosen = tuple(one for one in found if one.stack.platform.tag in wanted)
+    missing = sorted(set(wanted) - {one.stack.platform.tag for one in found})
+    if missing:
+        there = ", ".join(sorted({one.stack.platform.tag for one in found}))
+        raise ConfigError(
+            f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {there}"
+        )
+    return chosen
+
+
+def _is_unnamed(source: Path) -> bool:
+    """True for a file whose name doesn't say that it is a manifest or an archive."""
+    return source.is_file() and source.suffix != ".json" and not is_archive_name(source.name)
+
+
+def _lone_archive(source: Path) -> Located:
+    try:
+        detect(source)
+    except UnsafeInputError as error:
+        raise ConfigError(
+            "neither a manifest (.json), nor an archive, nor a folder",
+            file=source,
+            hint=error.hint,
+        ) from None
+    return _single(source, StackKind.ARCHIVE)
+
+
+def _in_folder(source: Path) -> tuple[Located, ...]:
+    metadata = source / FOLDER
+    if metadata.is_dir():
+        manifests = sorted(path for path in metadata.glob("*.json") if path.is_file())
+        if manifests:
+            return tuple(_from_manifest(source, path, manifests) for path in manifests)
+    builds = sorted(source.glob(f"*{_LAST_BUILD}"))
+    if builds:
+        return (_from_build(source, builds),)
+    for inner in ("_artifacts", "_export", "_build"):
+        if (source / inner).is_dir() and (source / "venvstacks.toml").is_file():
+            raise ConfigError(
+                "this is the folder of a stack's definition, not a stack",
+                file=source,
+                hint=f"give its output folder: {source / inner}",
+            )
+    return (_single(source, StackKind.FOLDER),)
+
+
+def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Located:
+    manifest = read_json(path)
+    layers = layers_from_manifest(path, manifest)
+    archived = [layer for layer in layers if layer.archive is not None]
+    kind = StackKind.PUBLISHED if archived else StackKind.EXPORT
+    places: dict[str, Path] = {}
+    for layer in layers:
+        place = folder / (layer.archive.name if layer.archive else layer.name)
+        if not place.exists():
+            what = "archive" if layer.archive else "folder"
+            raise StorageError(
+                f"the {what} of layer {layer.name!r} is missing",
+                file=place,
+                hint=f"{path.name} names it; publish the stack again",
+            )
+        places[layer.name] = place
+    tags = Counter(layer.platform for layer in layers if layer.platform is not UNKNOWN_PLATFORM)
+    platform = tags.most_common(1)[0][0] if tags else UNKNOWN_PLATFORM
+    stack = Stack(
+        kind=kind,
+        source=str(folder),
+        platform=platform,
+        layers=layers,
+        manifest_name=path.name,
+        manifest=manifest,
+        metadata_names=_metadata_names(path.parent / ENV_METADATA, layers),
+        stale=_stale(folder, all_manifests) if kind is StackKind.PUBLISHED else (),
+    )
+    return Located(stack=stack, places=places)
+
+
+def _metadata_names(folder: Path, layers: Iterable[Layer]) -> dict[str, str]:
+    """Return, by layer, the file in ``env_metadata`` that repeats its entry: the equal one."""
+    if not folder.is_dir():
+        return {}
+    contents = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
+    return {
+        layer.name: name
+        for layer in layers
+        for name, value in contents.items()
+        if value == dict(layer.entry)
+    }
+
+
+def _stale(folder: Path, manifests: list[Path]) -> tuple[StaleArchive, ...]:
+    named = {
+        layer.archive.name
+        for path in manifests
+        for layer in layers_from_manifest(path, read_json(path))
+        if layer.archive is not None
+    }
+    return tuple(
+        StaleArchive(name=path.name, size=path.stat().st_size)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and is_archive_name(path.name) and path.name not in named
+    )
+
+
+def _from_build(folder: Path, builds: list[Path]) -> Located:
+    """Read what venvstacks built last, from the ``LAYER.last-build.json`` beside each layer."""
+    sections: dict[str, list[object]] = {"runtimes": [], "frameworks": [], "applications": []}
+    for path in builds:
+        value = read_json(path)
+        details = value.get("layer_details") if isinstance(value, dict) else None
+        if not isinstance(details, dict):
+            raise UnsafeInputError(
+                "must be an object", file=path, place="layer_details", hint=_REBUILD
+            )
+        if details.get("app_launch_module"):
+            section = "applications"
+        else:
+            runtime = details.get("runtime_layer")
+            section = "runtimes" if runtime in (None, details.get("layer_name")) else "frameworks"
+        if (folder / str(details.get("install_target", ""))).is_dir():
+            sections[section].append(details)
+    layers = layers_from_manifest(builds[0], {"layers": sections})
+    stack = Stack(
+        kind=StackKind.BUILD, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers
+    )
+    return Located(
+        stack=stack,
+        places={layer.name: folder / layer.name for layer in layers},
+    )
+
+
+def _single(source: Path, kind: StackKind) -> Located:
+    """A lone archive or folder as a stack of one plain layer."""
+    name = source.resolve().name
+    layer = Layer(name=name, layer_name=name, kind=LayerKind.PLAIN, platform=UNKNOWN_PLATFORM)
+    if kind is StackKind.ARCHIVE:
+        layer = replace(
+            layer,
+            archive=ArchiveInfo(
+                name=source.name, size=source.stat().st_size, sha256=sha256_of(source)
+            ),
+        )
+    stack = Stack(kind=kind, source=str(source), platform=UNKNOWN_PLATFORM, layers=(layer,))
+    return Located(stack=stack, places={name: source})

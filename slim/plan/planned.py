@@ -1,0 +1,65 @@
+"""A stack with what is going to be made of it: nothing is written yet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from slim.formats.base import Member
+from slim.inventory.load import LoadedStack
+from slim.model.finding import Evidence
+from slim.model.plan import Plan, SkipReason
+from slim.model.record import FileKey
+from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
+from slim.plan.draft import withdraw
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedStack:
+    """A loaded stack with a plan and the contents that the plan's rewrites make."""
+
+    loaded: LoadedStack
+    plan: Plan
+    edited: Mapping[FileKey, Edited]
+    layers: tuple[str, ...]
+    """Names of the layers that may change."""
+
+    @property
+    def members(self) -> dict[str, list[Member]]:
+        """The members of each layer as they will be, by its name."""
+        return {layer.name: self.members_of(layer.name) for layer in self.loaded.stack}
+
+    def members_of(self, layer: str) -> list[Member]:
+        """The members of one layer as they will be."""
+        return new_members(layer, self.loaded.trees[layer], self.plan, self.edited)
+
+    def digests(self, layer: str) -> dict[str, str]:
+        """SHA-256 (hexadecimal) of the regular files of one layer as they will be, by path."""
+        found = self.loaded.digests(layer)
+        found |= {key[1]: new.digest.hex() for key, new in self.edited.items() if key[0] == layer}
+        return {
+            path: digest
+            for path, digest in found.items()
+            if self.plan.link_target((layer, path)) is None
+        }
+
+    def without(self, taken_back: Mapping[FileKey, tuple[Evidence, ...]]) -> PlannedStack:
+        """The same without some actions; every RECORD is true again."""
+        plain = {
+            key: action
+            for key, action in self.plan.actions.items()
+            if action.pass_name != RECORD_PASS
+        }
+        plan = withdraw(
+            replace(self.plan, actions=plain),
+            {key: (SkipReason.NEEDED, evidence) for key, evidence in taken_back.items()},
+        )
+        kept = {key: content for key, content in self.edited.items() if key in plan.actions}
+        return replace(self, plan=plan, edited=kept).with_records()
+
+    def with_records(self) -> PlannedStack:
+        """The same with every RECORD that isn't true written again."""
+        plan, edited = update_records(
+            self.plan, self.loaded.inventory, self.loaded.trees, self.edited, self.layers
+        )
+        return replace(self, plan=plan, edited=edited)
