@@ -1,1 +1,1 @@
-"""Update packages: what a client that has one stack needs to make the next one of it, bit for bit."""
+"""Deltas: packages from which a client of one stack makes the next one, bit for bit."""

@@ -1,6 +1,6 @@
-"""``slim-delta.json``: what a delta needs, gives, and is made of.
+"""``slim-delta.json``, the document of a delta: the layers it needs and gives, and its files.
 
-It is read as strictly as a manifest, for it is untrusted.
+It is untrusted, and read as strictly as a manifest.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
+from slim.delta.hints import GET_AGAIN
 from slim.errors import LimitError
 from slim.formats import FORMATS
 from slim.inventory.manifest import ENV_METADATA, FOLDER, MOST_LAYERS, read_json
@@ -24,14 +25,13 @@ SCHEMA_VERSION = 1
 _PLAIN = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}\Z")
 _LONGEST: Final = 4096
 """Characters of a string in the document."""
-_HINT: Final = "download or make the delta again"
 
 
 # Writing
 
 
 def render(delta: Delta) -> str:
-    """The document as JSON text."""
+    """Render the document as JSON text."""
     value = {
         "schema": SCHEMA_ID,
         "schema_version": SCHEMA_VERSION,
@@ -93,7 +93,7 @@ def read(folder: Path) -> Delta:
     layers than any stack has, StorageError where the file can't be read.
     """
     path = folder / NAME
-    top = JsonCursor(read_json(path), JsonSource(file=path, hint=_HINT))
+    top = JsonCursor(read_json(path), JsonSource(file=path, hint=GET_AGAIN))
     schema, version = _text(top["schema"]), top["schema_version"].number()
     if schema != SCHEMA_ID or version != SCHEMA_VERSION:
         raise top.wrong(f"must be {SCHEMA_ID}, which is what this slim reads", at="schema")

@@ -1,4 +1,4 @@
-"""Zstandard frames with old content as dictionary: packing and unpacking, in bounded memory.
+"""Zstandard frames with old content as dictionary, packed and unpacked in bounded memory.
 
 A raw-content dictionary is what ``zstd --patch-from`` uses: matches may reach into it as if it
 stood before the content. It can be reached as long as the window isn't left behind, so every
@@ -13,24 +13,29 @@ from collections.abc import Iterable, Iterator
 
 import zstandard
 
+from slim.delta.hints import GET_AGAIN
 from slim.errors import LimitError, UnsafeInputError
 from slim.formats.base import Content
 
 FRAME = 32 << 20
 """Most bytes of content of one frame."""
 DICTIONARY = 64 << 20
-"""Most bytes of its dictionary. The largest of both take 840 MB to pack, and 210 MB to unpack."""
+"""Most bytes of its dictionary. At both maxima packing takes 840 MB, unpacking 210 MB."""
 _LARGE = 8 << 20
 _LEVEL, _LEVEL_LARGE = 19, 12
-"""For what is larger: a new OpenBLAS of 25 MB is packed to 1.16 MB in a minute at level 19, to 1.24 MB in 2 s at 12."""
+"""Levels of zstd for contents up to :data:`_LARGE` bytes, and for larger ones.
+
+A new OpenBLAS of 25 MB is packed to 1.16 MB in a minute at level 19, to 1.24 MB in 2 s at 12.
+"""
 _STEP = 1 << 10
-"""See :mod:`slim.formats.decompress`: a step of this size gives 32 MiB at most."""
-_AGAIN = "download or make the delta again"
+"""Packed bytes a step, which give 32 MiB at most (see :mod:`slim.formats.decompress`)."""
 
 
 def pack(content: bytes, dictionary: bytes = b"") -> bytes:
-    """One frame with a checksum and the size of its content. The bytes depend on nothing but the arguments and the
-    version of libzstd."""
+    """Pack content into one frame with a checksum and the size of the content.
+
+    The bytes depend on nothing but the arguments and the version of libzstd.
+    """
     whole = len(content) + len(dictionary)
     large = len(content) > _LARGE
     # At the lower level libzstd's own tables remember 8 million places: of a larger dictionary only
@@ -46,20 +51,15 @@ def pack(content: bytes, dictionary: bytes = b"") -> bytes:
         write_checksum=True,
         write_dict_id=False,
     )
-    known = (
-        zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        if dictionary
-        else None
-    )
-    return zstandard.ZstdCompressor(dict_data=known, compression_params=parameters).compress(
-        content
-    )
+    known = _raw_dictionary(dictionary)
+    packer = zstandard.ZstdCompressor(dict_data=known, compression_params=parameters)
+    return packer.compress(content)
 
 
 def unpack(
     packed: memoryview, size: int, dictionary: bytes = b"", *, source: object
 ) -> Iterator[bytes]:
-    """The content of one frame in pieces, exactly ``size`` bytes.
+    """Unpack one frame. Yields its content in pieces, exactly ``size`` bytes.
 
     Raises LimitError where it is larger than a frame may be, UnsafeInputError where it isn't a
     frame that :func:`pack` writes, or isn't one of this size.
@@ -69,18 +69,14 @@ def unpack(
     except (zstandard.ZstdError, ValueError) as error:
         if "too much memory" in str(error):  # a window that no zstd accepts
             raise LimitError(
-                f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN
+                f"a frame of more than {FRAME} bytes", file=source, hint=GET_AGAIN
             ) from error
         raise _damaged(source, str(error)) from error
     if size > FRAME or frame.window_size > max(FRAME, 1 << 10):
-        raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=_AGAIN)
+        raise LimitError(f"a frame of more than {FRAME} bytes", file=source, hint=GET_AGAIN)
     if frame.content_size != size or frame.dict_id:
         raise _damaged(source, "a frame of another size than the table says")
-    known = (
-        zstandard.ZstdCompressionDict(dictionary, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-        if dictionary
-        else None
-    )
+    known = _raw_dictionary(dictionary)
     stream = zstandard.ZstdDecompressor(dict_data=known, max_window_size=1 << 27).decompressobj()
     produced = 0
     try:
@@ -99,8 +95,15 @@ def unpack(
         raise _damaged(source, "a frame is truncated, or there are bytes after its end")
 
 
+def _raw_dictionary(content: bytes) -> zstandard.ZstdCompressionDict | None:
+    """Dictionary of raw content, None for an empty one."""
+    if not content:
+        return None
+    return zstandard.ZstdCompressionDict(content, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
+
+
 def part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryview]:
-    """A part of a content, in pieces, without holding all of it."""
+    """Yield a part of a content in pieces, without holding all of it."""
     at = 0
     for chunk in content.chunks():
         first, last = max(offset - at, 0), min(offset + length - at, len(chunk))
@@ -112,9 +115,9 @@ def part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryv
 
 
 def joined(pieces: Iterable[bytes | memoryview]) -> bytes:
-    """The pieces as one."""
+    """Join pieces into one bytes object."""
     return b"".join(pieces)
 
 
 def _damaged(source: object, message: str) -> UnsafeInputError:
-    return UnsafeInputError(f"the patch is damaged: {message}", file=source, hint=_AGAIN)
+    return UnsafeInputError(f"the patch is damaged: {message}", file=source, hint=GET_AGAIN)

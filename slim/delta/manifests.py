@@ -1,4 +1,4 @@
-"""The manifest of a restored stack: that of the new one, true of what was written."""
+"""Writes the manifest of a restored stack: the new stack's, with the archives that were written."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slim.delta.hints import DOWNLOAD_AGAIN, GET_AGAIN
 from slim.delta.sides import file_of, regular
 from slim.errors import IntegrityError, UnsafeInputError
 from slim.formats.output import write_file
@@ -20,8 +21,11 @@ _ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_buil
 
 
 def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
-    """How hard the archives of the new stack were compressed, by layer, as far as its manifest says. Raises
-    IntegrityError and UnsafeInputError."""
+    """Read how hard the archives of the new stack were compressed, by layer.
+
+    Layers whose entry in the manifest has no note of slim are left out. Raises IntegrityError and
+    UnsafeInputError.
+    """
     if stack.manifest is None:
         return {}
     source = _checked(delta / FOLDER / stack.manifest.name, stack.manifest)
@@ -34,7 +38,11 @@ def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Written:
-    """An archive that was written, and how it was compressed (:func:`compression_note`; empty for a copy)."""
+    """Archive that was written.
+
+    ``compression`` is the note of how it was compressed (:func:`compression_note`), empty for a
+    copy of the published one.
+    """
 
     file: NamedFile
     compression: Mapping[str, object]
@@ -43,11 +51,11 @@ class Written:
 def write_manifests(
     delta: Path, stack: StackDelta, target: Path, archives: Mapping[str, Written]
 ) -> None:
-    """Write ``__venvstacks__`` of the new stack to ``target``. ``archives`` are those that were written, by layer.
+    """Write ``__venvstacks__`` of the new stack to ``target``.
 
-    Where they are the published ones, byte for byte, so are these files. Otherwise they name what
-    was written: other archives, or folders (as a local export does). Raises IntegrityError and
-    UnsafeInputError.
+    ``archives`` are those that were written, by layer. If they are the published ones, byte for
+    byte, these files are, too. Otherwise they name what was written: other archives, or folders (as
+    a local export does). Raises IntegrityError and UnsafeInputError.
     """
     if stack.manifest is None:
         return
@@ -64,9 +72,7 @@ def write_manifests(
         source = _checked(delta / FOLDER / ENV_METADATA / file.name, file)
         entry = read_json(source)
         if not isinstance(entry, dict):
-            raise UnsafeInputError(
-                "must be an object", file=source, hint="download or make the delta again"
-            )
+            raise UnsafeInputError("must be an object", file=source, hint=GET_AGAIN)
         _write(
             target / FOLDER / ENV_METADATA / file.name,
             source if same else _entry(entry, archives.get(layer)),
@@ -75,13 +81,11 @@ def write_manifests(
 
 def _checked(path: Path, wanted: NamedFile) -> Path:
     if path.parent.is_symlink():
-        raise UnsafeInputError(
-            "is a link", file=path.parent, hint="download or make the delta again"
-        )
+        raise UnsafeInputError("is a link", file=path.parent, hint=GET_AGAIN)
     found = file_of(regular(path, "the delta's file is missing"))
     if (found.size, found.sha256) != (wanted.size, wanted.sha256):
         raise IntegrityError(
-            "isn't the file that the delta speaks of", file=path, hint="download the delta again"
+            "isn't the file that the delta speaks of", file=path, hint=DOWNLOAD_AGAIN
         )
     return path
 
@@ -100,7 +104,7 @@ def _entry(entry: dict[str, Any], written: Written | None) -> dict[str, Any]:
     if written is None:
         return {key: value for key, value in entry.items() if key not in _ARCHIVE_KEYS}
     archive, note = written.file, entry.get(SLIM_KEY)
-    told = {
+    updated = {
         **entry,
         "archive_name": archive.name,
         "archive_size": archive.size,
@@ -109,8 +113,8 @@ def _entry(entry: dict[str, Any], written: Written | None) -> dict[str, Any]:
     if written.compression and isinstance(note, dict):
         sizes = note.get("archive_size")
         size = {**(sizes if isinstance(sizes, dict) else {}), "after": archive.size}
-        told[SLIM_KEY] = {**note, **written.compression, "archive_size": size}
-    return told
+        updated[SLIM_KEY] = {**note, **written.compression, "archive_size": size}
+    return updated
 
 
 def _write(target: Path, value: Path | dict[str, Any]) -> None:

@@ -1,9 +1,9 @@
-"""Makes the patch from one layer to the next: the smaller of two methods.
+"""Makes the patch from one layer to the next with the better of two methods.
 
-*files*: members that are as they were cost nothing; a changed file is packed with the old file that
-it most likely was as dictionary. *stream*: all contents in one stream, with those of the whole old
-layer as dictionary, which finds what moved between files that no name connects. Both give the same
-table (see :mod:`slim.delta.table`) and are restored the same way.
+The method *files* copies members that didn't change, and packs a changed file with the old file
+that it most likely was as dictionary. The method *stream* packs all contents in one stream with
+those of the whole old layer as dictionary, which finds what moved between files of unrelated names.
+Patches of both have the same form (see :mod:`slim.delta.table`).
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from slim.formats.base import Content, Member, Tree
 from slim.model.record import EntryType
 
 OWN_FRAME = 1 << 20
-"""A file of this size has a frame of its own; smaller ones share one."""
+"""Bytes from which on a file has a frame of its own; smaller files share frames."""
 GROUP = 8 << 20
-"""Most bytes of content that small files share a frame up to."""
+"""Most bytes of content in a frame that small files share."""
 
 
 class Method(StrEnum):
-    """How a patch was made."""
+    """Method that a patch was made with."""
 
     FILES = "files"
     STREAM = "stream"
@@ -33,20 +33,24 @@ class Method(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Side:
-    """One layer: its tree and the SHA-256 of every regular file by path."""
+    """Layer on one side of a delta: its tree, and the SHA-256 of every regular file by path."""
 
     tree: Tree
     digests: Mapping[str, str]
 
     @property
     def size(self) -> int:
-        """Bytes of all contents."""
+        """Bytes of all contents together."""
         return sum(member.size for member in self.tree.members.values())
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patch:
-    """A patch in the making. ``table`` is packed; ``tried`` gives the size by method, ``skipped`` why there is none."""
+    """Patch before it is written.
+
+    ``table`` is packed, ``table_unpacked`` is its size in bytes before. ``tried`` has the size of
+    the patch by each method, ``skipped`` the reason why there is none by the others.
+    """
 
     method: Method
     table: bytes
@@ -56,18 +60,18 @@ class Patch:
     skipped: Mapping[str, str]
 
     def pieces(self) -> Iterator[bytes]:
-        """The bytes of the patch file."""
+        """Yield the bytes of the patch file."""
         yield self.table
         yield from self.frames
 
     @property
     def size(self) -> int:
-        """Bytes of the patch file."""
+        """Size of the patch file in bytes."""
         return len(self.table) + sum(len(frame) for frame in self.frames)
 
 
 def make_patch(old: Side | None, new: Side) -> Patch:
-    """The patch that turns ``old`` (None: nothing) into ``new``."""
+    """Make the smaller patch that turns ``old`` into ``new``. ``old`` is None for a new layer."""
     candidates = {Method.FILES: _by_files(old, new)}
     skipped: dict[str, str] = {}
     if old is None:
@@ -84,14 +88,14 @@ def make_patch(old: Side | None, new: Side) -> Patch:
         method: len(table) + sum(map(len, frames))
         for method, (table, _, frames) in candidates.items()
     }
-    method = min(candidates, key=lambda one: sizes[one])
+    method = min(candidates, key=lambda candidate: sizes[candidate])
     table, unpacked, frames = candidates[method]
     return Patch(
         method=method,
         table=table,
         table_unpacked=unpacked,
         frames=frames,
-        tried={one.value: size for one, size in sizes.items()},
+        tried={method.value: size for method, size in sizes.items()},
         skipped=skipped,
     )
 
@@ -101,7 +105,7 @@ _Packed = tuple[bytes, int, list[bytes]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Job:
-    """One frame to make: parts (path, offset, length) of new files, and of old ones as its dictionary."""
+    """Frame to make: parts (path, offset, length) of new files, and of old ones as dictionary."""
 
     new: list[tuple[str, int, int]]
     old: list[tuple[str, int, int]]
@@ -122,13 +126,13 @@ def _by_files(old: Side | None, new: Side) -> _Packed:
     for path in changed:
         first.setdefault(new.digests[path], path)
     wanted = [path for path in changed if first[new.digests[path]] == path and changed[path]]
-    kept = set(new.digests.values())
+    still_there = set(new.digests.values())
     gone: dict[str, int] = {}
     if old is not None:
         gone = {
             path: old.tree.members[path].size
             for path, digest in old.digests.items()
-            if digest not in kept
+            if digest not in still_there
         }
     before, left = pair(wanted, gone)
     jobs = list(_jobs(wanted, changed, before, gone, left))
@@ -142,7 +146,7 @@ def _jobs(
     gone: Mapping[str, int],
     left: Iterable[str],
 ) -> Iterator[_Job]:
-    """Frames for changed files: large ones alone and cut where they have to be, small ones together."""
+    """Yield frames for changed files: large files alone, and cut if needed; small ones together."""
     group, room = _Job(new=[], old=[]), GROUP
     groups = [group]
     for path in wanted:
@@ -170,7 +174,7 @@ def _cut(path: str, size: int, source: str | None, source_size: int) -> Iterator
         length = min(FRAME, size - offset)
         old = []
         if source is not None and source_size:
-            # The same place in the old file, with room on both sides for what moved.
+            # The same place in the old file, with room on both sides for content that moved.
             middle = (offset + length // 2) * source_size // size
             start = max(0, min(middle - DICTIONARY // 2, source_size - DICTIONARY))
             old = [(source, start, min(DICTIONARY, source_size - start))]
@@ -178,17 +182,18 @@ def _cut(path: str, size: int, source: str | None, source_size: int) -> Iterator
 
 
 def _within(most: int, parts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """As many of the parts, from the first, as have room together."""
-    found = []
-    for one in parts:
-        if one[2] <= most:
-            most -= one[2]
-            found.append(one)
-    return found
+    """Return the parts, from the first, that fit into ``most`` bytes; skip those that don't."""
+    chosen = []
+    for part_of in parts:
+        _, _, length = part_of
+        if length <= most:
+            most -= length
+            chosen.append(part_of)
+    return chosen
 
 
 def _by_stream(old: Side, new: Side) -> _Packed:
-    """Contents in the order of the members, cut into frames; each has all that was there before as dictionary."""
+    """Pack all contents in the order of the members; each frame has the old layer as dictionary."""
     everything = [
         (path, 0, old.tree.members[path].size)
         for path in old.digests
@@ -209,7 +214,7 @@ def _by_stream(old: Side, new: Side) -> _Packed:
 
 
 def _packed(old: Side | None, new: Side, jobs: Sequence[_Job], known: Mapping[str, str]) -> _Packed:
-    """Run the jobs, and write the table that tells of them. ``known`` is where old content lies, by SHA-256."""
+    """Make the jobs' frames and the table. ``known`` has paths of old contents by SHA-256."""
     numbers = {} if old is None else {path: number for number, path in enumerate(old.tree.members)}
     table = Table(
         old=[] if old is None else [entry_of(member) for member in old.tree.members.values()]
@@ -256,7 +261,7 @@ def _new(
     places: Mapping[str, tuple[int, int]],
 ) -> Iterator[CopiedRun | NewMember]:
     def as_before(member: Member) -> int | None:
-        """The number of the equal old member, where its content needn't be packed."""
+        """Number of the equal old member, if its content needn't be packed."""
         if old is None or member.path not in old.tree.members:
             return None
         if entry_of(member) != entry_of(old.tree.members[member.path]):

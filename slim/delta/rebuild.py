@@ -1,5 +1,8 @@
-"""Restores a layer from the one before it and a patch. The patch is untrusted; so is the old layer until its digest
-is the one that the patch was made for."""
+"""Restores a layer from the one before it and a patch.
+
+The patch is untrusted. So is the old layer, until its digest is the one that the patch was made
+for.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, part, unpack
+from slim.delta.hints import GET_AGAIN
 from slim.delta.patch import OWN_FRAME, Side
 from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
@@ -21,13 +25,12 @@ from slim.model.record import EntryType
 
 _LARGEST = FRAME + (FRAME >> 6)
 """Bytes of a packed frame: what can't be compressed grows by less (zstd.h, ZSTD_COMPRESSBOUND)."""
-_AGAIN = "download or make the delta again"
 _ANOTHER = "a delta only fits the very layers that it was made from; download the new layer whole"
 
 
 @dataclass(frozen=True, kw_only=True)
 class PatchFile:
-    """A patch file, its size in bytes, and the size of its table, packed and not. Its hash has been checked."""
+    """Patch file whose hash has been checked. Sizes are bytes: of the file, and of its table."""
 
     path: Path
     size: int
@@ -36,13 +39,13 @@ class PatchFile:
 
     @property
     def name(self) -> str:
-        """For messages."""
+        """Name in messages."""
         return self.path.name
 
     def read(self, at: int, length: int) -> memoryview:
-        """A part of the file. Raises LimitError for one that no frame may need, and StorageError."""
+        """Read a part. Raises StorageError, and LimitError for more than a frame may have."""
         if length > _LARGEST:
-            raise LimitError(f"a frame that takes {length} bytes", file=self.path, hint=_AGAIN)
+            raise LimitError(f"a frame that takes {length} bytes", file=self.path, hint=GET_AGAIN)
         try:
             with self.path.open("rb") as file:
                 file.seek(at)
@@ -53,9 +56,11 @@ class PatchFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
-    """What a patch needs and gives, as the delta's document says. Digests are those of whole trees; ``size`` is bytes
-    of all contents. ``root`` is the folder in the archive, ``is_folder`` says that the new layer
-    was a folder."""
+    """Layer that a patch has to give, and the one that it needs, as the delta's document says.
+
+    ``old_tree`` and ``new_tree`` are tree digests; ``size`` is bytes of all contents. ``root`` is
+    the folder in the archive; ``is_folder`` says that the new layer was a folder.
+    """
 
     layer: str
     old_tree: str | None
@@ -66,23 +71,28 @@ class Wanted:
 
 
 def read_table(patch: PatchFile, options: ReadOptions) -> Table:
-    """The table of a patch. Raises UnsafeInputError or LimitError."""
+    """Read the table of a patch. Raises UnsafeInputError, LimitError and StorageError."""
     if patch.table_size > patch.size:
-        raise UnsafeInputError("shorter than its table", file=patch.name, hint=_AGAIN)
+        raise UnsafeInputError("shorter than its table", file=patch.name, hint=GET_AGAIN)
     text = joined(unpack(patch.read(0, patch.table_size), patch.table_unpacked, source=patch.name))
     table = parse(text, source=patch.name, limits=options.limits)
     total = patch.table_size + sum(frame.packed for frame in table.frames)
     if total != patch.size:
         raise UnsafeInputError(
-            f"has {patch.size} bytes, its table speaks of {total}", file=patch.name, hint=_AGAIN
+            f"has {patch.size} bytes, its table speaks of {total}", file=patch.name, hint=GET_AGAIN
         )
     return table
 
 
 def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side:
-    """The old layer as the patch knows it. From a ``folder``, what the patch doesn't list is left out (bytecode and
-    settings that installing made), permissions aren't compared (not every system keeps them), and
-    files that were hard links may be files. Raises IntegrityError where it is another layer."""
+    """Return the old layer as the patch knows it.
+
+    In a ``folder``, members that the patch doesn't list are left out (bytecode and settings that
+    installing made), permissions aren't compared (not every system keeps them), and files that were
+    hard links may be files.
+
+    Raises IntegrityError if it is another layer, UnsafeInputError for a malformed table.
+    """
     members: dict[str, Member] = {}
     for entry in table.old:
         member = tree.members.get(entry.path)
@@ -98,7 +108,7 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
                 "two old members have one name",
                 file=wanted.layer,
                 place=display(entry.path),
-                hint=_AGAIN,
+                hint=GET_AGAIN,
             )
         members[entry.path] = (
             replace(member, mode=entry.mode, type=entry.type) if folder else member
@@ -110,7 +120,7 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
     )
     if folder:
         _check_twins(table, tree, side, wanted)
-        members = {e.path: _listed(e, members[e.path]) for e in table.old}
+        members = {entry.path: _listed(entry, members[entry.path]) for entry in table.old}
         files = {
             path: digest
             for path, digest in side.digests.items()
@@ -123,7 +133,7 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
 
 
 def _listed(entry: Entry, member: Member) -> Member:
-    """The member as the archive had it: a hard link where it was one."""
+    """Return the member as the archive had it: a hard link if it was one."""
     if entry.type is not EntryType.HARDLINK:
         return member
     return replace(member, link_target=entry.link, content=None, size=0)
@@ -136,7 +146,7 @@ def _same_kind(entry: Entry, member: Member, folder: bool) -> bool:
 
 
 def _check_twins(table: Table, tree: Tree, side: Side, wanted: Wanted) -> None:
-    """Hard links that became files have to be what they were links to."""
+    """Raise IntegrityError unless hard links that became files are equal to their targets."""
     for entry in table.old:
         is_file = (
             entry.type is EntryType.HARDLINK and tree.members[entry.path].type is EntryType.FILE
@@ -148,14 +158,14 @@ def _check_twins(table: Table, tree: Tree, side: Side, wanted: Wanted) -> None:
 def restore(
     patch: PatchFile, table: Table, old: Side | None, wanted: Wanted, options: ReadOptions
 ) -> tuple[Tree, Mapping[str, str]]:
-    """The new layer and the SHA-256 of its files. The tree has to be closed, before that of the old layer.
+    """Return the new layer and the SHA-256 of its files by path.
 
-    Raises UnsafeInputError and LimitError for a malformed patch, IntegrityError where the result
-    isn't the layer that the delta promises.
+    The tree has to be closed, before that of the old layer. Raises UnsafeInputError and LimitError
+    for a malformed patch, IntegrityError if the result isn't the layer that the delta promises.
     """
     if old is None and table.old:
         raise UnsafeInputError(
-            "speaks of an old layer where there is none", file=patch.name, hint=_AGAIN
+            "speaks of an old layer where there is none", file=patch.name, hint=GET_AGAIN
         )
     _bound(patch, table, old, wanted, options)
     with ExitStack() as stack:
@@ -179,11 +189,11 @@ def restore(
         )
         if not wanted.is_folder and tree.root != wanted.root:
             wrong = f"gives a root folder {tree.root!r} instead of {wanted.root!r}"
-            raise UnsafeInputError(wrong, file=patch.name, hint=_AGAIN)
+            raise UnsafeInputError(wrong, file=patch.name, hint=GET_AGAIN)
         digests = digests_of(tree)
         if tree_digest(tree.members.values(), digests) != wanted.new_tree:
             raise IntegrityError(
-                "doesn't give the layer that the delta promises", file=patch.name, hint=_AGAIN
+                "doesn't give the layer that the delta promises", file=patch.name, hint=GET_AGAIN
             )
         tree.resources.push(stack.pop_all())
         tree.forget = spool.forget
@@ -193,22 +203,30 @@ def restore(
 def _bound(
     patch: PatchFile, table: Table, old: Side | None, wanted: Wanted, options: ReadOptions
 ) -> None:
-    """Add up what would come out before anything does: slices and copies may name the same bytes again and again."""
+    """Check the size of what a patch gives before any of it is written.
+
+    Slices and copies may name the same bytes again and again. Raises UnsafeInputError and
+    LimitError.
+    """
     limits = options.limits
     sizes = [] if old is None else [member.size for member in old.tree.members.values()]
-    total = sum(
-        cut[1] if cut is not None else sizes[source] if source is not None else 0
-        for _, _, source, cut in expand(table)
-    )
+    total = 0
+    for new in expand(table):
+        if new.slice is not None:
+            total += new.slice[1]
+        elif new.source is not None:
+            total += sizes[new.source]
     if total != wanted.size:
         raise UnsafeInputError(
-            f"gives {total} bytes instead of {wanted.size}", file=patch.name, hint=_AGAIN
+            f"gives {total} bytes instead of {wanted.size}", file=patch.name, hint=GET_AGAIN
         )
     # Every frame may have a dictionary of its own to be read: many would keep a client busy for
     # nothing.
     if len(table.frames) > 1 + table.unpacked // OWN_FRAME:
         raise LimitError(
-            f"{len(table.frames)} frames for {table.unpacked} bytes", file=patch.name, hint=_AGAIN
+            f"{len(table.frames)} frames for {table.unpacked} bytes",
+            file=patch.name,
+            hint=GET_AGAIN,
         )
     most = max(limits.ratio_floor, limits.ratio * (patch.size + sum(sizes)))
     for amount in (total, table.unpacked):
@@ -221,14 +239,14 @@ def _bound(
 def _dictionary(frame: Frame, table: Table, old: Side | None, patch: PatchFile) -> bytes:
     if sum(piece.length for piece in frame.pieces) > DICTIONARY:
         raise LimitError(
-            f"a dictionary of more than {DICTIONARY} bytes", file=patch.name, hint=_AGAIN
+            f"a dictionary of more than {DICTIONARY} bytes", file=patch.name, hint=GET_AGAIN
         )
     found = []
     for piece in frame.pieces:
         content = _old_content(table, old, piece.old)
         if piece.offset + piece.length > content.size:
             raise UnsafeInputError(
-                "a dictionary that reaches beyond an old file", file=patch.name, hint=_AGAIN
+                "a dictionary that reaches beyond an old file", file=patch.name, hint=GET_AGAIN
             )
         found.append(joined(part(content, piece.offset, piece.length)))
     return b"".join(found)
@@ -246,17 +264,19 @@ def _raw_members(
     if table.root is not None:
         mode, mtime = table.root
         yield RawMember(name=prefix or ".", type=EntryType.DIRECTORY, mode=mode, mtime=mtime)
-    for entry, mtime, source, cut in expand(table):
+    for new in expand(table):
+        entry = new.entry
         content: Content | None = None
-        if source is not None:
-            content = _old_content(table, old, source)
-        elif cut is not None:
-            content = SliceContent(payload[cut[0] : cut[0] + cut[1]])
+        if new.source is not None:
+            content = _old_content(table, old, new.source)
+        elif new.slice is not None:
+            offset, length = new.slice
+            content = SliceContent(payload[offset : offset + length])
         yield RawMember(
             name=prefix + entry.path,
             type=entry.type,
             mode=entry.mode,
-            mtime=mtime,
+            mtime=new.mtime,
             size=content.size if content is not None else 0,
             link=prefix + (entry.link or "") if entry.type is EntryType.HARDLINK else entry.link,
             content=content,

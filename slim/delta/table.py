@@ -1,22 +1,22 @@
-"""The table of a patch: which members the new layer has, and where the content of each comes from.
+"""Table of a patch: the members of the new layer, and where the content of each comes from.
 
 It is text, a fact a line, so that ordinary tools can show it (``zstd -dc`` on the first frame of a
-patch). Lines are UTF-8 with surrogate escapes; names can't hold newlines or NUL, which a layer's
-members never do. Every line begins with a letter:
+patch). Lines are UTF-8 with surrogate escapes. Names of members hold neither newlines nor NUL.
+Every line begins with a letter:
 
-====  =============================  =========================================================================
-line  fields                         meaning
-====  =============================  =========================================================================
-o     TYPE MODE SHARED REST          a member of the old layer, in order; they are numbered from 0
-z     PACKED UNPACKED                a Zstandard frame of the payload, in order
-u     OLD OFFSET LENGTH              a piece of an old file that is part of the dictionary of the frame above
-r     MODE TIME                      the root folder of the new layer
-t     TIME                           the modification time of the members below (until the next one)
-k     OLD COUNT                      so many old members, from that number on, as they were (but for their time)
-n     TYPE MODE SHARED REST          a new member; a file's content is told by the line below
-c     OLD                            ... that of an old file
-s     OFFSET LENGTH                  ... a slice of what the frames give
-====  =============================  =========================================================================
+====  =====================  =======================================================================
+line  fields                 meaning
+====  =====================  =======================================================================
+o     TYPE MODE SHARED REST  member of the old layer, in order; they are numbered from 0
+z     PACKED UNPACKED        Zstandard frame of the payload, in order
+u     OLD OFFSET LENGTH      piece of an old file that is part of the dictionary of the frame above
+r     MODE TIME              root folder of the new layer
+t     TIME                   modification time of the members below (until the next one)
+k     OLD COUNT              COUNT old members, from number OLD on, unchanged but for their time
+n     TYPE MODE SHARED REST  new member; the line below says where a file's content is
+c     OLD                    it is that of an old file
+s     OFFSET LENGTH          it is a slice of what the frames give
+====  =====================  =======================================================================
 
 ``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what
 follows, and, after a NUL, the target of a link. ``MODE`` is octal, everything else decimal.
@@ -28,7 +28,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 
+from slim.delta.hints import GET_AGAIN
 from slim.errors import LimitError, UnsafeInputError
 from slim.formats.base import Member
 from slim.formats.tar.headers import MAX_OCTAL
@@ -49,7 +51,7 @@ _MODE = re.compile(r"[0-7]{1,4}\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """``length`` bytes of the old file number ``old``, from ``offset`` on."""
+    """Piece of ``length`` bytes of the old file number ``old``, from ``offset`` on."""
 
     old: int
     offset: int
@@ -58,7 +60,7 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame of the payload: its size in the patch, what it gives, and the pieces of its dictionary."""
+    """Frame of the payload: its bytes packed and unpacked, and the pieces of its dictionary."""
 
     packed: int
     unpacked: int
@@ -67,7 +69,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A member of the old layer, or a new one as a patch states it. No name in it has been checked."""
+    """Member of the old or the new layer, as a patch states it. No name in it has been checked."""
 
     path: str
     type: EntryType
@@ -77,7 +79,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CopiedRun:
-    """``count`` old members from number ``old`` on, all with the time ``mtime``."""
+    """Run of ``count`` old members from number ``old`` on, all with the time ``mtime``."""
 
     old: int
     count: int
@@ -86,7 +88,11 @@ class CopiedRun:
 
 @dataclass(frozen=True, slots=True)
 class NewMember:
-    """A new member. A file has the content of the old file ``source``, or a slice of the payload."""
+    """Member of the new layer.
+
+    A file has the content of the old file number ``source``, or the ``slice`` (offset and length)
+    of the payload.
+    """
 
     entry: Entry
     mtime: int
@@ -96,7 +102,7 @@ class NewMember:
 
 @dataclass(kw_only=True)
 class Table:
-    """Everything that a patch says, but for the payload."""
+    """Table of a patch. ``root`` has mode and time of the root folder."""
 
     old: list[Entry] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
@@ -105,12 +111,12 @@ class Table:
 
     @property
     def unpacked(self) -> int:
-        """Bytes that all frames together give."""
+        """Bytes that all frames give together."""
         return sum(frame.unpacked for frame in self.frames)
 
 
 def entry_of(member: Member) -> Entry:
-    """What a table says about a member."""
+    """Return the entry of a member in a table."""
     return Entry(path=member.path, type=member.type, mode=member.mode, link=member.link_target)
 
 
@@ -118,7 +124,7 @@ def entry_of(member: Member) -> Entry:
 
 
 def render(table: Table) -> bytes:
-    """The text of a table."""
+    """Render a table as text."""
     return "".join(f"{line}\n" for line in _lines(table)).encode("utf-8", "surrogateescape")
 
 
@@ -135,27 +141,24 @@ def _lines(table: Table) -> Iterator[str]:
     if table.root is not None:
         yield f"r {table.root[0]:o} {table.root[1]}"
     previous, time = "", None
-    for item in table.new:
-        if item.mtime != time:
-            yield f"t {item.mtime}"
-            time = item.mtime
-        if isinstance(item, CopiedRun):
-            yield f"k {item.old} {item.count}"
+    for new in table.new:
+        if new.mtime != time:
+            yield f"t {new.mtime}"
+            time = new.mtime
+        if isinstance(new, CopiedRun):
+            yield f"k {new.old} {new.count}"
             continue
-        yield f"n {_entry(item.entry, previous)}"
-        previous = item.entry.path
-        if item.source is not None:
-            yield f"c {item.source}"
-        elif item.slice is not None:
-            yield f"s {item.slice[0]} {item.slice[1]}"
+        yield f"n {_entry(new.entry, previous)}"
+        previous = new.entry.path
+        if new.source is not None:
+            yield f"c {new.source}"
+        elif new.slice is not None:
+            yield f"s {new.slice[0]} {new.slice[1]}"
 
 
 def _entry(entry: Entry, previous: str) -> str:
-    shared = 0
-    for one, other in zip(entry.path, previous, strict=False):
-        if one != other:
-            break
-        shared += 1
+    equal = takewhile(lambda pair: pair[0] == pair[1], zip(entry.path, previous, strict=False))
+    shared = sum(1 for _ in equal)
     target = "" if entry.link is None else f"\0{entry.link}"
     return f"{_LETTERS[entry.type]} {entry.mode:o} {shared} {entry.path[shared:]}{target}"
 
@@ -164,7 +167,7 @@ def _entry(entry: Entry, previous: str) -> str:
 
 
 def parse(text: bytes, *, source: object, limits: Limits) -> Table:
-    """Read the text of a table. Names and targets are *not* checked here, numbers that point at something are.
+    """Read the text of a table. References by number are checked here, names and targets are not.
 
     Raises UnsafeInputError for anything that :func:`render` doesn't write, and LimitError for too
     many members.
@@ -192,9 +195,16 @@ class _Parser:
         if next(lines) != MAGIC:
             raise self.wrong(f"the table doesn't begin with {MAGIC!r}")
         readers = {
-            "o": (0, self.old), "z": (1, self.frame), "u": (1, self.piece), "r": (2, self.root), "t": (3, self.when),
-            "k": (3, self.copied), "n": (3, self.new_member), "c": (3, self.content), "s": (3, self.slice),
-        }  # fmt: skip
+            "o": (0, self.old),
+            "z": (1, self.frame),
+            "u": (1, self.piece),
+            "r": (2, self.root),
+            "t": (3, self.when),
+            "k": (3, self.copied),
+            "n": (3, self.new_member),
+            "c": (3, self.content),
+            "s": (3, self.slice),
+        }
         for self.number, line in enumerate(lines, start=2):
             stage, read = readers.get(line[:1], (-1, self.root))
             if stage < self.stage or line[1:2] != " ":
@@ -207,9 +217,7 @@ class _Parser:
 
     def wrong(self, message: str) -> UnsafeInputError:
         place = f"table, line {self.number}" if self.number else "table"
-        return UnsafeInputError(
-            message, file=self.source, place=place, hint="download or make the delta again"
-        )
+        return UnsafeInputError(message, file=self.source, place=place, hint=GET_AGAIN)
 
     def numbers(self, text: str, count: int) -> list[int]:
         parts = text.split(" ")
@@ -336,19 +344,20 @@ def _is_open(member: NewMember) -> bool:
     return member.source is None and member.slice is None
 
 
-def expand(table: Table) -> Iterator[tuple[Entry, int, int | None, tuple[int, int] | None]]:
-    """Every new member in order: what it is, its time, the old file its content comes from, or its slice."""
-    for item in table.new:
-        if isinstance(item, NewMember):
-            yield item.entry, item.mtime, item.source, item.slice
+def expand(table: Table) -> Iterator[NewMember]:
+    """Yield every member of the new layer in order, those of copied runs one by one."""
+    for new in table.new:
+        if isinstance(new, NewMember):
+            yield new
             continue
-        for old in range(item.old, item.old + item.count):
-            entry = table.old[old]
-            yield entry, item.mtime, old if entry.type is EntryType.FILE else None, None
+        for number in range(new.old, new.old + new.count):
+            entry = table.old[number]
+            source = number if entry.type is EntryType.FILE else None
+            yield NewMember(entry, new.mtime, source=source)
 
 
 def runs(members: Iterable[tuple[Member, int | None]]) -> Iterator[CopiedRun | Member]:
-    """Fold members that have the number of an equal old one into runs; the others come out as they are."""
+    """Fold members that have the number of an equal old one into runs; yield the others as is."""
     run: CopiedRun | None = None
     for member, old in members:
         if run is not None and old == run.old + run.count and member.mtime == run.mtime:
