@@ -13,10 +13,14 @@ from slim.binaries import ar
 from slim.binaries.base import BinaryFormat, Buffer, Dynamic, NativeInfo
 from slim.binaries.elf import layout as elf_layout
 from slim.binaries.elf.dynamic import read_dynamic as read_elf_dynamic
+from slim.binaries.elf.floors import elf_floors
 from slim.binaries.macho import identify as macho
 from slim.binaries.macho.dynamic import read_macho_dynamic
+from slim.binaries.macho.floors import macho_floors
 from slim.binaries.pe import identify as pe
 from slim.binaries.pe.dynamic import read_pe_dynamic
+from slim.binaries.pe.floors import pe_floors
+from slim.model.floor import PlatformFloor
 from slim.model.record import NativeFormat
 
 BINARIES: tuple[BinaryFormat, ...] = (
@@ -25,18 +29,21 @@ BINARIES: tuple[BinaryFormat, ...] = (
         magics=(elf_layout.MAGIC,),
         describe=elf_layout.describe_elf,
         read_dynamic=read_elf_dynamic,
+        read_floors=elf_floors,
     ),
     BinaryFormat(
         format=NativeFormat.MACHO,
         magics=(*macho.THIN_MAGICS, *macho.FAT_MAGICS),
         describe=macho.describe_macho,
         read_dynamic=read_macho_dynamic,
+        read_floors=macho_floors,
     ),
     BinaryFormat(
         format=NativeFormat.PE,
         magics=(pe.MAGIC,),
         describe=pe.describe_pe,
         read_dynamic=read_pe_dynamic,
+        read_floors=pe_floors,
     ),
     BinaryFormat(
         format=NativeFormat.ARCHIVE, magics=(ar.MAGIC, ar.THIN_MAGIC), describe=ar.describe_archive
@@ -78,6 +85,15 @@ def read_any_dynamic(data: Buffer) -> Dynamic | None:
     """
     row = _row(data)
     return None if row is None or row.read_dynamic is None else row.read_dynamic(data)
+
+
+def read_floors(data: Buffer) -> tuple[PlatformFloor, ...]:
+    """Read the oldest systems that a native file says it runs on, for each of its machines.
+
+    Empty where it doesn't say, or can't be read. Raises nothing.
+    """
+    row = _row(data)
+    return () if row is None or row.read_floors is None else row.read_floors(data)
 
 
 def _row(data: Buffer) -> BinaryFormat | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from slim.model.floor import PlatformFloor
 from slim.model.record import NativeFormat
 from slim.model.stack import System
 
@@ -38,7 +39,10 @@ class NativeInfo:
     ``machine`` is normalised as in :class:`slim.model.stack.Platform` (``x86_64``, ``aarch64``);
     ``machines`` has one for each slice of a universal Mach-O file. ``bits`` is 32, 64, or 0 where
     the header doesn't say. ``dynamic`` says whether the file has a dynamic section (ELF) or names
-    libraries (elsewhere the linker always does: True for images).
+    libraries (elsewhere the linker always does: True for images). ``signed`` and ``clr`` are about
+    PE files: whether there is a certificate, and whether there is a CLR header, which makes the
+    file a .NET assembly. Those are PE files on every platform, and .NET runs them on each,
+    whatever their header says of system and machine.
     """
 
     format: NativeFormat
@@ -49,6 +53,8 @@ class NativeInfo:
     little: bool = True
     kind: ImageKind = ImageKind.OTHER
     dynamic: bool = False
+    signed: bool = False
+    clr: bool = False
 
 
 class Dynamic(Protocol):
@@ -90,11 +96,12 @@ class BinaryFormat:
     ``magics`` are the first bytes of such a file. ``describe`` reads its headers, and returns None
     where a file that begins like one isn't (a Java class, a DOS program). ``read_dynamic`` reads
     what the file needs of its loader; it is None for a format that no loader maps, and returns None
-    for a file that needs no loader or can't be followed. Neither raises anything, whatever the
-    bytes are.
+    for a file that needs no loader or can't be followed. ``read_floors`` reads the oldest systems
+    that the file runs on. None of them raises anything, whatever the bytes are.
     """
 
     format: NativeFormat
     magics: tuple[bytes, ...]
     describe: Callable[[Buffer], NativeInfo | None]
     read_dynamic: Callable[[Buffer], Dynamic | None] | None = None
+    read_floors: Callable[[Buffer], tuple[PlatformFloor, ...]] | None = None

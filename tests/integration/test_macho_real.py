@@ -1,4 +1,6 @@
-"""Real Mach-O files: built with Zig on this host, and out of wheels for macOS. Judged by slim's oracle and by others.
+"""Real Mach-O files, built with Zig on this host, and out of wheels for macOS.
+
+Judged by slim's oracle and by others.
 
 The other judges are LIEF, LLVM's objdump (19 or later: earlier ones don't read all of the tables)
 and, where it is installed, apple-platform-py. Whether dyld and codesign agree can only be seen on a
@@ -18,7 +20,8 @@ from pathlib import Path
 import lief
 import pytest
 
-from slim.binaries import describe
+from slim.binaries import describe, read_floors
+from slim.binaries.macho.dynamic import read_macho_dynamic
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.model.record import NativeFormat
@@ -47,6 +50,31 @@ def dump(tool: str, file: Path, *options: str) -> str:
     command = [tool, "--macho", "--arch", "all", *options, file.name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent)
     return done.stdout + done.stderr
+
+
+def check_library_commands(data: bytes) -> None:
+    """What slim reads with macholib of load commands is what LIEF reads."""
+    found = read_macho_dynamic(data)
+    fat = lief.MachO.parse(list(data))
+    assert found is not None
+    assert fat is not None
+    images = list(fat)
+    own = lief.MachO.LoadCommand.TYPE.ID_DYLIB
+    libraries = [
+        library for image in images for library in image.libraries if library.command != own
+    ]
+    assert list(found.needed) == list(dict.fromkeys(str(one.name) for one in libraries))
+    rpaths = [str(rpath.path) for image in images for rpath in image.rpaths]
+    assert list(found.rpaths) == list(dict.fromkeys(rpaths))
+    names = [str(one.name) for image in images for one in image.libraries if one.command == own]
+    assert found.install_name == (names[0] if names else None)
+    minimums = []
+    for image in images:
+        if image.has_build_version:
+            minimums.append(tuple(image.build_version.minos))
+        elif image.has_version_min:
+            minimums.append(tuple(image.version_min.version))
+    assert [floor.version for floor in read_floors(data)] == minimums
 
 
 def second_opinions(original: Path, edited: Path) -> None:
@@ -203,6 +231,7 @@ def test_wheels(tmp_path: Path, package: str, machine: str, much: bool) -> None:
         info = describe(data)
         assert info is not None
         assert info.format is NativeFormat.MACHO
+        check_library_commands(data)
         assert check_layout(data) == [], file.name
         again = resign(data)
         assert again == data or isinstance(again, NotEditable), f"{file.name}: signed differently"

@@ -94,8 +94,15 @@ def pe(
     signed: bool = False,
     old_delays: bool = False,
     strings: Sequence[str | bytes] = (),
+    clr: bool = False,
+    system: tuple[int, int] = (0, 0),
+    subsystem: tuple[int, int] = (0, 0),
 ) -> bytes:
-    """A PE image with one section that holds its tables. ``forwards`` are such as ``python313.Py_Main``."""
+    """A PE image with one section that holds its tables.
+
+    ``forwards`` are such as ``python313.Py_Main``; ``clr`` gives it a CLR header; ``system`` and
+    ``subsystem`` are versions of Windows.
+    """
     wide = machine != "i686"
     base = 0x4000_0000 if wide else 0x1000_0000
     section = _Section()
@@ -114,9 +121,12 @@ def pe(
     directories[1] = imports if needed else (0, 0)
     directories[13] = delays if delayed else (0, 0)
     directories[4] = (0x10000, 8) if signed else (0, 0)
+    directories[14] = (section.add(bytes(72)), 72) if clr else (0, 0)
     data = section.data
     optional = struct.pack("<H", 0x20B if wide else 0x10B).ljust(24 if wide else 28, b"\0")
     optional += struct.pack("<Q" if wide else "<I", base)
+    optional = optional.ljust(40, b"\0") + struct.pack("<2H", *system)
+    optional = optional.ljust(48, b"\0") + struct.pack("<2H", *subsystem)
     optional = optional.ljust(108 if wide else 92, b"\0") + struct.pack("<I", 16)
     optional += b"".join(struct.pack("<2I", *row) for row in directories)
     flags = 0x2022 if dll else 0x22

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,6 +88,64 @@ def test_a_universal_file_needs_what_any_of_its_images_needs() -> None:
     assert found.weak == {"libc.dylib"}
     assert found.rpaths == ("@loader_path/a", "@loader_path/b")
     assert found.machines == ("x86_64", "aarch64")
+
+
+def section_command(sections: int, offset: int, size: int) -> bytes:
+    """LC_SEGMENT_64 of sections that claim all to have this content."""
+    row = struct.pack("<16s16s2Q8I", b"__text", b"__TEXT", 0, size, offset, *[0] * 7)
+    head = struct.pack("<2I16s4Q4I", 0x19, 72 + 80 * sections, b"__TEXT", *[0] * 6, sections, 0)
+    return head + row * sections
+
+
+def with_commands(*commands: bytes) -> bytes:
+    body = b"".join(commands)
+    header = struct.pack("<8I", 0xFEEDFACF, 0x0100000C, 0, 6, len(commands), len(body), 0, 0)
+    return header + body
+
+
+LOAD = struct.pack("<6I", 0xC, 40, 24, 0, 0, 0) + b"libx.dylib".ljust(16, b"\0")
+
+
+@pytest.mark.parametrize("offset", [0, 32, 1 << 31])
+def test_content_of_sections_is_not_read(offset: int) -> None:
+    data = with_commands(section_command(3000, offset, 1 << 40), LOAD)
+    tracemalloc.start()
+    assert read_macho(data).needed == ("libx.dylib",)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Each section is an object of a few kilobytes; its content would be 240 kB.
+    assert peak < 64 << 20
+
+
+def test_load_commands_beyond_the_bounds_are_not_read() -> None:
+    many = with_commands(*[struct.pack("<2I", 0x7FFF, 8)] * 9000)
+    assert read_macho_dynamic(many) is None
+    large = with_commands(struct.pack("<2I", 0x7FFF, 1 << 21).ljust(1 << 21, b"\0"))
+    assert read_macho_dynamic(large) is None
+    # Slices may share their bytes: it is all of them together that counts.
+    one = with_commands(struct.pack("<2I", 0x7FFF, 1 << 16).ljust(1 << 16, b"\0"))
+    rows = struct.pack(">5I", 0x0100000C, 0, 0x1000, len(one), 12) * 5
+    data = (struct.pack(">2I", 0xCAFEBABE, 5) + rows).ljust(0x1000, b"\0") + one
+    assert read_macho_dynamic(data) is None
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        (LOAD[:8] + struct.pack("<I", 39) + LOAD[12:39] + b"x",),
+        (LOAD[:8] + struct.pack("<I", 4) + LOAD[12:],),
+        (LOAD[:8] + struct.pack("<I", 1 << 30) + LOAD[12:],),
+        (struct.pack("<2I", 0xC, 8),),
+        (struct.pack("<2I", 0xC, 0),),
+        (struct.pack("<2I", 0x7FFF, 4) + bytes(4),),
+        (section_command(1, 0, 0)[:-8],),
+        (section_command(1, 0, 0).replace(struct.pack("<2I", 1, 0), struct.pack("<2I", 9, 0), 1),),
+    ],
+)
+def test_load_commands_that_contradict_themselves(commands: tuple[bytes, ...]) -> None:
+    data = with_commands(*commands)
+    found = read_macho_dynamic(data)
+    assert found is None or found.needed == ("x",)
 
 
 @pytest.mark.parametrize("machine", ["x86_64", "i686", "aarch64"])

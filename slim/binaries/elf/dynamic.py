@@ -6,7 +6,6 @@ initialisers).
 
 from __future__ import annotations
 
-import io
 import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, cast
@@ -32,6 +31,7 @@ from slim.binaries.elf.layout import (
     read_sections,
     read_segments,
 )
+from slim.binaries.elf.stream import BoundedStream
 from slim.model.record import NativeFormat
 
 # Bounds within which pyelftools works in milliseconds. It follows whatever the headers say, so a
@@ -69,28 +69,6 @@ class ElfDynamic:
     little: bool
     kind: str
     python_inits: frozenset[str]
-
-
-class _ViewStream:
-    """A seekable stream over a buffer, which :class:`io.BytesIO` would copy, and which never reads past the end."""
-
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
-        self._at = 0
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence]
-        self._at = max(0, base + offset)
-        return self._at
-
-    def tell(self) -> int:
-        return self._at
-
-    def read(self, size: int = -1) -> bytes:
-        end = len(self._view) if size < 0 else min(len(self._view), self._at + size)
-        data = bytes(self._view[self._at : end])
-        self._at += len(data)
-        return data
 
 
 def read_dynamic(data: Buffer) -> ElfDynamic | None:
@@ -148,7 +126,7 @@ def _read_tags(
 ) -> tuple[dict[str, list[str]], str | None]:
     """The strings of the dynamic section by tag (and ``PIE`` where DF_1_PIE is set), and the interpreter."""
     # pyelftools asks for a stream and uses only these three methods of it.
-    elf: Any = ELFFile(cast(Any, _ViewStream(view)))
+    elf: Any = ELFFile(cast(Any, BoundedStream(view)))
     tags: dict[str, list[str]] = {
         tag: [] for tag in ("DT_SONAME", "DT_NEEDED", "DT_RPATH", "DT_RUNPATH", "PIE")
     }

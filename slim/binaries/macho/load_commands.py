@@ -21,7 +21,7 @@ from slim.binaries.macho.identify import FAT_MAGICS, MAX_SLICES, THIN_MAGICS
 
 # Real files stay far below: the largest programs of Xcode have 200 commands of 20 kB.
 _MOST_COMMANDS = 1 << 13
-_MOST_BYTES = 1 << 20
+_MOST_BYTES = 1 << 18
 """Bytes of all load commands of all images of a file."""
 
 _LOADS = frozenset(

@@ -8,13 +8,13 @@ from __future__ import annotations
 import struct
 
 from slim.binaries.base import UNKNOWN_MACHINE, Buffer, ImageKind, NativeInfo
+from slim.binaries.pe.headers import CERTIFICATE, CLR, LFANEW, PE32, PE32_PLUS, PeHeaders
 from slim.model.record import NativeFormat
 from slim.model.stack import System
 
 MAGIC = b"MZ"
 SIGNATURE = b"PE\0\0"
 
-_LFANEW = 0x3C
 _COFF = struct.Struct("<HHIIIHH")
 _MACHINES = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64", 0xA641: "aarch64", 0x01C4: "arm"}
 """``IMAGE_FILE_MACHINE_*``; 0xA641 is ARM64EC."""
@@ -22,17 +22,22 @@ _DLL, _EXECUTABLE_IMAGE = 0x2000, 0x0002
 
 
 def describe_pe(view: Buffer) -> NativeInfo | None:
-    """Machine and kind from the COFF header; None for what only begins with MZ (a DOS program, a text)."""
-    if len(view) < _LFANEW + 4 or bytes(view[:2]) != MAGIC:
+    """Machine, kind, signature and CLR header of a PE file.
+
+    None for what only begins with MZ (a DOS program, a text).
+    """
+    if len(view) < LFANEW + 4 or bytes(view[:2]) != MAGIC:
         return None
-    at = int.from_bytes(view[_LFANEW : _LFANEW + 4], "little")
+    at = int.from_bytes(view[LFANEW : LFANEW + 4], "little")
     if bytes(view[at : at + 4]) != SIGNATURE or len(view) < at + 4 + _COFF.size:
         return None
     code, _, _, _, _, optional_size, flags = _COFF.unpack_from(view, at + 4)
     image = bool(flags & _EXECUTABLE_IMAGE) and optional_size > 0
     kind = ImageKind.OTHER
+    signed = clr = False
     if image:
         kind = ImageKind.SHARED if flags & _DLL else ImageKind.EXECUTABLE
+        signed, clr = _signed_and_clr(memoryview(view))
     return NativeInfo(
         format=NativeFormat.PE,
         system=System.WINDOWS,
@@ -40,9 +45,20 @@ def describe_pe(view: Buffer) -> NativeInfo | None:
         bits=_optional_bits(view, at + 4 + _COFF.size) if image else 0,
         kind=kind,
         dynamic=image,
+        signed=signed,
+        clr=clr,
     )
+
+
+def _signed_and_clr(view: memoryview) -> tuple[bool, bool]:
+    """Presence of a certificate table and of a CLR header; neither if headers are cut short."""
+    try:
+        headers = PeHeaders(view)
+    except struct.error:
+        return False, False
+    return headers.directory(CERTIFICATE)[1] > 0, headers.directory(CLR)[1] > 0
 
 
 def _optional_bits(view: Buffer, at: int) -> int:
     """The word size by the optional header's magic: PE32 or PE32+."""
-    return {b"\x0b\x01": 32, b"\x0b\x02": 64}.get(bytes(view[at : at + 2]), 0)
+    return {PE32: 32, PE32_PLUS: 64}.get(int.from_bytes(view[at : at + 2], "little"), 0)
