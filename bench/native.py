@@ -34,7 +34,7 @@ from pathlib import Path
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign
 from slim.binaries.refusal import NotEditable
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions
 from slim.model.limits import Limits
@@ -360,7 +360,7 @@ def measure(wheels: Path, chosen: Sequence[str], profile: str, suffix: str) -> N
             folder = Path(scratch)
             install(one, wheels, folder / "layers")
             publish(one, folder / "layers", folder / "published", suffix)
-            config = load_config(SCHEMAS, file=None, overrides=Overrides(profile=profile))
+            config = load_config(SCHEMAS, overrides={"profile": profile})
             started = time.monotonic()
             (result,) = run(
                 RunRequest(source=folder / "published", output=folder / "slim", config=config),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from slim.auditing.engine import AuditRequest, audit
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
 from slim.passes import SCHEMAS
 from slim.reports.html import page as html
 from slim.system.cpus import available_cpus
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     said = parser.parse_args()
     said.folder.mkdir(parents=True, exist_ok=True)
-    config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())
+    config = load_config(SCHEMAS)
     found = audit(
         AuditRequest(source=said.stack, config=config, prove=True, workers=available_cpus())
     )

@@ -11,6 +11,7 @@ from slim.analysis.facts import Facts
 from slim.auditing import measure, mentions, natives
 from slim.auditing.savings import plans, savings
 from slim.auditing.why import Asker
+from slim.config.settings import Config
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
@@ -18,7 +19,6 @@ from slim.model.audit import Audit
 from slim.model.context import RunContext
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
-from slim.model.settings import Config
 from slim.system.workspace import workspace
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from slim.analysis.facts import Facts
+from slim.config.settings import Config
 from slim.errors import SlimError
 from slim.formats import is_archive_name
 from slim.model.audit import ProfileSavings
@@ -15,7 +16,6 @@ from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.rule import Safety
-from slim.model.settings import Config
 from slim.model.stack import Stack, StackKind
 from slim.passes.base import Proposal
 from slim.plan.planner import Planner

@@ -27,10 +27,10 @@ from slim.cli.terminal import emit
 from slim.config import CONFIG_NAMES
 from slim.config.budget import SCHEMA, parse_limit, read_budget_file
 from slim.config.load import load_config
+from slim.config.settings import Config
 from slim.errors import ConfigError, RefusedError, StorageError
 from slim.model.budget import Budget, LimitKind, Verdict
 from slim.model.diff import Metric, Snapshot
-from slim.model.settings import Config
 from slim.passes import SCHEMAS
 from slim.reports.budget import VERDICT_REPORTERS
 from slim.reports.common.growth import exceeded_text

@@ -14,13 +14,13 @@ from slim.cli.options import (
     SuggestingGroup,
     chosen_config,
     effort_options,
-    format_names,
     jobs_option,
     option,
     platform_option,
 )
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
+from slim.formats import FORMATS
 from slim.model.settings import Effort
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
 from slim.system.cpus import available_cpus
@@ -128,7 +128,7 @@ def make_command(
 @option(
     "--format",
     "format_name",
-    type=click.Choice((*format_names(), "folder")),
+    type=click.Choice((*(known.name for known in FORMATS), "folder")),
     section=_OUTPUT,
     help="What layers are written as. [default: archives from archives, folders from folders]",
 )

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 import click
 
 from slim.config import CONFIG_NAMES, KEEP_NAME
-from slim.config.load import Overrides, discover, load_config
+from slim.config.kinds import Flag, Kind, Number, Word
+from slim.config.load import discover, load_config
+from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, option_name
 from slim.config.verify import find_keep_file
-from slim.formats import FORMATS
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, Config, Level
+from slim.model.settings import Effort
 from slim.passes import SCHEMAS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -131,25 +132,36 @@ def platform_option(section: str) -> Callable[[Function], Function]:
                   help="Only this platform, such as linux_x86_64. Repeatable.")  # fmt: skip
 
 
+def setting_option(name: str, section: str, **changes: Any) -> Callable[[Function], Function]:
+    """Option of a setting, from the table of :mod:`slim.config.settings`, under a heading.
+
+    ``changes`` are what the command says otherwise.
+    """
+    known = STACK_SETTINGS[name]
+    about = {"help": known.help, "metavar": known.metavar, **_values(known.kind)}
+    return option(option_name(name), section=section, **(about | changes))
+
+
+def _values(kind: Kind[Any]) -> dict[str, Any]:
+    """Return what click has to know of a setting's values."""
+    match kind:
+        case Flag():
+            return {"is_flag": True}
+        case Number():
+            return {"type": int}
+        case Word():
+            return {"type": click.Choice(list(kind.choices))}
+    return {"multiple": kind.adds_up}
+
+
 def jobs_option(what: str = "Worker threads") -> Callable[[Function], Function]:
     """``--jobs``: how many of ``what`` there are at once."""
-    return option("--jobs", type=int, metavar="N", section=OTHER,
-                  help=f"{what}. [default: one a processor]")  # fmt: skip
+    return setting_option("jobs", OTHER, help=f"{what}. [default: one a processor]")
 
 
 def effort_options(section: str) -> Callable[[Function], Function]:
     """``--level``, ``--memory`` and ``--xz-arm64``: what writing archives may cost."""
-    levels = click.Choice([level.value for level in Level])
-    return combined(
-        (
-            option("--level", type=levels, section=section,
-                   help="How hard to compress: fast, default or max. [default: default]"),
-            option("--memory", metavar="SIZE", section=section,
-                   help="Budget for memory, such as 2GB. [default: a quarter of the machine's, at least 2 GB]"),
-            option("--xz-arm64", is_flag=True, section=section,
-                   help="Use the ARM64 filter of xz, which tools from before 2023 can't read."),
-        )
-    )  # fmt: skip
+    return combined([setting_option(field.name, section) for field in dataclasses.fields(Effort)])
 
 
 selection_options = combined(
@@ -175,27 +187,15 @@ source_options = combined(
 )  # fmt: skip
 
 config_options = combined(
-    (
-        option("--profile", type=PROFILES, section=_WHAT, help="How far to go. [default: standard]"),
-        option("--enable", multiple=True, metavar="RULE", section=_WHAT,
-               help="Apply this rule though the profile doesn't. Repeatable."),
-        option("--disable", multiple=True, metavar="RULE", section=_WHAT, help="Don't apply this rule. Repeatable."),
-        option("--keep", multiple=True, metavar="GLOB", section=_WHAT,
-               help="Files to leave alone, whatever the rules say. Repeatable."),
-        option("--drop", multiple=True, metavar="NAME", section=_WHAT,
-               help="A whole distribution to remove; NAME:IMPORTER,... although those import it. Repeatable."),
-        option("--bytecode", type=click.Choice([policy.value for policy in BytecodePolicy]), section=_WHAT,
-               help="Shipped bytecode: none of it stays, all, or one file a source. [default: none]"),
-        source_options,
-    )
-)  # fmt: skip
+    (*(setting_option(name, _WHAT) for name in RULE_SETTINGS), source_options)
+)
 
 
 def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
     """The configuration for a command: its file, found or named, and what the command line says.
 
-    ``said`` are the values of the options above (and of ``format``, ``jobs`` and ``strict`` where a
-    command has them). Raises :class:`~slim.errors.ConfigError` and
+    ``said`` are the values of the options above, and of any other setting that a command has an
+    option for. Raises :class:`~slim.errors.ConfigError` and
     :class:`~slim.errors.StorageError`.
     """
     if said["config"] is not None and said["no_config"]:
@@ -203,43 +203,13 @@ def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
     file = said["config"]
     if file is None and not said["no_config"]:
         file = discover(start)
-    overrides = Overrides(
-        profile=said.get("profile"),
-        packs=tuple(said["packs"]),
-        enable=tuple(said.get("enable", ())),
-        disable=tuple(said.get("disable", ())),
-        keep=tuple(said.get("keep", ())),
-        drop=tuple(said.get("drop", ())),
-        format=said.get("format"),
-        jobs=said.get("jobs"),
-        level=said.get("level"),
-        memory=said.get("memory"),
-        xz_arm64=said.get("xz_arm64") or None,
-        strict=said.get("strict") or None,
-    )
+    given = {name: said.get(name) for name in ("packs", *STACK_SETTINGS)}
+    overrides = {  # a flag that isn't given is False
+        name: value for name, value in given.items() if value is not None and value is not False
+    }
     keep_file = said.get("keep_file")
     if keep_file is None and not said["no_config"]:
         keep_file = find_keep_file(file, start)
     elif keep_file is not None and not keep_file.is_file():
         keep_file = None  # it is written when there is something to write
-    config = load_config(
-        SCHEMAS, file=file, overrides=overrides, formats=format_names(), keep_file=keep_file
-    )
-    return (
-        config
-        if said.get("bytecode") is None
-        else _with_bytecode(config, BytecodePolicy(said["bytecode"]))
-    )
-
-
-def _with_bytecode(config: Config, policy: BytecodePolicy) -> Config:
-    """The command line beats the file, in each layer too."""
-    layers = {
-        name: dataclasses.replace(layer, bytecode=None) for name, layer in config.layers.items()
-    }
-    return dataclasses.replace(config, bytecode=policy, layers=layers)
-
-
-def format_names() -> tuple[str, ...]:
-    """The output formats, in the order of their table."""
-    return tuple(known.name for known in FORMATS)
+    return load_config(SCHEMAS, file=file, overrides=overrides, keep_file=keep_file)

@@ -15,10 +15,10 @@ from slim.cli.options import (
     chosen_config,
     config_options,
     effort_options,
-    format_names,
     jobs_option,
     option,
     selection_options,
+    setting_option,
 )
 from slim.cli.progress import watch
 from slim.cli.targets import Target, Telling, telling_options
@@ -65,12 +65,7 @@ _EXAMPLES = (
     help="Where the smaller stack goes.",
 )
 @option("--dry-run", is_flag=True, section=_OUTPUT, help="Show what would happen; write nothing.")
-@option(
-    "--format",
-    type=click.Choice(format_names()),
-    section=_OUTPUT,
-    help="Format of the new archives. [default: that of the old ones]",
-)
+@setting_option("format", _OUTPUT)
 @effort_options(_OUTPUT)
 @option(
     "--previous",
@@ -112,12 +107,7 @@ _EXAMPLES = (
 )
 @selection_options
 @config_options
-@option(
-    "--strict",
-    is_flag=True,
-    section=_REPORT,
-    help="Fail where a rule of yours or a --drop matches nothing.",
-)
+@setting_option("strict", _REPORT)
 @option(
     "--signing-list",
     type=FILE,

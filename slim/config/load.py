@@ -1,4 +1,4 @@
-"""Where a configuration comes from, and how its parts are put together.
+"""Configurations: found, read, and put together.
 
 The command line beats the file throughout: ``--profile`` also replaces the profiles of single
 layers, ``--disable`` also what a layer enables. Lists add up.
@@ -6,64 +6,31 @@ layers, ``--disable`` also what a layer enables. Lists add up.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from slim.config import CONFIG_NAMES
-from slim.config.budget import read_budgets
-from slim.config.schema import (
-    MAX_JOBS,
-    FileSettings,
-    keep_problem,
-    memory_problem,
-    parse_distribution,
-    read_settings,
-)
-from slim.config.verify import read_keep_file, read_verify
-from slim.errors import ConfigError, Problem, StorageError
-from slim.model.rule import PassSchema, RulePack, Safety
-from slim.model.settings import (
-    BytecodePolicy,
+from slim.config.schema import FileSettings, read_settings
+from slim.config.settings import (
+    SETTINGS,
+    STACK_SETTINGS,
     Config,
-    DropSpec,
-    Effort,
-    LayerOverrides,
-    Level,
-    merge_drops,
+    Stated,
+    merged,
+    option_name,
+    overruled,
 )
-from slim.model.size import parse_size
-from slim.rules.loader import (
-    SAFETIES,
-    builtin_packs,
-    duplicate_ids,
-    parse_pack,
-    parse_rules,
-    read_text,
-)
+from slim.config.verify import read_keep_file
+from slim.errors import ConfigError, Problem, StorageError
+from slim.model.rule import PassSchema, RulePack
+from slim.rules.loader import builtin_packs, duplicate_ids, parse_pack, parse_rules, read_text
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
+from slim.system.key_path import key_path
 
 _COMMAND_LINE: Final = "command line"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
-    """What the command line says. ``drop`` entries are ``NAME`` or ``NAME:IMPORTER,IMPORTER`` (see ``despite``)."""
-
-    profile: str | None = None
-    packs: tuple[Path, ...] = ()
-    enable: tuple[str, ...] = ()
-    disable: tuple[str, ...] = ()
-    keep: tuple[str, ...] = ()
-    drop: tuple[str, ...] = ()
-    format: str | None = None
-    jobs: int | None = None
-    level: str | None = None
-    memory: str | None = None
-    xz_arm64: bool | None = None
-    strict: bool | None = None
+_RULE_LISTS: Final = ("enable", "disable")
 
 
 def discover(start: Path) -> Path | None:
@@ -88,58 +55,67 @@ def load_config(
     schemas: Mapping[str, PassSchema],
     *,
     file: Path | None = None,
-    overrides: Overrides | None = None,
-    formats: Collection[str] = (),
+    overrides: Mapping[str, object] | None = None,
     keep_file: Path | None = None,
 ) -> Config:
-    """Put the configuration together: built-in packs, the file's packs and rules, the file, the command line.
+    """Put together built-in packs, the file's packs and rules, the file, and the command line.
 
-    ``schemas`` describe the passes that rules may name, ``formats`` the output formats (empty: not
-    checked), and ``keep_file`` is a ``slim.keep.toml`` to read as well. Raises :class:`ConfigError`
-    with everything that is wrong anywhere, :class:`StorageError` where ``file`` can't be read.
+    ``schemas`` describe the passes that rules may name. ``overrides`` are the command line's values
+    by setting, as written there, and ``packs``, paths of rule files. ``keep_file`` is a
+    ``slim.keep.toml`` to read as well. Raises :class:`ConfigError` with everything that is wrong
+    anywhere, :class:`StorageError` where ``file`` can't be read.
     """
-    said = overrides or Overrides()
+    options = dict(overrides or {})
     problems: list[Problem] = []
     settings, own = FileSettings(), None
     if file is not None:
-        settings, own = _read_file(file, schemas, formats, problems)
-    cli = Problems(_COMMAND_LINE)
+        settings, own = _read_file(file, schemas, problems)
     base = Path() if file is None else file.parent
+    extra = [Path(str(path)) for path in _listed(options.pop("packs", ()))]
     packs = [
         *builtin_packs(schemas),
         *_packs(
             [base / path for path in settings.packs], schemas, str(file), "packs[{}]", problems
         ),
-        *_packs(said.packs, schemas, _COMMAND_LINE, "--pack", problems),
+        *_packs(extra, schemas, _COMMAND_LINE, "--pack", problems),
         *([own] if own else []),
     ]
     rules = [rule for pack in packs for rule in pack.rules]
     problems += duplicate_ids(rules)
     known = {rule.id for rule in rules}
     problems += _unknown_ids(settings, known, str(file))
-    config = _merge(settings, said, cli, formats, known)
-    if keep_file is not None:
-        config = _with_keep_file(config, keep_file, problems)
-    problems += cli.found
+    kept = _kept(keep_file, problems)
+    stated = _command_line(options, known, problems)
+    layers = {name: overruled(layer, stated) for name, layer in settings.layers.items()}
+    for name, globs in kept.items():
+        layers[name] = merged(layers.get(name, {}), {"keep": globs})
     if problems:
         raise ConfigError.from_problems(problems)
-    return dataclasses.replace(
-        config, packs=tuple(packs), origin=None if file is None else str(file)
+    defaults = {name: getattr(Config(), name) for name in STACK_SETTINGS}
+    return Config(
+        **merged(merged(defaults, settings.stated), stated),
+        packs=tuple(packs),
+        limits=settings.limits,
+        layers=layers,
+        budgets=settings.budgets,
+        verify=settings.verify,
+        origin=None if file is None else str(file),
     )
 
 
-def _with_keep_file(config: Config, file: Path, problems: list[Problem]) -> Config:
-    """What an earlier verification found must stay is kept, beside what the user keeps."""
+def _listed(value: object) -> Iterable[object]:
+    return value if isinstance(value, Iterable) else ()
+
+
+def _kept(file: Path | None, problems: list[Problem]) -> Mapping[str, tuple[str, ...]]:
+    """Return the globs of what an earlier verification found must stay, by layer."""
+    if file is None:
+        return {}
     try:
-        found = read_keep_file(file)
+        return read_keep_file(file)
     except ConfigError as error:
         problems += error.problems
-        return config
-    layers = dict(config.layers)
-    for name, globs in found.items():
-        own = layers.get(name, LayerOverrides())
-        layers[name] = dataclasses.replace(own, keep=tuple(dict.fromkeys((*own.keep, *globs))))
-    return dataclasses.replace(config, layers=layers)
+        return {}
 
 
 def _parse(file: Path) -> Mapping[str, object]:
@@ -161,7 +137,7 @@ def _tool_table(values: Mapping[str, object]) -> Mapping[str, object] | None:
 
 
 def _read_file(
-    file: Path, schemas: Mapping[str, PassSchema], formats: Collection[str], problems: list[Problem]
+    file: Path, schemas: Mapping[str, PassSchema], problems: list[Problem]
 ) -> tuple[FileSettings, RulePack | None]:
     text = read_text(file)
     values, place = _parse_text(file, text), ""
@@ -175,9 +151,7 @@ def _read_file(
         values, place = inner, "tool.slim"
     noted = Problems(str(file))
     table = Table(values, place, noted)
-    settings = dataclasses.replace(
-        read_settings(table, formats), budgets=read_budgets(table, text), verify=read_verify(table)
-    )
+    settings = read_settings(table, text)
     rules = parse_rules(
         table.tables("rule"), schemas, pack=file.stem, origin=str(file), builtin=False
     )
@@ -211,19 +185,15 @@ def _packs(
 
 
 def _unknown_ids(settings: FileSettings, known: Collection[str], file: str) -> list[Problem]:
-    listed: list[tuple[str, Iterable[str]]] = [
-        ("enable", settings.enable),
-        ("disable", settings.disable),
+    tables = [
+        ("", settings.stated),
+        *((key_path("layer", name), stated) for name, stated in settings.layers.items()),
     ]
-    for name, layer in settings.layers.items():
-        listed += [
-            (f"layer.{name}.enable", sorted(layer.enable)),
-            (f"layer.{name}.disable", sorted(layer.disable)),
-        ]
     return [
-        _unknown(rule_id, file, place, known)
-        for place, ids in listed
-        for rule_id in ids
+        _unknown(rule_id, file, key_path(place, name), known)
+        for place, stated in tables
+        for name in _RULE_LISTS
+        for rule_id in stated.get(name, ())
         if rule_id not in known
     ]
 
@@ -233,102 +203,24 @@ def _unknown(rule_id: str, file: str, place: str, known: Collection[str]) -> Pro
     return Problem(file=file, place=place, message=message, hint=did_you_mean(rule_id, known))
 
 
-def _merge(
-    settings: FileSettings,
-    said: Overrides,
-    cli: Problems,
-    formats: Collection[str],
-    known: Collection[str],
-) -> Config:
-    profile = _checked_profile(said, cli)
-    _check_command_line(said, cli, formats, known)
-    enable, disable = frozenset(said.enable), frozenset(said.disable)
-    layers = {
-        name: dataclasses.replace(
-            layer,
-            profile=layer.profile if profile is None else None,
-            enable=layer.enable - disable,
-            disable=layer.disable - enable,
-        )
-        for name, layer in settings.layers.items()
-    }
-    stated = settings.profile if profile is None else profile
-    return Config(
-        profile=Safety.STANDARD if stated is None else stated,
-        keep=tuple(dict.fromkeys((*settings.keep, *said.keep))),
-        enable=(frozenset(settings.enable) - disable) | enable,
-        disable=(frozenset(settings.disable) - enable) | disable,
-        drop=merge_drops((*settings.drop, *_command_line_drops(said, cli))),
-        bytecode=settings.bytecode or BytecodePolicy.NONE,
-        format=said.format or settings.format,
-        strict=settings.strict if said.strict is None else said.strict,
-        jobs=settings.jobs if said.jobs is None else said.jobs,
-        effort=_effort(settings, said, cli),
-        limits=settings.limits,
-        layers=layers,
-        budgets=settings.budgets,
-        verify=settings.verify,
-    )
-
-
-def _effort(settings: FileSettings, said: Overrides, cli: Problems) -> Effort:
-    memory = settings.memory
-    if said.memory is not None:
-        try:
-            memory = parse_size(said.memory[:80])
-        except ValueError as error:
-            cli.add("--memory", str(error))
-        else:
-            wrong = memory_problem(memory)
-            if wrong is not None:
-                cli.add("--memory", wrong)
-    return Effort(
-        level=Level(said.level) if said.level is not None else settings.level or Level.DEFAULT,
-        memory=memory,
-        xz_arm64=bool(settings.xz_arm64 if said.xz_arm64 is None else said.xz_arm64),
-    )
-
-
-def _checked_profile(said: Overrides, cli: Problems) -> Safety | None:
-    if said.profile is None:
-        return None
-    profile = SAFETIES.get(said.profile)
-    if profile is None:
-        message = f"{said.profile[:80]!r} is none of {', '.join(SAFETIES)}"
-        cli.add("--profile", message, did_you_mean(said.profile, SAFETIES))
-    return profile
-
-
-def _check_command_line(
-    said: Overrides, cli: Problems, formats: Collection[str], known: Collection[str]
-) -> None:
-    for option, ids in (("--enable", said.enable), ("--disable", said.disable)):
-        cli.found += [
-            _unknown(rule_id, cli.file, option, known) for rule_id in ids if rule_id not in known
+def _command_line(
+    options: Mapping[str, object], known: Collection[str], problems: list[Problem]
+) -> Stated:
+    """Return the settings that the command line states. Raises KeyError for one that isn't any."""
+    noted = Problems(_COMMAND_LINE)
+    stated: dict[str, Any] = {}
+    for name, written in options.items():
+        value = SETTINGS[name].kind.parse(written, partial(noted.add, option_name(name)))
+        if value is not None:
+            stated[name] = value
+    for name in _RULE_LISTS:
+        noted.found += [
+            _unknown(rule_id, noted.file, option_name(name), known)
+            for rule_id in stated.get(name, ())
+            if rule_id not in known
         ]
-    for rule_id in said.enable:
-        if rule_id in said.disable:
-            cli.add("--disable", f"{rule_id[:80]!r} is enabled as well")
-    for pattern in said.keep:
-        wrong = keep_problem(pattern)
-        if wrong is not None:
-            cli.add("--keep", wrong)
-    if said.format is not None and formats and said.format not in formats:
-        message = f"{said.format[:80]!r} is none of {', '.join(sorted(formats))}"
-        cli.add("--format", message, did_you_mean(said.format, formats))
-    if said.jobs is not None and not 1 <= said.jobs <= MAX_JOBS:
-        cli.add("--jobs", f"must be between 1 and {MAX_JOBS}")
-
-
-def _command_line_drops(said: Overrides, cli: Problems) -> list[DropSpec]:
-    drops: list[DropSpec] = []
-    for text in said.drop:
-        name, _, despite = text.partition(":")
-        try:
-            names = frozenset(
-                parse_distribution(other.strip()) for other in despite.split(",") if despite
-            )
-            drops.append(DropSpec(name=parse_distribution(name.strip()), despite=names))
-        except ValueError as error:
-            cli.add("--drop", str(error))
-    return drops
+    for rule_id in stated.get("enable", ()):
+        if rule_id in stated.get("disable", ()):
+            noted.add(option_name("disable"), f"{rule_id[:80]!r} is enabled as well")
+    problems += noted.found
+    return stated

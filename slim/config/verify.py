@@ -9,12 +9,13 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from slim.config import KEEP_NAME
-from slim.config.schema import SCHEMA, keep_problem
+from slim.config.kinds import glob_problem
 from slim.errors import ConfigError
 from slim.model.verify import Command, Ready, Request, VerifySettings
 from slim.rules.loader import read_text
 from slim.rules.tables import Problems, Table, parse_toml, show
 
+KEEP_SCHEMA: Final = 1
 MAX_SECONDS: Final = 24 * 3600
 _KEYS: Final = ("timeout", "without", "command")
 _COMMAND_KEYS: Final = (
@@ -205,13 +206,13 @@ def read_keep_file(file: Path) -> Mapping[str, tuple[str, ...]]:
     if values is not None:
         table = Table(values, "", problems)
         table.allow(("schema", "layer"))
-        table.schema(SCHEMA)
+        table.schema(KEEP_SCHEMA)
         layers = table.table("layer")
         for name in () if layers is None else layers.values:
             inner = layers.table(name) if layers is not None else None
             if inner is not None:
                 inner.allow(("keep",))
-                found[name] = inner.texts("keep", check=keep_problem)
+                found[name] = inner.texts("keep", check=glob_problem)
     if problems.found:
         raise ConfigError.from_problems(problems.found)
     return found

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from slim.analysis import ReadFile
 from slim.analysis.facts import Facts
+from slim.config.settings import LayerSettings
 from slim.formats.base import Content
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.rule import OptionValue, PassSchema, Rule
-from slim.model.settings import LayerSettings
 from slim.model.stack import Stack
 
 

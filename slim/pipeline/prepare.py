@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slim.analysis.facts import Facts
+from slim.config.settings import Config
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.located import Located
 from slim.inventory.unchanged import unchanged
@@ -15,7 +16,6 @@ from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.progress import Progress
-from slim.model.settings import Config
 from slim.model.stack import Layer
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, MutableMapping
 
 from slim.analysis.facts import Facts
+from slim.config.settings import Config
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
 from slim.model.progress import Progress
 from slim.model.record import EntryType, FileKey, FileRecord
 from slim.model.rule import Phase, Rule
-from slim.model.settings import Config
 from slim.passes import PASSES, passes_of
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft

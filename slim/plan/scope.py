@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from slim.config.settings import Config
 from slim.model.record import FileRecord, Inventory
-from slim.model.settings import Config
 from slim.model.stack import Stack
 from slim.plan.protected import protected_paths
 from slim.rules.match import GlobSet

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from slim.config.settings import Config
 from slim.model.record import FileRecord, Inventory
 from slim.model.rule import Rule
-from slim.model.settings import Config
 from slim.model.stack import Stack
 from slim.passes import PASSES
 from slim.rules.match import LayerMatcher, RememberingMatcher, RuleMatcher, Selected

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slim.config.settings import Config
 from slim.errors import ConfigError, Problem
 from slim.model.record import Inventory
-from slim.model.settings import Config
 from slim.plan.scope import Scope
 from slim.plan.selection import Selection
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from slim import __version__
 from slim.analysis.linkage.graph import Linkage
+from slim.config.settings import Config
 from slim.errors import ConfigError
 from slim.formats.base import Member, Tree
 from slim.inventory.load import LoadedStack, load
@@ -21,7 +22,6 @@ from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.rule import Phase
-from slim.model.settings import Config
 from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
 from slim.rules.loader import rules_digest

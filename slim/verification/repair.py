@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from slim.analysis.facts import Facts
+from slim.config.settings import Config
 from slim.formats.base import Member
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
 from slim.model.progress import Progress
 from slim.model.record import FileKey
-from slim.model.settings import Config
 from slim.model.verify import Broken, Repair
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.apply import RECORD_PASS

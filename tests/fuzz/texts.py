@@ -11,6 +11,7 @@ import slim.config.load
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.text_scan import text_hints
 from slim.config.load import load_config
+from slim.config.settings import Config
 from slim.errors import ConfigError, LimitError, UnsafeInputError
 from slim.formats.base import BytesContent, Member, Tree
 from slim.inventory.distributions import find_distributions, parse_record, render_record
@@ -18,7 +19,6 @@ from slim.inventory.manifest import layers_from_manifest, read_json
 from slim.model.progress import Silent
 from slim.model.record import EntryType
 from slim.model.rule import Rule, RulePack, Safety
-from slim.model.settings import Config
 from slim.model.stack import Layer, LayerKind, Platform
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
@@ -231,7 +231,7 @@ def config(data: bytes) -> None:
     path = as_file(data, "slim.toml")
     with mock.patch.object(slim.config.load, "builtin_packs", lambda _: _read_packs()):
         try:
-            found = load_config(SCHEMAS, file=path, formats=("tar.xz",))
+            found = load_config(SCHEMAS, file=path)
         except ConfigError as error:
             assert error.problems or error.file
             assert all(problem.file and problem.message for problem in error.problems)

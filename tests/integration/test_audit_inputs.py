@@ -67,12 +67,12 @@ def test_a_container_layer_is_read_with_all_its_links(tmp_path: Path) -> None:
 
 
 def test_a_run_still_refuses_what_an_audit_reads(tmp_path: Path) -> None:
-    from slim.config.load import Overrides, load_config
+    from slim.config.load import load_config
     from slim.passes import SCHEMAS
     from slim.pipeline.stages import RunRequest, run
 
     layer = container_layer(tmp_path / "layer.tar")
-    config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())
+    config = load_config(SCHEMAS)
     with pytest.raises(SlimError):
         run(RunRequest(source=layer, output=None, config=config, dry_run=True))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from slim.binaries import describe
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
 from slim.formats import read_archive
 from slim.formats.base import ReadOptions, Tree
 from slim.model.outcome import RunResult, SigningReason
@@ -53,7 +53,7 @@ def slimmed(
         "framework-native": LayerSpec("framework", files),
     }
     publish(folder / "published", layers, platform=platform)
-    config = load_config(SCHEMAS, file=None, overrides=Overrides(profile=profile, format="tar"))
+    config = load_config(SCHEMAS, overrides={"profile": profile, "format": "tar"})
     request = RunRequest(source=folder / "published", output=folder / "slim", config=config)
     (result,) = run(request, Silent())
     return result

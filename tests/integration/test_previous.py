@@ -14,7 +14,7 @@ import pytest
 from slim.config.load import load_config
 from slim.errors import ConfigError, IntegrityError, StorageError, UnsafeInputError
 from slim.model.outcome import LayerOutcome, SincePrevious
-from slim.model.settings import Effort, Level
+from slim.model.settings import Level
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
@@ -62,13 +62,12 @@ def put(
 
 
 def slim(
-    source: Path, output: Path, previous: Path | None = None, **said: Any
+    source: Path, output: Path, previous: Path | None = None, **changes: Any
 ) -> dict[str, LayerOutcome]:
-    config = replace(
-        load_config(SCHEMAS), **{key: said.pop(key) for key in ("format", "effort") if key in said}
-    )
+    stated = {key: changes.pop(key) for key in ("format", "level") if key in changes}
+    config = replace(load_config(SCHEMAS), **stated)
     (result,) = run(
-        RunRequest(source=source, output=output, config=config, previous=previous, **said)
+        RunRequest(source=source, output=output, config=config, previous=previous, **changes)
     )
     return {item.layer.name: item for item in result.layers}
 
@@ -165,7 +164,7 @@ def test_what_slim_never_touched_is_read(tmp_path: Path) -> None:
 
 def test_a_kept_archive_is_noted_as_it_was_compressed(first: Path, tmp_path: Path) -> None:
     source = put(tmp_path / "in2", stack("1.1", build=2), build=2)
-    slim(source, tmp_path / "out", first, effort=Effort(level=Level.FAST))
+    slim(source, tmp_path / "out", first, level=Level.FAST)
     levels = {
         name: entry(tmp_path / "out", name)["slim"]["compression"]["level"]
         for name in ("py", "app")

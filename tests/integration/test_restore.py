@@ -14,10 +14,10 @@ import pytest
 
 from slim.backup.restore import look, write_out
 from slim.cli import main
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
+from slim.config.settings import Config
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
 from slim.model.limits import Limits
-from slim.model.settings import Config
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from slim.plan.planned import PlannedStack
@@ -127,7 +127,7 @@ def test_every_difference_is_in_the_store(made: Path) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_the_same_run_gives_the_same_store(made: Path, tmp_path: Path, jobs: int) -> None:
-    config = load_config(SCHEMAS, overrides=Overrides(jobs=jobs))
+    config = load_config(SCHEMAS, overrides={"jobs": jobs})
     keeping(made / "_artifacts", tmp_path / "_slim", tmp_path / "again.tar.zst", config=config)
     assert (tmp_path / "again.tar.zst").read_bytes() == (made / "removed.tar.zst").read_bytes()
 
@@ -369,7 +369,7 @@ def taking(*globs: str, **more: Any) -> Config:
     """A configuration that removes these files, and a run's own besides."""
     with tempfile.TemporaryDirectory() as folder:
         pack = fault(Path(folder) / "pack.toml", *globs)
-        return load_config(SCHEMAS, overrides=Overrides(packs=(pack,), **more))
+        return load_config(SCHEMAS, overrides={"packs": (pack,), **more})
 
 
 def venv(folder: Path) -> Path:
@@ -481,7 +481,7 @@ def test_a_twin_that_became_a_link(tmp_path: Path) -> None:
         "maths", {"maths/__init__.py": "", "maths/a.bin": data, "maths/b.bin": data}
     )
     publish(tmp_path / "_artifacts", {"python": LayerSpec("runtime", files)})
-    config = load_config(SCHEMAS, overrides=Overrides(enable=("duplicate-data",)))
+    config = load_config(SCHEMAS, overrides={"enable": ("duplicate-data",)})
     keeping(tmp_path / "_artifacts", tmp_path / "_slim", tmp_path / "kept.tar.zst", config=config)
     name = f"python/{SITE}/maths/b.bin"
     assert entries(tmp_path / "_slim" / "python.tar.xz")[name][0] == tarfile.SYMTYPE

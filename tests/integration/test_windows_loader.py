@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from slim.analysis.linkage.graph import Linkage
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
 from slim.model.outcome import RunResult
 from slim.model.plan import Remove
 from slim.model.progress import Silent
@@ -87,9 +87,7 @@ def layers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Layers]:
         FRAMEWORK: LayerSpec("framework", found),
     }
     publish(top / "published", stack, platform="win_amd64", suffix=".tar")
-    config = load_config(
-        SCHEMAS, file=None, overrides=Overrides(profile="aggressive", format="tar")
-    )
+    config = load_config(SCHEMAS, overrides={"profile": "aggressive", "format": "tar"})
     (result,) = run(
         RunRequest(source=top / "published", output=top / "slim", config=config), Silent()
     )

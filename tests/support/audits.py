@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from slim.auditing.engine import AuditRequest, audit
-from slim.config.load import Overrides, load_config
+from slim.config.load import load_config
 from slim.model.audit import Audit
 from slim.passes import SCHEMAS
 
@@ -19,7 +19,7 @@ def audit_of(
     source: Path, *, prove: bool = False, why: tuple[str, ...] = (), findings: bool = True
 ) -> Audit:
     """The audit of a source that holds one stack, with the built-in rules."""
-    config = load_config(SCHEMAS, file=None, overrides=Overrides(), formats=())
+    config = load_config(SCHEMAS)
     (result,) = audit(
         AuditRequest(source=source, config=config, prove=prove, why=why, findings=findings)
     )

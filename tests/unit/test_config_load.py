@@ -6,19 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from slim.config.load import Overrides, discover, load_config
+from slim.config.load import discover, load_config
+from slim.config.settings import Config
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety
-from slim.model.settings import (
-    BytecodePolicy,
-    Config,
-    DropSpec,
-    Effort,
-    LayerOverrides,
-    Level,
-    merge_drops,
-)
+from slim.model.settings import BytecodePolicy, DropSpec, Effort, Level, merge_drops
 from slim.rules.loader import parse_pack
 from tests.support.rule_schemas import SCHEMAS, make_layer
 
@@ -58,8 +51,7 @@ def small_packs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def load(folder: Path, text: str, *, name: str = "slim.toml", **overrides: object) -> Config:
     (folder / name).write_text(text)
-    said = Overrides(**overrides)  # type: ignore[arg-type]
-    return load_config(SCHEMAS, file=folder / name, overrides=said, formats=("tar.xz", "zip"))
+    return load_config(SCHEMAS, file=folder / name, overrides=overrides)
 
 
 def problems(folder: Path, text: str, **overrides: object) -> list[str]:
@@ -212,7 +204,10 @@ WRONG = {
         "drop[0].depsite: unknown key",
     ),
     "drop twice": ("schema = 1\ndrop = ['a-b', 'A_B']\n", "drop[1]: 'a-b' is listed twice"),
-    "format": ("schema = 1\nformat = 'rar'\n", "format: 'rar' is none of tar.xz, zip"),
+    "format": (
+        "schema = 1\nformat = 'rar'\n",
+        "format: 'rar' is none of tar.xz, tar.gz, tar.bz2, tar.zst, zip, tar",
+    ),
     "bytecode": ("schema = 1\nbytecode = 'all'\n", "bytecode: 'all' is none of none, keep, one"),
     "strict": ("schema = 1\nstrict = 1\n", "strict: expected true or false, not an integer (1)"),
     "jobs": ("schema = 1\njobs = 0\n", "jobs: must be between 1 and 256"),
@@ -333,7 +328,7 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
         ({"drop": ("a:b,,c",)}, "--drop: '' isn't the name"),
         (
             {"format": "tar.xs"},
-            "--format: 'tar.xs' is none of tar.xz, zip (did you mean 'tar.xz'?)",
+            "--format: 'tar.xs' is none of tar.xz, tar.gz, tar.bz2, tar.zst, zip, tar (did you mean 'tar.xz'?)",
         ),
         ({"jobs": 0}, "--jobs: must be between"),
         ({"memory": "lots"}, "--memory: 'lots' isn't a size"),
@@ -351,7 +346,7 @@ def test_mistakes_on_the_command_line(
 def test_packs_of_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "extra.toml").write_text(PACK.replace('id = "', 'id = "extra-'))
     config = load_config(
-        SCHEMAS, overrides=Overrides(packs=(tmp_path / "extra.toml",), enable=("extra-bold",))
+        SCHEMAS, overrides={"packs": (tmp_path / "extra.toml",), "enable": ("extra-bold",)}
     )
     assert rules(config) == ["careful", "usual", "extra-careful", "extra-usual", "extra-bold"]
 
@@ -384,7 +379,7 @@ def test_layers_may_undo_what_the_stack_says() -> None:
     config = Config(
         enable=frozenset({"a"}),
         disable=frozenset({"b"}),
-        layers={"app": LayerOverrides(enable=frozenset({"b"}), disable=frozenset({"a"}))},
+        layers={"app": {"enable": ("b",), "disable": ("a",)}},
     )
     app, other = config.settings_for("app"), config.settings_for("other")
     assert (app.enable, app.disable) == ({"b"}, {"a"})

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 import pytest
 
+from slim.config.settings import LayerSettings
 from slim.model.finding import Finding
 from slim.model.plan import SkipReason
-from slim.model.settings import DropSpec, LayerSettings
+from slim.model.settings import DropSpec
 from slim.passes.base import Context, Refusal
 from slim.passes.packages import Packages
 from tests.support.virtual_stacks import Contents, Link, VirtualStack, make_stack
