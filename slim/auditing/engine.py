@@ -19,6 +19,7 @@ from slim.model.audit import Audit
 from slim.model.context import RunContext
 from slim.model.progress import Progress, Silent
 from slim.model.rule import Safety
+from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 
 
@@ -45,8 +46,8 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
 
     Raises the errors of :mod:`slim.errors`.
     """
-    stacks = locate(request.source, platforms=request.platforms, any_archive=True)
-    with workspace() as spool:
+    with fetched(request.source) as source, workspace() as spool:
+        stacks = locate(source, platforms=request.platforms, any_archive=True)
         context = RunContext(
             spool_dir=spool,
             limits=request.config.limits,

@@ -33,6 +33,7 @@ from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 from slim.publish.staging import check_target, publish, staging
+from slim.sources.fetch import fetched
 from slim.system.cpus import available_cpus
 from slim.system.workspace import workspace
 
@@ -147,7 +148,11 @@ def restore(request: RestoreRequest, progress: Progress | None = None) -> tuple[
 
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published.
     """
-    watch = progress or Silent()
+    with fetched(request.source) as source:
+        return _restore(replace(request, source=source), progress or Silent())
+
+
+def _restore(request: RestoreRequest, watch: Progress) -> tuple[Restored, ...]:
     located = locate(request.source, platforms=request.platforms)
     check_target(request.output, request.source, force=request.force)
     if request.output.resolve() in request.store.resolve().parents:

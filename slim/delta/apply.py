@@ -41,6 +41,7 @@ from slim.model.settings import Effort
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, StackKind
 from slim.publish.notes import compression_note
 from slim.publish.staging import check_target, publish, staging
+from slim.sources.fetch import fetched
 from slim.verification.published import compare
 
 _AGAIN = "download or make the delta again"
@@ -71,7 +72,11 @@ def apply(request: ApplyRequest, progress: Progress | None = None) -> tuple[Delt
     Raises IntegrityError where the old stack isn't the one that the delta was made from,
     UnsafeInputError and LimitError for a malformed delta; then nothing was published.
     """
-    watch = progress or Silent()
+    with fetched(request.old) as old:
+        return _apply(replace(request, old=old), progress or Silent())
+
+
+def _apply(request: ApplyRequest, watch: Progress) -> tuple[DeltaApplied, ...]:
     if not (request.delta / document.NAME).exists():
         raise StorageError(
             f"no {document.NAME} there",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from slim import __version__
@@ -36,6 +36,7 @@ from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.stack import Layer, Platform, StackKind
 from slim.publish.staging import check_target, publish, staging
+from slim.sources.fetch import fetched
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +56,11 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
 
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published.
     """
-    watch = progress or Silent()
+    with fetched(request.old) as old, fetched(request.new) as new:
+        return _make(replace(request, old=old, new=new), progress or Silent())
+
+
+def _make(request: MakeRequest, watch: Progress) -> tuple[DeltaMade, ...]:
     for source in (request.old, request.new):
         check_target(request.output, source, force=request.force)
     pairs = _pairs(request)

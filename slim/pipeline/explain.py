@@ -10,6 +10,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import FileRecord, Inventory
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.plan.planner import Planner
+from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 
 __all__ = ["RunRequest", "explain"]
@@ -23,12 +24,13 @@ def explain(
     Raises ConfigError where no file is meant.
     """
     found: list[Explanation] = []
-    for located in locate(request.source, platforms=request.platforms):
-        with workspace() as spool:
-            context = request.context(spool, progress or Silent())
-            with prepared(request, located, context) as (planned, planner):
-                records = _meant(planned.loaded.inventory, path)
-                found.extend(_explain(planned.plan, planner, record) for record in records)
+    with fetched(request.source) as source:
+        for located in locate(source, platforms=request.platforms):
+            with workspace() as spool:
+                context = request.context(spool, progress or Silent())
+                with prepared(request, located, context) as (planned, planner):
+                    records = _meant(planned.loaded.inventory, path)
+                    found.extend(_explain(planned.plan, planner, record) for record in records)
     if not found:
         raise ConfigError(
             "no file of the stack has this path",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 
 from slim import __version__
@@ -25,6 +26,7 @@ from slim.plan.signing import to_sign
 from slim.publish.publisher import Publisher
 from slim.publish.staging import check_target, publish, staging
 from slim.rules.loader import rules_digest
+from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 from slim.verification.repair import prove
 from slim.verification.static import check_licences, check_links
@@ -38,7 +40,15 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published. Nothing is either
     where trying the result (``verify``) failed: then the results say so.
     """
-    watch = progress or Silent()
+    with ExitStack() as resources:
+        here = replace(request, source=resources.enter_context(fetched(request.source)))
+        if request.previous is not None:
+            previous = resources.enter_context(fetched(request.previous))
+            here = replace(here, previous=previous)
+        return _run(here, progress or Silent())
+
+
+def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     started = time.monotonic()
     located = locate(request.source, platforms=request.platforms)
     _check_layers(request, located)
@@ -50,7 +60,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
                 hint="give -o OUT instead of --dry-run",
             )
         with workspace() as spool:
-            context = request.context(spool, watch)
+            context = request.context(spool, progress)
             return tuple(_run_one(request, one, context, None, None, previous) for one in located)
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
@@ -58,7 +68,7 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
     with staging(request.output) as folder, beside(request) as kept:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
-        context = request.context(spool_dir, watch)
+        context = request.context(spool_dir, progress)
         publisher = Publisher(
             request.output,
             folder / "set",
@@ -70,8 +80,8 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
         )
         if not all(result.verification.passed for result in results):
             return results
-        results = kept.write(results, watch)
-        watch.stage("Publishing")
+        results = kept.write(results, progress)
+        progress.stage("Publishing")
         with kept.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
     return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)

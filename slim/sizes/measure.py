@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +20,8 @@ from slim.model.record import FileKey, NativeFormat
 from slim.model.stack import StackKind
 from slim.plan.accounts import cells
 from slim.sizes.report_file import is_report, parse_report
+from slim.sources.base import Holds
+from slim.sources.fetch import fetched, parse
 from slim.system.workspace import workspace
 
 LARGEST_REPORT = 256 << 20
@@ -42,19 +43,18 @@ def measure(
 
     Raises the errors of :mod:`slim.errors`.
     """
-    path = Path(source)
-    if not path.exists() and ":" in source:
-        return _only(parse_report(_from_git(source), source), platforms, source)
-    if path.is_file() and path.suffix == ".json":
-        text = _read(path)
-        if is_report(text):
-            return _only(parse_report(text, source), platforms, source)
-    stacks = locate(path, platforms=platforms, any_archive=True)
-    with workspace() as spool:
-        context = RunContext(
-            spool_dir=spool, limits=limits, workers=workers, progress=progress or Silent()
-        )
-        return tuple(_measure(located, context) for located in stacks)
+    named = parse(source, wanted=Holds.STACK | Holds.REPORT)
+    with fetched(named) as path:
+        if named.is_report or (path.is_file() and path.suffix == ".json"):
+            text = _read(path, source)
+            if named.is_report or is_report(text):
+                return _only(parse_report(text, source), platforms, source)
+        stacks = locate(path, platforms=platforms, any_archive=True)
+        with workspace() as spool:
+            context = RunContext(
+                spool_dir=spool, limits=limits, workers=workers, progress=progress or Silent()
+            )
+            return tuple(_measure(located, context) for located in stacks)
 
 
 def snapshot_of(loaded: LoadedStack) -> Snapshot:
@@ -134,33 +134,10 @@ def _only(
     return tuple(one for one in found if one.platform in platforms)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, source: str) -> bytes:
     try:
         if path.stat().st_size > LARGEST_REPORT:
-            raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=path)
+            raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source)
         return path.read_bytes()
     except OSError as error:
-        raise StorageError.from_os_error(error, file=path) from error
-
-
-def _from_git(source: str) -> bytes:
-    """What ``git`` has at ``REF:PATH``. Nothing is fetched, nothing is checked out."""
-    if source.startswith("-"):
-        raise ConfigError("a git reference can't begin with a dash", file=source)
-    command = ["git", "cat-file", "blob", source]
-    try:
-        done = subprocess.run(command, capture_output=True, check=False, timeout=120)
-    except FileNotFoundError:
-        hint = "REF:PATH reads a report from a git repository, which takes git"
-        raise StorageError(
-            "no such file, and git isn't installed", file=source, hint=hint
-        ) from None
-    except subprocess.TimeoutExpired:
-        raise StorageError("git doesn't answer", file=source) from None
-    if done.returncode != 0:
-        told = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it isn't there"]
-        hint = "REF:PATH is a report that was committed; in CI, fetch the reference first"
-        raise StorageError(f"no such file, and git says: {told[0][:300]}", file=source, hint=hint)
-    if len(done.stdout) > LARGEST_REPORT:
-        raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source)
-    return done.stdout
+        raise StorageError.from_os_error(error, file=source) from error

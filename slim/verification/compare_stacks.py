@@ -26,6 +26,7 @@ from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
 from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
+from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 from slim.verification.dynamic.checks import find_targets
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
@@ -52,9 +53,13 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
     Raises ConfigError where the two don't belong together, and the errors of reading.
     """
     watch = progress or Silent()
-    originals = locate(request.original, platforms=request.platforms, deployed=True)
-    slimmed = locate(request.slimmed, platforms=request.platforms, deployed=True)
-    with workspace() as spool:
+    with (
+        fetched(request.original) as original,
+        fetched(request.slimmed) as other,
+        workspace() as spool,
+    ):
+        originals = locate(original, platforms=request.platforms, deployed=True)
+        slimmed = locate(other, platforms=request.platforms, deployed=True)
         context = RunContext(
             spool_dir=spool,
             limits=request.config.limits,

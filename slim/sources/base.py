@@ -1,0 +1,44 @@
+"""One kind of source, and one source as somebody wrote it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from pathlib import Path
+
+
+class Holds(Flag):
+    """What can come from a source."""
+
+    STACK = auto()
+    """A stack, an archive, a folder."""
+    REPORT = auto()
+    """A JSON report of slim."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scheme:
+    """One line of the table of sources.
+
+    ``recognises`` says whether a text is such a source. ``fetch`` brings it into a private folder
+    and returns its place there; None for what is on this machine already.
+    """
+
+    name: str
+    holds: Holds
+    recognises: Callable[[str], bool]
+    fetch: Callable[[str, Path], Path] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a user named, and the scheme that it belongs to."""
+
+    text: str
+    scheme: Scheme
+
+    @property
+    def is_report(self) -> bool:
+        """True where nothing but a report can come from it."""
+        return self.scheme.holds is Holds.REPORT
