@@ -1,9 +1,10 @@
-"""Writes the reference pages: from the command line, the passes, the rule packs and the report schemas.
+"""Writes the reference pages, and the tables of settings in ``docs/configuration.md``.
 
     python docs/generate.py [FOLDER]
 
-FOLDER is ``docs/reference`` beside this file by default. The pages are built, not kept: run this
-before the site is built, and never edit what it writes.
+FOLDER is ``docs/reference`` beside this file by default. Its pages come from the command line, the
+passes, the rule packs and the report schemas. They are built, not kept: run this before the site is
+built, and never edit what it writes. The tables of settings are kept between their marks.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 import click
 
 from slim.cli import root
+from slim.config.schema import PARTS
+from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Config, Setting
 from slim.errors import RefusedError, SlimError
 from slim.model.rule import PassSchema, Rule, RulePack
 from slim.passes import SCHEMAS
@@ -25,6 +28,7 @@ from slim.reports.rules.page import rule_page
 from slim.rules.loader import builtin_packs
 
 WIDTH = 88
+CONFIGURATION = Path(__file__).parent / "configuration.md"
 _NOTE = "<!-- Written by docs/generate.py; don't edit. -->\n\n"
 
 
@@ -43,6 +47,51 @@ def pages() -> dict[str, str]:
         "rules.md": rules(),
         "report-fields.md": report_fields(),
     }
+
+
+def with_settings(page: str) -> str:
+    """Return a page with its tables of settings as the code has them."""
+    for name, table in (("keys", all_keys()), ("layer-keys", layer_keys())):
+        begin, end = f"<!-- {name}: written by docs/generate.py -->\n", f"<!-- {name} end -->\n"
+        before, found, rest = page.partition(begin)
+        _, closed, after = rest.partition(end)
+        if not found or not closed:
+            raise ValueError(f"the page has no marks for the table of {name}")
+        page = f"{before}{begin}\n{table}\n{end}{after}"
+    return page
+
+
+def all_keys() -> str:
+    """Table of the keys of a configuration file: what must be there, settings, then tables."""
+    rows = {part.name: (part.type_name, part.default, part.meaning) for part in PARTS}
+    settings = {
+        name: (setting.kind.type_name, _default(name, setting), setting.meaning)
+        for name, setting in STACK_SETTINGS.items()
+    }
+    leading = {name: rows.pop(name) for name in ("schema", "packs")}
+    lines = ["| Key | Type | Default | Meaning |", "| --- | --- | --- | --- |"]
+    for name, cells in {**leading, **settings, **rows}.items():
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join([*lines, ""])
+
+
+def layer_keys() -> str:
+    """Table of the keys of a ``[layer.NAME]`` table."""
+    lines = ["| Key | Meaning |", "| --- | --- |"]
+    for name, setting in LAYER_SETTINGS.items():
+        lines.append(f"| `{name}` | {setting.layer_meaning} |")
+    return "\n".join([*lines, ""])
+
+
+def _default(name: str, setting: Setting) -> str:
+    """Return a setting's default as a file would have it."""
+    value = getattr(Config(), name)
+    if value is None:
+        return setting.unset
+    if setting.kind.adds_up:
+        return "none"
+    written = value if isinstance(value, bool) else getattr(value, "label", None) or str(value)
+    return f"`{json.dumps(written)}`"
 
 
 def commands() -> str:
@@ -213,5 +262,12 @@ def error_classes() -> dict[str, int]:
     return {kind.label: kind.exit_code for kind in (RefusedError, *SlimError.__subclasses__())}
 
 
+def update_configuration() -> None:
+    """Write the tables of settings anew, where the code has changed."""
+    page = CONFIGURATION.read_text(encoding="utf-8")
+    CONFIGURATION.write_text(with_settings(page), encoding="utf-8", newline="\n")
+
+
 if __name__ == "__main__":
+    update_configuration()
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "reference")

@@ -52,8 +52,9 @@ def page(name: str) -> str:
     return (DOCS / name).read_text(encoding="utf-8")
 
 
-def test_every_key_of_a_configuration() -> None:
+def test_every_key_of_a_configuration(generate: ModuleType) -> None:
     text = page("configuration.md")
+    assert generate.with_settings(text) == text
     assert rows(text, "All keys") == set(KEYS)
     assert rows(text, "A layer's own settings") == set(LAYER_KEYS)
     assert rows(text, "Limits") == {field.name for field in fields(Limits)}
