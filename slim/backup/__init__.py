@@ -1,1 +1,1 @@
-"""Nothing lost: originals of what a run removes or rewrites, and what debuggers need of stripped native files."""
+"""Backups: originals of the files that a run removes or rewrites, and the way back to them."""

@@ -1,7 +1,7 @@
-"""The index of a store of originals, as JSON: written once, read as strictly as any other input.
+"""The index of a backup, as JSON: written once, read as strictly as any other input.
 
-Names that aren't UTF-8 are told as in the reports: with U+FFFD for each bad byte, and beside them,
-under ``<key>_base64``, the real bytes.
+Names that aren't UTF-8 are written as in reports: with U+FFFD for each bad byte, and with the real
+bytes under ``<key>_base64``.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from slim.system.json_text import Json, dumps, named, prose
 SCHEMA_ID = "urn:slim:removed:v1"
 SCHEMA_VERSION = 1
 
-_HINT: Final = "the file was changed after slim wrote it; get it again"
+CHANGED_HINT: Final = "the file was changed after slim wrote it; get it again"
 
 
 # Writing
 
 
 def render_index(index: BackupIndex) -> bytes:
-    """The index as JSON text: ASCII, a file a line, so that a person can search it."""
+    """Render the index as JSON text in ASCII."""
     document = {
         "schema": SCHEMA_ID,
         "schema_version": SCHEMA_VERSION,
@@ -73,7 +73,7 @@ def _layer(layer: BackupLayer) -> Json:
 
 
 def file_document(file: BackupFile) -> Json:
-    """What the index says about one original."""
+    """Entry of one original in the index."""
     return {
         **named("path", file.path),
         "type": file.type.value,
@@ -108,7 +108,7 @@ def parse_index(raw: bytes, *, source: Path, limits: Limits) -> BackupIndex:
 
     Raises UnsafeInputError for anything that slim doesn't write, naming the key path.
     """
-    top = JsonSource(file=source, document=INDEX_NAME, hint=_HINT).parse(raw)
+    top = JsonSource(file=source, document=INDEX_NAME, hint=CHANGED_HINT).parse(raw)
     schema, version = top.members().get("schema"), top.members().get("schema_version")
     if schema != SCHEMA_ID or version != SCHEMA_VERSION:
         raise top.wrong(

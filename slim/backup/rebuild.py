@@ -1,18 +1,17 @@
-"""Puts a slimmed stack and its originals together again, and takes out of it again what isn't to come back.
+"""Rebuilds the original of a slimmed stack from a backup, and plans what stays slimmed of it.
 
-The original stack is rebuilt whole, and has to have the digests that the store's index states: so
-nothing that was changed on either side goes unnoticed. What is to stay slimmed is then a plan over
-that original like any other, and RECORDs, folders and hard links follow from it as they did in the
-run.
+The original is rebuilt whole, and has to have the tree digests that the index of the backup states.
+So no change on either side goes unnoticed. What is to stay slimmed is then a plan over that
+original like any other; RECORDs, folders and hard links follow from it as they did in the run.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from slim.backup.store import Original, check_content
+from slim.backup.reader import Backup, Original
 from slim.errors import IntegrityError
 from slim.formats.assemble import reassemble
 from slim.formats.base import Member, Tree
@@ -20,49 +19,72 @@ from slim.formats.digests import digest_of
 from slim.formats.names import display
 from slim.inventory.load import LoadedStack
 from slim.inventory.read import read_options
-from slim.model.backup import BackupAction, BackupLayer
+from slim.model.backup import BackupAction, BackupFile, BackupLayer
 from slim.model.finding import EditSpec
 from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType, FileKey
+from slim.model.stack import Layer
 from slim.plan.apply import RECORD_PASS, Edited
 from slim.plan.planned import PlannedStack
 
-KEPT_EDITOR = "kept"
-"""The editor of rewrites whose result is there already: it is in the slimmed stack."""
+DONE_EDITOR = "kept"
+"""Editor of rewrites that the run did already: their results are in the slimmed stack."""
 
-_HINT = "restore the very stack that was written together with the file, before it is signed or changed otherwise"
+_HINT = (
+    "restore the very stack that was written together with the file, "
+    "before it is signed or changed otherwise"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rebuilt:
-    """The stack as it was.
+class LayerBackup:
+    """Backup of one layer: its entry in the index, and its originals by path."""
 
-    ``layers`` are those that the store knows, by their names in the stack. ``slimmed`` are the
-    originals (by key) that aren't in the stack that was given. RECORDs are never among them,
-    because they follow from the rest. ``trees`` are the layers as they were given.
-    """
+    layer: BackupLayer
+    files: dict[str, Original] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OriginalStack:
+    """Stack as it was before the run."""
 
     loaded: LoadedStack
+    """The original, rebuilt."""
     layers: Mapping[str, BackupLayer]
+    """Entries in the index of the layers that the backup knows, by their names in the stack."""
     originals: Mapping[FileKey, Original]
+    """Originals of those layers."""
     slimmed: frozenset[FileKey]
-    trees: Mapping[str, Tree]
+    """Originals that aren't in the stack that was given. RECORDs are never among them, because
+    they follow from the rest."""
+    given: Mapping[str, Tree]
+    """Layers as they were given, by name."""
+
+    @cached_property
+    def changed_records(self) -> frozenset[FileKey]:
+        """RECORDs of the stack that was given that aren't the original ones."""
+        return frozenset(
+            key
+            for key, original in self.originals.items()
+            if original.file.pass_name == RECORD_PASS
+            and _sha256(self.given[key[0]].members[key[1]]) != original.file.sha256
+        )
 
     def leaving(self, stay: Iterable[FileKey], untouched: Iterable[str] = ()) -> PlannedStack:
-        """The stack with a plan that leaves ``stay`` slimmed and nothing else; every RECORD is true.
+        """Return the stack with a plan that leaves ``stay`` slimmed, and nothing else.
 
-        Layers that are ``untouched`` keep the RECORDs that they have.
+        Every RECORD is true, except that layers that are ``untouched`` keep the ones they have.
         """
         actions: dict[FileKey, Action] = {}
         edited: dict[FileKey, Edited] = {}
         same = set(untouched)
         records = {
             key
-            for key, one in self.originals.items()
-            if one.file.pass_name == RECORD_PASS and key[0] in same
+            for key, original in self.originals.items()
+            if original.file.pass_name == RECORD_PASS and key[0] in same
         }
         for key in sorted({*stay, *records}):
-            now = self.trees[key[0]].members.get(key[1])
+            now = self.given[key[0]].members.get(key[1])
             if (
                 self.originals[key].file.action is BackupAction.REWRITTEN
                 and now is not None
@@ -81,7 +103,7 @@ class Rebuilt:
         record = self.loaded.inventory.records[key[0]][key[1]]
         if file.action is BackupAction.REMOVED:
             return Remove(record=record, pass_name=file.pass_name, rule=file.rule)
-        edit = EditSpec(editor=KEPT_EDITOR)
+        edit = EditSpec(editor=DONE_EDITOR)
         if file.link_after is not None:
             edit = EditSpec(editor=LINK_EDITOR, options={"target": file.link_after})
         return Rewrite(
@@ -94,77 +116,67 @@ class Rebuilt:
 
 
 def rebuild(
-    source: Path,
-    given: LoadedStack,
-    kept: Mapping[str, tuple[BackupLayer, Mapping[str, Original]]],
-) -> Rebuilt:
-    """Rebuild the original of an open stack. ``kept`` has the originals by layer (of the stack) and path; ``source``
-    is the store that they come from.
+    backup: Backup, given: LoadedStack, backups: Mapping[str, LayerBackup]
+) -> OriginalStack:
+    """Rebuild the original of the stack that was given. ``backups`` are by names in the stack.
 
-    Raises IntegrityError where the stack isn't what the run left or the store isn't what it wrote,
-    and UnsafeInputError where what comes out couldn't be a layer.
+    Raises IntegrityError if the stack isn't what the run left or the backup isn't what it wrote,
+    and UnsafeInputError if the original couldn't be read as a layer.
     """
     progress = given.context.progress
-    progress.stage("Putting originals back", total=sum(len(files) for _, files in kept.values()))
+    total = sum(len(layer_backup.files) for layer_backup in backups.values())
+    progress.stage("Putting originals back", total=total)
     trees: dict[str, Tree] = dict(given.trees)
     originals: dict[FileKey, Original] = {}
     slimmed: set[FileKey] = set()
     for layer in given.stack:
-        if layer.name not in kept:
+        if layer.name not in backups:
             continue
-        known, files = kept[layer.name]
-        for path, original in files.items():
-            check_content(source, original)
+        tree = given.trees[layer.name]
+        for path, original in backups[layer.name].files.items():
+            backup.check_content(original)
             originals[(layer.name, path)] = original
-            if _is_slimmed(original, given.trees[layer.name], f"{layer.name}/{path}"):
+            if _is_slimmed(original.file, tree, f"{layer.name}/{path}"):
                 slimmed.add((layer.name, path))
             progress.advance()
-        place = given.places[layer.name]
-        trees[layer.name] = reassemble(
-            given.trees[layer.name],
-            _members(given.trees[layer.name], known, files),
-            place,
-            read_options(given.stack.kind, layer, given.context),
-            top=place.resolve().name if place.is_dir() else None,
-        )
-        trees[layer.name].forget = given.trees[layer.name].forget
-    rebuilt = Rebuilt(
+        trees[layer.name] = _rebuilt_tree(given, layer, backups[layer.name])
+    stack = OriginalStack(
         loaded=given.with_trees(trees),
-        layers={name: known for name, (known, _) in kept.items()},
+        layers={name: layer_backup.layer for name, layer_backup in backups.items()},
         originals=originals,
         slimmed=frozenset(slimmed),
-        trees=given.trees,
+        given=given.trees,
     )
-    _check_trees(rebuilt)
-    _check_records(rebuilt)
+    _check_trees(stack)
+    _check_records(stack)
+    return stack
+
+
+def _rebuilt_tree(given: LoadedStack, layer: Layer, backup: LayerBackup) -> Tree:
+    tree, place = given.trees[layer.name], given.places[layer.name]
+    rebuilt = reassemble(
+        tree,
+        _members(tree, backup),
+        place,
+        read_options(given.stack.kind, layer, given.context),
+        top=place.resolve().name if place.is_dir() else None,
+    )
+    rebuilt.forget = tree.forget
     return rebuilt
 
 
-def _is_slimmed(original: Original, tree: Tree, place: str) -> bool:
-    """Whether the stack has what the run left instead of this original; False where the original is back already.
+def _is_slimmed(file: BackupFile, tree: Tree, place: str) -> bool:
+    """True if the layer has what the run left of this original, False if it has the original.
 
-    Folders and RECORDs follow from the rest; RECORDs are compared once everything else is known.
+    Folders and RECORDs follow from the rest, and are False; RECORDs are compared once everything
+    else is known. Raises IntegrityError if the layer has neither.
     """
-    file, now = original.file, tree.members.get(original.file.path)
     if file.action is BackupAction.EMPTIED or file.pass_name == RECORD_PASS:
         return False
-    if _is_original(original, now, tree):
+    now = tree.members.get(file.path)
+    if now is not None and _is_original(file, now, tree):
         return False
-    left: bool
-    match file.action:
-        case BackupAction.REMOVED:
-            left = now is None
-        case BackupAction.LINKED:
-            left = (
-                now is not None
-                and now.type is EntryType.SYMLINK
-                and now.link_target == file.link_after
-            )
-        case _:
-            left = (
-                now is not None and now.type is EntryType.FILE and _sha256(now) == file.sha256_after
-            )
-    if not left:
+    if not _is_left(file, now):
         what = (
             "is there, although the run removed it"
             if file.action is BackupAction.REMOVED
@@ -174,10 +186,17 @@ def _is_slimmed(original: Original, tree: Tree, place: str) -> bool:
     return True
 
 
-def _is_original(original: Original, now: Member | None, tree: Tree) -> bool:
-    file = original.file
-    if now is None:
-        return False
+def _is_left(file: BackupFile, now: Member | None) -> bool:
+    """True if a member is what the run left of this original. None means that there is none."""
+    if now is None or file.action is BackupAction.REMOVED:
+        return now is None and file.action is BackupAction.REMOVED
+    if file.action is BackupAction.LINKED:
+        return now.type is EntryType.SYMLINK and now.link_target == file.link_after
+    return now.type is EntryType.FILE and _sha256(now) == file.sha256_after
+
+
+def _is_original(file: BackupFile, now: Member, tree: Tree) -> bool:
+    """True if a member is this original."""
     if file.type is EntryType.SYMLINK or now.type is EntryType.SYMLINK:
         return now.type is file.type and now.link_target == file.link_target
     if now.type is EntryType.HARDLINK and file.type is EntryType.HARDLINK:
@@ -193,23 +212,28 @@ def _sha256(member: Member) -> str:
     return digest_of(member.content).hex() if member.content is not None else ""
 
 
-def _members(tree: Tree, kept: BackupLayer, files: Mapping[str, Original]) -> list[Member]:
-    """The members of the original, folders before what is in them and hard links after everything else."""
+def _members(tree: Tree, backup: LayerBackup) -> list[Member]:
+    """Members of the original: folders before what is in them, hard links last."""
     members = dict(tree.members)
-    for path, original in files.items():
+    for path, original in backup.files.items():
         file = original.file
-        hard = file.type is EntryType.HARDLINK
+        is_hard_link = file.type is EntryType.HARDLINK
         members[path] = replace(
             original.member,
             path=path,
             type=file.type,
-            size=0 if hard else file.size,
+            size=0 if is_hard_link else file.size,
             link_target=file.link_target,
-            content=None if hard else original.member.content,
+            content=None if is_hard_link else original.member.content,
         )
-    for path, target in kept.hard_links.items():
+    for path, target in backup.layer.hard_links.items():
         member, twin = members.get(path), tree.members.get(target)
-        if path in files or member is None or twin is None or member.type is not EntryType.FILE:
+        if (
+            path in backup.files
+            or member is None
+            or twin is None
+            or member.type is not EntryType.FILE
+        ):
             continue
         if _sha256(member) == _sha256(twin):  # a format without hard links made a file of it
             members[path] = replace(
@@ -220,25 +244,26 @@ def _members(tree: Tree, kept: BackupLayer, files: Mapping[str, Original]) -> li
     )
 
 
-def _check_trees(rebuilt: Rebuilt) -> None:
-    for name, known in rebuilt.layers.items():
-        digest = rebuilt.loaded.tree_digest(name)
-        if digest != known.tree_before:
+def _check_trees(stack: OriginalStack) -> None:
+    """Raise IntegrityError for a layer that doesn't have the tree digest of the original."""
+    for name, layer in stack.layers.items():
+        digest = stack.loaded.tree_digest(name)
+        if digest != layer.tree_before:
             raise IntegrityError(
-                "isn't the layer that the originals were taken from: with all of them put back, its tree's digest is "
-                f"{digest[:16]}… instead of {known.tree_before[:16]}…",
+                "isn't the layer that the originals were taken from: with all of them put back, "
+                f"its tree's digest is {digest[:16]}… instead of {layer.tree_before[:16]}…",
                 file=name,
                 hint=_HINT,
             )
 
 
-def _check_records(rebuilt: Rebuilt) -> None:
-    """Every RECORD of the stack is the one that the run wrote, or the true one for what is there now."""
-    edited = rebuilt.leaving(rebuilt.slimmed).edited
-    for key, original in rebuilt.originals.items():
+def _check_records(stack: OriginalStack) -> None:
+    """Raise IntegrityError for a RECORD that is neither what the run wrote nor true."""
+    edited = stack.leaving(stack.slimmed).edited
+    for key, original in stack.originals.items():
         if original.file.pass_name != RECORD_PASS:
             continue
-        now = rebuilt.trees[key[0]].members.get(key[1])
+        now = stack.given[key[0]].members.get(key[1])
         true = edited[key].digest.hex() if key in edited else original.file.sha256
         if now is None or _sha256(now) not in (original.file.sha256_after, true):
             raise IntegrityError("isn't what the run left", file=display("/".join(key)), hint=_HINT)

@@ -98,15 +98,17 @@ def restore_command(
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
     config = chosen_config(file, {**said, "packs": (), "keep_file": None})
-    from slim.backup import restore as restoring  # late: see slim.cli.run
+    from slim.backup.extract import extract as extract_originals  # late: see slim.cli.run
+    from slim.backup.extract import list_originals
     from slim.backup.index import file_document
+    from slim.backup.restore import RestoreRequest, restore
 
     style = style_for(sys.stdout)
     with watch(quiet=quiet) as progress:
         if as_list:
             rows = [
                 (item.place, item.file)
-                for item in restoring.look(file, arguments, platforms, config.limits)
+                for item in list_originals(file, arguments, platforms, config.limits)
             ]
             documents = {path: file_document(one) for path, one in rows}
             text = (
@@ -115,7 +117,7 @@ def restore_command(
                 else kept.listing(rows, style, verbose)
             )
         elif extract is not None:
-            found, left = restoring.write_out(
+            found, left = extract_originals(
                 file, extract, arguments, platforms, config.limits, force=force, progress=progress
             )
             rows = [(item.place, item.file) for item in found]
@@ -123,8 +125,8 @@ def restore_command(
             text = told or kept.extracted(rows, left, str(extract), style)
         else:
             assert output is not None
-            request = restoring.RestoreRequest(
-                store=file,
+            request = RestoreRequest(
+                backup=file,
                 source=Path(arguments[0]),
                 output=output,
                 globs=arguments[1:],
@@ -134,7 +136,7 @@ def restore_command(
                 effort=config.effort,
                 force=force,
             )
-            results = restoring.restore(request, progress)
+            results = restore(request, progress)
             text = kept.restored_document(results) if as_json else kept.restored(results, style)
     if not quiet:
         emit(text)

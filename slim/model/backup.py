@@ -1,4 +1,4 @@
-"""What a run took out of a stack and kept: the index of a store of originals, and what a run says about it."""
+"""Backups of originals: the index of a backup, and summaries for reports."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from slim.model.record import EntryType
 from slim.model.stack import Layer, LayerKind, Platform
 
 INDEX_NAME = "slim-removed.json"
-"""The member of a store that describes all others; the first one."""
+"""First member of a backup: the index, which describes all others."""
 
 
 class BackupAction(StrEnum):
-    """What was done to a file. The values are stable.
+    """Action that a run took on a file. The values are stable.
 
-    ``EMPTIED`` is a folder that went because nothing was left in it; ``LINKED`` a file that became
-    a symbolic link to a twin of its.
+    ``EMPTIED`` is a folder that went because nothing was left in it, ``LINKED`` a file that became
+    a symbolic link to an equal one.
     """
 
     REMOVED = "removed"
@@ -28,12 +28,12 @@ class BackupAction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupFile:
-    """One original: everything that is needed to put it back and to check that it is the right one.
+    """Entry of one original in the index: enough to put it back, and to check that it is right.
 
     ``path`` is relative to the layer. ``size`` (bytes) and ``sha256`` are those of the content, for
-    a hard link of what it shared; both are 0 and empty for symbolic links and folders. What stands
-    in its place now: ``size_after`` and ``sha256_after`` of a rewritten file, ``link_after``, the
-    target of a link that it became.
+    a hard link of its target's; they are 0 and empty for symbolic links and folders. The file in
+    the slimmed stack has ``size_after`` and ``sha256_after`` if it was rewritten, and is a link to
+    ``link_after`` if it became one.
     """
 
     path: str
@@ -54,9 +54,12 @@ class BackupFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupLayer:
-    """The originals of one layer. ``tree_before`` and ``tree_after`` are the digests of its whole tree; ``hard_links``
-    are those of the original, which formats other than tar lose; ``note`` is what the original's
-    entry in the manifest said about an earlier run."""
+    """Entry of one layer in the index, with its originals.
+
+    ``tree_before`` and ``tree_after`` are its tree digests. ``hard_links`` are those of the
+    original by path, which formats other than tar lose. ``note`` is what the original's entry in
+    the manifest said about an earlier run.
+    """
 
     name: str
     layer_name: str
@@ -70,7 +73,7 @@ class BackupLayer:
     files: tuple[BackupFile, ...] = ()
 
     def as_layer(self, platform: Platform) -> Layer:
-        """The layer, as far as globs want to know about it."""
+        """Return the layer as far as globs depend on it."""
         return Layer(
             name=self.name,
             layer_name=self.layer_name,
@@ -83,8 +86,10 @@ class BackupLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupStack:
-    """The layers of one manifest. ``folder`` is what stands before the layers' names in the store, where it holds the
-    originals of several manifests; else empty."""
+    """Entry of one stack (a manifest) in the index.
+
+    ``folder`` is the folder of its layers in the backup, empty unless there are several stacks.
+    """
 
     platform: Platform
     manifest: str | None
@@ -92,17 +97,17 @@ class BackupStack:
     layers: tuple[BackupLayer, ...]
 
     def layer(self, name: str) -> BackupLayer | None:
-        """The layer with that install target, or None."""
+        """Return the layer with that install target, or None."""
         return next((layer for layer in self.layers if layer.name == name), None)
 
     def member_of(self, layer: BackupLayer, file: BackupFile) -> str:
-        """The name of an original in the store."""
+        """Return the name of an original in the backup."""
         return "/".join(part for part in (self.folder, layer.name, file.path) if part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupIndex:
-    """Everything that a store holds, and which slim wrote it."""
+    """Index of a backup. ``slim_version`` is the version that wrote it."""
 
     slim_version: str
     stacks: tuple[BackupStack, ...]
@@ -116,8 +121,12 @@ class BackupIndex:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackupSummary:
-    """What a run says about its store: where it is, how many originals of this stack are in it and their bytes, and
-    size and SHA-256 of the file itself (of all stacks of the run)."""
+    """Summary of a backup in the report of a run.
+
+    ``files`` is the number of originals of this stack, ``size`` their bytes. ``archive_size``
+    (bytes) and ``archive_sha256`` are of the file, which holds the originals of all stacks of the
+    run.
+    """
 
     file: str
     files: int
@@ -128,9 +137,12 @@ class BackupSummary:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredLayer:
-    """What came back into one layer: ``files`` originals of ``size`` bytes; ``left`` are still as the run left them.
-    ``tree_sha256`` is the digest of the layer's tree now, ``whole`` says that it is the original's.
-    Archive sizes are bytes, 0 where the layer is a folder."""
+    """Result of ``slim restore`` for one layer.
+
+    ``files`` originals of ``size`` bytes came back; ``left`` files are still as the run left them.
+    ``tree_sha256`` is the layer's tree digest now; ``whole`` says that it is the original's.
+    Archive sizes are bytes, 0 for folders.
+    """
 
     name: str
     files: int
@@ -144,7 +156,7 @@ class RestoredLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
-    """What ``slim restore`` did to one stack."""
+    """Result of ``slim restore`` for one stack."""
 
     source: str
     platform: str
@@ -155,10 +167,13 @@ class Restored:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolFile:
-    """What debuggers need of one native file. ``format`` is ``elf``, ``mach-o``, ``dsym`` or ``pdb``; ``identity`` its
-    build ID, UUID or GUID and age, empty where it has none. ``file`` is where it is in the folder
-    of symbols, ``size`` the bytes there. ``stripped_sha256`` is the digest of what is published
-    instead, empty where nothing is."""
+    """Symbols of one native file, for debuggers.
+
+    ``format`` is ``elf``, ``mach-o``, ``dsym`` or ``pdb``. ``identity`` is the build ID, the UUID
+    or the GUID and age, empty if there is none. ``file`` is the path in the folder of symbols,
+    ``size`` the bytes there. ``stripped_sha256`` is that of the published file, empty if nothing is
+    published.
+    """
 
     format: str
     platform: str
@@ -174,8 +189,10 @@ class SymbolFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SymbolsSummary:
-    """What a run says about its folder of symbols: where it is, how many files of this stack it got, and their
-    bytes."""
+    """Summary of a folder of symbols in the report of a run.
+
+    ``files`` is the number of files of this stack in it, ``size`` their bytes.
+    """
 
     folder: str
     files: int

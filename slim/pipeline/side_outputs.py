@@ -15,10 +15,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-from slim.backup.collect import FORMAT, Originals
+from slim.backup.writer import FORMAT, BackupWriter
 from slim.errors import ConfigError, StorageError
 from slim.formats.base import WriteOptions
 from slim.formats.output import write_file
+from slim.formats.spool import Spool
 from slim.model.backup import BackupSummary, SymbolFile, SymbolsSummary
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.progress import Progress
@@ -41,7 +42,7 @@ class Beside:
         self,
         request: RunRequest,
         folder: Path | None,
-        originals: Originals | None,
+        originals: BackupWriter | None,
         symbols: Symbols | None,
     ) -> None:
         self._request = request
@@ -169,7 +170,7 @@ def beside(request: RunRequest) -> Iterator[Beside]:
         private, originals, symbols = None, None, None
         if store is not None:
             private = stack.enter_context(staging(store))
-            originals = stack.enter_context(Originals(private))
+            originals = BackupWriter(stack.enter_context(Spool(private)))
         if folder is not None:
             symbols = Symbols(stack.enter_context(staging(folder)) / "symbols")
         yield Beside(request, private, originals, symbols)

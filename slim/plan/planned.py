@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from slim.formats.base import Member
+from slim.formats.base import Content, Member
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
-from slim.model.plan import Plan, SkipReason
-from slim.model.record import FileKey
+from slim.model.plan import Action, Plan, SkipReason
+from slim.model.record import EntryType, FileKey
 from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
 from slim.plan.draft import withdraw
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """Action of a plan, and the file as it is before and after it."""
+
+    action: Action
+    member: Member
+    content: Content | None
+    """The content as it is; for a hard link, that of its target."""
+    sha256: str
+    """SHA-256 of the content, empty where there is none."""
+    edited: Edited | None
+    """The new content, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +56,24 @@ class PlannedStack:
             for path, digest in found.items()
             if self.plan.link_target((layer, path)) is None
         }
+
+    def changes(self, layer: str | None = None) -> Iterator[Change]:
+        """Actions of the plan (on one layer, or on all) with the files that they are about."""
+        for key, action in self.plan.actions.items():
+            if layer not in (None, key[0]):
+                continue
+            members = self.loaded.trees[key[0]].members
+            member = members[key[1]]
+            is_hard_link = member.type is EntryType.HARDLINK
+            target = members[member.link_target or ""] if is_hard_link else member
+            record = self.loaded.inventory.records[key[0]].get(target.path)
+            yield Change(
+                action=action,
+                member=member,
+                content=target.content,
+                sha256=record.sha256 if record is not None else "",
+                edited=self.edited.get(key),
+            )
 
     def without(self, taken_back: Mapping[FileKey, tuple[Evidence, ...]]) -> PlannedStack:
         """The same without some actions; every RECORD is true again."""

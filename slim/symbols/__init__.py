@@ -1,1 +1,1 @@
-"""Debug information that is kept for debuggers: what is collected, how it is named, and the cabinets it is packed in."""
+"""Debug information that is kept for debuggers: collected, named, and packed as they expect it."""

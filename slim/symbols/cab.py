@@ -1,6 +1,6 @@
-"""Cabinet files with one file in them: how symbol servers and Windows debuggers know compressed symbols (``.pd_``).
+"""CAB files with one file in them, the form of compressed symbols on symbol servers (``.pd_``).
 
-Source: Microsoft, "Microsoft Cabinet Format" and "Microsoft MSZIP Data Compression Format"; RFC
+Sources: Microsoft, "Microsoft Cabinet Format" and "Microsoft MSZIP Data Compression Format"; RFC
 1951.
 """
 
@@ -22,12 +22,15 @@ _NAME_IS_UTF = 0x80
 _ARCHIVE = 0x20
 _DATE = 0x21
 """The first day of 1980, so that the same content gives the same bytes."""
-MOST = 0xFFFF * _BLOCK
-"""Bytes of a file that fit: a folder has 65535 blocks at most."""
+LARGEST = 0xFFFF * _BLOCK
+"""Most bytes of a file in a CAB file: a folder has 65535 blocks at most."""
 
 
-def cabinet(content: Content, name: str) -> Iterator[bytes]:
-    """A cabinet with ``content`` under ``name``, in pieces. ``content`` has :data:`MOST` bytes at most."""
+def cab_file(content: Content, name: str) -> Iterator[bytes]:
+    """Yield the pieces of a CAB file with ``content`` under ``name``.
+
+    ``content`` has :data:`LARGEST` bytes at most.
+    """
     blocks = [_block(data, history) for data, history in _with_history(content)]
     named = name.encode("utf-8", "surrogateescape") + b"\0"
     files_at = _HEADER.size + _FOLDER.size
@@ -41,7 +44,7 @@ def cabinet(content: Content, name: str) -> Iterator[bytes]:
 
 
 def _with_history(content: Content) -> Iterator[tuple[bytes, bytes]]:
-    """Blocks of 32 KiB, each with the one before, which it may refer to."""
+    """Yield blocks of 32 KiB, each with the block before, which it may refer to."""
     pending = b""
     history = b""
     for chunk in content.chunks():
@@ -66,7 +69,7 @@ def _block(data: bytes, history: bytes) -> bytes:
 
 
 def _checksum(data: bytes, seed: int) -> int:
-    """The exclusive or of all 32-bit words, and of what is left over, first byte highest (``CSUMCompute``)."""
+    """Exclusive or of all 32-bit words and of the rest, first byte highest (``CSUMCompute``)."""
     whole = len(data) // 4 * 4
     for (word,) in struct.iter_unpack("<I", data[:whole]):
         seed ^= word

@@ -1,4 +1,4 @@
-"""The index of a folder of symbols: which file of which layer is where. Grows with every run."""
+"""Index of a folder of symbols: the place of each file's symbols. It grows with every run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ SCHEMA_VERSION = 1
 
 
 def read_rows(folder: Path) -> list[Json]:
-    """The rows of the index in a folder; none where there is no index. Raises UnsafeInputError and StorageError."""
+    """Read the rows of the index in a folder; none if there is no index.
+
+    Raises UnsafeInputError, LimitError and StorageError.
+    """
     path = folder / NAME
     if not path.exists():
         return []
@@ -36,30 +39,24 @@ def read_rows(folder: Path) -> list[Json]:
 
 
 def render(rows: Iterable[Json], files: Iterable[SymbolFile]) -> str:
-    """The index with more files in it. A file that is told again is told once, as it is told now."""
-    told = {_key(row): row for row in (*rows, *map(_row, files))}
+    """Render the index with more files. A file that is in ``rows`` already replaces its row."""
+    by_key = {_key(row): row for row in (*rows, *map(_row, files))}
     document = {
         "schema": SCHEMA_ID,
         "schema_version": SCHEMA_VERSION,
-        "files": [told[key] for key in sorted(told)],
+        "files": [by_key[key] for key in sorted(by_key)],
     }
     return dumps(document, indent=1)
 
 
 def _key(row: Json) -> tuple[str, ...]:
-    """What tells two rows apart; empty for what is no row."""
+    """Return the values that tell two rows apart; none if it isn't a row."""
     original = row.get("original")
-    parts = (
-        row.get("layer"),
-        row.get("path"),
-        original.get("sha256") if isinstance(original, dict) else None,
-    )
-    more = (row.get("platform"), row.get("file"))
-    return (
-        tuple(str(part) for part in (*parts, *more))
-        if all(isinstance(p, str) for p in (*parts, *more))
-        else ()
-    )
+    sha256 = original.get("sha256") if isinstance(original, dict) else None
+    parts = (row.get("layer"), row.get("path"), sha256, row.get("platform"), row.get("file"))
+    if not all(isinstance(part, str) for part in parts):
+        return ()
+    return tuple(map(str, parts))
 
 
 def _row(file: SymbolFile) -> Json:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from slim.backup.restore import look, write_out
+from slim.backup.extract import extract, list_originals
 from slim.cli import main
 from slim.config.load import load_config
 from slim.config.settings import Config
@@ -291,7 +291,7 @@ def test_step_by_step_to_the_original(made: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_restored_has_true_records_whatever_comes_back(made: Path, tmp_path: Path) -> None:
-    for number, one in enumerate(look(made / "removed.tar.zst", (), (), Limits())):
+    for number, one in enumerate(list_originals(made / "removed.tar.zst", (), (), Limits())):
         if one.layer.name == FRAMEWORK:
             back(made / "removed.tar.zst", made / "_slim", tmp_path / str(number), one.file.path)
             assert_records_true(tmp_path / str(number) / f"{FRAMEWORK}.tar.xz", FRAMEWORK)
@@ -348,10 +348,10 @@ def test_several_platforms_in_one_store(tmp_path: Path) -> None:
     assert [result.platform for result in results] == ["linux_x86_64", "macosx_arm64"]
     for path in (tmp_path / "_artifacts").glob("*.xz"):
         assert entries(tmp_path / "back" / path.name) == entries(path)
-    found = look(tmp_path / "kept.tar.zst", ("**/*.pyi",), ("macosx_arm64",), Limits())
+    found = list_originals(tmp_path / "kept.tar.zst", ("**/*.pyi",), ("macosx_arm64",), Limits())
     assert [one.place for one in found] == [f"macosx_arm64/cpython3.13/{SITE}/maths/a.pyi"]
     with pytest.raises(ConfigError):
-        look(tmp_path / "kept.tar.zst", (), ("win_amd64",), Limits())
+        list_originals(tmp_path / "kept.tar.zst", (), ("win_amd64",), Limits())
 
 
 def test_one_archive_of_a_stack(made: Path, tmp_path: Path) -> None:
@@ -658,7 +658,7 @@ HOSTILE_INDEXES = {
 def test_hostile_indexes(made: Path, tmp_path: Path, what: str) -> None:
     store = with_index(made / "removed.tar.zst", tmp_path / "bad.tar.zst", HOSTILE_INDEXES[what])
     with pytest.raises(UnsafeInputError) as caught:
-        look(store, (), (), Limits())
+        list_originals(store, (), (), Limits())
     assert "bad.tar.zst" in str(caught.value)
 
 
@@ -682,7 +682,7 @@ def test_indexes_that_are_no_json(made: Path, tmp_path: Path, text: bytes) -> No
         lambda parts: parts.update({INDEX: text}),
     )
     with pytest.raises(UnsafeInputError):
-        look(store, (), (), Limits())
+        list_originals(store, (), (), Limits())
 
 
 def member(name: str, kind: bytes, target: str = "") -> Any:
@@ -711,7 +711,7 @@ def test_hostile_members(made: Path, tmp_path: Path, what: str) -> None:
     store = rewritten(made / "removed.tar.zst", tmp_path / "bad.tar.zst", HOSTILE_MEMBERS[what])
     for act in (
         lambda: back(store, made / "_slim", tmp_path / "back"),
-        lambda: write_out(store, tmp_path / "look", (), (), Limits()),
+        lambda: extract(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(UnsafeInputError):
             act()
@@ -726,7 +726,7 @@ def test_a_changed_content(made: Path, tmp_path: Path) -> None:
     )
     for act in (
         lambda: back(store, made / "_slim", tmp_path / "back"),
-        lambda: write_out(store, tmp_path / "look", (), (), Limits()),
+        lambda: extract(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(IntegrityError):
             act()
@@ -763,7 +763,7 @@ def test_extracting_leaves_out_links_that_lead_out(tmp_path: Path) -> None:
         tmp_path / "kept.tar.zst",
         config=taking("$site/**/tests/**"),
     )
-    found, left = write_out(
+    found, left = extract(
         tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits()
     )
     assert left == (f"venv/{SITE}/maths/tests/link.py",)

@@ -22,7 +22,7 @@ from slim.errors import ConfigError, StorageError, UnsafeInputError
 from slim.formats.base import BytesContent
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from slim.symbols.cab import cabinet
+from slim.symbols.cab import cab_file
 from tests.support import macho_files as machos
 from tests.support.backup_runs import pdb
 from tests.support.published_stacks import SITE, LayerSpec, distribution, publish
@@ -386,9 +386,9 @@ def test_llvm_writes_the_same_key(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"hello\n", bytes(range(256)) * 600, SOURCE.encode() * 900])
-def test_cabinets_open_elsewhere(tmp_path: Path, data: bytes) -> None:
+def test_cab_files_open_elsewhere(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "x.pd_"
-    file.write_bytes(b"".join(cabinet(BytesContent(data), "x.pdb")))
+    file.write_bytes(b"".join(cab_file(BytesContent(data), "x.pdb")))
     opened = 0
     for command in (["7z", "x", "-so", str(file)], ["bsdtar", "-xOf", str(file)]):
         if shutil.which(command[0]):

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slim.backup import restore as restoring
-from slim.backup.collect import Originals
+from slim.backup.writer import BackupWriter
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import BytesContent, Member, WriteOptions
 from slim.formats.digests import digest_of, tree_digest
+from slim.formats.spool import Spool
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.locate import locate
 from slim.model.context import RunContext
@@ -124,7 +125,7 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
         (located,) = locate(original)
         with (
             load(located, RunContext(spool_dir=folder)) as loaded,
-            Originals(folder) as originals,
+            Spool(folder) as spool,
         ):
             (layer,) = loaded.stack.layers
             whole_plan = planned(data, loaded, "layer")
@@ -137,8 +138,9 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
                 after=Footprint(),
                 tree_sha256=tree_digest(after, whole_plan.digests("layer")),
             )
-            originals.add(whole_plan, [outcome])
-            originals.write(store, WriteOptions(effort=Effort(level=Level.FAST)))
+            writer = BackupWriter(spool)
+            writer.add(whole_plan, [outcome])
+            writer.write(store, WriteOptions(effort=Effort(level=Level.FAST)))
             write_archive(format_by_name("tar"), iter(after), "layer", slimmed, WriteOptions())
             globs = tuple(
                 sorted(
@@ -161,12 +163,12 @@ def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> 
             ).with_records()
             expected = {member.path for member in partly.members_of("layer") if member.path}
         (whole,) = restoring.restore(
-            restoring.RestoreRequest(store=store, source=slimmed, output=folder / "whole.tar")
+            restoring.RestoreRequest(backup=store, source=slimmed, output=folder / "whole.tar")
         )
         assert whole.layers[0].tree_sha256 == before
         if globs and any(not glob.endswith("/RECORD") for glob in globs):
             request = restoring.RestoreRequest(
-                store=store, source=slimmed, output=folder / "some.tar", globs=globs
+                backup=store, source=slimmed, output=folder / "some.tar", globs=globs
             )
             restoring.restore(request)
             with read_archive(folder / "some.tar", options(folder)) as some:

@@ -32,7 +32,7 @@ def keeping(source: Path, output: Path, store: Path, **more: Any) -> tuple[RunRe
 
 
 def back(store: Path, source: Path, output: Path, *globs: str, **more: Any) -> Any:
-    return restore(RestoreRequest(store=store, source=source, output=output, globs=globs, **more))
+    return restore(RestoreRequest(backup=store, source=source, output=output, globs=globs, **more))
 
 
 def entries(archive: Path) -> Entries:

@@ -1,7 +1,6 @@
-"""Reads a store of originals: one archive with an index, from anybody, so nothing in it is believed.
+"""Reads backups. They are untrusted, as any other input.
 
-What the index says and what the archive holds have to agree, member by member, before anything is
-done with either.
+Index and archive have to agree, member by member, before anything is done with either.
 """
 
 from __future__ import annotations
@@ -11,23 +10,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from slim.backup.index import parse_index
+from slim.backup.index import CHANGED_HINT, parse_index
 from slim.errors import ConfigError, IntegrityError, LimitError, UnsafeInputError
 from slim.formats import read_archive
 from slim.formats.base import Member, ReadOptions, Tree
 from slim.formats.digests import digest_of
 from slim.formats.names import display
 from slim.model.backup import INDEX_NAME, BackupFile, BackupIndex, BackupLayer, BackupStack
-from slim.model.limits import Limits
+from slim.model.context import RunContext
 from slim.model.record import EntryType
 from slim.rules.glob import GlobError, compile_glob, compile_regexes
-
-_HINT = "the file was changed after slim wrote it; get it again"
 
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """One original in a store: which stack and layer it is of, what is known about it, and its member."""
+    """Original in a backup: its stack and layer, its entry in the index, and its member."""
 
     stack: BackupStack
     layer: BackupLayer
@@ -36,34 +33,87 @@ class Original:
 
     @property
     def deployed_path(self) -> str:
-        """The path below the folder that all layers are unpacked into."""
+        """Path below the folder that all layers are unpacked into."""
         return f"{self.layer.name}/{self.file.path}"
 
     @property
     def place(self) -> str:
-        """The name in the store: the deployed path, after a folder for its platform where there are several."""
+        """Name in the backup: the deployed path, below a folder if there are several stacks."""
         return self.stack.member_of(self.layer, self.file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Store:
-    """A store that is open: every original is there and is what the index says; contents are compared by
-    :func:`check_content`."""
+class Backup:
+    """Backup that is open. Its members are those of the index.
+
+    Contents haven't been compared yet: :meth:`check_content` does.
+    """
 
     source: Path
     index: BackupIndex
     originals: tuple[Original, ...]
 
+    def check_content(self, original: Original) -> None:
+        """Compare a content with its SHA-256 in the index. Raises IntegrityError if it differs."""
+        content = original.member.content
+        if content is not None and digest_of(content).hex() != original.file.sha256:
+            raise IntegrityError(
+                "the content's SHA-256 isn't what the index says",
+                file=self.source,
+                place=display(original.deployed_path),
+                hint=CHANGED_HINT,
+            )
+
+    def select(self, globs: Iterable[str], platforms: Iterable[str] = ()) -> tuple[Original, ...]:
+        """Return the originals of the platforms (all, if empty) that any of the globs selects.
+
+        Without a glob those are all. Globs are matched with the path in the layer, and with that
+        after the layer's name. Raises ConfigError for a platform that isn't there, and for globs
+        that are malformed or select nothing.
+        """
+        originals, globs = self._of_platforms(platforms), tuple(globs)
+        if not globs:
+            return tuple(originals)
+        selected: dict[int, Original] = {}
+        idle: list[str] = []
+        for glob in globs:
+            matching = _matching(originals, glob)
+            selected.update(matching)
+            if not matching:
+                idle.append(glob)
+        if idle:
+            raise ConfigError(
+                f"nothing that was kept matches {', '.join(map(display, idle))}",
+                hint="slim restore FILE --list shows what there is; "
+                "globs are as in rules: dir/**, **/*.so, $site/pkg/**",
+            )
+        return tuple(selected[number] for number in sorted(selected))
+
+    def _of_platforms(self, platforms: Iterable[str]) -> list[Original]:
+        wanted = set(platforms)
+        there = {stack.platform.tag for stack in self.index.stacks}
+        if wanted - there:
+            raise ConfigError(
+                f"nothing was kept of platform {', '.join(sorted(wanted - there))}",
+                file=self.source,
+                hint=f"there is: {', '.join(sorted(there))}",
+            )
+        return [
+            original
+            for original in self.originals
+            if not wanted or original.stack.platform.tag in wanted
+        ]
+
 
 @contextmanager
-def open_store(source: Path, *, spool_dir: Path, limits: Limits) -> Iterator[Store]:
-    """Open a store and compare its members with its index: names, types, modes, sizes, link targets.
+def open_backup(source: Path, context: RunContext) -> Iterator[Backup]:
+    """Open a backup and compare its members with its index: names, types, modes, sizes, links.
 
     Raises UnsafeInputError, LimitError and StorageError.
     """
-    # Links may lead anywhere here (a venv's do): nothing is created from them without a check of
-    # its own.
-    options = ReadOptions(spool_dir=spool_dir, limits=limits, anywhere=True)
+    # Links may lead anywhere (a venv's do). What creates files of them checks where they lead.
+    limits = context.limits
+    options = ReadOptions(spool_dir=context.spool_dir, limits=limits, anywhere=True)
     with read_archive(source, options) as tree:
         index_member = tree.members.get(INDEX_NAME)
         if index_member is None or index_member.content is None:
@@ -79,7 +129,7 @@ def open_store(source: Path, *, spool_dir: Path, limits: Limits) -> Iterator[Sto
                 hint="raise the limit metadata_file if that is right",
             )
         index = parse_index(bytes(index_member.content.view()), source=source, limits=limits)
-        yield Store(source=source, index=index, originals=tuple(_originals(source, index, tree)))
+        yield Backup(source=source, index=index, originals=tuple(_originals(source, index, tree)))
 
 
 def _originals(source: Path, index: BackupIndex, tree: Tree) -> Iterator[Original]:
@@ -104,52 +154,17 @@ def _originals(source: Path, index: BackupIndex, tree: Tree) -> Iterator[Origina
 
 
 def _differs(source: Path, name: str, message: str) -> UnsafeInputError:
-    return UnsafeInputError(message, file=source, place=display(name), hint=_HINT)
-
-
-def check_content(source: Path, original: Original) -> None:
-    """Compare a content with its SHA-256 in the index. Raises IntegrityError."""
-    content = original.member.content
-    if content is not None and digest_of(content).hex() != original.file.sha256:
-        raise IntegrityError(
-            "the content's SHA-256 isn't what the index says",
-            file=source,
-            place=display(original.deployed_path),
-            hint=_HINT,
-        )
-
-
-def chosen(originals: Sequence[Original], patterns: Iterable[str]) -> tuple[Original, ...]:
-    """The originals that any of the globs selects, by path in the layer or with the layer's name before it; all of
-    them where no glob is given.
-
-    Raises ConfigError for a glob that is malformed or that selects nothing, all such globs at once.
-    """
-    patterns = tuple(patterns)
-    if not patterns:
-        return tuple(originals)
-    picked: dict[int, Original] = {}
-    idle: list[str] = []
-    for pattern in patterns:
-        found = _matching(originals, pattern)
-        picked.update(found)
-        if not found:
-            idle.append(pattern)
-    if idle:
-        raise ConfigError(
-            f"nothing that was kept matches {', '.join(map(display, idle))}",
-            hint="slim restore FILE --list shows what there is; globs are as in rules: dir/**, **/*.so, $site/pkg/**",
-        )
-    return tuple(picked[number] for number in sorted(picked))
+    return UnsafeInputError(message, file=source, place=display(name), hint=CHANGED_HINT)
 
 
 def _matching(originals: Sequence[Original], pattern: str) -> dict[int, Original]:
+    """Return the originals that a glob selects, by their index in the sequence."""
     try:
         glob = compile_glob(pattern)
     except GlobError as error:
         raise ConfigError(f"the glob {display(pattern)!r}: {error}") from None
     regexes = {}
-    found = {}
+    matching = {}
     for number, original in enumerate(originals):
         key = (original.stack.folder, original.layer.name)
         if key not in regexes:
@@ -157,5 +172,5 @@ def _matching(originals: Sequence[Original], pattern: str) -> dict[int, Original
             regexes[key] = compile_regexes(glob.regexes(layer), layer)
         regex = regexes[key]
         if regex and (regex.match(original.file.path) or regex.match(original.deployed_path)):
-            found[number] = original
-    return found
+            matching[number] = original
+    return matching
