@@ -33,7 +33,7 @@ from slim.model.budget import Budget, LimitKind, Verdict
 from slim.model.diff import Metric, Snapshot
 from slim.passes import SCHEMAS
 from slim.reports.budget import VERDICT_REPORTERS
-from slim.reports.common.growth import exceeded_text
+from slim.reports.budget.words import exceeded_text
 from slim.reports.common.text import count, printable
 from slim.system.atomic import replace_file
 from slim.system.cpus import available_cpus

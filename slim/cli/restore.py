@@ -19,7 +19,6 @@ from slim.cli.options import (
 )
 from slim.cli.progress import watch
 from slim.cli.terminal import emit, style_for
-from slim.reports.run import backup as kept
 
 _WHAT = "What to do"
 _REPORT = "What is told"
@@ -102,6 +101,7 @@ def restore_command(
     from slim.backup.extract import list_originals
     from slim.backup.index import file_document
     from slim.backup.restore import RestoreRequest, restore
+    from slim.reports.restore import json_v1, terminal
 
     style = style_for(sys.stdout)
     with watch(quiet=quiet) as progress:
@@ -112,17 +112,20 @@ def restore_command(
             ]
             documents = {path: file_document(one) for path, one in rows}
             text = (
-                kept.listing_document(rows, documents)
+                json_v1.listed(rows, documents)
                 if as_json
-                else kept.listing(rows, style, verbose)
+                else terminal.listed(rows, style, verbose)
             )
         elif extract is not None:
             found, left = extract_originals(
                 file, extract, arguments, platforms, config.limits, force=force, progress=progress
             )
             rows = [(item.place, item.file) for item in found]
-            told = kept.extracted_document(rows, left, str(extract)) if as_json else ""
-            text = told or kept.extracted(rows, left, str(extract), style)
+            text = (
+                json_v1.extracted(rows, left, str(extract))
+                if as_json
+                else terminal.extracted(rows, left, str(extract), style)
+            )
         else:
             assert output is not None
             request = RestoreRequest(
@@ -137,6 +140,6 @@ def restore_command(
                 force=force,
             )
             results = restore(request, progress)
-            text = kept.restored_document(results) if as_json else kept.restored(results, style)
+            text = json_v1.restored(results) if as_json else terminal.restored(results, style)
     if not quiet:
         emit(text)

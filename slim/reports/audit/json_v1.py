@@ -1,4 +1,6 @@
-"""The JSON report of ``slim audit``: a versioned contract, described by ``schema/audit-v1.schema.json``.
+"""The JSON report of ``slim audit``, version 1: a contract of its own.
+
+``schema/audit-v1.schema.json`` (JSON Schema, draft 2020-12) describes it.
 
 All sizes are bytes. The same input gives the same text, except for ``run.elapsed_seconds``.
 """
@@ -6,7 +8,6 @@ All sizes are bytes. The same input gives the same text, except for ``run.elapse
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from slim.model.audit import (
     Audit,
@@ -17,24 +18,27 @@ from slim.model.audit import (
     UnusedDistribution,
     Why,
 )
-from slim.model.footprint import Footprint
-from slim.model.record import FileRecord, Owner
+from slim.model.record import FileRecord
 from slim.model.report import AUDIT_REPORT
-from slim.reports.common.json_parts import evidence_items, rule_summary
-from slim.system.json_text import dumps, named, prose
-
-SCHEMA_VERSION = 1
-
-Json = dict[str, Any]
+from slim.reports.common.json_parts import (
+    SCHEMA_VERSION,
+    content_document,
+    evidence_items,
+    footprint_document,
+    owner_document,
+    rule_summaries,
+    stack_document,
+)
+from slim.system.json_text import Json, dumps, named, prose
 
 
 def render(results: Sequence[Audit]) -> str:
-    """The report as JSON text, with a newline at its end."""
+    """Return the report as JSON text, with a newline at its end."""
     return dumps(document(results))
 
 
 def document(results: Sequence[Audit]) -> Json:
-    """The report as plain dictionaries and lists; one result for each manifest, at least one."""
+    """Return the report as plain dictionaries and lists. ``results`` has one result a manifest."""
     return {
         "schema": AUDIT_REPORT,
         "schema_version": SCHEMA_VERSION,
@@ -45,28 +49,20 @@ def document(results: Sequence[Audit]) -> Json:
 
 
 def _audit(result: Audit) -> Json:
-    told = {row.label for saving in result.savings for row in saving.by_rule}
+    rules = {row.label for saving in result.savings for row in saving.by_rule}
     return {
         **named("source", result.stack.source),
-        "stack": {
-            "kind": result.stack.kind.value,
-            "platform": {
-                "tag": result.stack.platform.tag,
-                "system": result.stack.platform.system.value,
-                "machine": result.stack.platform.machine,
-            },
-            "manifest": result.stack.manifest_name,
-        },
-        "totals": _size(result.total),
+        "stack": stack_document(result.stack),
+        "totals": footprint_document(result.total),
         "layers": [_layer(row) for row in result.layers],
         "by_owner": _rows(result.by_owner),
         "by_category": _rows(result.by_category),
         "cells": [
             {
                 **named("layer", cell.layer),
-                "owner": _owner(cell.owner),
+                "owner": owner_document(cell.owner),
                 "category": cell.category.value,
-                **_size(cell.size, archive=False),
+                **content_document(cell.size),
             }
             for cell in result.cells
         ],
@@ -81,9 +77,7 @@ def _audit(result: Audit) -> Json:
         "stale": [{**named("name", one.name), "size": one.size} for one in result.stack.stale],
         "unowned": _rows(result.unowned),
         "savings": [_savings(saving) for saving in result.savings],
-        "rules": [
-            rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules
-        ],
+        "rules": rule_summaries(result.rules, rules),
         "why": [
             {
                 "glob": prose(answer.glob),
@@ -97,31 +91,17 @@ def _audit(result: Audit) -> Json:
     }
 
 
-def _size(size: Footprint, *, archive: bool = True) -> Json:
-    return {
-        **({"archive": size.archive} if archive else {}),
-        "unpacked": size.unpacked,
-        "bytecode": size.bytecode,
-        "deployed": size.deployed,
-        "files": size.files,
-    }
-
-
 def _layer(row: LayerSize) -> Json:
     return {
         **named("name", row.layer.name),
         "kind": row.layer.kind.value,
         "python_version": row.layer.python_version,
-        **_size(row.size),
+        **footprint_document(row.size),
     }
 
 
 def _rows(rows: Iterable[SizeRow]) -> list[Json]:
-    return [{**named("label", row.label), **_size(row.size, archive=False)} for row in rows]
-
-
-def _owner(owner: Owner) -> Json:
-    return {"kind": owner.kind.value, "name": prose(owner.name), "version": prose(owner.version)}
+    return [{**named("label", row.label), **content_document(row.size)} for row in rows]
 
 
 def _file(record: FileRecord) -> Json:
@@ -130,14 +110,14 @@ def _file(record: FileRecord) -> Json:
         **named("path", record.path),
         "size": record.size,
         "category": record.kind.value,
-        "owner": _owner(record.owner),
+        "owner": owner_document(record.owner),
     }
 
 
 def _unused(one: UnusedDistribution) -> Json:
     return {
         **named("layer", one.layer),
-        "owner": _owner(one.owner),
+        "owner": owner_document(one.owner),
         "size": one.size,
         "files": one.files,
         "commands": [prose(name) for name in one.commands],

@@ -2,27 +2,26 @@
 
 ``schema/check-v1.schema.json`` (JSON Schema, draft 2020-12) describes it. Keys keep their names and
 meanings; new ones may be added. Sizes are bytes. It also holds what was measured, so that it can be
-the baseline of a later check.
+the baseline of a later check (:mod:`slim.sizes.report_file` reads it).
 """
 
 from __future__ import annotations
 
 from slim.model.budget import BudgetResult, LimitResult, Verdict
-from slim.model.diff import OwnerChange, PlaceChange, Remark, Snapshot
+from slim.model.diff import Snapshot
 from slim.model.report import CHECK_REPORT
-from slim.reports.common.json_parts import footprint_document
+from slim.reports.common.growth_json import owner_document
+from slim.reports.common.json_parts import SCHEMA_VERSION, footprint_document
 from slim.system.json_text import Json, dumps, named, prose
-
-SCHEMA_VERSION = 1
 
 
 def render(verdict: Verdict) -> str:
-    """The verdict as JSON text, with a newline at its end."""
+    """Return the verdict as JSON text, with a newline at its end."""
     return dumps(document(verdict))
 
 
 def document(verdict: Verdict) -> Json:
-    """The verdict as plain dictionaries and lists."""
+    """Return the verdict as plain dictionaries and lists."""
     return {
         "schema": CHECK_REPORT,
         "schema_version": SCHEMA_VERSION,
@@ -45,71 +44,30 @@ def _result(result: BudgetResult) -> Json:
         "place": budget.place,
         "line": budget.line,
         "status": result.status.value,
-        "limits": [_limit(item) for item in result.limits],
+        "limits": [_limit(limit) for limit in result.limits],
     }
 
 
-def _limit(item: LimitResult) -> Json:
+def _limit(result: LimitResult) -> Json:
+    limit = result.limit
     return {
-        "metric": item.limit.metric.value,
-        "kind": item.limit.kind.value,
-        "limit": item.limit.text,
-        "estimate": item.limit.metric.value == "deployed",
-        "status": item.status.value,
-        "actual": item.actual,
-        "allowed": item.allowed,
-        "baseline": item.before,
-        "needs_baseline": item.limit.needs_baseline,
-        "note": item.note,
-        "causes": [owner_document(owner) for owner in item.causes],
-        "largest": [{"owner": prose(label), "amount": value} for label, value in item.largest],
-    }
-
-
-def owner_document(owner: OwnerChange) -> Json:
-    """What changed of one owner."""
-    return {
-        "owner": prose(owner.name),
-        "versions_before": [prose(version) for version in owner.versions_before],
-        "versions_after": [prose(version) for version in owner.versions_after],
-        "before": None if owner.before is None else footprint_document(owner.before),
-        "after": None if owner.after is None else footprint_document(owner.after),
-        "categories": [
-            {
-                "category": item.label,
-                "before": None if item.before is None else footprint_document(item.before),
-                "after": None if item.after is None else footprint_document(item.after),
-            }
-            for item in owner.categories
-        ],
-        "places": [_place(place) for place in owner.places],
-        "remarks": [remark_document(remark) for remark in owner.remarks],
-    }
-
-
-def remark_document(remark: Remark) -> Json:
-    """One explanation of growth."""
-    return {
-        "kind": remark.kind.value,
-        "text": prose(remark.text),
-        "rule": remark.rule,
-        **({"place": None} if remark.place is None else named("place", remark.place)),
-        "size": remark.size,
-        "files": remark.files,
-    }
-
-
-def _place(place: PlaceChange) -> Json:
-    return {
-        **named("place", place.place),
-        "kind": place.kind.value,
-        "files": place.files,
-        "delta": place.delta,
+        "metric": limit.metric.value,
+        "kind": limit.kind.value,
+        "limit": limit.text,
+        "estimate": limit.metric.value == "deployed",
+        "status": result.status.value,
+        "actual": result.actual,
+        "allowed": result.allowed,
+        "baseline": result.before,
+        "needs_baseline": limit.needs_baseline,
+        "note": result.note,
+        "causes": [owner_document(owner) for owner in result.causes],
+        "largest": [{"owner": prose(label), "amount": value} for label, value in result.largest],
     }
 
 
 def _snapshot(snapshot: Snapshot) -> Json:
-    """Return a measurement as plain dictionaries and lists, without its single files."""
+    """Return a measurement without its single files."""
     return {
         **named("source", snapshot.source),
         "kind": snapshot.kind,

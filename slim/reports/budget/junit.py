@@ -1,24 +1,19 @@
-"""The verdict of ``slim check`` as JUnit XML: one test case a budget.
-
-Written in the dialect that Jenkins, GitLab and others read: ``testsuites`` > ``testsuite`` >
-``testcase`` with ``failure`` or ``skipped`` inside.
-"""
+"""The verdict of ``slim check`` as JUnit XML: one test case a budget."""
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 
-from slim.model.budget import BudgetResult, Status, Verdict
-from slim.reports.common.growth import cause_lines, exact, exceeded_text, limit_text
-from slim.reports.common.text import printable
+from slim.model.budget import BudgetResult, LimitResult, Status, Verdict
+from slim.reports.budget.words import actual_text, exceeded_text, limit_text
+from slim.reports.common.growth import cause_lines
+from slim.reports.common.junit import add_failure, add_text, document, xml_text
 
 _CAUSES = 10
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(verdict: Verdict) -> str:
-    """The XML document, with a newline at its end."""
+    """Return the XML document, with a newline at its end."""
     cases = verdict.results
     counts = {
         "tests": str(len(cases)),
@@ -29,47 +24,36 @@ def render(verdict: Verdict) -> str:
     suite = ET.SubElement(root, "testsuite", {"name": "slim check", "errors": "0", **counts})
     for case in cases:
         _case(suite, case)
-    ET.indent(root)
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+    return document(root)
 
 
 def _case(suite: ET.Element, result: BudgetResult) -> None:
     attributes = {
         "classname": f"budget.{result.platform}",
-        "name": _text(result.title),
+        "name": xml_text(result.title),
         "time": "0",
     }
     if result.budget.origin:
-        attributes["file"] = _text(result.budget.origin)
+        attributes["file"] = xml_text(result.budget.origin)
     if result.budget.line:
         attributes["line"] = str(result.budget.line)
     case = ET.SubElement(suite, "testcase", attributes)
-    over = [item for item in result.limits if item.status is Status.EXCEEDED]
-    if over:
-        failure = ET.SubElement(
-            case, "failure", type="budget", message=_text(exceeded_text(result, over[0]))
-        )
-        lines = []
-        for item in over:
-            lines.append(exceeded_text(result, item))
-            lines += [
-                f"{'  ' * (depth + 1)}{line}"
-                for depth, line in cause_lines(item.causes, item.limit.metric, most=_CAUSES)
-            ]
-        failure.text = _text("\n".join(lines))
+    exceeded = [limit for limit in result.limits if limit.status is Status.EXCEEDED]
+    if exceeded:
+        lines = [line for limit in exceeded for line in _explained(result, limit)]
+        add_failure(case, "budget", exceeded_text(result, exceeded[0]), *lines)
     elif result.status is Status.UNCHECKED:
-        notes = dict.fromkeys(item.note for item in result.limits if item.note)
-        ET.SubElement(case, "skipped", message=_text("; ".join(notes)))
-    told = ET.SubElement(case, "system-out")
-    lines = []
-    for item in result.limits:
-        metric = item.limit.metric
-        lines.append(
-            f"{metric.value}: {exact(metric, item)}, limit {limit_text(item)}, {item.status.value}"
-        )
-    told.text = _text("\n".join(lines))
+        notes = dict.fromkeys(limit.note for limit in result.limits if limit.note)
+        ET.SubElement(case, "skipped", message=xml_text("; ".join(notes)))
+    add_text(case, "system-out", *map(_limit, result.limits))
 
 
-def _text(value: str) -> str:
-    """What XML 1.0 allows; anything else is told as an escape."""
-    return _NOT_XML.sub("?", "\n".join(printable(line) for line in value.split("\n")))
+def _explained(result: BudgetResult, limit: LimitResult) -> list[str]:
+    causes = cause_lines(limit.causes, limit.limit.metric, most=_CAUSES)
+    lines = [f"{'  ' * (depth + 1)}{line}" for depth, line in causes]
+    return [exceeded_text(result, limit), *lines]
+
+
+def _limit(limit: LimitResult) -> str:
+    name = limit.limit.metric.value
+    return f"{name}: {actual_text(limit)}, limit {limit_text(limit)}, {limit.status.value}"

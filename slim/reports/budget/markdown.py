@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from slim.model.budget import LimitResult, Status, Verdict
 from slim.model.diff import Metric
-from slim.reports.common.growth import (
-    amount,
-    cause_lines,
-    content_metric,
-    exact,
-    exceeded_results,
+from slim.reports.budget.words import (
+    actual_text,
+    baseline_text,
+    exceeded_budgets,
     exceeded_text,
     limit_text,
-    number,
 )
-from slim.reports.common.markdown import cell, table
-from slim.reports.common.text import count, percent
+from slim.reports.common.growth import amount, cause_lines, content_metric
+from slim.reports.common.markdown import cell, items, page, table
+from slim.reports.common.text import count
 
 _MARKS = {
     Status.WITHIN: "✅ within",
@@ -26,59 +24,46 @@ _CAUSES = 10
 
 
 def render(verdict: Verdict) -> str:
-    """The verdict as Markdown text, with a newline at its end."""
+    """Return the verdict as Markdown text, with a newline at its end."""
     over = sum(result.status is Status.EXCEEDED for result in verdict.results)
-    checked = len(verdict.results)
-    title = (
-        f"{over} of {count(checked, 'budget')} exceeded"
-        if over
-        else f"{count(checked, 'budget')} checked, none exceeded"
-    )
+    budgets = count(len(verdict.results), "budget")
+    title = f"{over} of {budgets} exceeded" if over else f"{budgets} checked, none exceeded"
     rows = [
         [
             cell(result.title),
             cell(result.platform),
-            item.limit.metric.value,
-            exact(item.limit.metric, item),
-            cell(limit_text(item)),
-            _before(item),
-            _MARKS[item.status],
+            limit.limit.metric.value,
+            actual_text(limit),
+            cell(limit_text(limit)),
+            _baseline(limit),
+            _MARKS[limit.status],
         ]
         for result in verdict.results
-        for item in result.limits
+        for limit in result.limits
     ]
     header = ["Budget", "Platform", "Size", "Is", "Limit", "Baseline", "Result"]
     lines = [f"# slim check: {title}", "", *table(header, rows, "lllrrrl")]
-    for result, limits, telling in exceeded_results(verdict):
-        lines += [f"### {cell(result.title)}", ""]
-        lines += [*(f"- {cell(exceeded_text(result, item))}" for item in limits), ""]
-        lines += [line for item in telling for line in (*_why(item), "")]
+    for exceeded in exceeded_budgets(verdict):
+        lines += [f"### {cell(exceeded.result.title)}", ""]
+        sentences = [exceeded_text(exceeded.result, limit) for limit in exceeded.limits]
+        lines += [*(f"- {cell(sentence)}" for sentence in sentences), ""]
+        lines += [line for limit in exceeded.explained for line in (*_causes(limit), "")]
     lines += [f"- {cell(warning)}" for warning in verdict.warnings]
-    return "\n".join(lines).rstrip("\n") + "\n"
+    return page(lines)
 
 
-def _before(item: LimitResult) -> str:
-    if item.before is None or item.actual is None:
-        return ""
-    change = percent(item.before, item.actual)
-    told = number(item.limit.metric, item.before)
-    return f"{told} ({change})" if change else told
+def _baseline(limit: LimitResult) -> str:
+    before, change = baseline_text(limit)
+    return f"{before} ({change})" if change else before
 
 
-def _why(item: LimitResult) -> list[str]:
-    metric = item.limit.metric
-    by = content_metric(metric)
-    if item.causes:
-        lines = [f"What grew since the baseline ({by.value}):", ""]
-        return lines + [
-            f"{'  ' * depth}- {cell(line)}"
-            for depth, line in cause_lines(item.causes, metric, most=_CAUSES, arrow="→")
-        ]
-    if item.before is not None:
+def _causes(limit: LimitResult) -> list[str]:
+    metric = content_metric(limit.limit.metric)
+    if limit.causes:
+        causes = cause_lines(limit.causes, metric, most=_CAUSES, arrow="→")
+        return [f"What grew since the baseline ({metric.value}):", "", *items(causes)]
+    if limit.before is not None:
         return ["No owner has more content than in the baseline."]
     noun = "layers" if metric is Metric.UPDATE else "owners"
-    return [
-        f"The largest {noun}:",
-        "",
-        *(f"- {cell(label)}: {amount(by, value)}" for label, value in item.largest),
-    ]
+    largest = (f"- {cell(label)}: {amount(metric, value)}" for label, value in limit.largest)
+    return [f"The largest {noun}:", "", *largest]

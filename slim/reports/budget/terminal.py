@@ -1,42 +1,36 @@
-"""What ``slim check`` prints."""
+"""The verdict of ``slim check`` on a terminal."""
 
 from __future__ import annotations
 
-from rich.table import Table
 from rich.text import Text
 
 from slim.model.budget import LimitResult, Status, Verdict
-from slim.reports.common.canvas import Canvas
-from slim.reports.common.growth import (
-    amount,
-    cause_lines,
-    content_metric,
-    exact,
-    exceeded_results,
+from slim.reports.budget.words import (
+    actual_text,
+    baseline_text,
+    exceeded_budgets,
     exceeded_text,
     limit_text,
-    number,
 )
+from slim.reports.common.canvas import Canvas, add_numbers, plain_table
+from slim.reports.common.growth import amount, cause_lines, content_metric
 from slim.reports.common.style import TerminalStyle
-from slim.reports.common.text import count, percent, printable
+from slim.reports.common.text import count, printable
 
 _CAUSES = 6
-_ROOMY = 76
-"""Columns from which on there is room for the baseline's sizes."""
-
-_STYLES = {Status.WITHIN: "green", Status.EXCEEDED: "bold red", Status.UNCHECKED: "yellow"}
+_COLORS = {Status.WITHIN: "green", Status.EXCEEDED: "bold red", Status.UNCHECKED: "yellow"}
 
 
-def render(verdict: Verdict, style: TerminalStyle | None = None, verbose: int = 0) -> str:
-    """The verdict as text. ``verbose`` shows everything that grew, not only the most."""
+def render(verdict: Verdict, style: TerminalStyle | None = None, verbosity: int = 0) -> str:
+    """Return the verdict as text. ``verbosity`` 1 shows all that grew, not only the most."""
     canvas = Canvas(style or TerminalStyle())
     _table(canvas, verdict)
-    for result, over, telling in exceeded_results(verdict):
-        for item in over:
-            told = exceeded_text(result, item)
-            canvas.line(Text.assemble((canvas.style.bad, "bold red"), " ", (told, "bold")))
-        for item in telling:
-            _causes(canvas, item, most=len(item.causes) if verbose else _CAUSES)
+    for exceeded in exceeded_budgets(verdict):
+        for limit in exceeded.limits:
+            words = (exceeded_text(exceeded.result, limit), "bold")
+            canvas.line(Text.assemble((canvas.style.bad, "bold red"), " ", words))
+        for limit in exceeded.explained:
+            _causes(canvas, limit, most=len(limit.causes) if verbosity else _CAUSES)
         canvas.blank()
     for warning in verdict.warnings:
         canvas.line(Text(printable(warning), "yellow"))
@@ -51,75 +45,61 @@ def render(verdict: Verdict, style: TerminalStyle | None = None, verbose: int = 
 
 def _table(canvas: Canvas, verdict: Verdict) -> None:
     several = len({result.platform for result in verdict.results}) > 1
-    changes = canvas.style.width >= _ROOMY and any(
-        item.before is not None for result in verdict.results for item in result.limits
+    changes = canvas.roomy and any(
+        limit.before is not None for result in verdict.results for limit in result.limits
     )
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="")
+    table = plain_table()
     table.add_column("", no_wrap=True)
     table.add_column("budget", overflow="fold", header_style="dim")
     if several:
         table.add_column("platform", overflow="fold", header_style="dim")
     table.add_column("", header_style="dim", no_wrap=True)
-    table.add_column("is", justify="right", header_style="dim", no_wrap=True)
-    table.add_column("limit", justify="right", header_style="dim", no_wrap=True)
-    if changes:
-        table.add_column("baseline", justify="right", header_style="dim", no_wrap=True)
+    add_numbers(table, ("is", "limit", "baseline") if changes else ("is", "limit"))
     for result in verdict.results:
-        for item in result.limits:
-            metric = item.limit.metric
+        for limit in result.limits:
             table.add_row(
-                _mark(canvas, item),
+                Text(_mark(canvas.style, limit.status), _COLORS[limit.status]),
                 printable(result.title),
                 *([result.platform] if several else []),
-                metric.value,
-                Text(exact(metric, item), _STYLES[item.status]),
-                limit_text(item),
-                *([_before(item)] if changes else []),
+                limit.limit.metric.value,
+                Text(actual_text(limit), _COLORS[limit.status]),
+                limit_text(limit),
+                *(["  ".join(baseline_text(limit)).rstrip()] if changes else []),
             )
     canvas.show(table)
     canvas.blank()
 
 
-def _mark(canvas: Canvas, item: LimitResult) -> Text:
-    marks = {
-        Status.WITHIN: canvas.style.good,
-        Status.EXCEEDED: canvas.style.bad,
-        Status.UNCHECKED: "?",
-    }
-    return Text(marks[item.status], _STYLES[item.status])
+def _mark(style: TerminalStyle, status: Status) -> str:
+    marks = {Status.WITHIN: style.good, Status.EXCEEDED: style.bad, Status.UNCHECKED: "?"}
+    return marks[status]
 
 
-def _before(item: LimitResult) -> str:
-    if item.before is None or item.actual is None:
-        return ""
-    change = percent(item.before, item.actual)
-    return f"{number(item.limit.metric, item.before)}  {change}".rstrip()
-
-
-def _causes(canvas: Canvas, item: LimitResult, most: int) -> None:
-    metric = item.limit.metric
-    if item.causes:
-        word = content_metric(metric).value
-        canvas.line(Text(f"what grew since the baseline ({word})", "dim"), indent=2)
-        for depth, line in cause_lines(item.causes, metric, most=most, arrow=canvas.style.arrow):
-            text = Text(f"{canvas.style.turn} {line}", "cyan") if depth else Text(line)
-            canvas.line(text, indent=4 + 2 * depth)
-    elif item.before is not None:
+def _causes(canvas: Canvas, limit: LimitResult, most: int) -> None:
+    metric = content_metric(limit.limit.metric)
+    if limit.causes:
+        canvas.line(Text(f"what grew since the baseline ({metric.value})", "dim"), indent=2)
+        lines = cause_lines(limit.causes, metric, most=most, arrow=canvas.style.arrow)
+        for depth, line in lines:
+            if depth:
+                canvas.turn(line, "cyan", indent=4 + 2 * depth)
+            else:
+                canvas.line(Text(line), indent=4)
+    elif limit.before is not None:
         canvas.line(Text("no owner has more content than in the baseline", "dim"), indent=2)
     else:
-        by = content_metric(metric)
-        told = ", ".join(f"{printable(label)} {amount(by, value)}" for label, value in item.largest)
-        canvas.line(Text(f"the largest: {told}", "dim"), indent=2)
+        largest = (f"{printable(label)} {amount(metric, value)}" for label, value in limit.largest)
+        canvas.line(Text(f"the largest: {', '.join(largest)}", "dim"), indent=2)
 
 
 def _closing(canvas: Canvas, verdict: Verdict) -> None:
-    within = sum(result.status is Status.WITHIN for result in verdict.results)
-    over = sum(result.status is Status.EXCEEDED for result in verdict.results)
-    waiting = sum(result.status is Status.UNCHECKED for result in verdict.results)
+    statuses = [result.status for result in verdict.results]
+    within, over = statuses.count(Status.WITHIN), statuses.count(Status.EXCEEDED)
+    unchecked = statuses.count(Status.UNCHECKED)
     parts = [f"{count(within, 'budget')} held"]
     if over:
         parts.insert(0, f"{count(over, 'budget')} exceeded")
-    if waiting:
-        parts.append(f"{waiting} not checked")
-    style = "bold red" if over else "bold green" if within else "bold yellow"
-    canvas.line(Text(", ".join(parts), style))
+    if unchecked:
+        parts.append(f"{unchecked} not checked")
+    color = "bold green" if within else "bold yellow"
+    canvas.line(Text(", ".join(parts), "bold red" if over else color))

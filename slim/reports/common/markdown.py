@@ -1,4 +1,4 @@
-"""Tables, names and whole pages in GitHub-flavoured Markdown."""
+"""Tables, lists, names and whole pages in GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
@@ -16,6 +16,11 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], alignment: str) 
     """Return the lines of a table, and a blank one. ``alignment`` has a letter a column: l or r."""
     rule = ["---:" if letter == "r" else "---" for letter in alignment]
     return [*(f"| {' | '.join(cells)} |" for cells in (header, rule, *rows)), ""]
+
+
+def items(lines: Iterable[tuple[int, str]]) -> list[str]:
+    """Return a list whose items are given with their depth; names in them are taken literally."""
+    return [f"{'  ' * depth}- {cell(line)}" for depth, line in lines]
 
 
 def cell(name: str) -> str:

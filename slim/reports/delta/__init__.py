@@ -1,4 +1,4 @@
-"""The reports of ``slim delta``, and of ``slim delta apply``. A new one is a module and a line here."""
+"""The reports of ``slim delta`` and ``slim delta apply``. A new one is a module and a line here."""
 
 from __future__ import annotations
 

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slim.model.delta import DeltaApplied, DeltaMade, LayerMade, archive_size
+from slim.model.delta import DeltaApplied, DeltaMade, LayerMade, LayerRestored, archive_size
 from slim.model.report import DELTA_APPLY_REPORT, DELTA_REPORT
+from slim.reports.common.json_parts import SCHEMA_VERSION
 from slim.system.json_text import Json, dumps, named
-
-SCHEMA_VERSION = 1
 
 
 def render_made(results: Sequence[DeltaMade]) -> str:
-    """Everything. ``schema/delta-report-v1.schema.json`` describes it."""
+    """Return all deltas that were made as JSON text, with a newline at its end."""
     return dumps(
         {
             "schema": DELTA_REPORT,
@@ -27,18 +26,17 @@ def render_made(results: Sequence[DeltaMade]) -> str:
 
 
 def _made_document(result: DeltaMade) -> Json:
-    run: Json = {"elapsed": round(sum(layer.elapsed for layer in result.layers), 3)}
-    run |= {
-        **named("old", result.old_source),
-        **named("new", result.new_source),
-        **named("output", result.output),
-    }
     return {
         "platform": result.platform,
         "download": result.download,
         "archives": result.full,
         "layers": [_layer_document(layer) for layer in result.layers],
-        "run": run,
+        "run": {
+            "elapsed": _elapsed(result.layers),
+            **named("old", result.old_source),
+            **named("new", result.new_source),
+            **named("output", result.output),
+        },
     }
 
 
@@ -60,7 +58,7 @@ def _layer_document(layer: LayerMade) -> Json:
 
 
 def render_applied(results: Sequence[DeltaApplied]) -> str:
-    """Everything. ``schema/delta-apply-v1.schema.json`` describes it."""
+    """Return all deltas that were applied as JSON text, with a newline at its end."""
     return dumps(
         {
             "schema": DELTA_APPLY_REPORT,
@@ -72,7 +70,6 @@ def render_applied(results: Sequence[DeltaApplied]) -> str:
 
 
 def _applied_document(result: DeltaApplied) -> Json:
-    run: Json = {"elapsed": round(sum(layer.elapsed for layer in result.layers), 3)}
     return {
         "platform": result.platform,
         "layers": [
@@ -85,5 +82,10 @@ def _applied_document(result: DeltaApplied) -> Json:
             }
             for layer in result.layers
         ],
-        "run": {**run, **named("output", result.output)},
+        "run": {"elapsed": _elapsed(result.layers), **named("output", result.output)},
     }
+
+
+def _elapsed(layers: Sequence[LayerMade] | Sequence[LayerRestored]) -> float:
+    """Return the seconds that all layers took."""
+    return round(sum(layer.elapsed for layer in layers), 3)

@@ -5,28 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slim.model.delta import DeltaMade
-from slim.model.size import format_size
-from slim.reports.common.markdown import cell, table
-from slim.reports.delta.words import layer_cells, method_text, share
+from slim.reports.common.markdown import cell, page, table
+from slim.reports.delta.words import layer_cells, method_text, total_cells
+
+_HEADER = ("Layer", "Old archive", "New archive", "Update", "", "How")
 
 
 def render(results: Sequence[DeltaMade]) -> str:
-    """The same as Markdown."""
+    """Return all deltas as Markdown text, with a newline at its end."""
     lines = ["# slim delta", ""]
     for result in results:
         lines += [f"## {cell(result.old_source)} → {cell(result.new_source)}", ""]
-        lines += [f"{cell(result.platform)}", ""]
+        lines += [cell(result.platform), ""]
         rows = [[*map(cell, layer_cells(layer)), method_text(layer)] for layer in result.layers]
-        left = share(result.download, result.full)
-        rows.append(
-            [
-                "total",
-                "",
-                format_size(result.full) if result.full else "",
-                format_size(result.download),
-                left,
-                "",
-            ]
-        )
-        lines += table(["Layer", "Old archive", "New archive", "Update", "", "How"], rows, "lrrrrl")
-    return "\n".join(lines).rstrip("\n") + "\n"
+        rows.append([*total_cells(result), ""])
+        lines += table(_HEADER, rows, "lrrrrl")
+    return page(lines)

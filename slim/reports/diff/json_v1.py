@@ -1,20 +1,21 @@
-"""What ``slim diff --json`` prints, version 1. ``schema/diff-v1.schema.json`` (JSON Schema) describes it."""
+"""The JSON report of ``slim diff``, version 1.
+
+``schema/diff-v1.schema.json`` (JSON Schema, draft 2020-12) describes it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slim.model.diff import Change, Comparison, RuleEffect
+from slim.model.diff import Comparison, RuleEffect
 from slim.model.report import DIFF_REPORT
-from slim.reports.budget.json_v1 import owner_document, remark_document
-from slim.reports.common.json_parts import footprint_document
-from slim.system.json_text import Json, dumps, named, prose
-
-SCHEMA_VERSION = 1
+from slim.reports.common.growth_json import change_document, owner_document, remark_document
+from slim.reports.common.json_parts import SCHEMA_VERSION, footprint_document
+from slim.system.json_text import Json, dumps, named
 
 
 def render(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as JSON text, with a newline at its end."""
+    """Return all comparisons as JSON text, with a newline at its end."""
     return dumps(
         {
             "schema": DIFF_REPORT,
@@ -24,34 +25,31 @@ def render(comparisons: Sequence[Comparison]) -> str:
     )
 
 
-def _comparison(item: Comparison) -> Json:
+def _comparison(comparison: Comparison) -> Json:
+    owners = [owner for owner in comparison.owners if owner.changed or owner.places]
     return {
-        "before": {**named("source", item.source_before), "platform": item.platform_before},
-        "after": {**named("source", item.source_after), "platform": item.platform_after},
-        "same": item.same,
-        "archives_known": item.archives,
-        "totals": {
-            "before": footprint_document(item.before),
-            "after": footprint_document(item.after),
+        "before": {
+            **named("source", comparison.source_before),
+            "platform": comparison.platform_before,
         },
-        "by_layer": [_change(change) for change in item.layers],
-        "by_owner": [
-            owner_document(owner) for owner in item.owners if owner.changed or owner.places
-        ],
-        "by_category": [_change(change) for change in item.categories],
+        "after": {
+            **named("source", comparison.source_after),
+            "platform": comparison.platform_after,
+        },
+        "same": comparison.same,
+        "archives_known": comparison.archives,
+        "totals": {
+            "before": footprint_document(comparison.before),
+            "after": footprint_document(comparison.after),
+        },
+        "by_layer": [change_document("label", change) for change in comparison.layers],
+        "by_owner": [owner_document(owner) for owner in owners],
+        "by_category": [change_document("label", change) for change in comparison.categories],
         "by_rule": [
             {"rule": change.rule, "before": _effect(change.before), "after": _effect(change.after)}
-            for change in item.rules
+            for change in comparison.rules
         ],
-        "remarks": [remark_document(remark) for remark in item.remarks],
-    }
-
-
-def _change(change: Change) -> Json:
-    return {
-        "label": prose(change.label),
-        "before": None if change.before is None else footprint_document(change.before),
-        "after": None if change.after is None else footprint_document(change.after),
+        "remarks": [remark_document(remark) for remark in comparison.remarks],
     }
 
 

@@ -1,59 +1,43 @@
-"""What ``slim diff`` found, as GitHub-flavoured Markdown."""
+"""The differences of ``slim diff`` as GitHub-flavoured Markdown."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from slim.model.diff import Change, Comparison, Metric
+from slim.model.diff import Comparison, Metric
 from slim.reports.common.growth import cause_lines, change_cells
-from slim.reports.common.markdown import cell, table
+from slim.reports.common.markdown import cell, items, page, table
+from slim.reports.diff.rows import changed_categories, changed_owners, shown_metrics, size_rows
 
 _OWNERS = 15
 
 
 def render(comparisons: Sequence[Comparison]) -> str:
-    """All comparisons as Markdown text, with a newline at its end."""
-    lines = ["# slim diff", ""]
-    for comparison in comparisons:
-        lines += _comparison(comparison)
-    return "\n".join(lines).rstrip("\n") + "\n"
+    """Return all comparisons as Markdown text, with a newline at its end."""
+    sections = [_comparison(comparison) for comparison in comparisons]
+    return page(["# slim diff", "", *(line for section in sections for line in section)])
 
 
-def _comparison(item: Comparison) -> list[str]:
-    lines = [f"## {cell(item.source_before)} → {cell(item.source_after)}", ""]
-    if item.same:
+def _comparison(comparison: Comparison) -> list[str]:
+    before, after = cell(comparison.source_before), cell(comparison.source_after)
+    lines = [f"## {before} → {after}", ""]
+    if comparison.same:
         lines += ["No size differs.", ""]
-    shown = [Metric.UNPACKED, Metric.DEPLOYED, Metric.FILES]
-    if item.archives and (item.before.archive or item.after.archive):
-        shown.insert(0, Metric.ARCHIVE)
-    total = Change(label="total", before=item.before, after=item.after)
-    layers = [change for change in item.layers if change.changed] if len(item.layers) > 1 else []
     rows = [
         [cell(change.label), metric.value, *change_cells(change, metric, "→")]
-        for change in (*layers, total)
-        for metric in shown
+        for change in size_rows(comparison)
+        for metric in shown_metrics(comparison)
     ]
     lines += table(["Layer", "Size", "Before → after", "Change", ""], rows, "lllrr")
-    owners = sorted(
-        (owner for owner in item.owners if owner.changed or owner.places),
-        key=lambda owner: (-abs(owner.delta(Metric.UNPACKED)), owner.name),
-    )
+    owners = changed_owners(comparison)
     if owners:
-        told = cause_lines(owners, Metric.UNPACKED, most=_OWNERS, arrow="→")
-        lines += [
-            "### By owner",
-            "",
-            *(f"{'  ' * depth}- {cell(line)}" for depth, line in told),
-            "",
-        ]
-    changed = [change for change in item.categories if change.changed]
-    if changed:
-        rows = [
-            [cell(change.label), *change_cells(change, Metric.UNPACKED, "→")] for change in changed
-        ]
-        lines += [
-            "### By category",
-            "",
-            *table(["Category", "Unpacked", "Change", ""], rows, "llrr"),
-        ]
+        causes = cause_lines(owners, Metric.UNPACKED, most=_OWNERS, arrow="→")
+        lines += ["### By owner", "", *items(causes), ""]
+    rows = [
+        [cell(change.label), *change_cells(change, Metric.UNPACKED, "→")]
+        for change in changed_categories(comparison)
+    ]
+    if rows:
+        header = ["Category", "Unpacked", "Change", ""]
+        lines += ["### By category", "", *table(header, rows, "llrr")]
     return lines

@@ -1,14 +1,12 @@
-"""What ``slim rules list --json`` prints."""
+"""Rules as JSON, for ``slim rules list --json``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from slim.model.rule import Rule
-from slim.reports.common.json_parts import options_document, rule_summary
+from slim.reports.common.json_parts import SCHEMA_VERSION, options_document, rule_summary
 from slim.system.json_text import dumps
-
-SCHEMA_VERSION = 1
 
 
 def render(rules: Iterable[Rule]) -> str:

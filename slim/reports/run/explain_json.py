@@ -1,12 +1,11 @@
-"""What ``slim explain --json`` prints."""
+"""The story of one file as JSON, for ``slim explain --json``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 from slim.model.outcome import Explanation
-from slim.reports.common.json_parts import evidence_items, rule_summary
-from slim.reports.run.json_v1 import SCHEMA_VERSION
+from slim.reports.common.json_parts import SCHEMA_VERSION, evidence_items, rule_summary
 from slim.reports.run.plan_json import action_document, file_document, skipped_document
 from slim.system.json_text import dumps
 

@@ -14,34 +14,33 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from slim.model.backup import BackupSummary
+from slim.model.backup import BackupSummary, SymbolsSummary
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import (
-    Accounts,
-    CellDelta,
-    LayerOutcome,
-    RunResult,
-    Verification,
-)
+from slim.model.outcome import Accounts, CellDelta, LayerOutcome, RunResult, Verification
+from slim.model.plan import Skipped
 from slim.model.report import RUN_REPORT
-from slim.model.stack import StaleArchive
-from slim.model.verify import Broken
+from slim.model.stack import ArchiveInfo
+from slim.model.verify import Broken, Repair
 from slim.reports.common.accounts import with_untouched
-from slim.reports.common.json_parts import rule_summary
+from slim.reports.common.json_parts import (
+    SCHEMA_VERSION,
+    optional_name,
+    owner_document,
+    rule_summaries,
+    stack_document,
+)
 from slim.reports.run.grouping import archives_measured
 from slim.reports.run.plan_json import action_document, skipped_document
 from slim.system.json_text import Json, dumps, named, prose
 
-SCHEMA_VERSION = 1
-
 
 def render(results: Sequence[RunResult]) -> str:
-    """The report as JSON text, with a newline at its end."""
+    """Return the report as JSON text, with a newline at its end."""
     return dumps(document(results))
 
 
 def document(results: Sequence[RunResult]) -> Json:
-    """The report as plain dictionaries and lists. ``results`` holds one result for each manifest; at least one."""
+    """Return the report as plain dictionaries and lists. ``results`` has one result a manifest."""
     first = results[0]
     return {
         "schema": RUN_REPORT,
@@ -53,67 +52,36 @@ def document(results: Sequence[RunResult]) -> Json:
         },
         "run": {
             "elapsed_seconds": round(sum(result.elapsed for result in results), 3),
-            "stacks": [
-                {
-                    **named("source", result.stack.source),
-                    **(
-                        named("output", result.output)
-                        if result.output is not None
-                        else {"output": None}
-                    ),
-                    **(
-                        named("kept", result.backup.file)
-                        if result.backup is not None
-                        else {"kept": None}
-                    ),
-                    **(
-                        named("symbols", result.symbols.folder)
-                        if result.symbols is not None
-                        else {"symbols": None}
-                    ),
-                    "elapsed_seconds": round(result.elapsed, 3),
-                    "check_seconds": {
-                        check.name: round(check.elapsed, 3)
-                        for check in result.verification.checks
-                        if check.elapsed
-                    },
-                }
-                for result in results
-            ],
+            "stacks": [_circumstances(result) for result in results],
         },
         "runs": [_run(result) for result in results],
     }
 
 
-def _run(result: RunResult) -> Json:
-    actions = [
-        action for layer in result.layers for action in result.plan.for_layer(layer.layer.name)
-    ]
-    position = {layer.layer.name: index for index, layer in enumerate(result.layers)}
-    skipped = sorted(
-        result.plan.skipped,
-        key=lambda item: (
-            position.get(item.record.layer, -1),
-            *item.record.key,
-            item.pass_name,
-            item.rule,
-            item.reason,
-        ),
-    )
-    told = {item.rule for item in (*actions, *skipped)}
+def _circumstances(result: RunResult) -> Json:
+    """Return what depends on the machine and the moment."""
+    checks = result.verification.checks
     return {
-        "stack": {
-            "kind": result.stack.kind.value,
-            "platform": {
-                "tag": result.stack.platform.tag,
-                "system": result.stack.platform.system.value,
-                "machine": result.stack.platform.machine,
-            },
-            "manifest": result.stack.manifest_name,
-        },
+        **named("source", result.stack.source),
+        **optional_name("output", result.output),
+        **optional_name("kept", result.backup.file if result.backup else None),
+        **optional_name("symbols", result.symbols.folder if result.symbols else None),
+        "elapsed_seconds": round(result.elapsed, 3),
+        "check_seconds": {check.name: round(check.elapsed, 3) for check in checks if check.elapsed},
+    }
+
+
+def _run(result: RunResult) -> Json:
+    plan, measured = result.plan, archives_measured(result)
+    actions = [action for layer in result.layers for action in plan.for_layer(layer.layer.name)]
+    skipped = _in_layer_order(result)
+    rules = {item.rule for item in (*actions, *skipped)}
+    stale = sorted(result.stack.stale, key=lambda archive: archive.name)
+    return {
+        "stack": stack_document(result.stack),
         "dry_run": result.dry_run,
-        "totals": _sizes(result.before, result.after, archive_known=archives_measured(result)),
-        "layers": [_layer(layer, archives_measured(result)) for layer in result.layers],
+        "totals": _sizes(result.before, result.after, archive_known=measured),
+        "layers": [_layer(layer, measured) for layer in result.layers],
         "accounts": _accounts(result.accounts),
         "actions": [action_document(action) for action in actions],
         "skipped": [skipped_document(item) for item in skipped],
@@ -122,18 +90,26 @@ def _run(result: RunResult) -> Json:
             for item in result.signing
         ],
         "kept": None if result.backup is None else _backup(result.backup),
-        "symbols": None
-        if result.symbols is None
-        else {"files": result.symbols.files, "bytes": result.symbols.size},
-        "stale": [_stale(item) for item in sorted(result.stack.stale, key=lambda item: item.name)],
-        "rules": [
-            rule_summary(result.rules[name]) for name in sorted(told) if name in result.rules
-        ],
-        "unmatched_rules": sorted(result.plan.unmatched),
-        "warnings": [prose(warning) for warning in result.plan.warnings],
-        "notes": [prose(note) for note in result.plan.notes],
+        "symbols": None if result.symbols is None else _symbols(result.symbols),
+        "stale": [{**named("name", archive.name), "size": archive.size} for archive in stale],
+        "rules": rule_summaries(result.rules, rules),
+        "unmatched_rules": sorted(plan.unmatched),
+        "warnings": [prose(warning) for warning in plan.warnings],
+        "notes": [prose(note) for note in plan.notes],
         "verification": _verification(result.verification),
     }
+
+
+def _in_layer_order(result: RunResult) -> list[Skipped]:
+    """Return the refusals of a run in the order of its layers, and of paths within them."""
+    position = {layer.layer.name: index for index, layer in enumerate(result.layers)}
+
+    def order(item: Skipped) -> tuple[object, ...]:
+        record = item.record
+        place = (position.get(record.layer, -1), *record.key)
+        return (*place, item.pass_name, item.rule, item.reason)
+
+    return sorted(result.plan.skipped, key=order)
 
 
 def _backup(backup: BackupSummary) -> Json:
@@ -144,8 +120,13 @@ def _backup(backup: BackupSummary) -> Json:
     }
 
 
+def _symbols(symbols: SymbolsSummary) -> Json:
+    return {"files": symbols.files, "bytes": symbols.size}
+
+
 def _layer(outcome: LayerOutcome, measured: bool) -> Json:
     layer = outcome.layer
+    known = measured and outcome.since is not None
     return {
         **named("name", layer.name),
         "layer_name": prose(layer.layer_name),
@@ -153,25 +134,29 @@ def _layer(outcome: LayerOutcome, measured: bool) -> Json:
         "python_version": layer.python_version,
         "requires": [prose(name) for name in layer.requires],
         "launch_module": layer.launch_module,
-        "archive_before": None
-        if layer.archive is None
-        else {
-            "name": prose(layer.archive.name),
-            "size": layer.archive.size,
-            "sha256": layer.archive.sha256,
-        },
-        "archive_after": None
-        if outcome.archive_name is None
-        else {
-            "name": prose(outcome.archive_name),
-            "size": outcome.after.archive,
-            "sha256": outcome.archive_sha256,
-        },
+        "archive_before": _archive_before(layer.archive),
+        "archive_after": _archive_after(outcome),
         "tree_sha256": outcome.tree_sha256,
         "reused": outcome.reused,
         "since_previous": None if outcome.since is None else outcome.since.value,
-        "new_bytes": outcome.new_bytes if measured and outcome.since is not None else None,
+        "new_bytes": outcome.new_bytes if known else None,
         "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
+    }
+
+
+def _archive_before(archive: ArchiveInfo | None) -> Json | None:
+    if archive is None:
+        return None
+    return {"name": prose(archive.name), "size": archive.size, "sha256": archive.sha256}
+
+
+def _archive_after(outcome: LayerOutcome) -> Json | None:
+    if outcome.archive_name is None:
+        return None
+    return {
+        "name": prose(outcome.archive_name),
+        "size": outcome.after.archive,
+        "sha256": outcome.archive_sha256,
     }
 
 
@@ -199,11 +184,7 @@ def _accounts(accounts: Accounts) -> Json:
 def _cell(cell: CellDelta) -> Json:
     return {
         **named("layer", cell.layer),
-        "owner": {
-            "kind": cell.owner.kind.value,
-            "name": prose(cell.owner.name),
-            "version": prose(cell.owner.version),
-        },
+        "owner": owner_document(cell.owner),
         "category": cell.category.value,
         "before": _content(cell.before),
         "after": _content(cell.after),
@@ -230,10 +211,6 @@ def _rows(rows: Iterable[FootprintDelta]) -> list[Json]:
     ]
 
 
-def _stale(item: StaleArchive) -> Json:
-    return {**named("name", item.name), "size": item.size}
-
-
 def _verification(verification: Verification) -> Json:
     return {
         "passed": verification.passed if verification.checks else None,
@@ -244,22 +221,21 @@ def _verification(verification: Verification) -> Json:
                 "passed": check.passed,
                 "failures": [prose(failure) for failure in check.failures],
                 "note": prose(check.note),
-                "broken": [_broken(one) for one in check.broken],
+                "broken": [_broken(broken) for broken in check.broken],
             }
             for check in verification.checks
         ],
-        "repairs": [
-            {
-                "broken": [_broken(one) for one in repair.broken],
-                "files": [
-                    {**named("layer", layer), **named("path", path)} for layer, path in repair.files
-                ],
-                "rules": list(repair.rules),
-                "tries": repair.tries,
-            }
-            for repair in verification.repairs
-        ],
+        "repairs": [_repair(repair) for repair in verification.repairs],
         "notes": [prose(note) for note in verification.notes],
+    }
+
+
+def _repair(repair: Repair) -> Json:
+    return {
+        "broken": [_broken(broken) for broken in repair.broken],
+        "files": [{**named("layer", layer), **named("path", path)} for layer, path in repair.files],
+        "rules": list(repair.rules),
+        "tries": repair.tries,
     }
 
 

@@ -6,8 +6,8 @@ from typing import assert_never
 
 from slim.model.plan import Action, Remove, Rewrite, Skipped
 from slim.model.record import FileRecord
-from slim.reports.common.json_parts import evidence_items, options_document
-from slim.system.json_text import Json, named, prose
+from slim.reports.common.json_parts import evidence_items, options_document, owner_document
+from slim.system.json_text import Json, named
 
 
 def action_document(action: Action) -> Json:
@@ -52,9 +52,5 @@ def file_document(record: FileRecord) -> Json:
         **named("path", record.path),
         "type": record.type.value,
         "category": record.kind.value,
-        "owner": {
-            "kind": record.owner.kind.value,
-            "name": prose(record.owner.name),
-            "version": prose(record.owner.version),
-        },
+        "owner": owner_document(record.owner),
     }

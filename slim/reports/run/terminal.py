@@ -1,4 +1,4 @@
-"""The report of a run on a terminal: sizes, what went and why, what was refused, what comes next."""
+"""The report of a run on a terminal: sizes, what went and why, and what was refused."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from slim.model.outcome import RunResult
+from slim.model.size import format_size
 from slim.reports.common.canvas import Canvas, draw_each, plain_table
 from slim.reports.common.stacks import stack_facts
 from slim.reports.common.style import TerminalStyle
-from slim.reports.common.text import duration, printable
-from slim.reports.run.backup import backup_line, symbols_line
+from slim.reports.common.text import count, duration, printable
 from slim.reports.run.grouping import since_previous
 from slim.reports.run.terminal_plan import draw_plan
 from slim.reports.run.terminal_sizes import draw_sizes
@@ -21,7 +21,7 @@ from slim.reports.run.terminal_verification import draw_verification
 def render(
     results: Sequence[RunResult], style: TerminalStyle | None = None, verbosity: int = 0
 ) -> str:
-    """Return the report as text. ``verbosity`` 1 shows all groups and rows, not only the largest."""
+    """Return the report as text. ``verbosity`` 1 shows every group and row."""
     return draw_each(
         results, style, lambda canvas, result: _draw(canvas, result, verbose=verbosity > 0)
     )
@@ -62,9 +62,14 @@ def _since(canvas: Canvas, result: RunResult) -> None:
 def _backup(canvas: Canvas, result: RunResult) -> None:
     backup, symbols = result.backup, result.symbols
     if backup is not None:
-        canvas.line(Text.assemble(("kept", "bold"), f"  {backup_line(backup)}"))
+        originals = f"{count(backup.files, 'original')} of {format_size(backup.size)}"
+        file = f"{printable(backup.file)}, {format_size(backup.archive_size)}"
+        words = f"  {originals} in {file}; slim restore brings them back"
+        canvas.line(Text.assemble(("kept", "bold"), words))
     if symbols is not None:
-        canvas.line(Text.assemble(("symbols", "bold"), f"  {symbols_line(symbols)}"))
+        files = f"{count(symbols.files, 'file')} for debuggers, {format_size(symbols.size)}"
+        words = f"  {files}, in {printable(symbols.folder)}"
+        canvas.line(Text.assemble(("symbols", "bold"), words))
     if backup is not None or symbols is not None:
         canvas.blank()
 
