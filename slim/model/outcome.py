@@ -119,7 +119,7 @@ class SigningReason(StrEnum):
 
     CHANGED = "changed"
     IDENTITY = "identity-signed"
-    SEAL = "sealed-folder"
+    SEALED_FOLDER = "sealed-folder"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,7 +42,7 @@ SCHEMAS: Mapping[str, PassSchema] = {known.schema.name: known.schema for known i
 
 
 def passes_of(phase: Phase) -> tuple[Pass, ...]:
-    """The passes of one part of planning, in order."""
+    """Return the passes of one part of planning, in order."""
     return tuple(known for known in PASSES if known.schema.phase is phase)
 
 

@@ -23,7 +23,8 @@ class Editor:
 
     ``name`` is what an ``EditSpec`` refers to. ``edit`` makes the new content from the bytes of the
     file and the options of the ``EditSpec``; it raises SlimError where it can't. ``oracle`` names
-    what judges each edit before it is published (a key of :data:`slim.verification.oracles.ORACLES`).
+    what judges each edit before it is published: a key of
+    :data:`slim.verification.oracles.ORACLES`.
     """
 
     name: str
@@ -55,9 +56,8 @@ class Context:
     ``dylibs``). ``rules`` are all enabled rules of all passes. ``settings(layer)`` is the
     configuration of a layer, by name. ``gone`` holds the removals decided by earlier passes.
     ``held`` tells whether a file stays whatever is proposed: its layer may not change, it is
-    protected, or the configuration keeps it. ``remembered`` is for the pass that edits native files,
-    and spares it a second look: its answers about a file and a rule (by id) for another plan of the
-    same stack.
+    protected, or the configuration keeps it. ``remembered`` spares the pass that edits native files
+    a second look: its answers about a file and a rule (by id) for another plan of the same stack.
     """
 
     facts: Facts

@@ -31,21 +31,22 @@ _COMPILED_AGAIN = Evidence(
 
 
 class Bytecode:
-    """Rules say which layers; the policy of each layer says how much."""
+    """The pass ``bytecode``. Rules name the layers; each layer's policy says how much goes."""
 
     schema = PassSchema(
         name="bytecode",
-        summary="bytecode variants that the runtime never loads, orphans, and by policy every cache",
+        summary="bytecode variants that the runtime never loads, orphans, and by policy every "
+        "cache",
         verb=Verb.REMOVE,
         needs_globs=False,
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """Whatever lies in a ``__pycache__``."""
+        """True for what lies in a ``__pycache__``."""
         return posixpath.basename(posixpath.dirname(record.path)) == "__pycache__"
 
     def propose(self, context: Context) -> Iterator[Finding]:
-        """Look at every ``__pycache__``."""
+        """Propose to remove the caches that a layer's policy doesn't ship."""
         for layer in context.stack:
             policy, tag = context.settings(layer.name).bytecode, _tag_of(layer, context)
             for record in context.inventory.records[layer.name].values():
@@ -95,6 +96,6 @@ def _why(
 
 
 def _tag_of(layer: Layer, context: Context) -> str | None:
-    """The cache tag of the interpreter that runs the layer."""
+    """Return the cache tag of the interpreter that runs the layer, or None (PEP 3147)."""
     tags = [layer.cache_tag, *(context.stack.layer(name).cache_tag for name in layer.requires)]
     return next((tag for tag in tags if tag), None)

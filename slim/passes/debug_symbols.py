@@ -25,15 +25,18 @@ DEFAULT_LEVEL = "unneeded"
 
 SCHEMA = PassSchema(
     name="debug-symbols",
-    summary="Takes debugging information, symbol tables and code for other machines out of native files.",
+    summary="Takes debugging information, symbol tables and code for other machines out of native "
+    "files.",
     verb=Verb.REWRITE,
     options={
         "level": OptionSchema(
             type=str,
             default=DEFAULT_LEVEL,
             help=(
-                "what goes: none (the file stays as it is), debug (what only debuggers read; symbol tables stay), "
-                "unneeded (also the static symbol table and the toolchain's remarks; what is linked against stays)"
+                "what goes: none (the file stays as it is), "
+                "debug (what only debuggers read; symbol tables stay), "
+                "unneeded (also the static symbol table and the toolchain's remarks; "
+                "what is linked against stays)"
             ),
             choices=LEVELS,
         ),
@@ -44,7 +47,10 @@ SCHEMA = PassSchema(
 
 
 class DebugSymbols:
-    """The pass. The strongest rule that selects a file decides how much goes out of it."""
+    """The pass ``debug-symbols``.
+
+    The strongest rule that selects a file decides how much goes out of it.
+    """
 
     @property
     def schema(self) -> PassSchema:
@@ -52,11 +58,11 @@ class DebugSymbols:
         return SCHEMA
 
     def concerns(self, record: FileRecord) -> bool:
-        """Native files."""
+        """True for native files."""
         return record.native is not None
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """One proposal for each file that gets smaller, a refusal for each that can't be edited."""
+        """Propose to edit each file that gets smaller; refuse each that can't be edited."""
         for record in context.inventory:
             propose = _PROPOSE.get(record.native)
             if propose is None or record.type is not EntryType.FILE:
@@ -105,7 +111,10 @@ _PROPOSE: Mapping[NativeFormat | None, Callable[[FileRecord, Rule, Context], Pro
 
 
 def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
-    """What goes, section by section, and what can't be won back because it lies amid the image."""
+    """Return what goes, section by section.
+
+    Bytes amid the loaded image become zeros, and aren't won back.
+    """
     sections = ", ".join(f"{name} {size}" for name, size in edit.dropped)
     found = [
         Evidence(
@@ -121,8 +130,9 @@ def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
 
 
 def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
-    """Carry out an edit of this pass. The content is made when it is read, and ``view`` has to live as long.
+    """Carry out an edit of this pass.
 
+    The content is made when it is read, and ``view`` has to live as long.
     Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
     that can't, so these aren't the bytes that were looked at.
     """

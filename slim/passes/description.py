@@ -23,18 +23,18 @@ _BODY = re.compile(rb"\r?\n(\r?\n)")
 
 
 def without_description(raw: bytes) -> bytes:
-    """METADATA without its body. What has no blank line after its headers comes back as it is."""
+    """Return METADATA without its body; as it is where no blank line follows the headers."""
     match = _BODY.search(raw)
     return raw if match is None else raw[: match.start(1)]
 
 
 def edit_description(view: memoryview, options: Mapping[str, OptionValue]) -> BytesContent:
-    """The editor behind :data:`EDITOR`."""
+    """Carry out an edit of this pass; plans name it by :data:`EDITOR`."""
     return BytesContent(without_description(bytes(view)))
 
 
 class Description:
-    """Cuts the body of each distribution's METADATA."""
+    """The pass ``description``, which cuts the body of each distribution's METADATA."""
 
     schema = PassSchema(
         name="description",
@@ -44,11 +44,11 @@ class Description:
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """METADATA of a distribution."""
+        """True for the METADATA of a distribution."""
         return record.path.endswith(".dist-info/METADATA")
 
     def propose(self, context: Context) -> Iterator[Finding]:
-        """One finding for each METADATA that has a body."""
+        """Propose to shorten each METADATA that has a body."""
         for layer, distributions in context.inventory.distributions.items():
             for distribution in distributions.values():
                 record = context.inventory.get((layer, f"{distribution.info_dir}/METADATA"))
@@ -63,7 +63,10 @@ class Description:
                     continue
                 size = len(without_description(bytes(context.read(record))))
                 if size < record.size:
-                    what = f"{record.size - size} bytes of long description, which only a package index shows"
+                    what = (
+                        f"{record.size - size} bytes of long description, "
+                        "which only a package index shows"
+                    )
                     yield Finding(
                         key=record.key,
                         rule=rules[0].id,

@@ -33,7 +33,7 @@ _Group = tuple[FileRecord, ...]
 
 
 class Duplicates:
-    """The pass."""
+    """The pass ``duplicates``."""
 
     schema: ClassVar[PassSchema] = PassSchema(
         name=_NAME,
@@ -54,11 +54,11 @@ class Duplicates:
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """Files that have bytes."""
+        """True for files that have bytes."""
         return record.type is EntryType.FILE
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """One proposal for each copy that becomes a link, a refusal for each that has to stay one."""
+        """Propose a link for each copy that may become one; refuse each that has to stay."""
         if not any(rule.pass_name == _NAME for rule in context.rules):
             return
         groups = [
@@ -79,7 +79,10 @@ class Duplicates:
 
 
 def _groups(context: Context) -> Iterator[_Group]:
-    """Files with the same bytes and permissions; native ones in the same folder. Shortest paths first."""
+    """Yield files with the same bytes and permissions, shortest paths first.
+
+    Native files also have to lie in the same folder.
+    """
     for layer in context.stack:
         if layer.platform.system not in _WITH_LINKS:
             continue
@@ -99,7 +102,7 @@ def _groups(context: Context) -> Iterator[_Group]:
 
 
 def _eligible(context: Context, group: _Group) -> dict[FileKey, Rule]:
-    """The members that a rule lets become links."""
+    """Return the members that a rule lets become links, each with that rule."""
     found: dict[FileKey, Rule] = {}
     for record in group:
         if context.held(record):
@@ -118,7 +121,7 @@ def _eligible(context: Context, group: _Group) -> dict[FileKey, Rule]:
 
 
 def _opened(context: Context, groups: list[_Group]) -> frozenset[FileKey]:
-    """The native files in question that some process loads, as far as anybody can tell."""
+    """Return the native files in question that some process may load."""
     if not groups:
         return frozenset()
     linkage = context.facts.libraries

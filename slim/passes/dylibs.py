@@ -2,13 +2,14 @@
 
 What may go depends on the rule that selects a library:
 
-=============  ====================================================================================================
+=============  ==================================================================================
 ``evidence``   the library goes if
-=============  ====================================================================================================
+=============  ==================================================================================
 ``none``       nothing links it and nothing speaks of it (the default)
-``weak``       at most weak evidence speaks of it: part of its name, a mention in data, a folder that may be listed
+``weak``       at most weak evidence speaks of it: part of its name, a mention in data, a folder
+               that may be listed
 ``curated``    the same; for rules that name a file of one package. What holds it back is reported
-=============  ====================================================================================================
+=============  ==================================================================================
 
 No rule removes a library that is linked, or that is named in full by code that loads libraries. A
 rule with ``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are
@@ -66,7 +67,7 @@ class UnusedLibraries:
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """Shared libraries."""
+        """True for shared libraries."""
         return record.kind is FileKind.LIBRARY
 
     def propose(self, context: Context) -> Iterable[Proposal]:
@@ -81,42 +82,47 @@ class UnusedLibraries:
         held = frozenset(
             key for key, record in judge.candidates.items() if _is_held(context, linkage, record)
         )
-        doomed = _doomed(judge, rules, context.gone, held)
-        verdicts = judge.verdicts(context.gone | doomed.keys())
-        for key in sorted(doomed):
-            yield Finding(key=key, rule=doomed[key].rule.id, evidence=doomed[key].evidence)
+        removed = _unused(judge, rules, context.gone, held)
+        verdicts = judge.verdicts(context.gone | removed.keys())
+        for key in sorted(removed):
+            yield Finding(key=key, rule=removed[key].rule.id, evidence=removed[key].evidence)
         for key in sorted(verdicts):
-            sentence = _sentence(verdicts[key], rules[key])
-            if sentence is not None and context.held(verdicts[key].record):
+            candidate = _candidate(verdicts[key], rules[key])
+            if candidate is not None and context.held(verdicts[key].record):
                 # The planner says why the file stays.
-                yield Finding(key=key, rule=sentence.rule.id, evidence=sentence.evidence)
+                yield Finding(key=key, rule=candidate.rule.id, evidence=candidate.evidence)
             else:
                 yield from _refusal(
-                    verdicts[key], rules[key], linkage, context.gone | doomed.keys()
+                    verdicts[key], rules[key], linkage, context.gone | removed.keys()
                 )
-        yield from _links(context, linkage, doomed)
+        yield from _links(context, linkage, removed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Doomed:
+class _Candidate:
+    """A library that may go: the rule that takes it, and what shows that it is unused."""
+
     rule: Rule
     evidence: tuple[Evidence, ...]
 
 
 def _roots(context: Context) -> Iterator[FileKey]:
-    """The native files that ``roots`` rules mark."""
+    """Yield the native files that ``roots`` rules mark."""
     for record in context.inventory:
         if record.native in _SHARED and context.marked(_NAME, record):
             yield record.key
 
 
 def _rules(context: Context, record: FileRecord) -> tuple[Rule, ...]:
-    """The rules that may take a file, the strongest first."""
+    """Return the rules that may take a file, the strongest first."""
     return tuple(rule for rule in context.select(_NAME, record) if not rule.options.get("roots"))
 
 
 def _is_held(context: Context, linkage: Linkage, record: FileRecord) -> bool:
-    """Whether the library, or a link to it, stays whatever is proposed. What it needs then has to stay, too."""
+    """Return whether the library, or a link to it, stays whatever is proposed.
+
+    What it needs then has to stay, too.
+    """
     return any(context.held(file) for file in (record, *linkage.links_to(record)))
 
 
@@ -124,33 +130,39 @@ def _evidence_option(rule: Rule) -> str:
     return str(rule.options.get("evidence", "none"))
 
 
-def _doomed(
+def _unused(
     judge: LibraryJudge,
     rules: Mapping[FileKey, tuple[Rule, ...]],
     gone: frozenset[FileKey],
     held: frozenset[FileKey],
-) -> dict[FileKey, _Doomed]:
-    """What goes. Repeated until nothing more comes, because what goes uses nothing any more."""
-    doomed: dict[FileKey, _Doomed] = {}
+) -> dict[FileKey, _Candidate]:
+    """Return what goes, with the rules that take it.
+
+    Repeated until nothing more comes, because what goes uses nothing any more.
+    """
+    removed: dict[FileKey, _Candidate] = {}
     while True:
-        verdicts = judge.verdicts(gone | doomed.keys())
-        sentences = {
-            key: _sentence(verdicts[key], rules[key]) for key in verdicts if key not in held
+        verdicts = judge.verdicts(gone | removed.keys())
+        willing = {
+            key: _candidate(verdicts[key], rules[key]) for key in verdicts if key not in held
         }
-        fresh = {key: sentence for key, sentence in sentences.items() if sentence is not None}
-        _spare(judge.linkage, fresh, gone | doomed.keys())
+        fresh = {key: candidate for key, candidate in willing.items() if candidate is not None}
+        _spare(judge.linkage, fresh, gone | removed.keys())
         if not fresh:
-            return doomed
-        doomed |= fresh
+            return removed
+        removed |= fresh
 
 
-def _sentence(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Doomed | None:
-    """The rule that lets the library go, if any does: of equal ones the mildest, since it would do without others."""
+def _candidate(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Candidate | None:
+    """Return the library with the rule that lets it go, or None.
+
+    Of equal rules the mildest takes it, since it would do without others.
+    """
     willing = [rule for rule in rules if verdict.status in _ALLOWED[_evidence_option(rule)]]
     if not willing:
         return None
     chosen = max(willing, key=lambda rule: (*rule.precedence, -rule.safety))
-    return _Doomed(rule=chosen, evidence=_grounds(verdict))
+    return _Candidate(rule=chosen, evidence=_grounds(verdict))
 
 
 def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:
@@ -163,27 +175,33 @@ def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:
     return (Evidence(kind="unused", text="no native file of the stack needs it"), *verdict.evidence)
 
 
-def _spare(linkage: Linkage, doomed: dict[FileKey, _Doomed], gone: frozenset[FileKey]) -> None:
-    """Take back every library that a library which stays needs, until that holds for all."""
+def _spare(
+    linkage: Linkage, candidates: dict[FileKey, _Candidate], gone: frozenset[FileKey]
+) -> None:
+    """Take out every candidate that a library which stays needs, until that holds for all."""
     records = linkage.inventory.records
     while True:
         spared = [
             key
-            for key in doomed
+            for key in candidates
             if any(
-                user.key not in doomed for user in linkage.dependents(records[key[0]][key[1]], gone)
+                user.key not in candidates
+                for user in linkage.dependents(records[key[0]][key[1]], gone)
             )
         ]
         if not spared:
             return
         for key in spared:
-            del doomed[key]
+            del candidates[key]
 
 
 def _refusal(
     verdict: LibraryVerdict, rules: tuple[Rule, ...], linkage: Linkage, gone: frozenset[FileKey]
 ) -> Iterator[Refusal]:
-    """What holds back a library that a curated rule names. The other rules look at every library: no news there."""
+    """Yield what holds back a library that a curated rule names.
+
+    The other rules look at every library, so that a refusal of theirs would say nothing.
+    """
     rule = next((rule for rule in rules if _evidence_option(rule) == "curated"), None)
     if rule is None:
         return
@@ -201,11 +219,13 @@ def _refusal(
 
 
 def _links(
-    context: Context, linkage: Linkage, doomed: Mapping[FileKey, _Doomed]
+    context: Context, linkage: Linkage, removed: Mapping[FileKey, _Candidate]
 ) -> Iterator[Finding]:
-    """Links that lead to a library which goes, and those that an earlier pass left dangling, where a rule selects
-    them."""
-    after = VirtualTree(context.inventory, context.gone | doomed.keys())
+    """Yield the links that lead to a library which goes.
+
+    Links that an earlier pass left dangling go too, where a rule selects them.
+    """
+    after = VirtualTree(context.inventory, context.gone | removed.keys())
     for record in context.inventory:
         if record.type not in (EntryType.SYMLINK, EntryType.HARDLINK) or record.key in context.gone:
             continue
@@ -213,8 +233,8 @@ def _links(
         if target is None or not (target.native in _SHARED or record.path.startswith(_DYNLIB)):
             continue
         rules: tuple[Rule, ...] = ()
-        if target.key in doomed:
-            rules = (doomed[target.key].rule,)
+        if target.key in removed:
+            rules = (removed[target.key].rule,)
         elif record.type is EntryType.SYMLINK and after.file(record.deployed_path) is None:
             rules = _rules(context, record)
         if rules:

@@ -1,14 +1,14 @@
-"""Native files that can't run where their layer runs: another operating system's, or another machine's.
+"""Native files that can't run where their layer runs.
 
-Told by headers, never by names. What a file could be used for all the same decides which rule may
-take it:
+They are for another operating system, or for another machine. Told by headers, never by names. What
+a file could be used for all the same decides which rule may take it:
 
-==============  =====================================================================================================
+==============  ===================================================================================
 ``foreign``     the files that a rule is about
-==============  =====================================================================================================
+==============  ===================================================================================
 ``libraries``   libraries and extension modules: the layer's Python can't load them (the default)
-``programs``    programs: an emulator may run them, or somebody sends them to another computer
-==============  =====================================================================================================
+``programs``    programs: an emulator may run them, or they are sent to another computer
+==============  ===================================================================================
 
 A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign,
 nor is a universal file that has the layer's machine among others: the debug-symbols pass thins it.
@@ -38,7 +38,7 @@ _LAYER_MACHINES = {"armv7l": "arm", "armv6l": "arm", "i386": "i686", "universal2
 
 
 class ForeignFiles:
-    """The pass."""
+    """The pass ``foreign``."""
 
     schema: ClassVar[PassSchema] = PassSchema(
         name=_NAME,
@@ -57,11 +57,14 @@ class ForeignFiles:
     )
 
     def concerns(self, record: FileRecord) -> bool:
-        """Native files."""
+        """True for native files."""
         return record.native is not None
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """One proposal for each foreign file that a rule wants; a refusal where something that stays needs it."""
+        """Propose to remove each foreign file that a rule wants.
+
+        Refuse it where something that stays needs it.
+        """
         found = dict(_foreign(context))
         if not found:
             return
@@ -88,7 +91,7 @@ class ForeignFiles:
 
 
 def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]]:
-    """The foreign files that a rule wants, with the rule and what shows that they are."""
+    """Yield the foreign files that a rule wants, with the rule and what shows that they are."""
     for layer in context.stack:
         if layer.platform.system is System.UNKNOWN:
             continue
@@ -117,8 +120,9 @@ def _about(rule: Rule) -> str:
 
 
 def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
-    """Why a file with such headers can't be loaded on a platform, in words; None where it can, or nobody knows.
+    """Reason why a file with such headers can't be loaded on a platform, in words.
 
+    None where it can, or where that isn't known.
     ELF says nothing of its system that tells Linux from others with the same format, so it counts
     as Linux.
     """
@@ -137,7 +141,10 @@ def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
 def _users(
     found: Mapping[FileKey, tuple[Rule, Evidence]], linkage: Linkage, context: Context
 ) -> dict[FileKey, FileRecord]:
-    """The foreign files that one which stays needs, with that one: until no more are added."""
+    """Return the foreign files that a file which stays needs, with that file.
+
+    What is needed stays and needs others, so this is repeated until no more are added.
+    """
     stay: dict[FileKey, FileRecord] = {}
     records = linkage.inventory.records
     while True:

@@ -1,4 +1,7 @@
-"""The Mach-O part of the debug-symbols pass: symbols that nobody binds to, and images for other machines."""
+"""The Mach-O part of the debug-symbols pass.
+
+It takes out symbols that nothing binds to, and images for other machines.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,10 @@ _THINNED_TO = frozenset({"x86_64", "aarch64"})
 
 
 def propose_macho(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
-    """One proposal for a Mach-O file that gets smaller, a refusal for one that can't be edited, else None."""
+    """Return a proposal for a Mach-O file that gets smaller, None where nothing is gained.
+
+    A refusal for a file that can't be edited.
+    """
     level = _level(rule.options)
     machine = _machine(rule.options, context.stack.layer(record.layer).platform)
     if level == "none" and machine is None:
@@ -70,7 +76,7 @@ def _level(options: Mapping[str, OptionValue]) -> str:
 
 
 def _machine(options: Mapping[str, OptionValue], platform: Platform) -> str | None:
-    """The machine whose image is to be taken out, None where all of them stay."""
+    """Return the machine whose image alone is to stay, None where all of them do."""
     wanted = options.get("thin", THIN_OPTION.default)
     known = platform.system is System.MACOS and platform.machine in _THINNED_TO
     return platform.machine if wanted and known else None

@@ -1,4 +1,6 @@
-"""Whole distributions that the user listed: their files, their bytecode, and the links to their libraries.
+"""Whole distributions that the user listed.
+
+With a distribution go its files, their bytecode, and the links to its libraries.
 
 A listed distribution goes as a whole or stays as a whole. It stays where a distribution that stays
 requires it (``Requires-Dist`` for the layer's platform, extras left aside), unless its ``drop``
@@ -58,7 +60,7 @@ class _Dropped:
 
 
 class Packages:
-    """Removes the distributions that the user listed."""
+    """The pass ``packages``, which removes the distributions that the user listed."""
 
     schema = PassSchema(
         name="packages",
@@ -102,7 +104,10 @@ def _listed(context: Context) -> list[_Dropped]:
 def _files_of(
     distribution: Distribution, inventory: Inventory, shared: Collection[str]
 ) -> frozenset[FileKey]:
-    """What goes with a distribution. Files that another distribution's RECORD names as well stay with that one."""
+    """Return what goes with a distribution.
+
+    Files that another distribution's RECORD names as well stay with that one.
+    """
     records = inventory.records.get(distribution.layer, {})
     info = f"{distribution.info_dir}/"
     keys: set[FileKey] = set()
@@ -118,7 +123,7 @@ def _files_of(
 
 
 def _source_of(path: str) -> str | None:
-    """The source that a file in ``__pycache__`` was compiled from (PEP 3147)."""
+    """Return the source that a file in ``__pycache__`` was compiled from (PEP 3147)."""
     folder, _, name = path.rpartition("/")
     parent, _, cache = folder.rpartition("/")
     if cache != "__pycache__" and folder != "__pycache__":
@@ -130,7 +135,7 @@ def _source_of(path: str) -> str | None:
 
 
 def _links_to(keys: Collection[FileKey], inventory: Inventory) -> frozenset[FileKey]:
-    """Links in any layer's folder of shared libraries (``share/venv/dynlib``) that would lead nowhere."""
+    """Return the links that would lead nowhere, in any layer's ``share/venv/dynlib``."""
     targets = {f"{layer}/{path}" for layer, path in keys}
     found: set[FileKey] = set()
     for record in inventory:
@@ -174,7 +179,7 @@ def _proposals(dropped: _Dropped, staying: Collection[FileKey]) -> Iterator[Prop
 
 
 class Requirements:
-    """Who requires whom, by the metadata that distributions bring along."""
+    """Requirements among distributions, by the metadata that they bring along."""
 
     def __init__(self, stack: Stack, inventory: Inventory) -> None:
         self._found: dict[str, list[tuple[Distribution, str]]] = {}
@@ -193,7 +198,10 @@ class Requirements:
         going: Collection[tuple[str, str]],
         despite: Collection[str] = (),
     ) -> tuple[Evidence, ...]:
-        """The distributions that stay and require this one, without those named in ``despite``."""
+        """Return the distributions that stay and require this one.
+
+        Those named in ``despite`` don't count.
+        """
         return tuple(
             Evidence(
                 kind="requires",
@@ -207,12 +215,15 @@ class Requirements:
         )
 
     def _meet(self, one: str, other: str) -> bool:
-        """Whether some program sees both layers: two applications don't see each other."""
+        """Return whether some program sees both layers: applications don't see each other."""
         return any(one in layers and other in layers for layers in self._together)
 
 
 def _environment(layer: Layer) -> dict[str, str] | None:
-    """The marker variables of a layer; None where too little is known about it to evaluate markers."""
+    """Return the marker variables of a layer (PEP 508).
+
+    None where too little is known about it to evaluate markers.
+    """
     system = _SYSTEMS.get(layer.platform.system)
     if system is None or layer.python_version is None:
         return None
@@ -235,7 +246,10 @@ def _environment(layer: Layer) -> dict[str, str] | None:
 
 
 def _required(line: str, environment: dict[str, str] | None) -> str | None:
-    """The normalised name that a ``Requires-Dist`` line requires there; None for extras and other platforms."""
+    """Return the normalised name that a ``Requires-Dist`` line requires there.
+
+    None for extras and other platforms.
+    """
     try:
         requirement = Requirement(line)
     except InvalidRequirement:

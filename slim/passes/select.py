@@ -1,4 +1,4 @@
-"""The passes that remove exactly what their rules select: tests, build leftovers, runtime extras and the like.
+"""The passes that remove exactly what their rules select: tests, build leftovers and the like.
 
 Each is one line of the table below. What has to be computed (libraries, bytecode, symbols) has a
 module of its own.
@@ -17,16 +17,19 @@ from slim.passes.base import Context
 
 @dataclass(frozen=True, slots=True)
 class SelectPass:
-    """Proposes to remove every file that one of its rules selects; the strongest rule signs for it."""
+    """A pass that proposes to remove every file that one of its rules selects.
+
+    The strongest of those rules is named as the cause.
+    """
 
     schema: PassSchema
 
     def concerns(self, record: FileRecord) -> bool:
-        """Rules of these passes have globs, which say it all."""
+        """True: rules of these passes have globs, which say it all."""
         return True
 
     def propose(self, context: Context) -> Iterator[Finding]:
-        """One finding a file."""
+        """Propose to remove each file that a rule selects."""
         evidence: dict[str, Evidence] = {}
         for record, (rule, *_) in context.selected(self.schema.name):
             if rule.id not in evidence:
@@ -35,7 +38,7 @@ class SelectPass:
 
 
 def selected_by(rule: Rule) -> Evidence:
-    """The evidence that a rule's own globs are: what it is about and where the knowledge comes from."""
+    """Return the evidence that a rule's own globs are, with the rule's source."""
     about = f" of {rule.package}" if rule.package else ""
     source = f"; {rule.source}" if rule.source else ""
     return Evidence(

@@ -1,4 +1,7 @@
-"""The same bytes told by layer, owner, category, pass and rule: pure sums over an inventory and a plan."""
+"""The same bytes counted by layer, owner, category, pass and rule.
+
+Pure: sums over an inventory and a plan. All sizes are bytes.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def _rows(
 
 
 def account(inventory: Inventory, plan: Plan) -> Accounts:
-    """Tell every byte of content five ways. Rows are sorted by what they save, then by size.
+    """Count every byte of content five ways. Rows are sorted by what they save, then by size.
 
     Passes and rules only have rows for the files that they touch.
     """
@@ -73,7 +76,10 @@ def account(inventory: Inventory, plan: Plan) -> Accounts:
 
 
 def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
-    """Every layer's files by owner and category, before and after the plan, in order of the layers and then names."""
+    """Return every layer's files by owner and category, before and after the plan.
+
+    In the order of layers, then of names.
+    """
     sums: dict[tuple[str, Owner, FileKind], tuple[Footprint, Footprint]] = {}
     for record in inventory:
         if record.type is EntryType.DIRECTORY:
@@ -102,7 +108,7 @@ def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
 
 
 def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint, Footprint]:
-    """A layer's sizes in bytes before and after the plan, without its archives."""
+    """Return a layer's sizes in bytes before and after the plan, without its archives."""
     before = Footprint()
     after = Footprint()
     for record in inventory.records[layer].values():

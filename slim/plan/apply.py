@@ -23,16 +23,19 @@ from slim.passes import EDITORS
 
 RECORD_PASS = "record"
 RECORD_RULE = "record-update"
-"""Pseudo rule of RECORD files: written again because their distribution changed, or named files that aren't there."""
+"""Pseudo rule of RECORD files.
 
+They are written again because their distribution changed, or because they named files that aren't
+there.
+"""
 
 _LINK_MODE = 0o755
-"""What venvstacks gives links, too: permissions of links mean nothing, but are written."""
+"""Permissions of links, which mean nothing but are written; venvstacks writes these, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """The new content of a file, with its SHA-256 (raw digest)."""
+    """New content of a file, with its SHA-256 (raw digest)."""
 
     content: Content
     digest: bytes
@@ -41,7 +44,10 @@ class Edited:
 def edit_files(
     plan: Plan, trees: Mapping[str, Tree]
 ) -> tuple[dict[FileKey, Edited], dict[FileKey, str]]:
-    """Run every rewrite of the plan. Returns the new contents, and for those that failed the reason in words."""
+    """Run every rewrite of the plan.
+
+    Returns the new contents, and for those that failed the reason in words.
+    """
     edited: dict[FileKey, Edited] = {}
     failed: dict[FileKey, str] = {}
     for key, action in plan.actions.items():
@@ -56,7 +62,8 @@ def edit_files(
             continue
         if content.size != action.size_after:
             failed[key] = (
-                f"the edit gave {content.size} bytes instead of the {action.size_after} that were planned"
+                f"the edit gave {content.size} bytes instead of the {action.size_after} "
+                "that were planned"
             )
             continue
         edited[key] = Edited(content=content, digest=digest_of(content))
@@ -107,7 +114,7 @@ def update_records(
 def _new_record(
     distribution: Distribution, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edited]
 ) -> bytes | None:
-    """The bytes of the new RECORD, or None where the old one is true already."""
+    """Return the bytes of the new RECORD, or None where the old one is true already."""
     rows = read_record(tree, distribution.info_dir, layer=distribution.layer)
     kept = tuple(_rows(rows, distribution, tree, plan, edited))
     if kept == rows:
@@ -145,9 +152,9 @@ def _rows(
 def new_members(
     layer: str, tree: Tree, plan: Plan, edited: Mapping[FileKey, Edited]
 ) -> list[Member]:
-    """The members of the new layer, in the order of the old one, its root folder first where the old one says anything
-    about it.
+    """Return the members of the new layer, in the order of the old one.
 
+    Its root folder comes first, where the old layer has a member for it.
     Folders that held something and hold nothing any more go; folders that were empty before stay.
     """
     kept: list[Member] = []
@@ -187,8 +194,10 @@ def _parents(path: str) -> Iterator[str]:
 
 
 def _edited(member: Member, layer: str, plan: Plan, edited: Mapping[FileKey, Edited]) -> Member:
-    """The member with its new content, or as the link that it becomes. Hard links need no edit: they share the bytes
-    of their target."""
+    """Return the member with its new content, or as the link that it becomes.
+
+    Hard links need no edit: they share the bytes of their target.
+    """
     link = plan.link_target((layer, member.path))
     if link is not None:
         return replace(

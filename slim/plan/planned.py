@@ -1,4 +1,4 @@
-"""A stack with what is going to be made of it: nothing is written yet."""
+"""Stacks with a plan, before anything is written."""
 
 from __future__ import annotations
 

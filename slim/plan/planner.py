@@ -1,4 +1,4 @@
-"""From proposals to a plan: which pass is asked when, and what becomes of each proposal.
+"""From proposals to a plan: asks the passes in their order, and settles each proposal.
 
 Reads through the inventory and the analyses only; does nothing to any file. Every proposal ends as
 an action or as a :class:`~slim.model.plan.Skipped` with its reason.

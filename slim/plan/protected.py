@@ -15,7 +15,7 @@ _STAYING_TOP = ("postinstall.py",)
 
 
 def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
-    """Paths in a layer that no rule may remove, with the reason in words."""
+    """Return the paths in a layer that no rule may remove, with the reason in words."""
     found: dict[str, str] = {}
     for distribution in inventory.distributions.get(layer.name, {}).values():
         for name in _KEPT_METADATA:
@@ -35,7 +35,7 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
 
 
 def launch_files(layer: Layer, records: Mapping[str, FileRecord]) -> tuple[str, ...]:
-    """The files of a layer's launch module: a module, or a package with its ``__main__``."""
+    """Return the files of a layer's launch module: a module, or a package with its ``__main__``."""
     if not layer.launch_module:
         return ()
     stem = layer.launch_module.replace(".", "/")

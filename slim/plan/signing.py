@@ -1,4 +1,6 @@
-"""What somebody has to sign before the result is shipped: pure, over an inventory and a plan.
+"""Files and bundles that have to be signed before the result is shipped.
+
+Pure: computed from an inventory and a plan.
 
 macOS runs arm64 code only if it is signed. An ad-hoc signature is written again with each edit,
 which is enough to run; a release is signed with an identity, and that has to be done anew for every
@@ -18,11 +20,11 @@ from slim.model.plan import Plan, Remove, SkipReason
 from slim.model.record import FileKey, Inventory, NativeFormat
 from slim.model.stack import Stack, System
 
-SEAL = "/_CodeSignature/CodeResources"
+CODE_RESOURCES = "/_CodeSignature/CodeResources"
 
 
 def to_sign(stack: Stack, inventory: Inventory, plan: Plan) -> tuple[ToSign, ...]:
-    """Every file and bundle of the macOS layers that needs a signature, by layer and path."""
+    """Return the files and bundles of macOS layers that need a signature, by layer and path."""
     layers = {layer.name for layer in stack if layer.platform.system is System.MACOS}
     found: dict[FileKey, SigningReason] = {}
     for key, reason in (*_sealed(inventory, plan), *_identities(plan), *_changed(plan)):
@@ -47,10 +49,10 @@ def _identities(plan: Plan) -> Iterator[tuple[FileKey, SigningReason]]:
 def _sealed(inventory: Inventory, plan: Plan) -> Iterator[tuple[FileKey, SigningReason]]:
     for layer, records in inventory.records.items():
         bundles = [
-            path.removesuffix(SEAL)
+            path.removesuffix(CODE_RESOURCES)
             for path in records
-            if path.endswith(SEAL) and not plan.removes((layer, path))
+            if path.endswith(CODE_RESOURCES) and not plan.removes((layer, path))
         ]
         for bundle in bundles:
             if any(key[0] == layer and key[1].startswith(f"{bundle}/") for key in plan.actions):
-                yield (layer, bundle), SigningReason.SEAL
+                yield (layer, bundle), SigningReason.SEALED_FOLDER

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from slim.config.load import discover, load_config
-from slim.config.settings import Config
+from slim.config.settings import (
+    LAYER_SETTINGS,
+    RULE_SETTINGS,
+    SETTINGS,
+    STACK_SETTINGS,
+    Config,
+)
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety
@@ -393,3 +399,16 @@ def test_drops_merge_by_name() -> None:
         DropSpec(name="b", despite=frozenset("y")),
     ]
     assert merge_drops(drops) == (DropSpec(name="b", despite=frozenset("xy")), DropSpec(name="a"))
+
+
+def test_settings_say_all_that_options_and_documentation_need() -> None:
+    config = Config()
+    for name, known in SETTINGS.items():
+        assert known.meaning or known.layer_meaning
+        assert bool(known.layer_meaning) == (name in LAYER_SETTINGS)
+        if name in STACK_SETTINGS:
+            assert known.help
+            assert (getattr(config, name) is None) == bool(known.unset)
+        if known.kind.undoes:
+            assert SETTINGS[known.kind.undoes].kind.undoes == name
+    assert set(RULE_SETTINGS) == set(STACK_SETTINGS) & set(LAYER_SETTINGS)

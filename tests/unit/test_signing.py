@@ -17,7 +17,7 @@ from slim.reports.run import SIGNING_LIST
 from tests.support.native_headers import macho, pe
 from tests.support.virtual_stacks import VirtualStack, make_stack
 
-SEAL = "_CodeSignature/CodeResources"
+CODE_RESOURCES = "_CodeSignature/CodeResources"
 FILES = {
     "lib/a.dylib": macho(),
     "lib/b.dylib": macho(),
@@ -27,8 +27,8 @@ FILES = {
     "lib/data.txt": "text",
     "Qt.framework/Qt": macho(),
     "Qt.framework/Resources/info.txt": "info",
-    f"Qt.framework/{SEAL}": "seal",
-    f"Other.framework/{SEAL}": "seal",
+    f"Qt.framework/{CODE_RESOURCES}": "seal",
+    f"Other.framework/{CODE_RESOURCES}": "seal",
     "lib/x.dll": pe(),
 }
 
