@@ -20,6 +20,8 @@ ROOMS = ("", *sorted(path.parent.name for path in TOP.glob("*/__init__.py")))
 FINISHED = frozenset(
     {
         "backup",
+        "passes",
+        "plan",
         "symbols",
         "system",
     }
