@@ -1,4 +1,7 @@
-"""``[[budget]]`` tables: TOML in, checked :class:`~slim.model.budget.Budget` out, every mistake told at once."""
+"""``[[budget]]`` tables: TOML in, checked :class:`~slim.model.budget.Budget` out.
+
+Every mistake is noted, and all are reported at once.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ _HEADER: Final = re.compile(
 
 
 def read_budget_file(file: Path) -> tuple[Budget, ...]:
-    """The budgets of a file of its own: ``schema = 1`` and ``[[budget]]`` tables.
+    """Read the budgets of a file of its own: ``schema = 1`` and ``[[budget]]`` tables.
 
     Raises :class:`ConfigError` with everything that is wrong, and
     :class:`~slim.errors.StorageError` where the file can't be read.
@@ -61,13 +64,19 @@ def read_budget_file(file: Path) -> tuple[Budget, ...]:
 
 
 def is_budget_file(file: Path) -> bool:
-    """Whether a file has budgets and no rules. One that isn't TOML isn't, so that whoever reads it next says so."""
+    """Return whether a file has budgets and no rules.
+
+    One that isn't TOML isn't a budget file, so that the next reader reports it.
+    """
     values = parse_toml(read_text(file), Problems(str(file)))
     return values is not None and "budget" in values and "rule" not in values
 
 
 def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
-    """The ``[[budget]]`` tables of a file. ``text`` is the whole file, to tell on which line each begins."""
+    """Read the ``[[budget]]`` tables of a file.
+
+    ``text`` is the whole file, to tell on which line each begins.
+    """
     inner = table.tables("budget")
     lines = [
         number for number, line in enumerate(text.splitlines(), start=1) if _HEADER.match(line)
@@ -89,16 +98,17 @@ def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
 
 
 def parse_limit(metric: Metric, text: str) -> Limit:
-    """Read one limit: ``42 MB``, ``40 MiB``, ``+1 MB``, ``+2%``; for files ``12000``, ``+100``, ``+2%``; for
-    updates sizes only.
+    """Read one limit: ``42 MB``, ``40 MiB``, ``+1 MB``, ``+2%``.
 
+    Limits of files are written ``12000``, ``+100``, ``+2%``; those of updates are sizes only.
     Raises :class:`ValueError` with a message for people.
     """
     body = text.strip()
     grows = body.startswith("+")
     if grows and metric is Metric.UPDATE:
         raise ValueError(
-            f"{text[:80]!r}: an update is what is new since the baseline; write a size such as '5 MB'"
+            f"{text[:80]!r}: an update is what is new since the baseline; "
+            "write a size such as '5 MB'"
         )
     rest = body[1:].strip() if grows else body
     share = _SHARE.fullmatch(rest)
@@ -118,7 +128,8 @@ def parse_limit(metric: Metric, text: str) -> Limit:
             value = parse_size(rest[:80])
         except ValueError:
             raise ValueError(
-                f"{text[:80]!r} isn't a size; write '42 MB', '40 MiB', or growth such as '+1 MB' or '+2%'"
+                f"{text[:80]!r} isn't a size; write '42 MB', '40 MiB', "
+                "or growth such as '+1 MB' or '+2%'"
             ) from None
     return Limit(
         metric=metric,
@@ -159,7 +170,7 @@ def _budget(table: Table, index: int, line: int | None) -> Budget:
 
 
 def _derived(budget: Budget, index: int) -> str:
-    """What to call a budget that has no name: its selectors."""
+    """Make a name of a budget's selectors, for one that has none."""
     parts = [
         *([f"each {budget.each.value}"] if budget.each else []),
         *(f"layer {glob}" for glob in budget.layers),
@@ -197,7 +208,7 @@ def _limits(table: Table, metric: Metric) -> list[Limit]:
 
 
 def _texts(table: Table, key: str) -> tuple[str, ...]:
-    """One string, or an array of them."""
+    """Read one string, or an array of them."""
     if isinstance(table.values.get(key), str):
         text = table.text(key)
         return () if text is None else (text,)
@@ -234,5 +245,5 @@ def _categories(table: Table) -> tuple[str, ...]:
 
 
 def _normalised(name: str) -> str:
-    """Distribution names as slim tells them (PEP 503); globs stay globs."""
+    """Normalise the name of a distribution (PEP 503); globs stay globs."""
     return name if name.startswith("(") else re.sub(r"[-_.]+", "-", name).lower()

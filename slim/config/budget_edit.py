@@ -1,4 +1,4 @@
-"""Writing budgets: new limits into a TOML file that somebody else wrote, whose comments and layout stay."""
+"""Writing budgets: new limits in a TOML file, whose comments and layout stay."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ _SCALES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitUpdate:
-    """A limit and what it becomes. ``index`` is the budget's position in the file."""
+    """A limit, as it is written now and as it is to be written.
+
+    ``index`` is the budget's position in the file.
+    """
 
     index: int
     name: str
@@ -50,7 +53,9 @@ def updates(
     headroom: int = DEFAULT_HEADROOM,
     allow_raise: bool = False,
 ) -> list[LimitUpdate]:
-    """What to write so that every absolute limit is today's size plus ``headroom`` (in millionths).
+    """Return the changes by which every absolute limit is today's size plus ``headroom``.
+
+    ``headroom`` is in millionths.
 
     A ratchet: limits only go down, unless one is exceeded and ``allow_raise`` is given. Limits of
     growth and of updates stay: this update says nothing of the next one.
@@ -74,15 +79,15 @@ def updates(
 
 
 def _largest(items: Iterable[LimitResult]) -> int | None:
-    """The most that a limit has to allow; None where any part of it wasn't measured."""
+    """Return the most that a limit has to allow; None where a part of it wasn't measured."""
     amounts = [item.actual for item in items if item.status is not Status.UNCHECKED]
     return max((amount for amount in amounts if amount is not None), default=None)
 
 
 def suggested(metric: Metric, actual: int, headroom: int, like: str = "") -> tuple[int, str]:
-    """A limit for ``actual`` plus headroom, rounded up to three digits, in the unit that ``like`` is written in.
+    """Return a limit for ``actual`` plus headroom: its value, and how to write it.
 
-    Gives its value and how to write it.
+    Rounded up to three digits, in the unit that ``like`` is written in.
     """
     wanted = actual + actual * headroom // PPM
     if metric is Metric.FILES:
@@ -100,7 +105,7 @@ def suggested(metric: Metric, actual: int, headroom: int, like: str = "") -> tup
 
 
 def _rounded(number: Decimal) -> Decimal:
-    """Up to three significant digits; numbers of more digits before the point keep their magnitude."""
+    """Round up to three significant digits; digits before the point keep their places."""
     if number <= 0:
         return Decimal(0)
     rounded = number.quantize(
@@ -114,7 +119,7 @@ def _rounded(number: Decimal) -> Decimal:
 
 
 def rewritten(text: str, changes: Sequence[LimitUpdate], *, file: str, nested: bool) -> str:
-    """The TOML file with the new limits; everything else stays, byte for byte.
+    """Return the TOML file with the new limits; everything else stays, byte for byte.
 
     ``nested`` says that the tables are ``[[tool.slim.budget]]``. Raises :class:`ConfigError` where
     the file isn't what the changes were made for.
@@ -142,12 +147,12 @@ def _set(table: AbstractTable, change: LimitUpdate) -> None:
 
 
 def _like(old: object, new: str) -> str | int:
-    """File counts and plain bytes may stand there as numbers."""
+    """Return the new limit as a number where the old one is: file counts, plain bytes."""
     return int(new) if isinstance(old, int) and new.isdecimal() else new
 
 
 def starting_budgets(measured: Sequence[Snapshot], *, headroom: int, nested: bool) -> str:
-    """``[[budget]]`` tables for a stack that has none yet: one for all of it, and one a layer."""
+    """Return ``[[budget]]`` tables for a stack without any: one for all of it, one a layer."""
     header = "[[tool.slim.budget]]" if nested else "[[budget]]"
     blocks: list[str] = []
     for snapshot in measured:

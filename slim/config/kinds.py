@@ -29,7 +29,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?\Z")
 
 
 class Kind(ABC, Generic[Value]):
-    """How the values of a setting are written, and put together.
+    """A way in which the values of a setting are written, and put together.
 
     ``type_name`` is for the documentation. ``adds_up``: the sources' values are put together, and
     the option may be given several times. ``undoes`` names the setting whose values this one takes

@@ -31,7 +31,7 @@ _KEY: Final = "setting"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """Everything about a setting that its field's type and default don't say.
+    """A setting, as far as its field's type and default don't tell.
 
     ``help`` and ``metavar`` are those of its command-line option; without ``help`` there is none.
     ``meaning`` and ``layer_meaning`` (Markdown) are its rows in the documentation: for the whole
@@ -53,7 +53,7 @@ def setting(kind: Kind[Any], **about: str) -> Mapping[str, Setting]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSettings:
-    """What may go: for the whole stack, and for each layer where its table says otherwise."""
+    """Settings of what may go: for the whole stack, and for a layer where its table differs."""
 
     profile: Safety = field(
         default=Safety.STANDARD,
@@ -139,8 +139,8 @@ class Config(RuleSettings):
 
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
-    otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is tried
-    on a deployed stack. ``origin`` is the file it was read from, if any.
+    otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
+    tried on a deployed stack. ``origin`` is the file it was read from, if any.
     """
 
     format: str | None = field(
@@ -207,7 +207,7 @@ class Config(RuleSettings):
 
     @property
     def effort(self) -> Effort:
-        """What writing archives may cost."""
+        """Limits of what writing archives may cost."""
         return Effort(level=self.level, memory=self.memory, xz_arm64=self.xz_arm64)
 
     @property

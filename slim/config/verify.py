@@ -1,4 +1,7 @@
-"""The ``[verify]`` table of a configuration, and ``slim.keep.toml``: what verification found must stay."""
+"""The ``[verify]`` table of a configuration, and ``slim.keep.toml``.
+
+The latter lists what verification found must stay.
+"""
 
 from __future__ import annotations
 
@@ -91,7 +94,7 @@ def _command(table: Table, name: str) -> Command | None:
 
 
 def _argv(table: Table) -> tuple[str, ...] | None:
-    """The command line: an array in which words may repeat."""
+    """Read a command line: an array in which words may repeat."""
     value = table.values.get("argv")
     if value is None:
         table.note("argv", "is missing", 'argv = ["python", "-m", "my_app", "--selftest"]')
@@ -188,8 +191,9 @@ def _url_problem(text: str) -> str | None:
 
 
 def find_keep_file(config: Path | None, start: Path) -> Path | None:
-    """The ``slim.keep.toml`` that belongs to a configuration, or where there is none to a stack; None: there is none.
+    """Return the ``slim.keep.toml`` that belongs to a configuration, or None.
 
+    Without a configuration it is that of the stack at ``start``, or of the current folder.
     Raises nothing; the file may still be unreadable.
     """
     folder = start if start.is_dir() else start.parent
@@ -198,8 +202,10 @@ def find_keep_file(config: Path | None, start: Path) -> Path | None:
 
 
 def read_keep_file(file: Path) -> Mapping[str, tuple[str, ...]]:
-    """Globs of files to keep, by layer. Raises ConfigError with everything wrong in it, StorageError where it can't
-    be read."""
+    """Read the globs of files to keep, by layer.
+
+    Raises ConfigError with everything wrong in the file, StorageError where it can't be read.
+    """
     problems = Problems(str(file))
     values = parse_toml(read_text(file), problems)
     found: dict[str, tuple[str, ...]] = {}
