@@ -132,8 +132,6 @@ class Assembler:
         root_raw = self._raw.get(root)
         members: dict[str, Member] = {}
         for path, raw in self._raw.items():
-            if path in ("", root):
-                continue
             if path in self._folders and raw.type is not EntryType.DIRECTORY:
                 raise UnsafeInputError(
                     f"there are members below this {raw.type}",
@@ -141,6 +139,8 @@ class Assembler:
                     place=display(path),
                     hint=_HINT,
                 )
+            if path in ("", root):
+                continue
             relative = path.removeprefix(prefix)
             members[relative] = self._member(relative, raw, prefix, members)
         self._check_links(members, root)

@@ -224,6 +224,11 @@ TAR = [
     Case("duplicate-folder", tar(folder("a/"), folder("a")), "two members"),
     Case("duplicate-dot", tar(entry("a/b"), entry("./a/b")), "two members"),
     Case("file-and-folder", tar(entry("r/a"), entry("r/a/b")), "members below"),
+    # The layer's own top folder is something else
+    Case("top-is-a-link", tar(sym("a", "../victim"), entry("a/w")), "members below"),
+    Case("top-is-a-later-link", tar(entry("a/w"), sym("a", "../victim")), "members below"),
+    Case("top-is-a-file", tar(entry("a"), entry("a/b")), "members below"),
+    Case("top-is-a-hard-link", tar(entry("b"), hard("a", "b"), entry("a/w")), "members below"),
     Case("case-macos", tar(entry("d/A.py"), entry("d/a.py")), "same as", MACOS),
     Case("case-windows", tar(entry("d/A.py"), entry("d/a.py")), "same as", WINDOWS),
     Case("case-of-folders", tar(entry("d/B/x"), entry("d/b/y")), "same as", MACOS),
@@ -350,6 +355,12 @@ _ZIP = [
     Case("zero", zip_file(ZipMember(name="a\0b")), "character"),
     Case("reserved", zip_file(ZipMember(name="r/nul.txt")), "device", WINDOWS),
     Case("member-below-link", zip_file(LINK, ZipMember(name="r/l/w")), "members below"),
+    Case(
+        "top-is-a-link",
+        zip_file(replace(LINK, name="r", data=b"../victim"), ZipMember(name="r/w")),
+        "members below",
+    ),
+    Case("top-is-a-file", zip_file(ZipMember(name="r"), ZipMember(name="r/b")), "members below"),
     Case(
         "link-outside", zip_file(replace(LINK, data=b"../../x"), A), "leaves the folder", seen=KEPT
     ),
