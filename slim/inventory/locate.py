@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -173,20 +173,19 @@ def _stale(folder: Path, manifests: list[Path]) -> tuple[StaleArchive, ...]:
 def _from_build(folder: Path, builds: list[Path]) -> Located:
     """Read what venvstacks built last, from the ``LAYER.last-build.json`` beside each layer."""
     sections: dict[str, list[object]] = {"runtimes": [], "frameworks": [], "applications": []}
-    for path in builds:
-        value = read_json(path)
-        details = value.get("layer_details") if isinstance(value, dict) else None
-        if not isinstance(details, dict):
-            raise UnsafeInputError(
-                "must be an object", file=path, place="layer_details", hint=_REBUILD
-            )
+    built = [_layer_details(path) for path in builds]
+    folders = {
+        str(details.get("install_target", "")): _build_folder(folder, details) for details in built
+    }
+    for details in built:
         if details.get("app_launch_module"):
             section = "applications"
         else:
-            runtime = details.get("runtime_layer")
-            section = "runtimes" if runtime in (None, details.get("layer_name")) else "frameworks"
-        if (folder / str(details.get("install_target", ""))).is_dir():
-            sections[section].append(details)
+            own = (None, details.get("layer_name"), details.get("install_target"))
+            section = "runtimes" if details.get("runtime_layer") in own else "frameworks"
+        place = folders[str(details.get("install_target", ""))]
+        if place is not None:
+            sections[section].append(_as_built(details, place, folders))
     layers = layers_from_manifest(builds[0], {"layers": sections})
     stack = Stack(
         kind=StackKind.BUILD, source=str(folder), platform=UNKNOWN_PLATFORM, layers=layers
@@ -195,6 +194,43 @@ def _from_build(folder: Path, builds: list[Path]) -> Located:
         stack=stack,
         places={layer.name: folder / layer.name for layer in layers},
     )
+
+
+def _layer_details(path: Path) -> Mapping[str, object]:
+    value = read_json(path)
+    details = value.get("layer_details") if isinstance(value, dict) else None
+    if not isinstance(details, dict):
+        raise UnsafeInputError("must be an object", file=path, place="layer_details", hint=_REBUILD)
+    return details
+
+
+def _build_folder(folder: Path, details: Mapping[str, object]) -> str | None:
+    """Name of the folder that a layer was built in, or None where there is none.
+
+    A layer with ``versioned = true`` is installed as ``NAME@3``, and built in a folder ``NAME``.
+    """
+    for key in ("install_target", "layer_name"):
+        name = details.get(key)
+        if isinstance(name, str) and name and (folder / name).is_dir():
+            return name
+    return None
+
+
+def _as_built(
+    details: Mapping[str, object], place: str, folders: Mapping[str, str | None]
+) -> dict[str, object]:
+    """The entry of a layer, with the names that layers have in the build folder."""
+
+    def named(layer: object) -> object:
+        return folders.get(layer) or layer if isinstance(layer, str) else layer
+
+    entry = {**details, "install_target": place}
+    if "runtime_layer" in entry:
+        entry["runtime_layer"] = named(entry["runtime_layer"])
+    required = details.get("required_layers")
+    if isinstance(required, list):
+        entry["required_layers"] = [named(layer) for layer in required]
+    return entry
 
 
 def _single(source: Path, kind: StackKind) -> Located:

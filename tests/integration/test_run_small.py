@@ -316,6 +316,34 @@ class TestKinds:
         assert (tmp_path / "out" / "app-main.last-build.json").is_file()
         assert not (tmp_path / "out" / "framework-maths" / SITE / "maths/core.pyi").exists()
 
+    def test_build_of_versioned_layers(self, stack: Path, tmp_path: Path) -> None:
+        """venvstacks 0.8 installs ``versioned = true`` as NAME@3, and builds it in a folder NAME."""
+        self.unpack(stack, tmp_path / "build")
+        manifest = json.loads((stack / "__venvstacks__/venvstacks.json").read_text())
+        for section in manifest["layers"].values():
+            for entry in section:
+                folder = entry["install_target"]
+                details = {
+                    key: value for key, value in entry.items() if not key.startswith("archive_")
+                }
+                details["install_target"] = f"{folder}@3"
+                details["required_layers"] = [
+                    f"{name}@3" for name in entry.get("required_layers", ())
+                ]
+                if "runtime_layer" in entry:
+                    details["runtime_layer"] = f"{entry['runtime_layer']}@3"
+                write_json(
+                    tmp_path / "build" / f"{folder}.last-build.json", {"layer_details": details}
+                )
+        result = slim(tmp_path / "build", tmp_path / "out")
+        assert [(layer.name, layer.kind.value) for layer in result.stack] == [
+            ("cpython3.13", "runtime"),
+            ("framework-maths", "framework"),
+            ("app-main", "application"),
+        ]
+        assert result.stack.layer("app-main").requires == ("framework-maths", "cpython3.13")
+        assert not (tmp_path / "out" / "framework-maths" / SITE / "maths/core.pyi").exists()
+
     def test_archive(self, stack: Path, tmp_path: Path) -> None:
         result = slim(stack / "framework-maths.tar.xz", tmp_path / "out")
         assert result.stack.kind.value == "archive"
