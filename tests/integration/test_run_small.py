@@ -317,7 +317,7 @@ class TestKinds:
         assert not (tmp_path / "out" / "framework-maths" / SITE / "maths/core.pyi").exists()
 
     def test_build_of_versioned_layers(self, stack: Path, tmp_path: Path) -> None:
-        """venvstacks 0.8 installs ``versioned = true`` as NAME@3, and builds it in a folder NAME."""
+        """A layer with ``versioned = true`` is installed as NAME@3, and built in a folder NAME."""
         self.unpack(stack, tmp_path / "build")
         manifest = json.loads((stack / "__venvstacks__/venvstacks.json").read_text())
         for section in manifest["layers"].values():
