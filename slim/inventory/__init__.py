@@ -1,1 +1,1 @@
-"""From what the user pointed at to a stack of layers, and from layers to an inventory of files."""
+"""Finds a stack, opens it as layers, and takes the inventory of their files."""

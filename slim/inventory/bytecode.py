@@ -1,4 +1,4 @@
-"""How many bytes of ``.pyc`` the post-install step will compile from a source file: an estimate.
+"""Estimates how many bytes of ``.pyc`` the post-install step will compile from a source file.
 
 Compiling for real would cost more time than everything else slim does, and would need the layer's
 own interpreter. A linear model over counts of a few characters is within about 2% of the truth for

@@ -1,4 +1,7 @@
-"""The category of a file: what a person would call it. Categories are for counting; rules don't use them."""
+"""The category of a file, as a person would name it.
+
+Categories are for counting; rules don't use them.
+"""
 
 from __future__ import annotations
 
@@ -48,10 +51,10 @@ _LOCALE_FOLDERS = frozenset({"locale", "locales", "locale-data", "translations"}
 def classify(
     path: str, *, native: NativeFormat | None, exports_module: bool, is_licence: bool = False
 ) -> FileKind:
-    """Categorise a regular file by its path in the layer and what its magic says.
+    """Return the category of a regular file, by its path in the layer and its native format.
 
-    ``exports_module`` tells whether a native file defines the init function of a Python module of
-    its own name; ``is_licence`` whether its distribution declares it as a licence file.
+    ``exports_module``: the native file defines the init function of a Python module of its own
+    name; ``is_licence``: its distribution declares it as a licence file.
     """
     name = posixpath.basename(path)
     folders = path.split("/")[:-1]

@@ -18,12 +18,14 @@ from slim.inventory.manifest import FOLDER, LAYER_METADATA, POSTINSTALL, read_js
 from slim.model.stack import UNKNOWN_PLATFORM, Layer, LayerKind, Stack, StackKind
 
 _MADE = re.compile(
-    r"(?:pyvenv\.cfg|(?:.*/)?(?:site|dist)-packages/sitecustomize\.py|(?:.*/)?__pycache__(?:/.*)?)\Z"
+    r"(?:pyvenv\.cfg"
+    r"|(?:.*/)?(?:site|dist)-packages/sitecustomize\.py"
+    r"|(?:.*/)?__pycache__(?:/.*)?)\Z"
 )
 
 
 def locate_deployed(folder: Path) -> Located | None:
-    """The stack whose layers lie in ``folder``, or None where that isn't how it looks.
+    """Return the stack whose layers lie unpacked in ``folder``; None where there is none.
 
     Raises UnsafeInputError for metadata that isn't JSON.
     """
@@ -75,6 +77,6 @@ def _kind(config: Mapping[str, object]) -> LayerKind:
 
 
 def as_published(tree: Tree) -> Tree:
-    """The tree without what installing made."""
+    """The tree of a layer without what installing made in it."""
     members = {path: member for path, member in tree.members.items() if not _MADE.match(path)}
     return replace(tree, members=members)

@@ -1,4 +1,4 @@
-"""What only the files of a layer tell: folders, Python version, launch module, library search path."""
+"""Describes a layer by its files: folders, Python version, launch module, library search path."""
 
 from __future__ import annotations
 
@@ -76,18 +76,18 @@ def metadata_sites(tree: Tree) -> set[str]:
 
 
 def _folders(tree: Tree) -> set[str]:
-    """Every folder, whether the archive has a member for it or only members below it."""
-    found = {path for path, member in tree.members.items() if member.type is EntryType.DIRECTORY}
+    """Paths of every folder, of those without a member of their own too."""
+    folders = {path for path, member in tree.members.items() if member.type is EntryType.DIRECTORY}
     for path in tree.members:
         folder = posixpath.dirname(path)
-        while folder and folder not in found:
-            found.add(folder)
+        while folder and folder not in folders:
+            folders.add(folder)
             folder = posixpath.dirname(folder)
-    return found
+    return folders
 
 
 def _check_metadata(tree: Tree, place: Path, limits: Limits) -> None:
-    """What is parsed as a whole mustn't be larger than the limit. Raises LimitError."""
+    """Raise LimitError for metadata larger than the limit: they are parsed as a whole."""
     for path, member in tree.members.items():
         if member.size > limits.metadata_file and (
             _METADATA.search(path) or path == LAYER_METADATA
@@ -101,7 +101,10 @@ def _check_metadata(tree: Tree, place: Path, limits: Limits) -> None:
 
 
 def _deployed_dirs(layer: str, relative: list[object]) -> tuple[str, ...]:
-    """The wrapper searches its own layer's folder of libraries first, then those of the layers below."""
+    """Deployed folders that the layer's wrapper of Python searches for libraries, in its order.
+
+    Its own layer's comes first, then those of the layers below.
+    """
     own = f"{layer}/share/venv/dynlib"
     below = (posixpath.normpath(f"{layer}/{path}") for path in relative if isinstance(path, str))
     return tuple(dict.fromkeys((own, *(path for path in below if not path.startswith("../")))))

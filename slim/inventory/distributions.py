@@ -1,4 +1,4 @@
-"""Installed distributions: what RECORD, METADATA and entry_points.txt of each ``.dist-info`` folder say.
+"""Installed distributions, from RECORD, METADATA and entry_points.txt of ``.dist-info`` folders.
 
 Sources: PyPA specifications "Recording installed projects", "Core metadata" and "Entry points".
 """
@@ -29,19 +29,24 @@ _CODE_SUFFIXES = (".py", ".pyc", ".pyi", ".so", ".pyd", ".dll", ".dylib", ".js",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRow:
-    """One row of RECORD. ``path`` is relative to the layer; ``written`` as the row spells it; ``digest`` is
-    ``algorithm=urlsafe-base64`` and ``size`` decimal bytes, both empty where the row leaves them
-    out."""
+    """One row of RECORD."""
 
     path: str
+    """Path relative to the layer."""
     written: str
+    """Path as the row spells it."""
     digest: str
+    """``algorithm=urlsafe-base64``, or empty."""
     size: str
+    """Bytes in decimal digits, or empty."""
 
 
 def is_licence_name(path: str) -> bool:
-    """Whether a file is a licence by the naming conventions (LICENSE*, LICENCE*, NOTICE*, COPYING*, COPYRIGHT*,
-    AUTHORS*), whatever folder it lies in. A Python module called ``license.py`` isn't."""
+    """True if a file is a licence by its name, whatever folder it lies in.
+
+    Such names are LICENSE*, LICENCE*, NOTICE*, COPYING*, COPYRIGHT* and AUTHORS*. A Python module
+    called ``license.py`` isn't one.
+    """
     name = posixpath.basename(path)
     return bool(_LICENCE.match(name)) and not name.lower().endswith(_CODE_SUFFIXES)
 
@@ -49,10 +54,15 @@ def is_licence_name(path: str) -> bool:
 def parse_record(
     text: str, *, site: str, file: str, lenient: bool = False
 ) -> tuple[RecordRow, ...]:
-    """Parse RECORD strictly. ``site`` is the folder that its paths are relative to (relative to the layer), ``file``
-    names it in errors. Raises UnsafeInputError for anything the specification doesn't allow, and
-    for rows that lead out of the layer; ``lenient`` leaves those rows out (a frozen application
-    keeps a RECORD that names ``../bin/x``)."""
+    """Parse RECORD strictly.
+
+    ``site`` is the folder that its paths are relative to, itself relative to the layer; ``file``
+    names RECORD in errors. With ``lenient``, rows that lead out of the layer are left out: a frozen
+    application keeps a RECORD that names ``../bin/x``.
+
+    Raises UnsafeInputError for anything that the specification doesn't allow, and for rows that
+    lead out of the layer.
+    """
 
     def fail(line: int, message: str) -> UnsafeInputError:
         return UnsafeInputError(message, file=file, place=f"line {line}", hint=_REINSTALL)
@@ -90,7 +100,7 @@ def parse_record(
 
 
 def render_record(rows: Iterable[RecordRow], *, newline: str = "\n") -> str:
-    """Write RECORD again, in the order given."""
+    """The text of a RECORD with these rows, in the order given."""
     out = io.StringIO(newline="")
     writer = csv.writer(out, lineterminator=newline)
     for row in rows:
@@ -101,7 +111,10 @@ def render_record(rows: Iterable[RecordRow], *, newline: str = "\n") -> str:
 def read_record(
     tree: Tree, info_dir: str, *, layer: str, lenient: bool = False
 ) -> tuple[RecordRow, ...]:
-    """The rows of a distribution's RECORD; empty where it has none. ``lenient`` as in :func:`parse_record`."""
+    """Rows of a distribution's RECORD; empty where it has none.
+
+    ``lenient`` as in :func:`parse_record`, whose errors are raised.
+    """
     member = tree.members.get(f"{info_dir}/RECORD")
     if member is None or member.content is None:
         return ()
@@ -118,11 +131,13 @@ def read_record(
 def find_distributions(
     layer: Layer, tree: Tree, *, lenient: bool = False
 ) -> tuple[dict[str, Distribution], list[str]]:
-    """Every distribution in the layer's site-packages folders, by normalised name, and warnings.
+    """Distributions in the layer's site-packages folders, by normalised name, and warnings.
 
-    Raises UnsafeInputError for a RECORD that can't be right; with ``lenient``, for looking only,
-    rows that lead out of the layer are left out, and a RECORD that can't be read is as if there
-    were none. That RECORD lists bytecode that isn't there is no news: venvstacks never ships any.
+    With ``lenient``, for looking only, rows that lead out of the layer are left out, and a RECORD
+    that can't be read is as if there were none. Bytecode that RECORD lists and that isn't there is
+    no warning: venvstacks never ships any.
+
+    Raises UnsafeInputError for a RECORD that can't be right.
     """
     sites = set(layer.site_dirs)
     infos = sorted(
@@ -134,7 +149,7 @@ def find_distributions(
         }
     )
     inside = _inside(infos, tree)
-    found: dict[str, Distribution] = {}
+    distributions: dict[str, Distribution] = {}
     warnings: list[str] = []
     for info in infos:
         try:
@@ -149,26 +164,26 @@ def find_distributions(
             warnings.append(
                 f"{layer.name}/{info}/RECORD: {count} for files that aren't there; dropped"
             )
-        if distribution.name in found:
+        if distribution.name in distributions:
             warnings.append(
                 f"{layer.name}/{info}: {distribution.name} is installed twice in this layer"
             )
             continue
-        found[distribution.name] = distribution
-    return found, warnings
+        distributions[distribution.name] = distribution
+    return distributions, warnings
 
 
 def _inside(infos: Iterable[str], tree: Tree) -> dict[str, list[str]]:
-    """What lies in each of these folders."""
-    found: dict[str, list[str]] = {info: [] for info in infos}
+    """Paths in each of these ``.dist-info`` folders."""
+    paths: dict[str, list[str]] = {info: [] for info in infos}
     for path in tree.members:
         end = path.find(".dist-info/")
         while end >= 0:
-            rows = found.get(path[: end + len(".dist-info")])
-            if rows is not None:
-                rows.append(path)
+            own = paths.get(path[: end + len(".dist-info")])
+            if own is not None:
+                own.append(path)
             end = path.find(".dist-info/", end + 1)
-    return found
+    return paths
 
 
 def _distribution(

@@ -47,10 +47,10 @@ class LoadedStack:
     def inventory(self) -> Inventory:
         """Every file of every layer. Scanned once, when it is first asked for.
 
-        Raises UnsafeInputError and LimitError for a RECORD that can't be right.
+        Raises UnsafeInputError for a RECORD that can't be right.
         """
-        found = scan(self.stack, self.trees, self.context, self.warnings, lenient=self.lenient)
-        return refine_owners(self.stack, self.trees, found) if self.lenient else found
+        inventory = scan(self.stack, self.trees, self.context, self.warnings, lenient=self.lenient)
+        return refine_owners(self.stack, self.trees, inventory) if self.lenient else inventory
 
     @property
     def members(self) -> dict[str, list[Member]]:

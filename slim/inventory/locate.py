@@ -34,7 +34,7 @@ def locate(
     deployed: bool = False,
     any_archive: bool = False,
 ) -> tuple[Located, ...]:
-    """Detect what ``source`` is: one stack for each manifest (limited to ``platforms`` where given).
+    """Return the stacks at ``source``: one for each manifest, of ``platforms`` where given.
 
     With ``deployed``, layers that an installer has unpacked beside each other are a stack, too,
     whatever its platform; with ``any_archive``, any file that is an archive by its content (a
@@ -53,9 +53,9 @@ def locate(
     if source.is_file():
         if source.suffix == ".json":
             folder = source.parent.parent if source.parent.name == FOLDER else source.parent
-            found: tuple[Located, ...] = (_from_manifest(folder, source, [source]),)
+            stacks: tuple[Located, ...] = (_from_manifest(folder, source, [source]),)
         elif is_archive_name(source.name):
-            found = (_single(source, StackKind.ARCHIVE),)
+            stacks = (_single(source, StackKind.ARCHIVE),)
         else:
             raise ConfigError(
                 "neither a manifest (.json), nor an archive that slim reads, nor a folder",
@@ -63,15 +63,15 @@ def locate(
                 hint="give the folder that `venvstacks publish` wrote",
             )
     else:
-        found = _in_folder(source)
+        stacks = _in_folder(source)
     if not wanted:
-        return found
-    chosen = tuple(one for one in found if one.stack.platform.tag in wanted)
-    missing = sorted(set(wanted) - {one.stack.platform.tag for one in found})
+        return stacks
+    chosen = tuple(located for located in stacks if located.stack.platform.tag in wanted)
+    missing = sorted(set(wanted) - {located.stack.platform.tag for located in stacks})
     if missing:
-        there = ", ".join(sorted({one.stack.platform.tag for one in found}))
+        known = ", ".join(sorted({located.stack.platform.tag for located in stacks}))
         raise ConfigError(
-            f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {there}"
+            f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {known}"
         )
     return chosen
 
@@ -234,7 +234,7 @@ def _as_built(
 
 
 def _single(source: Path, kind: StackKind) -> Located:
-    """A lone archive or folder as a stack of one plain layer."""
+    """A lone archive or folder, as a stack of one plain layer."""
     name = source.resolve().name
     layer = Layer(name=name, layer_name=name, kind=LayerKind.PLAIN, platform=UNKNOWN_PLATFORM)
     if kind is StackKind.ARCHIVE:

@@ -21,7 +21,7 @@ class Located:
 
     @property
     def kind(self) -> StackKind:
-        """What kind of thing was found."""
+        """The kind of thing that was found."""
         return self.stack.kind
 
     @property
@@ -40,7 +40,10 @@ def check_archives(located: Located, progress: Progress | None = None) -> None:
     for layer in located.stack:
         place = located.places[layer.name]
         if layer.archive is not None and located.kind is StackKind.PUBLISHED:
-            hint = "the archive was changed or cut after it was published; publish or download it again"
+            hint = (
+                "the archive was changed or cut after it was published; "
+                "publish or download it again"
+            )
             size = place.stat().st_size
             if size != layer.archive.size:
                 raise IntegrityError(

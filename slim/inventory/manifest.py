@@ -22,7 +22,7 @@ ENV_METADATA = "env_metadata"
 LAYER_METADATA = "share/venv/metadata/venvstacks_layer.json"
 """File of a layer in which venvstacks says how the layer is deployed."""
 POSTINSTALL = "postinstall.py"
-"""Script of a layer that finishes its deployment: it compiles bytecode and writes ``pyvenv.cfg``."""
+"""Script of a layer that finishes its deployment: compiles bytecode, writes ``pyvenv.cfg``."""
 
 _SECTIONS = {
     "runtimes": LayerKind.RUNTIME,
@@ -177,7 +177,7 @@ def _layer(entry: JsonCursor, kind: LayerKind) -> tuple[Layer, tuple[str, ...]]:
 def _in_order(
     path: Path, layers: Mapping[str, Layer], direct: Mapping[str, tuple[str, ...]]
 ) -> tuple[Layer, ...]:
-    """Sort layers so that what is required comes first, and close ``requires`` over the layers below."""
+    """Sort layers, those that are required first, and close ``requires`` over the layers below."""
     by_layer_name = {layer.layer_name: name for name, layer in layers.items()}
 
     def target(name: str, wanted: str) -> str:

@@ -1,4 +1,6 @@
-"""Owners where no RECORD tells them: bytecode, second copies of a distribution, frozen applications.
+"""Owners by names, of files that no RECORD lists.
+
+Such are bytecode, second copies of a distribution and the files of frozen applications.
 
 A run goes by RECORD alone, because it deletes. An audit may go by names too: the folder ``yaml``
 beside the metadata of PyYAML, whose ``top_level.txt`` says ``yaml``, is PyYAML's.
@@ -19,14 +21,15 @@ from slim.model.stack import Layer, LayerKind, Stack
 _MAX_TOP_LEVEL = 1 << 16
 # Where PyInstaller, cx_Freeze and others put the interpreter's own files, beside the application's.
 _RUNTIME = re.compile(
-    r"(?:.*/)?(?:libpython3[^/]*\.(?:so|dylib)[^/]*|python3\d*\.dll|python3\d*\.zip|base_library\.zip|lib-dynload/.*)\Z"
+    r"(?:.*/)?(?:libpython3[^/]*\.(?:so|dylib)[^/]*|python3\d*\.dll|python3\d*\.zip"
+    r"|base_library\.zip|lib-dynload/.*)\Z"
 )
 _VERSION = re.compile(r"python3\.?(\d+)(?=[./t]|\Z)")
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Claims:
-    """Which owner a path has by RECORD, by the folder it lies below, or by the module it is."""
+    """Owners by RECORD, by the folder that a path lies below, and by the module that it is."""
 
     files: Mapping[str, Owner]
     folders: Mapping[str, Owner]
@@ -34,17 +37,17 @@ class _Claims:
     runtime: Owner | None = None
 
     def owner(self, path: str) -> Owner | None:
-        found = self.files.get(path) or self.files.get(source_of(path) or "")
-        if found is not None:
-            return found
+        owner = self.files.get(path) or self.files.get(source_of(path) or "")
+        if owner is not None:
+            return owner
         folder, _, name = path.rpartition("/")
-        found = self.modules.get(f"{folder}/{name.partition('.')[0]}".lstrip("/"))
-        while found is None and folder:
-            found = self.folders.get(folder)
+        owner = self.modules.get(f"{folder}/{name.partition('.')[0]}".lstrip("/"))
+        while owner is None and folder:
+            owner = self.folders.get(folder)
             folder = folder.rpartition("/")[0]
-        if found is None and self.runtime is not None and _RUNTIME.match(path):
+        if owner is None and self.runtime is not None and _RUNTIME.match(path):
             return self.runtime
-        return found
+        return owner
 
 
 def refine_owners(stack: Stack, trees: Mapping[str, Tree], inventory: Inventory) -> Inventory:
@@ -58,23 +61,25 @@ def refine_owners(stack: Stack, trees: Mapping[str, Tree], inventory: Inventory)
     for layer in stack:
         tree = trees[layer.name]
         claims = _claims(layer, tree, inventory.distributions.get(layer.name, {}))
-        found: dict[str, FileRecord] = {}
+        refined: dict[str, FileRecord] = {}
         gained: dict[str, set[str]] = {}
         for path, record in inventory.records[layer.name].items():
             owner = None if record.owner.kind is OwnerKind.DISTRIBUTION else claims.owner(path)
             if owner is not None:
                 gained.setdefault(owner.name, set()).add(path)
-            found[path] = record if owner is None else replace(record, owner=owner)
-        records[layer.name] = found
+            refined[path] = record if owner is None else replace(record, owner=owner)
+        records[layer.name] = refined
         distributions[layer.name] = {
-            name: replace(one, files=one.files | gained[name]) if name in gained else one
-            for name, one in inventory.distributions.get(layer.name, {}).items()
+            name: replace(distribution, files=distribution.files | gained[name])
+            if name in gained
+            else distribution
+            for name, distribution in inventory.distributions.get(layer.name, {}).items()
         }
     return replace(inventory, records=records, distributions=distributions)
 
 
 def source_of(path: str) -> str | None:
-    """The source that bytecode in ``__pycache__`` was compiled from (PEP 3147)."""
+    """Path of the source that bytecode in ``__pycache__`` was compiled from (PEP 3147), or None."""
     folder, _, name = path.rpartition("/")
     parent, _, cache = folder.rpartition("/")
     if (cache or folder) != "__pycache__" or not name.endswith(".pyc"):
@@ -86,17 +91,17 @@ def _claims(layer: Layer, tree: Tree, known: Mapping[str, Distribution]) -> _Cla
     files: dict[str, Owner] = {}
     folders: dict[str, Owner] = {}
     modules: dict[str, Owner] = {}
-    for one in (*known.values(), *_second_copies(layer, tree, known)):
-        site = posixpath.dirname(one.info_dir)
-        folders.setdefault(one.info_dir, one.owner)
-        for path in sorted(one.files):
-            files.setdefault(path, one.owner)
-        if any(not path.startswith(f"{one.info_dir}/") for path in one.files):
+    for distribution in (*known.values(), *_second_copies(layer, tree, known)):
+        site = posixpath.dirname(distribution.info_dir)
+        folders.setdefault(distribution.info_dir, distribution.owner)
+        for path in sorted(distribution.files):
+            files.setdefault(path, distribution.owner)
+        if any(not path.startswith(f"{distribution.info_dir}/") for path in distribution.files):
             continue  # its RECORD says what is its own
-        for name in _top_level(one, tree):
+        for name in _top_level(distribution, tree):
             place = posixpath.join(site, name)
-            folders.setdefault(place, one.owner)
-            modules.setdefault(place, one.owner)
+            folders.setdefault(place, distribution.owner)
+            modules.setdefault(place, distribution.owner)
     return _Claims(
         files=files, folders=folders, modules=modules, runtime=_frozen_runtime(layer, tree)
     )
@@ -118,22 +123,26 @@ def _frozen_runtime(layer: Layer, tree: Tree) -> Owner | None:
 def _second_copies(
     layer: Layer, tree: Tree, known: Mapping[str, Distribution]
 ) -> Iterator[Distribution]:
-    infos = {one.info_dir for one in known.values()}
+    infos = {distribution.info_dir for distribution in known.values()}
     present = {
         posixpath.dirname(path) for path in tree.members if path.endswith(".dist-info/METADATA")
     }
     others = {posixpath.dirname(info) for info in present - infos} & set(layer.site_dirs)
     for site in sorted(others):
-        found, _ = find_distributions(replace(layer, site_dirs=(site,)), tree, lenient=True)
-        yield from (one for one in found.values() if one.info_dir not in infos)
+        distributions, _ = find_distributions(replace(layer, site_dirs=(site,)), tree, lenient=True)
+        yield from (
+            distribution
+            for distribution in distributions.values()
+            if distribution.info_dir not in infos
+        )
 
 
-def _top_level(one: Distribution, tree: Tree) -> Iterable[str]:
-    member = tree.members.get(f"{one.info_dir}/top_level.txt")
+def _top_level(distribution: Distribution, tree: Tree) -> Iterable[str]:
+    member = tree.members.get(f"{distribution.info_dir}/top_level.txt")
     names: list[str] = []
     if member is not None and member.content is not None and member.size <= _MAX_TOP_LEVEL:
         names = bytes(member.content.view()).decode("utf-8", "replace").split()
-    plain = one.name.replace("-", "_")
+    plain = distribution.name.replace("-", "_")
     return dict.fromkeys(
         [*(name for name in names if "/" not in name and name not in (".", "..")), plain]
     )

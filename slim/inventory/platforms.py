@@ -17,7 +17,7 @@ _TAGS = {System.LINUX: "linux", System.MACOS: "macosx", System.WINDOWS: "win"}
 
 
 def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
-    """Where no manifest tells the platform, the native files do: that of most of them, in the whole stack."""
+    """The stack with the platform of most of its native files, where no manifest tells one."""
     if all(layer.platform is not UNKNOWN_PLATFORM for layer in stack):
         return stack
     votes: Counter[tuple[System, str]] = Counter()
@@ -44,8 +44,10 @@ def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
 
 
 def _enough(content: Content) -> Buffer:
-    """As much of a file as tells its system and machine: the beginning of an ELF file, whose header says both, and all
-    of any other."""
+    """The part of a file that tells its system and machine.
+
+    That is the beginning of an ELF file, whose header says both, and all of any other.
+    """
     start = next(iter(content.chunks()), b"")
     return (
         start

@@ -1,4 +1,4 @@
-"""Reads the trees of layers from archives and folders; nothing is unpacked under names from the input."""
+"""Reads the trees of layers; nothing is unpacked under names from the input."""
 
 from __future__ import annotations
 

@@ -53,10 +53,10 @@ def scan(
     remarks = list(warnings)
     for layer in stack:
         tree = trees[layer.name]
-        found, complaints = find_distributions(layer, tree, lenient=lenient)
-        remarks.extend(complaints)
-        distributions[layer.name] = found
-        records[layer.name] = _scan_layer(layer, tree, found, context)
+        installed, warned = find_distributions(layer, tree, lenient=lenient)
+        remarks.extend(warned)
+        distributions[layer.name] = installed
+        records[layer.name] = _scan_layer(layer, tree, installed, context)
         remarks.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
         tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(remarks))
@@ -101,16 +101,19 @@ def _scan_layer(
 
 
 def _misnamed(records: Mapping[str, FileRecord]) -> list[str]:
-    """Files that are called like libraries and programs, and aren't: empty, cut, or the text of a linker script."""
-    found = Warnings()
+    """Warnings about files called like libraries and programs that aren't any.
+
+    They are empty, cut, or the text of a linker script.
+    """
+    misnamed = Warnings()
     for path, record in records.items():
         if record.type is EntryType.FILE and record.native is None and path.endswith(_NATIVE_NAMES):
-            found.add("named like a native file, and isn't one", display(path))
-    return found.lines()
+            misnamed.add("named like a native file, and isn't one", display(path))
+    return misnamed.lines()
 
 
 def _owners(distributions: Mapping[str, Distribution]) -> dict[str, Owner]:
-    """Who installed what, by RECORD. Bytecode that isn't listed belongs to the owner of its source."""
+    """Owners by path, as the RECORDs list them."""
     owners: dict[str, Owner] = {}
     for distribution in distributions.values():
         owner = distribution.owner
@@ -126,7 +129,7 @@ def _fallback_owner(layer: Layer) -> Owner | None:
 
 
 def _scaffolding(path: str) -> bool:
-    """Files that venvstacks adds to every layer; nobody's but the layer's own."""
+    """True for files that venvstacks adds to every layer: no distribution's, only the layer's."""
     return path.startswith("share/venv/") or path == POSTINSTALL
 
 
@@ -144,7 +147,7 @@ def _record(
             mode=member.mode,
             link_target=member.link_target,
         )
-    view, sha256 = _looked_at(path, member.content)
+    view, sha256 = _viewed(path, member.content)
     native = identify(view)
     kind = classify(
         path,
@@ -167,9 +170,12 @@ def _record(
     )
 
 
-def _looked_at(path: str, content: Content) -> tuple[memoryview, str]:
-    """The whole of a file, and its SHA-256; of a large one that is neither machine code nor a source the beginning is
-    enough, and saves the memory for the rest."""
+def _viewed(path: str, content: Content) -> tuple[memoryview, str]:
+    """The bytes of a file that its category follows from, and the SHA-256 of all of them.
+
+    Of a large file that is neither machine code nor a source, the beginning is enough, and saves
+    the memory for the rest.
+    """
     state = hashlib.sha256()
     pieces = iter(content.chunks())
     first = next(pieces, b"")
@@ -183,7 +189,7 @@ def _looked_at(path: str, content: Content) -> tuple[memoryview, str]:
 
 
 def _exports_module(path: str, view: memoryview, native: NativeFormat | None) -> bool:
-    """Whether a native file defines ``PyInit_NAME`` for its own name: then it is an extension module (PEP 489)."""
+    """True if a native file is an extension module: it defines ``PyInit_NAME`` (PEP 489)."""
     name = posixpath.basename(path)
     stem, dot, rest = name.partition(".")
     if (
@@ -200,13 +206,16 @@ def _exports_module(path: str, view: memoryview, native: NativeFormat | None) ->
 
 
 def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
-    """Whether the bytes occur, without a copy of the whole file."""
+    """True if the bytes occur; no copy of the whole file is made."""
     pieces = passing(view[at : at + piece + len(needle)] for at in range(0, len(view), piece))
     return any(needle in bytes(part) for part in pieces)
 
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
-    """What ``postinstall.py`` will compile from a source: nothing where its current bytecode is there already."""
+    """Bytes that ``postinstall.py`` will compile from a source.
+
+    None where its current bytecode is there already.
+    """
     if (
         not path.endswith(".py")
         or not _compiles(path, tree)
@@ -217,7 +226,7 @@ def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:
 
 
 def _compiled_from(layer: Layer, path: str, tree: Tree) -> str:
-    """The source of a ``.pyc`` that ``postinstall.py`` would write again, or nothing."""
+    """Path of the source of a ``.pyc`` that ``postinstall.py`` would write again, or empty."""
     folder, name = posixpath.split(path)
     suffix = f".{layer.cache_tag}.pyc"
     if (
@@ -231,11 +240,11 @@ def _compiled_from(layer: Layer, path: str, tree: Tree) -> str:
 
 
 def _compiles(path: str, tree: Tree) -> bool:
-    """``postinstall.py`` compiles everything below ``lib`` (``Lib`` on Windows)."""
+    """True for what ``postinstall.py`` compiles: all below ``lib`` (``Lib`` on Windows)."""
     return path.lower().startswith("lib/") and POSTINSTALL in tree.members
 
 
 def _cache_of(layer: Layer, path: str) -> str:
-    """Where the layer's CPython keeps the bytecode of a source (PEP 3147)."""
+    """Path at which the layer's CPython keeps the bytecode of a source (PEP 3147)."""
     folder, name = posixpath.split(path)
     return f"{folder}/__pycache__/{name[:-3]}.{layer.cache_tag}.pyc"

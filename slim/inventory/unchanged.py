@@ -37,11 +37,11 @@ def unchanged(*stacks: Located) -> Iterator[None]:
     try:
         yield
     except SlimError:
-        for one in inputs:
-            one.check()
+        for before in inputs:
+            before.check()
         raise
-    for one in inputs:
-        one.check()
+    for before in inputs:
+        before.check()
 
 
 def _files(located: Located) -> Iterable[Path]:

@@ -1,1 +1,1 @@
-"""Sources: what a user names (a path, a report in git), brought to this machine before it is read."""
+"""Sources: a path or a report in git, brought to this machine before it is read."""

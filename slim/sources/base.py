@@ -9,7 +9,7 @@ from pathlib import Path
 
 
 class Holds(Flag):
-    """What can come from a source."""
+    """Kinds of things that can come from a source."""
 
     STACK = auto()
     """A stack, an archive, a folder."""
@@ -33,7 +33,7 @@ class Scheme:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What a user named, and the scheme that it belongs to."""
+    """A source as a user named it, and the scheme that it belongs to."""
 
     text: str
     scheme: Scheme

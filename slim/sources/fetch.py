@@ -26,10 +26,10 @@ def parse(text: str | Path, *, wanted: Holds = Holds.STACK) -> Source:
 
 @contextmanager
 def fetched(source: str | Path | Source) -> Iterator[Path]:
-    """Yield the file or folder of a source (of a stack, where it is a text), there during the block.
+    """Yield the file or folder of a source, which is there during the block.
 
-    Raises ConfigError and StorageError for what can't be fetched. A path needn't exist: what reads
-    it tells.
+    A text names a stack. Raises ConfigError and StorageError for what can't be fetched; a path
+    needn't exist: what reads it tells.
     """
     known = source if isinstance(source, Source) else parse(source)
     if known.scheme.fetch is None:

@@ -1,4 +1,4 @@
-"""``REF:PATH``: a report at a path of a git commit, as git-cat-file(1) and gitrevisions(7) spell it.
+"""``REF:PATH``, a report at a path of a git commit: see git-cat-file(1), gitrevisions(7).
 
 Nothing is fetched from another machine, and nothing is checked out.
 """

@@ -21,8 +21,10 @@ FINISHED = frozenset(
     {
         "backup",
         "config",
+        "inventory",
         "passes",
         "plan",
+        "sources",
         "symbols",
         "system",
     }
