@@ -20,7 +20,6 @@ from slim.cli.options import (
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.audit import AUDIT_REPORTERS
-from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
 _REPORT = "What is told"
@@ -88,7 +87,7 @@ def audit_command(
         why=why,
         prove=drawn if prove is None else prove,
         findings=not why or bool(telling.targets),
-        workers=config.jobs or available_cpus(),
+        workers=config.workers,
     )
     with watch(quiet=telling.quiet) as progress:
         results = engine.audit(request, progress)

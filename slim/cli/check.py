@@ -36,7 +36,6 @@ from slim.reports.budget import VERDICT_REPORTERS
 from slim.reports.budget.words import exceeded_text
 from slim.reports.common.text import count, printable
 from slim.system.atomic import replace_file
-from slim.system.cpus import available_cpus
 
 _BUDGETS = "Budgets"
 _REPORT = "What is told"
@@ -138,11 +137,12 @@ def check_command(
     from slim.sizes.budget import check
 
     package = None if delta is None else document.read(delta)
-    workers = config.jobs or available_cpus()
     with watch(quiet=telling.quiet) as progress:
-        measured = measure.measure(out, config.limits, workers, platforms, progress)
+        measured = measure.measure(out, config.limits, config.workers, platforms, progress)
         earlier = (
-            measure.measure(baseline, config.limits, workers, (), progress) if baseline else None
+            measure.measure(baseline, config.limits, config.workers, (), progress)
+            if baseline
+            else None
         )
 
     def verdict_of(chosen: Sequence[Budget]) -> Verdict:

@@ -23,7 +23,6 @@ from slim.cli.targets import Telling, telling_options
 from slim.formats import FORMATS
 from slim.model.settings import Effort
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
-from slim.system.cpus import available_cpus
 
 _OUTPUT = "What comes out"
 _WHERE = "What to look at"
@@ -174,7 +173,7 @@ def apply_command(
         format=format_name,
         platforms=platforms,
         force=force,
-        workers=config.jobs or available_cpus(),
+        workers=config.workers,
         effort=config.effort if said["level"] or config.effort != Effort() else None,
     )
     with watch(quiet=telling.quiet) as progress:

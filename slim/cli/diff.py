@@ -11,7 +11,6 @@ from slim.cli.options import SectionCommand, chosen_config, jobs_option, option,
 from slim.cli.progress import watch
 from slim.cli.targets import Telling, telling_options
 from slim.reports.diff import DIFF_REPORTERS
-from slim.system.cpus import available_cpus
 
 _REPORT = "What is told"
 _EXAMPLES = (
@@ -57,10 +56,9 @@ def diff_command(
     from slim.sizes import measure  # late: see slim.cli.run
     from slim.sizes.diff import compare, empty, pair
 
-    workers = config.jobs or available_cpus()
     with watch(quiet=telling.quiet) as progress:
-        old = measure.measure(before, config.limits, workers, platforms, progress)
-        new = measure.measure(after, config.limits, workers, platforms, progress)
+        old = measure.measure(before, config.limits, config.workers, platforms, progress)
+        new = measure.measure(after, config.limits, config.workers, platforms, progress)
     comparisons = []
     for left, right in pair(old, new):
         present = left or right

@@ -21,7 +21,6 @@ from slim.cli.targets import Telling, telling_options
 from slim.errors import RefusedError
 from slim.model.outcome import RunResult
 from slim.reports.run import RUN_REPORTERS
-from slim.system.cpus import available_cpus
 
 _WHERE = "What to look at"
 _REPORT = "What is told"
@@ -67,7 +66,7 @@ def verify_command(
         original=original,
         slimmed=slimmed,
         config=config,
-        workers=config.jobs or available_cpus(),
+        workers=config.workers,
         platforms=platforms,
     )
     with watch(quiet=telling.quiet) as progress:

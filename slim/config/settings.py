@@ -21,6 +21,7 @@ from slim.model.rule import Rule, RulePack, Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
 from slim.model.stack import Layer
 from slim.model.verify import VerifySettings
+from slim.system.cpus import available_cpus
 
 Stated = Mapping[str, Any]
 """Values by setting, as one source states them. A setting that isn't there isn't stated."""
@@ -204,6 +205,11 @@ class Config(RuleSettings):
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
     origin: str | None = None
+
+    @property
+    def workers(self) -> int:
+        """Threads that read and compress; never influences a byte of the result."""
+        return self.jobs or available_cpus()
 
     @property
     def effort(self) -> Effort:

@@ -1,4 +1,4 @@
-"""Everything slim knows about a file: what happens to it, why, and what else was considered."""
+"""``slim explain``: what happens to a file, why, and what else was considered."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ __all__ = ["RunRequest", "explain"]
 def explain(
     request: RunRequest, path: str, progress: Progress | None = None
 ) -> tuple[Explanation, ...]:
-    """Everything slim knows about the files at ``path``: a deployed path, a path in any layer, or the end of one.
+    """Explain the files at ``path``: a deployed path, a path in any layer, or the end of one.
 
     Raises ConfigError where no file is meant.
     """
-    found: list[Explanation] = []
+    explanations: list[Explanation] = []
     with fetched(request.source) as source:
         for located in locate(source, platforms=request.platforms):
             with workspace() as spool:
                 context = request.context(spool, progress or Silent())
                 with prepared(request, located, context) as (planned, planner):
                     records = _meant(planned.loaded.inventory, path)
-                    found.extend(_explain(planned.plan, planner, record) for record in records)
-    if not found:
+                    explanations.extend(
+                        _explain(planned.plan, planner, record) for record in records
+                    )
+    if not explanations:
         raise ConfigError(
             "no file of the stack has this path",
             file=path,
             hint="give LAYER/PATH, or PATH in a layer",
         )
-    return tuple(found)
+    return tuple(explanations)
 
 
 def _meant(inventory: Inventory, path: str) -> list[FileRecord]:

@@ -1,4 +1,4 @@
-"""The first half of a run: a stack is read, scanned, planned, and edited in memory. Nothing is written yet."""
+"""The first half of a run: a stack is read, scanned, planned, and edited in memory."""
 
 from __future__ import annotations
 
@@ -21,43 +21,41 @@ from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
-from slim.system.cpus import available_cpus
 from slim.verification.oracles import Edit, refused_edits
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunRequest:
-    """What to run on. ``output`` may be None for a dry run only. ``platforms`` and ``layers`` limit what is read and
-    what is changed; empty means all. ``verify``: try the result before it is published; ``repair``:
-    take back what broke it, instead of refusing. ``keep_removed`` is the archive that the originals
-    of what is removed and rewritten go to, ``symbols`` the folder that what debuggers need of
-    stripped files is added to. ``previous`` is what was published before: a folder or a
-    manifest."""
+    """The stack that is run on, the output, and what is asked for."""
 
     source: Path
     output: Path | None
+    """Folder or archive to publish; None for a dry run only."""
     config: Config
     platforms: tuple[str, ...] = ()
+    """Platforms that are read; none for all."""
     layers: tuple[str, ...] = ()
+    """Layers that may change; none for all."""
     dry_run: bool = False
     force: bool = False
+    """Replace an output that is there."""
     verify: bool = False
+    """Try the result before it is published."""
     repair: bool = True
+    """Take back what broke the result, instead of refusing it."""
     keep_removed: Path | None = None
+    """Archive for the originals of what is removed and rewritten."""
     symbols: Path | None = None
+    """Folder to which is added what debuggers need of stripped files."""
     previous: Path | None = None
-
-    @property
-    def workers(self) -> int:
-        """How many threads compress and read; never influences a byte of the result."""
-        return self.config.jobs or available_cpus()
+    """Folder or manifest of what was published before."""
 
     def context(self, spool_dir: Path, progress: Progress) -> RunContext:
-        """How the run reads and writes."""
+        """The arguments that travel through the run. ``spool_dir`` has to outlive it."""
         return RunContext(
             spool_dir=spool_dir,
             limits=self.config.limits,
-            workers=self.workers,
+            workers=self.config.workers,
             progress=progress,
         )
 
@@ -66,7 +64,10 @@ class RunRequest:
 def prepared(
     request: RunRequest, located: Located, context: RunContext
 ) -> Iterator[tuple[PlannedStack, Planner]]:
-    """Read, scan, plan and edit a stack, which has to stay as it is during the block."""
+    """Read, scan, plan and edit a stack, which has to stay as it is during the block.
+
+    Raises IntegrityError where it doesn't, and the errors of reading.
+    """
     with unchanged(located), load(located, context) as loaded:
         only = _only(request, loaded.stack.layers)
         planner = Planner(Facts.of(loaded), request.config, context.progress, only=only)

@@ -1,4 +1,4 @@
-"""What was published before: archives that can be published again as they are, because nothing in them changed."""
+"""Archives that were published before, and can be again: nothing in them changed."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ _HINT = "--previous takes the folder of an earlier slim run, or a manifest in it
 
 @dataclass(frozen=True, kw_only=True)
 class PreviousLayer:
-    """A layer as it was published. ``place`` is its archive, or None where only the manifest is at hand."""
+    """A layer as it was published."""
 
     layer: Layer
     place: Path | None
+    """Its archive; None where only the manifest is at hand."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Previous:
-    """Everything that was published before, by platform and install target."""
+    """The layers that were published before, by platform tag and install target."""
 
     source: Path
     layers: Mapping[tuple[str, str], PreviousLayer]
@@ -40,7 +41,7 @@ class Previous:
 
 
 def read_previous(source: Path) -> Previous:
-    """The manifests at ``source``: a published folder, or one manifest.
+    """Read the manifests at ``source``: a published folder, or one manifest.
 
     Raises StorageError where there is nothing, ConfigError where it isn't a published stack,
     UnsafeInputError for a malformed manifest.
@@ -53,23 +54,23 @@ def read_previous(source: Path) -> Previous:
     else:
         manifests = [source]
         folder = source.parent.parent if source.parent.name == FOLDER else source.parent
-    found: dict[tuple[str, str], PreviousLayer] = {}
+    layers: dict[tuple[str, str], PreviousLayer] = {}
     for manifest in manifests:
         for layer in layers_from_manifest(manifest, read_json(manifest)):
             if layer.archive is None:
                 continue
             key = (layer.platform.tag, layer.name)
-            if key in found and found[key].layer.archive != layer.archive:
+            if key in layers and layers[key].layer.archive != layer.archive:
                 raise ConfigError(
                     f"two manifests name a layer {layer.name!r} for {layer.platform.tag}",
                     file=source,
                     hint=_HINT,
                 )
             place = folder / layer.archive.name
-            found[key] = PreviousLayer(layer=layer, place=place if place.is_file() else None)
-    if not found:
+            layers[key] = PreviousLayer(layer=layer, place=place if place.is_file() else None)
+    if not layers:
         raise ConfigError("no manifest with archives there", file=source, hint=_HINT)
-    return Previous(source=source, layers=found)
+    return Previous(source=source, layers=layers)
 
 
 def reused_archive(
@@ -103,10 +104,11 @@ def reused_archive(
     digest = sha256_of(place) if size == archive.size else ""
     if digest != archive.sha256:
         raise IntegrityError(
-            f"has {size} bytes{f' and SHA-256 {digest}' if digest else ''}, but the manifest says {archive.size} and "
-            f"{archive.sha256}",
+            f"has {size} bytes{f' and SHA-256 {digest}' if digest else ''}, "
+            f"but the manifest says {archive.size} and {archive.sha256}",
             file=place,
-            hint="the previous archive was changed or cut after it was published; leave --previous out, or repair it",
+            hint="the previous archive was changed or cut after it was published; "
+            "leave --previous out, or repair it",
         )
     if detect(place).name != format_name or (
         noted is None and _tree_of(previous, context) != tree_sha256
@@ -116,7 +118,7 @@ def reused_archive(
 
 
 def noted_tree(layer: Layer) -> str | None:
-    """The tree digest that slim wrote into the manifest, if it wrote any."""
+    """The tree digest that slim wrote into the manifest; None where it wrote none."""
     note = layer.entry.get(SLIM_KEY)
     noted = note.get("tree_sha256") if isinstance(note, dict) else None
     return noted if isinstance(noted, str) else None

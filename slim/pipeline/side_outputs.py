@@ -1,8 +1,8 @@
-"""What a run writes beside its result: the store of originals and the folder of symbols.
+"""Outputs of a run beside its result: the backup of originals and the folder of symbols.
 
-Each is staged beside its own target, like the result. What is kept appears before the result does,
-symbols first: where a result is, its originals are. A kill between the two renames leaves a store
-without its result, which the next run replaces. Symbols that were added before a run failed stay:
+Each is staged beside its own target, like the result. They appear before the result does, symbols
+first: where a result is, its originals are. A kill between the two renames leaves a backup without
+its result, which the next run replaces. Symbols that were added before a run failed stay:
 their names tell what they belong to.
 """
 
@@ -35,8 +35,8 @@ from slim.system.interrupts import defer_signals
 _SUFFIXES = (".tar.zst", ".tzst")
 
 
-class Beside:
-    """The store and the symbols of a run; does nothing where neither is wanted."""
+class SideOutputs:
+    """The backup and the symbols of a run; does nothing where neither is wanted."""
 
     def __init__(
         self,
@@ -49,22 +49,27 @@ class Beside:
         self._folder = folder
         self._originals = originals
         self._symbols = symbols
-        self._found: list[tuple[SymbolFile, ...]] = []
+        self._symbol_files: list[tuple[SymbolFile, ...]] = []
         self._staged: Path | None = None
 
     def add(self, planned: PlannedStack, layers: Sequence[LayerOutcome]) -> None:
         """Take over what a stack's final plan removes and rewrites. Raises StorageError."""
         if self._symbols is not None:
-            self._found.append(self._symbols.add(planned))
+            self._symbol_files.append(self._symbols.add(planned))
         if self._originals is not None:
             self._originals.add(planned, layers)
 
     def write(self, results: Sequence[RunResult], progress: Progress) -> tuple[RunResult, ...]:
-        """Stage what was kept, complete and on the disk; the results say so. Raises StorageError."""
+        """Stage the backup, complete and on the disk; return the results with summaries of both.
+
+        Raises StorageError.
+        """
         if self._request.symbols is not None:
             folder = str(self._request.symbols)
-            pairs = zip(results, self._found, strict=True)
-            results = [replace(result, symbols=_told(folder, files)) for result, files in pairs]
+            collected = zip(results, self._symbol_files, strict=True)
+            results = [
+                replace(result, symbols=_summary(folder, files)) for result, files in collected
+            ]
         if self._originals is None or self._folder is None or self._request.keep_removed is None:
             return tuple(results)
         progress.stage("Keeping originals", total=None)
@@ -72,18 +77,20 @@ class Beside:
         self._staged = self._folder / target.name
         # Nobody downloads it, so it isn't worth the time that the last tenth of its size would
         # cost.
-        kept = self._originals.write(self._staged, WriteOptions(effort=Effort(level=Level.FAST)))
+        summaries = self._originals.write(
+            self._staged, WriteOptions(effort=Effort(level=Level.FAST))
+        )
         return tuple(
-            replace(result, backup=_named(one, target))
-            for result, one in zip(results, kept, strict=True)
+            replace(result, backup=_named(summary, target))
+            for result, summary in zip(results, summaries, strict=True)
         )
 
     @contextmanager
     def published(self, result: Path) -> Iterator[None]:
-        """What was kept is in its place during the block, in which ``result`` is published. If that fails, everything
-        is as it was before. Signals wait until all is done.
+        """Put both in their places for the block, in which ``result`` is published.
 
-        Raises StorageError.
+        If that fails, everything is as it was before. Signals wait until all is done. Raises
+        StorageError.
         """
         with defer_signals():
             self._publish_symbols()
@@ -100,7 +107,7 @@ class Beside:
             except BaseException:
                 output = self._request.output
                 if output is not None and _is_same(output, made):
-                    raise  # it failed after the rename: the result is there, and so have its originals to be
+                    raise  # after the rename: the result is there, so its originals have to be
                 if _is_same(target, new) and old.exists():
                     old.replace(target)
                 elif _is_same(target, new):
@@ -108,8 +115,10 @@ class Beside:
                 raise
 
     def _publish_symbols(self) -> None:
-        """Add the staged files to the folder of symbols, and write its index anew. Raises StorageError, and
-        UnsafeInputError for an index that isn't one."""
+        """Add the staged files to the folder of symbols, and write its index anew.
+
+        Raises StorageError, and UnsafeInputError for an index that isn't one.
+        """
         target = self._request.symbols
         if self._symbols is None or target is None:
             return
@@ -136,17 +145,17 @@ def _is_folder(path: Path) -> bool:
     return path.is_dir() and not path.is_symlink()
 
 
-def _told(folder: str, files: Sequence[SymbolFile]) -> SymbolsSummary:
-    sizes = {one.file: one.size for one in files}
+def _summary(folder: str, files: Sequence[SymbolFile]) -> SymbolsSummary:
+    sizes = {symbol.file: symbol.size for symbol in files}
     return SymbolsSummary(folder=folder, files=len(sizes), size=sum(sizes.values()))
 
 
-def _named(kept: BackupSummary, target: Path) -> BackupSummary:
-    return replace(kept, file=str(target))
+def _named(summary: BackupSummary, target: Path) -> BackupSummary:
+    return replace(summary, file=str(target))
 
 
 def _save(target: Path, copy: Path) -> None:
-    """A second name, or a copy, for what is going to be replaced."""
+    """Give what is going to be replaced a second name, or copy it. Raises StorageError."""
     if not target.exists():
         return
     try:
@@ -159,21 +168,24 @@ def _save(target: Path, copy: Path) -> None:
 
 
 @contextmanager
-def beside(request: RunRequest) -> Iterator[Beside]:
-    """Check the targets and stage beside them. Raises ConfigError and StorageError."""
-    store, folder = request.keep_removed, request.symbols
-    if store is not None:
-        _check(request, store)
+def side_outputs(request: RunRequest) -> Iterator[SideOutputs]:
+    """Check the targets and stage beside them during the block.
+
+    Raises ConfigError and StorageError.
+    """
+    backup, folder = request.keep_removed, request.symbols
+    if backup is not None:
+        _check(request, backup)
     if folder is not None:
         _check_symbols(request, folder)
-    with ExitStack() as stack:
+    with ExitStack() as resources:
         private, originals, symbols = None, None, None
-        if store is not None:
-            private = stack.enter_context(staging(store))
-            originals = BackupWriter(stack.enter_context(Spool(private)))
+        if backup is not None:
+            private = resources.enter_context(staging(backup))
+            originals = BackupWriter(resources.enter_context(Spool(private)))
         if folder is not None:
-            symbols = Symbols(stack.enter_context(staging(folder)) / "symbols")
-        yield Beside(request, private, originals, symbols)
+            symbols = Symbols(resources.enter_context(staging(folder)) / "symbols")
+        yield SideOutputs(request, private, originals, symbols)
 
 
 def _check(request: RunRequest, target: Path) -> None:
@@ -195,17 +207,17 @@ def _check(request: RunRequest, target: Path) -> None:
 
 
 def _check_symbols(request: RunRequest, target: Path) -> None:
-    """Unlike the result, the folder may exist: symbols are added to it."""
+    """Check the folder of symbols, which may exist: symbols are added to it."""
     if target.exists() and not target.is_dir():
         raise ConfigError("the place for symbols isn't a folder", file=target)
-    here = target.resolve()
+    own = target.resolve()
     for other, what in (
         (request.output, "the output, which holds what is published"),
         (request.source, "the input"),
     ):
-        there = other.resolve() if other is not None else None
-        if there is not None and (here == there or there in here.parents):
+        place = other.resolve() if other is not None else None
+        if place is not None and (own == place or place in own.parents):
             raise ConfigError(f"the folder for symbols would lie in {what}", file=target)
-    if request.keep_removed is not None and here == request.keep_removed.resolve():
+    if request.keep_removed is not None and own == request.keep_removed.resolve():
         raise ConfigError("originals and symbols can't go to the same place", file=target)
     read_rows(target)

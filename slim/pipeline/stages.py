@@ -1,4 +1,7 @@
-"""The only module that knows the order of the stages: read, inventory, analyse, plan, apply, verify, write, report."""
+"""``slim run``, and the order of its stages.
+
+Read, inventory, analyse, plan, apply, verify, write: only this module knows the order.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from slim.model.stack import StackKind
 from slim.pipeline.layers import write_layers
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
-from slim.pipeline.side_outputs import Beside, beside
+from slim.pipeline.side_outputs import SideOutputs, side_outputs
 from slim.plan.accounts import account
 from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
@@ -35,7 +38,9 @@ __all__ = ["RunRequest", "run"]
 
 
 def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResult, ...]:
-    """Make a smaller stack, or with ``dry_run`` tell what would be done. One result for each manifest.
+    """Make a smaller stack, or with ``dry_run`` tell what would be done.
+
+    Returns one result for each manifest.
 
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published. Nothing is either
     where trying the result (``verify``) failed: then the results say so.
@@ -50,9 +55,9 @@ def run(request: RunRequest, progress: Progress | None = None) -> tuple[RunResul
 
 def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     started = time.monotonic()
-    located = locate(request.source, platforms=request.platforms)
-    _check_layers(request, located)
-    previous = _previous(request, located)
+    stacks = locate(request.source, platforms=request.platforms)
+    _check_layers(request, stacks)
+    previous = _previous(request, stacks)
     if request.dry_run:
         if request.keep_removed is not None or request.symbols is not None:
             raise ConfigError(
@@ -61,11 +66,13 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             )
         with workspace() as spool:
             context = request.context(spool, progress)
-            return tuple(_run_one(request, one, context, None, None, previous) for one in located)
+            return tuple(
+                _run_one(request, located, context, None, None, previous) for located in stacks
+            )
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
-    with staging(request.output) as folder, beside(request) as kept:
+    with staging(request.output) as folder, side_outputs(request) as extras:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
         context = request.context(spool_dir, progress)
@@ -76,22 +83,22 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             effort=request.config.effort,
         )
         results = tuple(
-            _run_one(request, one, context, publisher, kept, previous) for one in located
+            _run_one(request, located, context, publisher, extras, previous) for located in stacks
         )
         if not all(result.verification.passed for result in results):
             return results
-        results = kept.write(results, progress)
+        results = extras.write(results, progress)
         progress.stage("Publishing")
-        with kept.published(publisher.staged()):
+        with extras.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
     return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
 
 
-def _previous(request: RunRequest, located: Iterable[Located]) -> Previous | None:
+def _previous(request: RunRequest, stacks: Iterable[Located]) -> Previous | None:
     if request.previous is None:
         return None
-    for one in located:
-        if one.kind is not StackKind.PUBLISHED:
+    for located in stacks:
+        if located.kind is not StackKind.PUBLISHED:
             raise ConfigError(
                 "only a published stack can keep what was published before",
                 file=request.source,
@@ -100,8 +107,8 @@ def _previous(request: RunRequest, located: Iterable[Located]) -> Previous | Non
     return read_previous(request.previous)
 
 
-def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
-    known = {layer.name: layer.layer_name for one in located for layer in one.stack}
+def _check_layers(request: RunRequest, stacks: Iterable[Located]) -> None:
+    known = {layer.name: layer.layer_name for located in stacks for layer in located.stack}
     names = {*known, *known.values()}
     wrong = [name for name in request.layers if name not in names]
     wrong += [name for name in request.config.unknown_layers(names)]
@@ -115,14 +122,14 @@ def _check_layers(request: RunRequest, located: Iterable[Located]) -> None:
 
 def _run_one(
     request: RunRequest,
-    one: Located,
+    located: Located,
     context: RunContext,
     publisher: Publisher | None,
-    kept: Beside | None,
+    extras: SideOutputs | None,
     previous: Previous | None,
 ) -> RunResult:
     started = time.monotonic()
-    with prepared(request, one, context) as (planned, planner):
+    with prepared(request, located, context) as (planned, planner):
         digest = rules_digest(request.config.rules)
         tried = Verification()
         if request.verify:
@@ -132,8 +139,8 @@ def _run_one(
         static = Verification(checks=(*_static_checks(planned, planner.facts), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)
-        if kept is not None and publisher is not None:
-            kept.add(planned, layers)
+        if extras is not None and publisher is not None:
+            extras.add(planned, layers)
         verification = replace(tried, checks=(*static.checks, *tried.checks))
         loaded, plan = planned.loaded, planned.plan
         return RunResult(

@@ -23,6 +23,7 @@ FINISHED = frozenset(
         "config",
         "inventory",
         "passes",
+        "pipeline",
         "plan",
         "sources",
         "symbols",
