@@ -9,6 +9,7 @@ from pathlib import Path
 from slim import __version__
 from slim.analysis.facts import Facts
 from slim.auditing import measure, mentions, natives
+from slim.auditing.floors import floors
 from slim.auditing.savings import plans, savings
 from slim.auditing.why import Asker
 from slim.config.settings import Config
@@ -88,6 +89,7 @@ def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit
         unused=mentions.unused(stack, inventory, loaded.read) if request.findings else (),
         duplicates=measure.duplicates(inventory),
         unowned=measure.unowned(inventory),
+        floors=floors(stack, inventory, loaded.read) if request.findings else (),
         savings=tuple(
             savings(stack, profile, plan, proved=request.prove) for profile, plan in found.items()
         ),

@@ -15,6 +15,7 @@ from slim.model.record import EntryType, FileRecord, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack, System
 
 _LEVEL = "unneeded"
+_FORMATS = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFormat.PE: "PE"}
 
 
 def natives(inventory: Inventory) -> Iterator[FileRecord]:
@@ -24,6 +25,17 @@ def natives(inventory: Inventory) -> Iterator[FileRecord]:
         for record in inventory
         if record.native is not None and record.type is EntryType.FILE
     )
+
+
+def headers_text(view: memoryview) -> str:
+    """What the headers of a native file say: ``PE for windows on x86_64, signed, .NET``."""
+    info = describe(view)
+    if info is None or info.format not in _FORMATS:
+        return ""
+    machines = ", ".join(info.machines or (info.machine,))
+    facts = [f"{_FORMATS[info.format]} for {info.system.value} on {machines}"]
+    facts += ["signed"] * info.signed + [".NET"] * info.clr
+    return ", ".join(facts)
 
 
 def foreign(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[ForeignCode, ...]:
@@ -42,6 +54,8 @@ def _foreign(layer: Layer, record: FileRecord, view: memoryview) -> Iterable[For
     info = describe(view)
     if info is None or platform.system is System.UNKNOWN or info.system is System.UNKNOWN:
         return
+    if info.clr:
+        return  # .NET runs it on any platform
     if info.system is platform.system and platform.machine == "universal2":
         return
     if info.system is platform.system and len(info.machines) > 1:

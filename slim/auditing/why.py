@@ -6,6 +6,7 @@ import posixpath
 from functools import cached_property
 
 from slim.analysis.facts import Facts
+from slim.auditing.natives import headers_text
 from slim.errors import ConfigError
 from slim.inventory.owners import source_of
 from slim.model.audit import Why, WhyAnswer
@@ -68,6 +69,7 @@ class Asker:
         source = self._facts.inventory.get((record.layer, source_of(record.path) or ""))
         return Why(
             record=record,
+            native=headers_text(self._facts.read(record)) if record.native else "",
             required_by=self._required(record),
             imported_by=self._facts.imports.importers_of((source or record).key),
             needed_by=self._needed(record),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from slim.model.finding import Evidence
+from slim.model.floor import StackFloor
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.plan import Plan
 from slim.model.record import FileKind, FileRecord, Inventory, Owner
@@ -125,9 +126,12 @@ class Why:
 
     ``required_by`` are distributions that require its owner, ``imported_by`` the code that imports
     it, ``needed_by`` the native files that load it, ``linked_by`` the links that lead to it.
+    ``native`` says what its headers say: ``PE for windows on x86_64, signed``; empty for other
+    files.
     """
 
     record: FileRecord
+    native: str = ""
     required_by: tuple[Evidence, ...] = ()
     imported_by: tuple[Evidence, ...] = ()
     needed_by: tuple[Evidence, ...] = ()
@@ -149,7 +153,8 @@ class Audit:
     """Everything that ``slim audit`` tells about one stack. Every list of findings has the largest first.
 
     ``largest`` are the largest files; ``unowned`` the folders of files that no distribution owns,
-    with their layer. ``plans`` are the plans behind ``savings``, by profile.
+    with their layer. ``floors`` are the oldest systems that the stack runs on. ``plans`` are the
+    plans behind ``savings``, by profile.
     """
 
     stack: Stack
@@ -164,6 +169,7 @@ class Audit:
     unused: tuple[UnusedDistribution, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     unowned: tuple[SizeRow, ...] = ()
+    floors: tuple[StackFloor, ...] = ()
     savings: tuple[ProfileSavings, ...] = ()
     plans: Mapping[Safety, Plan] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)

@@ -33,23 +33,29 @@ class PlatformFloor:
 
     ``machine`` is normalised as in :class:`slim.model.stack.Platform`. ``version`` are its numbers,
     the most significant first; none for musl, which files don't ask for by version. ``needs`` says
-    where in the file that stands: ``GLIBC_2.34 (pthread_create)``. ``library`` is the name of the
-    system's library that has to bring it; empty where it is the system itself.
+    what in the file asks for it (``GLIBC_2.34``, ``LC_BUILD_VERSION``), ``symbols`` are the first
+    few that are bound to that version of glibc. ``library`` is the name of the system's library
+    that has to bring it; empty where it is the system itself.
     """
 
     runtime: Runtime
     machine: str
     version: tuple[int, ...]
     needs: str
+    symbols: tuple[str, ...] = ()
     library: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FloorAsked:
-    """A native file that asks for the newest version of all in its stack, and what it ``needs``."""
+    """A native file that asks for the newest version of all in its stack.
+
+    ``needs`` and ``symbols`` are those of its :class:`PlatformFloor`.
+    """
 
     record: FileRecord
     needs: str
+    symbols: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,10 @@ from slim.reports.audit import json_v1 as audit_json
 from slim.reports.audit import terminal as audit_terminal
 from slim.reports.common.style import TerminalStyle
 from tests.support.audits import audit_of
-from tests.support.published_stacks import publish
+from tests.support.native_headers import pe
+from tests.support.published_stacks import SITE, LayerSpec, publish
 from tests.support.report_schemas import schema
+from tests.support.versioned_elf import versioned
 from tests.unit.test_audit_findings import layers
 
 Golden = Callable[[str, str], None]
@@ -68,6 +70,28 @@ def test_json(golden: Golden, audited: Audit) -> None:
     golden("audit.json", text)
     jsonschema.Draft202012Validator.check_schema(schema("audit-v1"))
     jsonschema.validate(json.loads(text), schema("audit-v1"), cls=jsonschema.Draft202012Validator)
+
+
+def test_runs_on(golden: Golden, tmp_path: Path) -> None:
+    """A stack with native files, and a .NET assembly, which is a PE file on every platform."""
+    files = {
+        f"{SITE}/p/old.so": versioned({"libc.so.6": {"GLIBC_2.17": ["memcpy"]}}),
+        f"{SITE}/p/new.so": versioned({"libc.so.6": {"GLIBC_2.34": ["dlopen", "dlsym"]}}),
+        f"{SITE}/q/new.so": versioned({"libc.so.6": {"GLIBC_2.34": ["dlclose"]}}),
+        f"{SITE}/q/musl.so": versioned(needed=["libc.musl-x86_64.so.1"]),
+        f"{SITE}/q/Net.dll": pe(machine="i686", clr=True, signed=True),
+    }
+    publish(tmp_path, {"app-a": LayerSpec("application", files)})
+    found = audit_of(tmp_path, why=("*.dll",))
+    found = _still(found, found.stack, str(tmp_path))
+    golden("audit-runs-on.txt", audit_terminal.render([replace(found, why=(), savings=())]))
+    golden("audit-native-why.txt", audit_terminal.render([found]))
+    document = audit_json.document([found])
+    jsonschema.validate(document, schema("audit-v1"), cls=jsonschema.Draft202012Validator)
+    (audit,) = document["audits"]
+    golden("audit-runs-on.json", json.dumps(audit["runs_on"], indent=2) + "\n")
+    assert audit["foreign"] == []
+    assert audit["why"][0]["explained"][0]["native"] == "PE for windows on i686, signed, .NET"
 
 
 def test_hostile_names_are_told_harmlessly(tmp_path: Path) -> None:

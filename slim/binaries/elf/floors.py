@@ -87,18 +87,18 @@ def _floors(view: memoryview) -> Iterator[PlatformFloor]:
         if not versions:
             continue
         newest = max(versions, key=lambda need: need.version)
-        needs_text, library = newest.name, newest.library
+        library = newest.library
+        symbols: tuple[str, ...] = ()
         if runtime is Runtime.GLIBC:
             # It comes as several libraries, always of one version, and never from a layer.
-            library = ""
             indexes = {need.index for need in versions if need.name == newest.name}
-            symbols = ", ".join(_symbols(view, structs, sections, indexes))
-            needs_text += f" ({symbols})" if symbols else ""
+            library, symbols = "", tuple(_symbols(view, structs, sections, indexes))
         yield PlatformFloor(
             runtime=runtime,
             machine=machine,
             version=newest.version,
-            needs=needs_text,
+            needs=newest.name,
+            symbols=symbols,
             library=library,
         )
     if not needs:

@@ -18,8 +18,10 @@ from slim.model.audit import (
     UnusedDistribution,
     Why,
 )
+from slim.model.floor import StackFloor
 from slim.model.record import FileRecord
 from slim.model.report import AUDIT_REPORT
+from slim.reports.common.floors import version_text
 from slim.reports.common.json_parts import (
     SCHEMA_VERSION,
     content_document,
@@ -30,6 +32,8 @@ from slim.reports.common.json_parts import (
     stack_document,
 )
 from slim.system.json_text import Json, dumps, named, prose
+
+_MOST_ASKING = 20
 
 
 def render(results: Sequence[Audit]) -> str:
@@ -76,6 +80,7 @@ def _audit(result: Audit) -> Json:
         "duplicates": [_duplicate(one) for one in result.duplicates],
         "stale": [{**named("name", one.name), "size": one.size} for one in result.stack.stale],
         "unowned": _rows(result.unowned),
+        "runs_on": [_floor(floor) for floor in result.floors],
         "savings": [_savings(saving) for saving in result.savings],
         "rules": rule_summaries(result.rules, rules),
         "why": [
@@ -136,6 +141,26 @@ def _duplicate(one: Duplicate) -> Json:
     }
 
 
+def _floor(floor: StackFloor) -> Json:
+    return {
+        "runtime": floor.runtime.value,
+        "machine": floor.machine,
+        "version": version_text(floor),
+        "files": floor.files,
+        "asking_files": len(floor.asked_by),
+        "asked_by": [
+            {
+                **named("layer", asked.record.layer),
+                **named("path", asked.record.path),
+                "owner": owner_document(asked.record.owner),
+                "needs": prose(asked.needs),
+                "symbols": [prose(symbol) for symbol in asked.symbols],
+            }
+            for asked in floor.asked_by[:_MOST_ASKING]
+        ],
+    }
+
+
 def _savings(saving: ProfileSavings) -> Json:
     return {
         "profile": saving.profile.label,
@@ -161,6 +186,7 @@ def _savings(saving: ProfileSavings) -> Json:
 def _why(one: Why) -> Json:
     return {
         **_file(one.record),
+        "native": prose(one.native),
         "required_by": evidence_items(one.required_by),
         "imported_by": evidence_items(one.imported_by),
         "needed_by": evidence_items(one.needed_by),

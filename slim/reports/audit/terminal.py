@@ -12,6 +12,7 @@ from slim.model.record import FileRecord
 from slim.model.size import format_size
 from slim.reports.audit.shorten import shortener_of
 from slim.reports.audit.terminal_findings import draw_findings
+from slim.reports.audit.terminal_floors import draw_floors
 from slim.reports.audit.terminal_savings import draw_savings
 from slim.reports.audit.terminal_why import draw_why
 from slim.reports.common.canvas import Canvas, draw_each, number_table
@@ -33,6 +34,7 @@ def _draw(canvas: Canvas, result: Audit, *, verbose: bool) -> None:
         draw_why(canvas, result, answer, verbose=verbose)
     if result.why:
         return
+    draw_floors(canvas, result, verbose=verbose)
     _layers(canvas, result.layers, result.total)
     _account(canvas, "owner", result.by_owner, result.total, most=None if verbose else 10)
     _account(canvas, "category", result.by_category, result.total, most=None)

@@ -37,6 +37,8 @@ def _file(canvas: Canvas, why: Why, shorten: Callable[[str], str], *, verbose: b
     canvas.line(Text.assemble((printable(record.deployed_path), "bold"), (words, "dim")))
     owner = printable(record.owner.label)
     canvas.line(Text.assemble(("owner        ", "dim"), owner), indent=2)
+    if why.native:
+        canvas.line(Text.assemble(("headers      ", "dim"), printable(why.native)), indent=2)
     reasons = (
         ("required by", why.required_by),
         ("imported by", why.imported_by),

@@ -17,6 +17,7 @@ from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import Layer, Stack
+from slim.reports.common.floors import floor_text, needs_text
 from slim.reports.common.text import evidence_text
 from slim.reports.html.tree import KINDS, Node, finish, grow, shown, walk
 
@@ -282,6 +283,19 @@ def _findings(audit: Audit) -> list[Json]:
             "Owned by nobody",
             "Files that no distribution and no runtime answers for, by folder.",
             [(row.label, row.size.unpacked, f"{row.size.files:,} files") for row in audit.unowned],
+        ),
+        (
+            "What it runs on",
+            "The oldest systems that native files ask for, and the files that do.",
+            [
+                (
+                    asked.record.deployed_path,
+                    asked.record.size,
+                    f"{floor_text(floor, machine=True)}: {needs_text(asked)}",
+                )
+                for floor in audit.floors
+                for asked in floor.asked_by
+            ],
         ),
         (
             "Stale archives",
