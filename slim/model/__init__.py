@@ -1,1 +1,1 @@
-"""What slim talks about: frozen dataclasses without input, output or rendering."""
+"""The model: frozen dataclasses without input, output or rendering."""

@@ -1,4 +1,4 @@
-"""What an audit found: where the bytes of a stack are. All sizes are bytes."""
+"""Results of an audit: where the bytes of a stack are. All sizes are bytes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ class SizeRow:
     """One row of an account of sizes; the rows of one account add up to the whole, to the byte."""
 
     label: str
+    """Owner, category or folder that the row is about."""
     size: Footprint
+    """Sum of the sizes of its files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,28 +29,38 @@ class LayerSize:
     """A layer and its sizes, that of its archive included."""
 
     layer: Layer
+    """The layer."""
     size: Footprint
+    """Its sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The files of one layer, one owner and one category together. Archive bytes are never split, so they are 0."""
+    """The files of one layer, one owner and one category together.
+
+    Archive bytes are never split, so they are 0.
+    """
 
     layer: str
+    """Name of the layer."""
     owner: Owner
+    """Owner of the files."""
     category: FileKind
+    """Category of the files."""
     size: Footprint
+    """Sum of their sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignCode:
-    """Native code that the platform of its layer can't run: a slice of a universal file, or a whole file.
+    """Native code that its layer's platform can't run.
 
-    ``what`` names its system and machine; ``size`` are its bytes; ``whole`` says that it is the
-    entire file.
+    It is a slice of a universal file, or with ``whole`` the entire file. ``what`` names its system
+    and machine; ``size`` are its bytes.
     """
 
     record: FileRecord
+    """File that holds the code."""
     what: str
     size: int
     whole: bool
@@ -56,9 +68,13 @@ class ForeignCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unstripped:
-    """A native file with bytes that only debuggers and linkers read. ``saved`` is what stripping would take off."""
+    """A native file with bytes that only debuggers and linkers read.
+
+    ``saved`` is the number of bytes that stripping would take off.
+    """
 
     record: FileRecord
+    """The file."""
     saved: int
 
 
@@ -71,9 +87,13 @@ class UnusedDistribution:
     """
 
     layer: str
+    """Name of the layer that it is installed in."""
     owner: Owner
+    """The distribution."""
     size: int
+    """Bytes of its files."""
     files: int
+    """Number of its files."""
     commands: tuple[str, ...] = ()
     required_by: tuple[str, ...] = ()
 
@@ -83,8 +103,10 @@ class Duplicate:
     """Files with the same bytes. ``size`` is that of one of them."""
 
     sha256: str
+    """SHA-256 of their content, in hexadecimal."""
     size: int
     records: tuple[FileRecord, ...]
+    """The files."""
 
     @property
     def wasted(self) -> int:
@@ -99,19 +121,24 @@ class Duplicate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSavings:
-    """What a run with one profile would take away, rule by rule.
+    """Savings of a run with one profile, rule by rule.
 
     Without ``proved`` it is an estimate: the proof that nothing imports what goes has not been
-    tried, and the library graph wasn't asked which libraries nothing needs. ``command`` makes it
-    so; empty where ``slim run`` can't.
+    tried, and the library graph wasn't asked which libraries nothing needs. ``command`` is the
+    command line that does it; empty where ``slim run`` can't.
     """
 
     profile: Safety
+    """The profile."""
     proved: bool
     removed: int
+    """Bytes of the files that would go."""
     shrunk: int
+    """Bytes by which rewritten files would shrink."""
     files: int
+    """Number of files that would go or be rewritten."""
     by_rule: tuple[FootprintDelta, ...]
+    """One row a rule, the largest saving first."""
     command: str = ""
 
     @property
@@ -122,7 +149,7 @@ class ProfileSavings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Why:
-    """Why one file is there.
+    """The reasons why one file is there.
 
     ``required_by`` are distributions that require its owner, ``imported_by`` the code that imports
     it, ``needed_by`` the native files that load it, ``linked_by`` the links that lead to it.
@@ -131,6 +158,7 @@ class Why:
     """
 
     record: FileRecord
+    """The file."""
     native: str = ""
     required_by: tuple[Evidence, ...] = ()
     imported_by: tuple[Evidence, ...] = ()
@@ -140,17 +168,21 @@ class Why:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhyAnswer:
-    """The answer to one ``--why GLOB``: the largest matching files explained, and how many there are in all."""
+    """The answer to one ``--why GLOB``: the largest matching files, explained."""
 
     glob: str
+    """The glob, as the user wrote it."""
     files: int
+    """Number of all files that match."""
     size: int
+    """Bytes of all files that match."""
     explained: tuple[Why, ...]
+    """The largest of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Audit:
-    """Everything that ``slim audit`` tells about one stack. Every list of findings has the largest first.
+    """Result of ``slim audit`` for one stack. Every list of findings has the largest first.
 
     ``largest`` are the largest files; ``unowned`` the folders of files that no distribution owns,
     with their layer. ``floors`` are the oldest systems that the stack runs on. ``plans`` are the
@@ -158,26 +190,42 @@ class Audit:
     """
 
     stack: Stack
+    """The stack."""
     inventory: Inventory
+    """Every file of it."""
     layers: tuple[LayerSize, ...]
+    """Sizes by layer."""
     by_owner: tuple[SizeRow, ...]
+    """Sizes by owner."""
     by_category: tuple[SizeRow, ...]
+    """Sizes by category."""
     cells: tuple[Cell, ...]
+    """Sizes by layer, owner and category at once."""
     largest: tuple[FileRecord, ...] = ()
     foreign: tuple[ForeignCode, ...] = ()
+    """Native code that can't run where its layer runs."""
     unstripped: tuple[Unstripped, ...] = ()
+    """Native files that can be stripped."""
     unused: tuple[UnusedDistribution, ...] = ()
+    """Distributions that no Python file outside them imports."""
     duplicates: tuple[Duplicate, ...] = ()
+    """Groups of files with the same bytes."""
     unowned: tuple[SizeRow, ...] = ()
     floors: tuple[StackFloor, ...] = ()
     savings: tuple[ProfileSavings, ...] = ()
     plans: Mapping[Safety, Plan] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    """Every rule, by id."""
     why: tuple[WhyAnswer, ...] = ()
+    """Answers to ``--why``."""
     warnings: tuple[str, ...] = ()
+    """Sentences for people."""
     profile: Safety = Safety.STANDARD
+    """Profile that reports show first."""
     elapsed: float = 0.0
+    """Seconds that the audit took."""
     slim_version: str = ""
+    """Version of slim that made it."""
 
     @property
     def total(self) -> Footprint:

@@ -38,15 +38,23 @@ class BackupFile:
 
     path: str
     type: EntryType
+    """Type of the original."""
     action: BackupAction
+    """What was done to it."""
     rule: str
+    """Id of the rule that did it."""
     pass_name: str
+    """Name of the pass that proposed it."""
     mode: int
+    """Its nine permission bits."""
     mtime: int
+    """Its time of modification, in whole seconds since the epoch."""
     evidence: tuple[str, ...] = ()
+    """Why it was done: sentences for people."""
     size: int = 0
     sha256: str = ""
     link_target: str | None = None
+    """Target of a link, None for anything else."""
     size_after: int = 0
     sha256_after: str = ""
     link_after: str | None = None
@@ -62,15 +70,21 @@ class BackupLayer:
     """
 
     name: str
+    """Install target of the layer."""
     layer_name: str
+    """Its name without a version."""
     kind: LayerKind
+    """The layer's place in its stack."""
     tree_before: str
     tree_after: str
     site_dirs: tuple[str, ...] = ()
+    """Its folders of installed packages, relative to the layer."""
     stdlib_dir: str | None = None
+    """Folder of the standard library, relative to the layer; None without one."""
     hard_links: Mapping[str, str] = field(default_factory=dict)
     note: Mapping[str, object] | None = None
     files: tuple[BackupFile, ...] = ()
+    """Its originals."""
 
     def as_layer(self, platform: Platform) -> Layer:
         """Return the layer as far as globs depend on it."""
@@ -92,9 +106,12 @@ class BackupStack:
     """
 
     platform: Platform
+    """Platform of the stack."""
     manifest: str | None
+    """File name of its manifest, None without one."""
     folder: str
     layers: tuple[BackupLayer, ...]
+    """Its layers."""
 
     def layer(self, name: str) -> BackupLayer | None:
         """Return the layer with that install target, or None."""
@@ -111,6 +128,7 @@ class BackupIndex:
 
     slim_version: str
     stacks: tuple[BackupStack, ...]
+    """The stacks of the run."""
 
     def __iter__(self) -> Iterator[tuple[BackupStack, BackupLayer, BackupFile]]:
         for stack in self.stacks:
@@ -129,6 +147,7 @@ class BackupSummary:
     """
 
     file: str
+    """Path of the backup."""
     files: int
     size: int
     archive_size: int
@@ -145,13 +164,16 @@ class RestoredLayer:
     """
 
     name: str
+    """Install target of the layer."""
     files: int
     size: int
     left: int
     whole: bool
     tree_sha256: str
     archive_before: int = 0
+    """Bytes of the archive that was read."""
     archive_after: int = 0
+    """Bytes of the archive that was written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,10 +181,15 @@ class Restored:
     """Result of ``slim restore`` for one stack."""
 
     source: str
+    """Path of the slimmed stack."""
     platform: str
+    """Tag of its platform."""
     output: str
+    """Folder that the restored stack was written to."""
     layers: tuple[RestoredLayer, ...]
+    """Results by layer."""
     warnings: tuple[str, ...] = ()
+    """Sentences for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,13 +204,18 @@ class SymbolFile:
 
     format: str
     platform: str
+    """Tag of the stack's platform."""
     layer: str
+    """Install target of the layer."""
     path: str
+    """Path of the native file in the layer."""
     identity: str
     file: str
     size: int
     original_size: int
+    """Bytes of the file before it was stripped."""
     original_sha256: str
+    """SHA-256 of the file before it was stripped, in hexadecimal."""
     stripped_sha256: str
 
 
@@ -195,5 +227,6 @@ class SymbolsSummary:
     """
 
     folder: str
+    """Path of the folder."""
     files: int
     size: int

@@ -1,4 +1,4 @@
-"""Budgets, and what a check of them found. Sizes are bytes, file counts are numbers of files."""
+"""Budgets and results of checking them. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ PPM = 1_000_000
 
 
 class LimitKind(StrEnum):
-    """A limit is a size or count, or growth against a baseline: by an amount, or by a share of what was there."""
+    """Kinds of limits: a size or count, or growth against a baseline.
+
+    Growth is limited by an amount, or by a share of what was there.
+    """
 
     ABSOLUTE = "absolute"
     GROWTH = "growth"
@@ -22,21 +25,26 @@ class LimitKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """One limit. ``value`` is bytes or files, and millionths for :attr:`LimitKind.GROWTH_SHARE`; ``text`` is how the
-    file spells it."""
+    """One limit.
+
+    ``value`` is bytes or a number of files, and millionths for :attr:`LimitKind.GROWTH_SHARE`;
+    ``text`` is the limit as the file spells it.
+    """
 
     metric: Metric
+    """What is limited."""
     kind: LimitKind
+    """Kind of the limit."""
     value: int
     text: str
 
     @property
     def needs_baseline(self) -> bool:
-        """Whether it can't be checked without knowing what was there before."""
+        """True if it can't be checked without knowing what was there before."""
         return self.kind is not LimitKind.ABSOLUTE or self.metric is Metric.UPDATE
 
     def allowed(self, before: int | None) -> int | None:
-        """The most that is within the limit; None where a baseline is needed and there is none."""
+        """Return the most that is within the limit; None where it needs a baseline without one."""
         match self.kind:
             case LimitKind.ABSOLUTE:
                 return self.value
@@ -47,7 +55,7 @@ class Limit:
 
 
 class Each(StrEnum):
-    """What a budget holds for separately, instead of for the sum."""
+    """Parts that a budget holds for separately, instead of for the sum."""
 
     LAYER = "layer"
     OWNER = "owner"
@@ -56,14 +64,18 @@ class Each(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """One ``[[budget]]`` table. Selectors are globs (categories: names); an empty one selects everything.
+    """One ``[[budget]]`` table.
 
+    ``layers``, ``platforms``, ``owners`` (globs) and ``categories`` (names) select what is counted;
+    an empty one selects everything. ``each``: it holds for every such part separately.
     ``place`` is its key path, ``line`` (from 1) where its table begins in the file ``origin``, for
     messages.
     """
 
     name: str
+    """Its name, which tells it from the others."""
     limits: tuple[Limit, ...]
+    """Its limits."""
     layers: tuple[str, ...] = ()
     platforms: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
@@ -75,12 +87,15 @@ class Budget:
 
     @property
     def splits_layers(self) -> bool:
-        """Whether it looks at parts of layers, for which there are no sizes of archives and updates."""
+        """True if it looks at parts of layers.
+
+        There are no sizes of archives and updates for these.
+        """
         return bool(self.owners or self.categories) or self.each in (Each.OWNER, Each.CATEGORY)
 
 
 class Status(StrEnum):
-    """What became of one limit."""
+    """Result of checking one limit."""
 
     WITHIN = "within"
     EXCEEDED = "exceeded"
@@ -89,14 +104,18 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class LimitResult:
-    """One limit, checked. ``before``, ``actual`` and ``allowed`` are None where they aren't known; ``note`` says why.
+    """One limit, checked.
 
-    ``causes`` tell what grew since the baseline, the largest growth first; ``largest`` the owners
-    with the most of the metric now (label, amount). Both are empty unless the limit is exceeded.
+    ``before``, ``actual`` and ``allowed`` (bytes or files) are None where they aren't known; then
+    ``note`` says why. ``causes`` tell what grew since the baseline, the largest growth first;
+    ``largest`` the owners with the most of the metric now (label, amount). Both are empty unless
+    the limit is exceeded.
     """
 
     limit: Limit
+    """The limit."""
     status: Status
+    """The result."""
     actual: int | None
     allowed: int | None
     before: int | None = None
@@ -106,7 +125,7 @@ class LimitResult:
 
     @property
     def over(self) -> int:
-        """By how much it is exceeded; 0 where it isn't."""
+        """Bytes or files by which it is exceeded; 0 where it isn't."""
         if self.status is not Status.EXCEEDED or self.actual is None or self.allowed is None:
             return 0
         return self.actual - self.allowed
@@ -114,12 +133,18 @@ class LimitResult:
 
 @dataclass(frozen=True, kw_only=True)
 class BudgetResult:
-    """A budget on one stack. ``subject`` is the layer, owner or category that it was checked for, or empty."""
+    """A budget on one stack.
+
+    ``subject`` is the layer, owner or category that it was checked for, or empty.
+    """
 
     budget: Budget
+    """The budget."""
     platform: str
+    """Tag of the stack's platform."""
     subject: str
     limits: tuple[LimitResult, ...]
+    """Its limits, checked."""
 
     @property
     def title(self) -> str:
@@ -128,7 +153,7 @@ class BudgetResult:
 
     @property
     def status(self) -> Status:
-        """Exceeded where any limit is; unchecked where none could be checked."""
+        """Exceeded if any limit is; unchecked if none could be checked."""
         found = {item.status for item in self.limits}
         if Status.EXCEEDED in found:
             return Status.EXCEEDED
@@ -137,22 +162,30 @@ class BudgetResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """All budgets on all stacks. ``elsewhere`` are budgets for platforms that weren't checked here."""
+    """Result of checking all budgets on all stacks.
+
+    ``elsewhere`` are budgets for platforms that weren't checked here.
+    """
 
     results: tuple[BudgetResult, ...]
+    """Results by budget and stack."""
     measured: tuple[Snapshot, ...]
+    """The stacks, measured."""
     comparisons: tuple[Comparison, ...] = ()
+    """What changed since the baseline, by stack."""
     elsewhere: tuple[Budget, ...] = ()
     warnings: tuple[str, ...] = ()
+    """Sentences for people."""
     slim_version: str = ""
+    """Version of slim that checked."""
 
     @property
     def passed(self) -> bool:
-        """Whether no limit is exceeded."""
+        """True if no limit is exceeded."""
         return all(result.status is not Status.EXCEEDED for result in self.results)
 
     def exceeded(self) -> Iterator[tuple[BudgetResult, LimitResult]]:
-        """Every limit that is exceeded, in the order of the budgets."""
+        """Yield every limit that is exceeded, in the order of the budgets."""
         for result in self.results:
             for item in result.limits:
                 if item.status is Status.EXCEEDED:

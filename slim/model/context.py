@@ -11,7 +11,10 @@ from slim.model.progress import Progress, Silent
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
-    """How a command reads and writes: never what, and nothing here influences a byte of a result."""
+    """Means by which a command reads and writes.
+
+    They never say what is read or written, and influence no byte of a result.
+    """
 
     spool_dir: Path
     """A private folder for spool files, which exists as long as the context is used."""

@@ -1,4 +1,4 @@
-"""What a delta between two stacks is made of, and what making or applying one did. Sizes are bytes."""
+"""Deltas between two stacks, and results of making or applying one. Sizes are bytes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class DeltaAction(StrEnum):
-    """What becomes of a layer. The values are part of the format of a delta."""
+    """Ways from an old layer to a new one. The values are part of the format of a delta."""
 
     UNCHANGED = "unchanged"
     PATCH = "patch"
@@ -21,15 +21,21 @@ class NamedFile:
     """A file by name, with its size and SHA-256 in hexadecimal."""
 
     name: str
+    """Its name."""
     size: int
+    """Its bytes."""
     sha256: str
+    """Its SHA-256."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerState:
-    """One side of a layer. ``tree_sha256`` is its tree digest, ``root`` the folder that an archive's members lie under,
+    """One side of a layer: the old one, or the new one.
+
+    ``tree_sha256`` is its tree digest, ``root`` the folder that an archive's members lie under,
     ``size`` the bytes of all contents. ``archive`` and its ``format`` are None where the layer is a
-    folder."""
+    folder.
+    """
 
     tree_sha256: str
     root: str
@@ -40,13 +46,20 @@ class LayerState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerDelta:
-    """What a delta says about one layer. ``file`` is the patch or the whole archive; of a patch, ``table`` is the size
-    of its first frame, packed and not."""
+    """Entry of one layer in a delta.
+
+    ``file`` is the patch or the whole archive. Of a patch, ``table`` is the size of its first frame
+    in bytes, packed and not, and ``method`` the way in which it was made.
+    """
 
     name: str
+    """Install target of the layer."""
     action: DeltaAction
+    """The way from old to new."""
     old: LayerState | None
+    """The layer before, None where it is new."""
     new: LayerState | None
+    """The layer after, None where it is removed."""
     file: NamedFile | None = None
     table: tuple[int, int] | None = None
     method: str | None = None
@@ -59,12 +72,17 @@ class LayerDelta:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackDelta:
-    """All layers of one platform. ``kind`` is that of the new stack; ``manifest`` and ``metadata`` are copies of its
-    files in ``__venvstacks__``, by their path in the delta."""
+    """All layers of one platform.
+
+    ``kind`` is that of the new stack; ``manifest`` and ``metadata`` are copies of its files in
+    ``__venvstacks__``, by their path in the delta.
+    """
 
     platform: str
+    """Tag of the platform."""
     kind: str
     layers: tuple[LayerDelta, ...]
+    """The layers of both stacks."""
     manifest: NamedFile | None = None
     metadata: Mapping[str, NamedFile] = field(default_factory=dict)
 
@@ -74,29 +92,41 @@ class Delta:
     """A whole delta, as ``slim-delta.json`` tells it."""
 
     stacks: tuple[StackDelta, ...]
+    """One entry a platform."""
     slim_version: str
+    """Version of slim that made it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerMade:
-    """How a layer's delta came about: sizes by method, why a method wasn't tried, and seconds."""
+    """A layer's delta, and the ways that were tried to make it."""
 
     delta: LayerDelta
+    """The entry in the delta."""
     tried: Mapping[str, int] = field(default_factory=dict)
+    """Bytes of the download by method."""
     skipped: Mapping[str, str] = field(default_factory=dict)
+    """Reasons why a method wasn't tried, by method."""
     elapsed: float = 0.0
+    """Seconds that it took."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeltaMade:
-    """What ``slim delta make`` did for one platform."""
+    """Result of ``slim delta make`` for one platform."""
 
     platform: str
+    """Tag of the platform."""
     old_source: str
+    """Path of the old stack."""
     new_source: str
+    """Path of the new stack."""
     layers: tuple[LayerMade, ...]
+    """Results by layer."""
     slim_version: str
+    """Version of slim that made it."""
     output: str = ""
+    """Folder that the delta was written to."""
 
     @property
     def download(self) -> int:
@@ -105,33 +135,48 @@ class DeltaMade:
 
     @property
     def full(self) -> int:
-        """Bytes of all archives of the new stack: the download without a delta and without an old stack."""
+        """Bytes of all archives of the new stack.
+
+        That is the download without a delta and without an old stack.
+        """
         return sum(archive_size(layer.delta.new) for layer in self.layers)
 
 
 def archive_size(state: LayerState | None) -> int:
-    """Bytes of a layer's archive; 0 where there is none."""
+    """Return the bytes of a layer's archive; 0 where there is none."""
     return state.archive.size if state is not None and state.archive is not None else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerRestored:
-    """A layer that was written again. ``identical`` says whether the archive has the published bytes; None where no
-    archive was written or none was published."""
+    """A layer that was written again.
+
+    ``identical`` says whether the archive has the published bytes; None where no archive was
+    written or none was published.
+    """
 
     name: str
+    """Install target of the layer."""
     action: DeltaAction
+    """The way from old to new."""
     place: str
+    """Name of the archive or folder that was written."""
     size: int
+    """Bytes of the archive, or of the contents of the folder."""
     identical: bool | None
     elapsed: float = 0.0
+    """Seconds that it took."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeltaApplied:
-    """What ``slim delta apply`` did for one platform."""
+    """Result of ``slim delta apply`` for one platform."""
 
     platform: str
+    """Tag of the platform."""
     layers: tuple[LayerRestored, ...]
+    """Results by layer."""
     output: str
+    """Folder that the new stack was written to."""
     slim_version: str
+    """Version of slim that applied it."""

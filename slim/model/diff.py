@@ -11,8 +11,12 @@ from slim.model.record import FileKey, FileRecord
 
 
 class Metric(StrEnum):
-    """What can be counted. ``DEPLOYED`` is unpacked plus the bytecode that the post-install step will write, ``UPDATE``
-    what a client that has the baseline downloads."""
+    """Things that can be counted.
+
+    ``ARCHIVE``, ``UNPACKED`` and ``DEPLOYED`` are bytes; the last is unpacked plus the bytecode
+    that the post-install step will write. ``UPDATE`` is the bytes that a client which has the
+    baseline downloads.
+    """
 
     ARCHIVE = "archive"
     UNPACKED = "unpacked"
@@ -21,8 +25,10 @@ class Metric(StrEnum):
     UPDATE = "update"
 
     def of(self, footprint: Footprint) -> int:
-        """The metric's value: bytes, or a number of files. An update is told of layers, never of a footprint alone:
-        :class:`ValueError`."""
+        """Return the metric's value: bytes, or a number of files.
+
+        Raises :class:`ValueError` for an update, which layers have and a footprint alone hasn't.
+        """
         match self:
             case Metric.ARCHIVE:
                 return footprint.archive
@@ -38,45 +44,63 @@ class Metric(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """The files of one category that one owner has in one layer (by its ``layer_name``). No archive bytes: these are
-    measured for a whole layer and never split."""
+    """The files of one category that one owner has in one layer.
+
+    No archive bytes: these are measured for a whole layer and never split.
+    """
 
     layer: str
+    """The layer's ``layer_name``."""
     owner: str
+    """The owner's name."""
     version: str
+    """The owner's version."""
     category: str
+    """Name of the category."""
     footprint: Footprint
+    """Sum of their sizes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasuredLayer:
-    """A layer's sizes. ``name`` is its install target, ``layer_name`` its name without a version. The digests, of its
-    archive and of its tree, are empty where they aren't known; ``update`` is what a client of the
-    baseline downloads, None where that isn't known."""
+    """A layer's sizes.
+
+    ``name`` is its install target, ``layer_name`` its name without a version. Digests are empty
+    where they aren't known; ``update`` is the bytes that a client of the baseline downloads, None
+    where that isn't known.
+    """
 
     name: str
     layer_name: str
     kind: str
+    """The layer's place in its stack."""
     footprint: Footprint
+    """Its sizes."""
     archive_sha256: str = ""
+    """SHA-256 of its archive, in hexadecimal."""
     tree_sha256: str = ""
+    """Its tree digest."""
     update: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleEffect:
-    """What a rule did in the run that a report tells of: bytes saved, and files removed or rewritten."""
+    """Effect of a rule in the run that a report is about."""
 
     saved: int
+    """Bytes that it saved."""
     files: int
+    """Files that it removed or rewrote."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """A file that a run removed, by which rule. ``size`` is what its content was."""
+    """A file that a run removed. ``size`` is the bytes of its content."""
 
     rule: str
+    """Id of the rule that removed it."""
     owner: str
+    """Label of the file's owner."""
     size: int
 
 
@@ -84,18 +108,22 @@ class Removed:
 class Snapshot:
     """One stack, measured.
 
-    ``source`` says where it was read. ``archive_known`` is False for the report of a dry run, which
-    has no archives. ``records`` are all files by (layer name, path), or None where only sums are
-    known (a report). ``debug`` gives the bytes of debugging information in native files that have
-    any. ``rules`` and ``removed`` come from the report of a run: what each rule did, and which
-    files it removed.
+    ``source`` is the path that it was read from. ``archive_known`` is False for the report of a dry
+    run, which has no archives. ``records`` are all files by (layer name, path), or None where only
+    sums are known (a report). ``debug`` gives the bytes of debugging information in native files
+    that have any. ``rules`` and ``removed`` come from the report of a run: the effects of rules by
+    id (None without such a report), and the files that they removed.
     """
 
     source: str
     kind: str
+    """Kind of the stack (:class:`slim.model.stack.StackKind`)."""
     platform: str
+    """Tag of its platform."""
     layers: tuple[MeasuredLayer, ...]
+    """Its layers."""
     cells: tuple[Cell, ...]
+    """Sizes by layer, owner and category."""
     archive_known: bool = True
     records: Mapping[FileKey, FileRecord] | None = None
     debug: Mapping[FileKey, int] = field(default_factory=dict)
@@ -104,7 +132,10 @@ class Snapshot:
 
     @property
     def update(self) -> int | None:
-        """What a client of the baseline downloads for all layers; None where that isn't known of one of them."""
+        """Bytes that a client of the baseline downloads for all layers.
+
+        None where that isn't known of one of them.
+        """
         found = [layer.update for layer in self.layers if layer.update is not None]
         return sum(found) if len(found) == len(self.layers) else None
 
@@ -116,24 +147,27 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One thing before and after. None where it wasn't, or isn't any more, there."""
+    """One thing before and after. None where it wasn't there, or isn't any more."""
 
     label: str
+    """Its name."""
     before: Footprint | None
+    """Its sizes before."""
     after: Footprint | None
+    """Its sizes after."""
 
     def delta(self, metric: Metric) -> int:
-        """By how much it grew; negative where it shrank."""
+        """Return by how much it grew; negative where it shrank."""
         return metric.of(self.after or Footprint()) - metric.of(self.before or Footprint())
 
     @property
     def changed(self) -> bool:
-        """Whether any size differs."""
+        """True if any size differs."""
         return (self.before or Footprint()) != (self.after or Footprint())
 
 
 class PlaceKind(StrEnum):
-    """What became of the files of a folder."""
+    """Ways in which the files of a folder differ."""
 
     NEW = "new"
     GONE = "gone"
@@ -142,18 +176,22 @@ class PlaceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaceChange:
-    """A file or a folder (its name ends in ``/``) in which files came, went or changed; ``delta`` is of content.
+    """A file or a folder in which files came, went or changed.
 
-    ``place`` is a deployed path, without the layer where there is just one."""
+    ``place`` is a deployed path, without the layer where there is just one; that of a folder ends
+    in ``/``. ``delta`` is bytes of content.
+    """
 
     place: str
     kind: PlaceKind
+    """What happened."""
     files: int
+    """Number of files that differ."""
     delta: int
 
 
 class RemarkKind(StrEnum):
-    """Why something may have grown. The values are stable."""
+    """Reasons why something may have grown. The values are stable."""
 
     RULE_STOPPED = "rule-stopped-matching"
     RULE_RANGE = "rule-out-of-range"
@@ -163,56 +201,69 @@ class RemarkKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remark:
-    """An explanation of growth: ``text`` for people, the rule or the file (a deployed path) where there is one, the
-    bytes and files it is about."""
+    """An explanation of growth, in words: ``text``."""
 
     kind: RemarkKind
+    """Kind of explanation."""
     text: str
     rule: str | None = None
+    """Id of the rule that it is about, if any."""
     place: str | None = None
+    """Deployed path of the file that it is about, if any."""
     size: int = 0
+    """Bytes that it is about."""
     files: int = 0
+    """Number of files that it is about."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OwnerChange:
-    """An owner before and after: all versions of it that are installed, sizes, and where the change is.
+    """An owner before and after.
 
     ``categories`` only has those that changed, ``places`` only what is known from files; the
     largest growth first.
     """
 
     name: str
+    """The owner's name."""
     versions_before: tuple[str, ...]
+    """All versions that were installed."""
     versions_after: tuple[str, ...]
+    """All versions that are installed."""
     before: Footprint | None
+    """Its sizes before, None where it wasn't there."""
     after: Footprint | None
+    """Its sizes after, None where it isn't there."""
     categories: tuple[Change, ...] = ()
     places: tuple[PlaceChange, ...] = ()
     remarks: tuple[Remark, ...] = ()
+    """Explanations."""
 
     def delta(self, metric: Metric) -> int:
-        """By how much it grew; negative where it shrank."""
+        """Return by how much it grew; negative where it shrank."""
         return metric.of(self.after or Footprint()) - metric.of(self.before or Footprint())
 
     @property
     def changed(self) -> bool:
-        """Whether a size or a version differs."""
+        """True if a size or a version differs."""
         return self.versions_before != self.versions_after or self.before != self.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleChange:
-    """What a rule did in two runs, both of which were reported. None: it isn't told of in that report."""
+    """Effects of a rule in two runs, both of which were reported."""
 
     rule: str
+    """Id of the rule."""
     before: RuleEffect | None
+    """Its effect in the first run, None where the report doesn't name it."""
     after: RuleEffect | None
+    """Its effect in the second run, None where the report doesn't name it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Everything that changed between two measurements of one stack.
+    """Differences between two measurements of one stack.
 
     ``archives`` says whether the archive sizes of both sides are known. ``rules`` is empty unless
     both sides are reports of runs. ``remarks`` are those of all owners, and those about no owner in
@@ -220,23 +271,32 @@ class Comparison:
     """
 
     source_before: str
+    """Path of the first stack or report."""
     source_after: str
+    """Path of the second stack or report."""
     platform_before: str
+    """Tag of the first platform."""
     platform_after: str
+    """Tag of the second platform."""
     before: Footprint
+    """Sizes of the whole before."""
     after: Footprint
+    """Sizes of the whole after."""
     archives: bool
     layers: tuple[Change, ...]
+    """Changes by layer."""
     owners: tuple[OwnerChange, ...]
+    """Changes by owner."""
     categories: tuple[Change, ...]
+    """Changes by category."""
     rules: tuple[RuleChange, ...] = ()
     remarks: tuple[Remark, ...] = ()
 
     def delta(self, metric: Metric) -> int:
-        """By how much the whole grew."""
+        """Return by how much the whole grew; negative where it shrank."""
         return metric.of(self.after) - metric.of(self.before)
 
     @property
     def same(self) -> bool:
-        """Whether nothing that is counted differs."""
+        """True if nothing that is counted differs."""
         return self.before == self.after and not any(owner.changed for owner in self.owners)

@@ -1,4 +1,4 @@
-"""What a pass proposes, and on what evidence."""
+"""Findings: proposals of passes, with their evidence."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from slim.model.rule import OptionValue
 
 
 class Strength(StrEnum):
-    """How much a piece of evidence weighs. Only ``STRONG`` evidence can't be overridden by a bolder profile."""
+    """Weight of a piece of evidence.
+
+    ``STRONG`` evidence can't be overridden by a bolder profile.
+    """
 
     STRONG = "strong"
     WEAK = "weak"
@@ -19,7 +22,7 @@ class Strength(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One fact that can be checked: what was seen, in which file (a deployed path) and on which line (from 1).
+    """One fact that can be checked.
 
     ``kind`` is a stable word such as ``import``, ``entry-point``, ``needed``, ``string``, ``glob``,
     ``protected``.
@@ -27,9 +30,13 @@ class Evidence:
 
     kind: str
     text: str
+    """What was seen, for people."""
     file: str | None = None
+    """Deployed path of the file in which it was seen, if any."""
     line: int | None = None
+    """Line of that file, from 1, where it is known."""
     strength: Strength = Strength.STRONG
+    """Its weight."""
 
     def __str__(self) -> str:
         where = f"{self.file}:{self.line}" if self.file and self.line else self.file or ""
@@ -38,18 +45,26 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EditSpec:
-    """A rewrite as data: the name of an editor (``elf-symbols``, ``metadata-description``) and its options."""
+    """A rewrite as data, for an editor to carry out."""
 
     editor: str
+    """Name of the editor: ``elf-symbols``, ``metadata-description``."""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """The editor's options."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A pass proposes to remove a file, or, where ``edit`` is given, to rewrite it to ``size_after`` bytes."""
+    """Proposal of a pass to remove a file.
+
+    With ``edit`` it is a proposal to rewrite it, to ``size_after`` bytes.
+    """
 
     key: FileKey
+    """The file."""
     rule: str
+    """Id of the rule that selects it."""
     evidence: tuple[Evidence, ...] = ()
+    """Why it may go."""
     edit: EditSpec | None = None
     size_after: int = 0

@@ -39,6 +39,7 @@ class PlatformFloor:
     """
 
     runtime: Runtime
+    """The runtime."""
     machine: str
     version: tuple[int, ...]
     needs: str
@@ -54,6 +55,7 @@ class FloorAsked:
     """
 
     record: FileRecord
+    """The file."""
     needs: str
     symbols: tuple[str, ...] = ()
 
@@ -67,7 +69,10 @@ class StackFloor:
     """
 
     runtime: Runtime
+    """The runtime."""
     machine: str
+    """Normalised machine."""
     version: tuple[int, ...]
+    """The numbers of the version, the most significant first."""
     asked_by: tuple[FloorAsked, ...]
     files: int

@@ -1,4 +1,4 @@
-"""Sizes, and what became of them. All of them are bytes."""
+"""Sizes, and how they change. All of them are bytes."""
 
 from __future__ import annotations
 
@@ -43,8 +43,11 @@ class FootprintDelta:
 
     label: str
     before: int = 0
+    """Bytes of all its files before."""
     removed: int = 0
+    """Bytes of those that go."""
     shrunk: int = 0
+    """Bytes by which those shrink that are rewritten."""
     files: int = 0
     files_removed: int = 0
     files_rewritten: int = 0

@@ -1,4 +1,4 @@
-"""What a run did: everything a report may want to tell."""
+"""Results of runs, for reports. All sizes are bytes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,26 @@ from slim.model.verify import Broken, Repair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One verification: what was checked, on how many things, and what failed.
+    """Result of one check.
 
     ``broken`` are the failures of a dynamic check with what was seen before and after; ``elapsed``
-    in seconds.
+    is in seconds.
     """
 
     name: str
+    """Name of the check."""
     tried: int
+    """Number of things that were tried."""
     failures: tuple[str, ...] = ()
+    """What failed, one sentence each."""
     note: str = ""
+    """A remark for people."""
     elapsed: float = 0.0
     broken: tuple[Broken, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether nothing failed."""
+        """True if nothing failed."""
         return not self.failures
 
 
@@ -41,22 +45,23 @@ class Check:
 class Verification:
     """All checks of a run.
 
-    ``repairs`` tell what was taken back until they passed; ``notes`` are sentences for people, such
+    ``repairs`` are what was taken back until they passed; ``notes`` are sentences for people, such
     as why the dynamic checks did not run.
     """
 
     checks: tuple[Check, ...] = ()
+    """The checks."""
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
+        """True if every check passed."""
         return all(check.passed for check in self.checks)
 
 
 class SincePrevious(StrEnum):
-    """What became of a layer since it was last published. The values are stable.
+    """Change of a layer since it was last published. The values are stable.
 
     ``REPACKED``: the files are the same, the archive isn't: its format is another one, or the old
     one isn't at hand.
@@ -70,52 +75,77 @@ class SincePrevious(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerOutcome:
-    """One layer before and after. ``archive_name`` and ``archive_sha256`` are those of the new archive; ``reused``
-    says that the input archive was carried over byte for byte. ``since`` is None where there is
-    nothing to compare with."""
+    """One layer before and after.
+
+    ``archive_name`` and ``archive_sha256`` are those of the new archive; ``reused`` says that the
+    input archive was carried over byte for byte. ``since`` is None where there is nothing to
+    compare with.
+    """
 
     layer: Layer
+    """The layer as it was read."""
     before: Footprint
+    """Its sizes before."""
     after: Footprint
+    """Its sizes after."""
     archive_name: str | None = None
     archive_sha256: str | None = None
     tree_sha256: str = ""
+    """Its tree digest after."""
     reused: bool = False
     since: SincePrevious | None = None
 
     @property
     def new_bytes(self) -> int:
-        """Bytes of the archive that nobody has yet; all of them where it isn't known what was published before."""
+        """Bytes of the archive that weren't published before.
+
+        All of them where it isn't known what was.
+        """
         return 0 if self.since is SincePrevious.UNCHANGED else self.after.archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CellDelta:
-    """The files of one category that one owner has in one layer, before and after. No archive bytes: these are
-    measured for a whole layer."""
+    """The files of one category that one owner has in one layer, before and after.
+
+    No archive bytes: these are measured for a whole layer.
+    """
 
     layer: str
+    """Name of the layer."""
     owner: Owner
+    """Owner of the files."""
     category: FileKind
+    """Category of the files."""
     before: Footprint
+    """Sum of their sizes before."""
     after: Footprint
+    """Sum of their sizes after."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Accounts:
-    """The same bytes, told five ways. Each list reconciles to the byte with the sum of the layers. ``cells`` tell them
-    by layer, owner and category at once, so that a later run can be compared with this one."""
+    """The same bytes, counted five ways.
+
+    Each list adds up to the sum of the layers, to the byte. ``cells`` are by layer, owner and
+    category at once, so that a later run can be compared with this one.
+    """
 
     by_layer: tuple[FootprintDelta, ...] = ()
+    """Rows by layer, in the order of the stack."""
     by_owner: tuple[FootprintDelta, ...] = ()
+    """Rows by owner."""
     by_category: tuple[FootprintDelta, ...] = ()
+    """Rows by category."""
     by_pass: tuple[FootprintDelta, ...] = ()
+    """Rows by pass, of the files that passes touch."""
     by_rule: tuple[FootprintDelta, ...] = ()
+    """Rows by rule, of the files that rules touch."""
     cells: tuple[CellDelta, ...] = ()
 
 
 class SigningReason(StrEnum):
-    """Why something has to be signed. The values are stable."""
+    """Reasons why something has to be signed. The values are stable."""
 
     CHANGED = "changed"
     IDENTITY = "identity-signed"
@@ -124,12 +154,17 @@ class SigningReason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToSign:
-    """A file whose bytes changed, one that an identity signed (and that was left alone), or a bundle's folder with a
-    seal that isn't true any more. ``path`` is relative to the layer."""
+    """A file or a bundle that has to be signed.
+
+    That is a file whose bytes changed, one that an identity signed (and that was left alone), or a
+    bundle's folder with a seal that isn't true any more. ``path`` is relative to the layer.
+    """
 
     layer: str
+    """Name of the layer."""
     path: str
     reason: SigningReason
+    """The reason."""
 
     @property
     def deployed_path(self) -> str:
@@ -139,24 +174,37 @@ class ToSign:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """The result of ``slim run`` on one stack (one platform). ``output`` is None after a dry run. After ``slim
-    verify``, ``compared_with`` is the stack that was tried against this one. ``inventory`` holds
-    every file as it was before; ``signing`` is what somebody has to sign before the result is
-    shipped. ``backup`` describes the backup of originals, ``symbols`` the folder of symbols, where
-    there is one."""
+    """Result of ``slim run`` or ``slim verify`` for one stack (one platform).
+
+    ``output`` is the folder that was written, None after a dry run. After ``slim verify``,
+    ``compared_with`` is the stack that was tried against this one. ``inventory`` holds every file
+    as it was before; ``signing`` is what has to be signed before the result is shipped. ``backup``
+    describes the backup of originals, ``symbols`` the folder of symbols, where there is one.
+    """
 
     stack: Stack
+    """The stack as it was read."""
     plan: Plan
+    """What was done, and what was refused."""
     accounts: Accounts
+    """The bytes, counted."""
     layers: tuple[LayerOutcome, ...]
+    """Results by layer."""
     verification: Verification
+    """The checks."""
     profile: Safety
+    """Profile of the whole stack."""
     rules: Mapping[str, Rule] = field(default_factory=dict)
+    """Every rule, by id."""
     rules_sha256: str = ""
+    """SHA-256 of what decides what the rules do, in hexadecimal."""
     output: str | None = None
     dry_run: bool = False
+    """True if nothing was to be written."""
     elapsed: float = 0.0
+    """Seconds that the run took."""
     slim_version: str = ""
+    """Version of slim that ran."""
     compared_with: str | None = None
     inventory: Inventory | None = None
     signing: tuple[ToSign, ...] = ()
@@ -176,7 +224,7 @@ class RunResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Explanation:
-    """Everything slim knows about one file: what happens to it, by which rules, and on what evidence.
+    """Explanation of one file: what happens to it, by which rules, and on what evidence.
 
     ``verdict`` is ``removed``, ``rewritten``, ``refused`` (a rule wanted it, something held it) or
     ``kept`` (no rule wants it). ``considered`` are enabled rules that select the file;
@@ -184,9 +232,13 @@ class Explanation:
     """
 
     record: FileRecord
+    """The file."""
     verdict: str
     action: Action | None = None
+    """The action on it, if any."""
     skipped: tuple[Skipped, ...] = ()
+    """Actions on it that were refused."""
     considered: tuple[Rule, ...] = ()
     out_of_reach: tuple[Rule, ...] = ()
     facts: tuple[Evidence, ...] = ()
+    """What else is known about it."""

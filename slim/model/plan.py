@@ -1,26 +1,33 @@
-"""What will be done, what was refused, and why."""
+"""Plans: what will be done, what was refused, and why."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 from slim.model.finding import EditSpec, Evidence
 from slim.model.record import FileKey, FileRecord
 
 LINK_EDITOR = "relative-link"
-"""The editor of a rewrite that turns a file into a symbolic link: to its option ``target``, relative to its folder."""
+"""Editor of a rewrite that turns a file into a symbolic link.
+
+The link leads to the option ``target``, relative to the file's folder.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
-    """A file or link goes."""
+    """Removal of a file or link."""
 
     record: FileRecord
+    """The file as it is."""
     pass_name: str
+    """Name of the pass that proposed it."""
     rule: str
+    """Id of the rule that selects the file."""
     evidence: tuple[Evidence, ...] = ()
+    """Why the file may go."""
 
     @property
     def saved(self) -> int:
@@ -30,14 +37,19 @@ class Remove:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewrite:
-    """A file stays with other bytes: ``size_after`` of them."""
+    """Rewrite of a file, which stays with ``size_after`` other bytes."""
 
     record: FileRecord
+    """The file as it is."""
     pass_name: str
+    """Name of the pass that proposed it."""
     rule: str
+    """Id of the rule that selects the file."""
     edit: EditSpec
+    """The edit, for an editor to carry out."""
     size_after: int
     evidence: tuple[Evidence, ...] = ()
+    """Why the file may be rewritten."""
 
     @property
     def saved(self) -> int:
@@ -46,7 +58,7 @@ class Rewrite:
 
     @property
     def link_target(self) -> str | None:
-        """Where the file leads to from then on, if it becomes a symbolic link; None if it stays a file."""
+        """Target of the symbolic link that the file becomes; None if it stays a file."""
         return str(self.edit.options["target"]) if self.edit.editor == LINK_EDITOR else None
 
 
@@ -54,7 +66,7 @@ Action = Remove | Rewrite
 
 
 class SkipReason(StrEnum):
-    """Why a proposal was refused. The values are stable: reports and tests rely on them."""
+    """Reasons why a proposal was refused. The values are stable: reports rely on them."""
 
     PROTECTED = "protected"
     KEPT = "kept-by-configuration"
@@ -73,10 +85,15 @@ class Skipped:
     """A refused action, as a value: it stands in the plan and in every report."""
 
     record: FileRecord
+    """The file as it is."""
     pass_name: str
+    """Name of the pass that proposed it."""
     rule: str
+    """Id of the rule that selects the file."""
     reason: SkipReason
+    """Why it was refused."""
     evidence: tuple[Evidence, ...] = ()
+    """What holds the file."""
 
     @property
     def held(self) -> int:
@@ -86,26 +103,35 @@ class Skipped:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """At most one action a file. ``unmatched`` are ids of enabled rules that selected nothing; ``warnings`` are for
-    people, one sentence each, with the file they are about."""
+    """Actions on files, at most one a file.
+
+    ``unmatched`` are ids of enabled rules that selected nothing; ``warnings`` are for people, one
+    sentence each, with the file they are about.
+    """
 
     actions: Mapping[FileKey, Action]
+    """The actions by file, in order."""
     skipped: tuple[Skipped, ...] = ()
+    """What was refused."""
     unmatched: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
+    """Remarks for people that are no warnings."""
 
     def for_layer(self, name: str) -> Iterator[Action]:
-        """The actions on one layer, by path."""
+        """Yield the actions on one layer, by path."""
         for key in sorted(self.actions):
             if key[0] == name:
                 yield self.actions[key]
 
     def removes(self, key: FileKey) -> bool:
-        """Whether the file goes."""
+        """Return whether the file is removed."""
         return isinstance(self.actions.get(key), Remove)
 
     def link_target(self, key: FileKey) -> str | None:
-        """Where a file leads to that becomes a symbolic link, relative to its folder; None for any other."""
+        """Return the target of the symbolic link that a file becomes; None for any other file.
+
+        The target is relative to the file's folder.
+        """
         action = self.actions.get(key)
         return action.link_target if isinstance(action, Rewrite) else None

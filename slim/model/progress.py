@@ -6,19 +6,22 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Somebody who wants to know how far a run is."""
+    """Observer that is told how far a command is."""
 
     def stage(self, name: str, total: int | None = None, unit: str = "files") -> None:
-        """A new stage begins. ``unit`` is ``files`` or ``bytes``; no total means that it isn't known."""
+        """Begin a new stage of ``total`` units; None means that their number isn't known.
+
+        ``unit`` is the word for one of them, in the plural: ``files``, ``bytes``, ``passes``.
+        """
         ...
 
     def advance(self, amount: int = 1) -> None:
-        """So many more units of the current stage are done. May be called from any thread."""
+        """Note that so many more units of the stage are done. May be called from any thread."""
         ...
 
 
 class Silent:
-    """Nobody is watching."""
+    """The observer that does nothing."""
 
     def stage(self, name: str, total: int | None = None, unit: str = "files") -> None:
         """Do nothing."""

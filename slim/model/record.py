@@ -9,7 +9,7 @@ from functools import cached_property
 
 
 class EntryType(StrEnum):
-    """What a member of a layer is. Anything else (devices, FIFOs) is refused when reading."""
+    """Types of a layer's members. Any other (devices, FIFOs) is refused when reading."""
 
     FILE = "file"
     DIRECTORY = "directory"
@@ -49,7 +49,7 @@ class NativeFormat(StrEnum):
 
 
 class OwnerKind(StrEnum):
-    """Who answers for a file."""
+    """Kinds of owners of files."""
 
     DISTRIBUTION = "distribution"
     RUNTIME = "runtime"
@@ -64,6 +64,7 @@ class Owner:
     """
 
     kind: OwnerKind
+    """Kind of owner."""
     name: str
     version: str = ""
 
@@ -89,21 +90,28 @@ class FileRecord:
     """
 
     layer: str
+    """Name of the layer."""
     path: str
     type: EntryType
+    """Type of the member."""
     kind: FileKind
+    """Category that the file's bytes are counted under."""
     owner: Owner
+    """Owner of the file."""
     size: int
     mode: int
+    """The nine permission bits."""
     sha256: str = ""
     link_target: str | None = None
+    """Target of a symbolic link as written, or of a hard link relative to the layer; else None."""
     native: NativeFormat | None = None
+    """Native format of the content, if it has one."""
     bytecode_size: int = 0
     compiled_from: str = ""
 
     @property
     def key(self) -> FileKey:
-        """What identifies the file in the whole stack."""
+        """The key of the file in the whole stack."""
         return (self.layer, self.path)
 
     @property
@@ -121,7 +129,9 @@ class EntryPoint:
     """One line of ``entry_points.txt``. ``value`` is ``module:attribute``."""
 
     group: str
+    """Its group, such as ``console_scripts``."""
     name: str
+    """Its name in the group."""
     value: str
 
     @property
@@ -132,22 +142,27 @@ class EntryPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distribution:
-    """An installed distribution. ``info_dir`` is its ``.dist-info`` folder relative to the layer; ``files`` are the
-    paths (relative to the layer) that its RECORD names and that exist; ``licences`` what its
-    METADATA and the naming conventions call licence files. ``requires`` are its ``Requires-Dist``
-    lines.
+    """An installed distribution.
+
+    ``info_dir`` is its ``.dist-info`` folder relative to the layer; ``files`` are the paths
+    (relative to the layer) that its RECORD names and that exist; ``licences`` what its METADATA and
+    the naming conventions call licence files. ``requires`` are its ``Requires-Dist`` lines.
 
     Source: PyPA "Recording installed projects" and "Core metadata".
     """
 
     layer: str
+    """Name of the layer that it is installed in."""
     name: str
+    """Normalised name (PEP 503)."""
     version: str
+    """Version as the distribution states it."""
     info_dir: str
     files: frozenset[str]
     licences: frozenset[str] = frozenset()
     requires: tuple[str, ...] = ()
     entry_points: tuple[EntryPoint, ...] = ()
+    """The lines of its ``entry_points.txt``."""
 
     @property
     def owner(self) -> Owner:
@@ -157,18 +172,21 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """Everything in the stack: per layer, its records by path, sorted, and its distributions by name."""
+    """Every file and every distribution of a stack."""
 
     records: Mapping[str, Mapping[str, FileRecord]]
+    """The files of each layer by path, sorted, by the name of the layer."""
     distributions: Mapping[str, Mapping[str, Distribution]] = field(default_factory=dict)
+    """The distributions of each layer by name, by the name of the layer."""
     warnings: tuple[str, ...] = ()
+    """Sentences for people."""
 
     def __iter__(self) -> Iterator[FileRecord]:
         for files in self.records.values():
             yield from files.values()
 
     def get(self, key: FileKey) -> FileRecord | None:
-        """The record for a key, or None."""
+        """Return the record for a key, or None."""
         return self.records.get(key[0], {}).get(key[1])
 
     @cached_property

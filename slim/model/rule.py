@@ -1,4 +1,4 @@
-"""Rules: who may remove or rewrite what, and why."""
+"""Rules: files that a pass may remove or rewrite, with reasons."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slim.model.stack import LayerKind
 
 
 class Safety(IntEnum):
-    """How far a rule goes. A profile applies its own level and those below it."""
+    """Levels of boldness of rules. A profile applies its own level and those below it."""
 
     SAFE = 0
     STANDARD = 1
@@ -47,11 +47,16 @@ OptionValue = str | bool | int | tuple[str, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OptionSchema:
-    """One option that a pass understands. ``choices`` limits a string; ``type`` is the type of the value."""
+    """One option that a pass understands.
+
+    ``type`` is the type of the value; ``choices`` limits a string.
+    """
 
     type: type
     default: OptionValue
+    """Value where a rule gives none."""
     help: str
+    """Meaning, for people."""
     choices: tuple[str, ...] = ()
 
 
@@ -66,9 +71,11 @@ class PassSchema:
     """
 
     name: str
+    """Name of the pass, by which rules refer to it."""
     summary: str
     verb: Verb
     options: Mapping[str, OptionSchema] = field(default_factory=dict)
+    """Options that a rule may give, by name."""
     needs_globs: bool = True
     uses_graph: bool = False
     beats_protection: bool = False
@@ -83,10 +90,12 @@ class PassSchema:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageSpec:
-    """A distribution, by normalised name (``*`` at the end matches any suffix) and PEP 440 specifier."""
+    """A distribution that a rule is about."""
 
     name: str
+    """Normalised name (PEP 503); ``*`` at its end matches any suffix."""
     specifier: str = ""
+    """Versions that are meant (PEP 440); empty means all."""
 
     def __str__(self) -> str:
         return f"{self.name} {self.specifier}".strip()
@@ -97,12 +106,14 @@ class Examples:
     """Paths (relative to a layer) that the rule must and must not select."""
 
     match: tuple[str, ...] = ()
+    """Paths that it must select."""
     no_match: tuple[str, ...] = ()
+    """Paths that it must not select."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One row of knowledge. Empty ``layers``, ``platforms`` or no ``package`` means: any.
+    """One row of knowledge. Empty ``layers``, ``platforms`` (globs) or no ``package`` means: any.
 
     ``globs`` is the rule's ``remove`` or ``rewrite`` list, after its pass's verb; ``keep`` takes
     files back out. Globs are relative to the layer and may start with ``$site`` (each site-packages
@@ -112,24 +123,37 @@ class Rule:
     """
 
     id: str
+    """Its name, unique among all packs."""
     pass_name: str
+    """Name of its pass."""
     reason: str
+    """Why these files may go, for people."""
     safety: Safety
+    """Level of boldness."""
     globs: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     layers: frozenset[LayerKind] = frozenset()
     package: PackageSpec | None = None
     platforms: tuple[str, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
+    """Options for its pass, by name."""
     source: str = ""
+    """Where the knowledge comes from, such as a URL."""
     examples: Examples = field(default_factory=Examples)
+    """Paths that it is tried on."""
     pack: str = ""
+    """Name of its pack."""
     origin: str = ""
+    """Path of the file that it was read from."""
     builtin: bool = True
+    """True if it comes with slim."""
 
     @property
     def precedence(self) -> tuple[bool, bool]:
-        """Where two rules of one pass want the same file: the user's own rule wins, then the one for a package."""
+        """Rank among rules of one pass that select the same file; the larger wins.
+
+        The user's own rule wins, then the one for a package.
+        """
         return (not self.builtin, self.package is not None)
 
 
@@ -140,4 +164,6 @@ class RulePack:
     name: str
     origin: str
     description: str
+    """One line for people."""
     rules: tuple[Rule, ...]
+    """Its rules, in order."""

@@ -27,7 +27,7 @@ class Level(StrEnum):
 
 
 MIN_MEMORY = 512_000_000
-"""Bytes: the smallest memory budget; with less there is no room for an encoder worth its name."""
+"""Smallest memory budget in bytes; less has no room for an encoder worth its name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +46,14 @@ class Effort:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropSpec:
-    """A whole distribution that the user wants out, by normalised name.
+    """A whole distribution that the user wants out.
 
     ``despite`` names the distributions (normalised) that import or require it and that shall not
     hold it.
     """
 
     name: str
+    """Normalised name of the distribution."""
     despite: frozenset[str] = frozenset()
 
 

@@ -18,7 +18,7 @@ _SIZE = re.compile(r"(?P<number>[0-9]{1,18}(?:\.[0-9]{1,9})?)\s*(?P<unit>[A-Za-z
 
 
 def format_size(size: int) -> str:
-    """Write ``size`` (bytes, may be negative) with one decimal: ``33.5 MB``, ``120.0 kB``, ``999 B``.
+    """Write ``size`` (bytes, may be negative) with one decimal: ``33.5 MB``, ``999 B``.
 
     The unit is the largest that leaves at least one unit after rounding, so ``999_960`` is ``1.0
     MB``.
@@ -31,19 +31,18 @@ def format_size(size: int) -> str:
     for power, name in enumerate(_DECIMAL):
         if power == 0:
             continue
-        unit, scaled = (
-            name,
-            (rest * 10 + 1000**power // 2) // 1000**power,
-        )  # tenths of a unit, rounded half up
+        unit = name
+        scaled = (rest * 10 + 1000**power // 2) // 1000**power  # tenths of a unit, rounded half up
         if scaled < 10_000:
             break
     return f"{sign}{scaled // 10}.{scaled % 10} {unit}"
 
 
 def parse_size(text: str) -> int:
-    """Read ``40 MB``, ``40MB``, ``1.5 GiB``, ``512 kB`` or a plain number of bytes; case doesn't matter.
+    """Read ``40 MB``, ``40MB``, ``1.5 GiB``, ``512 kB`` or a plain number of bytes.
 
-    The result is bytes, rounded down. Raises :class:`ValueError` with a message for people.
+    Case doesn't matter. The result is bytes, rounded down. Raises :class:`ValueError` with a
+    message for people.
     """
     match = _SIZE.fullmatch(text.strip())
     factor = _FACTORS.get(match["unit"].lower()) if match else None

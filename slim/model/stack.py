@@ -12,7 +12,7 @@ from enum import StrEnum
 
 
 class StackKind(StrEnum):
-    """What the user pointed slim at."""
+    """Shapes of a stack that slim reads."""
 
     PUBLISHED = "published"
     EXPORT = "local-export"
@@ -22,7 +22,10 @@ class StackKind(StrEnum):
 
 
 class LayerKind(StrEnum):
-    """A layer's place in its stack. ``PLAIN`` is a tree of unknown origin: a venv, an unpacked application."""
+    """A layer's place in its stack.
+
+    ``PLAIN`` is a tree of unknown origin: a venv, an unpacked application.
+    """
 
     RUNTIME = "runtime"
     FRAMEWORK = "framework"
@@ -45,15 +48,23 @@ _SYSTEMS = {"linux": System.LINUX, "macosx": System.MACOS, "win": System.WINDOWS
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Platform:
-    """``target_platform`` taken apart. ``machine`` is normalised: ``arm64`` and ``aarch64`` are one."""
+    """``target_platform`` taken apart.
+
+    ``machine`` is normalised: ``arm64`` and ``aarch64`` are one.
+    """
 
     tag: str
+    """The tag as it was written."""
     system: System
+    """Operating system."""
     machine: str
 
     @classmethod
     def parse(cls, tag: str) -> Platform:
-        """Take apart a tag such as ``linux_x86_64``, ``macosx_arm64`` or ``win_amd64``; the unknown stays unknown."""
+        """Take apart a tag such as ``linux_x86_64``, ``macosx_arm64`` or ``win_amd64``.
+
+        A system that isn't known is :attr:`System.UNKNOWN`.
+        """
         prefix, _, machine = tag.partition("_")
         return cls(
             tag=tag,
@@ -63,7 +74,7 @@ class Platform:
 
     @property
     def folds_names(self) -> bool:
-        """Whether two names that differ only by case or normalisation are one file there."""
+        """True if two names that differ only by case or normalisation are one file there."""
         return self.system in (System.MACOS, System.WINDOWS)
 
 
@@ -75,6 +86,7 @@ class ArchiveInfo:
     """The archive that a layer came from. ``size`` in bytes, ``sha256`` in hexadecimal."""
 
     name: str
+    """File name."""
     size: int
     sha256: str
 
@@ -91,20 +103,32 @@ class Layer:
 
     name: str
     layer_name: str
+    """Name without a version, by which manifests refer to it."""
     kind: LayerKind
+    """Place in the stack."""
     platform: Platform
+    """Platform that it is built for."""
     requires: tuple[str, ...] = ()
     python_version: str | None = None
+    """Version of the layer's CPython, None where it isn't known."""
     site_dirs: tuple[str, ...] = ()
+    """Folders of installed packages."""
     stdlib_dir: str | None = None
+    """Folder of the standard library, None for layers without one."""
     launch_module: str | None = None
+    """Module that an application is started with, if any."""
     dynlib_dirs: tuple[str, ...] = ()
     archive: ArchiveInfo | None = None
+    """The archive that it came from, None for a folder."""
     entry: Mapping[str, object] = field(default_factory=dict)
+    """The layer's entry in the manifest as read; empty without a manifest."""
 
     @property
     def cache_tag(self) -> str | None:
-        """``sys.implementation.cache_tag`` of the layer's CPython, such as ``cpython-313`` (PEP 3147)."""
+        """Cache tag of the layer's CPython (PEP 3147), such as ``cpython-313``.
+
+        That is its ``sys.implementation.cache_tag``.
+        """
         if self.python_version is None:
             return None
         major, minor, *_ = self.python_version.split(".")
@@ -116,6 +140,7 @@ class StaleArchive:
     """An archive in the published folder that no manifest names. ``size`` in bytes."""
 
     name: str
+    """File name."""
     size: int
 
 
@@ -129,13 +154,18 @@ class Stack:
     """
 
     kind: StackKind
+    """Shape in which it was found."""
     source: str
+    """Path that it was read from."""
     platform: Platform
+    """Platform that it is built for."""
     layers: tuple[Layer, ...]
+    """Its layers."""
     manifest_name: str | None = None
     manifest: Mapping[str, object] = field(default_factory=dict)
     metadata_names: Mapping[str, str] = field(default_factory=dict)
     stale: tuple[StaleArchive, ...] = ()
+    """Archives beside it that no manifest names."""
 
     def layer(self, name: str) -> Layer:
         """Return the layer with that install target; :class:`KeyError` where there is none."""

@@ -115,3 +115,25 @@ def test_a_room_keeps_the_conventions(room: str) -> None:
     if room in UNFINISHED:
         pytest.skip("not finished")
     assert list(_problems(room)) == []
+
+
+def _undocumented(tree: ast.Module) -> Iterator[str]:
+    """Fields of dataclasses that neither the class's docstring names nor a string below explains."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ClassDef) or not any(
+            "dataclass" in ast.unparse(decorator) for decorator in node.decorator_list
+        ):
+            continue
+        words = ast.get_docstring(node) or ""
+        for field, below in zip(node.body, [*node.body[1:], None], strict=True):
+            if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
+                continue
+            explained = isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant)
+            if not explained and f"``{field.target.id}``" not in words:
+                yield f"{node.name}.{field.target.id}"
+
+
+def test_fields_of_the_model_are_documented() -> None:
+    assert [
+        f"{name}: {field}" for name, tree, _ in _parsed("model") for field in _undocumented(tree)
+    ] == []
