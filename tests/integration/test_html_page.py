@@ -369,7 +369,8 @@ def test_small_windows_need_no_sideways_scrolling(page: Any) -> None:
 
 
 def test_thirty_thousand_files_stay_below_a_megabyte(tmp_path: Path) -> None:
-    from slim.reports.html.data import Page, pack, page_data
+    from slim.reports.html.content import Page
+    from slim.reports.html.data import pack, page_data
     from slim.reports.html.page import SCRIPTS
     from tests.support.virtual_stacks import make_stack
 

@@ -1,4 +1,4 @@
-"""What stands out in an audit, on a terminal: one short list a kind of finding."""
+"""Findings of an audit on a terminal: one short list for each kind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Row = tuple[str, int, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Finding:
-    """One kind of finding; ``amount`` says how many there are, ``meaning`` what is odd about them."""
+    """One kind of finding: ``amount`` is how many there are, ``meaning`` what is odd about them."""
 
     title: str
     amount: str

@@ -1,4 +1,4 @@
-"""What a run would save, on a terminal: profile by profile, and rule by rule."""
+"""The savings of a run that an audit foresees, on a terminal: by profile, and by rule."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _UNPROVED = (
 
 
 def draw_savings(canvas: Canvas, result: Audit, *, verbose: bool) -> None:
-    """Draw the savings of every profile; the rules of the chosen one, or with ``verbose`` of all."""
+    """Draw the savings of every profile, and by rule those of the chosen one, or of all."""
     savings = result.savings
     if not savings:
         return

@@ -22,7 +22,8 @@ _NOUNS = {
 class Exceeded:
     """An exceeded budget with its exceeded ``limits``.
 
-    ``explained`` are those of them whose causes are shown: one a metric that growth is explained in.
+    ``explained`` are those of them whose causes are shown: one for each metric that growth is
+    explained in.
     """
 
     result: BudgetResult

@@ -1,1 +1,1 @@
-"""What several reports share: the terminal canvas, sizes as text, Markdown tables, growth sentences."""
+"""Parts that several reports share: canvas, words, Markdown, JUnit, JSON."""

@@ -93,7 +93,7 @@ def short_place(place: str) -> str:
 def cause_lines(
     owners: Sequence[OwnerChange], metric: Metric, *, most: int, arrow: str = "->"
 ) -> list[tuple[int, str]]:
-    """Return lines about owners that grew, with their depth: an owner 0, its places and reasons 1."""
+    """Return lines about owners that grew, with their depth: 0 for an owner, 1 for its places."""
     lines: list[tuple[int, str]] = []
     for owner in owners[:most]:
         lines.append((0, owner_text(owner, metric, arrow)))

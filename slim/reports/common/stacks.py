@@ -1,4 +1,4 @@
-"""Words about stacks: their kinds, headings, and paths without what people know."""
+"""Words about stacks: their kinds, headings, and short paths."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STACK_WORDS = {
 
 
 def stack_word(kind: StackKind) -> str:
-    """What people call a kind of stack."""
+    """Return what people call a kind of stack: ``published stack``."""
     return _STACK_WORDS[kind]
 
 

@@ -11,10 +11,10 @@ _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 def printable(name: str) -> str:
-    """Make a name harmless to a terminal: one line, no control characters, no bidirectional overrides.
+    """Return a name that is harmless on a terminal: one line, no controls, no bidi overrides.
 
-    Undecodable bytes come out as ``\\xff``, other unsafe characters as ``\\u202e``. (Unicode
-    Technical Report 36 tells what they are used for.)
+    Undecodable bytes come out as ``\\xff``, other unsafe characters as ``\\u202e``. Source: Unicode
+    Technical Report 36, "Unicode Security Considerations".
     """
     if name.isascii() and name.isprintable():
         return name
@@ -33,15 +33,15 @@ def _escape(char: str) -> str:
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
-    """``1 file``, ``1,234 files``."""
+    """Return ``1 file``, ``1,234 files``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def percent(before: int, after: int) -> str:
-    """The change from ``before`` to ``after``: ``-41%``, ``+3%``, ``-0.3%``; empty where there was nothing.
+    """Return the change from ``before`` to ``after``: ``-41%``, ``+3%``, ``-0.3%``.
 
-    Never rounded up to ``-100%`` while something is left, nor down to ``0%`` while something
-    changed.
+    Empty where there was nothing before. Never rounded up to ``-100%`` while something is left,
+    nor down to ``0%`` while something changed.
     """
     if before <= 0:
         return ""
@@ -58,7 +58,7 @@ def percent(before: int, after: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Elapsed time: ``0.8 s``, ``12 s``, ``3 min 05 s``."""
+    """Return elapsed time: ``0.8 s``, ``12 s``, ``3 min 05 s``."""
     if seconds < 9.95:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -70,7 +70,7 @@ def duration(seconds: float) -> str:
 def evidence_text(
     evidence: Evidence, shorten: Callable[[str], str] = str, about: str | None = None
 ) -> str:
-    """One fact on one line, with its file (left out where it is ``about`` itself) and line."""
+    """Return one fact on one line, with its line and file; not the file that it is ``about``."""
     if evidence.file is None or (evidence.file == about and evidence.line is None):
         return printable(evidence.text)
     where = (
@@ -82,7 +82,7 @@ def evidence_text(
 
 
 def common_place(paths: Sequence[str]) -> str:
-    """What to call a group of files: the file itself, or the deepest folder they share (with a slash)."""
+    """Return a name for a group of files: the only one, or their deepest common folder."""
     if len(paths) == 1:
         return paths[0]
     shared: list[str] = []

@@ -1,4 +1,4 @@
-"""The page: one self-contained HTML file in which a person looks at a stack. Nothing is ever loaded from anywhere."""
+"""The page: one self-contained HTML file to look around a stack in. It loads nothing."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from slim.model.outcome import RunResult
 from slim.model.size import format_size
 from slim.reports.common.stacks import stack_word
 from slim.reports.common.text import count, percent, printable
-from slim.reports.html.data import Page, audit_page, pack, page_data, run_page
+from slim.reports.html.content import Page, audit_page, run_page
+from slim.reports.html.data import pack, page_data
 
 __all__ = ["render_audit", "render_run"]
 
 SCRIPTS = ("treemap.js", "text.js", "tree.js", "view.js", "drawing.js", "tables.js", "page.js")
-"""The parts of the script, in the order in which each builds on those before it."""
+"""Parts of the script; each builds on those before it."""
 
 _OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_deployed", "_slim")
-"""What output folders are usually called, which tells nothing about what is in them."""
+"""Usual names of output folders. They say nothing about what is in them."""
 
 
 def render_audit(results: Sequence[Audit]) -> str:
-    """The page of an audit: what is there, and what each profile would make of it."""
+    """Return the page of an audit: what is there, and what each profile would make of it."""
     pages = [audit_page(result) for result in results]
     names = [view.name for view in pages[0].views]
     label = results[0].profile.label
@@ -41,7 +42,7 @@ def render_audit(results: Sequence[Audit]) -> str:
 
 
 def render_run(results: Sequence[RunResult]) -> str:
-    """The page of a run: before and after."""
+    """Return the page of a run: before and after."""
     pages = [run_page(result) for result in results]
     mode = "dry" if results[0].dry_run else "run"
     return _render(pages, mode=mode, view=0, version=results[0].slim_version)
@@ -67,7 +68,7 @@ def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str
 
 
 def _title(source: str) -> str:
-    """What people call it: the file or folder, or, where that is named after its kind, the folder around it."""
+    """Return the name of a file or folder; of an output folder, that of the folder around it."""
     parts = ["", "", *(part for part in source.split("/") if part not in ("", "."))]
     around, name = parts[-2:]
     return printable(around if around and name in _OUTPUT_FOLDERS else name or source)
@@ -75,13 +76,14 @@ def _title(source: str) -> str:
 
 def _facts(pages: Sequence[Page]) -> list[str]:
     stack = pages[0].stack
-    files_ = sum(len(records) for page in pages for records in page.records.values())
+    records = sum(len(found) for page in pages for found in page.records.values())
     tags = sorted({page.stack.platform.tag for page in pages} - {"unknown"})
+    layers = sum(len(page.layers) for page in pages)
     return [
         stack_word(stack.kind),
-        *(printable(tag) for tag in tags),
-        count(sum(len(page.layers) for page in pages), "layer"),
-        count(files_, "file"),
+        *map(printable, tags),
+        count(layers, "layer"),
+        count(records, "file"),
     ]
 
 

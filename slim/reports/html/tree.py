@@ -10,15 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from slim.model.record import FileRecord
-from slim.reports.common.text import printable
 
 KINDS = {"stack": "s", "layer": "l", "owner": "o", "folder": "d", "file": "f"}
-"""What a node is, as the page's script knows it."""
+"""Letters that the page's script knows kinds of nodes by."""
 
 
 @dataclass(slots=True)
 class Node:
-    """A node with its children by name. ``record`` is there for files only; ``size`` is the bytes below."""
+    """A node with its children by name; ``size`` are the bytes below. Only files have a record."""
 
     name: str
     kind: str
@@ -28,7 +27,7 @@ class Node:
     children: dict[str, Node] = field(default_factory=dict)
 
     def child(self, name: str, kind: str) -> Node:
-        """The child of that name, made where there is none."""
+        """Return the child of that name, and make it if there is none."""
         key = f"{kind}:{name}"
         found = self.children.get(key)
         if found is None:
@@ -52,19 +51,22 @@ def grow(layers: Iterable[tuple[str, Iterable[FileRecord]]], root: Node) -> Node
 
 
 def finish(node: Node) -> None:
-    """Join chains of single folders and sum up, from the leaves to the root. Iterative: paths may be deep."""
+    """Join chains of single folders and sum up, from the leaves to the root.
+
+    Iterative, because paths may be deep.
+    """
     order: list[Node] = []
     stack = [node]
     while stack:
-        one = stack.pop()
-        order.append(one)
-        for child in one.children.values():
+        parent = stack.pop()
+        order.append(parent)
+        for child in parent.children.values():
             _join(child)
-        stack.extend(one.children.values())
-    for one in reversed(order):
-        if one.children:
-            one.size = sum(child.size for child in one.children.values())
-            one.files = sum(child.files for child in one.children.values())
+        stack.extend(parent.children.values())
+    for parent in reversed(order):
+        if parent.children:
+            parent.size = sum(child.size for child in parent.children.values())
+            parent.files = sum(child.files for child in parent.children.values())
 
 
 def _join(node: Node) -> None:
@@ -77,7 +79,7 @@ def _join(node: Node) -> None:
 
 
 def walk(root: Node) -> Iterator[tuple[int, Node]]:
-    """Every node with its depth, parents first, the largest child first."""
+    """Return every node with its depth, parents first, the largest child first."""
     stack = [(0, root)]
     while stack:
         depth, node = stack.pop()
@@ -86,8 +88,3 @@ def walk(root: Node) -> Iterator[tuple[int, Node]]:
             node.children.values(), key=lambda child: (child.size, child.files, child.name)
         )
         stack.extend((depth + 1, child) for child in children)
-
-
-def shown(name: str) -> str:
-    """A name that is safe to show."""
-    return printable(name)

@@ -1,4 +1,4 @@
-"""Rules for people. One page a rule: it is what ``slim rules show`` prints, and the page in the documentation."""
+"""The page of a rule, for ``slim rules show`` and the documentation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from slim.reports.common.text import printable
 
 
 def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
-    """All about a rule, as Markdown that also reads well as plain text. With its pass's ``schema`` the page says
-    what that pass does."""
+    """Return all about a rule, as Markdown that also reads well as plain text.
+
+    With the ``schema`` of its pass the page says what that pass does.
+    """
     verb = schema.verb if schema else Verb.REMOVE
     facts = [
         ("pass", f"{rule.pass_name}: {schema.summary}" if schema else rule.pass_name),

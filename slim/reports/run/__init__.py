@@ -47,4 +47,4 @@ SIGNING_LIST: Reporter[Sequence[RunResult]] = Reporter(
     suffix=".txt",
     render=late("run.signing"),
 )
-"""The report of ``--signing-list FILE``: for a program that signs, so without heading and reasons."""
+"""The report of ``--signing-list FILE``, without headings: it is for a program that signs."""

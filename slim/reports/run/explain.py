@@ -1,4 +1,4 @@
-"""What ``slim explain`` prints: the story of one file."""
+"""The story of one file on a terminal, for ``slim explain``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slim.model.outcome import Explanation
 from slim.model.plan import Remove, Rewrite, Skipped
 from slim.model.rule import Rule
 from slim.model.size import format_size
-from slim.reports.common.canvas import Canvas
+from slim.reports.common.canvas import Canvas, draw_each
 from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import evidence_text, percent, printable
 
@@ -24,16 +24,11 @@ _STYLES = {
 
 
 def render(explanations: Sequence[Explanation], style: TerminalStyle | None = None) -> str:
-    """All explanations, one after the other."""
-    canvas = Canvas(style or TerminalStyle())
-    for index, explanation in enumerate(explanations):
-        if index:
-            canvas.blank()
-        _one(canvas, explanation)
-    return canvas.text()
+    """Return all explanations, one after the other."""
+    return draw_each(explanations, style, _draw)
 
 
-def _one(canvas: Canvas, item: Explanation) -> None:
+def _draw(canvas: Canvas, item: Explanation) -> None:
     record = item.record
     about = record.deployed_path
     canvas.line(Text(printable(about), "bold"))
@@ -74,7 +69,8 @@ def _verdict(item: Explanation) -> str:
         case Remove(rule=rule):
             return f"by the rule {printable(rule)}"
         case Rewrite(rule=rule, record=record, size_after=after):
-            return f"by the rule {printable(rule)}, {format_size(record.size)} to {format_size(after)} ({percent(record.size, after)})"
+            sizes = f"{format_size(record.size)} to {format_size(after)}"
+            return f"by the rule {printable(rule)}, {sizes} ({percent(record.size, after)})"
         case None:
             pass
     if item.skipped:
@@ -94,8 +90,7 @@ def _proof(canvas: Canvas, evidence: Sequence[Evidence], about: str, title: str)
     if not evidence:
         canvas.line(Text("no further evidence", "dim"), indent=4)
     for fact in evidence:
-        told = f"{canvas.style.turn} {printable(fact.kind)}: {evidence_text(fact, about=about)}"
-        canvas.line(Text(told, "cyan"), indent=4)
+        canvas.turn(f"{printable(fact.kind)}: {evidence_text(fact, about=about)}", "cyan", indent=4)
 
 
 def _rules(canvas: Canvas, title: str, rules: Sequence[Rule]) -> None:

@@ -1,4 +1,4 @@
-"""``slim.keep.toml``: what verification found must stay, ready to be committed."""
+"""``slim.keep.toml``: files that have to stay, as verification found, ready to be committed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ schema = 1
 
 
 def render_keep(found: Sequence[Repair], earlier: Mapping[str, Sequence[str]] | None = None) -> str:
-    """The text of a ``slim.keep.toml``: globs by layer, each with what it is for. ``earlier`` are globs to carry over
-    from the file that it replaces."""
+    """Return the text of a ``slim.keep.toml``: globs by layer, each with what it is for.
+
+    ``earlier`` are globs to carry over from the file that it replaces.
+    """
     lines: dict[str, list[str]] = {}
     for layer, globs in (earlier or {}).items():
         lines.setdefault(layer, []).extend(f"    {_quote(glob)}," for glob in globs)
@@ -45,19 +47,19 @@ def _why(repair: Repair) -> list[str]:
 
 
 def _line(text: str) -> str:
-    """Text for a comment: one line without control characters, not endless."""
+    """Return text for a comment: one line without control characters, 200 characters at most."""
     plain = "".join(character if character.isprintable() else " " for character in text)
     return plain.encode("utf-8", "replace").decode("utf-8")[:200]
 
 
 def literal(path: str) -> str:
-    """A glob that matches this path alone."""
+    """Return a glob that matches this path alone."""
     return re.sub(
         r"[*?\[\]{}$,]", lambda match: f"[{match[0]}]" if match[0] not in "[]" else "?", path
     )
 
 
 def _quote(text: str) -> str:
-    """A TOML basic string."""
+    """Return a TOML basic string."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return '"' + "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in escaped) + '"'

@@ -9,7 +9,7 @@ from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import RunResult
 from slim.model.size import format_size
 from slim.reports.common.accounts import contributors, first_rows
-from slim.reports.common.markdown import MARKDOWN, cell, table
+from slim.reports.common.markdown import MARKDOWN, cell, page, table
 from slim.reports.common.stacks import shortener, stack_word
 from slim.reports.common.text import count, duration, evidence_text, percent
 from slim.reports.run.grouping import (
@@ -22,15 +22,16 @@ from slim.reports.run.grouping import (
 
 _OWNERS = 10
 _GROUPS = 20
+_DEPLOYED = (
+    "Deployed is what lies on the user's disk: unpacked plus the bytecode that postinstall "
+    "compiles."
+)
 
 
 def render(results: Sequence[RunResult]) -> str:
-    """The report as Markdown text, with a newline at its end."""
+    """Return the report as Markdown text, with a newline at its end."""
     sections = [_result(result) for result in results]
-    return (
-        "\n".join(["# slim", "", *(line for section in sections for line in section)]).rstrip("\n")
-        + "\n"
-    )
+    return page(["# slim", "", *(line for section in sections for line in section)])
 
 
 def _result(result: RunResult) -> list[str]:
@@ -77,7 +78,7 @@ def _totals(result: RunResult) -> list[str]:
         rows.insert(0, ["Archives", *_change(before.archive, after.archive if measured else None)])
     return [
         *table(["Size", "Before", "After", "Change"], rows, "lrrr"),
-        "Deployed is what lies on the user's disk: unpacked plus the bytecode that postinstall compiles.",
+        _DEPLOYED,
         "",
     ]
 
@@ -106,8 +107,8 @@ def _layers(result: RunResult) -> list[str]:
 
 
 def _since(result: RunResult) -> list[str]:
-    told = since_previous(result)
-    return [*(f"- {cell(name)}: {words}" for name, words in told), ""] if told else []
+    rows = since_previous(result)
+    return [*(f"- {cell(name)}: {words}" for name, words in rows), ""] if rows else []
 
 
 def _account(

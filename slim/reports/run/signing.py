@@ -1,4 +1,4 @@
-"""The list for ``--signing-list``: deployed paths, one a line, sorted; nothing else, so that a program can take it."""
+"""The list for ``--signing-list``: deployed paths, sorted, one a line, and nothing else."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from slim.model.outcome import RunResult
 
 
 def render(results: Sequence[RunResult]) -> str:
-    """The list. Raises ConfigError for a path that can't stand on a line of its own."""
+    """Return the list. Raises ConfigError for a path that can't stand on a line of its own."""
     paths = sorted({item.deployed_path for result in results for item in result.signing})
     for path in paths:
         if len(path.splitlines()) != 1 or any("\ud800" <= char <= "\udfff" for char in path):

@@ -1,4 +1,4 @@
-"""A plan on a terminal: what went, what was refused and why, what needs signing, and warnings."""
+"""The plan of a run on a terminal: what went, what was refused, what to sign, and warnings."""
 
 from __future__ import annotations
 

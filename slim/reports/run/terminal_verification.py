@@ -1,4 +1,4 @@
-"""What was verified, on a terminal: checks, failures, and what was taken back."""
+"""Verification on a terminal: checks, failures, and what was taken back."""
 
 from __future__ import annotations
 
