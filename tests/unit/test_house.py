@@ -25,6 +25,7 @@ FINISHED = frozenset(
         "passes",
         "pipeline",
         "plan",
+        "reports",
         "sources",
         "symbols",
         "system",
