@@ -128,7 +128,8 @@ def _help(command: click.Command, path: tuple[str, ...]) -> str:
 def passes() -> str:
     """What each pass does, and the options that rules may give it."""
     parts = [
-        "# Passes\n\nA rule names its pass. These are the passes, in the order in which they look at a stack.\n"
+        "# Passes\n\nA rule names its pass. These are the passes, in the order in which they look "
+        "at a stack.\n"
     ]
     for schema in SCHEMAS.values():
         parts.append(_pass(schema))
@@ -177,7 +178,10 @@ def _pack(pack: RulePack) -> str:
 
 
 def _rule(rule: Rule) -> str:
-    """The rule's page, two levels down. Its headings of parts become bold lines, so that the contents stay short."""
+    """Return the rule's page, two levels down.
+
+    Its headings of parts become bold lines, so that the contents stay short.
+    """
     lines = []
     for line in rule_page(rule, SCHEMAS.get(rule.pass_name)).splitlines():
         if line.startswith("# "):
@@ -195,7 +199,8 @@ def report_fields() -> str:
     """Every field of every JSON report, from its JSON Schema."""
     parts = [
         "# Report fields\n",
-        "Every field of the JSON reports, from the JSON Schemas that are shipped in `slim/reports/schema`. "
+        "Every field of the JSON reports, from the JSON Schemas that are shipped in "
+        "`slim/reports/schema`. "
         "Sizes are bytes.\n",
     ]
     folder = files("slim.reports").joinpath("schema")

@@ -1,8 +1,9 @@
-"""Small stacks out of text: a mapping of layers, each a mapping of paths to contents, with no disk involved.
+"""Small stacks out of text, with no disk involved.
 
-A path may start with ``$site`` (the layer's site-packages), ``$stdlib`` (the runtime's standard
-library) or ``$bin``. The layer's kind follows from its name (``cpython...``, ``framework-...``,
-``app-...``, else plain), and a layer requires every layer before it that isn't an application.
+A stack is a mapping of layers, each a mapping of paths to contents. A path may start with ``$site``
+(the layer's site-packages), ``$stdlib`` (the runtime's standard library) or ``$bin``. The layer's
+kind follows from its name (``cpython...``, ``framework-...``, ``app-...``, else plain), and a layer
+requires every layer before it that isn't an application.
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ class VirtualStack:
         return Facts(stack=self.stack, inventory=self.inventory, read=self.read)
 
     def key(self, deployed_path: str) -> tuple[str, str]:
-        """The key of a file by its deployed path (shortcuts allowed); :class:`KeyError` where there is none."""
+        """Return the key of a file by its deployed path (shortcuts allowed).
+
+        Raises :class:`KeyError` where there is none.
+        """
         layer, _, path = deployed_path.partition("/")
         return self.inventory.records[layer][expand(path)].key
 
@@ -301,10 +305,6 @@ def _entry_points(text: str) -> tuple[EntryPoint, ...]:
 
 
 def _text(content: Contents) -> str:
-    return (
-        content.decode()
-        if isinstance(content, bytes)
-        else content
-        if isinstance(content, str)
-        else ""
-    )
+    if isinstance(content, bytes):
+        return content.decode()
+    return content if isinstance(content, str) else ""

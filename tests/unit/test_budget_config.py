@@ -1,4 +1,4 @@
-"""``[[budget]]`` tables: what they may say, and that every mistake is told with its place, all at once."""
+"""``[[budget]]`` tables: what they may say, and every mistake with its place, all at once."""
 
 from __future__ import annotations
 

@@ -287,9 +287,10 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
-    text = "schema = 1\nprofile = 'aggressive'\nenable = ['careful']\ndisable = ['usual']\nformat = 'zip'\njobs = 2\n"
-    text += "level = 'fast'\nmemory = '1 GB'\nxz_arm64 = true\n"
-    text += "strict = true\nkeep = ['a']\ndrop = ['x']\n[layer.app]\nprofile = 'aggressive'\nenable = ['bold']\n"
+    text = "schema = 1\nprofile = 'aggressive'\nenable = ['careful']\ndisable = ['usual']\n"
+    text += "format = 'zip'\njobs = 2\nlevel = 'fast'\nmemory = '1 GB'\nxz_arm64 = true\n"
+    text += "strict = true\nkeep = ['a']\ndrop = ['x']\n"
+    text += "[layer.app]\nprofile = 'aggressive'\nenable = ['bold']\n"
     config = load(
         tmp_path,
         text,
@@ -334,7 +335,8 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
         ({"drop": ("a:b,,c",)}, "--drop: '' isn't the name"),
         (
             {"format": "tar.xs"},
-            "--format: 'tar.xs' is none of tar.xz, tar.gz, tar.bz2, tar.zst, zip, tar (did you mean 'tar.xz'?)",
+            "--format: 'tar.xs' is none of tar.xz, tar.gz, tar.bz2, tar.zst, zip, tar "
+            "(did you mean 'tar.xz'?)",
         ),
         ({"jobs": 0}, "--jobs: must be between"),
         ({"memory": "lots"}, "--memory: 'lots' isn't a size"),

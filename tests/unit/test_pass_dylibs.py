@@ -157,7 +157,7 @@ def test_no_library_that_stays_loses_what_it_needs() -> None:
 
 
 def test_a_weakly_used_library_and_what_only_it_needs_go_under_different_rules() -> None:
-    """The rule for liba is bold, that for the others isn't: with liba gone, they are without evidence."""
+    """The rule for liba is bold, that for the others isn't: with liba gone, nothing needs them."""
     rules = (rule("curated", globs=("**/liba.so",)), NONE)
     first = removed(propose(linked_stack(CHAIN), *rules))
     assert first == {

@@ -18,8 +18,11 @@ PROGRAMS = rule("foreign", "programs", options={"foreign": "programs"})
 
 
 def elf(machine: str = "x86_64", kind: str = "shared", bits: int = 64) -> bytes:
-    """A library with a dynamic section of its own isn't needed: headers tell all that the pass asks."""
-    text = f"elf {bits} little {machine} {kind}\nload 0x10000 align 0x1000\nsection .text progbits 200 alloc\nend\n"
+    """A library without a dynamic section: headers tell all that the pass asks."""
+    text = (
+        f"elf {bits} little {machine} {kind}\nload 0x10000 align 0x1000\n"
+        "section .text progbits 200 alloc\nend\n"
+    )
     return build(text)
 
 
@@ -57,7 +60,7 @@ def test_what_is_foreign_where(platform: str, data: bytes, expected: str | None)
 
 
 def test_device_code_is_nobodys() -> None:
-    """ELF with a machine that slim doesn't know: CUDA, eBPF and AMD GPU code is loaded by what drives the device."""
+    """ELF with a machine that slim doesn't know: CUDA, eBPF and AMD GPU code, for a driver."""
     gpu = bytearray(elf())
     gpu[18:20] = (190).to_bytes(2, "little")
     info = describe(bytes(gpu))

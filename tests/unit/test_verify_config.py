@@ -80,7 +80,8 @@ MISTAKES = [
         "request: only a server is asked",
     ),
     (
-        'layer = "a"\nargv = ["x"]\nready = { port = 1 }\nrequest = { url = "http://example.org/" }',
+        'layer = "a"\nargv = ["x"]\nready = { port = 1 }\n'
+        'request = { url = "http://example.org/" }',
         "request.url: expected an address of the loopback",
     ),
     ('layer = "a"\nargv = ["x"]\nenvironment = { A = 1 }', "environment.A: expected a string"),
@@ -110,7 +111,7 @@ def test_two_commands_need_two_names(tmp_path: Path) -> None:
     ]
 
 
-# -- slim.keep.toml ----------------------------------------------------------------------------------------------------
+# slim.keep.toml
 
 
 def finding(*paths: str, layer: str = "app", text: str = "No module named 'x'") -> Repair:
