@@ -461,7 +461,8 @@ def test_links_hard_and_symbolic_and_odd_names(tmp_path: Path, format_name: str 
             info = tarfile.TarInfo(f"layer/{name}")
             info.type, info.linkname, info.mode = kind, target, 0o644
             tar.addfile(info)
-    config = taking("$site/**/tests/**", format=format_name)
+    settings = {"format": format_name} if format_name else {}
+    config = taking("$site/**/tests/**", **settings)
     suffix = format_name or "tar.xz"
     slimmed = tmp_path / f"slim.{suffix}"
     keeping(tmp_path / "layer.tar.xz", slimmed, tmp_path / "kept.tar.zst", config=config)
