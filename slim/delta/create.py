@@ -1,4 +1,4 @@
-"""``slim delta make``: what a client of one stack needs to get the next one, layer by layer."""
+"""``slim delta make``: writes what a client of one stack needs to get the next one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pathlib import Path
 
 from slim import __version__
 from slim.delta import document
-from slim.delta.patch import Patch, Side, make_patch
-from slim.delta.sides import file_of, same_members, side_of, state_of
+from slim.delta.files import file_of
+from slim.delta.patch import Patch, make_patch
+from slim.delta.sides import Side, is_unchanged, side_of, state_of
 from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
 from slim.formats.output import copy_file, write_file
@@ -41,18 +42,21 @@ from slim.sources.fetch import fetched
 
 @dataclass(frozen=True, kw_only=True)
 class MakeRequest:
-    """What to make a delta of. ``platforms`` limits what is compared; empty means all that both sides have."""
+    """Request to make the delta from an old stack to a new one."""
 
     old: Path
     new: Path
     output: Path
+    """The folder of the delta."""
     limits: Limits = field(default_factory=Limits)
     platforms: tuple[str, ...] = ()
+    """The platforms that are compared; all that both sides have if empty."""
     force: bool = False
+    """True if the output may be replaced."""
 
 
 def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaMade, ...]:
-    """Write the delta from ``old`` to ``new``, and tell what it holds: one result a platform.
+    """Write the delta from ``old`` to ``new``. Returns one result a platform.
 
     Raises the errors of :mod:`slim.errors`; when it does, nothing was published.
     """
@@ -60,57 +64,73 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
         return _make(replace(request, old=old, new=new), progress or Silent())
 
 
-def _make(request: MakeRequest, watch: Progress) -> tuple[DeltaMade, ...]:
+def _make(request: MakeRequest, progress: Progress) -> tuple[DeltaMade, ...]:
     for source in (request.old, request.new):
         check_target(request.output, source, force=request.force)
     pairs = _pairs(request)
     with staging(request.output) as folder:
         place = folder / "delta"
         place.mkdir()
-        context = RunContext(spool_dir=folder, limits=request.limits, progress=watch)
+        context = RunContext(spool_dir=folder, limits=request.limits, progress=progress)
         maker = _Maker(request=request, place=place, context=context, several=len(pairs) > 1)
-        with unchanged(*(one for pair in pairs for one in pair)):
+        with unchanged(*(located for pair in pairs for located in pair)):
             made = [maker.stack(old, new) for old, new in pairs]
         delta = Delta(stacks=tuple(stack for stack, _ in made), slim_version=__version__)
         write_file(place / document.NAME, [document.render(delta).encode("utf-8")])
-        watch.stage("Publishing")
+        progress.stage("Publishing")
         publish(place, request.output, force=request.force)
     return tuple(result for _, result in made)
 
 
 def _pairs(request: MakeRequest) -> list[tuple[Located, Located]]:
-    """Which stack becomes which: those of one platform; a lone one becomes a lone one."""
+    """Pair the old and new stacks of one platform. A lone stack becomes a lone stack.
+
+    Raises ConfigError for a new stack without an old one.
+    """
     old, new = (
         locate(source, platforms=request.platforms, deployed=not request.platforms)
         for source in (request.old, request.new)
     )
     if len(old) == len(new) == 1:
         return [(old[0], new[0])]
-    before = {one.stack.platform.tag: one for one in old}
-    missing = [one.stack.platform.tag for one in new if one.stack.platform.tag not in before]
+    before = {located.stack.platform.tag: located for located in old}
+    tags = [located.stack.platform.tag for located in new]
+    missing = [tag for tag in tags if tag not in before]
     if missing:
         raise ConfigError(
             f"nothing for platform {', '.join(missing)}",
             file=request.old,
             hint="limit the delta to what both have with --platform",
         )
-    return [(before[one.stack.platform.tag], one) for one in new]
+    return [(before[tag], located) for tag, located in zip(tags, new, strict=True)]
 
 
 @dataclass(kw_only=True)
 class _Maker:
+    """Maker of the delta in the folder ``place``."""
+
     request: MakeRequest
     place: Path
     context: RunContext
     several: bool
+    """True if the delta is of several stacks."""
     used: set[str] = field(default_factory=set)
+    """Names of files in the delta, in lower case."""
     detected: Platform | None = None
+    """Platform of a lone layer, which only its files tell."""
 
     def stack(self, old: Located, new: Located) -> tuple[StackDelta, DeltaMade]:
-        for one in (old, new):
-            check_archives(one, self.context.progress)
+        """Make the delta of one stack; return it, and the result for reports."""
+        for located in (old, new):
+            check_archives(located, self.context.progress)
         self.context.progress.stage("Comparing layers", total=len(new.stack.layers))
-        layers = [self._timed(old, new, before, layer) for before, layer in _same_layers(old, new)]
+        layers = []
+        for before, after in _layer_pairs(old, new):
+            started = time.monotonic()
+            with ExitStack() as resources:
+                made = self._layer(resources, old, new, before, after)
+            layers.append(replace(made, elapsed=time.monotonic() - started))
+            self.context.progress.advance()
         platform = (self.detected or new.stack.platform).tag
         manifest, metadata = self._manifests(new)
         stack = StackDelta(
@@ -130,88 +150,85 @@ class _Maker:
         )
         return stack, result
 
-    def _timed(
-        self, old: Located, new: Located, before: Layer | None, layer: Layer | None
-    ) -> LayerMade:
-        started = time.monotonic()
-        with ExitStack() as stack:
-            made = self._layer(stack, old, new, before, layer)
-        self.context.progress.advance()
-        return LayerMade(
-            delta=made.delta,
-            tried=made.tried,
-            skipped=made.skipped,
-            elapsed=time.monotonic() - started,
-        )
+    def _read(
+        self, resources: ExitStack, located: Located, layer: Layer
+    ) -> tuple[Side, LayerState]:
+        side = side_of(resources.enter_context(read_layer(located, layer, self.context)))
+        return side, state_of(side, layer)
 
     def _layer(
         self,
-        stack: ExitStack,
+        resources: ExitStack,
         old: Located,
         new: Located,
         before: Layer | None,
-        layer: Layer | None,
+        after: Layer | None,
     ) -> LayerMade:
-        left = right = None
+        """Make the delta of one layer. ``before`` or ``after`` is None if only one stack has it."""
+        old_side = old_state = None
         if before is not None:
-            left = side_of(stack.enter_context(read_layer(old, before, self.context)))
-        if layer is not None:
-            right = side_of(stack.enter_context(read_layer(new, layer, self.context)))
-        state = None if left is None or before is None else state_of(left, before)
-        if right is None or layer is None:
+            old_side, old_state = self._read(resources, old, before)
+        if after is None:
             assert before is not None
             return LayerMade(
-                delta=LayerDelta(name=before.name, action=DeltaAction.REMOVED, old=state, new=None)
-            )
-        target = state_of(right, layer)
-        if (
-            len(new.stack.layers) == 1
-        ):  # a lone archive or folder: only its files tell what it is for
-            self.detected = with_platform(new.stack, {layer.name: right.tree}).platform
-        if left is not None and state is not None and _is_same(left, right, state, target):
-            return LayerMade(
                 delta=LayerDelta(
-                    name=layer.name, action=DeltaAction.UNCHANGED, old=state, new=target
+                    name=before.name, action=DeltaAction.REMOVED, old=old_state, new=None
                 )
             )
-        patch = None if left is None and target.archive is not None else make_patch(left, right)
-        return self._smaller(new, layer, patch, state, target)
+        new_side, new_state = self._read(resources, new, after)
+        if len(new.stack.layers) == 1:
+            self.detected = with_platform(new.stack, {after.name: new_side.tree}).platform
+        if (
+            old_side is not None
+            and old_state is not None
+            and is_unchanged(old_side, new_side, old_state, new_state)
+        ):
+            return LayerMade(
+                delta=LayerDelta(
+                    name=after.name, action=DeltaAction.UNCHANGED, old=old_state, new=new_state
+                )
+            )
+        patch = None
+        if old_side is not None or new_state.archive is None:
+            patch = make_patch(old_side, new_side)
+        return self._smaller(new, after, patch, old_state, new_state)
 
     def _smaller(
         self,
-        new: Located,
+        located: Located,
         layer: Layer,
         patch: Patch | None,
         old: LayerState | None,
-        target: LayerState,
+        new: LayerState,
     ) -> LayerMade:
-        """The patch, or where there is none or it isn't smaller, the new archive as it is."""
-        archive = target.archive
+        """Write the patch; or, if there is none or it isn't smaller, the new archive as it is."""
+        archive = new.archive
         tried, skipped = ({}, {}) if patch is None else (patch.tried, patch.skipped)
         if archive is not None and (patch is None or archive.size <= patch.size):
-            name = self._free(archive.name)
-            copy_file(new.places[layer.name], self.place / name)
+            name = self._claim(archive.name)
+            copy_file(located.places[layer.name], self.place / name)
             full = LayerDelta(
-                name=layer.name, action=DeltaAction.FULL, old=old, new=target, file=archive
+                name=layer.name, action=DeltaAction.FULL, old=old, new=new, file=archive
             )
             return LayerMade(delta=full, tried=tried, skipped=skipped)
         assert patch is not None
         stem = archive_stem(archive.name) if archive is not None else layer.name
         tag = f"-{layer.platform.tag}" if archive is None and self.several else ""
-        name = self._free(f"{stem}{tag}.patch")
+        name = self._claim(f"{stem}{tag}.patch")
         write_file(self.place / name, patch.pieces())
         delta = LayerDelta(
             name=layer.name,
             action=DeltaAction.PATCH,
             old=old,
-            new=target,
+            new=new,
             file=file_of(self.place / name),
             table=(len(patch.table), patch.table_unpacked),
             method=patch.method.value,
         )
         return LayerMade(delta=delta, tried=tried, skipped=skipped)
 
-    def _free(self, name: str) -> str:
+    def _claim(self, name: str) -> str:
+        """Return the name, unless a file of the delta has it. Raises ConfigError."""
         if name.lower() in self.used:
             raise ConfigError(
                 f"two stacks both have {name!r}",
@@ -222,7 +239,7 @@ class _Maker:
         return name
 
     def _manifests(self, new: Located) -> tuple[NamedFile | None, Mapping[str, NamedFile]]:
-        """Copies of what ``__venvstacks__`` says of the new stack."""
+        """Copy ``__venvstacks__`` of the new stack; return its manifest, and metadata by layer."""
         name = new.stack.manifest_name
         if name is None or new.kind not in (StackKind.PUBLISHED, StackKind.EXPORT):
             return None, {}
@@ -240,15 +257,8 @@ class _Maker:
         return file_of(target / name), metadata
 
 
-def _is_same(old: Side, new: Side, before: LayerState, after: LayerState) -> bool:
-    """Whether a client that has the old layer has the new one: the same bytes; the same tree, times and order."""
-    if before.archive is not None and after.archive is not None:
-        return before.archive.sha256 == after.archive.sha256
-    return before.tree_sha256 == after.tree_sha256 and same_members(old, new)
-
-
-def _same_layers(old: Located, new: Located) -> Iterable[tuple[Layer | None, Layer | None]]:
-    """Layers of one name; a lone layer becomes a lone layer whatever it is called."""
+def _layer_pairs(old: Located, new: Located) -> Iterable[tuple[Layer | None, Layer | None]]:
+    """Pair layers of one name. A lone layer becomes a lone layer, whatever its name is."""
     if len(old.stack.layers) == len(new.stack.layers) == 1:
         return [(old.stack.layers[0], new.stack.layers[0])]
     before = {layer.name: layer for layer in old.stack}

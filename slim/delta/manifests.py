@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from slim.delta.files import file_of, regular_file
 from slim.delta.hints import DOWNLOAD_AGAIN, GET_AGAIN
-from slim.delta.sides import file_of, regular
 from slim.errors import IntegrityError, UnsafeInputError
 from slim.formats.output import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
@@ -82,7 +82,7 @@ def write_manifests(
 def _checked(path: Path, wanted: NamedFile) -> Path:
     if path.parent.is_symlink():
         raise UnsafeInputError("is a link", file=path.parent, hint=GET_AGAIN)
-    found = file_of(regular(path, "the delta's file is missing"))
+    found = file_of(regular_file(path, "the delta's file is missing"))
     if (found.size, found.sha256) != (wanted.size, wanted.sha256):
         raise IntegrityError(
             "isn't the file that the delta speaks of", file=path, hint=DOWNLOAD_AGAIN

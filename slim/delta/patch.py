@@ -14,6 +14,7 @@ from enum import StrEnum
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
 from slim.delta.pairing import pair
+from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
 from slim.formats.base import Content, Member, Tree
 from slim.model.record import EntryType
@@ -29,19 +30,6 @@ class Method(StrEnum):
 
     FILES = "files"
     STREAM = "stream"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Side:
-    """Layer on one side of a delta: its tree, and the SHA-256 of every regular file by path."""
-
-    tree: Tree
-    digests: Mapping[str, str]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all contents together."""
-        return sum(member.size for member in self.tree.members.values())
 
 
 @dataclass(frozen=True, kw_only=True)

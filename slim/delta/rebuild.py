@@ -13,12 +13,12 @@ from pathlib import Path
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, part, unpack
 from slim.delta.hints import GET_AGAIN
-from slim.delta.patch import OWN_FRAME, Side
+from slim.delta.patch import OWN_FRAME
+from slim.delta.sides import Side, side_of
 from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import RawMember, assemble
 from slim.formats.base import BytesContent, Content, Member, ReadOptions, Tree
-from slim.formats.digests import digests_of, tree_digest
 from slim.formats.names import display
 from slim.formats.spool import SliceContent, Spool
 from slim.model.record import EntryType
@@ -115,9 +115,7 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
         )
     if not folder and len(members) != len(tree.members):
         raise _not_it(wanted, "there are other members than the delta knows of")
-    side = Side(
-        tree=replace(tree, members=members), digests=digests_of(replace(tree, members=members))
-    )
+    side = side_of(replace(tree, members=members))
     if folder:
         _check_twins(table, tree, side, wanted)
         members = {entry.path: _listed(entry, members[entry.path]) for entry in table.old}
@@ -127,7 +125,7 @@ def check_old(table: Table, tree: Tree, wanted: Wanted, *, folder: bool) -> Side
             if members[path].type is EntryType.FILE
         }
         side = Side(tree=replace(tree, members=members), digests=files)
-    if wanted.old_tree is None or tree_digest(members.values(), side.digests) != wanted.old_tree:
+    if wanted.old_tree is None or side.tree_digest != wanted.old_tree:
         raise _not_it(wanted, "its content differs")
     return side
 
@@ -155,7 +153,7 @@ def _check_twins(table: Table, tree: Tree, side: Side, wanted: Wanted) -> None:
             raise _not_it(wanted, f"{display(entry.path)} differs from {display(entry.link or '')}")
 
 
-def restore(
+def rebuild_layer(
     patch: PatchFile, table: Table, old: Side | None, wanted: Wanted, options: ReadOptions
 ) -> tuple[Tree, Mapping[str, str]]:
     """Return the new layer and the SHA-256 of its files by path.
@@ -190,14 +188,14 @@ def restore(
         if not wanted.is_folder and tree.root != wanted.root:
             wrong = f"gives a root folder {tree.root!r} instead of {wanted.root!r}"
             raise UnsafeInputError(wrong, file=patch.name, hint=GET_AGAIN)
-        digests = digests_of(tree)
-        if tree_digest(tree.members.values(), digests) != wanted.new_tree:
+        side = side_of(tree)
+        if side.tree_digest != wanted.new_tree:
             raise IntegrityError(
                 "doesn't give the layer that the delta promises", file=patch.name, hint=GET_AGAIN
             )
         tree.resources.push(stack.pop_all())
         tree.forget = spool.forget
-        return tree, digests
+        return tree, side.digests
 
 
 def _bound(

@@ -13,7 +13,7 @@ from slim.delta import document
 from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
-from slim.delta.sides import digest_of_side, side_of
+from slim.delta.sides import side_of
 from slim.delta.table import render
 from slim.errors import ConfigError, IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.base import ReadOptions
@@ -120,7 +120,7 @@ def hold(data: bytes) -> bool:
 
 def _digest(output: Path) -> str:
     with read_directory(output, ReadOptions(spool_dir=_folder())) as tree:
-        return digest_of_side(side_of(tree))
+        return side_of(tree).tree_digest
 
 
 def _true(told: bytes, patch: bytes, table: tuple[int, int] | None) -> bytes:

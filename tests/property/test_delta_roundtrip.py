@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from slim.delta import patch as patches
 from slim.delta import rebuild as restoring
 from slim.delta.frames import unpack
-from slim.delta.patch import Method, Side, make_patch
-from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, restore
+from slim.delta.patch import Method, make_patch
+from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, rebuild_layer
+from slim.delta.sides import Side
 from slim.delta.table import parse, render
 from slim.errors import SlimError
 from slim.formats import format_by_name, read_archive, write_archive
@@ -86,7 +87,7 @@ def through(
     table = read_table(file, options(folder))
     wanted = wanted_for(left, right)
     known = None if old is None else check_old(table, source or old, wanted, folder=is_folder)
-    restored, digests = restore(file, table, known, wanted, options(folder))
+    restored, digests = rebuild_layer(file, table, known, wanted, options(folder))
     assert digests == right.digests
     return restored
 
@@ -180,7 +181,7 @@ def test_damage_never_gives_another_layer(noise: bytes, at: int, value: int) -> 
             try:
                 table = read_table(patch, options(folder))
                 known = check_old(table, old, wanted, folder=False)
-                restored, _ = restore(patch, table, known, wanted, options(folder))
+                restored, _ = rebuild_layer(patch, table, known, wanted, options(folder))
             except SlimError:
                 return
             with restored:

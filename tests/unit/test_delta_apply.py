@@ -17,7 +17,8 @@ from slim.delta import document
 from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from slim.delta.frames import pack
-from slim.delta.patch import Patch, Side, make_patch
+from slim.delta.patch import Patch, make_patch
+from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Entry, Frame, NewMember, Table
 from slim.errors import (
     ConfigError,

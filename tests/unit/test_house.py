@@ -21,6 +21,7 @@ FINISHED = frozenset(
     {
         "backup",
         "config",
+        "delta",
         "inventory",
         "passes",
         "pipeline",
