@@ -21,7 +21,7 @@ from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
-from slim.verification.oracles import Edit, refused_edits
+from slim.verification.oracles import Edit, judge, second_opinion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,21 +86,20 @@ def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:
 
 def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
     """Do the rewrites, have them checked independently, and take back what fails."""
-    edited, failed = edit_files(plan, loaded.trees)
+    with second_opinion(plan) as second:
+        edited, failed = edit_files(plan, loaded.trees)
+        edits = {
+            key: Edit(
+                editor=action.edit.editor,
+                original=loaded.read(action.record),
+                edited=edited[key].content,
+            )
+            for key, action in plan.actions.items()
+            if key in edited and isinstance(action, Rewrite)
+        }
+        judgement = judge(edits, second)
     refused = {key: Evidence(kind="oracle", text=text) for key, text in failed.items()}
-    refused.update(
-        refused_edits(
-            {
-                key: Edit(
-                    editor=action.edit.editor,
-                    original=loaded.read(action.record),
-                    edited=edited[key].content,
-                )
-                for key, action in plan.actions.items()
-                if key in edited and isinstance(action, Rewrite)
-            }
-        )
-    )
+    refused.update(judgement.refused)
     if refused:
         plan = withdraw(
             plan,
@@ -108,4 +107,6 @@ def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
         )
         edited = {key: new for key, new in edited.items() if key not in refused}
     layers = tuple(layer.name for layer in loaded.stack if planner.may_change(layer.name))
-    return PlannedStack(loaded=loaded, plan=plan, edited=edited, layers=layers).with_records()
+    return PlannedStack(
+        loaded=loaded, plan=plan, edited=edited, layers=layers, checks=(judgement.check,)
+    ).with_records()

@@ -172,6 +172,7 @@ def _tried(
 
 def _static_checks(planned: PlannedStack, facts: Facts) -> Iterator[Check]:
     inventory = planned.loaded.inventory
+    yield from planned.checks
     yield check_links(facts.libraries, inventory, planned.plan)
     yield check_licences(inventory, planned.plan)
 

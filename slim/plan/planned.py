@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from slim.formats.base import Content, Member
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
+from slim.model.outcome import Check
 from slim.model.plan import Action, Plan, SkipReason
 from slim.model.record import EntryType, FileKey
 from slim.plan.apply import RECORD_PASS, Edited, new_members, update_records
@@ -37,6 +38,8 @@ class PlannedStack:
     edited: Mapping[FileKey, Edited]
     layers: tuple[str, ...]
     """Names of the layers that may change."""
+    checks: tuple[Check, ...] = ()
+    """Checks of the edits that were made so far."""
 
     @property
     def members(self) -> dict[str, list[Member]]:

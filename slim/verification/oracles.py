@@ -1,36 +1,51 @@
 """The table of oracles: what judges an edited file against its original, before it is published.
 
 Each editor names its oracle (:class:`slim.passes.base.Editor`). An oracle shares no code with the
-editor that it judges. An edit without an oracle is refused.
+editor that it judges. An edit without an oracle is refused. What an oracle has accepted of native
+files is read by LIEF, too (:mod:`slim.verification.second_opinion`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from slim.formats.base import Content
 from slim.model.finding import Evidence
+from slim.model.outcome import Check
+from slim.model.plan import Plan, Rewrite
 from slim.model.record import FileKey
 from slim.passes import EDITORS
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
+from slim.verification.native.macho import check as check_macho
+from slim.verification.second_opinion.opinion import Opinion, Question, SecondOpinion
+
+CHECK = "second-opinion"
+"""Name of the check by which reports tell what LIEF was asked about."""
+
+_SHOWN = 3
 
 
-def _check_macho(original: memoryview, edited: memoryview) -> list[str]:
-    # macholib is loaded with the first edited Mach-O file, not with the command line.
-    from slim.verification.native.macho import check
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Oracle:
+    """Row of the table of oracles.
 
-    return check(original, edited)
+    ``check`` compares an original with what it was edited to and returns what is wrong, a sentence
+    each; it raises nothing. ``reader`` names what LIEF reads such files with
+    (:data:`slim.verification.second_opinion.worker.READERS`); None for files that it can't read.
+    """
 
+    check: Callable[[memoryview, memoryview], list[str]]
+    reader: str | None = None
 
-Oracle = Callable[[memoryview, memoryview], list[str]]
-"""Compares an original with what it was edited to; what is wrong, a sentence each. Raises nothing."""
 
 ORACLES: Mapping[str, Oracle] = {
-    "elf": check_elf,
-    "macho": _check_macho,
-    "core-metadata": check_metadata,
+    "elf": Oracle(check=check_elf, reader="elf"),
+    "macho": Oracle(check=check_macho, reader="macho"),
+    "core-metadata": Oracle(check=check_metadata),
 }
 """Every oracle, by the name under which editors refer to it."""
 
@@ -44,18 +59,96 @@ class Edit:
     edited: Content
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What came of judging edits: why each bad one is refused, and what LIEF was asked about."""
+
+    refused: Mapping[FileKey, Evidence]
+    check: Check
+
+
+@contextmanager
+def second_opinion(plan: Plan) -> Iterator[SecondOpinion]:
+    """Get LIEF ready, in a process of its own, where the plan edits something that it can read."""
+    with SecondOpinion() as second:
+        editors = {
+            action.edit.editor for action in plan.actions.values() if isinstance(action, Rewrite)
+        }
+        if any(_reader(editor) for editor in editors):
+            second.start()
+        yield second
+
+
+def judge(edits: Mapping[FileKey, Edit], second: SecondOpinion) -> Judgement:
+    """Have each edit judged by its editor's oracle, and the native ones by LIEF at the same time."""
+    questions = {
+        key: Question(reader=reader, original=edit.original, edited=edit.edited)
+        for key, edit in edits.items()
+        if (reader := _reader(edit.editor)) is not None
+    }
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        asked = thread.submit(second.ask, questions)
+        try:
+            refused = refused_edits(edits)
+            opinion = asked.result()
+        except BaseException:
+            second.close()  # Ctrl-C, say: the thread shall not be waited for
+            raise
+    differing = {
+        key: Evidence(kind=CHECK, text=text)
+        for key, text in opinion.differing.items()
+        if key not in refused
+    }
+    return Judgement(refused={**refused, **differing}, check=_check(opinion))
+
+
 def refused_edits(
     edits: Mapping[FileKey, Edit], oracles: Mapping[str, Oracle] = ORACLES
 ) -> dict[FileKey, Evidence]:
     """Have each edit judged by its editor's oracle; return the first complaint about each bad one."""
     refused: dict[FileKey, Evidence] = {}
     for key, edit in edits.items():
-        editor = EDITORS.get(edit.editor)
-        oracle = None if editor is None else oracles.get(editor.oracle)
+        oracle = _oracle(edit.editor, oracles)
         if oracle is None:
             problems = [f"no oracle judges what the editor {edit.editor} does"]
         else:
-            problems = oracle(edit.original, edit.edited.view())
+            problems = oracle.check(edit.original, edit.edited.view())
         if problems:
             refused[key] = Evidence(kind="oracle", text=problems[0])
     return refused
+
+
+def _oracle(editor: str, oracles: Mapping[str, Oracle] = ORACLES) -> Oracle | None:
+    row = EDITORS.get(editor)
+    return None if row is None else oracles.get(row.oracle)
+
+
+def _reader(editor: str) -> str | None:
+    oracle = _oracle(editor)
+    return None if oracle is None else oracle.reader
+
+
+def _check(opinion: Opinion) -> Check:
+    """Tell of the files that LIEF compared, and of those that it couldn't."""
+    notes = []
+    if opinion.differing:
+        notes.append(f"not edited, because LIEF sees a difference: {_paths(opinion.differing)}")
+    notes += [
+        f"judged without LIEF: {path}: {reason}"
+        for path, reason in list(_unjudged(opinion))[:_SHOWN]
+    ]
+    left = len(opinion.unjudged) - _SHOWN
+    if left > 0:
+        notes.append(f"{left} more judged without LIEF")
+    return Check(name=CHECK, tried=opinion.judged, note="; ".join(notes), elapsed=opinion.elapsed)
+
+
+def _unjudged(opinion: Opinion) -> Iterator[tuple[str, str]]:
+    for (layer, path), reason in sorted(opinion.unjudged.items()):
+        yield f"{layer}/{path}", reason
+
+
+def _paths(keys: Iterable[FileKey]) -> str:
+    shown = [f"{layer}/{path}" for layer, path in sorted(keys)]
+    more = f" and {len(shown) - _SHOWN} more" if len(shown) > _SHOWN else ""
+    return ", ".join(shown[:_SHOWN]) + more

@@ -105,7 +105,13 @@ def test_a_stack_for_another_platform_is_not_run() -> None:
             )
         )
     result = run()
-    assert set(checks(result)) == {"links", "licences", "record", "published"}
+    assert set(checks(result)) == {
+        "second-opinion",
+        "links",
+        "licences",
+        "record",
+        "published",
+    }
     (note,) = result["verification"]["notes"]
     assert note.startswith("nothing was run: the stack is for macosx_arm64, this host is linux_")
 
@@ -279,11 +285,18 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
-def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away."""
+@pytest.mark.parametrize("lief", [True, False], ids=["lief", "nobody"])
+def test_an_edit_that_breaks_a_library_is_taken_back(
+    monkeypatch: pytest.MonkeyPatch, lief: bool
+) -> None:
+    """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away.
+
+    LIEF sees it; where LIEF looks away, too, trying the result tells.
+    """
     from slim.formats.base import BytesContent
     from slim.passes import EDITORS
-    from slim.pipeline import prepare
+    from slim.verification import oracles
+    from slim.verification.second_opinion.opinion import Opinion, SecondOpinion
 
     Path("answer.c").write_text(
         "static int helper(void) { return 42; }\nint answer(void) { return helper(); }\n"
@@ -310,7 +323,9 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
         return BytesContent(bytes(edited))
 
     monkeypatch.setitem(EDITORS, "elf-symbols", replace(editor, edit=breaking))
-    monkeypatch.setattr(prepare, "refused_edits", lambda edits: {})
+    monkeypatch.setattr(oracles, "refused_edits", lambda edits: {})
+    if not lief:
+        monkeypatch.setattr(SecondOpinion, "ask", lambda self, questions: Opinion())
     module = "import ctypes, os\nfor name in ('libanswer.so', 'libother.so'):\n"
     module += "    ctypes.CDLL(os.path.join(os.path.dirname(__file__), name)).answer()\n"
     libraries: dict[str, Content] = {
@@ -318,9 +333,18 @@ def test_an_edit_that_breaks_a_library_is_taken_back(monkeypatch: pytest.MonkeyP
     }
     running_stack(Path("stack"), maths={"native.py": module, **libraries})
     result = run()
-    assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/libanswer.so"]
-    (repair,) = result["verification"]["repairs"]
-    assert {one["check"] for one in repair["broken"]} == {"links", "imports"}
+    broken = f"{IN_FRAMEWORK}/libanswer.so"
+    if lief:
+        assert taken_back(result) == []
+        assert checks(result)["second-opinion"]["tried"] == 2
+        (refused,) = [skip for skip in result["skipped"] if skip["path"] == broken]
+        assert refused["reason"] == "unsafe-to-edit"
+        assert refused["evidence"][0]["kind"] == "second-opinion"
+        assert "the segments differ" in refused["evidence"][0]["text"]
+    else:
+        assert taken_back(result) == [f"{FRAMEWORK}/{broken}"]
+        (repair,) = result["verification"]["repairs"]
+        assert {one["check"] for one in repair["broken"]} == {"links", "imports"}
     rewritten = [action["path"] for action in result["actions"] if action["action"] == "rewrite"]
     assert f"{IN_FRAMEWORK}/libother.so" in rewritten
 

@@ -1,0 +1,132 @@
+"""What LIEF reads in an ELF file, as far as a loader looks at it.
+
+The section header table isn't for the loader, and neither are the static symbols: both may change.
+So may the places in the file where segments lie, if they are as well aligned as before.
+
+Source: System V gABI, chapters 4 and 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import lief
+
+from slim.verification.second_opinion.facts import Facts, Images, digest
+
+_NULL, _LOAD = 0, 1
+# Of a file with 64 and one with 32 bits: the fields of the ELF header about the section header
+# table, and p_offset in a program header.
+_ABOUT_SECTIONS = {2: ((0x28, 0x30), (0x3C, 0x40)), 1: ((0x20, 0x24), (0x30, 0x34))}
+_OFFSET_FIELD = {2: (8, 16), 1: (4, 8)}
+_CLASS = 4
+_RELOCATION_TABLES = ((7, 8), (17, 18), (23, 2), (36, 35))
+"""The dynamic tags of each table's address and size: DT_RELA, DT_REL, DT_JMPREL, DT_RELR."""
+
+
+def read(data: bytes) -> Images | None:
+    """Read the facts of an ELF file; None where LIEF can't."""
+    config = lief.ELF.ParserConfig()
+    config.parse_symtab_symbols = False
+    config.parse_notes = False
+    config.parse_overlay = False
+    binary = lief.ELF.parse(data, config)
+    return None if binary is None else {"": _facts(binary)}
+
+
+def _facts(binary: Any) -> Facts:
+    symbols = [_symbol(one) for one in binary.dynamic_symbols]
+    return {
+        "header fields": list(_header(binary.header)),
+        "segments": list(_segments(binary)),
+        "dynamic tags": [(int(one.tag), one.value) for one in binary.dynamic_entries],
+        "libraries and run paths": list(_names(binary)),
+        "interpreters": [binary.interpreter] if binary.has_interpreter else [],
+        "imports": [row for row in symbols if not row[-1]],
+        "exports": [row for row in symbols if row[-1]],
+        "versions": list(_versions(binary)),
+        "relocations": list(_relocations(binary)),
+    }
+
+
+def _header(header: Any) -> Iterator[object]:
+    yield list(header.identity)
+    yield int(header.file_type)
+    yield int(header.machine_type)
+    yield header.processor_flag
+    yield header.entrypoint
+    yield header.program_header_offset
+    yield header.program_header_size
+
+
+def _segments(binary: Any) -> Iterator[tuple[object, ...]]:
+    """Each segment with its bytes, but for those that no loader reads after it has mapped the file."""
+    header = binary.header
+    bits = list(header.identity)[_CLASS]
+    first, last = _OFFSET_FIELD.get(bits, (0, 0))
+    size = header.program_header_size
+    free = list(_ABOUT_SECTIONS.get(bits, ()))
+    for number in range(header.numberof_segments):
+        row = header.program_header_offset + size * number
+        free.append((row + first, row + last))
+    for one in binary.segments:
+        kind = int(one.type)
+        if kind == _NULL:
+            yield (kind,)
+            continue
+        start = one.file_offset
+        masked = [(begin - start, end - start) for begin, end in free if end > start]
+        yield (
+            kind,
+            int(one.flags),
+            one.virtual_address,
+            one.physical_address,
+            one.virtual_size,
+            one.physical_size,
+            one.alignment,
+            (one.virtual_address - start) % max(one.alignment, 1) if kind == _LOAD else 0,
+            digest(one.content, masked),
+        )
+
+
+def _names(binary: Any) -> Iterator[tuple[str, object]]:
+    for one in binary.dynamic_entries:
+        match one:
+            case lief.ELF.DynamicEntryLibrary():
+                yield "needed", one.name
+            case lief.ELF.DynamicSharedObject():
+                yield "soname", one.name
+            case lief.ELF.DynamicEntryRpath():
+                yield "rpath", one.rpath
+            case lief.ELF.DynamicEntryRunPath():
+                yield "runpath", one.runpath
+
+
+def _symbol(one: Any) -> tuple[Any, ...]:
+    """Name, version, type and binding, visibility, value, size, and whether it is defined."""
+    version = one.symbol_version
+    number = -1 if version is None else version.value
+    return one.name, number, one.information, one.other, one.value, one.size, one.shndx != 0
+
+
+def _relocations(binary: Any) -> Iterator[tuple[object, ...]]:
+    """How many relocations there are, and the tables that they are read from.
+
+    One by one they would take more time than everything else: a big library has 100,000.
+    """
+    yield "count", len(binary.dynamic_relocations), len(binary.pltgot_relocations)
+    values = {int(one.tag): one.value for one in binary.dynamic_entries}
+    for address, size in _RELOCATION_TABLES:
+        if address in values and size in values:
+            table = binary.get_content_from_virtual_address(values[address], values[size])
+            yield address, len(table), digest(memoryview(table))
+
+
+def _versions(binary: Any) -> Iterator[tuple[object, ...]]:
+    for one in binary.symbols_version_requirement:
+        for aux in one.get_auxiliary_symbols():
+            yield "needed", one.name, aux.name, aux.hash, aux.flags, aux.other
+    for one in binary.symbols_version_definition:
+        for aux in one.auxiliary_symbols:
+            yield "defined", one.ndx, one.flags, one.hash, aux.name

@@ -1,0 +1,147 @@
+"""The parent's side of the second opinion: asks LIEF about each edit, and bears with its accidents."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Final, Self
+
+from slim.formats.base import Content
+from slim.formats.spool import CHUNK, passing
+from slim.model.record import FileKey
+from slim.system.worker import NoAnswer, Worker
+
+MODULE: Final = "slim.verification.second_opinion.worker"
+MAX_SIZE: Final = 512 << 20
+"""Bytes of the largest file that LIEF is asked about; it has three copies of it in memory."""
+SECONDS: Final = 60.0
+"""Seconds that LIEF may take for one file. Real ones of 400 MB take three."""
+_PATIENCE: Final = 10
+"""An edited file may take this many times as long as its original: a slow host proves nothing."""
+MAX_ACCIDENTS: Final = 10
+"""Crashes and time-outs on originals after which LIEF isn't asked any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A native file before and after its edit. ``reader`` names what reads it (worker.READERS)."""
+
+    reader: str
+    original: memoryview
+    edited: Content
+
+
+@dataclass(kw_only=True)
+class Opinion:
+    """What LIEF says: for each file what differs, or why it can't judge it.
+
+    ``judged`` is how many files it could compare, whatever came of it.
+    """
+
+    differing: dict[FileKey, str] = field(default_factory=dict)
+    unjudged: dict[FileKey, str] = field(default_factory=dict)
+    judged: int = 0
+    elapsed: float = 0.0
+
+
+class SecondOpinion:
+    """Asks LIEF, in a child process that is started anew after a crash. A context manager."""
+
+    def __init__(
+        self, module: str = MODULE, *, seconds: float = SECONDS, max_size: int = MAX_SIZE
+    ) -> None:
+        self._worker = Worker(module)
+        self._seconds = seconds
+        self._max_size = max_size
+        self._accidents = 0
+        self._took = 0.0
+
+    def start(self) -> None:
+        """Start the child ahead of the first question; it takes a moment to load LIEF."""
+        # Why it can't be started is told with the first question.
+        try:
+            self._worker.start()
+        except NoAnswer:
+            return
+
+    def ask(self, questions: Mapping[FileKey, Question]) -> Opinion:
+        """Have every file compared. A file that LIEF can't read, or not any more, is no accident of ours."""
+        started = time.monotonic()
+        opinion = Opinion()
+        obstacle = self._obstacle() if questions else ""
+        for key, question in questions.items():
+            if self._accidents >= MAX_ACCIDENTS:
+                obstacle = f"LIEF had {MAX_ACCIDENTS} accidents with others before"
+            unjudged = obstacle or self._original(question)
+            if unjudged:
+                opinion.unjudged[key] = unjudged
+                continue
+            opinion.judged += 1
+            difference = self._edited(question)
+            if difference:
+                opinion.differing[key] = difference
+        opinion.elapsed = time.monotonic() - started
+        return opinion
+
+    def close(self) -> None:
+        """End the child; an ``ask`` that runs in another thread comes to its end, judging nothing more."""
+        self._worker.close()
+
+    def _obstacle(self) -> str:
+        """Why LIEF can't be asked at all; nothing if it can."""
+        try:
+            self._worker.ask({"task": "hello"}, seconds=self._seconds)
+        except NoAnswer as error:
+            return f"LIEF can't be loaded: {error}"
+        return ""
+
+    def _original(self, question: Question) -> str:
+        """Have the original read; return why LIEF can't judge the file, nothing if it can."""
+        size = len(question.original)
+        if size > self._max_size:
+            return f"it has {size} bytes, more than the {self._max_size} that LIEF is given"
+        pieces = passing(question.original[at : at + CHUNK] for at in range(0, size, CHUNK))
+        asked = time.monotonic()
+        try:
+            answer = self._worker.ask(
+                {"task": "original", "reader": question.reader},
+                pieces,
+                size=size,
+                seconds=self._seconds,
+            )
+        except NoAnswer as error:
+            self._accidents += 1
+            return f"LIEF can't read the original: {error}"
+        self._took = time.monotonic() - asked
+        return "" if answer.get("read") is True else "LIEF can't read the original"
+
+    def _edited(self, question: Question) -> str:
+        """Have the edited file compared; return the first difference, nothing if there is none."""
+        try:
+            answer = self._worker.ask(
+                {"task": "edited", "reader": question.reader},
+                question.edited.chunks(),
+                size=question.edited.size,
+                seconds=max(self._seconds, _PATIENCE * self._took),
+            )
+        except NoAnswer as error:
+            return f"LIEF can read the original, but not the edited file: {error}"
+        if answer.get("read") is not True:
+            return "LIEF can read the original, but not the edited file"
+        differences = answer.get("differences")
+        if not isinstance(differences, list):
+            return "LIEF's answer can't be read"
+        return f"LIEF reads another file than before: {differences[0]}" if differences else ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
