@@ -277,9 +277,6 @@ def _update(
 def _text(file: Path) -> str:
     if not file.exists():
         return ""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        if isinstance(error, OSError):
-            raise StorageError.from_os_error(error, file=file) from error
-        raise ConfigError("not valid UTF-8", file=file) from None
+    from slim.rules.loader import read_text
+
+    return read_text(file)

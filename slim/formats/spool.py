@@ -6,7 +6,6 @@ import contextlib
 import errno
 import mmap
 import os
-import stat
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Self
 
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.limits import Limits
+from slim.system.regular import NotRegularError, open_regular
 
 CHUNK = 1 << 20
 """Bytes that are read, decompressed and written at a time."""
@@ -194,22 +194,15 @@ class Spool:
 def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
     """A regular file's bytes in pieces. Raises StorageError, and UnsafeInputError for what isn't a regular file."""
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
-        handle = os.open(
-            source, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-        )
-        with os.fdopen(handle, "rb", buffering=0) as stream:
-            if not stat.S_ISREG(os.fstat(handle).st_mode):
-                raise UnsafeInputError(
-                    "not a regular file",
-                    file=source,
-                    hint="give the archive itself, not a device or pipe",
-                )
-            while True:
-                data = stream.read(size)
-                if not data:
-                    return
+        with open_regular(source) as stream:
+            while data := stream.read(size):
                 yield data
+    except NotRegularError as error:
+        raise UnsafeInputError(
+            "not a regular file",
+            file=source,
+            hint="give the archive itself, not a device or pipe",
+        ) from error
     except IsADirectoryError as error:
         raise UnsafeInputError(
             "this is a folder, not an archive", file=source, hint="give its archive"

@@ -15,6 +15,7 @@ from typing import Any
 from slim.errors import LimitError, StorageError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
 from slim.system.json_cursor import JsonCursor, JsonSource
+from slim.system.regular import NotRegularError, TooLargeError, read_regular
 from slim.system.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
@@ -45,11 +46,15 @@ def read_json(path: Path) -> Any:
     can't be read.
     """
     try:
-        if path.stat().st_size > LARGEST:
-            raise LimitError(
-                f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that"
-            )
-        raw = path.read_bytes()
+        raw = read_regular(path, LARGEST)
+    except NotRegularError as error:
+        raise UnsafeInputError(
+            "not a regular file", file=path, hint="give a file, not a device or a pipe"
+        ) from error
+    except TooLargeError as error:
+        raise LimitError(
+            f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that"
+        ) from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from None
     return parse_json(raw, file=path, hint=_HINT)

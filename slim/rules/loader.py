@@ -33,6 +33,7 @@ from slim.model.stack import LayerKind
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.protected import protected_target
 from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
+from slim.system.regular import NotRegularError, TooLargeError, read_regular
 
 SCHEMA: Final = 1
 PACK_KEYS: Final = ("schema", "description", "rule")
@@ -99,10 +100,28 @@ def load_packs(
     return tuple(packs)
 
 
+LARGEST_TEXT: Final = 4 << 20
+"""Bytes that a configuration or rule file may have."""
+
+
 def read_text(path: Path) -> str:
-    """A configuration or rule file as text. Raises :class:`StorageError`, or :class:`ConfigError` if not UTF-8."""
+    """Text of a configuration or rule file.
+
+    Raises :class:`StorageError`, and :class:`ConfigError` for what isn't UTF-8, isn't a regular
+    file, or is larger than :data:`LARGEST_TEXT`.
+    """
     try:
-        return path.read_bytes().decode("utf-8")
+        return read_regular(path, LARGEST_TEXT).decode("utf-8")
+    except NotRegularError as error:
+        raise ConfigError(
+            "not a regular file", file=path, hint="give a file, not a device or a pipe"
+        ) from error
+    except TooLargeError as error:
+        raise ConfigError(
+            f"more than {LARGEST_TEXT} bytes",
+            file=path,
+            hint="no configuration is as large as that",
+        ) from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from error
     except UnicodeDecodeError as error:

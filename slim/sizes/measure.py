@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.errors import ConfigError, LimitError, StorageError
+from slim.errors import ConfigError, LimitError, StorageError, UnsafeInputError
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
@@ -22,6 +22,7 @@ from slim.plan.accounts import cells
 from slim.sizes.report_file import is_report, parse_report
 from slim.sources.base import Holds
 from slim.sources.fetch import fetched, parse
+from slim.system.regular import NotRegularError, TooLargeError, read_regular
 from slim.system.workspace import workspace
 
 LARGEST_REPORT = 256 << 20
@@ -136,8 +137,12 @@ def _only(
 
 def _read(path: Path, source: str) -> bytes:
     try:
-        if path.stat().st_size > LARGEST_REPORT:
-            raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source)
-        return path.read_bytes()
+        return read_regular(path, LARGEST_REPORT)
+    except NotRegularError as error:
+        raise UnsafeInputError(
+            "not a regular file", file=source, hint="give a file, not a device or a pipe"
+        ) from error
+    except TooLargeError as error:
+        raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source) from error
     except OSError as error:
         raise StorageError.from_os_error(error, file=source) from error

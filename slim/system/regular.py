@@ -1,0 +1,56 @@
+"""Regular files, read within a bound: never a device that has no end, never a pipe that nobody writes.
+
+Sources: open(2) (O_NONBLOCK on a FIFO), inode(7) (file types).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+_PIECE = 1 << 20
+
+
+class NotRegularError(OSError):
+    """The path names a device, a pipe or a socket."""
+
+
+class TooLargeError(OSError):
+    """The file has more bytes than allowed. ``limit`` is what was allowed."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(errno.EFBIG, f"more than {limit} bytes")
+        self.limit = limit
+
+
+@contextmanager
+def open_regular(path: Path) -> Iterator[FileIO]:
+    """Open a regular file for reading. Raises OSError, of which NotRegularError is one."""
+    # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags)
+    with os.fdopen(handle, "rb", buffering=0) as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise NotRegularError(errno.EINVAL, "not a regular file")
+        yield stream
+
+
+def read_regular(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file that has at most ``limit`` of them.
+
+    Raises OSError, of which NotRegularError and TooLargeError are two.
+    """
+    pieces: list[bytes] = []
+    left = limit
+    with open_regular(path) as stream:
+        while data := stream.read(min(_PIECE, left + 1)):
+            left -= len(data)
+            if left < 0:
+                raise TooLargeError(limit)
+            pieces.append(data)
+    return b"".join(pieces)
