@@ -83,8 +83,8 @@ def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
     ]
     known = lines if len(lines) == len(inner) else [None] * len(inner)
     budgets = [
-        _budget(one, index, line)
-        for index, (one, line) in enumerate(zip(inner, known, strict=True))
+        _budget(written, index, line)
+        for index, (written, line) in enumerate(zip(inner, known, strict=True))
     ]
     names = [budget.name for budget in budgets]
     for index, name in enumerate(names):

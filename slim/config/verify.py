@@ -45,12 +45,12 @@ def read_verify(table: Table) -> VerifySettings:
         return VerifySettings()
     inner.allow(_KEYS)
     commands: list[Command] = []
-    for number, one in enumerate(inner.tables("command"), 1):
-        command = _command(one, f"command {number}")
+    for number, written in enumerate(inner.tables("command"), 1):
+        command = _command(written, f"command {number}")
         if command is None:
             continue
         if any(command.name == other.name for other in commands):
-            one.note(
+            written.note(
                 "name",
                 f"{command.name[:80]!r} is the name of an earlier command",
                 "give it another one",
@@ -128,8 +128,10 @@ def _ready(table: Table) -> Ready | None:
 
 def _requests(table: Table) -> list[Request]:
     value = table.values.get("request")
-    one = [Table(value, table.at("request"), table.problems)] if isinstance(value, dict) else None
-    tables = table.tables("request") if one is None else one
+    if isinstance(value, dict):
+        tables = [Table(value, table.at("request"), table.problems)]
+    else:
+        tables = table.tables("request")
     found = []
     for inner in tables:
         inner.allow(("url", "status", "body", "same"))

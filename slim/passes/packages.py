@@ -156,13 +156,16 @@ def _settle(listed: list[_Dropped], requirements: Requirements) -> None:
     while changed:
         changed = False
         going = frozenset(
-            (one.distribution.layer, one.distribution.name) for one in listed if not one.held_by
+            (dropped.distribution.layer, dropped.distribution.name)
+            for dropped in listed
+            if not dropped.held_by
         )
-        for one in listed:
-            if not one.held_by:
-                one.required_by = requirements.on(one.distribution, going)
-                one.held_by = requirements.on(one.distribution, going, one.spec.despite)
-                changed = changed or bool(one.held_by)
+        for dropped in listed:
+            if not dropped.held_by:
+                wanted, despite = dropped.distribution, dropped.spec.despite
+                dropped.required_by = requirements.on(wanted, going)
+                dropped.held_by = requirements.on(wanted, going, despite)
+                changed = changed or bool(dropped.held_by)
 
 
 def _proposals(dropped: _Dropped, staying: Collection[FileKey]) -> Iterator[Proposal]:
