@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ from typing import Any
 import click
 
 from slim.cli import root
+from slim.cli.targets import TargetType
 from slim.config.schema import PARTS
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Config, Setting
 from slim.errors import RefusedError, SlimError
 from slim.model.rule import PassSchema, Rule, RulePack
 from slim.passes import SCHEMAS
+from slim.reports.reporter import Reporter
 from slim.reports.rules.page import rule_page
 from slim.rules.loader import builtin_packs
 
@@ -95,11 +97,22 @@ def _default(name: str, setting: Setting) -> str:
 
 
 def commands() -> str:
-    """One section a command, with what ``--help`` says."""
+    """One section a command, with what ``--help`` says, and a table of its reports."""
     parts = ["# Commands\n\nWhat `slim COMMAND --help` prints.\n"]
     for path, command in walk(root, ("slim",)):
         parts.append(f"## {' '.join(path)}\n\n```text\n{_help(command, path)}\n```\n")
+        for parameter in command.params:
+            if isinstance(parameter.type, TargetType):
+                parts.append(_reports(parameter.type.reporters.values()))
     return "\n".join(parts)
+
+
+def _reports(reporters: Iterable[Reporter[Any]]) -> str:
+    """Table of the reports that a command can write."""
+    lines = ["| Report | Usual end of its name | For |", "| --- | --- | --- |"]
+    for reporter in reporters:
+        lines.append(f"| `{reporter.name}=FILE` | `{reporter.suffix}` | {reporter.summary} |")
+    return "\n".join([*lines, ""])
 
 
 def walk(

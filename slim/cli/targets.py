@@ -35,7 +35,7 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
     name = "NAME=FILE"
 
     def __init__(self, reporters: Mapping[str, Reporter[Any]]) -> None:
-        self._reporters = reporters
+        self.reporters = reporters
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -44,13 +44,13 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, Target):
             return value
         name, separator, file = str(value).partition("=")
-        reporter = self._reporters.get(name)
+        reporter = self.reporters.get(name)
         if reporter is None:
-            close = difflib.get_close_matches(name[:80], self._reporters, n=1)
+            close = difflib.get_close_matches(name[:80], self.reporters, n=1)
             known = (
                 f"did you mean {close[0]!r}?"
                 if close
-                else f"reports are {', '.join(self._reporters)}"
+                else f"reports are {', '.join(self.reporters)}"
             )
             self.fail(f"there is no report {name[:80]!r}; {known}", param, ctx)
         if not separator or not file:
@@ -64,7 +64,7 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         name, separator, file = incomplete.partition("=")
         if separator:
             return [CompletionItem(file, type="file")]
-        return [CompletionItem(f"{one}=") for one in self._reporters if one.startswith(name)]
+        return [CompletionItem(f"{one}=") for one in self.reporters if one.startswith(name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

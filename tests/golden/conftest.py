@@ -1,4 +1,7 @@
-"""``pytest tests/golden --update-goldens`` writes the expected texts anew; look at the difference before committing."""
+"""Expected texts: ``pytest tests/golden --update-goldens`` writes them anew.
+
+Look at the difference before you commit it.
+"""
 
 from __future__ import annotations
 

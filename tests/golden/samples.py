@@ -1,4 +1,4 @@
-"""Results of runs, built by hand: a small story about a stack, told as a table of files and their fates."""
+"""Results of runs, built by hand from a table of files and what becomes of each."""
 
 from __future__ import annotations
 

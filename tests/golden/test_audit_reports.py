@@ -1,4 +1,4 @@
-"""What an audit says, word for word, and that its JSON keeps its contract."""
+"""The reports of ``slim audit``, word for word; its JSON keeps its contract."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line says and returns, word for word: exit code, stdout, stderr.
+"""Output of the command line, word for word: exit code, stdout, stderr.
 
 Texts that click writes (help, unknown options) differ between its versions, so they are tested
 elsewhere.
@@ -72,7 +72,7 @@ def finds(monkeypatch: pytest.MonkeyPatch) -> Callable[[object], None]:
 
 
 @pytest.fixture
-def told(
+def golden_command(
     golden: Golden, capsys: pytest.CaptureFixture[str], folder: Path
 ) -> Callable[[str, Sequence[str]], None]:
     def check(name: str, arguments: Sequence[str]) -> None:
@@ -122,9 +122,11 @@ USAGE = {
 
 
 @pytest.mark.parametrize("name", USAGE)
-def test_wrong_use(told: Callable[..., None], finds: Callable[[object], None], name: str) -> None:
+def test_wrong_use(
+    golden_command: Callable[..., None], finds: Callable[[object], None], name: str
+) -> None:
     finds(AssertionError("the pipeline was called"))
-    told(f"usage-{name}", USAGE[name])
+    golden_command(f"usage-{name}", USAGE[name])
 
 
 ERRORS: dict[str, BaseException] = {
@@ -154,24 +156,28 @@ ERRORS: dict[str, BaseException] = {
 
 
 @pytest.mark.parametrize("name", ERRORS)
-def test_errors(told: Callable[..., None], finds: Callable[[object], None], name: str) -> None:
+def test_errors(
+    golden_command: Callable[..., None], finds: Callable[[object], None], name: str
+) -> None:
     finds(ERRORS[name])
-    told(f"error-{name}", ["run", "stack", "-o", "out"])
+    golden_command(f"error-{name}", ["run", "stack", "-o", "out"])
 
 
-def test_run(told: Callable[..., None], finds: Callable[[object], None]) -> None:
+def test_run(golden_command: Callable[..., None], finds: Callable[[object], None]) -> None:
     finds((samples.finished(),))
-    told("run", ["run", "stack", "-o", "out"])
+    golden_command("run", ["run", "stack", "-o", "out"])
 
 
-def test_failed_verification(told: Callable[..., None], finds: Callable[[object], None]) -> None:
+def test_failed_verification(
+    golden_command: Callable[..., None], finds: Callable[[object], None]
+) -> None:
     finds((samples.failed(),))
-    told("run-failed", ["run", "stack", "-o", "out", "-q"])
+    golden_command("run-failed", ["run", "stack", "-o", "out", "-q"])
 
 
-def test_explain(told: Callable[..., None], finds: Callable[[object], None]) -> None:
+def test_explain(golden_command: Callable[..., None], finds: Callable[[object], None]) -> None:
     finds(samples.explanations()[2:3])
-    told("explain", ["explain", "stack", "numpy/testing/__init__.py"])
+    golden_command("explain", ["explain", "stack", "numpy/testing/__init__.py"])
 
 
 RULE_COMMANDS = {
@@ -184,5 +190,5 @@ RULE_COMMANDS = {
 
 
 @pytest.mark.parametrize("name", RULE_COMMANDS)
-def test_rules(told: Callable[..., None], name: str) -> None:
-    told(f"rules-{name}", RULE_COMMANDS[name])
+def test_rules(golden_command: Callable[..., None], name: str) -> None:
+    golden_command(f"rules-{name}", RULE_COMMANDS[name])

@@ -42,7 +42,7 @@ def state(name: str, size: int, tree: str = "12") -> LayerState:
 
 
 def layer(
-    name: str, action: DeltaAction, old: int, new: int, download: int = 0, **said: object
+    name: str, action: DeltaAction, old: int, new: int, download: int = 0, **changes: object
 ) -> LayerMade:
     delta = LayerDelta(
         name=name,
@@ -53,7 +53,7 @@ def layer(
         table=(10, 20) if action is DeltaAction.PATCH else None,
         method="files" if action is DeltaAction.PATCH else None,
     )
-    return LayerMade(delta=delta, elapsed=0.5, **said)  # type: ignore[arg-type]
+    return LayerMade(delta=delta, elapsed=0.5, **changes)  # type: ignore[arg-type]
 
 
 MADE = DeltaMade(
@@ -139,7 +139,7 @@ def test_json_is_what_the_schemas_say() -> None:
 
 
 @pytest.mark.parametrize(
-    ("part", "whole", "told"),
+    ("part", "whole", "text"),
     [
         (0, 0, ""),
         (5, 0, ""),
@@ -150,5 +150,5 @@ def test_json_is_what_the_schemas_say() -> None:
         (5, 4, "125%"),
     ],
 )
-def test_shares(part: int, whole: int, told: str) -> None:
-    assert share(part, whole) == told
+def test_shares(part: int, whole: int, text: str) -> None:
+    assert share(part, whole) == text

@@ -1,5 +1,8 @@
-"""Reports for other programs, read by what those programs are made from: the official schema of SARIF, what GitLab
-asks for, and two readers of JUnit XML."""
+"""Reports for other programs keep their formats.
+
+SARIF is read by the official schema, GitLab's report by its documented fields, and JUnit XML by two
+readers of others.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``slim check`` and ``slim diff`` tell, word for word, in every format."""
+"""The reports of ``slim check`` and ``slim diff``, word for word, in every format."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 
+from slim.cli.targets import TargetType
 from slim.config.budget import BUDGET_KEYS
 from slim.config.schema import KEYS, LAYER_KEYS
 from slim.model.limits import Limits
@@ -90,6 +91,12 @@ def test_every_command_and_option(generate: ModuleType, reference: Path) -> None
         for parameter in command.params:
             if parameter.param_type_name == "option":
                 assert parameter.opts[0] in section
+            if isinstance(parameter.type, TargetType):
+                assert parameter.type.reporters
+                for name, reporter in parameter.type.reporters.items():
+                    assert (
+                        f"| `{name}=FILE` | `{reporter.suffix}` | {reporter.summary} |" in section
+                    )
 
 
 def test_every_rule_and_pass(reference: Path) -> None:

@@ -1,4 +1,4 @@
-"""What verification found, told by each report."""
+"""Verification in each report."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ BROKEN = Broken(
 )
 
 
-def told(*checks: Check, **more: object) -> RunResult:
+def verified(*checks: Check, **more: object) -> RunResult:
     verification = dataclasses.replace(Verification(checks=checks), **more)  # type: ignore[arg-type]
     return dataclasses.replace(finished(), verification=verification)
 
 
 FAILED = Check(name="imports", tried=12, failures=(str(BROKEN),), broken=(BROKEN,), elapsed=1.5)
-REPAIRED = told(
+REPAIRED = verified(
     Check(name="imports", tried=12, elapsed=1.5),
     repairs=(Repair(broken=(BROKEN,), files=(("app", "lib/x.py"),), rules=("rule-a",), tries=7),),
     notes=("1 module forked",),
@@ -37,7 +37,11 @@ REPAIRED = told(
 def test_junit_has_a_case_for_each_failure_and_counts_them() -> None:
     root = ET.fromstring(
         junit.render(
-            [told(FAILED, Check(name="launch", tried=0, note="none"), Check(name="ok", tried=1))]
+            [
+                verified(
+                    FAILED, Check(name="launch", tried=0, note="none"), Check(name="ok", tried=1)
+                )
+            ]
         )
     )
     assert {name: root.get(name) for name in ("tests", "failures", "skipped")} == {
@@ -59,13 +63,13 @@ def test_junit_has_a_case_for_each_failure_and_counts_them() -> None:
 def test_junit_stays_xml_whatever_is_in_names() -> None:
     subject = Subject(check="imports", layer=HOSTILE, name="\0\x1b]<&\ud800")
     broken = Broken(subject=subject, before="worked", after=HOSTILE)
-    text = junit.render([told(Check(name=HOSTILE, tried=1, failures=("x",), broken=(broken,)))])
+    text = junit.render([verified(Check(name=HOSTILE, tried=1, failures=("x",), broken=(broken,)))])
     ET.fromstring(text)
     assert not {"\x1b", "\0", "\u202e"} & set(text)
 
 
 def test_json_keeps_its_schema() -> None:
-    for result in (told(FAILED), REPAIRED):
+    for result in (verified(FAILED), REPAIRED):
         document = json.loads(json_v1.render([result]))
         Draft202012Validator(schema("report-v1")).validate(document)
         assert document["run"]["stacks"][0]["check_seconds"] == {"imports": 1.5}
@@ -82,7 +86,7 @@ def test_json_keeps_its_schema() -> None:
     ]
 
 
-def test_people_are_told_what_was_taken_back_and_why() -> None:
+def test_people_read_what_was_taken_back_and_why() -> None:
     for text in (terminal.render([REPAIRED]), markdown.render([REPAIRED])):
         assert "app/lib/x.py" in text
         assert "maths.extra" in text
@@ -90,7 +94,7 @@ def test_people_are_told_what_was_taken_back_and_why() -> None:
 
 
 def test_a_comparison_says_what_it_is() -> None:
-    result = dataclasses.replace(told(FAILED), compared_with="slimmed", output=None)
+    result = dataclasses.replace(verified(FAILED), compared_with="slimmed", output=None)
     assert "Not everything works in slimmed" in terminal.render([result])
     result = dataclasses.replace(REPAIRED, compared_with="slimmed", output=None)
     assert "Nothing that worked stopped working in slimmed" in terminal.render([result])
