@@ -56,23 +56,26 @@ _FIRST_BYTES = frozenset(magic[:2] for row in BINARIES for magic in row.magics)
 
 
 def identify(view: Buffer) -> NativeFormat | None:
-    """The native format of a file, or None. Told by its first bytes and headers, never by its name."""
+    """The native format of a file, or None: by its first bytes and headers, never by its name."""
     info = describe(view)
     return None if info is None else info.format
 
 
 def may_be_native(start: Buffer) -> bool:
-    """Whether a file that begins with these bytes may be a native one. Only :func:`identify` tells for sure: it needs
-    the whole file, because some formats have headers far into it."""
+    """True if a file that begins with these bytes may be a native one.
+
+    Only :func:`identify` tells for sure. It needs the whole file, because some formats have headers
+    far into it.
+    """
     head = bytes(start[:_LONGEST_MAGIC])
     return head[:2] in _FIRST_BYTES and any(head.startswith(row.magics) for row in BINARIES)
 
 
 def describe(view: Buffer) -> NativeInfo | None:
-    """What the headers of a native file say, or None where it isn't one. Raises nothing, whatever the bytes are.
+    """Describe a native file by its headers; None where it isn't one.
 
-    A file of a known format whose headers are cut short is described as of that format with an
-    unknown machine.
+    Raises nothing, whatever the bytes are. A file of a known format whose headers are cut short is
+    described as of that format with an unknown machine.
     """
     row = _row(view)
     return None if row is None else row.describe(view)

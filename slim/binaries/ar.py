@@ -1,4 +1,6 @@
-"""Archives of object files (``.a``, and the import libraries that Windows calls ``.lib``). Recognised, never edited.
+"""Archives of object files: ``.a``, and the import libraries that Windows calls ``.lib``.
+
+They are recognised, never edited.
 
 Source: ar(5); "PE Format", section "Archive (Library) File Format".
 """
@@ -14,7 +16,7 @@ THIN_MAGIC = b"!<thin>\n"
 
 
 def describe_archive(view: Buffer) -> NativeInfo | None:
-    """An archive says nothing about its members' machine before one is opened, so neither does this."""
+    """Describe an archive; its machine is unknown, because only its members would tell."""
     if bytes(view[:8]) not in (MAGIC, THIN_MAGIC):
         return None
     return NativeInfo(format=NativeFormat.ARCHIVE, system=System.UNKNOWN, kind=ImageKind.ARCHIVE)

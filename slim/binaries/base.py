@@ -1,4 +1,4 @@
-"""What slim wants to know about any native file, whatever its format.
+"""Facts about native files that all formats have.
 
 Formats are told by their magic numbers and never by file names, from the headers alone: this is
 asked about every file of a stack.
@@ -23,7 +23,7 @@ UNKNOWN_MACHINE = "unknown"
 
 
 class ImageKind(StrEnum):
-    """What a native file is for."""
+    """The purpose of a native file."""
 
     EXECUTABLE = "executable"
     SHARED = "shared"
@@ -34,7 +34,7 @@ class ImageKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NativeInfo:
-    """What the headers of a native file say.
+    """Facts from the headers of a native file.
 
     ``machine`` is normalised as in :class:`slim.model.stack.Platform` (``x86_64``, ``aarch64``);
     ``machines`` has one for each slice of a universal Mach-O file. ``bits`` is 32, 64, or 0 where
@@ -58,7 +58,7 @@ class NativeInfo:
 
 
 class Dynamic(Protocol):
-    """What a native file asks of its loader and offers to it: the part that all formats have.
+    """Requests of a native file to its loader, and what it offers: the part that all formats have.
 
     Each format's own class says more.
     """

@@ -1,4 +1,4 @@
-"""Why a native file is left as it is, whatever its format."""
+"""Refusals: reasons to leave a native file as it is, whatever its format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class RefusalKind(StrEnum):
-    """Why a file isn't edited. The values are stable."""
+    """Kind of a refusal. The values are stable."""
 
     NOTHING_GAINED = "nothing-gained"
     MALFORMED = "malformed"
@@ -20,14 +20,17 @@ class RefusalKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotEditable:
-    """The file stays as it is. ``reason`` is half a sentence for people, with the place in the file."""
+    """A file that stays as it is.
+
+    ``reason`` is half a sentence for people, with the place in the file.
+    """
 
     kind: RefusalKind
     reason: str
 
 
 def malformed(reason: str) -> NotEditable:
-    """A refusal because headers contradict each other, the file or the standard."""
+    """Refusal because headers contradict each other, the file or the standard."""
     return NotEditable(RefusalKind.MALFORMED, reason)
 
 
@@ -40,10 +43,10 @@ class Refused(Exception):
 
     @classmethod
     def malformed(cls, reason: str) -> Refused:
-        """Headers contradict each other, the file or the standard."""
+        """Refusal because headers contradict each other, the file or the standard."""
         return cls(malformed(reason))
 
     @classmethod
     def unsupported(cls, reason: str) -> Refused:
-        """The file may well be right, but slim hasn't been tried on its like."""
+        """Refusal of a file that may well be right, but slim hasn't been tried on its like."""
         return cls(NotEditable(RefusalKind.UNSUPPORTED, reason))

@@ -28,12 +28,12 @@ _PAGE = 4096
 
 @dataclass(frozen=True, slots=True)
 class Cuts:
-    """What is cut out of a file: for each cut the offset after its end, and its bytes. In ascending order."""
+    """Cuts out of a file, ascending: for each the offset after its end, and its bytes."""
 
     cuts: tuple[Range, ...] = ()
 
     def moved(self, offset: int) -> int:
-        """Where what was at an offset comes to lie."""
+        """The new place of what was at an offset."""
         return offset - sum(size for end, size in self.cuts if offset >= end)
 
     @property
@@ -43,9 +43,10 @@ class Cuts:
 
 
 def plan_cuts(image: ElfImage, holes: Sequence[Sequence[int]]) -> Cuts:
-    """The parts of ``holes`` (start and end each) that can be cut out of a file; none unless all of it is as usual.
+    """The parts of ``holes`` (start and end each) that can be cut out of a file.
 
-    The holes have to be free of everything that a header of the new file names.
+    None, unless everything about the file is as usual. The holes have to be free of everything that
+    a header of the new file names.
     """
     header, segments = image.header, image.segments
     types = {segment.type for segment in segments}

@@ -1,4 +1,4 @@
-"""Separate debug files: what is taken out of an ELF file, in a file of its own that debuggers find and understand.
+"""Separate debug files: what is taken out of an ELF file, as debuggers find and understand it.
 
 The file has every section header of the original. Sections that are loaded have no content in it
 (SHT_NOBITS), because the stripped file has it; notes are the exception, since debuggers compare the
@@ -47,8 +47,11 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebugFile:
-    """A separate debug file: a :class:`slim.formats.base.Content`. ``sections`` names what of its content isn't in the
-    stripped file's image, with bytes as in the original."""
+    """A separate debug file: a :class:`slim.formats.base.Content`.
+
+    ``sections`` names what of its content isn't in the stripped file's image, with bytes as in the
+    original.
+    """
 
     size: int
     sections: tuple[tuple[str, int], ...]
@@ -66,8 +69,11 @@ class DebugFile:
 
 
 def build_id(view: Buffer) -> str | None:
-    """The GNU build ID in hexadecimal, from the notes that a segment maps; None where there is none, or where the
-    headers are wrong. Raises nothing, whatever the bytes are."""
+    """The GNU build ID in hexadecimal, from the notes that a segment maps.
+
+    None where there is none, or where the headers are wrong. Raises nothing, whatever the bytes
+    are.
+    """
     image = read_image(view)
     if isinstance(image, NotEditable):
         return None
@@ -103,9 +109,9 @@ def _build_id(notes: bytes, order: str, align: int) -> str | None:
 
 
 def debug_file(view: Buffer) -> DebugFile | NotEditable:
-    """The separate debug file of an ELF file that isn't stripped yet. Raises nothing, whatever the bytes are.
+    """The separate debug file of an ELF file that isn't stripped yet.
 
-    Valid as long as the buffer that it was made from.
+    Raises nothing, whatever the bytes are. Valid as long as the buffer that it was made from.
     """
     image = read_image(view)
     if isinstance(image, NotEditable):
@@ -114,7 +120,7 @@ def debug_file(view: Buffer) -> DebugFile | NotEditable:
 
 
 class _Writer:
-    """Lays out the new file: headers, notes, the other sections that have content, and the section header table."""
+    """Lays out the new file: headers, notes, other sections with content, section header table."""
 
     def __init__(self, view: memoryview, image: ElfImage) -> None:
         self._view = view
@@ -127,7 +133,7 @@ class _Writer:
         headers = IDENT_SIZE + structs.header.size
         self._size = headers + len(image.segments) * structs.program.size
         notes = self._notes()
-        sections, told = self._sections(notes)
+        sections, moved = self._sections(notes)
         table = self._place(
             b"".join(structs.section.pack(*section) for section in sections), structs.bits // 8
         )
@@ -136,11 +142,14 @@ class _Writer:
         )
         start = bytes(self._view[:IDENT_SIZE]) + structs.header.pack(*header)
         pieces = (start, self._segments(headers, notes), *self._pieces)
-        return DebugFile(size=self._size, sections=tuple(told), pieces=pieces)
+        return DebugFile(size=self._size, sections=tuple(moved), pieces=pieces)
 
     def _place(self, data: bytes | memoryview, align: int) -> int:
-        """Append bytes; returns their offset. An alignment that no section has is that of a damaged file, and of no
-        use: nothing is mapped from here."""
+        """Append bytes; return their offset.
+
+        An alignment that no section has is that of a damaged file, and of no use: nothing is mapped
+        from here.
+        """
         padding = -self._size % (align if 1 <= align <= _LARGEST_ALIGN else 1)
         if padding:
             self._pieces.append(bytes(padding))
@@ -159,8 +168,9 @@ class _Writer:
         return {(start, end): self._place(self._view[start:end], 8) for start, end in merge(ranges)}
 
     def _sections(self, notes: dict[Range, int]) -> tuple[list[Section], list[tuple[str, int]]]:
+        """The section headers, and names and bytes of the sections that are here alone."""
         found: list[Section] = []
-        told: list[tuple[str, int]] = []
+        moved: list[tuple[str, int]] = []
         for name, section in zip(self._image.names, self._image.sections, strict=True):
             where = (section.offset, section.offset + section.file_size)
             block = next((block for block in notes if contains((block,), where)), None)
@@ -172,8 +182,8 @@ class _Writer:
                 found.append(section._replace(type=SHT_NOBITS, offset=self._size))
             else:
                 found.append(self._kept(name, section))
-                told.append((name.decode("utf-8", "backslashreplace"), section.size))
-        return found, told
+                moved.append((name.decode("utf-8", "backslashreplace"), section.size))
+        return found, moved
 
     def _kept(self, name: bytes, section: Section) -> Section:
         data = self._view[section.offset : section.offset + section.size]

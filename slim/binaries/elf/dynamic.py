@@ -1,4 +1,4 @@
-"""What an ELF file asks of the dynamic loader and offers to it, read with pyelftools.
+"""Requests of an ELF file to the dynamic loader, and what it offers, read with pyelftools.
 
 Source: System V gABI, chapter 5 ("Dynamic Linking"); ld.so(8); PEP 489 (names of module
 initialisers).
@@ -108,7 +108,7 @@ def read_dynamic(data: Buffer) -> ElfDynamic | None:
 
 
 def _within_bounds(view: memoryview, structs: ElfStructs, segments: tuple[Segment, ...]) -> bool:
-    """Whether there is exactly one dynamic segment, which ends, and nothing that would keep pyelftools busy."""
+    """True if there is one dynamic segment, which ends, and nothing keeps pyelftools busy."""
     dynamic = [segment for segment in segments if segment.type == PT_DYNAMIC]
     if len(dynamic) != 1 or len(segments) > _MAX_SEGMENTS:
         return False
@@ -124,7 +124,10 @@ def _within_bounds(view: memoryview, structs: ElfStructs, segments: tuple[Segmen
 def _read_tags(
     view: memoryview, segments: tuple[Segment, ...]
 ) -> tuple[dict[str, list[str]], str | None]:
-    """The strings of the dynamic section by tag (and ``PIE`` where DF_1_PIE is set), and the interpreter."""
+    """The strings of the dynamic section by tag, and the interpreter.
+
+    The tag ``PIE`` is there where DF_1_PIE is set.
+    """
     # pyelftools asks for a stream and uses only these three methods of it.
     elf: Any = ELFFile(cast(Any, BoundedStream(view)))
     tags: dict[str, list[str]] = {

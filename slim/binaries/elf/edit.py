@@ -1,4 +1,4 @@
-"""Editing ELF files: drop what no segment loads, and leave every loaded byte where and as it is.
+"""Edits of ELF files: drop what no segment loads, leave every loaded byte where and as it is.
 
 Strippers lay the file out anew, and break libraries whose sections patchelf has moved. This editor
 moves nothing in memory. It cuts the file after the last byte of the image, carries over what else
@@ -8,13 +8,14 @@ and which no loader looks at, and ``p_offset`` of what comes after a hole.
 
 Three consequences:
 
-- Sections keep their numbers, because symbols in ``.dynsym`` (which is mapped) refer to sections by number. A dropped
-  section between two kept ones leaves an unused entry (SHT_NULL).
-- A section header table that a segment maps (patchelf puts it there) stays in place as dead bytes; the new one is
-  written outside of the image. So is the section name table.
-- Space that dropped sections leave in the *middle* of the file is reused where it is large enough for what has to be
-  written. Of the rest, whole pages are closed in libraries (:mod:`slim.binaries.elf.compact`); what
-  is left then is filled with zeros, which compress to nothing (``ElfEdit.holes``).
+- Sections keep their numbers, because symbols in ``.dynsym`` (which is mapped) refer to sections by
+  number. A dropped section between two kept ones leaves an unused entry (SHT_NULL).
+- A section header table that a segment maps (patchelf puts it there) stays in place as dead bytes;
+  the new one is written outside of the image. So is the section name table.
+- Space that dropped sections leave in the *middle* of the file is reused where it is large enough
+  for what has to be written. Of the rest, whole pages are closed in libraries
+  (:mod:`slim.binaries.elf.compact`); what is left then is filled with zeros, which compress to
+  nothing (``ElfEdit.holes``).
 
 Source: System V gABI, chapter 4 ("Sections", "Special Sections"); elf(5).
 """
@@ -60,7 +61,10 @@ __all__ = [
 ]
 
 LEVELS = ("none", "debug", "unneeded")
-"""How much goes: nothing; what only debuggers read; also the static symbol table and the toolchain's remarks."""
+"""Levels of an edit.
+
+Nothing goes; what only debuggers read; also the static symbol table and the toolchain's remarks.
+"""
 
 _DEBUG_PREFIXES = (
     b".debug_",
@@ -98,11 +102,11 @@ class _Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElfEdit:
-    """An edit that has been planned: a :class:`slim.formats.base.Content` whose bytes are made when asked for.
+    """An edit that has been planned: a :class:`slim.formats.base.Content`.
 
-    ``dropped`` names the sections that go, in file order, with their bytes. ``holes`` are the bytes
-    of zeros in the middle of the new file, in place of dropped sections. Valid as long as the
-    buffer it was planned from.
+    Its bytes are made when asked for. ``dropped`` names the sections that go, in file order, with
+    their bytes. ``holes`` are the bytes of zeros in the middle of the new file, in place of dropped
+    sections. Valid as long as the buffer it was planned from.
     """
 
     size_before: int
@@ -184,7 +188,10 @@ def _droppable(name: bytes, section: Section, level: str) -> bool:
 
 
 def _kept(image: ElfImage, level: str) -> set[int]:
-    """The numbers of the sections that stay. The section name table is among them only if something else needs it."""
+    """The numbers of the sections that stay.
+
+    The section name table is among them only if something else needs it.
+    """
     kept: set[int] = set()
     for index, (name, section) in enumerate(zip(image.names, image.sections, strict=True)):
         if section.type == SHT_NULL:
@@ -227,7 +234,7 @@ def _check_supported(view: Buffer, image: ElfImage) -> NotEditable | None:
 
 
 def _unmapped(image: ElfImage) -> list[tuple[int, int, int]]:
-    """Start, end and alignment of what lies outside of the image: sections, and the section header table."""
+    """Start, end and alignment of sections, and of their header table, outside of the image."""
     found = [
         (*_range(section), section.align)
         for section in image.sections
@@ -239,7 +246,7 @@ def _unmapped(image: ElfImage) -> list[tuple[int, int, int]]:
 
 
 def _check_unmapped(image: ElfImage) -> NotEditable | None:
-    """What lies outside of the image has to lie there wholly, and apart from each other."""
+    """Refuse what lies outside of the image in part, or overlaps there."""
     found = _unmapped(image)
     for start, end, _ in found:
         if overlaps((start, end), image.mapped):
@@ -251,7 +258,7 @@ def _check_unmapped(image: ElfImage) -> NotEditable | None:
 
 
 def _check_gaps(view: Buffer, image: ElfImage) -> NotEditable | None:
-    """After the image only padding may lie between sections: anything else is a payload that a stripper would lose."""
+    """Refuse anything but padding after the image: a payload, which a stripper would lose."""
     at = image.end
     for start, end, align in [*_unmapped(image), (len(view), len(view), 1)]:
         if start > at and (start - at >= max(_PADDING, min(align, 4096)) or any(view[at:start])):
@@ -264,7 +271,7 @@ def _check_gaps(view: Buffer, image: ElfImage) -> NotEditable | None:
 
 
 class _Writer:
-    """Lays out the new file: the image as it is, and around it what else has to be in the file."""
+    """Lays out the new file: the image as it is, and around it what else has to be there."""
 
     def __init__(self, view: memoryview, image: ElfImage, kept: set[int]) -> None:
         self._view = view
@@ -324,7 +331,7 @@ class _Writer:
         return self._cut(self._fill(), cuts), self._end - cuts.size, size - cuts.size
 
     def _cut(self, pieces: tuple[_Piece, ...], cuts: Cuts) -> tuple[_Piece, ...]:
-        """The pieces without what is cut out of the holes among them, each where it comes to lie then."""
+        """The pieces in their new places, without what is cut out of the holes among them."""
         lost = dict(cuts.cuts)
         return tuple(
             replace(
@@ -337,7 +344,7 @@ class _Writer:
         )
 
     def _holes(self) -> tuple[Range, ...]:
-        """What is free in the middle of the file: where a dropped section or the old table was.
+        """The free places in the middle of the file: of dropped sections and the old table.
 
         The padding between two of them is free with them.
         """
@@ -384,7 +391,7 @@ class _Writer:
         return at
 
     def _sections(self) -> tuple[int, list[Section], bytes | None]:
-        """The new section headers, the number of the section name table among them, and its content.
+        """The new section headers, the number of the section name table, and its content.
 
         No content where the old name table is kept, because it is mapped or holds other strings,
         too.

@@ -49,7 +49,7 @@ _LONGEST_NAME = 256
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """One version of one library that the file needs. ``index`` stands for it in ``.gnu.version``."""
+    """One version of a library that the file needs. ``index`` stands for it in ``.gnu.version``."""
 
     library: str
     name: str

@@ -1,4 +1,4 @@
-"""Which ELF files slim dares to edit: programs and libraries whose headers agree with each other in every respect.
+"""ELF files that slim edits: programs and libraries whose headers agree with each other.
 
 Whatever is unusual is left alone. A refusal costs a few kilobytes, a wrong edit costs a user their
 application.
@@ -116,17 +116,17 @@ def merge(ranges: Iterable[Range]) -> tuple[Range, ...]:
 
 
 def overlaps(wanted: Range, ranges: Iterable[Range]) -> bool:
-    """Whether any byte of ``wanted`` lies in one of the ranges."""
+    """True if any byte of ``wanted`` lies in one of the ranges."""
     return any(start < wanted[1] and wanted[0] < end for start, end in ranges)
 
 
 def contains(ranges: Iterable[Range], wanted: Range) -> bool:
-    """Whether ``wanted`` lies wholly in one of the ranges."""
+    """True if ``wanted`` lies wholly in one of the ranges."""
     return any(start <= wanted[0] and wanted[1] <= end for start, end in ranges)
 
 
 def refers_by_info(section: Section) -> bool:
-    """Whether ``sh_info`` is the number of a section (gABI, figure 4-12)."""
+    """True if ``sh_info`` is the number of a section (gABI, figure 4-12)."""
     return section.type in (SHT_REL, SHT_RELA) or bool(section.flags & SHF_INFO_LINK)
 
 
@@ -160,7 +160,10 @@ def _check_header(view: Buffer, structs: ElfStructs, header: ElfHeader) -> NotEd
 def _check_segments(
     length: int, structs: ElfStructs, segments: tuple[Segment, ...]
 ) -> NotEditable | None:
-    """What the loader wants of segments: in the file, congruent with their addresses, in ascending order, apart."""
+    """Refuse segments that the loader wouldn't map.
+
+    They have to lie in the file, congruent with their addresses, in ascending order, apart.
+    """
     loads = [segment for segment in segments if segment.type == PT_LOAD]
     if not loads:
         return malformed("no segment is loaded")
@@ -173,7 +176,8 @@ def _check_segments(
         if segment.align > 1:
             if segment.align & (segment.align - 1):
                 return malformed(
-                    f"the segment at offset {segment.offset:#x} has an alignment that is no power of two"
+                    f"the segment at offset {segment.offset:#x} has an alignment"
+                    " that is no power of two"
                 )
             if (segment.vaddr - segment.offset) % segment.align:
                 return malformed(
@@ -217,7 +221,7 @@ def _check_sections(
 
 
 def _holds(load: Segment, section: Section) -> bool:
-    """Whether the segment loads the section, to the address that the section claims."""
+    """True if the segment loads the section, to the address that the section claims."""
     return (
         load.offset <= section.offset
         and section.offset + section.file_size <= load.offset + load.filesz
@@ -241,8 +245,10 @@ def _section_names(
 def _mapped(
     structs: ElfStructs, header: ElfHeader, segments: tuple[Segment, ...]
 ) -> tuple[Range, ...]:
-    """Every segment counts, loaded or not: some are read from the file by those who look for them (notes, the
-    interpreter)."""
+    """The ranges of the headers and of every segment, loaded or not.
+
+    Some of those that aren't loaded are read from the file (notes, the interpreter).
+    """
     ranges = [
         (0, header.ehsize),
         (header.phoff, header.phoff + header.phnum * structs.program.size),

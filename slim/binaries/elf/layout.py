@@ -70,7 +70,10 @@ class Segment(NamedTuple):
 
 
 class Section(NamedTuple):
-    """A section header. Offsets and sizes are bytes; ``name`` is an offset into the section name table."""
+    """A section header. Offsets and sizes are bytes.
+
+    ``name`` is an offset into the section name table.
+    """
 
     name: int
     type: int
@@ -85,7 +88,7 @@ class Section(NamedTuple):
 
     @property
     def allocated(self) -> bool:
-        """Whether the section is part of the loaded image (SHF_ALLOC)."""
+        """True if the section is part of the loaded image (SHF_ALLOC)."""
         return bool(self.flags & SHF_ALLOC)
 
     @property
@@ -96,7 +99,7 @@ class Section(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ElfStructs:
-    """How the headers are laid out for one class and byte order."""
+    """Layouts of the headers for one class and byte order."""
 
     header: struct.Struct
     program: struct.Struct
@@ -107,7 +110,7 @@ class ElfStructs:
 
     @property
     def little(self) -> bool:
-        """Whether numbers are little-endian."""
+        """True if numbers are little-endian."""
         return self.header.format.startswith("<")
 
 
@@ -145,7 +148,10 @@ def read_header(view: Buffer) -> tuple[ElfStructs, ElfHeader] | None:
 def read_segments(
     view: Buffer, structs: ElfStructs, header: ElfHeader
 ) -> tuple[Segment, ...] | None:
-    """The program headers, or None where the table isn't wholly in the file or its entries aren't of the one size."""
+    """The program headers.
+
+    None where the table isn't wholly in the file, or its entries aren't of the one size.
+    """
     size = structs.program.size
     end = header.phoff + header.phnum * size
     if header.phnum == 0:
@@ -165,7 +171,10 @@ def read_segments(
 def read_sections(
     view: Buffer, structs: ElfStructs, header: ElfHeader
 ) -> tuple[Section, ...] | None:
-    """The section headers, or None where the table isn't wholly in the file or its entries aren't of the one size."""
+    """The section headers.
+
+    None where the table isn't wholly in the file, or its entries aren't of the one size.
+    """
     size = structs.section.size
     end = header.shoff + header.shnum * size
     if header.shoff == 0 and header.shnum == 0:
@@ -176,11 +185,11 @@ def read_sections(
 
 
 def describe_elf(view: Buffer) -> NativeInfo | None:
-    """What the ELF header and the program headers say. A file cut short is still ELF, of unknown machine.
+    """Describe an ELF file by its header and program headers.
 
-    A position-independent program counts as an executable if it names an interpreter; only its
-    dynamic section (see :func:`slim.binaries.elf.edit.read_dynamic`) tells a static one from a
-    library.
+    A file cut short is still ELF, of unknown machine. A position-independent program counts as an
+    executable if it names an interpreter; only its dynamic section (see
+    :func:`slim.binaries.elf.edit.read_dynamic`) tells a static one from a library.
     """
     found = read_header(view)
     if found is None:

@@ -1,1 +1,1 @@
-"""Mach-O files: identification, load commands, layout, edits, code signatures, and dSYM files split off."""
+"""Mach-O files: identification, load commands, layout, edits, signatures, symbol files."""

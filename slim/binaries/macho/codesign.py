@@ -1,4 +1,6 @@
-"""Ad-hoc code signatures: reading one, and writing it again for changed bytes with everything else carried over.
+"""Ad-hoc code signatures: reading one, and writing it again for changed bytes.
+
+Everything but the hashes of pages is carried over.
 
 A signature is a "super blob" with an index. Code directories hold a hash for each page of the image
 before the signature, and hashes of the other blobs in slots of their own. An ad-hoc signature has
@@ -66,7 +68,10 @@ ReadRange = Callable[[int, int], bytes | memoryview]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeDirectory:
-    """One code directory. ``prefix`` is all before the hashes of pages: header, names, hashes of other blobs."""
+    """One code directory.
+
+    ``prefix`` is all before the hashes of pages: header, names, hashes of other blobs.
+    """
 
     prefix: bytes
     flags: int
@@ -86,11 +91,11 @@ class CodeDirectory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
-    """An ad-hoc signature. ``span`` is where it is, ``length`` its bytes without the padding after it.
+    """An ad-hoc signature.
 
-    ``entries`` are the blobs by their place: slot, offset in the super blob, and content (a code
-    directory or bytes); ``order`` lists the slots as the index has them; ``padding`` are the bytes
-    after the super blob.
+    ``span`` is where it is, ``length`` its bytes without the padding after it. ``entries`` are the
+    blobs by their place: slot, offset in the super blob, and content (a code directory or bytes);
+    ``order`` lists the slots as the index has them; ``padding`` are the bytes after the super blob.
     """
 
     span: Span
@@ -218,7 +223,10 @@ def _read_directory(blob: bytes, limit: int) -> CodeDirectory:
 
 
 def _check_extensions(blob: bytes, version: int) -> int:
-    """What later versions added, and slim can't carry over, has to be unused; gives the size of the header."""
+    """Return the size of the header.
+
+    Raises Refused if it uses what later versions added and slim can't carry over.
+    """
     # Version, name, offset, and whether the field may be set: scatter tables and 64-bit limits
     # describe pages.
     sizes = {
@@ -266,7 +274,7 @@ def _check_special(signature: Signature) -> None:
 
 
 def check_pages(view: memoryview, signature: Signature) -> None:
-    """Raises :class:`slim.binaries.refusal.Refused` unless every page of the image is what was signed."""
+    """Raise :class:`slim.binaries.refusal.Refused` unless every page is what was signed."""
     limit = signature.span.offset
     for directory in signature.directories:
         for number, start in enumerate(range(0, limit, directory.page)):
@@ -322,7 +330,7 @@ def sign(
 
 
 def sign_again(signature: Signature, view: memoryview) -> bytes:
-    """The signature of an image that hasn't changed in length, with the very padding that it had."""
+    """The signature of an image that hasn't changed in length, with the padding that it had."""
     data = sign(signature, signature.span.offset, lambda start, end: view[start:end])
     return data[: signature.length] + signature.padding
 

@@ -1,4 +1,4 @@
-"""Symbol files of Mach-O images that lose their symbols: what debuggers need, as dsymutil writes it.
+"""Symbol files of Mach-O images that lose their symbols, as dsymutil writes them.
 
 Such a file (``MH_DSYM``) has the image's UUID, by which debuggers tell that it belongs to it, its
 segments and sections without content, its symbol table, and a ``__DWARF`` segment where the image
@@ -108,7 +108,7 @@ def _uuid(view: memoryview) -> str:
 
 
 def _write(image: MachoImage) -> bytes:
-    """Header and load commands, the symbol table on the next page, then ``__DWARF`` where there is one."""
+    """Header, load commands, symbol table on the next page, ``__DWARF`` where there is one."""
     view = image.view
     symbols = bytes(view[image.parts[Part.SYMBOLS].offset : image.parts[Part.SYMBOLS].end])
     strings = bytes(view[image.parts[Part.STRINGS].offset : image.parts[Part.STRINGS].end])

@@ -1,4 +1,4 @@
-"""Editing Mach-O files: drop symbols that nobody binds to, thin universal files, and sign again what was signed ad hoc.
+"""Edits of Mach-O files: drop symbols, thin universal files, sign again what was signed ad hoc.
 
 Symbols, the indirect symbol table and names lie at the end of an image, in ``__LINKEDIT``, with
 only the code signature after them. They get smaller and move up; nothing before them changes but
@@ -49,11 +49,11 @@ _Pieces = tuple[bytes | memoryview, ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachoEdit:
-    """An edit that has been planned: a :class:`slim.formats.base.Content` whose bytes are given when asked for.
+    """An edit that has been planned: a :class:`slim.formats.base.Content`.
 
-    ``dropped`` says what goes, with its bytes. ``notes`` has half a sentence for each image that
-    stays as it is. ``resigned`` says whether an ad-hoc signature was written again. Valid as long
-    as the buffer it was planned from.
+    Its bytes are made when asked for. ``dropped`` says what goes, with its bytes. ``notes`` has
+    half a sentence for each image that stays as it is. ``resigned`` says whether an ad-hoc
+    signature was written again. Valid as long as the buffer it was planned from.
     """
 
     size_before: int
@@ -84,8 +84,8 @@ class MachoEdit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Image:
-    """What becomes of one image."""
+class _EditedImage:
+    """One image after the edit."""
 
     pieces: _Pieces
     dropped: tuple[tuple[str, int], ...] = ()
@@ -100,10 +100,11 @@ class _Image:
 def plan_macho_edit(
     view: Buffer, level: str, machine: str | None = None
 ) -> MachoEdit | NotEditable:
-    """Plan the removal of symbols by one of :data:`LEVELS`, and of all images but the one for ``machine`` if given.
+    """Plan the removal of symbols by one of :data:`LEVELS`.
 
-    An image that can't be edited is still taken out of a universal file, as it is. Raises
-    ValueError for an unknown level, and nothing whatever the bytes are.
+    With ``machine``, all images but the one for it go, too. An image that can't be edited is still
+    taken out of a universal file, as it is. Raises ValueError for an unknown level, and nothing
+    whatever the bytes are.
     """
     if level not in LEVELS:
         raise ValueError(f"unknown level {level!r}, expected one of {', '.join(LEVELS)}")
@@ -111,7 +112,7 @@ def plan_macho_edit(
 
 
 def thin(view: Buffer, machine: str) -> MachoEdit | NotEditable:
-    """Plan to take the image for ``machine`` (``x86_64``, ``aarch64``) out of a universal file, as it is.
+    """Plan to take the image for ``machine`` (``x86_64``, ``aarch64``) out of a universal file.
 
     A file without such an image gives ``ABSENT_SLICE``, one that is for this machine alone
     ``NOTHING_GAINED``.
@@ -120,7 +121,7 @@ def thin(view: Buffer, machine: str) -> MachoEdit | NotEditable:
 
 
 def resign(view: Buffer) -> bytes | NotEditable:
-    """The file with every ad-hoc signature computed again from scratch, whether its hashes were right or not.
+    """The file with every ad-hoc signature computed again, whether its hashes were right or not.
 
     Where they were, the result is the same file to the byte. It is always of the same size: a file
     whose signature isn't as long as its load command says is refused.
@@ -136,14 +137,14 @@ def resign(view: Buffer) -> bytes | NotEditable:
 def _plan(
     view: memoryview,
     machine: str | None,
-    edit: Callable[[memoryview], _Image],
+    edit: Callable[[memoryview], _EditedImage],
     *,
     smaller: bool = True,
 ) -> MachoEdit | NotEditable:
     try:
         if is_fat(view):
             slices = read_fat(view)
-            done = (
+            edited = (
                 _edit_fat(view, slices, edit)
                 if machine is None
                 else _thin(view, slices, machine, edit)
@@ -151,18 +152,18 @@ def _plan(
         else:
             if machine is not None:
                 choose([_only_slice(view)], machine)
-            done = edit(view)
+            edited = edit(view)
     except Refused as refused:
         return refused.refusal
-    if smaller and done.size >= len(view):
+    if smaller and edited.size >= len(view):
         return NotEditable(RefusalKind.NOTHING_GAINED, "the file wouldn't get smaller")
     return MachoEdit(
         size_before=len(view),
-        size_after=done.size,
-        dropped=done.dropped,
-        resigned=done.resigned,
-        notes=done.notes,
-        pieces=done.pieces,
+        size_after=edited.size,
+        dropped=edited.dropped,
+        resigned=edited.resigned,
+        notes=edited.notes,
+        pieces=edited.pieces,
     )
 
 
@@ -177,24 +178,30 @@ def _only_slice(view: memoryview) -> Slice:
 
 
 def _thin(
-    view: memoryview, slices: Sequence[Slice], machine: str, edit: Callable[[memoryview], _Image]
-) -> _Image:
+    view: memoryview,
+    slices: Sequence[Slice],
+    machine: str,
+    edit: Callable[[memoryview], _EditedImage],
+) -> _EditedImage:
     chosen = choose(slices, machine)
     content = view[chosen.offset : chosen.offset + chosen.size]
     try:
-        done = edit(content)
+        edited = edit(content)
     except Refused as refused:
         nothing = refused.refusal.kind is RefusalKind.NOTHING_GAINED
-        done = _Image(pieces=(content,), notes=() if nothing else (refused.refusal.reason,))
+        edited = _EditedImage(pieces=(content,), notes=() if nothing else (refused.refusal.reason,))
     gone = tuple((f"slice {one.machine}", one.size) for one in slices if one is not chosen)
-    return _Image(
-        pieces=done.pieces, dropped=(*gone, *done.dropped), resigned=done.resigned, notes=done.notes
+    return _EditedImage(
+        pieces=edited.pieces,
+        dropped=(*gone, *edited.dropped),
+        resigned=edited.resigned,
+        notes=edited.notes,
     )
 
 
 def _edit_fat(
-    view: memoryview, slices: Sequence[Slice], edit: Callable[[memoryview], _Image]
-) -> _Image:
+    view: memoryview, slices: Sequence[Slice], edit: Callable[[memoryview], _EditedImage]
+) -> _EditedImage:
     """Edit every image; one that can't be edited keeps the whole file as it is."""
     images = []
     for one in slices:
@@ -205,7 +212,7 @@ def _edit_fat(
             if refused.refusal.kind is not RefusalKind.NOTHING_GAINED:
                 reason = f"in the slice for {one.machine}: {refused.refusal.reason}"
                 raise Refused(NotEditable(refused.refusal.kind, reason)) from None
-            images.append(_Image(pieces=(content,)))
+            images.append(_EditedImage(pieces=(content,)))
     if not any(image.dropped or image.resigned for image in images):
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is nothing to drop"))
     header, placed = write_fat(bytes(view[:4]), slices, [image.size for image in images])
@@ -214,7 +221,7 @@ def _edit_fat(
     for one, image in zip(placed, images, strict=True):
         pieces += [bytes(one.offset - at), *image.pieces]
         at = one.offset + one.size
-    return _Image(
+    return _EditedImage(
         pieces=tuple(pieces),
         dropped=tuple(
             (f"{what} ({one.machine})", size)
@@ -237,30 +244,30 @@ def _signature(image: MachoImage) -> Signature | None:
     return None if span is None else read_signature(image.view, span)
 
 
-def _strip(view: memoryview, level: str) -> _Image:
+def _strip(view: memoryview, level: str) -> _EditedImage:
     if level == "none":
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "nothing is to be dropped"))
     image = _image(view)
     signature = _signature(image)
     debug = debug_segment(image)
     tables = drop_symbols(image, level, at_least_one=debug is None)
-    done = _Layout(image, tables, signature, debug).write()
-    if done.size >= len(view):
+    edited = _Layout(image, tables, signature, debug).write()
+    if edited.size >= len(view):
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "the image wouldn't get smaller"))
     if signature is not None:
         # A file whose bytes aren't what was signed is damaged, or was changed by somebody who
         # should have signed it: a new signature would hide that. The last of all checks, because it
         # reads the whole image.
         check_pages(view, signature)
-    return done
+    return edited
 
 
-def _resign(view: memoryview) -> _Image:
+def _resign(view: memoryview) -> _EditedImage:
     image = _image(view)
     signature = _signature(image)
     if signature is None:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no signature"))
-    return _Image(
+    return _EditedImage(
         pieces=(view[: signature.span.offset], sign_again(signature, view)), resigned=True
     )
 
@@ -293,7 +300,7 @@ class _Layout:
         if signature is not None:
             self._end = _round_up(self._end, _SIGNATURE_ALIGN)
 
-    def write(self) -> _Image:
+    def write(self) -> _EditedImage:
         """The image's new bytes."""
         image, tables = self._image, self._tables
         size = self._end + (
@@ -322,7 +329,7 @@ class _Layout:
             else (("debugging information", self._shift), *tables.dropped)
         )
         if self._signature is None:
-            return _Image(pieces=pieces, dropped=dropped)
+            return _EditedImage(pieces=pieces, dropped=dropped)
         unchanged = (image.commands_end, self._linkedit if self._shift else self._symbols.offset)
         signature = sign(
             self._signature, self._end, lambda start, end: _join(pieces, start, end), unchanged
@@ -330,7 +337,7 @@ class _Layout:
         less = self._signature.span.size - len(signature)
         if less > 0:
             dropped = (*dropped, ("code signature", less))
-        return _Image(pieces=(*pieces, signature), dropped=dropped, resigned=True)
+        return _EditedImage(pieces=(*pieces, signature), dropped=dropped, resigned=True)
 
     def _patch(self, size: int) -> None:
         """Say in the load commands where everything is."""

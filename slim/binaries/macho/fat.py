@@ -39,7 +39,10 @@ _SPECIAL_NAMES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slice:
-    """One image in a universal file. ``align`` is a power of two, as its exponent; ``reserved`` as in the header."""
+    """One image in a universal file.
+
+    ``align`` is the exponent of a power of two, ``reserved`` as in the header.
+    """
 
     cpu: int
     subtype: int
@@ -50,12 +53,15 @@ class Slice:
 
     @property
     def machine(self) -> str:
-        """The machine, as in :class:`slim.model.stack.Platform`, or a name for those that only some machines run."""
+        """The machine, as in :class:`slim.model.stack.Platform`.
+
+        Images that only some of the machines run have a name of their own, such as ``arm64e``.
+        """
         special = _SPECIAL_NAMES.get((self.cpu, self.subtype & _SUBTYPE))
         return special or MACHINES.get(self.cpu, UNKNOWN_MACHINE)
 
     def runs_on(self, machine: str) -> bool:
-        """Whether every machine of that name runs the image."""
+        """True if every machine of that name runs the image."""
         if MACHINES.get(self.cpu) != machine:
             return False
         return self.subtype & _SUBTYPE in _GENERAL_SUBTYPES.get(
@@ -64,7 +70,7 @@ class Slice:
 
 
 def is_fat(view: memoryview) -> bool:
-    """Whether the file begins as universal files do. So do Java classes."""
+    """True if the file begins as universal files do. So do Java classes."""
     return bytes(view[:4]) in FAT_MAGICS
 
 
@@ -141,7 +147,10 @@ def _check(view: memoryview, slices: tuple[Slice, ...], header_end: int) -> None
 
 
 def choose(slices: Sequence[Slice], machine: str) -> Slice:
-    """The image for a machine; raises :class:`slim.binaries.refusal.Refused` (``ABSENT_SLICE``) where there is none."""
+    """The image for a machine.
+
+    Raises :class:`slim.binaries.refusal.Refused` (``ABSENT_SLICE``) where there is none.
+    """
     for one in slices:
         if one.runs_on(machine):
             return one
@@ -154,7 +163,7 @@ def choose(slices: Sequence[Slice], machine: str) -> Slice:
 def write_fat(
     magic: bytes, slices: Sequence[Slice], sizes: Sequence[int]
 ) -> tuple[bytes, tuple[Slice, ...]]:
-    """The header of a universal file with the same images, of other sizes; and where they are to be."""
+    """The header of a universal file whose images have other sizes, and their new places."""
     layout = FAT_MAGICS[magic]
     at = _HEADER.size + len(slices) * layout.size
     placed = []

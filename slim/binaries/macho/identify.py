@@ -32,7 +32,10 @@ FAT_MAGICS = {
     b"\xca\xfe\xba\xbe": struct.Struct(">IIIII"),
     b"\xca\xfe\xba\xbf": struct.Struct(">IIQQII"),
 }
-"""FAT_MAGIC and FAT_MAGIC_64, to the layout of ``fat_arch``: CPU type and subtype, offset, size, align."""
+"""The first four bytes of a universal file (FAT_MAGIC, FAT_MAGIC_64), to the layout of a row.
+
+A row is ``fat_arch``: a slice's CPU type and subtype, offset, size and alignment.
+"""
 
 MACHINES = {
     CPU_TYPE_X86: "i686",
@@ -48,15 +51,15 @@ MACHINES = {
 MAX_SLICES = 44
 """More slices than any universal file has.
 
-A Java class begins with the same magic, and where a universal file has its number of slices, a class
-file has its version, which is 45 or more. file(1) and LLVM draw the line in the same place.
+A Java class begins with the same magic, and where a universal file has its number of slices, a
+class file has its version, which is 45 or more. file(1) and LLVM draw the line in the same place.
 """
 MAX_ALIGN = 20
 """The largest exponent of a slice's alignment."""
 
 
 def describe_macho(view: Buffer) -> NativeInfo | None:
-    """Machine, word size and kind, from the first header (in a universal file: of the first slice)."""
+    """Describe a Mach-O file by its header, a universal one by that of its first slice."""
     magic = bytes(view[:4])
     if magic in FAT_MAGICS:
         return _describe_fat(view, FAT_MAGICS[magic])

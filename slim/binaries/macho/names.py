@@ -1,7 +1,7 @@
 """Numbers of Mach-O files that macholib has no name for; the others come from ``macholib.mach_o``.
 
-Source: Apple's ``mach/machine.h`` (``CPU_*``), ``mach-o/loader.h`` (``MH_*``, opcodes of binds), and
-``osfmk/kern/cs_blobs.h`` of xnu (``CS*``).
+Source: Apple's ``mach/machine.h`` (``CPU_*``), ``mach-o/loader.h`` (``MH_*``, ``BIND_*``), and
+xnu's ``osfmk/kern/cs_blobs.h`` (``CS*``).
 """
 
 from __future__ import annotations

@@ -33,7 +33,10 @@ from slim.binaries.macho.structs import SYMBOL_SIZE
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 
 LEVELS = ("none", "debug", "unneeded")
-"""How much goes: nothing; what only debuggers read (strip -S); also local symbols (strip -S -x)."""
+"""Levels of an edit.
+
+Nothing goes; what only debuggers read (strip -S); also local symbols (strip -S -x).
+"""
 
 _SYMBOL = struct.Struct("<IBBHQ")
 _NAME = struct.Struct("<I12x")

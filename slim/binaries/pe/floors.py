@@ -1,6 +1,6 @@
 """The oldest Windows that a PE file says it runs on.
 
-Source: Microsoft, "PE Format" (optional header: versions of the operating system and the subsystem).
+Source: Microsoft, "PE Format" (optional header: versions of operating system and subsystem).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from slim.model.floor import PlatformFloor, Runtime
 
 
 def pe_floors(data: Buffer) -> tuple[PlatformFloor, ...]:
-    """The oldest Windows for a program or library; nothing for a .NET assembly, which runs anywhere.
+    """The oldest Windows for a program or library; none for a .NET assembly, which runs anywhere.
 
     Raises nothing, whatever the bytes are.
     """

@@ -1,4 +1,4 @@
-"""What a program database (``.pdb``) is the database of: its GUID and age, by which Windows debuggers find it.
+"""Program databases (``.pdb``): the GUID and age by which Windows debuggers find them.
 
 Source: LLVM, "The PDB File Format" and "The MSF File Format"; Microsoft, "microsoft-pdb"
 (``msf.cpp``, ``pdb.h``).
@@ -26,7 +26,9 @@ class _Malformed(Exception):
 
 
 def pdb_key(view: Buffer) -> str | None:
-    """GUID and age as symbol servers spell them: 32 upper-case hexadecimal digits, then the age in hexadecimal.
+    """GUID and age as symbol servers spell them.
+
+    That is 32 upper-case hexadecimal digits, then the age in hexadecimal.
 
     None for what isn't a PDB, or is malformed. Raises nothing, whatever the bytes are.
     """
@@ -72,7 +74,7 @@ def _read(view: memoryview, block_size: int, blocks: tuple[int, ...], size: int)
 
 
 def _stream(view: memoryview, block_size: int, directory: bytes, wanted: int, most: int) -> bytes:
-    """The first bytes of a stream, at most ``most`` of them; nothing where there is no such stream."""
+    """The first bytes of a stream, at most ``most``; nothing where there is no such stream."""
     (count,) = _numbers(directory, 1)
     if count > len(directory) // 4:
         raise _Malformed
