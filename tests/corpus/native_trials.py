@@ -1,4 +1,4 @@
-"""Native files in a layer: left as they are and told of, or edited so that the oracles find nothing."""
+"""Native files in a layer: left as they are and reported, or edited as the oracles like it."""
 
 from __future__ import annotations
 
@@ -58,11 +58,10 @@ def _trial(
 
 
 def _alone(case: Alone) -> Trial:
-    told = () if case.told is None else (case.name, case.told)
+    reported = () if case.reported is None else (case.name, case.reported)
     archive = _layer({case.name: case.data})
-    return _trial(
-        "native", case.name, case.platform, archive, partial(_same, case=case), Expected(0, told)
-    )
+    expected = Expected(0, reported)
+    return _trial("native", case.name, case.platform, archive, partial(_same, case=case), expected)
 
 
 def _edited(case: Edited) -> Trial:
@@ -89,7 +88,7 @@ def _same(made: Scene, *, case: Alone) -> Iterator[str]:
 
 
 def _removed(made: Scene, name: str) -> bool:
-    """Whether a rule took the file out: static archives and object files may go, as a whole."""
+    """True if a rule took the file out: static archives and object files may go, as a whole."""
     ended = made.run("run", made.bad, "--dry-run", "--json")
     actions = json.loads(ended.out)["runs"][0]["actions"]
     return any(
@@ -111,7 +110,7 @@ def _valid(original: bytes, data: bytes) -> list[str]:
 
 
 def _whole(made: Scene, *, originals: dict[str, bytes]) -> Iterator[str]:
-    """Each is as it was, or edited and valid. Damage that no header tells of leaves most of them editable."""
+    """Each is as it was, or edited and valid: most, because no header tells of the damage."""
     found = _published(made)
     for name, original in originals.items():
         data = found[name][1]

@@ -1,4 +1,4 @@
-"""Native files that are damaged, unusual, or to be edited with care, built from descriptions in text."""
+"""Native files that are damaged, unusual, or to be edited with care, built from text."""
 
 from __future__ import annotations
 
@@ -29,12 +29,14 @@ FLIPS = 250
 
 @dataclass(frozen=True)
 class Alone:
-    """A file that comes out byte for byte. ``told`` is what the report says of it, None where there is nothing to
-    tell: slim edits no file of that kind, whatever state it is in."""
+    """A file that comes out byte for byte.
+
+    ``reported`` is what the report says of it; None where slim edits no file of that kind.
+    """
 
     name: str
     data: bytes
-    told: str | None
+    reported: str | None
     platform: str = "linux_x86_64"
 
 
@@ -137,7 +139,7 @@ EDITED = [
 
 
 def flipped(data: bytes, count: int, seed: int) -> dict[str, bytes]:
-    """``count`` files with one byte changed, more of them in the headers than by chance, by name."""
+    """``count`` files by name, with one byte changed, in the headers more often than by chance."""
     chance = random.Random(seed)
     found = {}
     for number in range(count):

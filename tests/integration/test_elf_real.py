@@ -1,4 +1,4 @@
-"""Real ELF files, built with gcc and mangled with patchelf: they load and run after an edit as they did before."""
+"""Real ELF files, made with gcc and mangled with patchelf, load and run after an edit as before."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BARE = "static int table[4000] = {1}; int answer(int x) { return x + table[x & 7
 
 
 def edit(path: Path, level: str = "unneeded") -> Path:
-    """The edited file beside the original, approved by the oracle and by readelf."""
+    """The edited file, next to the original, approved by the oracle and by readelf."""
     data = path.read_bytes()
     planned = plan_edit(data, level)
     assert isinstance(planned, ElfEdit), planned
@@ -122,16 +122,16 @@ def test_32_bit_libraries(tmp_path: Path) -> None:
 
 
 def test_split_debugging_information(tmp_path: Path) -> None:
-    """What is in the library points into a file beside it: that goes by a rule, the pointers go with the symbols."""
+    """The library points into a file next to it, which goes by a rule; pointers go with symbols."""
     library = built_library(tmp_path, "-gsplit-dwarf")
-    (beside,) = tmp_path.glob("*.dwo")
-    assert beside.name.encode() in library.read_bytes()
-    planned = plan_edit(beside.read_bytes(), "unneeded")
+    (split_off,) = tmp_path.glob("*.dwo")
+    assert split_off.name.encode() in library.read_bytes()
+    planned = plan_edit(split_off.read_bytes(), "unneeded")
     assert isinstance(planned, NotEditable)
     assert planned.kind is RefusalKind.OBJECT_FILE
     for level in ("debug", "unneeded"):
         found = edit(library, level)
-        assert beside.name.encode() not in found.read_bytes()
+        assert split_off.name.encode() not in found.read_bytes()
         assert load(found) == load(library)
 
 
@@ -156,7 +156,7 @@ def test_a_compressed_symbol_table(tmp_path: Path) -> None:
 
 
 def test_what_patchelf_has_been_through(tmp_path: Path) -> None:
-    """All symbols lie amid the image now: the hole is closed, and the section header table goes in what is left."""
+    """All symbols lie amid the image: the hole is closed, and what is left takes the table."""
     library = built_library(tmp_path, "-g3", "-Wl,-soname,libsample.so")
     patchelf_three_times(library)
     before, found = read_dynamic(library.read_bytes()), edit(library)
@@ -210,7 +210,7 @@ def test_objects_are_left_alone(tmp_path: Path) -> None:
 
 
 def test_sections_added_by_objcopy_stay_and_payloads_are_not_touched(tmp_path: Path) -> None:
-    """What program bundlers do: an archive as a section that isn't loaded, or simply appended."""
+    """A bundled program: an archive as a section that isn't loaded, or simply appended."""
     program = compile_c(tmp_path, "program", PROGRAM, "-g")
     payload = tmp_path / "payload"
     payload.write_bytes(b"archive" * 1000)

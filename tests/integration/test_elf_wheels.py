@@ -1,4 +1,4 @@
-"""Native files of wheels for machines and C libraries that this host hasn't: edited, judged, and read by others."""
+"""Native files of wheels for machines and C libraries that this host hasn't, edited and judged."""
 
 from __future__ import annotations
 
@@ -65,8 +65,11 @@ def natives(folder: Path, package: str, platform: str) -> Iterator[tuple[str, by
 
 @dataclass(frozen=True)
 class Mapped:
-    """What the loader maps, as pyelftools reads it. ``header`` leaves the offset out, and ``data`` what holds it: the
-    ELF header and the program headers, at the beginning of the file."""
+    """A segment as the loader maps it, read by pyelftools.
+
+    ``header`` leaves the offset out, and ``data`` what holds it: the ELF header and the program
+    headers, at the beginning of the file.
+    """
 
     header: dict[str, object]
     offset: int

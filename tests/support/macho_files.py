@@ -2,14 +2,19 @@
 
 A description has one directive a line:
 
-    macho arm64 dylib               machine (arm64, arm64e, x86_64, x86_64h), type (dylib, bundle, executable, object)
-    chained                         chained fixups and an exports trie instead of the older dyld info
-    data-in-code SIZE               bytes of LC_DATA_IN_CODE (0 if there is no such line)
-    stab NAME | local NAME | keep NAME | defined NAME | alias NAME TARGET | undefined NAME      a symbol
+    macho arm64 dylib           machine (arm64, arm64e, x86_64, x86_64h), and type (dylib, bundle,
+                                executable, object)
+    chained                     chained fixups and an exports trie instead of the older dyld info
+    data-in-code SIZE           bytes of LC_DATA_IN_CODE (0 if there is no such line)
+    stab|local|keep NAME        a symbol
+    defined|undefined NAME      a symbol
+    alias NAME TARGET           a symbol
     indirect NAME|local|absolute    an entry of the indirect symbol table
-    command NUMBER HEX              a further load command
-    dwarf SIZE mapped|unmapped      a segment __DWARF before __LINKEDIT, with an address in memory or without
-    fixed INDEX                     the segment that the loader writes into, with true fixups (with dwarf: 1, __DATA)
+    command NUMBER HEX          a further load command
+    dwarf SIZE mapped|unmapped  a segment __DWARF before __LINKEDIT, with an address in memory or
+                                without
+    fixed INDEX                 the segment that the loader writes into, with true fixups (with
+                                dwarf: 1, __DATA)
     signed linker|linker8|codesign|twice|identity|bare [IDENTIFIER]
 
 ``local`` symbols are dropped, ``keep`` is a local one marked as referenced dynamically. Of the
@@ -147,7 +152,7 @@ def _tables(made: _Builder) -> tuple[bytes, bytes, bytes]:
 
 
 class _Linkedit:
-    """Where the parts of ``__LINKEDIT`` are."""
+    """The parts of ``__LINKEDIT``, and their places."""
 
     def __init__(self, start: int) -> None:
         self.start = start
@@ -230,7 +235,7 @@ def _segments(made: _Builder, total: int, indirect: int) -> list[bytes]:
 
 
 def _chains(made: _Builder) -> bytes:
-    """Chained fixups: true ones if anything is ``fixed``, as far as a start for each segment goes."""
+    """Chained fixups; if anything is ``fixed``, with a true start for each segment."""
     if made.fixed < 0:
         return pattern("fixups", 40)
     count = 4 if made.dwarf else 3

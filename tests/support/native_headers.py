@@ -1,4 +1,4 @@
-"""Mach-O and PE files for tests of what they need, made of a description: headers and tables, no code."""
+"""Mach-O and PE files for tests of what they need: headers and tables, no code."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ def macho(
     strings: Sequence[str] = (),
     order: str = "<",
 ) -> bytes:
-    """A Mach-O image. ``needed`` are install names, perhaps with a kind before them: ``weak @rpath/libx.dylib``.
+    """A Mach-O image.
 
+    ``needed`` are install names, perhaps with a kind before them: ``weak @rpath/libx.dylib``.
     ``strings`` lie in the file like any constant; ``inits`` are symbols. i686 and ppc give an image
     of 32 bits.
     """

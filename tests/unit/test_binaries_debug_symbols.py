@@ -28,7 +28,8 @@ section .symtab symtab 480 align 8 link .strtab
 section .strtab strtab 900
 """)
 STRIPPED = build(
-    "elf 64 little x86_64 shared\nload 0x10000 align 0x1000\nsection .text progbits 200 alloc\nend\n"
+    "elf 64 little x86_64 shared\nload 0x10000 align 0x1000\n"
+    "section .text progbits 200 alloc\nend\n"
 )
 OBJECT = build(
     "elf 64 little x86_64 relocatable\nload 0x0 align 0x10\nend\nsection .symtab symtab 480\n"
@@ -57,7 +58,7 @@ def propose(
     rules: Mapping[str, tuple[Rule, ...]] | None = None,
     gone: frozenset[FileKey] = frozenset(),
 ) -> list[Proposal]:
-    """Run the pass on one layer; ``rules`` are those that select a path (one rule for every file, if none given)."""
+    """Run the pass on one layer; ``rules`` select a path (by default one selects every file)."""
     made = make_stack({"app-x": files})
 
     def select(pass_name: str, record: FileRecord) -> tuple[Rule, ...]:

@@ -168,7 +168,7 @@ def test_a_symbol_table_by_another_name_is_not_the_static_one() -> None:
 
 @pytest.mark.parametrize("level", ["debug", "unneeded"])
 def test_names_and_symbols_may_share_one_string_table(level: str) -> None:
-    """As LLVM's tools write them."""
+    """Files as LLVM's tools write them."""
     data = build(SMALL)
     number = sections(data).index(".shstrtab") + 1
     symbols = get(data, "e_shoff") + (sections(data).index(".symtab") + 1) * 64

@@ -1,4 +1,4 @@
-"""Kinds of ELF files: machines with larger pages, compressed symbol tables, debug information in files of its own."""
+"""Kinds of ELF files: larger pages, compressed symbol tables, separate debug files."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_without_a_dynamic_section_nothing_is_read(data: bytes) -> None:
 
 
 def test_the_beginning_of_a_file_only_says_what_it_may_be() -> None:
-    """The slices of a universal file lie beyond what is looked at first, and a file without them is none."""
+    """The slices of a universal file lie beyond what is read first; without them it is none."""
     whole = fat([(X86_64, macho(cpu=X86_64)), (ARM64, macho())])
     assert may_be_native(whole[:64]) and identify(whole[:64]) is None
     assert may_be_native(whole) and identify(whole) is NativeFormat.MACHO

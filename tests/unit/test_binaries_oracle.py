@@ -1,4 +1,4 @@
-"""The judge of edited ELF files has to find what is wrong: each case breaks a good edit in one way."""
+"""The oracle of edited ELF files finds what is wrong: each case breaks an edit in one way."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_damage_is_found(name: str, damage: Callable[[bytes], bytes], complaint:
 
 
 def test_renumbered_sections_are_found() -> None:
-    """Symbols refer to sections by number, so the same sections in another order are another program."""
+    """Symbols refer to sections by number: in another order they make another program."""
     data = bytearray(good())
     table = get(good(), "e_shoff")
     first, second = table + 64, table + 128

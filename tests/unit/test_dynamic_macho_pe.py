@@ -1,4 +1,4 @@
-"""What Mach-O and PE files say that they need, and that nothing makes the readers stumble."""
+"""Needs of Mach-O and PE files, and that nothing makes the readers stumble."""
 
 from __future__ import annotations
 

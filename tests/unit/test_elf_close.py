@@ -1,4 +1,4 @@
-"""Holes amid a library: what is closed, what stays in memory where it was, and which files keep their holes."""
+"""Holes amid a library: what is closed, what stays where it was, and who keeps its holes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def edited(data: bytes, level: str = "unneeded") -> bytes:
 
 
 def memory(data: bytes) -> dict[int, bytes]:
-    """What is loaded, by address; without the file's own headers."""
+    """Loaded bytes by address, without the file's own headers."""
     found = {}
     for number, segment in enumerate(ELFFile(io.BytesIO(data)).iter_segments("PT_LOAD")):
         start = 64 + 3 * 56 if number == 0 else 0

@@ -1,4 +1,4 @@
-"""Debugging information in a segment of its own: when its content goes, what stays as it was, and who says no."""
+"""Debugging information in a segment of its own: when its content goes, and what stays."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_what_may_be_needed_stays(data: bytes) -> None:
 
 
 def without_content(data: bytes) -> bytes:
-    """What an editor that doesn't look would make: of a file that has nothing to do with this module's rules."""
+    """The work of an editor that doesn't look, on a file that isn't as the rules want it."""
     plain = build(MAPPED)
     made = bytearray(edited(plain))
     # The tables are as long as in the plain file, so they can be put in the place of its own.

@@ -1,4 +1,4 @@
-"""The judge of edited Mach-O files has to find what is wrong: each case breaks a good edit in one way.
+"""The oracle of edited Mach-O files finds what is wrong: each case breaks an edit in one way.
 
 Most damage is signed again afterwards, so that page hashes don't give it away.
 """
@@ -51,7 +51,7 @@ def signed(data: bytes) -> bytes:
 
 
 def _sign_by_hand(data: bytes) -> bytes:
-    """Where the editor refuses the file."""
+    """Files that the editor refuses."""
     hashes = struct.unpack_from(">I", data, DIRECTORY + 16)[0]
     changed = bytearray(data)
     for number, start in enumerate(range(0, BLOB, 4096)):
