@@ -32,7 +32,7 @@ from slim.delta.create import MakeRequest, make
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import ReadOptions, WriteOptions
 from slim.formats.directory import read_directory
-from slim.formats.tar.stream import tar_stream
+from slim.formats.tar.write import tar_stream
 from slim.model.delta import DeltaAction
 from slim.model.size import format_size
 

@@ -32,7 +32,7 @@ from slim.model.record import EntryType
 from slim.plan.planned import Change, PlannedStack
 from slim.publish.notes import SLIM_KEY
 
-FORMAT = "tar.zst"
+FORMAT = format_by_name("tar.zst")
 """Format of a backup."""
 EMPTIED_RULE = "emptied-folder"
 """Pseudo rule of folders that went because nothing was left in them."""
@@ -132,7 +132,7 @@ class BackupWriter:
         """
         stacks = _in_folders(self._stacks)
         index = BackupIndex(slim_version=__version__, stacks=stacks)
-        write_archive(format_by_name(FORMAT), self._members(index), "", target, options)
+        write_archive(FORMAT, self._members(index), "", target, options)
         sha256 = sha256_of(target)
         try:
             size = target.stat().st_size

@@ -15,7 +15,7 @@ from slim.delta.patch import Patch, make_patch
 from slim.delta.sides import Side, is_unchanged, side_of, state_of
 from slim.errors import ConfigError, StorageError
 from slim.formats import archive_stem
-from slim.formats.output import copy_file, write_file
+from slim.formats.files import copy_file, write_file
 from slim.inventory.locate import locate
 from slim.inventory.located import Located, check_archives
 from slim.inventory.manifest import ENV_METADATA, FOLDER

@@ -28,7 +28,7 @@ _LEVEL, _LEVEL_LARGE = 19, 12
 A new OpenBLAS of 25 MB is packed to 1.16 MB in a minute at level 19, to 1.24 MB in 2 s at 12.
 """
 _STEP = 1 << 10
-"""Packed bytes a step, which give 32 MiB at most (see :mod:`slim.formats.decompress`)."""
+"""Packed bytes a step, which give 32 MiB at most (see :mod:`slim.formats.compression.zstd`)."""
 
 
 def pack(content: bytes, dictionary: bytes = b"") -> bytes:

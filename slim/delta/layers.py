@@ -18,11 +18,10 @@ from slim.delta.old_layers import OldLayers
 from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, rebuild_layer
 from slim.delta.sides import side_of
 from slim.errors import ConfigError, IntegrityError, RefusedError
-from slim.formats import archive_stem, format_by_name, read_archive, write_archive
+from slim.formats import DIRECTORY, archive_stem, encoders, format_by_name, read_archive
 from slim.formats.base import Format, Member, ReadOptions, Tree, WriteOptions
-from slim.formats.directory import read_directory, write_directory
-from slim.formats.effort import encoders
-from slim.formats.output import copy_file
+from slim.formats.directory import read_directory
+from slim.formats.files import copy_file
 from slim.inventory.deployed import as_published
 from slim.model.context import RunContext
 from slim.model.delta import DeltaAction, LayerDelta, LayerState, NamedFile, StackDelta
@@ -84,15 +83,15 @@ class LayerMaker:
 
     # Places
 
-    def _format(self, new: LayerState) -> Format | None:
-        """Format that the layer is written in, None for a folder."""
+    def _format(self, new: LayerState) -> Format:
+        """Format that the layer is written in."""
         wanted = self.format
         if wanted is None:
             wanted = FOLDERS if self.old.folders else (new.format or self.old.format or FOLDERS)
-        return None if wanted == FOLDERS else format_by_name(wanted)
+        return DIRECTORY if wanted == FOLDERS else format_by_name(wanted)
 
-    def _target(self, layer: LayerDelta, new: LayerState, archive_format: Format | None) -> Path:
-        if archive_format is None:
+    def _target(self, layer: LayerDelta, new: LayerState, archive_format: Format) -> Path:
+        if archive_format is DIRECTORY:
             return self._free(layer.name)
         if new.archive is not None and new.format == archive_format.name:
             return self._free(new.archive.name)
@@ -227,22 +226,24 @@ class LayerMaker:
         tree: Tree,
         digests: Mapping[str, str],
         target: Path,
-        archive_format: Format | None,
+        archive_format: Format,
     ) -> None:
         members = [*([tree.root_member] if tree.root_member else []), *tree.members.values()]
-        if archive_format is None or target.suffix == "":
-            write_directory(members, target)
-        else:
-            options = self._write_options(layer.name, archive_format)
-            write_archive(archive_format, iter(members), new.root or layer.name, target, options)
-            if new.archive is not None and file_of(target).sha256 == new.archive.sha256:
-                return  # the published bytes need no comparison
-        self._read_back(target, members, digests)
+        written_as = archive_format if target.suffix else DIRECTORY
+        options = self._write_options(layer.name, written_as)
+        written_as.write(iter(members), new.root or layer.name, target, options)
+        if (
+            written_as is not DIRECTORY
+            and new.archive is not None
+            and file_of(target).sha256 == new.archive.sha256
+        ):
+            return  # the published bytes need no comparison
+        self._read_back(target, written_as, members, digests)
 
     def _write_options(self, layer: str, archive_format: Format) -> WriteOptions:
         """Options for as many compression threads as have room in memory."""
         effort = self.effort_of(layer)
-        room = encoders(self.context.workers, effort, archive_format.name)
+        room = encoders(self.context.workers, effort, archive_format)
         return WriteOptions(
             executor=self.executor,
             workers=room,
@@ -252,7 +253,11 @@ class LayerMaker:
         )
 
     def _read_back(
-        self, target: Path, members: Sequence[Member], digests: Mapping[str, str]
+        self,
+        target: Path,
+        written_as: Format,
+        members: Sequence[Member],
+        digests: Mapping[str, str],
     ) -> None:
         expected = [member for member in members if member.path]
         _, failures = compare(
@@ -260,7 +265,7 @@ class LayerMaker:
             expected,
             dict(_digests_as_files(expected, digests)),
             self._options(anywhere=target.is_dir()),
-            times=not target.name.endswith(".zip"),
+            times=written_as.holds_times,
         )
         if failures:
             raise RefusedError(

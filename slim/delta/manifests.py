@@ -10,7 +10,7 @@ from typing import Any
 from slim.delta.files import file_of, regular_file
 from slim.delta.hints import DOWNLOAD_AGAIN, GET_AGAIN
 from slim.errors import IntegrityError, UnsafeInputError
-from slim.formats.output import write_file
+from slim.formats.files import write_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
 from slim.model.delta import NamedFile, StackDelta
 from slim.model.settings import Effort

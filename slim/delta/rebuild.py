@@ -17,6 +17,7 @@ from slim.delta.patch import OWN_FRAME
 from slim.delta.sides import Side, side_of
 from slim.delta.table import Entry, Frame, Table, expand, parse
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
+from slim.formats import DIRECTORY
 from slim.formats.assemble import RawMember, assemble
 from slim.formats.base import BytesContent, Content, Member, ReadOptions, Tree
 from slim.formats.names import display
@@ -181,7 +182,7 @@ def rebuild_layer(
             patch.name,
             raw,
             options,
-            format_name="directory" if wanted.is_folder else "tar",
+            format_name=DIRECTORY.name if wanted.is_folder else "tar",
             resources=ExitStack(),
             top=wanted.layer if wanted.is_folder else None,
         )

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from slim.delta.files import named_file
+from slim.formats import DIRECTORY
 from slim.formats.base import Tree
 from slim.formats.digests import digests_of, tree_digest
-from slim.formats.directory import FORMAT_NAME
 from slim.model.delta import LayerState
 from slim.model.stack import Layer
 
@@ -38,7 +38,7 @@ def side_of(tree: Tree) -> Side:
 
 def state_of(side: Side, layer: Layer) -> LayerState:
     """Return the state of a layer as a delta's document has it."""
-    is_folder = side.tree.format == FORMAT_NAME
+    is_folder = side.tree.format == DIRECTORY.name
     archive = None if is_folder else layer.archive
     return LayerState(
         tree_sha256=side.tree_digest,

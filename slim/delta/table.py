@@ -33,7 +33,7 @@ from itertools import takewhile
 from slim.delta.hints import GET_AGAIN
 from slim.errors import LimitError, UnsafeInputError
 from slim.formats.base import Member
-from slim.formats.tar.headers import MAX_OCTAL
+from slim.formats.tar.parse import MAX_OCTAL
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 

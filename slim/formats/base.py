@@ -171,13 +171,22 @@ class Writer(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
-    """One line of the table of formats. ``suffixes`` are file name endings; ``magic`` are (offset, bytes) pairs of
-    which one has to be found in the file, whatever it is called. ``compressor`` says which library,
-    in which version, the bytes depend on; None: on none."""
+    """One row of the table of formats: all that other code may ask of a format.
+
+    ``suffixes`` are file name endings, the usual one first; ``magic`` are (offset, bytes) pairs of
+    which one has to be found in the file, whatever it is called. A folder has neither.
+
+    ``holds_times`` says that a member's time is read as it was written, to the second.
+    ``compressor`` gives the library, and its version, that the bytes depend on; None: on none.
+    ``encoder_memory`` gives the bytes that each thread takes to compress at an effort; None: so few
+    that they needn't be counted.
+    """
 
     name: str
     suffixes: tuple[str, ...]
     magic: tuple[tuple[int, bytes], ...]
     read: Reader
     write: Writer
+    holds_times: bool = True
     compressor: Callable[[], str] | None = None
+    encoder_memory: Callable[[Effort], int] | None = None

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from slim.formats.base import Content, Member, Tree
-from slim.formats.spool import file_chunks
+from slim.formats.files import file_chunks
 from slim.model.record import EntryType
 
 

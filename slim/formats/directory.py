@@ -9,16 +9,15 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import Assembler, RawMember, Warnings
-from slim.formats.base import Content, Member, ReadOptions, Tree
+from slim.formats.base import Content, Format, Member, ReadOptions, Tree, WriteOptions
+from slim.formats.files import CHUNK
 from slim.formats.names import display
-from slim.formats.spool import CHUNK
 from slim.model.record import EntryType
 from slim.system.atomic import write_durably
-
-FORMAT_NAME = "directory"
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -118,7 +117,7 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
                 file=source,
                 hint="raise the limit",
             )
-    return assembler.finish(format_name=FORMAT_NAME, resources=ExitStack())
+    return assembler.finish(format_name=DIRECTORY.name, resources=ExitStack())
 
 
 def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
@@ -267,3 +266,14 @@ def _write_member(file: Path, member: Member, contents: dict[str, Content | None
         write_durably(stream, content.chunks() if content else ())
     file.chmod(member.mode)
     os.utime(file, (member.mtime, member.mtime))
+
+
+def _write(members: Iterable[Member], root: str, target: Path, options: WriteOptions) -> None:
+    del root, options
+    write_directory(members, target)
+
+
+DIRECTORY: Final = Format(
+    name="directory", suffixes=(), magic=(), read=read_directory, write=_write
+)
+"""The row of the table of formats for folders, which are known as such before they are read."""

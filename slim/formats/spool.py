@@ -13,13 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from slim.errors import LimitError, StorageError, UnsafeInputError
-from slim.model.limits import Limits
-from slim.system.regular import NotRegularError, open_regular
-
-CHUNK = 1 << 20
-"""Bytes that are read, decompressed and written at a time."""
-
+from slim.errors import StorageError
+from slim.formats.files import CHUNK
 
 _RESIDENT = 16 << 20
 """Bytes of a mapped file that may be in memory before they are given back."""
@@ -80,38 +75,6 @@ class SliceContent:
         return self.data
 
 
-class Meter:
-    """Counts what goes into and comes out of a decompressor, and stops bombs.
-
-    ``consumed`` and ``produced`` are bytes. Raises LimitError as soon as the total or the ratio is
-    exceeded.
-    """
-
-    def __init__(self, source: Path, limits: Limits) -> None:
-        self.source = source
-        self.limits = limits
-        self.consumed = 0
-        self.produced = 0
-
-    def count(self, consumed: int, produced: int) -> None:
-        """So many more bytes were read and came out."""
-        self.consumed += consumed
-        self.produced += produced
-        limits = self.limits
-        if self.produced > limits.total:
-            raise LimitError(
-                f"expands to more than {limits.total} bytes",
-                file=self.source,
-                hint="raise the limit on the total size",
-            )
-        if self.produced >= limits.ratio_floor and self.produced > limits.ratio * self.consumed:
-            raise LimitError(
-                f"expands to more than {limits.ratio} times its size (a decompression bomb?)",
-                file=self.source,
-                hint="raise the limit on the ratio if the archive is to be trusted",
-            )
-
-
 class Spool:
     """A private file for uncompressed bytes: written once, then mapped.
 
@@ -144,6 +107,11 @@ class Spool:
                 view = view[written:]
         except OSError as error:
             raise StorageError.from_os_error(error, file="the spool file") from error
+
+    def write_all(self, pieces: Iterable[bytes | memoryview]) -> None:
+        """Append every piece."""
+        for piece in pieces:
+            self.write(piece)
 
     def view(self) -> memoryview:
         """Everything that was written, memory-mapped, read-only."""
@@ -189,23 +157,3 @@ class Spool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
-    """A regular file's bytes in pieces. Raises StorageError, and UnsafeInputError for what isn't a regular file."""
-    try:
-        with open_regular(source) as stream:
-            while data := stream.read(size):
-                yield data
-    except NotRegularError as error:
-        raise UnsafeInputError(
-            "not a regular file",
-            file=source,
-            hint="give the archive itself, not a device or pipe",
-        ) from error
-    except IsADirectoryError as error:
-        raise UnsafeInputError(
-            "this is a folder, not an archive", file=source, hint="give its archive"
-        ) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=source) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 from slim.backup.writer import FORMAT, BackupWriter
 from slim.errors import ConfigError, StorageError
 from slim.formats.base import WriteOptions
-from slim.formats.output import write_file
+from slim.formats.files import write_file
 from slim.formats.spool import Spool
 from slim.model.backup import BackupSummary, SymbolFile, SymbolsSummary
 from slim.model.outcome import LayerOutcome, RunResult
@@ -31,8 +31,6 @@ from slim.symbols.collect import Symbols
 from slim.symbols.index import NAME as INDEX
 from slim.symbols.index import read_rows, render
 from slim.system.interrupts import defer_signals
-
-_SUFFIXES = (".tar.zst", ".tzst")
 
 
 class SideOutputs:
@@ -189,11 +187,11 @@ def side_outputs(request: RunRequest) -> Iterator[SideOutputs]:
 
 
 def _check(request: RunRequest, target: Path) -> None:
-    if not target.name.endswith(_SUFFIXES):
+    if not target.name.endswith(FORMAT.suffixes):
         raise ConfigError(
-            f"originals are kept as {FORMAT}",
+            f"originals are kept as {FORMAT.name}",
             file=target,
-            hint="give a name that ends with .tar.zst",
+            hint=f"give a name that ends with {FORMAT.suffixes[0]}",
         )
     if target.is_dir():
         raise ConfigError("the file for originals is a folder", file=target)

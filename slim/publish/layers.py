@@ -86,9 +86,8 @@ def read_back(
             platform=one.new.layer.platform,
             anywhere=done.place.is_dir(),
         )
-        # Formats other than tar can't hold every time, and what was published before has the times
-        # of then.
-        times = not done.place.name.endswith(".zip") and not done.reused
+        # What was published before has the times of then.
+        times = done.format.holds_times and not done.reused
         result = compare(done.place, one.new.members, one.digests, options, times=times)
         context.progress.advance()
         return result

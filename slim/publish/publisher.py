@@ -12,12 +12,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from slim.errors import ConfigError, IntegrityError, StorageError
-from slim.formats import archive_stem, format_by_name, is_archive_name, write_archive
+from slim.formats import DIRECTORY, archive_stem, encoders, format_by_name, is_archive_name
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.digests import sha256_of
-from slim.formats.directory import write_directory
-from slim.formats.effort import encoders
-from slim.formats.output import copy_file
+from slim.formats.files import copy_file
 from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.model.context import RunContext
 from slim.model.progress import Progress
@@ -56,10 +54,15 @@ class NewLayer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLayer:
-    """Where a layer was staged, and its archive (None for a folder). ``reused``: it is the one published before."""
+    """A layer in the staging folder.
+
+    ``format`` is what it was to be written as, ``archive`` what was written (None for a folder).
+    ``reused`` says that it is the archive that was published before.
+    """
 
     new: NewLayer
     place: Path
+    format: Format
     archive: ArchiveInfo | None
     reused: bool = False
 
@@ -102,7 +105,13 @@ class Publisher:
                     file=stack.source,
                     hint="run slim on one --platform at a time, or publish with --tag-outputs",
                 )
-        encoding = self._encoders(layers, context.workers)
+        encoding = min(
+            (
+                encoders(context.workers, self._effort, self._format_of(stack, new))
+                for new in layers
+            ),
+            default=1,
+        )
         writing = max(1, min(encoding, len(layers)))
         with (
             ThreadPoolExecutor(max_workers=encoding) as compressors,
@@ -129,58 +138,47 @@ class Publisher:
                 compressors.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _encoders(self, layers: Sequence[NewLayer], workers: int) -> int:
-        """How many compression jobs have room in the memory budget, for all formats that are written."""
-        if not layers:
-            return 1
-        return min(
-            encoders(workers, self._effort, self._format or new.source_format) for new in layers
-        )
-
-    def _as_archives(self, stack: Stack) -> bool:
-        return self._format is not None or stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE)
-
-    def _archive_format(self, new: NewLayer) -> Format:
-        return format_by_name(self._format or new.source_format)
+    def _format_of(self, stack: Stack, new: NewLayer) -> Format:
+        if self._format is not None:
+            return format_by_name(self._format)
+        if stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE):
+            return format_by_name(new.source_format)
+        return DIRECTORY
 
     def _place(self, stack: Stack, new: NewLayer) -> Path:
-        if not self._as_archives(stack):
+        written_as = self._format_of(stack, new)
+        if written_as is DIRECTORY:
             return self._folder / new.layer.name
         if new.reused is not None and new.reused.place is not None:
             return self._folder / new.reused.archive.name
-        archive_format = self._archive_format(new)
         if new.layer.archive is None:
-            return self._folder / f"{new.layer.name}{archive_format.suffixes[0]}"
+            return self._folder / f"{new.layer.name}{written_as.suffixes[0]}"
         name = new.layer.archive.name
-        if archive_format.name == new.source_format:
+        if written_as.name == new.source_format:
             return self._folder / name
-        return self._folder / f"{archive_stem(name)}{archive_format.suffixes[0]}"
+        return self._folder / f"{archive_stem(name)}{written_as.suffixes[0]}"
 
     def _write(
         self, stack: Stack, new: NewLayer, options: WriteOptions, progress: Progress
     ) -> WrittenLayer:
         place = self._place(stack, new)
+        written_as = self._format_of(stack, new)
         size = sum(member.size for member in new.members)
+        root = new.root or new.layer.name
+        options = replace(options, machine=new.layer.platform.machine)
         try:
-            if not self._as_archives(stack):
-                write_directory(new.members, place)
+            if written_as is DIRECTORY:
+                written_as.write(iter(new.members), root, place, options)
                 progress.advance(size)
                 if stack.kind is StackKind.FOLDER:
                     self._single = place
-                return WrittenLayer(new=new, place=place, archive=None)
+                return WrittenLayer(new=new, place=place, format=written_as, archive=None)
             if new.reused is not None and new.reused.place is not None:
                 copy_file(new.reused.place, place)
             elif new.carry and place.name == new.source.name:
                 copy_file(new.source, place)
             else:
-                options = replace(options, machine=new.layer.platform.machine)
-                write_archive(
-                    self._archive_format(new),
-                    iter(new.members),
-                    new.root or new.layer.name,
-                    place,
-                    options,
-                )
+                written_as.write(iter(new.members), root, place, options)
             progress.advance(size)
             archive = ArchiveInfo(
                 name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
@@ -197,9 +195,8 @@ class Publisher:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
             self._single = place
-        if new.reused is not None:
-            return self._as_reused(WrittenLayer(new=new, place=place, archive=archive), new.reused)
-        return WrittenLayer(new=new, place=place, archive=archive)
+        written = WrittenLayer(new=new, place=place, format=written_as, archive=archive)
+        return written if new.reused is None else self._as_reused(written, new.reused)
 
     def _as_reused(self, written: WrittenLayer, reused: ReusedArchive) -> WrittenLayer:
         """The layer under the name that it had before, if it has the bytes that it had before."""

@@ -27,7 +27,7 @@ from slim.binaries.pe.pdb import pdb_key
 from slim.binaries.refusal import NotEditable
 from slim.errors import StorageError
 from slim.formats.base import Content
-from slim.formats.output import write_file
+from slim.formats.files import write_file
 from slim.model.backup import SymbolFile
 from slim.model.plan import Rewrite
 from slim.model.record import FileRecord

@@ -15,15 +15,18 @@ from pathlib import Path
 import zstandard
 
 from slim.errors import LimitError, SlimError, UnsafeInputError
-from slim.formats import decompress
 from slim.formats.base import Member, ReadOptions, Tree, WriteOptions
+from slim.formats.compression.bzip2 import BZIP2
+from slim.formats.compression.gzip import GZIP
+from slim.formats.compression.meter import Meter
+from slim.formats.compression.xz import XZ
+from slim.formats.compression.zstd import ZSTD
 from slim.formats.order import for_compression
-from slim.formats.spool import Meter
-from slim.formats.tar import parse_tar
-from slim.formats.tar.headers import BLOCK
-from slim.formats.tar.stream import tar_stream
-from slim.formats.zip import read_zip
-from slim.formats.zip.records import ZipParser
+from slim.formats.tar.parse import BLOCK
+from slim.formats.tar.read import parse_tar
+from slim.formats.tar.write import tar_stream
+from slim.formats.zip.parse import ZipParser
+from slim.formats.zip.read import read_zip
 from slim.formats.zip.write import write_zip
 from slim.model.limits import MIB, Limits
 from slim.model.record import EntryType
@@ -184,11 +187,11 @@ def _same_once_written(tree: Tree) -> None:
 # Compression
 
 _STREAMS = {
-    "tar.xz": (decompress.xz, lzma.decompress),
-    "tar.gz": (decompress.gz, gzip.decompress),
-    "tar.bz2": (decompress.bz2_, bz2.decompress),
+    "tar.xz": (XZ.decompress, lzma.decompress),
+    "tar.gz": (GZIP.decompress, gzip.decompress),
+    "tar.bz2": (BZIP2.decompress, bz2.decompress),
     "tar.zst": (
-        decompress.zst,
+        ZSTD.decompress,
         lambda data: zstandard.ZstdDecompressor().decompressobj().decompress(data),
     ),
 }

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slim.errors import UnsafeInputError
-from slim.formats.tar.headers import TarParser
+from slim.formats.tar.parse import TarParser
 from slim.rules.glob import Alternative
 from tests.fuzz import containers, natives, texts, updates
 from tests.fuzz.targets import TARGETS, Target, mutated, target

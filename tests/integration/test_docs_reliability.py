@@ -9,7 +9,7 @@ from pathlib import Path
 from slim.config.schema import KEYS
 from slim.formats.links import MAX_LINKS
 from slim.formats.names import MAX_COMPONENT
-from slim.formats.tar.headers import MAX_EXTENDED
+from slim.formats.tar.parse import MAX_EXTENDED
 from slim.inventory.manifest import LARGEST, MOST_LAYERS
 from slim.model.limits import MIB
 from slim.rules.glob import MAX_EXPANSIONS, MAX_GLOBSTARS, MAX_LENGTH, MAX_STARS

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from slim.formats import FORMATS, compressor
-from slim.formats.compressors import UNKNOWN
+from slim.formats.compression.libraries import UNKNOWN
 from tests.reproducibility import Environment, content, differing, inputs, result, reversed_listings
 
 KINDS = ("tar.xz", "tar.zst", "zip", "folder")

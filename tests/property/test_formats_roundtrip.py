@@ -15,8 +15,8 @@ from slim.formats import FORMATS, read_archive, write_archive
 from slim.formats.base import BytesContent, Format, Member, Tree, WriteOptions
 from slim.formats.directory import read_directory, write_directory
 from slim.formats.order import for_compression
-from slim.formats.tar.headers import TarParser
-from slim.formats.zip.records import ZipParser
+from slim.formats.tar.parse import TarParser
+from slim.formats.zip.parse import ZipParser
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
 from tests.fuzz.containers import flat, hold_tar, hold_zip, with_checksums

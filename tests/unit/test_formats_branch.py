@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from slim.formats.xz.arm64 import arm64_filter
+from slim.formats.compression.xz.arm64 import arm64_filter
 
 BL, ADRP = 0x9400_0000, 0x9000_0000
 

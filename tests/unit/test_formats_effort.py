@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from slim.formats.effort import DEFAULT_MEMORY, encoders, xz_settings, zstd_parameters
-from slim.formats.xz.container import Branch, dictionary_size
+from slim.formats import encoders, format_by_name
+from slim.formats.compression.memory import DEFAULT_MEMORY
+from slim.formats.compression.xz.container import Branch, dictionary_size
+from slim.formats.compression.xz.settings import settings as xz_settings
+from slim.formats.compression.zstd import parameters as zstd_parameters
 from slim.model.limits import MIB, Limits
 from slim.model.settings import MIN_MEMORY, Effort, Level
 
@@ -53,21 +56,21 @@ def test_the_default_budget_limits_no_level(level: Level) -> None:
 def test_encoders_have_room_in_the_budget(level: Level, memory: int) -> None:
     effort = Effort(level=level, memory=memory)
     dictionary = xz_settings(effort, "", native=False).dictionary
-    count = encoders(64, effort, "tar.xz")
+    count = encoders(64, effort, format_by_name("tar.xz"))
     assert 1 <= count <= 64
     assert count * xz_memory(dictionary) < memory - 200_000_000
     window = 1 << zstd_parameters(effort).window_log
-    assert encoders(64, effort, "tar.zst") * window < memory
+    assert encoders(64, effort, format_by_name("tar.zst")) * window < memory
 
 
 def test_more_memory_means_more_encoders_and_never_more_than_workers() -> None:
     counts = [
-        encoders(64, Effort(memory=memory), "tar.xz")
+        encoders(64, Effort(memory=memory), format_by_name("tar.xz"))
         for memory in (DEFAULT_MEMORY, 4 * 10**9, 16 * 10**9)
     ]
     assert counts == sorted(set(counts))
-    assert encoders(2, Effort(memory=16 * 10**9), "tar.xz") == 2
-    assert encoders(7, Effort(memory=MIN_MEMORY), "zip") == 7
+    assert encoders(2, Effort(memory=16 * 10**9), format_by_name("tar.xz")) == 2
+    assert encoders(7, Effort(memory=MIN_MEMORY), format_by_name("zip")) == 7
 
 
 def test_a_small_budget_shrinks_dictionary_and_window_where_it_has_to() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.formats.xz import hugepages
+from slim.formats.compression.xz import hugepages
 from slim.model.limits import MIB
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux only")

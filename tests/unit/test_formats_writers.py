@@ -17,11 +17,11 @@ import zstandard
 from slim.errors import SlimError, StorageError
 from slim.formats import FORMATS, format_by_name, read_archive, write_archive
 from slim.formats.base import Format, Member, WriteOptions
+from slim.formats.compression.xz.container import Branch, Settings, dictionary_size, xz_stream
+from slim.formats.compression.xz.settings import settings as xz_settings
 from slim.formats.directory import write_directory
-from slim.formats.effort import xz_settings
-from slim.formats.output import copy_file, write_file
-from slim.formats.tar.stream import tar_stream
-from slim.formats.xz.container import Branch, Settings, dictionary_size, xz_stream
+from slim.formats.files import copy_file, write_file
+from slim.formats.tar.write import tar_stream
 from slim.model.limits import MIB
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level

@@ -13,8 +13,7 @@ import pytest
 from slim.errors import UnsafeInputError
 from slim.formats import format_by_name, read_archive, write_archive
 from slim.formats.base import WriteOptions
-from slim.formats.zip import dos_to_unix
-from slim.formats.zip.write import unix_to_dos
+from slim.formats.zip.dos_times import dos_to_unix, unix_to_dos
 from slim.model.record import EntryType
 from tests.corpus.archives import LINK, ZIP, A, B, Case, zip64
 from tests.support.raw_archives import (

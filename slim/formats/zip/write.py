@@ -9,7 +9,6 @@ Source: PKWARE APPNOTE.TXT 6.3.10.
 
 from __future__ import annotations
 
-import datetime
 import stat
 import struct
 import zlib
@@ -21,20 +20,19 @@ from pathlib import Path
 
 from slim.errors import UnsafeInputError
 from slim.formats.base import Content, Member, WriteOptions
+from slim.formats.compression import deflate
+from slim.formats.files import write_file
 from slim.formats.names import display
 from slim.formats.order import with_root
-from slim.formats.output import write_file
+from slim.formats.zip.dos_times import unix_to_dos
 from slim.model.limits import MIB
 from slim.model.record import EntryType
-from slim.model.settings import Level
 
 _LOCAL = struct.Struct("<4s5H3I2H")
 _CENTRAL = struct.Struct("<4s6H3I5H2I")
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 _UTF8 = 0x0800
 _DOS_FOLDER = 0x10
-_EARLIEST = (1980, 1, 1, 0, 0, 0)
-_LATEST = (2107, 12, 31, 23, 59, 58)
 _LOOK_AHEAD = 64 * MIB
 
 _KINDS = {
@@ -64,7 +62,7 @@ def write_zip(members: Iterator[Member], root: str, target: Path, options: Write
 
 def pack_member(data: bytes, level: int) -> _Packed:
     """Compress one member's content. A function of its arguments alone."""
-    stream = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS)
+    stream = zlib.compressobj(level, zlib.DEFLATED, deflate.RAW)
     packed = stream.compress(data) + stream.flush()
     method = 8 if len(packed) < len(data) else 0
     return _Packed(
@@ -105,7 +103,7 @@ def _packed(
     members: Iterable[tuple[Member, Content | None]], options: WriteOptions
 ) -> Iterator[tuple[Member, _Packed]]:
     """Compress on the executor, with a bounded number of bytes in flight, and give back in order."""
-    level = 1 if options.effort.level is Level.FAST else 9
+    level = deflate.level(options.effort)
     pending: deque[tuple[Member, int, Future[_Packed]]] = deque()
     waiting = 0
     try:
@@ -222,10 +220,3 @@ def _end_records(count: int, size: int, offset: int) -> bytes:
     return out + struct.pack(
         "<4s4H2IH", b"PK\5\6", 0, 0, short, short, min(size, _MAX32), min(offset, _MAX32), 0
     )
-
-
-def unix_to_dos(mtime: int) -> tuple[int, int]:
-    """(time, date) in UTC, clamped to 1980..2107, to two seconds."""
-    moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=mtime)
-    year, month, day, hour, minute, second = min(max(moment.timetuple()[:6], _EARLIEST), _LATEST)
-    return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day

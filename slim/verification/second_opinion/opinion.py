@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from slim.formats.base import Content
-from slim.formats.spool import CHUNK, passing
+from slim.formats.files import CHUNK
+from slim.formats.spool import passing
 from slim.model.record import FileKey
 from slim.system.worker import NoAnswer, Worker
 

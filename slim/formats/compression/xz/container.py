@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from slim.formats.compression.xz import hugepages
+from slim.formats.compression.xz.arm64 import arm64_filter
 from slim.formats.spool import passing
-from slim.formats.xz import hugepages
-from slim.formats.xz.arm64 import arm64_filter
 
 _HEADER_MAGIC = b"\xfd7zXZ\0"
 _FOOTER_MAGIC = b"YZ"

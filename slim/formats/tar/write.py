@@ -9,14 +9,16 @@ Source: POSIX.1-2017, "pax" (ustar Interchange Format, Extended Header).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 
 from slim.errors import SlimError
-from slim.formats.base import Member
+from slim.formats.base import Member, WriteOptions, Writer
+from slim.formats.compression.base import Compress, Section, joined
+from slim.formats.files import write_file
 from slim.formats.order import for_compression, with_root
-from slim.formats.tar.headers import BLOCK, MAX_OCTAL
+from slim.formats.tar.parse import BLOCK, MAX_OCTAL
 from slim.model.record import EntryType
 
 RECORD = 20 * BLOCK
@@ -30,16 +32,13 @@ _TYPES = {
 }
 
 
-Pieces = Iterable[bytes | memoryview]
+def tar_writer(compress: Compress) -> Writer:
+    """The writer of tar files that ``compress`` compresses."""
 
+    def write(members: Iterator[Member], root: str, target: Path, options: WriteOptions) -> None:
+        write_file(target, compress(tar_sections(members, root), options))
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A stretch of the stream: all of its members hold machine code, or none does. Use the pieces before the next
-    section is asked for."""
-
-    native: bool
-    pieces: Pieces
+    return write
 
 
 def tar_sections(members: Iterable[Member], root: str) -> Iterator[Section]:
@@ -61,7 +60,7 @@ def tar_sections(members: Iterable[Member], root: str) -> Iterator[Section]:
 
 def tar_stream(members: Iterable[Member], root: str) -> Iterator[bytes | memoryview]:
     """The same in one stretch, in pieces of any size."""
-    return (piece for section in tar_sections(members, root) for piece in section.pieces)
+    return joined(tar_sections(members, root))
 
 
 def _member_pieces(member: Member, root: str) -> Iterator[bytes | memoryview]:

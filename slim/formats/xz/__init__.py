@@ -1,1 +1,0 @@
-"""The xz container, written block by block, and the ARM64 branch filter."""
