@@ -19,7 +19,8 @@ from typing import Any
 import click
 
 from slim.cli import root
-from slim.cli.targets import TargetType
+from slim.cli.groups import walk
+from slim.cli.reporting import TargetType
 from slim.config.schema import PARTS
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Config, Setting
 from slim.errors import RefusedError, SlimError
@@ -113,18 +114,6 @@ def _reports(reporters: Iterable[Reporter[Any]]) -> str:
     for reporter in reporters:
         lines.append(f"| `{reporter.name}=FILE` | `{reporter.suffix}` | {reporter.summary} |")
     return "\n".join([*lines, ""])
-
-
-def walk(
-    command: click.Command, path: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """A command and all below it, by path."""
-    yield path, command
-    if isinstance(command, click.Group):
-        for name in command.list_commands(click.Context(command)):
-            inner = command.get_command(click.Context(command), name)
-            if inner is not None:
-                yield from walk(inner, (*path, name))
 
 
 def _help(command: click.Command, path: tuple[str, ...]) -> str:

@@ -1,4 +1,7 @@
-"""The command line: parse, one call into the pipeline, a report, an exit code."""
+"""The command line: parse, one call of :mod:`slim.api`, a report, an exit code.
+
+Starting costs little: a command and what it needs are imported when it runs.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,26 @@ from collections.abc import Sequence
 import click
 
 from slim import __version__
-from slim.cli.audit import audit_command
-from slim.cli.check import check_command
-from slim.cli.delta import delta_group
-from slim.cli.demo import demo_command
-from slim.cli.diff import diff_command
 from slim.cli.errors import EXIT_USAGE, guarded
-from slim.cli.explain import explain_command
-from slim.cli.options import SuggestingGroup
-from slim.cli.restore import restore_command
-from slim.cli.rules import rules_group
-from slim.cli.run import run_command
-from slim.cli.verify import verify_command
+from slim.cli.groups import LateCommand, SuggestingGroup
 
-__all__ = ["main", "root"]
+__all__ = ["COMMANDS", "main", "root"]
+
+COMMANDS = {
+    "audit": LateCommand("slim.cli.audit:audit_command", "Tell where the bytes are."),
+    "check": LateCommand("slim.cli.check:check_command", "Hold a stack against its size budgets."),
+    "delta": LateCommand("slim.cli.delta:delta_group", "Make and apply update packages."),
+    "demo": LateCommand("slim.cli.demo:demo_command", "Try slim on a sample stack."),
+    "diff": LateCommand("slim.cli.diff:diff_command", "Tell what changed between two stacks."),
+    "explain": LateCommand("slim.cli.explain:explain_command", "Tell why a file stays or goes."),
+    "restore": LateCommand("slim.cli.restore:restore_command", "Bring back what a run removed."),
+    "rules": LateCommand("slim.cli.rules:rules_group", "List, show and check rules."),
+    "run": LateCommand("slim.cli.run:run_command", "Make a stack smaller."),
+    "verify": LateCommand(
+        "slim.cli.verify:verify_command", "Try a slimmed stack against its original."
+    ),
+}
+"""Every command. A new one is a module that calls :mod:`slim.api`, and a line here."""
 
 _EXAMPLES = (
     ("slim audit venv --report html=map.html", "where the bytes are"),
@@ -38,6 +47,7 @@ _EXAMPLES = (
 
 @click.group(
     cls=SuggestingGroup,
+    late=COMMANDS,
     examples=_EXAMPLES,
     invoke_without_command=True,
     no_args_is_help=False,
@@ -50,18 +60,6 @@ def root(context: click.Context) -> None:
     if context.invoked_subcommand is None:
         click.echo(context.get_help(), err=True)
         context.exit(EXIT_USAGE)
-
-
-root.add_command(audit_command)
-root.add_command(demo_command)
-root.add_command(run_command)
-root.add_command(verify_command)
-root.add_command(restore_command)
-root.add_command(explain_command)
-root.add_command(check_command)
-root.add_command(diff_command)
-root.add_command(delta_group)
-root.add_command(rules_group)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

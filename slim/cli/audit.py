@@ -1,4 +1,4 @@
-"""``slim audit``: where the bytes are, and what could go."""
+"""``slim audit``: tell where the bytes are, and what could go."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from slim import api
 from slim.cli.options import (
     PATH,
     PROFILES,
@@ -17,8 +18,7 @@ from slim.cli.options import (
     platform_option,
     source_options,
 )
-from slim.cli.progress import watch
-from slim.cli.targets import Telling, telling_options
+from slim.cli.reporting import Reporting, reporting_options
 from slim.reports.audit import AUDIT_REPORTERS
 
 _WHERE = "What to look at"
@@ -34,9 +34,7 @@ _EXAMPLES = (
 )
 
 
-@click.command(
-    "audit", cls=SectionCommand, examples=_EXAMPLES, short_help="Tell where the bytes are."
-)
+@click.command("audit", cls=SectionCommand, examples=_EXAMPLES)
 @click.argument("path", type=PATH)
 @platform_option(_WHERE)
 @option(
@@ -44,14 +42,15 @@ _EXAMPLES = (
     multiple=True,
     metavar="GLOB",
     section=_REPORT,
-    help="Why are these files there? Tells owner, who requires, imports and links them. Repeatable.",
+    help="Why are these files there? Tells owner, who requires, imports and links them. "
+    "Repeatable.",
 )
 @option(
     "--prove/--no-prove",
     default=None,
     section=_REPORT,
-    help="Find out what imports forbid to remove, and which libraries nothing needs, as a run does. Takes "
-    "several times as long. [default: only for the html report]",
+    help="Find out what imports forbid to remove, and which libraries nothing needs, as a run "
+    "does. Takes several times as long. [default: only for the html report]",
 )
 @option(
     "--profile",
@@ -59,7 +58,7 @@ _EXAMPLES = (
     section=_REPORT,
     help="Whose rules are shown first. [default: standard]",
 )
-@telling_options(_REPORT, AUDIT_REPORTERS)
+@reporting_options(_REPORT, AUDIT_REPORTERS)
 @source_options
 @jobs_option()
 def audit_command(
@@ -67,29 +66,26 @@ def audit_command(
     platforms: tuple[str, ...],
     why: tuple[str, ...],
     prove: bool | None,
-    telling: Telling,
-    **said: Any,
+    reporting: Reporting,
+    **options: Any,
 ) -> None:
     """Tell where the bytes of PATH are, what stands out, and what could go. Changes nothing.
 
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an
     unpacked application, a container layer, or a plain folder. No configuration is needed.
     """
-    telling.check(None)
-    from slim.auditing import engine  # late: see slim.cli.run
-
-    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in telling.targets)
-    config = chosen_config(path, said)
-    request = engine.AuditRequest(
-        source=path,
-        config=config,
-        platforms=platforms,
-        why=why,
-        prove=drawn if prove is None else prove,
-        findings=not why or bool(telling.targets),
-        workers=config.workers,
-    )
-    with watch(quiet=telling.quiet) as progress:
-        results = engine.audit(request, progress)
-    telling.show(lambda style: AUDIT_REPORTERS["terminal"].render(results, style, telling.verbose))
-    telling.deliver(results)
+    reporting.check(None)
+    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in reporting.targets)
+    config = chosen_config(path, options)
+    with reporting.progress() as progress:
+        results = api.audit(
+            path,
+            config=config,
+            platforms=platforms,
+            why=why,
+            prove=drawn if prove is None else prove,
+            findings=not why or bool(reporting.targets),
+            progress=progress,
+        )
+    reporting.show(AUDIT_REPORTERS["terminal"], results)
+    reporting.deliver(results)

@@ -1,4 +1,4 @@
-"""``slim delta``: update packages between two stacks, and applying them."""
+"""``slim delta``: make update packages between two stacks, and apply them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ from typing import Any
 
 import click
 
+from slim import api
+from slim.cli.groups import SuggestingGroup
 from slim.cli.options import (
     FILE,
     PATH,
+    LateChoice,
     SectionCommand,
-    SuggestingGroup,
     chosen_config,
     effort_options,
     jobs_option,
     option,
     platform_option,
 )
-from slim.cli.progress import watch
-from slim.cli.targets import Telling, telling_options
-from slim.formats import FORMATS
-from slim.model.settings import Effort
+from slim.cli.reporting import Reporting, reporting_options
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
 
 _OUTPUT = "What comes out"
@@ -53,19 +52,23 @@ _APPLY_EXAMPLES = (
 )
 
 
+def _format_names() -> tuple[str, ...]:
+    from slim.formats import FORMATS
+
+    return (*(known.name for known in FORMATS), "folder")
+
+
 class _DeltaGroup(SuggestingGroup):
-    """``slim delta OLD NEW`` makes one: what isn't a command's name is the first word of :data:`_MAKE`."""
+    """Group in which a first word that isn't a command's name begins ``make``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the name of the command there that is meant."""
+        """Insert the name of the command that is meant."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = [_MAKE, *args]
         return super().parse_args(ctx, args)
 
 
-@click.group(
-    "delta", cls=_DeltaGroup, examples=_EXAMPLES, short_help="Make and apply update packages."
-)
+@click.group("delta", cls=_DeltaGroup, examples=_EXAMPLES)
 def delta_group() -> None:
     """Make and apply update packages: `slim delta OLD NEW -o D` is short for `slim delta make`."""
 
@@ -86,28 +89,27 @@ def delta_group() -> None:
 )
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at D.")
 @platform_option(_WHERE)
-@telling_options(_REPORT, DELTA_REPORTERS, verbose="Tell what was tried, too.")
+@reporting_options(_REPORT, DELTA_REPORTERS, verbose="Tell what was tried, too.")
 def make_command(
     old: Path,
     new: Path,
     output: Path,
     force: bool,
     platforms: tuple[str, ...],
-    telling: Telling,
+    reporting: Reporting,
 ) -> None:
-    """Make what a client that has OLD needs to get NEW: for each layer that changed a patch, or the whole archive where
-    that is smaller.
+    """Make what a client that has OLD needs to get NEW: for each layer that changed a patch, or the
+    whole archive where that is smaller.
 
     OLD and NEW are published stacks, exports, archives or folders. Neither is changed.
     """
-    telling.check(output)
-    from slim.delta.create import MakeRequest, make  # late: see slim.cli.run
-
-    request = MakeRequest(old=old, new=new, output=output, platforms=platforms, force=force)
-    with watch(quiet=telling.quiet) as progress:
-        results = make(request, progress)
-    telling.show(lambda style: DELTA_REPORTERS["terminal"].render(results, style, telling.verbose))
-    telling.deliver(results)
+    reporting.check(output)
+    with reporting.progress() as progress:
+        results = api.make_delta(
+            old, new, output, platforms=platforms, force=force, progress=progress
+        )
+    reporting.show(DELTA_REPORTERS["terminal"], results)
+    reporting.deliver(results)
 
 
 @delta_group.command(
@@ -127,14 +129,14 @@ def make_command(
 @option(
     "--format",
     "format_name",
-    type=click.Choice((*(known.name for known in FORMATS), "folder")),
+    type=LateChoice(_format_names),
     section=_OUTPUT,
     help="What layers are written as. [default: archives from archives, folders from folders]",
 )
 @effort_options(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at NEW.")
 @platform_option(_WHERE)
-@telling_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
+@reporting_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
 @option(
     "--config",
     type=FILE,
@@ -151,34 +153,32 @@ def apply_command(
     format_name: str | None,
     force: bool,
     platforms: tuple[str, ...],
-    telling: Telling,
-    **said: Any,
+    reporting: Reporting,
+    **options: Any,
 ) -> None:
-    """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents. Anything that isn't
-    the very stack that the delta was made from is refused.
+    """Restore the new stack from OLD and DELTA: the same names, permissions, times and contents.
+    Anything that isn't the very stack that the delta was made from is refused.
 
     OLD is the published stack, or the folder that its layers were unpacked into. It is never
     changed. Archives get the published bytes where they are compressed as those were. How, the
     manifest of the new stack says, if slim wrote it; --level, --memory and --xz-arm64 say it
     otherwise.
     """
-    telling.check(output)
-    config = chosen_config(old, {**said, "packs": (), "keep_file": None})
-    from slim.delta.apply import ApplyRequest, apply
+    reporting.check(output)
+    from slim.model.settings import Effort
 
-    request = ApplyRequest(
-        old=old,
-        delta=delta,
-        output=output,
-        format=format_name,
-        platforms=platforms,
-        force=force,
-        workers=config.workers,
-        effort=config.effort if said["level"] or config.effort != Effort() else None,
-    )
-    with watch(quiet=telling.quiet) as progress:
-        results = apply(request, progress)
-    telling.show(
-        lambda style: APPLIED_REPORTERS["terminal"].render(results, style, telling.verbose)
-    )
-    telling.deliver(results)
+    config = chosen_config(old, {**options, "packs": (), "keep_file": None})
+    with reporting.progress() as progress:
+        results = api.apply_delta(
+            old,
+            delta,
+            output,
+            config=config,
+            format=format_name,
+            effort=config.effort if options["level"] or config.effort != Effort() else None,
+            platforms=platforms,
+            force=force,
+            progress=progress,
+        )
+    reporting.show(APPLIED_REPORTERS["terminal"], results)
+    reporting.deliver(results)

@@ -1,4 +1,4 @@
-"""``slim demo``: the whole pipeline on a sample stack that is put together from files at hand."""
+"""``slim demo``: run the whole pipeline on a sample stack, put together from files at hand."""
 
 from __future__ import annotations
 
@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
+from slim import api
 from slim.cli.options import PATH, SectionCommand, option
-from slim.cli.progress import watch
+from slim.cli.progress import terminal_progress
 from slim.cli.terminal import emit, style_for
-from slim.config.load import load_config
 from slim.errors import ConfigError
-from slim.passes import SCHEMAS
-from slim.pipeline.stages import RunRequest, run
 from slim.reports.run import RUN_REPORTERS
-from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
+from slim.sample import APPLICATION, LAUNCH_MODULE
 
 _EXAMPLES = (
     ("slim demo", "into ./slim-demo"),
@@ -24,7 +22,7 @@ _EXAMPLES = (
 
 _NEXT = """\
 {stack} is a published stack as venvstacks writes one: the Python that runs slim as
-the runtime layer, the packages that slim requires as a framework layer, and a small application
+the runtime layer, packages that slim requires as a framework layer, and a small application
 layer ({application}, started with `python -m {module}`).
 {slimmed} is the same stack as slim publishes it.
 
@@ -36,9 +34,7 @@ On your own stack, after `venvstacks publish`:
 """
 
 
-@click.command(
-    "demo", cls=SectionCommand, examples=_EXAMPLES, short_help="Try slim on a sample stack."
-)
+@click.command("demo", cls=SectionCommand, examples=_EXAMPLES)
 @click.argument("folder", type=PATH, default="slim-demo")
 @option("-q", "--quiet", is_flag=True, section="What is told", help="Tell nothing but errors.")
 def demo_command(folder: Path, quiet: bool) -> None:
@@ -51,11 +47,9 @@ def demo_command(folder: Path, quiet: bool) -> None:
         raise ConfigError(
             "isn't empty", file=folder, hint="remove it, or name another folder: slim demo FOLDER"
         )
-    with watch(quiet=quiet) as progress:
-        build_sample(stack, progress=progress)
-        results = run(
-            RunRequest(source=stack, output=slimmed, config=load_config(SCHEMAS)), progress
-        )
+    with terminal_progress(quiet=quiet) as progress:
+        api.build_sample(stack, progress=progress)
+        results = api.run(stack, slimmed, progress=progress)
     if quiet:
         return
     emit(RUN_REPORTERS["terminal"].render(results, style_for(sys.stdout)))

@@ -1,4 +1,4 @@
-"""``slim diff``: what changed from one thing to another."""
+"""``slim diff``: tell what changed from one stack to another."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
+from slim import api
 from slim.cli.options import SectionCommand, chosen_config, jobs_option, option, source_options
-from slim.cli.progress import watch
-from slim.cli.targets import Telling, telling_options
+from slim.cli.reporting import Reporting, reporting_options
 from slim.reports.diff import DIFF_REPORTERS
 
 _REPORT = "What is told"
@@ -24,7 +24,6 @@ _EXAMPLES = (
     "diff",
     cls=SectionCommand,
     examples=_EXAMPLES,
-    short_help="Tell what changed between two stacks.",
 )
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
@@ -36,37 +35,24 @@ _EXAMPLES = (
     section=_REPORT,
     help="Only this platform, such as linux_x86_64. Repeatable.",
 )
-@telling_options(_REPORT, DIFF_REPORTERS)
+@reporting_options(_REPORT, DIFF_REPORTERS)
 @source_options
 @jobs_option()
 def diff_command(
     before: str,
     after: str,
     platforms: tuple[str, ...],
-    telling: Telling,
-    **said: Any,
+    reporting: Reporting,
+    **options: Any,
 ) -> None:
     """Tell what changed from A to B: by layer, owner, category and rule, and which files came and went.
 
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
     report in git. The configuration only matters for rules that stopped covering a version.
     """
-    telling.check(None)
-    config = chosen_config(Path(after), said)
-    from slim.sizes import measure  # late: see slim.cli.run
-    from slim.sizes.diff import compare, empty, pair
-
-    with watch(quiet=telling.quiet) as progress:
-        old = measure.measure(before, config.limits, config.workers, platforms, progress)
-        new = measure.measure(after, config.limits, config.workers, platforms, progress)
-    comparisons = []
-    for left, right in pair(old, new):
-        present = left or right
-        if present is not None:
-            comparisons.append(
-                compare(left or empty(present), right or empty(present), config.rules)
-            )
-    telling.show(
-        lambda style: DIFF_REPORTERS["terminal"].render(comparisons, style, telling.verbose)
-    )
-    telling.deliver(comparisons)
+    reporting.check(None)
+    config = chosen_config(Path(after), options)
+    with reporting.progress() as progress:
+        comparisons = api.diff(before, after, config=config, platforms=platforms, progress=progress)
+    reporting.show(DIFF_REPORTERS["terminal"], comparisons)
+    reporting.deliver(comparisons)

@@ -1,19 +1,21 @@
-"""Every way to end: what is said on stderr, and with which exit code."""
+"""Ends of a command: the message on stderr and the exit code."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import click
 
 from slim.cli.terminal import style_for
-from slim.errors import ConfigError, SlimError, StorageError
-from slim.reports.common.text import printable
+from slim.errors import ConfigError, RefusedError, SlimError, StorageError
 from slim.system.interrupts import Interrupted, raise_on_signals
+
+if TYPE_CHECKING:
+    from slim.model.outcome import RunResult
 
 EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
@@ -22,30 +24,45 @@ DEBUG = "SLIM_DEBUG"
 
 
 def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
-    """Run a command and return its exit code. No exception escapes; with ``SLIM_DEBUG=1`` tracebacks are shown."""
+    """Run a command and return its exit code.
+
+    No exception escapes. With ``SLIM_DEBUG=1`` in the environment tracebacks are shown.
+    """
     try:
         with raise_on_signals():
             code = command.main(args=arguments, prog_name="slim", standalone_mode=False)
         return code if isinstance(code, int) else 0
     except SlimError as error:
-        return _told(error)
+        return _failed(error)
     except OSError as error:
-        return _told(StorageError.from_os_error(error))
+        return _failed(StorageError.from_os_error(error))
     except click.ClickException as error:
-        return _usage(error)
+        return _misused(error)
     except (KeyboardInterrupt, click.Abort) as error:
         # click makes an Abort of every KeyboardInterrupt
         cause = error if isinstance(error, Interrupted) else error.__cause__ or error.__context__
         _say("interrupted", "the output is what it was before, or complete")
         return EXIT_SIGNAL + (cause.number if isinstance(cause, Interrupted) else signal.SIGINT)
-    except Exception as error:  # the last line of defence: a bug, and said to be one
+    except Exception as error:  # the last line of defence: a bug, and the message says so
         _trace()
         _say("bug", f"{type(error).__name__}: {error}")
         _hint(f"this is a mistake in slim, not yours; please report it with what {DEBUG}=1 shows")
         return EXIT_BUG
 
 
-def _told(error: SlimError) -> int:
+def refuse_failures(results: Iterable[RunResult], what: str) -> None:
+    """Raise :class:`RefusedError` if a check failed. ``what`` begins its message."""
+    failures = [
+        text
+        for result in results
+        for check in result.verification.checks
+        for text in check.failures
+    ]
+    if failures:
+        raise RefusedError(f"{what}: {failures[0]}", hint="the report tells all that failed")
+
+
+def _failed(error: SlimError) -> int:
     _trace()
     _say(error.label, f"{error.where}: {error.message}" if error.where else error.message)
     if isinstance(error, ConfigError):
@@ -56,7 +73,7 @@ def _told(error: SlimError) -> int:
     return error.exit_code
 
 
-def _usage(error: click.ClickException) -> int:
+def _misused(error: click.ClickException) -> int:
     context = error.ctx if isinstance(error, click.UsageError) else None
     message = error.format_message().rstrip(".")
     _say("usage", message[:1].lower() + message[1:] if message[1:2].islower() else message)
@@ -66,6 +83,8 @@ def _usage(error: click.ClickException) -> int:
 
 def _trace() -> None:
     if os.environ.get(DEBUG, "") not in ("", "0"):
+        import traceback
+
         click.echo(traceback.format_exc(), err=True, nl=False)
 
 
@@ -81,7 +100,9 @@ def _hint(text: str) -> None:
 
 
 def _line(text: str, prefix: str = "") -> None:
-    """Say it; names in it may be hostile, so each line goes through :func:`printable`."""
+    """Write lines to stderr, each made printable, because names in them may be hostile."""
+    from slim.reports.common.text import printable
+
     body = "\n".join(printable(line) for line in text.split("\n"))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     click.echo(

@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from slim import api
+from slim.cli.groups import write_examples
 from slim.config import CONFIG_NAMES, KEEP_NAME
 from slim.config.kinds import Flag, Kind, Number, Word
-from slim.config.load import discover, load_config
 from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, option_name
-from slim.config.verify import find_keep_file
 from slim.model.rule import Safety
 from slim.model.settings import Effort
-from slim.passes import SCHEMAS
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 PATH = click.Path(path_type=Path)
-PROFILES = click.Choice([level.label for level in Safety])
 OTHER = "Other"
 _MAIN_SECTION = "Options"
 
 
-class SectionOption(click.Option):
-    """An option that the help lists under a heading."""
+class LateChoice(click.Choice):  # type: ignore[type-arg]
+    """A choice among names of a table that is only imported when they are needed."""
 
-    def __init__(self, *arguments: Any, section: str = _MAIN_SECTION, **settings: Any) -> None:
+    def __init__(self, names: Callable[[], Iterable[str]]) -> None:
+        super().__init__(())
+        self._names = names
+        del self.choices
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names, in the order of the table."""
+        return tuple(self._names())
+
+
+PROFILES = click.Choice([level.label for level in Safety])
+
+
+class SectionOption(click.Option):
+    """An option that the help lists under a heading. ``late_help`` gives its text when asked for."""
+
+    def __init__(
+        self,
+        *arguments: Any,
+        section: str = _MAIN_SECTION,
+        late_help: Callable[[], str] | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(*arguments, **settings)
         self.section = section
+        self.late_help = late_help
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option's row in the help."""
+        if self.late_help is not None:
+            self.help = self.late_help()
+        return super().get_help_record(ctx)
 
 
 class SectionCommand(click.Command):
@@ -64,58 +92,21 @@ class SectionCommand(click.Command):
         write_examples(formatter, self.examples)
 
 
-class SuggestingGroup(click.Group):
-    """A group that knows what was meant, and has examples at the end of its help."""
-
-    def __init__(
-        self, *arguments: Any, examples: Sequence[tuple[str, str]] = (), **settings: Any
-    ) -> None:
-        super().__init__(*arguments, **settings)
-        self.examples = tuple(examples)
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command, or say which one is close."""
-        name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
-            close = difflib.get_close_matches(name[:80], self.list_commands(ctx), n=1)
-            known = (
-                f"did you mean {close[0]!r}?"
-                if close
-                else f"there are {', '.join(self.list_commands(ctx))}"
-            )
-            raise click.UsageError(f"there is no command {name[:80]!r}; {known}", ctx)
-        return super().resolve_command(ctx, args)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Give the examples."""
-        write_examples(formatter, self.examples)
-
-
-def write_examples(formatter: click.HelpFormatter, examples: Sequence[tuple[str, str]]) -> None:
-    """A section of command lines, each with what it is for."""
-    if not examples:
-        return
-    with formatter.section("Examples"):
-        for line, purpose in examples:
-            formatter.write_text(f"# {purpose}")
-            formatter.write_text(line)
-
-
 def option(
     *names: str, section: str = _MAIN_SECTION, **settings: Any
 ) -> Callable[[Function], Function]:
-    """An option under a heading of the help."""
+    """Return an option under a heading of the help."""
     return click.option(*names, cls=SectionOption, section=section, **settings)
 
 
-def combined(options: Sequence[Callable[[Function], Function]]) -> Callable[[Function], Function]:
-    """Several options as one decorator; the help lists them in this order."""
+def combined(
+    decorators: Sequence[Callable[[Function], Function]],
+) -> Callable[[Function], Function]:
+    """Return several options as one decorator; the help lists them in this order."""
 
     def decorate(function: Function) -> Function:
-        for one in reversed(options):
-            function = one(function)
+        for decorator in reversed(decorators):
+            function = decorator(function)
         return function
 
     return decorate
@@ -128,8 +119,14 @@ _RULES = "Configuration and rules"
 
 def platform_option(section: str) -> Callable[[Function], Function]:
     """``--platform``, under a heading of the command's own."""
-    return option("--platform", "platforms", multiple=True, metavar="TAG", section=section,
-                  help="Only this platform, such as linux_x86_64. Repeatable.")  # fmt: skip
+    return option(
+        "--platform",
+        "platforms",
+        multiple=True,
+        metavar="TAG",
+        section=section,
+        help="Only this platform, such as linux_x86_64. Repeatable.",
+    )
 
 
 def setting_option(name: str, section: str, **changes: Any) -> Callable[[Function], Function]:
@@ -150,7 +147,7 @@ def _values(kind: Kind[Any]) -> dict[str, Any]:
         case Number():
             return {"type": int}
         case Word():
-            return {"type": click.Choice(list(kind.choices))}
+            return {"type": LateChoice(lambda: kind.choices)}
     return {"multiple": kind.adds_up}
 
 
@@ -167,49 +164,69 @@ def effort_options(section: str) -> Callable[[Function], Function]:
 selection_options = combined(
     (
         platform_option(_WHERE),
-        option("--layer", "layers", multiple=True, metavar="NAME", section=_WHERE,
-               help="Only change this layer; the others are carried over as they are. Repeatable."),
+        option(
+            "--layer",
+            "layers",
+            multiple=True,
+            metavar="NAME",
+            section=_WHERE,
+            help="Only change this layer; the others are carried over as they are. Repeatable.",
+        ),
     )
-)  # fmt: skip
+)
 
 source_options = combined(
     (
-        option("--config", type=FILE, metavar="FILE", section=_RULES,
-               help=f"Read this configuration. Otherwise: {', '.join(CONFIG_NAMES)} beside the stack or in the "
-                    "current folder."),
+        option(
+            "--config",
+            type=FILE,
+            metavar="FILE",
+            section=_RULES,
+            help=f"Read this configuration. Otherwise: {', '.join(CONFIG_NAMES)} beside the stack "
+            "or in the current folder.",
+        ),
         option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file."),
-        option("--keep-file", type=FILE, metavar="FILE", section=_RULES,
-               help=f"Read and write here what verification found must stay. [default: {KEEP_NAME} beside the "
-                    "configuration]"),
-        option("--pack", "packs", multiple=True, type=FILE, metavar="FILE", section=_RULES,
-               help="Use the rules of this file too. Repeatable."),
+        option(
+            "--keep-file",
+            type=FILE,
+            metavar="FILE",
+            section=_RULES,
+            help="Read and write here what verification found must stay. "
+            f"[default: {KEEP_NAME} beside the configuration]",
+        ),
+        option(
+            "--pack",
+            "packs",
+            multiple=True,
+            type=FILE,
+            metavar="FILE",
+            section=_RULES,
+            help="Use the rules of this file too. Repeatable.",
+        ),
     )
-)  # fmt: skip
+)
 
 config_options = combined(
     (*(setting_option(name, _WHAT) for name in RULE_SETTINGS), source_options)
 )
 
 
-def chosen_config(start: Path, said: Mapping[str, Any]) -> Config:
-    """The configuration for a command: its file, found or named, and what the command line says.
+def chosen_config(start: Path, options: Mapping[str, Any]) -> Config:
+    """Load the configuration for a command: its file, found or named, and what options say.
 
-    ``said`` are the values of the options above, and of any other setting that a command has an
-    option for. Raises :class:`~slim.errors.ConfigError` and
-    :class:`~slim.errors.StorageError`.
+    ``start`` is the stack, beside which the file is looked for. ``options`` are the values of the
+    options above, and of any other setting that a command has an option for. Raises
+    :class:`~slim.errors.ConfigError` and :class:`~slim.errors.StorageError`.
     """
-    if said["config"] is not None and said["no_config"]:
+    if options["config"] is not None and options["no_config"]:
         raise click.UsageError("--config and --no-config contradict each other")
-    file = said["config"]
-    if file is None and not said["no_config"]:
-        file = discover(start)
-    given = {name: said.get(name) for name in ("packs", *STACK_SETTINGS)}
-    overrides = {  # a flag that isn't given is False
+    given = {name: options.get(name) for name in ("packs", *STACK_SETTINGS)}
+    stated = {  # a flag that isn't given is False
         name: value for name, value in given.items() if value is not None and value is not False
     }
-    keep_file = said.get("keep_file")
-    if keep_file is None and not said["no_config"]:
-        keep_file = find_keep_file(file, start)
-    elif keep_file is not None and not keep_file.is_file():
-        keep_file = None  # it is written when there is something to write
-    return load_config(SCHEMAS, file=file, overrides=overrides, keep_file=keep_file)
+    return api.load_config(
+        options["config"],
+        near=None if options["no_config"] else start,
+        keep_file=options.get("keep_file"),
+        **stated,
+    )

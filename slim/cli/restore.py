@@ -1,4 +1,4 @@
-"""``slim restore``: bring back what a run removed, all of it or some; or only look at it."""
+"""``slim restore``: bring back what a run removed, all of it or some, or list it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from slim import api
 from slim.cli.options import (
     FILE,
     PATH,
@@ -17,7 +18,8 @@ from slim.cli.options import (
     option,
     platform_option,
 )
-from slim.cli.progress import watch
+from slim.cli.progress import terminal_progress
+from slim.cli.reporting import LOGGING, verbose_option
 from slim.cli.terminal import emit, style_for
 
 _WHAT = "What to do"
@@ -34,9 +36,7 @@ _EXAMPLES = (
 )
 
 
-@click.command(
-    "restore", cls=SectionCommand, examples=_EXAMPLES, short_help="Bring back what a run removed."
-)
+@click.command("restore", cls=SectionCommand, examples=_EXAMPLES)
 @click.argument("file", type=FILE)
 @click.argument("arguments", nargs=-1, metavar="[STACK] [GLOB]...")
 @option(
@@ -49,19 +49,18 @@ _EXAMPLES = (
     section=_WHAT,
     help="List the originals in FILE; takes no STACK.",
 )
-@option("--extract", type=PATH, metavar="DIR", section=_WHAT,
-        help="Write the originals into this new folder, as LAYER/path; takes no STACK.")  # fmt: skip
+@option(
+    "--extract",
+    type=PATH,
+    metavar="DIR",
+    section=_WHAT,
+    help="Write the originals into this new folder, as LAYER/path; takes no STACK.",
+)
 @option("--force", is_flag=True, section=_WHAT, help="Replace what lies at OUT or DIR.")
 @platform_option(_WHAT)
 @option("--json", "as_json", is_flag=True, section=_REPORT, help="As JSON.")
 @option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
-@option(
-    "-v",
-    "--verbose",
-    count=True,
-    section=_REPORT,
-    help="With --list: the evidence on which each went, too.",
-)
+@verbose_option(_REPORT, "With --list: the evidence on which each went, too.")
 @option(
     "--config",
     type=FILE,
@@ -82,7 +81,7 @@ def restore_command(
     as_json: bool,
     quiet: bool,
     verbose: int,
-    **said: Any,
+    **options: Any,
 ) -> None:
     """Put originals from FILE, which slim run --keep-removed wrote, back into STACK, and write the result to OUT.
 
@@ -96,50 +95,46 @@ def restore_command(
         raise click.UsageError("which STACK? Give what the run wrote")
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
-    config = chosen_config(file, {**said, "packs": (), "keep_file": None})
-    from slim.backup.extract import extract as extract_originals  # late: see slim.cli.run
-    from slim.backup.extract import list_originals
-    from slim.backup.index import file_document
-    from slim.backup.restore import RestoreRequest, restore
+    config = chosen_config(file, {**options, "packs": (), "keep_file": None})
     from slim.reports.restore import json_v1, terminal
 
     style = style_for(sys.stdout)
-    with watch(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet or verbose >= LOGGING) as progress:
         if as_list:
-            rows = [
-                (item.place, item.file)
-                for item in list_originals(file, arguments, platforms, config.limits)
-            ]
-            documents = {path: file_document(one) for path, one in rows}
-            text = (
-                json_v1.listed(rows, documents)
-                if as_json
-                else terminal.listed(rows, style, verbose)
-            )
+            stored = api.list_originals(file, arguments, config=config, platforms=platforms)
+            rows = [(original.place, original.file) for original in stored]
+            if as_json:
+                documents = {original.place: original.document for original in stored}
+                text = json_v1.listed(rows, documents)
+            else:
+                text = terminal.listed(rows, style, verbose)
         elif extract is not None:
-            found, left = extract_originals(
-                file, extract, arguments, platforms, config.limits, force=force, progress=progress
+            extracted = api.extract_originals(
+                file,
+                extract,
+                arguments,
+                config=config,
+                platforms=platforms,
+                force=force,
+                progress=progress,
             )
-            rows = [(item.place, item.file) for item in found]
-            text = (
-                json_v1.extracted(rows, left, str(extract))
-                if as_json
-                else terminal.extracted(rows, left, str(extract), style)
-            )
+            rows = [(original.place, original.file) for original in extracted.originals]
+            if as_json:
+                text = json_v1.extracted(rows, extracted.left_out, extracted.folder)
+            else:
+                text = terminal.extracted(rows, extracted.left_out, extracted.folder, style)
         else:
             assert output is not None
-            request = RestoreRequest(
-                backup=file,
-                source=Path(arguments[0]),
-                output=output,
-                globs=arguments[1:],
+            results = api.restore(
+                file,
+                arguments[0],
+                output,
+                arguments[1:],
+                config=config,
                 platforms=platforms,
-                limits=config.limits,
-                jobs=config.jobs,
-                effort=config.effort,
                 force=force,
+                progress=progress,
             )
-            results = restore(request, progress)
             text = json_v1.restored(results) if as_json else terminal.restored(results, style)
     if not quiet:
         emit(text)

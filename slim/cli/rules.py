@@ -1,35 +1,26 @@
-"""``slim rules``: what slim knows, rule by rule."""
+"""``slim rules``: list, show and check what slim knows."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
+from slim import api
+from slim.cli.groups import SuggestingGroup
 from slim.cli.options import (
     FILE,
     PROFILES,
+    LateChoice,
     SectionCommand,
-    SuggestingGroup,
     chosen_config,
     option,
     source_options,
 )
 from slim.cli.terminal import emit, style_for
-from slim.config import CONFIG_NAMES
-from slim.config.budget import is_budget_file, read_budget_file
-from slim.config.load import load_config
-from slim.errors import ConfigError, Problem
-from slim.model.rule import Rule, RulePack, Safety
-from slim.passes import SCHEMAS
-from slim.reports.common.text import count
-from slim.reports.rules.page import rule_page
-from slim.rules.examples import check_examples
-from slim.rules.loader import builtin_packs, load_packs
-from slim.rules.tables import did_you_mean
+from slim.errors import ConfigError
 
 _LIST_EXAMPLES = (
     ("slim rules list --pass tests --profile standard", "what that profile does about tests"),
@@ -37,9 +28,16 @@ _LIST_EXAMPLES = (
 _CHECK_EXAMPLES = (("slim rules check our-rules.toml slim.toml", "your own, before they are used"),)
 
 
-@click.group("rules", cls=SuggestingGroup, short_help="List, show and check rules.")
+@click.group("rules", cls=SuggestingGroup)
 def rules_group() -> None:
     """List, show and check the rules that say what may go."""
+
+
+def pass_names() -> list[str]:
+    """Return the names of all passes, sorted."""
+    from slim.passes import SCHEMAS
+
+    return sorted(SCHEMAS)
 
 
 @rules_group.command(
@@ -48,22 +46,24 @@ def rules_group() -> None:
 @option(
     "--pass",
     "pass_name",
-    type=click.Choice(sorted(SCHEMAS)),
+    type=LateChoice(pass_names),
     metavar="PASS",
-    help=f"Only rules of this pass ({', '.join(sorted(SCHEMAS))}).",
+    late_help=lambda: f"Only rules of this pass ({', '.join(pass_names())}).",
 )
 @option("--safety", type=PROFILES, help="Only rules of exactly this level.")
 @option("--profile", type=PROFILES, help="Only rules that this profile applies.")
 @option("--json", "as_json", is_flag=True, help="As JSON, each rule whole.")
 @source_options
 def list_command(
-    pass_name: str | None, safety: str | None, profile: str | None, as_json: bool, **said: Any
+    pass_name: str | None, safety: str | None, profile: str | None, as_json: bool, **options: Any
 ) -> None:
     """List the built-in rules, those of the configuration and those of each --pack."""
+    from slim.model.rule import Safety
+
     reach = None if profile is None else Safety[profile.upper()]
     found = [
         rule
-        for rule in chosen_config(Path.cwd(), said).rules
+        for rule in chosen_config(Path.cwd(), options).rules
         if (pass_name is None or rule.pass_name == pass_name)
         and (safety is None or rule.safety.label == safety)
         and (reach is None or rule.safety <= reach)
@@ -83,9 +83,13 @@ def list_command(
 @rules_group.command("show", cls=SectionCommand, short_help="Tell all about a rule.")
 @click.argument("rule_ids", metavar="RULE...", nargs=-1, required=True)
 @source_options
-def show_command(rule_ids: tuple[str, ...], **said: Any) -> None:
+def show_command(rule_ids: tuple[str, ...], **options: Any) -> None:
     """Tell all about a rule: what it selects, why that may go, and where it is known from."""
-    known = {rule.id: rule for rule in chosen_config(Path.cwd(), said).rules}
+    from slim.passes import SCHEMAS
+    from slim.reports.rules.page import rule_page
+    from slim.rules.tables import did_you_mean
+
+    known = {rule.id: rule for rule in chosen_config(Path.cwd(), options).rules}
     missing = [rule_id for rule_id in rule_ids if rule_id not in known]
     if missing:
         hint = did_you_mean(missing[0], known) or "slim rules list names them all"
@@ -104,39 +108,13 @@ def check_command(files: tuple[Path, ...]) -> None:
     FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, or a file of budgets;
     without any, the built-in packs are checked.
     """
-    packs, budgets, problems = _read(files) if files else (list(builtin_packs(SCHEMAS)), 0, [])
-    rules = [rule for pack in packs for rule in pack.rules]
-    problems += [problem for rule in rules for problem in check_examples(rule)]
-    if problems:
-        raise ConfigError(f"{count(len(problems), 'problem')} in the rules", problems=problems)
-    tried = sum(_examples(rule) for rule in rules)
-    told = f"{count(len(rules), 'rule')} in {count(len(packs), 'pack')}, {count(tried, 'example')}"
-    if budgets:
-        told += f", {count(budgets, 'budget')}"
-    emit(f"{told}: all is well\n")
+    from slim.reports.common.text import count
 
-
-def _examples(rule: Rule) -> int:
-    return len(rule.examples.match) + len(rule.examples.no_match)
-
-
-def _read(files: Sequence[Path]) -> tuple[list[RulePack], int, list[Problem]]:
-    """Read every file, count budgets, and collect what is wrong in any."""
-    packs: list[RulePack] = []
-    budgets = 0
-    problems: list[Problem] = []
-    for file in files:
-        try:
-            if file.name in CONFIG_NAMES:
-                config = load_config(SCHEMAS, file=file)
-                packs += [pack for pack in config.packs if pack.origin == str(file)]
-                budgets += len(config.budgets)
-            elif is_budget_file(file):
-                budgets += len(read_budget_file(file))
-            else:
-                packs += load_packs([file], SCHEMAS)
-        except ConfigError as error:
-            problems += error.problems or [
-                Problem(file=str(file), place=error.place or "", message=error.message)
-            ]
-    return packs, budgets, problems
+    checked = api.check_rules(files)
+    counts = [
+        count(len(checked.rules), "rule") + " in " + count(len(checked.packs), "pack"),
+        count(checked.examples, "example"),
+    ]
+    if checked.budgets:
+        counts.append(count(checked.budgets, "budget"))
+    emit(f"{', '.join(counts)}: all is well\n")

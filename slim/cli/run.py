@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from slim.cli.keep import keep_file_for, keep_found
+from slim import api
+from slim.cli.errors import refuse_failures
+from slim.cli.keep import keep_file_for, write_keep_file
 from slim.cli.options import (
     FILE,
     PATH,
@@ -20,14 +22,12 @@ from slim.cli.options import (
     selection_options,
     setting_option,
 )
-from slim.cli.progress import watch
-from slim.cli.targets import Target, Telling, telling_options
-from slim.cli.verify import refuse_failures
+from slim.cli.reporting import Reporting, Target, reporting_options
 from slim.reports.run import RUN_REPORTERS, SIGNING_LIST
 
 _OUTPUT = "What comes out"
 _PROOF = "Proof"
-_KEEPING = "What is kept"
+_BACKUP = "What is kept"
 _REPORT = "What is told"
 _EXAMPLES = (
     ("slim run _artifacts --dry-run", "look first: nothing is written"),
@@ -54,7 +54,7 @@ _EXAMPLES = (
 )
 
 
-@click.command("run", cls=SectionCommand, examples=_EXAMPLES, short_help="Make a stack smaller.")
+@click.command("run", cls=SectionCommand, examples=_EXAMPLES)
 @click.argument("stack", type=PATH)
 @option(
     "-o",
@@ -72,8 +72,8 @@ _EXAMPLES = (
     type=PATH,
     metavar="WHAT",
     section=_OUTPUT,
-    help="What was published before: a folder or a manifest. A layer with the same files keeps its archive, "
-    "name and build number, so that nobody downloads it again.",
+    help="What was published before: a folder or a manifest. A layer with the same files keeps "
+    "its archive, name and build number, so that nobody downloads it again.",
 )
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @option(
@@ -93,17 +93,17 @@ _EXAMPLES = (
     "--keep-removed",
     type=FILE,
     metavar="FILE",
-    section=_KEEPING,
-    help="Store the original of everything that is removed or rewritten in this archive (.tar.zst), by layer, with the "
-    "rule that took it. slim restore brings it back.",
+    section=_BACKUP,
+    help="Store the original of everything that is removed or rewritten in this archive "
+    "(.tar.zst), by layer, with the rule that took it. slim restore brings it back.",
 )
 @option(
     "--symbols",
     type=PATH,
     metavar="DIR",
-    section=_KEEPING,
-    help="Add what debuggers need of stripped native files to this folder, where gdb, lldb, debuginfod and symbol "
-    "servers look for it: .build-id, UUIDs, GUIDs.",
+    section=_BACKUP,
+    help="Add what debuggers need of stripped native files to this folder, where gdb, lldb, "
+    "debuginfod and symbol servers look for it: .build-id, UUIDs, GUIDs.",
 )
 @selection_options
 @config_options
@@ -113,9 +113,10 @@ _EXAMPLES = (
     type=FILE,
     metavar="FILE",
     section=_REPORT,
-    help="Write what has to be signed for macOS, a path a line, below the folder that layers are unpacked into.",
+    help="Write what has to be signed for macOS, a path a line, below the folder that layers are "
+    "unpacked into.",
 )
-@telling_options(_REPORT, RUN_REPORTERS)
+@reporting_options(_REPORT, RUN_REPORTERS)
 @jobs_option()
 def run_command(
     stack: Path,
@@ -128,14 +129,50 @@ def run_command(
     keep_removed: Path | None,
     symbols: Path | None,
     signing_list: Path | None,
-    telling: Telling,
-    **said: Any,
+    reporting: Reporting,
+    **options: Any,
 ) -> None:
     """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
 
     STACK is a folder that venvstacks published, exported or built, a single layer archive, or any
     folder with Python in it. It is never changed.
     """
+    _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
+    if signing_list is not None:
+        reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
+    reporting.check(output)
+    config = chosen_config(stack, options)
+    with reporting.progress() as progress:
+        results = api.run(
+            stack,
+            output,
+            config=config,
+            platforms=options["platforms"],
+            layers=options["layers"],
+            dry_run=dry_run,
+            force=force,
+            verify=verify,
+            repair=not no_repair,
+            keep_removed=keep_removed,
+            symbols=symbols,
+            previous=previous,
+            progress=progress,
+        )
+    write_keep_file(results, keep_file_for(stack, options))
+    reporting.show(RUN_REPORTERS["terminal"], results)
+    reporting.deliver(results)
+    refuse_failures(results, "verification refused the result")
+
+
+def _check_options(
+    output: Path | None,
+    dry_run: bool,
+    verify: bool,
+    no_repair: bool,
+    keep_removed: Path | None,
+    symbols: Path | None,
+) -> None:
+    """Raise :class:`click.UsageError` for options that contradict each other."""
     if (output is None) != dry_run:
         wanted = "-o OUT says where the smaller stack goes, --dry-run only looks"
         raise click.UsageError(
@@ -147,28 +184,3 @@ def run_command(
         raise click.UsageError("--dry-run removes nothing that --keep-removed could store")
     if symbols is not None and dry_run:
         raise click.UsageError("--dry-run strips nothing whose --symbols could be stored")
-    if signing_list is not None:
-        telling = telling.also(Target(reporter=SIGNING_LIST, file=signing_list))
-    telling.check(output)
-    from slim.pipeline import stages  # late: help and usage errors don't need to load every library
-
-    request = stages.RunRequest(
-        source=stack,
-        output=output,
-        config=chosen_config(stack, said),
-        platforms=said["platforms"],
-        layers=said["layers"],
-        dry_run=dry_run,
-        force=force,
-        verify=verify,
-        repair=not no_repair,
-        keep_removed=keep_removed,
-        symbols=symbols,
-        previous=previous,
-    )
-    with watch(quiet=telling.quiet) as progress:
-        results = stages.run(request, progress)
-    keep_found(results, keep_file_for(stack, said))
-    telling.show(lambda style: RUN_REPORTERS["terminal"].render(results, style, telling.verbose))
-    telling.deliver(results)
-    refuse_failures(results, "verification refused the result")

@@ -1,9 +1,8 @@
-"""What the terminal can show, and writing to it."""
+"""The terminal: what it can show, and writing to it."""
 
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from typing import TextIO
 
@@ -17,18 +16,20 @@ _WIDTH = 100
 
 
 def style_for(stream: TextIO) -> TerminalStyle:
-    """How to draw on a stream. Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the
-    terminal is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own
-    width."""
+    """Return the style in which a stream can be drawn on.
+
+    Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the terminal
+    is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own width.
+    """
     terminal = stream.isatty()
     environ = os.environ
-    asked = terminal and environ.get("TERM") != "dumb"
-    color = (asked or bool(environ.get("FORCE_COLOR"))) and not environ.get("NO_COLOR")
-    width = (
-        shutil.get_terminal_size((_WIDTH, 24)).columns
-        if terminal or environ.get("COLUMNS")
-        else _WIDTH
-    )
+    capable = terminal and environ.get("TERM") != "dumb"
+    color = (capable or bool(environ.get("FORCE_COLOR"))) and not environ.get("NO_COLOR")
+    width = _WIDTH
+    if terminal or environ.get("COLUMNS"):
+        import shutil
+
+        width = shutil.get_terminal_size((_WIDTH, 24)).columns
     return TerminalStyle(width=width, color=color, unicode=_encodes(stream, _SIGNS))
 
 
@@ -41,8 +42,11 @@ def _encodes(stream: TextIO, text: str) -> bool:
 
 
 def emit(text: str) -> None:
-    """Write to stdout. A character that the encoding lacks is escaped; a reader that went away is no error, because
-    what the command was asked to do is done."""
+    """Write to stdout. Raise StorageError where that fails.
+
+    A character that the encoding lacks is escaped. A reader that went away is no error, because
+    what the command was asked to do is done.
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar, Final, Generic, TypeVar
-
-from packaging.utils import canonicalize_name
 
 from slim.model.settings import DropSpec, merge_drops
 from slim.model.size import parse_size
@@ -51,6 +50,26 @@ class Kind(ABC, Generic[Value]):
     def combine(self, lower: Value, upper: Value) -> Value:
         """Return what two sources come to."""
         return upper
+
+
+class LateChoices(Mapping[str, Value]):
+    """Words and their values, from a table that is imported when they are needed."""
+
+    def __init__(self, load: Callable[[], Mapping[str, Value]]) -> None:
+        self._load = load
+
+    @cached_property
+    def _choices(self) -> Mapping[str, Value]:
+        return self._load()
+
+    def __getitem__(self, word: str) -> Value:
+        return self._choices[word]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._choices)
+
+    def __len__(self) -> int:
+        return len(self._choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,6 +286,8 @@ def glob_problem(text: str) -> str | None:
 
 def parse_distribution(text: str) -> str:
     """Normalise a distribution's name (PEP 503). Raises :class:`ValueError` where it isn't one."""
+    from packaging.utils import canonicalize_name  # late: the command line declares its options
+
     if not _NAME.match(text):
         raise ValueError(f"{text[:80]!r} isn't the name of a distribution")
     return canonicalize_name(text)

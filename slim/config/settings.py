@@ -11,17 +11,19 @@ import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from slim.config.kinds import Drops, Flag, Globs, Kind, Number, RuleIds, Size, Word
-from slim.formats import FORMATS
-from slim.model.budget import Budget
+from slim.config.kinds import Drops, Flag, Globs, Kind, LateChoices, Number, RuleIds, Size, Word
 from slim.model.limits import Limits
-from slim.model.rule import Rule, RulePack, Safety
+from slim.model.rule import Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
-from slim.model.stack import Layer
 from slim.model.verify import VerifySettings
 from slim.system.cpus import available_cpus
+
+if TYPE_CHECKING:
+    from slim.model.budget import Budget
+    from slim.model.rule import Rule, RulePack
+    from slim.model.stack import Layer
 
 Stated = Mapping[str, Any]
 """Values by setting, as one source states them. A setting that isn't there isn't stated."""
@@ -50,6 +52,12 @@ class Setting:
 def setting(kind: Kind[Any], **about: str) -> Mapping[str, Setting]:
     """Make the metadata of a field that is a setting; see :class:`Setting`."""
     return {_KEY: Setting(kind=kind, **about)}
+
+
+def _formats() -> Mapping[str, str]:
+    from slim.formats import FORMATS  # late: the command line declares its options
+
+    return {known.name: known.name for known in FORMATS}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +155,7 @@ class Config(RuleSettings):
     format: str | None = field(
         default=None,
         metadata=setting(
-            Word({known.name: known.name for known in FORMATS}),
+            Word(LateChoices(_formats)),
             help="Format of the new archives. [default: that of the old ones]",
             meaning="format of the new archives: `tar.xz`, `tar.gz`, `tar.bz2`, `tar.zst`, `zip`",
             unset="as the input",

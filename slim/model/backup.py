@@ -155,6 +155,31 @@ class BackupSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOriginal:
+    """One original in a backup."""
+
+    place: str
+    """Name there: the path below the folder that layers are unpacked into, after a folder for its
+    platform where the backup has several."""
+    file: BackupFile
+    """All that is known about it."""
+    document: Mapping[str, object]
+    """The same, as JSON in the index of the backup."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractedOriginals:
+    """Originals that were written into a folder."""
+
+    folder: str
+    """The folder; files are at ``LAYER/path`` in it."""
+    originals: tuple[StoredOriginal, ...]
+    """Those that were written."""
+    left_out: tuple[str, ...]
+    """Symbolic links that lead out of the folder, by their names in the backup."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredLayer:
     """Result of ``slim restore`` for one layer.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar
@@ -37,6 +36,8 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 def parse_toml(text: str, problems: Problems) -> Mapping[str, object] | None:
     """Parse TOML, or note why it can't be: syntax (with line and column), size, nesting beyond what Python parses."""
+    import tomllib  # late: this module also serves the command line's options
+
     if len(text) > MAX_TOML_SIZE:
         problems.add("", f"the file is larger than {MAX_TOML_SIZE} bytes")
         return None

@@ -18,8 +18,11 @@ from slim.errors import StorageError
 from slim.sample.contents import LayerContents
 
 ROOTS = ("click", "jinja2", "packaging", "pyelftools", "rich", "tomlkit", "zstandard")
-"""What slim itself requires: installed wherever slim is, and different enough to be a sample (pure Python, an extension
-module with its symbols, a large native library, type stubs, tests)."""
+"""Requirements of slim itself: installed wherever slim is, and different enough to be a sample.
+
+They have pure Python, an extension module with its symbols, a large native library, type stubs and
+tests. Others that slim requires would make the sample larger than it needs to be.
+"""
 
 
 def closure(roots: Iterable[str] = ROOTS) -> dict[str, metadata.Distribution]:

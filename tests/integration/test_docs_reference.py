@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from slim.cli.targets import TargetType
+from slim.cli.reporting import TargetType
 from slim.config.budget import BUDGET_KEYS
 from slim.config.schema import KEYS, LAYER_KEYS
 from slim.model.limits import Limits

@@ -21,7 +21,8 @@ from slim.errors import ConfigError
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from slim.sample import APPLICATION, LAUNCH_MODULE, build_sample
+from slim.sample import APPLICATION, LAUNCH_MODULE
+from slim.sample.build import build_sample
 from tests.support.deployed_stacks import archived_size, deploy, entries, launch, python, tree_size
 
 pytestmark = [

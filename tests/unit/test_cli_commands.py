@@ -19,6 +19,7 @@ import slim.pipeline.explain
 import slim.pipeline.stages
 from slim import __version__
 from slim.cli import main, root
+from slim.cli.groups import walk
 from slim.cli.options import SectionOption
 from slim.formats import FORMATS
 from slim.model.rule import Safety
@@ -59,18 +60,7 @@ def _names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def _commands(
-    group: click.Group, path: tuple[str, ...] = ()
-) -> dict[tuple[str, ...], click.Command]:
-    found: dict[tuple[str, ...], click.Command] = {}
-    for name, command in group.commands.items():
-        found[(*path, name)] = command
-        if isinstance(command, click.Group):
-            found |= _commands(command, (*path, name))
-    return found
-
-
-COMMANDS = _commands(root)
+COMMANDS = {path: command for path, command in walk(root) if path}
 
 
 def test_there_are_these_commands() -> None:
@@ -410,12 +400,12 @@ def test_look(
 def test_nobody_watches_without_a_terminal(
     terminal: bool, quiet: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from slim.cli.progress import watch
+    from slim.cli.progress import terminal_progress
     from slim.model.progress import Silent
 
     stream = _Stream(terminal=terminal)
     monkeypatch.setattr(sys, "stderr", stream)
-    with watch(quiet=quiet) as progress:
+    with terminal_progress(quiet=quiet) as progress:
         progress.stage("Reading", total=3)
         progress.advance()
     assert isinstance(progress, Silent)
@@ -426,13 +416,13 @@ def test_nobody_watches_without_a_terminal(
 def test_a_terminal_shows_the_stages_and_is_left_clean(
     encoding: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from slim.cli.progress import watch
+    from slim.cli.progress import terminal_progress
 
     stream = _Stream(terminal=True, encoding=encoding)
     monkeypatch.setattr(sys, "stderr", stream)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "100")
-    with watch(quiet=False) as progress:
+    with terminal_progress(quiet=False) as progress:
         progress.advance()  # before the first stage: nothing to move
         progress.stage("Reading [bold]a\x1b[2J", total=3)
         progress.advance(2)
@@ -455,7 +445,7 @@ def test_a_terminal_shows_the_stages_and_is_left_clean(
     ],
 )
 def test_amount(done: int, total: int | None, unit: str, text: str) -> None:
-    from slim.cli.progress import amount
+    from slim.cli.bars import amount
 
     assert amount(done, total, unit) == text
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from slim.model.budget import Verdict
 from slim.reports.reporter import Reporter, late, table
+
+if TYPE_CHECKING:
+    from slim.model.budget import Verdict
 
 VERDICT_REPORTERS: Mapping[str, Reporter[Verdict]] = table(
     Reporter(

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from slim.model.delta import DeltaApplied, DeltaMade
 from slim.reports.reporter import Reporter, late, table
+
+if TYPE_CHECKING:
+    from slim.model.delta import DeltaApplied, DeltaMade
 
 DELTA_REPORTERS: Mapping[str, Reporter[Sequence[DeltaMade]]] = table(
     Reporter(

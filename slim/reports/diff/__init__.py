@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from slim.model.diff import Comparison
 from slim.reports.reporter import Reporter, late, table
+
+if TYPE_CHECKING:
+    from slim.model.diff import Comparison
 
 DIFF_REPORTERS: Mapping[str, Reporter[Sequence[Comparison]]] = table(
     Reporter(

@@ -1,24 +1,30 @@
-"""How a command tells what it found: ``--report NAME=FILE``, ``--json``, ``--quiet`` and ``--verbose``."""
+"""Where results go: ``--report NAME=FILE``, ``--json``, ``--quiet`` and ``--verbose``."""
 
 from __future__ import annotations
 
 import difflib
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
 from slim.cli.options import Function, combined, option
+from slim.cli.progress import terminal_progress
 from slim.cli.terminal import emit, style_for
 from slim.errors import StorageError
-from slim.reports.common.style import TerminalStyle
+from slim.model.progress import Progress
 from slim.reports.reporter import Reporter
-from slim.system.atomic import replace_file
+
+T = TypeVar("T")
+
+LOGGING = 2
+"""Number of ``-v`` from which on slim's loggers write to stderr."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +53,9 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
         reporter = self.reporters.get(name)
         if reporter is None:
             close = difflib.get_close_matches(name[:80], self.reporters, n=1)
-            known = (
-                f"did you mean {close[0]!r}?"
-                if close
-                else f"reports are {', '.join(self.reporters)}"
-            )
+            known = f"reports are {', '.join(self.reporters)}"
+            if close:
+                known = f"did you mean {close[0]!r}?"
             self.fail(f"there is no report {name[:80]!r}; {known}", param, ctx)
         if not separator or not file:
             self.fail(f"it takes a file: {name}=FILE, or {name}=- for stdout", param, ctx)
@@ -60,16 +64,16 @@ class TargetType(click.ParamType):  # type: ignore[type-arg]
     def shell_complete(
         self, ctx: click.Context, param: click.Parameter, incomplete: str
     ) -> list[CompletionItem]:
-        """The names of reports; behind one of them, a shell completes the file by itself."""
+        """Complete the names of reports; behind one of them, a shell completes the file itself."""
         name, separator, file = incomplete.partition("=")
         if separator:
             return [CompletionItem(file, type="file")]
-        return [CompletionItem(f"{one}=") for one in self.reporters if one.startswith(name)]
+        return [CompletionItem(f"{known}=") for known in self.reporters if known.startswith(name)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
-    """What the options of :func:`telling_options` say. ``verbose`` counts the ``-v``."""
+class Reporting:
+    """Values of the options of :func:`reporting_options`. ``verbose`` counts the ``-v``."""
 
     targets: tuple[Target, ...]
     quiet: bool
@@ -77,16 +81,18 @@ class Telling:
 
     @property
     def stdout_is_free(self) -> bool:
-        """Whether no report goes there."""
+        """True if no report goes there."""
         return all(target.file is not None for target in self.targets)
 
-    def also(self, target: Target) -> Telling:
-        """The same, and one more report."""
+    def also(self, target: Target) -> Reporting:
+        """Return the same with one more report."""
         return replace(self, targets=(*self.targets, target))
 
     def check(self, output: Path | None) -> None:
-        """Find out before a long run what would go wrong after it. Raises :class:`click.UsageError` or
-        :class:`StorageError`."""
+        """Find out before a long run what would go wrong after it.
+
+        Raises :class:`click.UsageError` and :class:`StorageError`.
+        """
         if sum(target.file is None for target in self.targets) > 1:
             raise click.UsageError("only one report can go to stdout")
         files = [target.file.resolve() for target in self.targets if target.file is not None]
@@ -105,13 +111,21 @@ class Telling:
                     "the report's folder doesn't exist", file=file.parent, hint="create it first"
                 )
 
-    def show(self, render: Callable[[TerminalStyle], str]) -> None:
-        """Tell people, where they want it and no report takes its place."""
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """Give progress on the terminal, unless logging goes there."""
+        with terminal_progress(quiet=self.quiet or self.verbose >= LOGGING) as progress:
+            yield progress
+
+    def show(self, reporter: Reporter[T], results: T, *, notes: str = "") -> None:
+        """Print for people, unless they want nothing or a report takes its place."""
         if not self.quiet and self.stdout_is_free:
-            emit(render(style_for(sys.stdout)))
+            emit(reporter.render(results, style_for(sys.stdout), self.verbose) + notes)
 
     def deliver(self, results: object) -> None:
         """Write every report of the results of a command. Raises :class:`StorageError`."""
+        from slim.system.atomic import replace_file
+
         for target in self.targets:
             text = target.reporter.render(results)
             if target.file is None:
@@ -120,42 +134,73 @@ class Telling:
                 replace_file(target.file, text.encode())
 
 
-def telling_options(
+def verbose_option(section: str, help: str) -> Callable[[Function], Function]:
+    """``-v``, which is counted; twice also switches on logging."""
+    return option(
+        "-v",
+        "--verbose",
+        count=True,
+        section=section,
+        help=f"{help} -vv also logs stages, their times and started programs to stderr.",
+        callback=_log,
+    )
+
+
+def _log(context: click.Context, _parameter: click.Parameter, verbose: int) -> int:
+    if verbose >= LOGGING and not context.resilient_parsing:
+        from slim.cli.logs import logging_to_stderr
+
+        context.with_resource(logging_to_stderr())
+    return verbose
+
+
+def reporting_options(
     section: str,
     reporters: Mapping[str, Reporter[Any]],
     *,
     verbose: str = "Tell everything, not only the largest.",
 ) -> Callable[[Function], Function]:
-    """``--report``, ``--json``, ``--quiet`` and ``--verbose``; the command gets them as one :class:`Telling`."""
-    names = ", ".join(reporters)
-    options = combined(
+    """``--report``, ``--json``, ``--quiet`` and ``--verbose``, as one :class:`Reporting`."""
+    decorated = combined(
         (
-            option("--report", "targets", multiple=True, type=TargetType(reporters), section=section,
-                   help=f"Write a report ({names}) to a file, or to stdout with '-'. Repeatable."),
-            option("--json", "as_json", is_flag=True, section=section, help="The same as --report json=-."),
+            option(
+                "--report",
+                "targets",
+                multiple=True,
+                type=TargetType(reporters),
+                section=section,
+                help=f"Write a report ({', '.join(reporters)}) to a file, or to stdout with '-'. "
+                "Repeatable.",
+            ),
+            option(
+                "--json",
+                "as_json",
+                is_flag=True,
+                section=section,
+                help="The same as --report json=-.",
+            ),
             option("-q", "--quiet", is_flag=True, section=section, help="Tell nothing but errors."),
-            option("-v", "--verbose", count=True, section=section, help=verbose),
+            verbose_option(section, verbose),
         )
-    )  # fmt: skip
+    )
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def command(
-            *words: Any,
+            *arguments: Any,
             targets: tuple[Target, ...],
             as_json: bool,
             quiet: bool,
             verbose: int,
-            **said: Any,
+            **options: Any,
         ) -> Any:
             if quiet and verbose:
                 raise click.UsageError("-q and -v contradict each other")
             if as_json:
                 targets = (*targets, Target(reporter=reporters["json"], file=None))
-            return function(
-                *words, telling=Telling(targets=targets, quiet=quiet, verbose=verbose), **said
-            )
+            reporting = Reporting(targets=targets, quiet=quiet, verbose=verbose)
+            return function(*arguments, reporting=reporting, **options)
 
-        return options(command)  # type: ignore[return-value]
+        return decorated(command)  # type: ignore[return-value]
 
     return decorate

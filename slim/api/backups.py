@@ -1,0 +1,110 @@
+"""Bringing back what a run removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slim.api.common import PathName
+
+if TYPE_CHECKING:
+    from slim.backup.reader import Original
+    from slim.config.settings import Config
+    from slim.model.backup import ExtractedOriginals, Restored, StoredOriginal
+    from slim.model.progress import Progress
+
+
+def restore(
+    backup: PathName,
+    stack: PathName,
+    output: PathName,
+    globs: Iterable[str] = (),
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    force: bool = False,
+    progress: Progress | None = None,
+) -> tuple[Restored, ...]:
+    """Put originals back into the stack that a run wrote, and write the result to ``output``.
+
+    ``backup`` is the archive of ``run(keep_removed=...)``, ``stack`` what that run published; it
+    isn't changed. Without ``globs`` everything comes back, and every layer is checked to be the
+    original again. Globs select paths in a layer, or ``LAYER/path``; RECORD, sizes and hashes of
+    the result are true either way. Returns one result for each manifest.
+    """
+    from slim.backup import restore as restoring
+    from slim.config.settings import Config
+
+    config = config or Config()
+    request = restoring.RestoreRequest(
+        backup=Path(backup),
+        source=Path(stack),
+        output=Path(output),
+        globs=tuple(globs),
+        platforms=tuple(platforms),
+        limits=config.limits,
+        jobs=config.jobs,
+        effort=config.effort,
+        force=force,
+    )
+    return restoring.restore(request, progress)
+
+
+def list_originals(
+    backup: PathName,
+    globs: Iterable[str] = (),
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+) -> tuple[StoredOriginal, ...]:
+    """Return what ``backup`` holds, or what of it ``globs`` select, in the order of the archive."""
+    from slim.backup import extract
+    from slim.config.settings import Config
+
+    limits = (config or Config()).limits
+    return _stored(extract.list_originals(Path(backup), globs, platforms, limits))
+
+
+def extract_originals(
+    backup: PathName,
+    folder: PathName,
+    globs: Iterable[str] = (),
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    force: bool = False,
+    progress: Progress | None = None,
+) -> ExtractedOriginals:
+    """Write originals of ``backup`` into the new ``folder``, as ``LAYER/path``, to look at.
+
+    Without ``globs`` all of them. Symbolic links that lead out of the folder are left out, and named
+    in the result.
+    """
+    from slim.backup import extract
+    from slim.config.settings import Config
+    from slim.model.backup import ExtractedOriginals
+
+    limits = (config or Config()).limits
+    written, left_out = extract.extract(
+        Path(backup),
+        Path(folder),
+        globs,
+        platforms,
+        limits,
+        force=force,
+        progress=progress,
+    )
+    return ExtractedOriginals(folder=str(folder), originals=_stored(written), left_out=left_out)
+
+
+def _stored(originals: Iterable[Original]) -> tuple[StoredOriginal, ...]:
+    from slim.backup.index import file_document
+    from slim.model.backup import StoredOriginal
+
+    return tuple(
+        StoredOriginal(
+            place=original.place, file=original.file, document=file_document(original.file)
+        )
+        for original in originals
+    )

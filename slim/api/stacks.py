@@ -1,0 +1,174 @@
+"""Making a stack smaller, trying it, and looking into it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from slim.api.common import PathName, optional_path
+from slim.api.settings import load_config
+
+if TYPE_CHECKING:
+    from slim.config.settings import Config
+    from slim.model.audit import Audit
+    from slim.model.outcome import Explanation, RunResult
+    from slim.model.progress import Progress
+    from slim.model.rule import Safety
+
+
+def run(
+    stack: PathName,
+    output: PathName | None = None,
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    layers: Iterable[str] = (),
+    dry_run: bool = False,
+    force: bool = False,
+    verify: bool = False,
+    repair: bool = True,
+    keep_removed: PathName | None = None,
+    symbols: PathName | None = None,
+    previous: PathName | None = None,
+    progress: Progress | None = None,
+) -> tuple[RunResult, ...]:
+    """Make the layers of a stack smaller, prove that they still work, and publish them.
+
+    ``stack`` is a folder that venvstacks published, exported or built, a single layer archive, or
+    any folder with Python in it; it is never changed. ``output`` is where the result goes: a folder
+    that mustn't exist, unless ``force`` is given; with ``dry_run`` nothing is written. ``layers``
+    limits what is changed; the others are carried over as they are.
+
+    ``verify`` deploys the result privately and tries it before it is published; what broke
+    something is taken back, or with ``repair=False`` refused. ``keep_removed`` is an archive that
+    the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
+    debuggers need of stripped files is added to. ``previous`` is what was published before (a
+    folder or a manifest): a layer with the same files keeps its archive.
+
+    Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
+    them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
+    was written refuses it, and the other errors of :mod:`slim.errors`; then nothing was published.
+    """
+    from slim.pipeline import stages
+
+    request = stages.RunRequest(
+        source=Path(stack),
+        output=optional_path(output),
+        config=config or load_config(),
+        platforms=tuple(platforms),
+        layers=tuple(layers),
+        dry_run=dry_run,
+        force=force,
+        verify=verify,
+        repair=repair,
+        keep_removed=optional_path(keep_removed),
+        symbols=optional_path(symbols),
+        previous=optional_path(previous),
+    )
+    return stages.run(request, progress)
+
+
+def explain(
+    stack: PathName,
+    path: str,
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    layers: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> tuple[Explanation, ...]:
+    """Return what becomes of the files at ``path``: by which rules, and on what evidence.
+
+    ``path`` starts with the name of a layer of ``stack``, or is a path in any layer; ``layers`` are
+    those that a run would change. Nothing is written. Raises
+    :class:`~slim.errors.ConfigError` where no file is meant.
+    """
+    from slim.pipeline import explain as explaining
+
+    request = explaining.RunRequest(
+        source=Path(stack),
+        output=None,
+        config=config or load_config(),
+        platforms=tuple(platforms),
+        layers=tuple(layers),
+        dry_run=True,
+    )
+    return explaining.explain(request, path, progress)
+
+
+def audit(
+    path: PathName,
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    why: Iterable[str] = (),
+    prove: bool = False,
+    findings: bool = True,
+    profiles: Iterable[Safety] | None = None,
+    progress: Progress | None = None,
+) -> tuple[Audit, ...]:
+    """Return where the bytes of ``path`` are, what stands out, and what could go.
+
+    ``path`` is anything: a stack, an archive (tar, zip, wheel), a venv, a container layer, or a
+    plain folder. Nothing is changed. ``why`` are globs of files to explain: owner, who requires,
+    imports and links them. ``prove`` makes the plans that a run would make, which takes several
+    times as long; otherwise savings are estimates. Without ``findings`` only sizes are measured.
+    ``profiles`` are those whose savings are computed; None means all.
+
+    Returns one audit for each manifest.
+    """
+    from slim.auditing import engine
+    from slim.model.rule import Safety
+
+    config = config or load_config()
+    request = engine.AuditRequest(
+        source=Path(path),
+        config=config,
+        platforms=tuple(platforms),
+        why=tuple(why),
+        prove=prove,
+        findings=findings,
+        workers=config.workers,
+        profiles=tuple(Safety if profiles is None else profiles),
+    )
+    return engine.audit(request, progress)
+
+
+def verify(
+    original: PathName,
+    slimmed: PathName,
+    *,
+    config: Config | None = None,
+    platforms: Iterable[str] = (),
+    progress: Progress | None = None,
+) -> tuple[RunResult, ...]:
+    """Deploy two stacks privately, and check that what worked in the one works in the other.
+
+    ``original`` and ``slimmed`` are folders that venvstacks or slim published, or trees that were
+    deployed; neither is changed. The commands of ``config`` are run in both. Returns one result for each manifest of
+    ``original``, whose ``verification`` lists every check and what failed. Raises
+    :class:`~slim.errors.ConfigError` where the two don't belong together.
+    """
+    from slim.verification import compare_stacks
+
+    config = config or load_config()
+    request = compare_stacks.VerifyRequest(
+        original=Path(original),
+        slimmed=Path(slimmed),
+        config=config,
+        workers=config.workers,
+        platforms=tuple(platforms),
+    )
+    return compare_stacks.verify(request, progress)
+
+
+def build_sample(folder: PathName, *, progress: Progress | None = None) -> Path:
+    """Publish a small real stack to try slim on, made from the Python that runs it.
+
+    Returns ``folder``, which mustn't hold anything yet. Raises :class:`~slim.errors.ConfigError`
+    where it does, or where the running Python can't serve as a runtime.
+    """
+    from slim.sample.build import build_sample as build
+
+    return build(Path(folder), progress=progress)
