@@ -1,4 +1,4 @@
-"""Reports of slim as baselines, and the limits of the configuration: each stops what it is there for."""
+"""Trials of reports as baselines, and of the limits of the configuration."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ BASELINE: dict[str, Line] = {
 
 
 def report_trials() -> Iterator[Trial]:
-    """Reports that slim didn't write, and one that it did with names that would do harm on a terminal."""
+    """Reports that slim didn't write, and one with names that would do harm on a terminal."""
     for name, text, says in REPORTS:
         refused = refusal(UnsafeInputError, REPORT, says)
         yield _baseline("report", name, text, {"diff": refused, "check": refused})

@@ -36,7 +36,7 @@ def audited(tmp_path_factory: pytest.TempPathFactory) -> Audit:
 
 
 def _still(found: Audit, stack: Stack, folder: str) -> Audit:
-    """Without what depends on the moment: where it lies, how long it took, how well it was compressed."""
+    """Audit without what depends on the moment: its place, its time, its compression."""
     layers_ = tuple(replace(row, size=replace(row.size, archive=1000)) for row in found.layers)
     savings = tuple(
         replace(one, command=one.command.replace(folder, "stack")) for one in found.savings

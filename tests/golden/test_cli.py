@@ -78,7 +78,8 @@ def golden_command(
     def check(name: str, arguments: Sequence[str]) -> None:
         code = main(arguments)
         out, err = capsys.readouterr()
-        text = f"$ slim {' '.join(arguments)}\nexit code: {code}\n\n--- stdout\n{out}\n--- stderr\n{err}"
+        head = f"$ slim {' '.join(arguments)}\nexit code: {code}\n\n"
+        text = f"{head}--- stdout\n{out}\n--- stderr\n{err}"
         golden(f"cli-{name}.txt", text.replace(str(folder), "/TMP"))
 
     return check

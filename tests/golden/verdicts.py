@@ -60,7 +60,7 @@ def file(
 def snapshot(
     source: str, records: list[FileRecord], archives: dict[str, int], platform: str = "linux_x86_64"
 ) -> Snapshot:
-    """A published stack of these files; ``archives`` are the layers and the sizes of their archives."""
+    """A published stack of these files; ``archives`` are sizes of archives by layer."""
     sums: dict[tuple[str, str, str, str], Footprint] = {}
     for record in records:
         key = (record.layer, record.owner.name, record.owner.version, record.kind.value)

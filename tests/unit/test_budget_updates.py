@@ -1,4 +1,4 @@
-"""What an update downloads, as a size with a budget: per layer and in all, with and without a delta."""
+"""Budgets for the download of an update: per layer and in all, with and without a delta."""
 
 from __future__ import annotations
 
