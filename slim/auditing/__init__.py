@@ -1,1 +1,1 @@
-"""``slim audit``: where the bytes of anything with Python in it are, and what could go. Reads, never writes."""
+"""``slim audit``: sizes of anything with Python in it, and what could go. Reads, never writes."""

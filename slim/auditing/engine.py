@@ -26,24 +26,27 @@ from slim.system.workspace import workspace
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRequest:
-    """What to audit. ``config`` brings the rules (and the limits); its profile is the one that reports look at first.
-
-    ``why`` are globs to be explained. ``prove`` makes the plans that a run would make, which takes
-    longer; otherwise the savings are estimates. Without ``findings`` only sizes are told.
-    """
+    """The thing that is audited, and how closely."""
 
     source: Path
     config: Config
+    """The rules and limits; reports show the savings of its profile first."""
     platforms: tuple[str, ...] = ()
+    """Platforms that are read; none for all."""
     why: tuple[str, ...] = ()
+    """Globs of files that are explained."""
     prove: bool = False
+    """Make the plans that a run would make, which takes longer, instead of estimates."""
     findings: bool = True
+    """Look for more than sizes."""
     workers: int = 1
+    """Threads that read."""
     profiles: tuple[Safety, ...] = field(default=tuple(Safety))
+    """Profiles whose savings are told."""
 
 
 def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audit, ...]:
-    """Look at anything with files in it; one result for each manifest. Nothing is changed.
+    """Audit anything with files in it. Returns one result for each manifest.
 
     Raises the errors of :mod:`slim.errors`.
     """
@@ -70,7 +73,7 @@ def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit
     facts = Facts.of(loaded)
     asker = Asker(facts)
     why = tuple(asker.ask(glob) for glob in request.why)
-    found, complaints = (
+    planned, complaints = (
         plans(facts, request.config, progress, proved=request.prove, profiles=request.profiles)
         if request.findings
         else ({}, [])
@@ -91,9 +94,9 @@ def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit
         unowned=measure.unowned(inventory),
         floors=floors(stack, inventory, loaded.read) if request.findings else (),
         savings=tuple(
-            savings(stack, profile, plan, proved=request.prove) for profile, plan in found.items()
+            savings(stack, profile, plan, proved=request.prove) for profile, plan in planned.items()
         ),
-        plans=found,
+        plans=planned,
         rules={rule.id: rule for rule in request.config.rules},
         why=why,
         warnings=(*inventory.warnings, *complaints),

@@ -1,4 +1,4 @@
-"""Sums and lists over an inventory: pure, and every account adds up to the same bytes."""
+"""Sums and lists over an inventory. Pure, and every account adds up to the same bytes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from slim.model.record import EntryType, FileKind, FileRecord, Inventory, Owner,
 from slim.model.stack import Stack
 
 LARGEST = 100
-"""How many of the largest files are kept."""
+"""Number of the largest files that a report may show."""
 _FOLDER_DEPTH = 2
 
 
 def footprint(record: FileRecord) -> Footprint:
-    """One file or link as sizes."""
+    """Sizes of one file or link, in bytes."""
     return Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
 
 
 def by_layer(stack: Stack, inventory: Inventory) -> tuple[LayerSize, ...]:
-    """Every layer, in the stack's order, with its archive."""
+    """Sizes of every layer with its archive, in the stack's order."""
     rows = []
     for layer in stack:
         size = _sum(inventory.records[layer.name].values())
@@ -37,27 +37,30 @@ def by_layer(stack: Stack, inventory: Inventory) -> tuple[LayerSize, ...]:
 def by_label(
     records: Iterable[FileRecord], label: Callable[[FileRecord], str]
 ) -> tuple[SizeRow, ...]:
-    """Records put together under a label, the largest sum first."""
+    """Sizes of the records under each label, the largest first."""
     groups: dict[str, list[FileRecord]] = {}
     for record in records:
         groups.setdefault(label(record), []).append(record)
-    rows = (SizeRow(label=name, size=_sum(found)) for name, found in groups.items())
+    rows = (SizeRow(label=name, size=_sum(members)) for name, members in groups.items())
     return tuple(sorted(rows, key=lambda row: (-row.size.deployed, -row.size.files, row.label)))
 
 
 def cells(inventory: Inventory) -> tuple[Cell, ...]:
-    """Layer x owner x category, every file in exactly one cell, in the order of layers, the largest first."""
+    """Sizes by layer, owner and category: every file counts in exactly one cell.
+
+    In the order of layers, and within a layer the largest first.
+    """
     groups: dict[tuple[str, Owner, FileKind], list[FileRecord]] = {}
     for record in inventory:
         groups.setdefault((record.layer, record.owner, record.kind), []).append(record)
     position = {name: index for index, name in enumerate(inventory.records)}
-    found = [
+    rows = [
         Cell(layer=layer, owner=owner, category=kind, size=_sum(records))
         for (layer, owner, kind), records in groups.items()
     ]
     return tuple(
         sorted(
-            found,
+            rows,
             key=lambda cell: (
                 position[cell.layer],
                 -cell.size.unpacked,
@@ -74,21 +77,24 @@ def largest(inventory: Inventory, most: int = LARGEST) -> tuple[FileRecord, ...]
 
 
 def duplicates(inventory: Inventory) -> tuple[Duplicate, ...]:
-    """Files with equal content (by SHA-256), those that waste most first. Empty files waste nothing."""
+    """Groups of files with equal content (by SHA-256), those that waste most first.
+
+    Empty files waste nothing, and are left out.
+    """
     groups: dict[tuple[int, str], list[FileRecord]] = {}
     for record in inventory:
         if record.type is EntryType.FILE and record.size:
             groups.setdefault((record.size, record.sha256), []).append(record)
-    found = [
+    rows = [
         Duplicate(sha256=digest, size=size, records=tuple(records))
         for (size, digest), records in groups.items()
         if len(records) > 1
     ]
-    return tuple(sorted(found, key=lambda one: (-one.wasted, one.records[0].key)))
+    return tuple(sorted(rows, key=lambda row: (-row.wasted, row.records[0].key)))
 
 
 def unowned(inventory: Inventory) -> tuple[SizeRow, ...]:
-    """Files that neither a distribution nor the runtime answers for, by layer and folder."""
+    """Sizes of files that neither a distribution nor the runtime owns, by layer and folder."""
     records = (record for record in inventory if record.owner.kind is OwnerKind.UNOWNED)
     return by_label(records, _folder)
 

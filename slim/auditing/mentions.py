@@ -1,4 +1,4 @@
-"""Which distributions no code outside them mentions in an import.
+"""Distributions that no code outside them mentions in an import.
 
 A distribution counts as used as soon as one Python file outside it imports one of its top-level
 modules, or holds the name of one as a string (``import_module("yaml")``). This is a quick look at
@@ -40,19 +40,21 @@ _COMMANDS = ("console_scripts", "gui_scripts")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sought:
-    """A top-level module, and the owners that bring it. ``string`` matches a string literal that names it."""
+class _SoughtModule:
+    """A top-level module that somebody may mention."""
 
     string: re.Pattern[bytes]
+    """Matches a string literal that names the module."""
     owners: frozenset[Owner]
+    """Distributions that install it."""
 
 
 def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDistribution, ...]:
-    """Every distribution that nothing else mentions, the largest first."""
+    """Distributions that nothing else mentions, the largest first."""
     names = {
-        (layer, one.name): (one, frozenset(_top_level(one)))
-        for layer, found in inventory.distributions.items()
-        for one in found.values()
+        (layer, distribution.name): (distribution, frozenset(_top_level(distribution)))
+        for layer, installed in inventory.distributions.items()
+        for distribution in installed.values()
     }
     if len(names) < 2:
         return ()  # a wheel: there is nobody who could import it
@@ -62,30 +64,36 @@ def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDi
     requirements = Requirements(stack, inventory)
     sizes = _sizes(inventory)
     result = []
-    for (layer, _), (one, modules) in names.items():
-        if not modules or one.owner in used or modules & launched:
+    for (layer, _), (distribution, modules) in names.items():
+        if not modules or distribution.owner in used or modules & launched:
             continue
-        size, files = sizes.get((layer, one.owner), (0, 0))
+        size, files = sizes.get((layer, distribution.owner), (0, 0))
         result.append(
             UnusedDistribution(
                 layer=layer,
-                owner=one.owner,
+                owner=distribution.owner,
                 size=size,
                 files=files,
                 commands=tuple(
-                    sorted(point.name for point in one.entry_points if point.group in _COMMANDS)
+                    sorted(
+                        point.name
+                        for point in distribution.entry_points
+                        if point.group in _COMMANDS
+                    )
                 ),
-                required_by=tuple(evidence.text for evidence in requirements.on(one, frozenset())),
+                required_by=tuple(
+                    evidence.text for evidence in requirements.on(distribution, frozenset())
+                ),
             )
         )
-    return tuple(sorted(result, key=lambda found: (-found.size, found.layer, found.owner)))
+    return tuple(sorted(result, key=lambda row: (-row.size, row.layer, row.owner)))
 
 
-def _top_level(one: Distribution) -> Iterable[str]:
-    """The first component of everything importable that a distribution installs into its site folder."""
-    site = posixpath.dirname(one.info_dir)
+def _top_level(distribution: Distribution) -> Iterable[str]:
+    """Top-level names of all that is importable from a distribution's site folder."""
+    site = posixpath.dirname(distribution.info_dir)
     prefix = f"{site}/" if site else ""
-    for path in one.files:
+    for path in distribution.files:
         if not path.startswith(prefix):
             continue
         first, slash, rest = path.removeprefix(prefix).partition("/")
@@ -97,29 +105,29 @@ def _top_level(one: Distribution) -> Iterable[str]:
 
 def _sought(
     distributions: Iterable[tuple[Distribution, frozenset[str]]], launched: Iterable[str]
-) -> dict[bytes, _Sought]:
+) -> dict[bytes, _SoughtModule]:
     owners: dict[str, set[Owner]] = {}
-    for one, modules in distributions:
+    for distribution, modules in distributions:
         for name in modules - set(launched):
-            owners.setdefault(name, set()).add(one.owner)
-    found = {}
+            owners.setdefault(name, set()).add(distribution.owner)
+    sought = {}
     for name, bringing in sorted(owners.items()):
         word = name.encode()
-        found[word] = _Sought(string=re.compile(_STRING % word), owners=frozenset(bringing))
-    return found
+        sought[word] = _SoughtModule(string=re.compile(_STRING % word), owners=frozenset(bringing))
+    return sought
 
 
-def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _Sought]) -> set[Owner]:
-    """The owners that some file of another owner mentions. A module is looked for until one of its owners is found.
+def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _SoughtModule]) -> set[Owner]:
+    """Owners that some file of another owner mentions.
 
-    First in all imports, which tell nearly everything in one look at each file; then what is left
-    in strings.
+    First all imports are read, which tell nearly everything in one look at each file; then strings,
+    for the modules that are left.
     """
     used: set[Owner] = set()
 
-    def found(word: bytes) -> None:
+    def settle(word: bytes) -> None:
         used.update(sought.pop(word).owners)
-        for other in [other for other, one in sought.items() if one.owners <= used]:
+        for other in [other for other, module in sought.items() if module.owners <= used]:
             del sought[other]
 
     # What distributions and applications import is found soon there; the runtime, which imports
@@ -132,34 +140,34 @@ def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _Sought]) ->
                 return used
             for word in find(bytes(read(record)), record.owner, sought):
                 if word in sought:
-                    found(word)
+                    settle(word)
     return used
 
 
-def _imported(code: bytes, owner: Owner, sought: Mapping[bytes, _Sought]) -> list[bytes]:
-    """The modules in import statements, of owners other than the file's."""
-    found = []
+def _imported(code: bytes, owner: Owner, sought: Mapping[bytes, _SoughtModule]) -> list[bytes]:
+    """Modules in import statements, of owners other than the file's."""
+    mentioned = []
     for match in _FROM.finditer(code):
         if match[1] in sought and _begins_statement(code, match.start()):
-            found.append(match[1])
+            mentioned.append(match[1])
     for match in _IMPORT.finditer(code):
         words = [word for word in _WORD.findall(match[1]) if word in sought]
         if words and _begins_statement(code, match.start()):
-            found += words
-    return [word for word in found if owner not in sought[word].owners]
+            mentioned += words
+    return [word for word in mentioned if owner not in sought[word].owners]
 
 
-def _in_strings(code: bytes, owner: Owner, sought: Mapping[bytes, _Sought]) -> list[bytes]:
-    """The modules that string literals name, of owners other than the file's."""
+def _in_strings(code: bytes, owner: Owner, sought: Mapping[bytes, _SoughtModule]) -> list[bytes]:
+    """Modules that string literals name, of owners other than the file's."""
     return [
         word
-        for word, one in sought.items()
-        if word in code and owner not in one.owners and one.string.search(code) is not None
+        for word, module in sought.items()
+        if word in code and owner not in module.owners and module.string.search(code) is not None
     ]
 
 
 def _begins_statement(code: bytes, position: int) -> bool:
-    """Whether a statement can begin at a position: first in its line, or after ``;`` or ``:``."""
+    """True if a statement can begin at a position: first in its line, or after ``;`` or ``:``."""
     before = code[code.rfind(b"\n", 0, position) + 1 : position].rstrip(b" \t")
     return not before or before.endswith((b";", b":"))
 

@@ -1,4 +1,4 @@
-"""What native files carry that the target platform can't run, and what only debuggers and linkers read."""
+"""Native code that the target platform can't run, and parts that only debuggers read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FORMATS = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFormat.
 
 
 def natives(inventory: Inventory) -> Iterator[FileRecord]:
-    """Every native file."""
+    """Native files."""
     return (
         record
         for record in inventory
@@ -39,14 +39,14 @@ def headers_text(view: memoryview) -> str:
 
 
 def foreign(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[ForeignCode, ...]:
-    """Native code for another system or machine than that of its layer's platform, the largest first."""
+    """Native code for another system or machine than its layer's platform, the largest first."""
     layers = {layer.name: layer for layer in stack}
-    found = [
-        one
+    rows = [
+        code
         for record in natives(inventory)
-        for one in _foreign(layers[record.layer], record, read(record))
+        for code in _foreign(layers[record.layer], record, read(record))
     ]
-    return tuple(sorted(found, key=lambda one: (-one.size, one.record.key, one.what)))
+    return tuple(sorted(rows, key=lambda code: (-code.size, code.record.key, code.what)))
 
 
 def _foreign(layer: Layer, record: FileRecord, view: memoryview) -> Iterable[ForeignCode]:
@@ -75,25 +75,27 @@ def _slices(record: FileRecord, view: memoryview, machine: str) -> Iterable[Fore
         slices = read_fat(view) if is_fat(view) else ()
     except Refused:
         return
-    others = [one for one in slices if not one.runs_on(machine)]
-    for one in others:
+    others = [other for other in slices if not other.runs_on(machine)]
+    for other in others:
         yield ForeignCode(
             record=record,
-            what=f"macos {one.machine}",
-            size=one.size,
+            what=f"macos {other.machine}",
+            size=other.size,
             whole=len(others) == len(slices) == 1,
         )
 
 
 def unstripped(inventory: Inventory, read: ReadFile) -> tuple[Unstripped, ...]:
-    """Native files that stripping makes smaller, the largest gain first. Files that can't be edited safely aren't
-    told: what they hold isn't known well enough."""
-    found = []
+    """Native files that stripping makes smaller, the largest gain first.
+
+    Files that can't be edited safely are left out: what they hold isn't known well enough.
+    """
+    rows = []
     for record in natives(inventory):
         saved = _strippable(record, read)
         if saved > 0:
-            found.append(Unstripped(record=record, saved=saved))
-    return tuple(sorted(found, key=lambda one: (-one.saved, one.record.key)))
+            rows.append(Unstripped(record=record, saved=saved))
+    return tuple(sorted(rows, key=lambda row: (-row.saved, row.record.key)))
 
 
 def _strippable(record: FileRecord, read: ReadFile) -> int:

@@ -1,4 +1,4 @@
-"""What a run would take away under each profile, by the very planner that a run uses."""
+"""Savings of a run under each profile, by the very planner that a run uses."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def plans(
     proved: bool,
     profiles: Iterable[Safety] = tuple(Safety),
 ) -> tuple[dict[Safety, Plan], list[str]]:
-    """The plan for each profile, and what is to be told about those that can't be made.
+    """The plan for each profile, and complaints about those that can't be made.
 
     The plans share one reading of the stack's imports and libraries.
     """
@@ -39,7 +39,7 @@ def plans(
         layer.name: RememberingMatcher(matcher.for_layer(layer)) for layer in facts.stack
     }
     remembered: dict[tuple[FileKey, str], Proposal | None] = {}
-    found: dict[Safety, Plan] = {}
+    made: dict[Safety, Plan] = {}
     complaints: list[str] = []
     for profile in profiles:
         own = replace(config, profile=profile)
@@ -57,16 +57,16 @@ def plans(
                     for layer in facts.stack
                 },
             )
-            found[profile] = planner.plan()
+            made[profile] = planner.plan()
         except SlimError as error:
             complaints.append(
                 f"what profile {profile.label} saves can't be told: {error.where}: {error.message}"
             )
-    return found, complaints
+    return made, complaints
 
 
 def savings(stack: Stack, profile: Safety, plan: Plan, *, proved: bool) -> ProfileSavings:
-    """The plan in sums, rule by rule, the largest saving first."""
+    """Sums of a plan, and its rules, the largest saving first."""
     actions = plan.actions.values()
     return ProfileSavings(
         profile=profile,
@@ -80,7 +80,7 @@ def savings(stack: Stack, profile: Safety, plan: Plan, *, proved: bool) -> Profi
 
 
 def by_rule(plan: Plan) -> tuple[FootprintDelta, ...]:
-    """What each rule takes, the largest saving first. Only what it touches is counted as before."""
+    """Savings of each rule, the largest first. ``before`` counts only what the rule touches."""
     groups: dict[str, list[Action]] = {}
     for action in plan.actions.values():
         groups.setdefault(action.rule, []).append(action)
@@ -103,7 +103,10 @@ def _rule_row(rule: str, actions: Sequence[Action]) -> FootprintDelta:
 
 
 def _command(stack: Stack, profile: Safety, *, idle: bool) -> str:
-    """What does it; nothing where a run couldn't, or wouldn't change anything but how a folder is packed."""
+    """Command line that makes these savings.
+
+    Empty where a run couldn't, or wouldn't change anything but how a folder is packed.
+    """
     source = stack.source
     if idle and stack.kind in (StackKind.ARCHIVE, StackKind.FOLDER):
         return ""

@@ -1,4 +1,4 @@
-"""Why a file is there: whose it is, who requires that, who imports it, and which library needs it."""
+"""``--why``: the owner of a file, what requires it, what imports the file, what links it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from slim.rules.glob import GlobError
 from slim.rules.match import GlobSet
 
 MOST = 12
-"""How many files one answer explains, the largest first."""
+"""Files that one answer explains, the largest first."""
 
 
 class Asker:
@@ -31,7 +31,9 @@ class Asker:
         return Requirements(self._facts.stack, self._facts.inventory)
 
     def ask(self, glob: str) -> WhyAnswer:
-        """Explain the files that a glob matches: as a path in a layer, a deployed path, or a name at any depth.
+        """Explain the files that a glob matches.
+
+        It may match a path in a layer, a deployed path, or a name at any depth.
 
         Raises ConfigError for a malformed glob, and where nothing matches.
         """
@@ -55,15 +57,15 @@ class Asker:
             globs = GlobSet(patterns)
         except GlobError as error:
             raise ConfigError(f"{error}", file=f"--why {glob}") from None
-        found = []
+        matches = []
         for layer in self._facts.stack:
             pattern = globs.for_layer(layer)
             if pattern is None:
                 continue
             for record in self._facts.inventory.records[layer.name].values():
                 if pattern.match(record.path) or pattern.match(record.deployed_path):
-                    found.append(record)
-        return found
+                    matches.append(record)
+        return matches
 
     def _explain(self, record: FileRecord) -> Why:
         source = self._facts.inventory.get((record.layer, source_of(record.path) or ""))
@@ -82,8 +84,10 @@ class Asker:
     def _required(self, record: FileRecord) -> tuple[Evidence, ...]:
         if record.owner.kind is not OwnerKind.DISTRIBUTION:
             return ()
-        found = self._facts.inventory.distributions.get(record.layer, {}).get(record.owner.name)
-        return () if found is None else self._requirements.on(found, frozenset())
+        distribution = self._facts.inventory.distributions.get(record.layer, {}).get(
+            record.owner.name
+        )
+        return () if distribution is None else self._requirements.on(distribution, frozenset())
 
     def _needed(self, record: FileRecord) -> tuple[Evidence, ...]:
         return tuple(
