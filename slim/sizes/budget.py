@@ -1,4 +1,4 @@
-"""Footprint x Budget -> Verdict. Pure.
+"""Holds measured stacks to their budgets. Pure.
 
 Every stack (every platform) is checked by itself: nobody downloads two of them. A budget without
 ``each`` holds for the sum of what it selects.
@@ -56,14 +56,14 @@ def check(
         for index, budget in enumerate(budgets):
             if not _matches(snapshot.platform, budget.platforms):
                 continue
-            found = tuple(_budget(budget, snapshot, earlier, rules))
-            matched.update([index] if found else [])
-            results.extend(found)
+            outcomes = tuple(_budget(budget, snapshot, earlier, rules))
+            matched.update([index] if outcomes else [])
+            results.extend(outcomes)
     _refuse_idle(measured, budgets, matched)
     elsewhere = tuple(
         budget
         for budget in budgets
-        if not any(_matches(one.platform, budget.platforms) for one in measured)
+        if not any(_matches(snapshot.platform, budget.platforms) for snapshot in measured)
     )
     order = {id(budget): index for index, budget in enumerate(budgets)}
     return Verdict(
@@ -97,7 +97,8 @@ def selected(
         cell.layer in names and _matches(cell.owner, budget.owners) for cell in snapshot.cells
     )
     if not names or (budget.owners and not known):
-        return None  # a category without files is a size of 0, not a mistake: categories can't be misspelt
+        # A category without files is a size of 0, no mistake: categories can't be misspelt.
+        return None
     records = snapshot.records
     if files and records is not None:
         wanted = {(cell.layer, cell.owner, cell.category) for cell in cells}
@@ -139,9 +140,9 @@ def _budget(
 
 
 def _earlier(baseline: Snapshot, budget: Budget, subject: str, *, files: bool) -> Snapshot:
-    """The same part of the baseline; where there is none, nothing."""
-    found = selected(baseline, budget, subject, files=files)
-    return found or replace(
+    """The same part of the baseline; an empty one where it has no such part."""
+    part = selected(baseline, budget, subject, files=files)
+    return part or replace(
         baseline, layers=(), cells=(), records=None if baseline.records is None else {}
     )
 
@@ -173,7 +174,7 @@ def _explained(
 
 
 def _subjects(budget: Budget, snapshot: Snapshot) -> list[str]:
-    """What to check separately. An empty subject means: everything together."""
+    """Names of what is checked separately; an empty one for everything together."""
     if budget.each is None:
         return [""]
     whole = selected(snapshot, budget, files=False)
@@ -229,7 +230,7 @@ def _amount(snapshot: Snapshot, metric: Metric) -> int | None:
 
 
 def _content(metric: Metric) -> Metric:
-    """What owners are ranked by: archive bytes can't be split among them, content can."""
+    """The metric that owners are ranked by: archive bytes can't be split among them."""
     return Metric.UNPACKED if metric is Metric.ARCHIVE else metric
 
 
@@ -256,17 +257,19 @@ def _largest(snapshot: Snapshot, metric: Metric) -> tuple[tuple[str, int], ...]:
 def _counterpart(
     snapshot: Snapshot, measured: Sequence[Snapshot], baseline: Sequence[Snapshot] | None
 ) -> Snapshot | None:
-    """The baseline of a stack: that of its platform. A lone stack of unknown platform takes a lone baseline."""
-    found = next((one for one in baseline or () if one.platform == snapshot.platform), None)
+    """The baseline of a stack's platform; a lone baseline for a lone stack of unknown platform."""
+    same_platform = next(
+        (candidate for candidate in baseline or () if candidate.platform == snapshot.platform), None
+    )
     lone = len(baseline or ()) == len(measured) == 1
     if (
-        found is None
+        same_platform is None
         and baseline
         and lone
         and "unknown" in (baseline[0].platform, snapshot.platform)
     ):
         return baseline[0]
-    return found
+    return same_platform
 
 
 def _matches(name: str, patterns: Sequence[str]) -> bool:
@@ -290,32 +293,34 @@ def _cell_matches(cell: Cell, budget: Budget, subject: str) -> bool:
 def _refuse_idle(
     measured: Sequence[Snapshot], budgets: Sequence[Budget], matched: set[int]
 ) -> None:
-    """A budget that selects nothing checks nothing, which nobody would notice. One for another platform is fine, as
-    long as any budget is for this one."""
+    """Raise ConfigError for budgets that select nothing: they check nothing, which goes unnoticed.
+
+    One for another platform is fine, as long as any budget is for this one.
+    """
     problems = []
     for index, budget in enumerate(budgets):
-        here = [one for one in measured if _matches(one.platform, budget.platforms)]
-        if index in matched or (not here and matched):
+        own = [snapshot for snapshot in measured if _matches(snapshot.platform, budget.platforms)]
+        if index in matched or (not own and matched):
             continue
-        if not here:
-            there = ", ".join(sorted({one.platform for one in measured}))
+        if not own:
+            platforms = ", ".join(sorted({snapshot.platform for snapshot in measured}))
             message, hint = (
                 f"the budget {budget.name!r} is for another platform",
-                f"there is: {there}",
+                f"there is: {platforms}",
             )
         else:
-            message, hint = f"the budget {budget.name!r} matches nothing", _hint(budget, here)
+            message, hint = f"the budget {budget.name!r} matches nothing", _hint(budget, own)
         problems.append(Problem(file=budget.origin, place=budget.place, message=message, hint=hint))
     if problems:
         raise ConfigError.from_problems(problems)
 
 
 def _hint(budget: Budget, measured: Iterable[Snapshot]) -> str:
-    """The names that a selector could have meant."""
+    """A hint with the names that a selector could have meant."""
     layers, owners = set(), set()
-    for one in measured:
-        layers |= {layer.layer_name for layer in one.layers}
-        owners |= {cell.owner for cell in one.cells}
+    for snapshot in measured:
+        layers |= {layer.layer_name for layer in snapshot.layers}
+        owners |= {cell.owner for cell in snapshot.cells}
     for patterns, known, noun in (
         (budget.layers, layers, "layers"),
         (budget.owners, owners, "owners"),
@@ -341,10 +346,10 @@ def _warnings(
     waiting = sum(item.status is Status.UNCHECKED for result in results for item in result.limits)
     if baseline is None:
         if waiting:
-            told = "1 limit wasn't" if waiting == 1 else f"{waiting} limits weren't"
-            yield f"{told} checked: there is no --baseline"
+            unchecked = "1 limit wasn't" if waiting == 1 else f"{waiting} limits weren't"
+            yield f"{unchecked} checked: there is no --baseline"
         return
     for snapshot in measured:
         if _counterpart(snapshot, measured, baseline) is None:
-            there = ", ".join(sorted({one.platform for one in baseline}))
-            yield f"the baseline has no stack for {snapshot.platform}, only for {there}"
+            platforms = ", ".join(sorted({one.platform for one in baseline}))
+            yield f"the baseline has no stack for {snapshot.platform}, only for {platforms}"

@@ -1,4 +1,7 @@
-"""What changed from one measurement of a stack to another, by layer, owner, category and rule. Pure."""
+"""Changes from one measurement of a stack to another, by layer, owner, category and rule.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -31,9 +34,11 @@ def compare(
     rules: Sequence[Rule] = (),
     whole: tuple[Snapshot, Snapshot] | None = None,
 ) -> Comparison:
-    """Tell everything that changed. ``rules`` are those of the configuration: one that covered a version of a
-    distribution and doesn't cover the next one explains growth. Where ``before`` and ``after`` are
-    parts of stacks, ``whole`` are these stacks: what is new to a part needn't be new.
+    """Return everything that changed.
+
+    ``rules`` are those of the configuration: one that covered a version of a distribution and
+    doesn't cover the next one explains growth. Where ``before`` and ``after`` are parts of stacks,
+    ``whole`` are these stacks: what is new to a part needn't be new.
 
     Layers are the same where their ``layer_name`` is; where each side has just one layer, these two
     are compared whatever their names.
@@ -60,7 +65,7 @@ def compare(
 def pair(
     before: Sequence[Snapshot], after: Sequence[Snapshot]
 ) -> list[tuple[Snapshot | None, Snapshot | None]]:
-    """Which stack to compare with which: those of one platform, and a lone stack with a lone one whatever they are."""
+    """Return the stacks to compare: those of one platform; of two lone ones, these two."""
     if len(before) == 1 and len(after) == 1:
         return [(before[0], after[0])]
     old = {snapshot.platform: snapshot for snapshot in before}
@@ -69,7 +74,7 @@ def pair(
 
 
 def empty(like: Snapshot) -> Snapshot:
-    """Nothing at all, to compare a stack with that has no counterpart."""
+    """A measurement of nothing, to compare a stack with that has no counterpart."""
     return Snapshot(
         source="(nothing)", kind=like.kind, platform=like.platform, layers=(), cells=(), records={}
     )
@@ -140,10 +145,10 @@ def _rules(before: Snapshot, after: Snapshot) -> tuple[RuleChange, ...]:
 
 
 def _by_owner(cells: Iterable[Cell]) -> dict[str, list[Cell]]:
-    found: dict[str, list[Cell]] = {}
+    by_owner: dict[str, list[Cell]] = {}
     for cell in cells:
-        found.setdefault(cell.owner, []).append(cell)
-    return found
+        by_owner.setdefault(cell.owner, []).append(cell)
+    return by_owner
 
 
 def _owners(
@@ -167,15 +172,18 @@ def _owners(
         remarks = remarks_about(change, before, after, rules)
         lone = _lone(whole[1])
         short = tuple(
-            replace(one, place=one.place.removeprefix(lone)) if one.place else one
-            for one in remarks
+            replace(remark, place=remark.place.removeprefix(lone)) if remark.place else remark
+            for remark in remarks
         )
         changes.append(replace(change, remarks=short))
     return tuple(sorted(changes, key=lambda change: (-_deployed(change), change.name)))
 
 
 def _lone(snapshot: Snapshot) -> str:
-    """What every place begins with where there is but one layer (an archive, a folder): no part of the place."""
+    """The prefix of every place where there is but one layer; empty where there are several.
+
+    An archive or a folder is such a layer: its name is no part of the place then.
+    """
     return f"{snapshot.layers[0].layer_name}/" if len(snapshot.layers) == 1 else ""
 
 
@@ -190,7 +198,10 @@ def _sum(cells: Iterable[Cell]) -> Footprint:
 def _places(
     before: Snapshot, after: Snapshot, whole: tuple[Snapshot, Snapshot]
 ) -> dict[str, list[PlaceChange]]:
-    """Where files came, went or changed, by owner. Empty unless both sides know their files."""
+    """Places at which files came, went or changed, by owner.
+
+    Empty unless both sides know their files.
+    """
     if before.records is None or after.records is None:
         return {}
     old, new = _without_versions(before.records), _without_versions(after.records)
@@ -213,18 +224,18 @@ def _places(
     for key, record in old.items():
         if key not in new:
             add(record, _place(key, new_folders), PlaceKind.GONE, -record.size)
-    found: dict[str, list[PlaceChange]] = {}
+    by_owner: dict[str, list[PlaceChange]] = {}
     for (owner, place, kind), (files, delta) in sums.items():
-        found.setdefault(owner, []).append(
+        by_owner.setdefault(owner, []).append(
             PlaceChange(place=place, kind=kind, files=files, delta=delta)
         )
-    for changes in found.values():
+    for changes in by_owner.values():
         changes.sort(key=lambda change: (-abs(change.delta), change.place, change.kind.value))
-    return found
+    return by_owner
 
 
 def _without_versions(records: Mapping[FileKey, FileRecord]) -> dict[FileKey, FileRecord]:
-    """A distribution's metadata stays in one place, whatever version the folder's name tells."""
+    """The records with a distribution's metadata in one place, whatever its version."""
     return {
         (layer, _INFO_VERSION.sub(r".\1/", path)): record
         for (layer, path), record in records.items()
@@ -232,14 +243,14 @@ def _without_versions(records: Mapping[FileKey, FileRecord]) -> dict[FileKey, Fi
 
 
 def _folders(records: Iterable[FileKey]) -> set[str]:
-    """Every folder that holds a file, at any depth, as ``layer/folder``."""
-    found: set[str] = set()
+    """Folders that hold a file, at any depth, as ``layer/folder``."""
+    folders: set[str] = set()
     for layer, path in records:
         folder = f"{layer}/{path}".rpartition("/")[0]
-        while folder and folder not in found:
-            found.add(folder)
+        while folder and folder not in folders:
+            folders.add(folder)
             folder = folder.rpartition("/")[0]
-    return found
+    return folders
 
 
 def _place(key: FileKey, elsewhere: set[str]) -> str:

@@ -1,4 +1,7 @@
-"""Why an owner may have grown: rules that stopped matching, test files that came in, debug builds. Pure."""
+"""Explains growth of an owner: rules that stopped matching, test files that came in, debug builds.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from slim.rules.match import owner_matches
 
 _NATIVE = frozenset({FileKind.LIBRARY.value, FileKind.EXTENSION.value, FileKind.EXECUTABLE.value})
 _DEBUG_SHARE = 4
-"""A file whose growth is debugging information by at least one part in so many is told to be a debug build."""
+"""A file of whose growth at least one part in so many is debugging information is a debug build."""
 
 
 def remarks_about(
     change: OwnerChange, before: Snapshot, after: Snapshot, rules: Sequence[Rule]
 ) -> tuple[Remark, ...]:
-    """Everything that explains why ``change`` happened, the most bytes first. Nothing about what didn't grow."""
-    found = [
+    """Remarks that explain why ``change`` happened, the most bytes first; none of what shrank."""
+    remarks = [
         *_stopped(change, before, after),
         *_out_of_range(change, rules),
         *_tests(change),
@@ -27,7 +30,7 @@ def remarks_about(
     ]
     return tuple(
         sorted(
-            found,
+            remarks,
             key=lambda remark: (-remark.size, remark.kind.value, remark.rule or "", remark.text),
         )
     )

@@ -1,4 +1,4 @@
-"""Reading anything that has sizes: a stack, an archive, a folder, a report, or a report in a git repository."""
+"""Measures anything that has sizes: a stack, an archive, a folder, a report, a report in git."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def measure(
     platforms: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[Snapshot, ...]:
-    """Measure what ``source`` names: one snapshot for each platform, in the order of their manifests.
+    """Measure what ``source`` names.
 
-    It may be a published, exported or built stack, a layer archive, a plain folder, a JSON report
+    Returns one snapshot for each platform, in the order of their manifests. ``source`` may be a
+    published, exported or built stack, a layer archive, a plain folder, a JSON report
     of ``slim run`` (what came out of it), ``slim audit`` or ``slim check``, or ``REF:PATH``, the
     report at a path of a git commit.
 
@@ -62,9 +63,9 @@ def snapshot_of(loaded: LoadedStack) -> Snapshot:
     """Measure a stack that is open already."""
     stack, inventory = loaded.stack, loaded.inventory
     names = {layer.name: layer.layer_name for layer in stack}
-    found = cells(inventory, Plan(actions={}))
+    measured = cells(inventory, Plan(actions={}))
     contents: dict[str, Footprint] = {}
-    for cell in found:
+    for cell in measured:
         contents[cell.layer] = contents.get(cell.layer, Footprint()) + cell.before
     return Snapshot(
         source=stack.source,
@@ -90,7 +91,7 @@ def snapshot_of(loaded: LoadedStack) -> Snapshot:
                 category=cell.category.value,
                 footprint=cell.before,
             )
-            for cell in found
+            for cell in measured
         ),
         records={(names[record.layer], record.path): record for record in inventory},
         debug=_debug(loaded, names),
@@ -122,17 +123,17 @@ def _debug(loaded: LoadedStack, names: Mapping[str, str]) -> dict[FileKey, int]:
 
 
 def _only(
-    found: tuple[Snapshot, ...], platforms: Sequence[str], source: str
+    snapshots: tuple[Snapshot, ...], platforms: Sequence[str], source: str
 ) -> tuple[Snapshot, ...]:
     if not platforms:
-        return found
-    missing = sorted(set(platforms) - {one.platform for one in found})
+        return snapshots
+    missing = sorted(set(platforms) - {snapshot.platform for snapshot in snapshots})
     if missing:
-        there = ", ".join(sorted({one.platform for one in found}))
+        known = ", ".join(sorted({snapshot.platform for snapshot in snapshots}))
         raise ConfigError(
-            f"no stack for platform {', '.join(missing)}", file=source, hint=f"there is: {there}"
+            f"no stack for platform {', '.join(missing)}", file=source, hint=f"there is: {known}"
         )
-    return tuple(one for one in found if one.platform in platforms)
+    return tuple(snapshot for snapshot in snapshots if snapshot.platform in platforms)
 
 
 def _read(path: Path, source: str) -> bytes:

@@ -1,4 +1,4 @@
-"""What a client that has the baseline downloads to get a stack. Pure.
+"""Bytes that a client which has the baseline downloads to get a stack. Pure.
 
 A layer costs nothing where the client has it: the same archive, or one with the very same files.
 Otherwise it costs its archive, or, where there is a delta between the two stacks, what that has for
@@ -17,7 +17,9 @@ _HINT = "make it again: slim delta BASELINE OUT -o D"
 
 
 def with_updates(snapshot: Snapshot, earlier: Snapshot, delta: Delta | None = None) -> Snapshot:
-    """The stack with what an update from ``earlier`` downloads, layer by layer; None where that isn't known.
+    """The stack with the bytes that an update from ``earlier`` downloads, layer by layer.
+
+    None where that isn't known.
 
     Raises ConfigError where ``delta`` isn't one from ``earlier`` to this stack.
     """
@@ -36,11 +38,11 @@ def _stack(delta: Delta, snapshot: Snapshot) -> StackDelta:
     for stack in delta.stacks:
         if stack.platform == snapshot.platform or len(delta.stacks) == 1:
             return stack
-    there = ", ".join(stack.platform for stack in delta.stacks)
+    platforms = ", ".join(stack.platform for stack in delta.stacks)
     raise ConfigError(
         f"the delta has nothing for {snapshot.platform}",
         file=snapshot.source,
-        hint=f"there is: {there}",
+        hint=f"there is: {platforms}",
     )
 
 
@@ -48,9 +50,11 @@ def _update(
     layer: MeasuredLayer, before: MeasuredLayer | None, stack: StackDelta | None
 ) -> int | None:
     if stack is not None:
-        found = {one.name: one for one in stack.layers if one.new is not None}
-        own = found.get(layer.name) or (next(iter(found.values())) if len(found) == 1 else None)
-        return _told(layer, before, own)
+        changes = {change.name: change for change in stack.layers if change.new is not None}
+        own = changes.get(layer.name) or (
+            next(iter(changes.values())) if len(changes) == 1 else None
+        )
+        return _download(layer, before, own)
     if not layer.footprint.archive:
         return None
     if before is None:
@@ -68,23 +72,23 @@ def _update(
     return 0 if any(mine == other for mine, other in known) else layer.footprint.archive
 
 
-def _told(layer: MeasuredLayer, before: MeasuredLayer | None, found: LayerDelta | None) -> int:
-    """What the delta has for the layer."""
+def _download(layer: MeasuredLayer, before: MeasuredLayer | None, change: LayerDelta | None) -> int:
+    """Bytes that the delta has for the layer. Raises ConfigError where it isn't for it."""
     if (
-        found is None
-        or not _is(layer, found.new)
-        or (before is not None and not _is(before, found.old))
+        change is None
+        or not _is(layer, change.new)
+        or (before is not None and not _is(before, change.old))
     ):
         raise ConfigError(
             f"the delta isn't one from the baseline to this layer {layer.name!r}",
             file=layer.name,
             hint=_HINT,
         )
-    return found.download
+    return change.download
 
 
 def _is(layer: MeasuredLayer, state: LayerState | None) -> bool:
-    """Whether a measured layer is the one that a delta speaks of."""
+    """True if a measured layer is the one that a delta speaks of."""
     if state is None:
         return False
     if layer.archive_sha256 and state.archive is not None:

@@ -19,6 +19,7 @@ TOP = Path(slim.__file__).parent
 ROOMS = ("", *sorted(path.parent.name for path in TOP.glob("*/__init__.py")))
 FINISHED = frozenset(
     {
+        "auditing",
         "backup",
         "binaries",
         "config",
@@ -28,6 +29,7 @@ FINISHED = frozenset(
         "pipeline",
         "plan",
         "reports",
+        "sizes",
         "sources",
         "symbols",
         "system",
