@@ -17,7 +17,6 @@ from slim.auditing.engine import AuditRequest, audit
 from slim.config.load import load_config
 from slim.passes import SCHEMAS
 from slim.reports.html import page as html
-from slim.system.cpus import available_cpus
 from tests.support.browser import chromium, visit
 
 WIDTH, HEIGHT = 1200, 970
@@ -31,9 +30,7 @@ def main() -> None:
     said = parser.parse_args()
     said.folder.mkdir(parents=True, exist_ok=True)
     config = load_config(SCHEMAS)
-    found = audit(
-        AuditRequest(source=said.stack, config=config, prove=True, workers=available_cpus())
-    )
+    found = audit(AuditRequest(source=said.stack, config=config, prove=True))
     with tempfile.TemporaryDirectory() as name, chromium(WIDTH, HEIGHT) as page:
         file = Path(name) / "page.html"
         file.write_text(html.render_audit(found), encoding="utf-8")

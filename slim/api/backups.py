@@ -44,7 +44,7 @@ def restore(
         globs=tuple(globs),
         platforms=tuple(platforms),
         limits=config.limits,
-        jobs=config.jobs,
+        workers=config.workers,
         effort=config.effort,
         force=force,
     )

@@ -34,9 +34,7 @@ def measure(
     from slim.sizes import measure as measuring
 
     config = config or Config()
-    return measuring.measure(
-        os.fspath(source), config.limits, config.workers, tuple(platforms), progress
-    )
+    return measuring.measure(os.fspath(source), config, tuple(platforms), progress)
 
 
 def check(

@@ -129,7 +129,6 @@ def audit(
         why=tuple(why),
         prove=prove,
         findings=findings,
-        workers=config.workers,
         profiles=tuple(Safety if profiles is None else profiles),
     )
     return engine.audit(request, progress)
@@ -157,7 +156,6 @@ def verify(
         original=Path(original),
         slimmed=Path(slimmed),
         config=config,
-        workers=config.workers,
         platforms=tuple(platforms),
     )
     return compare_stacks.verify(request, progress)

@@ -39,8 +39,6 @@ class AuditRequest:
     """Make the plans that a run would make, which takes longer, instead of estimates."""
     findings: bool = True
     """Look for more than sizes."""
-    workers: int = 1
-    """Threads that read."""
     profiles: tuple[Safety, ...] = field(default=tuple(Safety))
     """Profiles whose savings are told."""
 
@@ -52,12 +50,7 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
     """
     with fetched(request.source) as source, workspace() as spool:
         stacks = locate(source, platforms=request.platforms, any_archive=True)
-        context = RunContext(
-            spool_dir=spool,
-            limits=request.config.limits,
-            workers=request.workers,
-            progress=progress or Silent(),
-        )
+        context = request.config.context(spool, progress or Silent())
         return tuple(_audit_one(request, located, context) for located in stacks)
 
 

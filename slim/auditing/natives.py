@@ -28,7 +28,7 @@ def natives(inventory: Inventory) -> Iterator[FileRecord]:
 
 
 def headers_text(view: memoryview) -> str:
-    """What the headers of a native file say: ``PE for windows on x86_64, signed, .NET``."""
+    """Summary of a native file's headers: ``PE for windows on x86_64, signed, .NET``."""
     info = describe(view)
     if info is None or info.format not in _FORMATS:
         return ""

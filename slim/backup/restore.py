@@ -28,7 +28,6 @@ from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 from slim.publish.staging import check_target, publish, staging
 from slim.sources.fetch import fetched
-from slim.system.cpus import available_cpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +45,12 @@ class RestoreRequest:
     platforms: tuple[str, ...] = ()
     """The platforms of the stacks that are restored; all of them if empty."""
     limits: Limits = field(default_factory=Limits)
-    jobs: int | None = None
-    """Number of worker threads; None for one a processor."""
+    workers: int = 1
+    """Number of threads that read and compress; it never influences a byte of the result."""
     effort: Effort = field(default_factory=Effort)
     """Effort of compression."""
     force: bool = False
     """True if the output may be replaced."""
-
-    @property
-    def workers(self) -> int:
-        """Number of threads that read and compress. It never influences a byte of the result."""
-        return self.jobs or available_cpus()
 
 
 def restore(request: RestoreRequest, progress: Progress | None = None) -> tuple[Restored, ...]:

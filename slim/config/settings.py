@@ -10,11 +10,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from slim.config.kinds import Drops, Flag, Globs, Kind, LateChoices, Number, RuleIds, Size, Word
+from slim.model.context import RunContext
 from slim.model.limits import Limits
+from slim.model.progress import Progress
 from slim.model.rule import Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
 from slim.model.verify import VerifySettings
@@ -218,6 +221,12 @@ class Config(RuleSettings):
     def workers(self) -> int:
         """Threads that read and compress; never influences a byte of the result."""
         return self.jobs or available_cpus()
+
+    def context(self, spool_dir: Path, progress: Progress) -> RunContext:
+        """The arguments that travel through a command. ``spool_dir`` has to outlive them."""
+        return RunContext(
+            spool_dir=spool_dir, limits=self.limits, workers=self.workers, progress=progress
+        )
 
     @property
     def effort(self) -> Effort:

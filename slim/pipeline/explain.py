@@ -27,7 +27,7 @@ def explain(
     with fetched(request.source) as source:
         for located in locate(source, platforms=request.platforms):
             with workspace() as spool:
-                context = request.context(spool, progress or Silent())
+                context = request.config.context(spool, progress or Silent())
                 with prepared(request, located, context) as (planned, planner):
                     records = _meant(planned.loaded.inventory, path)
                     explanations.extend(

@@ -15,7 +15,6 @@ from slim.inventory.unchanged import unchanged
 from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
-from slim.model.progress import Progress
 from slim.model.stack import Layer
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
@@ -49,15 +48,6 @@ class RunRequest:
     """Folder to which is added what debuggers need of stripped files."""
     previous: Path | None = None
     """Folder or manifest of what was published before."""
-
-    def context(self, spool_dir: Path, progress: Progress) -> RunContext:
-        """The arguments that travel through the run. ``spool_dir`` has to outlive it."""
-        return RunContext(
-            spool_dir=spool_dir,
-            limits=self.config.limits,
-            workers=self.config.workers,
-            progress=progress,
-        )
 
 
 @contextmanager

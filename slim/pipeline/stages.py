@@ -65,7 +65,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
                 hint="give -o OUT instead of --dry-run",
             )
         with workspace() as spool:
-            context = request.context(spool, progress)
+            context = request.config.context(spool, progress)
             return tuple(
                 _run_one(request, located, context, None, None, previous) for located in stacks
             )
@@ -75,7 +75,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     with staging(request.output) as folder, side_outputs(request) as extras:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
-        context = request.context(spool_dir, progress)
+        context = request.config.context(spool_dir, progress)
         publisher = Publisher(
             request.output,
             folder / "set",

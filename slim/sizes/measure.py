@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.config.settings import Config
 from slim.errors import ConfigError, LimitError, StorageError, UnsafeInputError
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.locate import locate
@@ -13,7 +14,6 @@ from slim.inventory.located import Located
 from slim.model.context import RunContext
 from slim.model.diff import Cell, MeasuredLayer, Snapshot
 from slim.model.footprint import Footprint
-from slim.model.limits import Limits
 from slim.model.plan import Plan
 from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey, NativeFormat
@@ -31,8 +31,7 @@ LARGEST_REPORT = 256 << 20
 
 def measure(
     source: str,
-    limits: Limits,
-    workers: int,
+    config: Config,
     platforms: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[Snapshot, ...]:
@@ -53,9 +52,7 @@ def measure(
                 return _only(parse_report(text, source), platforms, source)
         stacks = locate(path, platforms=platforms, any_archive=True)
         with workspace() as spool:
-            context = RunContext(
-                spool_dir=spool, limits=limits, workers=workers, progress=progress or Silent()
-            )
+            context = config.context(spool, progress or Silent())
             return tuple(_measure(located, context) for located in stacks)
 
 

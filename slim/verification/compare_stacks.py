@@ -43,7 +43,6 @@ class VerifyRequest:
     original: Path
     slimmed: Path
     config: Config
-    workers: int
     platforms: tuple[str, ...] = ()
 
 
@@ -60,12 +59,7 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
     ):
         originals = locate(original, platforms=request.platforms, deployed=True)
         slimmed = locate(other, platforms=request.platforms, deployed=True)
-        context = RunContext(
-            spool_dir=spool,
-            limits=request.config.limits,
-            workers=request.workers,
-            progress=watch,
-        )
+        context = request.config.context(spool, watch)
         return tuple(
             _verify_one(request, one, _counterpart(one, slimmed, request), context)
             for one in originals
