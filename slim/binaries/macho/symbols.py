@@ -13,19 +13,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from macholib.mach_o import (
-    INDIRECT_SYMBOL_ABS,
-    INDIRECT_SYMBOL_LOCAL,
-    N_ABS,
-    N_EXT,
-    N_INDR,
-    N_PBUD,
-    N_SECT,
-    N_STAB,
-    N_TYPE,
-    N_UNDF,
-    REFERENCED_DYNAMICALLY,
-)
+from macholib import mach_o
 
 from slim.binaries.macho.layout import MachoImage
 from slim.binaries.macho.linkedit import Part
@@ -40,15 +28,19 @@ Nothing goes; what only debuggers read (strip -S); also local symbols (strip -S 
 
 _SYMBOL = struct.Struct("<IBBHQ")
 _NAME = struct.Struct("<I12x")
-_NAMELESS = INDIRECT_SYMBOL_LOCAL | INDIRECT_SYMBOL_ABS
+_NAMELESS = mach_o.INDIRECT_SYMBOL_LOCAL | mach_o.INDIRECT_SYMBOL_ABS
 """The marks of an entry of the indirect symbol table that names no symbol."""
 
 # Types (bytes) that a defined or an undefined symbol which others can see may have.
 _UNDEFINED_TYPES = bytes(
-    kind for kind in range(N_STAB) if kind & N_EXT and kind & N_TYPE in (N_UNDF, N_PBUD)
+    kind
+    for kind in range(mach_o.N_STAB)
+    if kind & mach_o.N_EXT and kind & mach_o.N_TYPE in (mach_o.N_UNDF, mach_o.N_PBUD)
 )
 _DEFINED_TYPES = bytes(
-    kind for kind in range(0x20) if kind & N_EXT and kind & N_TYPE in (N_ABS, N_INDR, N_SECT)
+    kind
+    for kind in range(0x20)
+    if kind & mach_o.N_EXT and kind & mach_o.N_TYPE in (mach_o.N_ABS, mach_o.N_INDR, mach_o.N_SECT)
 )
 
 
@@ -91,7 +83,7 @@ def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) ->
     new_numbers = {old: old - gone if old >= image.local else numbers[old] for old in named}
     new_indirect = [new_numbers.get(entry, entry) for entry in indirect]
     new_symbols, strings = _write_symbols(image, rows, kept)
-    stabs = sum(1 for kind in types[: image.local] if kind & N_STAB)
+    stabs = sum(1 for kind in types[: image.local] if kind & mach_o.N_STAB)
     dropped = (
         ("debugging symbols", stabs * SYMBOL_SIZE),
         ("local symbols", (gone - stabs) * SYMBOL_SIZE),
@@ -109,8 +101,8 @@ def drop_symbols(image: MachoImage, level: str, *, at_least_one: bool = True) ->
 def _check_types(image: MachoImage, types: bytes) -> None:
     """Raise Refused unless each symbol is of the kind that its place in the table says."""
     defined, undefined = image.local, image.local + image.defined
-    plain = [kind for kind in set(types[:defined]) if not kind & N_STAB]
-    if any(kind & N_EXT or kind & N_TYPE == N_INDR for kind in plain):
+    plain = [kind for kind in set(types[:defined]) if not kind & mach_o.N_STAB]
+    if any(kind & mach_o.N_EXT or kind & mach_o.N_TYPE == mach_o.N_INDR for kind in plain):
         raise Refused.malformed("a symbol among the local ones is external")
     if types[defined:undefined].translate(None, _DEFINED_TYPES):
         raise Refused.malformed("a symbol among the defined ones isn't")
@@ -140,11 +132,15 @@ def _kept_locals(
     image: MachoImage, rows: memoryview, types: bytes, named: set[int], level: str
 ) -> list[int]:
     """The numbers of the local symbols that stay, ascending."""
-    plain = (number for number, kind in enumerate(types[: image.local]) if not kind & N_STAB)
+    plain = (number for number, kind in enumerate(types[: image.local]) if not kind & mach_o.N_STAB)
     if level == "debug":
         return list(plain)
     flags = bytes(rows[6::SYMBOL_SIZE])
-    return [number for number in plain if number in named or flags[number] & REFERENCED_DYNAMICALLY]
+    return [
+        number
+        for number in plain
+        if number in named or flags[number] & mach_o.REFERENCED_DYNAMICALLY
+    ]
 
 
 class _Strings:
@@ -188,7 +184,7 @@ def _write_symbols(image: MachoImage, rows: memoryview, kept: list[int]) -> tupl
         *_SYMBOL.iter_unpack(rows[first:]),
     ]
     for name, kind, section, description, value in stay:
-        if kind & N_TYPE == N_INDR:
+        if kind & mach_o.N_TYPE == mach_o.N_INDR:
             value = strings.move(value)
         written.append(_SYMBOL.pack(strings.move(name), kind, section, description, value))
     return b"".join(written), strings.data()
