@@ -95,7 +95,10 @@ def compressor(name: str) -> str | None:
 
 
 def encoders(workers: int, effort: Effort, archive_format: Format) -> int:
-    """How many threads may compress at a time: as many of ``workers`` as have room; at least one."""
+    """Number of threads that may compress at a time: as many of ``workers`` as have room.
+
+    At least one.
+    """
     if archive_format.encoder_memory is None:
         return workers
     return max(1, min(workers, room(effort) // archive_format.encoder_memory(effort)))

@@ -1,4 +1,4 @@
-"""From raw members, in whatever container they were found, to a checked tree.
+"""Trees out of raw members, whatever container they were found in.
 
 Every reader (tar, zip, folder) comes through here, so that all of them refuse the same things.
 """
@@ -22,8 +22,12 @@ _HINT = "build the archive again; it can't be unpacked the same way everywhere"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RawMember:
-    """A member as its container states it. ``name`` and ``link`` are unchecked; ``mode`` may hold more than the
-    permission bits; ``link`` of a hard link is the name of another member."""
+    """A member as its container states it.
+
+    ``name`` and ``link`` are unchecked; ``mode`` may hold more than the permission bits; ``mtime``
+    is in seconds since 1970, ``size`` in bytes. ``link`` of a hard link is the name of another
+    member.
+    """
 
     name: str
     type: EntryType
@@ -44,7 +48,7 @@ class Warnings:
         self._counts: dict[str, int] = {}
 
     def add(self, what: str, place: str) -> None:
-        """One more member (already safe to print) that ``what`` is true of."""
+        """Note one more member (``place``, already safe to print) that ``what`` is true of."""
         names = self._named.setdefault(what, [])
         if len(names) < self.MAX_EACH:
             names.append(place)
@@ -60,10 +64,11 @@ class Warnings:
 
 
 class Assembler:
-    """Takes raw members in order, and gives the tree. Raises UnsafeInputError, or LimitError past the member cap.
+    """Takes raw members in order, and gives the tree.
 
     ``top`` is the name that the folder being read has in its parent, for a folder; None for an
-    archive, whose common top folder is found out.
+    archive, whose common top folder is found out. Raises UnsafeInputError, or LimitError past the
+    member cap.
     """
 
     def __init__(self, source: object, options: ReadOptions, *, top: str | None = None) -> None:
@@ -106,7 +111,10 @@ class Assembler:
         self._raw[path] = raw
 
     def _claim(self, path: str) -> None:
-        """Note the spelling of a path and of its folders; two that the target takes for one are refused."""
+        """Note how a path and its folders are spelled.
+
+        Two names that the target system takes for one are refused.
+        """
         first = True
         while path:
             if not first:
@@ -126,7 +134,7 @@ class Assembler:
             path = path.rpartition("/")[0]
 
     def finish(self, *, format_name: str, resources: ExitStack) -> Tree:
-        """Check what concerns several members, and give the tree. ``resources`` go over to the tree."""
+        """Check what concerns several members, and return the tree, which owns ``resources``."""
         root = "" if self._is_folder else self._common_root()
         prefix = f"{root}/" if root else ""
         root_raw = self._raw.get(root)
@@ -155,7 +163,7 @@ class Assembler:
         )
 
     def _common_root(self) -> str:
-        """The one folder that everything lies under, or ``""``."""
+        """The one folder that every member lies under, or ``""``."""
         tops = {path.partition("/")[0] for path in self._raw if path}
         if len(tops) != 1:
             return ""
@@ -236,9 +244,11 @@ def _same(name: str) -> str:
 def check_again(
     tree: Tree, source: object, options: ReadOptions, *, top: str | None = None
 ) -> None:
-    """Check a tree that was read before the platform was known, now that ``options`` tell it: names that collide or
-    don't exist there, and where links lead. ``top`` is as for :class:`Assembler`. Raises
-    UnsafeInputError."""
+    """Check a tree that was read before the platform was known, now that ``options`` give it.
+
+    That concerns names that collide or don't exist there, and where links lead. ``top`` is as for
+    :class:`Assembler`. Raises UnsafeInputError.
+    """
     reassemble(tree, tree.members.values(), source, options, top=top)
 
 
@@ -251,7 +261,7 @@ def assemble(
     resources: ExitStack,
     top: str | None = None,
 ) -> Tree:
-    """Check the members and give the tree; see :class:`Assembler`."""
+    """Check the members and return the tree; see :class:`Assembler`."""
     assembler = Assembler(source, options, top=top)
     for member in raw:
         assembler.add(member)
@@ -266,8 +276,11 @@ def reassemble(
     *,
     top: str | None = None,
 ) -> Tree:
-    """A tree with other members than ``tree``, which are checked as those of any input are. Contents stay those of
-    whatever they were read from, which has to stay open. ``top`` is as for :class:`Assembler`."""
+    """A tree with other members than ``tree``, which are checked as those of any input are.
+
+    Contents stay those of whatever they were read from, which has to stay open. ``top`` is as for
+    :class:`Assembler`.
+    """
     prefix = f"{tree.root}/" if tree.root else ""
     everything = [] if tree.root_member is None else [tree.root_member]
     raw = (

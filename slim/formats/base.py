@@ -1,8 +1,9 @@
-"""What an archive or tree is once it has been read: a virtual tree whose payloads are streamed.
+"""Trees, members, and the row of the table of formats.
 
-Nothing of an input archive is ever unpacked under its own names. A reader parses the structure
-strictly, puts the uncompressed bytes into one private spool file, and hands out members whose
-content is a slice of it; so no name in an archive can ever touch the file system.
+An archive or folder that was read is a virtual tree whose payloads are streamed. Nothing of an
+input archive is ever unpacked under its own names. A reader parses the structure strictly, puts the
+uncompressed bytes into one private spool file, and hands out members whose content is a slice of
+it; so no name in an archive can ever touch the file system.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from slim.model.stack import Platform
 
 
 class Content(Protocol):
-    """The bytes of one member. Cheap to hold, read on demand; valid until the tree is closed."""
+    """Bytes of one member. Cheap to hold, read on demand; valid until the tree is closed."""
 
     @property
     def size(self) -> int:
@@ -34,7 +35,7 @@ class Content(Protocol):
         ...
 
     def view(self) -> memoryview:
-        """The whole content without copying it where that is possible (memory-mapped). Read-only."""
+        """The whole content, not copied where it can be memory-mapped. Read-only."""
         ...
 
 
@@ -60,11 +61,14 @@ class BytesContent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One member of a layer. ``path`` is relative to the layer's folder (surrogate escapes for bytes that aren't
-    UTF-8). ``mode`` holds the nine permission bits, ``mtime`` whole seconds since the epoch,
-    ``link_target`` the text of a symbolic link, or the path (relative to the layer's folder, of an
-    earlier regular file) of a hard link. ``content`` is there for regular files only; ``size`` is 0
-    for everything else."""
+    """One member of a layer.
+
+    ``path`` is relative to the layer's folder (surrogate escapes for bytes that aren't UTF-8).
+    ``mode`` holds the nine permission bits, ``mtime`` whole seconds since the epoch.
+    ``link_target`` is the text of a symbolic link, or the path (relative to the layer's folder, of
+    an earlier regular file) of a hard link. ``content`` is there for regular files only; ``size``
+    (bytes) is 0 for everything else.
+    """
 
     path: str
     type: EntryType
@@ -80,9 +84,10 @@ class Tree:
     """A layer as it was read: members by path in the order of the source, directories included.
 
     ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and
-    for archives without a common folder). ``format`` is the name in :data:`slim.formats.FORMATS`.
-    ``warnings`` tell what was masked or dropped. Close it (it is a context manager) to free the
-    spool file and the memory maps.
+    for archives without a common folder). ``format`` is the name of a row in
+    :data:`slim.formats.FORMATS`, or that of :data:`slim.formats.DIRECTORY`. ``warnings`` tell what
+    was masked or dropped. Close the tree (it is a context manager) to free the spool file and the
+    memory maps.
 
     ``root_member`` is the root folder itself (its ``path`` is ``""``) where the source says
     something about it. It is not among ``members``; hand it to a writer as the first member to
@@ -116,11 +121,13 @@ class Tree:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
-    """``spool_dir`` is a private folder for spool files; ``platform`` decides which names would collide on the
-    target; ``siblings`` says that links to a sibling of the root folder are legal (a layer of a
-    stack). ``anywhere`` says that links may lead anywhere: a folder of the user's own, such as a
-    venv, whose links are kept and never followed. ``skip_special`` leaves devices, FIFOs and
-    sockets out, with a warning, instead of refusing them; only for trees that are looked at and
+    """Options of readers.
+
+    ``spool_dir`` is a private folder for spool files; ``platform`` decides which names would
+    collide on the target. ``siblings`` says that links to a sibling of the root folder are legal (a
+    layer of a stack). ``anywhere`` says that links may lead anywhere: a folder of the user's own,
+    such as a venv, whose links are kept and never followed. ``skip_special`` leaves devices, FIFOs
+    and sockets out, with a warning, instead of refusing them; only for trees that are looked at and
     never written again.
     """
 
@@ -134,10 +141,13 @@ class ReadOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WriteOptions:
-    """``executor`` runs the compression jobs (shared by all layers of a run), ``workers`` at a time; a compressor that
-    can't be split into jobs may start ``threads`` of its own. Neither may influence a single byte.
-    ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter); ``effort`` says how hard
-    to compress, with how much memory."""
+    """Options of writers.
+
+    ``executor`` runs the compression jobs (shared by all layers of a run), ``workers`` at a time; a
+    compressor that can't be split into jobs may start ``threads`` of its own. Neither may influence
+    a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter);
+    ``effort`` says how hard to compress, with how much memory.
+    """
 
     executor: Executor | None = None
     workers: int = 1
@@ -150,7 +160,10 @@ class Reader(Protocol):
     """Reads one kind of archive."""
 
     def __call__(self, source: Path, options: ReadOptions) -> Tree:
-        """Parse ``source``. Raises UnsafeInputError, LimitError or StorageError; never anything else."""
+        """Parse ``source``.
+
+        Raises UnsafeInputError, LimitError or StorageError, and no other error.
+        """
         ...
 
 

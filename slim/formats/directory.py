@@ -88,10 +88,11 @@ def _identity(status: os.stat_result) -> tuple[int, int, int]:
 
 
 def read_directory(source: Path, options: ReadOptions) -> Tree:
-    """The tree below a folder, sorted by path. Symbolic links are never followed, special files are refused, and
-    files that share an inode are separate files: an export's are hard links into the build tree.
-    Where special files are skipped, because the tree is only looked at, the second name of an inode
-    is a hard link, as du(1) counts.
+    """The tree below a folder, sorted by path.
+
+    Symbolic links are never followed, special files are refused, and files that share an inode are
+    separate files: an export's are hard links into the build tree. Where special files are skipped,
+    because the tree is only looked at, the second name of an inode is a hard link, as du(1) counts.
 
     With ``options.siblings``, links may lead into folders beside ``source``. Raises
     UnsafeInputError, LimitError or StorageError.
@@ -121,7 +122,7 @@ def read_directory(source: Path, options: ReadOptions) -> Tree:
 
 
 def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> Iterator[RawMember]:
-    """Everything below ``top``: each folder before what is in it, siblings by the bytes of their names."""
+    """Raw members below ``top``: each folder before its members, siblings by their names' bytes."""
     stack = [""]
     shared: dict[tuple[int, int], str] | None = {} if options.skip_special else None
     while stack:
@@ -147,19 +148,25 @@ def _walk(source: Path, top: str, options: ReadOptions, warnings: Warnings) -> I
 
 
 def _below(top: str, path: str) -> str:
-    """Plain text: a ``Path`` for each of tens of thousands of files costs as much as everything else here."""
+    """Join two paths as plain text.
+
+    A ``Path`` for each of tens of thousands of files costs as much as everything else here.
+    """
     return f"{top}/{path}" if path else top
 
 
 def _entry(
     source: Path, top: str, path: str, shared: dict[tuple[int, int], str] | None
 ) -> RawMember | None:
-    """One file, link or folder. ``shared`` notes the first name of each inode that has several, for a tree that is only
-    looked at; in such a tree special files are None."""
+    """One file, link or folder.
+
+    ``shared`` notes the first name of each inode that has several, for a tree that is only looked
+    at; in such a tree special files are None.
+    """
     file = _below(top, path)
     try:
         status = os.lstat(file)
-        link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115 - the text as it is
+        link = os.readlink(file) if stat.S_ISLNK(status.st_mode) else None  # noqa: PTH115
     except FileNotFoundError as error:
         raise IntegrityError(
             "was removed while slim was reading the folder", file=file, hint=_UNPACK_AGAIN
@@ -233,8 +240,10 @@ def write_directory(members: Iterable[Member], target: Path) -> None:
 
 
 def _make_folders(target: Path, member: Member, folders: dict[str, Member]) -> None:
-    """Create the member's folder, if it is one, and the folders above it, which get mode 0755 and the member's time
-    unless they are (or become) members themselves."""
+    """Create the member's folder, if it is one, and the folders above it.
+
+    Those get mode 0755 and the member's time unless they are (or become) members themselves.
+    """
     wanted = []
     path = member.path if member.type is EntryType.DIRECTORY else member.path.rpartition("/")[0]
     while path not in folders:

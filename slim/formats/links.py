@@ -1,4 +1,4 @@
-"""Where symbolic links lead, worked out in a virtual tree: nothing on disk is ever asked.
+"""Resolution of symbolic links in a virtual tree, without asking the disk.
 
 The walk follows POSIX.1-2017 4.13 (pathname resolution): ``..`` is taken *after* the links before
 it were followed, which is what CVE-2025-4517 and its kin rely on being forgotten.
@@ -21,7 +21,7 @@ _HINT = "a link has to stay inside its layer, or point into a sibling layer with
 
 
 class End(Enum):
-    """How a walk ended."""
+    """End of a walk."""
 
     FOUND = "found"
     DANGLING = "dangling"
@@ -30,8 +30,11 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a walk has come to. ``parts`` start at the layer's folder, or, for a sibling, at the common parent;
-    ``links`` counts the links that were followed."""
+    """A place that a walk has come to.
+
+    ``parts`` start at the layer's folder, or, for a sibling, at the common parent; ``links`` counts
+    the links that were followed.
+    """
 
     parts: tuple[str, ...]
     end: End
@@ -41,10 +44,10 @@ class _Place:
 class LinkResolver:
     """Resolves the links of one tree.
 
-    ``links`` are the targets by path, ``others`` says whether any other member or implied folder
-    has a path; both speak about keys made with ``key`` (which folds names where the target system
-    does). ``top`` is the name of the layer's folder in the common parent; None where there is no
-    parent that a link may legally reach.
+    ``links`` are the targets by path, ``exists`` tells whether any member or implied folder has a
+    path; both take keys made with ``key`` (which folds names where the target system does). ``top``
+    is the name of the layer's folder in the common parent; None where there is no parent that a
+    link may legally reach.
     """
 
     def __init__(
@@ -66,7 +69,10 @@ class LinkResolver:
         self._known: dict[str, _Place] = {}
 
     def resolve(self, path: str) -> End:
-        """Check the link at ``path``. Raises UnsafeInputError where it leads, or could lead, outside."""
+        """Check the link at ``path``.
+
+        Raises UnsafeInputError if it leads, or could lead, outside.
+        """
         return self._follow(self._key(path), path, 1).end
 
     def _follow(self, key: str, path: str, depth: int) -> _Place:
@@ -128,9 +134,11 @@ class LinkResolver:
         return _Place(parts=tuple(here), end=end, links=links)
 
     def _comes_back(self, path: str, target: str, rest: list[str]) -> bool:
-        """The walk has climbed out of the layer into the common parent, and ``rest`` is left of it: whether it comes
-        back into the layer itself by its own name. Refused where it neither does nor enters a
-        sibling layer."""
+        """True if a walk that has left the layer comes back into it by its own name.
+
+        ``rest`` is left of the walk, which has come to the common parent. Refused if it neither
+        comes back nor enters a sibling layer.
+        """
         shown = display(target)
         if self._top is None:
             raise self._refuse(path, f"the link's target {shown} leads outside")
@@ -145,7 +153,7 @@ class LinkResolver:
         return False
 
     def _check_inside_sibling(self, path: str, target: str, rest: list[str]) -> None:
-        """What a sibling's own links do to ``..`` can't be known here."""
+        """Refuse ``..`` inside of a sibling, whose own links aren't known here."""
         if ".." in rest:
             raise self._refuse(
                 path, f"the link's target {display(target)} goes back up through a sibling layer"

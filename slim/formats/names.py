@@ -1,4 +1,4 @@
-"""Which member names may exist, on every system and on the system that a layer is meant for.
+"""Names that members may have, on every system and on the system that a layer is meant for.
 
 Sources: POSIX.1-2017 3.170 (file names); Microsoft, "Naming Files, Paths, and Namespaces"; Apple,
 "Apple File System Reference" (case and normalisation insensitive names); Unicode Standard Annex 9
@@ -51,7 +51,10 @@ def decode(raw: bytes) -> str:
 
 
 def fold(name: str) -> str:
-    """The key under which macOS and Windows would find a name (canonical caseless matching, Unicode 3.13 D145)."""
+    """The key under which macOS and Windows would find a name.
+
+    That is canonical caseless matching (Unicode 3.13 D145).
+    """
     if name.isascii():
         return name.lower()
     normal = unicodedata.normalize("NFD", name)
@@ -151,7 +154,7 @@ def check_platform(path: str, platform: Platform | None, *, source: object) -> N
 
 
 def windows_problem(component: str) -> str | None:
-    """What is wrong with a file name on Windows, or None."""
+    """Reason why Windows can't take a file name as it is, or None."""
     found = sorted(_WINDOWS_FORBIDDEN.intersection(component))
     if found:
         return f"the name contains {found[0]!r}, which has a meaning of its own"

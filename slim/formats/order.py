@@ -1,4 +1,4 @@
-"""What every writer does with its members before it writes them."""
+"""The order in which writers put their members, and the root folder before them."""
 
 from __future__ import annotations
 
@@ -31,15 +31,17 @@ def with_root(members: Iterable[Member], root: str) -> Iterator[Member]:
 
 
 def is_native(member: Member) -> bool:
-    """Whether a member begins like a file with machine code. Only compression depends on it, so that a wrong guess does
-    no harm."""
+    """True if a member begins like a file with machine code.
+
+    Only compression depends on it, so that a wrong guess does no harm.
+    """
     if member.content is None or member.size < 4:
         return False
     return may_be_native(next(iter(member.content.chunks()), b""))
 
 
 def for_compression(members: Iterable[Member]) -> Iterator[tuple[bool, Member]]:
-    """The members in the order that compresses best, each with whether it is native (:func:`is_native`).
+    """Members in the order that compresses best, each with whether it :func:`is_native`.
 
     Folders come first, so that unpacking never has to invent one; then files, by ending and name;
     then files with machine code, by name; then links, when all that they may lead to is there. A

@@ -1,4 +1,4 @@
-"""Private, nameless files that uncompressed bytes are kept in, and contents that are slices of them."""
+"""Spool files for uncompressed bytes, private and without a name, and slices of them."""
 
 from __future__ import annotations
 
@@ -21,32 +21,38 @@ _RESIDENT = 16 << 20
 
 
 class _Map(mmap.mmap):
-    """A mapped file that takes a few megabytes of memory, however much of it is looked at, and in how many pieces."""
+    """A mapped file that takes a few megabytes of memory, however much of it is looked at."""
 
     _seen = 0
 
     def seen(self, size: int) -> None:
-        """So many bytes were looked at. Threads may count at once: it needn't be exact."""
+        """Count bytes that were looked at. Threads may count at once: it needn't be exact."""
         self._seen += size
         if self._seen >= _RESIDENT:
             self._seen = 0
             self.forget()
 
     def forget(self) -> None:
-        """Give the memory back (madvise(2), ``MADV_DONTNEED``). Views stay valid, for those who look at them now, too:
-        pages are mapped again when they are wanted."""
+        """Give the memory back (madvise(2), ``MADV_DONTNEED``).
+
+        Views stay valid, even for threads that read them now: pages are mapped again when they are
+        wanted.
+        """
         if hasattr(mmap, "MADV_DONTNEED"):
             self.madvise(mmap.MADV_DONTNEED)
 
 
 def seen(view: bytes | memoryview, size: int | None = None) -> None:
-    """Count what was looked at (``size`` bytes; the whole view), so that memory it is mapped into is given back."""
+    """Count bytes that were looked at (the whole view, or ``size`` of them).
+
+    So the memory that they are mapped into is given back.
+    """
     if isinstance(view, memoryview) and isinstance(view.obj, _Map):
         view.obj.seen(len(view) if size is None else size)
 
 
 def passing(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """The pieces, for somebody who looks at each once, and perhaps at the first one only."""
+    """The pieces, for a caller who reads each once, and perhaps only the first."""
     for piece in pieces:
         seen(piece)
         yield piece
@@ -114,7 +120,7 @@ class Spool:
             self.write(piece)
 
     def view(self) -> memoryview:
-        """Everything that was written, memory-mapped, read-only."""
+        """All bytes that were written, memory-mapped, read-only."""
         if self._view is None:
             if self.size == 0:
                 self._view = memoryview(b"")

@@ -1,1 +1,1 @@
-"""Publishes: layers and manifest go to a staging folder, which appears as the output in one rename."""
+"""Publishing: a stack is staged in a folder, which becomes the output in one rename."""

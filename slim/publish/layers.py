@@ -1,4 +1,4 @@
-"""A layer's next state: what a plan makes of it, checked before it is written and read back afterwards."""
+"""A layer's next state: checked before it is written, and read back afterwards."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ from slim.verification.static import check_records
 
 @dataclass(frozen=True, kw_only=True)
 class NextLayer:
-    """A layer's new state: what to write, the SHA-256 of every file by path, and the digest of the whole tree."""
+    """A layer as a plan leaves it.
+
+    ``digests`` are the SHA-256 of every file by path, ``tree_sha256`` is the digest of the whole
+    tree (both hexadecimal). ``before`` and ``after`` are its sizes.
+    """
 
     new: NewLayer
     digests: dict[str, str]
@@ -32,7 +36,7 @@ class NextLayer:
 
 
 def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
-    """What a plan makes of a layer: its members, their digests, and its sizes before and after."""
+    """A layer's members as the plan leaves them, their digests, and its sizes before and after."""
     loaded = planned.loaded
     tree = loaded.trees[layer.name]
     members = planned.members_of(layer.name)
@@ -55,45 +59,42 @@ def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
     )
 
 
-def true_records(coming: Iterable[NextLayer], inventory: Inventory) -> Check:
+def true_records(layers: Iterable[NextLayer], inventory: Inventory) -> Check:
     """Check every RECORD of these layers against the files that are to be written."""
     records = Check(name="record", tried=0)
-    for one in coming:
-        name = one.new.layer.name
-        found = check_records(
-            name, one.new.members, one.digests, inventory.distributions[name].values()
-        )
+    for layer in layers:
+        name = layer.new.layer.name
+        distributions = inventory.distributions[name].values()
+        checked = check_records(name, layer.new.members, layer.digests, distributions)
         records = replace(
             records,
-            tried=records.tried + found.tried,
-            failures=(*records.failures, *found.failures),
+            tried=records.tried + checked.tried,
+            failures=(*records.failures, *checked.failures),
         )
     return records
 
 
 def read_back(
-    written: Sequence[WrittenLayer],
-    coming: Sequence[NextLayer],
-    context: RunContext,
+    written: Sequence[WrittenLayer], layers: Sequence[NextLayer], context: RunContext
 ) -> Check:
     """Read every written layer again and compare it with the plan."""
     context.progress.stage("Verifying layers", total=len(written))
 
-    def check(done: WrittenLayer, one: NextLayer) -> tuple[int, tuple[str, ...]]:
+    def check(copy: WrittenLayer, layer: NextLayer) -> tuple[int, tuple[str, ...]]:
         options = ReadOptions(
             spool_dir=context.spool_dir,
             limits=context.limits,
-            platform=one.new.layer.platform,
-            anywhere=done.place.is_dir(),
+            platform=layer.new.layer.platform,
+            anywhere=copy.place.is_dir(),
         )
         # What was published before has the times of then.
-        times = done.format.holds_times and not done.reused
-        result = compare(done.place, one.new.members, one.digests, options, times=times)
+        times = copy.format.holds_times and not copy.reused
+        result = compare(copy.place, layer.new.members, layer.digests, options, times=times)
         context.progress.advance()
         return result
 
     with ThreadPoolExecutor(max_workers=context.workers) as pool:
-        results = list(pool.map(check, written, coming))
+        results = list(pool.map(check, written, layers))
     return Check(
         name="published",
         tried=sum(tried for tried, _ in results),

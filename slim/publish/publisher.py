@@ -1,4 +1,4 @@
-"""Fills the staging folder: new archives (or folders), and the manifest with their sizes and hashes."""
+"""Fills the staging folder: new archives or folders, and the manifest with sizes and hashes."""
 
 from __future__ import annotations
 
@@ -27,9 +27,12 @@ from slim.system.atomic import write_new
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReusedArchive:
-    """An archive that was published before and holds the very tree that is to be written: it is published again, under
-    its name and build number. Where it isn't at hand (``place`` is None), what is written has to
-    have its bytes. ``compression`` is what its manifest says of how it was compressed."""
+    """An archive that was published before, and holds the very tree that is to be written.
+
+    It is published again, under its name and build number. Where it isn't at hand (``place`` is
+    None), what is written has to have its bytes. ``compression`` is the note of its manifest about
+    how it was compressed.
+    """
 
     place: Path | None
     archive: ArchiveInfo
@@ -39,9 +42,12 @@ class ReusedArchive:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewLayer:
-    """A layer ready to be written. ``source`` is the archive or folder it was read from, ``root`` the folder that an
-    archive's members lie under; ``carry`` says that the source is to be carried over byte for byte,
-    ``reused`` that what was published before is."""
+    """A layer ready to be written.
+
+    ``source`` is the archive or folder it was read from, ``source_format`` the name of that format,
+    ``root`` the folder that an archive's members lie under. ``carry`` says that the source is to be
+    carried over byte for byte, ``reused`` that an archive published before is.
+    """
 
     layer: Layer
     members: Sequence[Member]
@@ -68,7 +74,10 @@ class WrittenLayer:
 
 
 class Publisher:
-    """Stages the stacks of one run for one output. ``folder`` is created, private, and on the output's file system."""
+    """Stages the stacks of one run for one output.
+
+    ``folder`` is created, private, and on the output's file system.
+    """
 
     def __init__(
         self, output: Path, folder: Path, *, format_name: str | None, effort: Effort
@@ -220,9 +229,12 @@ class Publisher:
         written: Iterable[WrittenLayer],
         notes: Mapping[str, Mapping[str, object]],
     ) -> None:
-        """Write the manifest and ``env_metadata`` again: new archive names, sizes and hashes, and ``notes`` (by layer)
-        under the key :data:`SLIM_KEY`; the old build number where the old archive was reused. Every
-        other key is carried over as it was."""
+        """Write the manifest and ``env_metadata`` again.
+
+        They get the new archive names, sizes and hashes, and ``notes`` (by layer) under the key
+        :data:`SLIM_KEY`; the old build number where the old archive was reused. Every other key is
+        carried over as it was.
+        """
         if stack.manifest_name is None:
             if stack.kind is StackKind.BUILD:
                 self._copy_builds(stack)
@@ -249,8 +261,11 @@ class Publisher:
                 copy_file(Path(stack.source) / name, self._folder / name)
 
     def staged(self) -> Path:
-        """What is to be published: the folder of the set; the tree itself where the input was a plain folder; the one
-        archive where the input was one and the output is named like one."""
+        """Return the file or folder that is to be published.
+
+        That is the folder of the set; the tree itself where the input was a plain folder; the one
+        archive where the input was one and the output is named like one.
+        """
         return self._single or self._folder
 
 

@@ -1,8 +1,9 @@
-"""Durable and atomic output: everything is staged beside the target, made durable, and appears with one rename.
+"""Durable and atomic output.
 
-After a kill at any moment the target is the old set or the new one. What a killed run leaves behind
-(a staging folder, a set that was being replaced) is cleaned up or put back by the next run on the
-same target. Two runs on one target can't meet: the second fails at once.
+A result is staged beside the target, made durable, and appears with one rename. After a kill at any
+moment the target is the old set or the new one. What a killed run leaves behind (a staging folder,
+a set that was being replaced) is cleaned up or put back by the next run on the same target. Two
+runs on one target can't meet: the second fails at once.
 
 Sources: rename(2), renameat2(2) (RENAME_EXCHANGE), fsync(2), flock(2).
 """
@@ -32,7 +33,10 @@ _RENAME_EXCHANGE = 2
 
 
 def check_target(target: Path, source: Path, *, force: bool) -> None:
-    """Refuse a target that exists (without ``force``), or that would mix with the input. Raises ConfigError."""
+    """Refuse a target that exists (without ``force``), or that would mix with the input.
+
+    Raises ConfigError.
+    """
     here, there = target.resolve(), source.resolve()
     folder = there if there.is_dir() else there.parent
     if there.is_dir() and (here == there or there in here.parents):
@@ -65,12 +69,13 @@ def check_target(target: Path, source: Path, *, force: bool) -> None:
 
 @contextlib.contextmanager
 def staging(target: Path) -> Iterator[Path]:
-    """A private folder beside ``target``, gone again when the block ends unless :func:`publish` has taken it.
+    """A private folder beside ``target``, removed at the end unless :func:`publish` has taken it.
 
     Cleans up after killed runs first. Raises ConfigError where another run works on the same
     target, StorageError where the place can't be written.
     """
-    target = Path(os.path.abspath(target))  # noqa: PTH100  (resolve() would follow a link at the target itself)
+    # resolve() would follow a link at the target itself.
+    target = Path(os.path.abspath(target))  # noqa: PTH100
     try:
         with defer_signals():
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +92,10 @@ def staging(target: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _removed(folder: Path) -> Iterator[None]:
-    """Remove the staging folder at the end. That it can't be removed is an error only if there is no other."""
+    """Remove the staging folder at the end.
+
+    That it can't be removed is an error only if there is no other.
+    """
     try:
         yield
     except BaseException:
@@ -110,7 +118,10 @@ def _left(error: OSError, path: Path) -> StorageError:
 
 @contextlib.contextmanager
 def _locked(target: Path) -> Iterator[None]:
-    """Hold an advisory lock on a file beside the target; the kernel frees it however the process ends."""
+    """Hold an advisory lock on a file beside the target.
+
+    The kernel frees it however the process ends.
+    """
     path = target.parent / f"{_LOCK}{target.name}"
     while True:
         file = path.open("a+b")
@@ -144,16 +155,16 @@ def _is_same(descriptor: int, path: Path) -> bool:
 
 def _recover(target: Path) -> None:
     """Put back an old set that a killed run had moved aside, and remove what it left half done."""
-    for old in sorted(_beside(target, _OLD)):
+    for old in sorted(_siblings(target, _OLD)):
         if os.path.lexists(target):
             _remove(old)
         else:
             old.rename(target)
-    for left in _beside(target, _STAGING):
+    for left in _siblings(target, _STAGING):
         _remove(left)
 
 
-def _beside(target: Path, prefix: str) -> Iterator[Path]:
+def _siblings(target: Path, prefix: str) -> Iterator[Path]:
     return target.parent.glob(f"{glob.escape(prefix + target.name)}.*")
 
 
@@ -165,7 +176,7 @@ def _remove(path: Path) -> None:
 
 
 def publish(staged: Path, target: Path, *, force: bool) -> None:
-    """Make ``staged`` (a folder or file inside the staging folder) appear as ``target``. Raises StorageError."""
+    """Make ``staged`` (in the staging folder) appear as ``target``. Raises StorageError."""
     for folder, _, files in os.walk(staged):
         for name in files:
             if not (Path(folder) / name).is_symlink():
@@ -188,7 +199,10 @@ def publish(staged: Path, target: Path, *, force: bool) -> None:
         try:
             sync(target.parent)
         except StorageError as error:
-            error.hint = f"{target} is complete, but may not outlive a power failure; see to the disk, and run again"
+            error.hint = (
+                f"{target} is complete, but may not outlive a power failure; "
+                "see to the disk, and run again"
+            )
             raise
 
 

@@ -53,7 +53,7 @@ class Compression:
 
 
 class _Decompressor(Protocol):
-    """What the decompressors of lzma and bz2 have in common."""
+    """The interface that the decompressors of lzma and bz2 share."""
 
     @property
     def eof(self) -> bool: ...

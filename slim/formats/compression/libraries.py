@@ -1,7 +1,8 @@
-"""Versions of the libraries that compress: besides the input, all that an archive's bytes depend on.
+"""Versions of the libraries that compress.
 
-Other versions of a library may compress the same bytes to other bytes; Python's own version doesn't
-matter. So the name and version go into the manifest.
+Besides the input, an archive's bytes depend on them alone: other versions of a library may compress
+the same bytes to other bytes; Python's own version doesn't matter. So the name and version go into
+the manifest.
 
 Sources: lzma.h (``lzma_version_string``), bzlib.h (``BZ2_bzlibVersion``), dlsym(3): a symbol is
 looked for in a library and in those that it needs.

@@ -1,1 +1,1 @@
-"""Tar archives, plain or compressed: a strict parser, the reader, the stream that is written."""
+"""Tar archives, plain or compressed: a strict parser, the reader, the writer."""

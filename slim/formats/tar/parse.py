@@ -19,7 +19,10 @@ from slim.formats.spool import seen
 
 BLOCK = 512
 MAX_EXTENDED = 1 << 20
-"""Bytes of one extended header or long name. Names are bounded by 4 KiB; extended attributes may be larger."""
+"""Bytes of one extended header or long name.
+
+Names are bounded by 4 KiB; extended attributes may be larger.
+"""
 MAX_OCTAL = 8**11 - 1
 """The largest size or time that a ustar header itself can hold."""
 
@@ -99,7 +102,7 @@ class Header:
 
 @dataclass(slots=True)
 class _Pending:
-    """What extended headers say about the next member."""
+    """Statements of extended headers about the next member."""
 
     pax: dict[str, bytes] | None = None
     name: bytes | None = None
@@ -112,10 +115,10 @@ class _Pending:
 
 
 class TarParser:
-    """Parses one uncompressed tar stream of which every byte has to make sense. Raises UnsafeInputError.
+    """Parses one uncompressed tar stream of which every byte has to make sense.
 
     With ``skip_special`` device nodes and FIFOs, which have no content, are given with their own
-    type flag instead of being refused.
+    type flag instead of being refused. Raises UnsafeInputError.
     """
 
     def __init__(self, data: memoryview, source: object, *, skip_special: bool = False) -> None:

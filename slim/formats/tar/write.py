@@ -1,7 +1,8 @@
-"""The tar stream that venvstacks itself would have written: pax, uid and gid 0, owner ``root``, whole seconds.
+"""Tar archives, plain or compressed: members to bytes.
 
-The headers are the ones that ``tarfile`` writes for ``PAX_FORMAT`` since Python 3.8, kept here so
-that the bytes don't depend on the Python that slim runs on.
+The stream is the one that venvstacks itself would have written: pax, uid and gid 0, owner ``root``,
+whole seconds. The headers are the ones that ``tarfile`` writes for ``PAX_FORMAT`` since Python 3.8,
+kept here so that the bytes don't depend on the Python that slim runs on.
 
 Source: POSIX.1-2017, "pax" (ustar Interchange Format, Extended Header).
 """

@@ -1,9 +1,9 @@
-"""A strict parser of zip files: every byte belongs to exactly one record, and the records agree with each other.
+"""A strict parser of zip files.
 
 Zip readers disagree on where a zip file starts, which of two directories counts, and whether the
-local or the central header is right; attacks live in those gaps. Here the members have to tile the
-file without gap or overlap, the central directory has to follow, and the end record has to be the
-last 22 bytes.
+local or the central header is right; attacks live in those gaps. Here every byte belongs to exactly
+one record, and the records agree with each other: the members have to tile the file without gap or
+overlap, the central directory has to follow, and the end record has to be the last 22 bytes.
 
 Source: PKWARE APPNOTE.TXT 6.3.10 (section numbers are given where they apply).
 """
@@ -42,7 +42,10 @@ _HINT = "build the archive again with a plain zip tool"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ZipRecord:
-    """One member as the central directory states it. ``data`` is the offset of ``packed`` compressed bytes."""
+    """One member as the central directory states it.
+
+    ``data`` is the offset of ``packed`` compressed bytes.
+    """
 
     name: str
     system: int
@@ -67,7 +70,10 @@ class _End:
 
 
 class ZipParser:
-    """Parses one zip file of at most ``members`` members. Raises UnsafeInputError and LimitError."""
+    """Parses one zip file of at most ``members`` members.
+
+    Raises UnsafeInputError and LimitError.
+    """
 
     def __init__(
         self, data: memoryview, source: object, *, members: int = Limits().members
@@ -241,7 +247,10 @@ class ZipParser:
     # Local headers
 
     def _local(self, record: ZipRecord, limit: int) -> tuple[ZipRecord, int]:
-        """Compare the local header with the central one; give the record with its data, and where it ends."""
+        """Compare the local header with the central one.
+
+        Returns the record with the place of its data, and the offset of the member's end.
+        """
         start = record.offset
         if start + _LOCAL.size > limit:
             raise self._refuse("the member starts outside the archive", record.name)

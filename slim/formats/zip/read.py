@@ -28,7 +28,10 @@ _HINT = "build the archive again with a plain zip tool"
 
 
 def read_zip(source: Path, options: ReadOptions) -> Tree:
-    """Parse a zip file; its members are inflated into the spool, each checked against its size and CRC."""
+    """Parse a zip file, and inflate its members into the spool.
+
+    Each is checked against its size and CRC. Raises UnsafeInputError, LimitError or StorageError.
+    """
     with ExitStack() as stack:
         archive = stack.enter_context(Spool(options.spool_dir))
         archive.write_all(UNCOMPRESSED.decompress(source, Meter(source, options.limits)))

@@ -102,7 +102,7 @@ def _with_copies(members: Iterable[Member]) -> Iterator[tuple[Member, Content | 
 def _packed(
     members: Iterable[tuple[Member, Content | None]], options: WriteOptions
 ) -> Iterator[tuple[Member, _Packed]]:
-    """Compress on the executor, with a bounded number of bytes in flight, and give back in order."""
+    """Compress on the executor, with a bounded number of bytes in flight, and keep the order."""
     level = deflate.level(options.effort)
     pending: deque[tuple[Member, int, Future[_Packed]]] = deque()
     waiting = 0

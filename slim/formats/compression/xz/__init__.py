@@ -44,7 +44,7 @@ def _decompress(source: Path, meter: Meter) -> Iterator[bytes]:
 
 
 def _compress(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
-    """One stream of blocks that are compressed in parallel; machine code has a filter of its own."""
+    """One stream of blocks, compressed in parallel; machine code has a filter of its own."""
     by_kind = {
         native: settings(options.effort, options.machine, native=native) for native in (False, True)
     }

@@ -17,16 +17,21 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 _CANDIDATES: Final = re.compile(rb"[\x90\x94-\x97\xb0\xd0\xf0]")
-"""The most significant bytes of the two instructions: 100101xx for BL, 1xx10000 for ADRP."""
+"""Most significant bytes of the two instructions: 100101xx for BL, 1xx10000 for ADRP."""
 
 _PAGE_BITS: Final = 12
 _REACH: Final = 1 << 17
-"""Pages (512 MiB) either way: ADRP reaches further, but real code doesn't, and other data that looks like it does."""
+"""Pages (512 MiB) either way.
+
+ADRP reaches further, but real code doesn't, and other data that looks like it does.
+"""
 
 
 def arm64_filter(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes]:
-    """A block's bytes as the ARM64 filter passes them on to LZMA2. An incomplete instruction at the end of the block
-    stays as it is."""
+    """A block's bytes as the ARM64 filter passes them on to LZMA2.
+
+    An incomplete instruction at the end of the block stays as it is.
+    """
     position = 0
     rest = b""
     for piece in pieces:

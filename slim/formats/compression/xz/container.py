@@ -1,9 +1,10 @@
-"""A writer of .xz files whose blocks are compressed in parallel, and whose bytes don't depend on how many at a time.
+"""A writer of .xz files whose blocks are compressed in parallel.
 
-``xz -T1`` and ``xz -T2`` give different bytes, and preset 9 with several threads takes more memory
-than a CI machine has. So the container is put together here, from raw LZMA2 blocks: one stream, one
-block for every ``BLOCK_SIZE`` bytes, sizes in the block headers (so that readers can decompress in
-parallel too), CRC32 as the check, one index.
+The bytes don't depend on how many blocks are compressed at a time. ``xz -T1`` and ``xz -T2`` give
+different bytes, and preset 9 with several threads takes more memory than a CI machine has. So the
+container is put together here, from raw LZMA2 blocks: one stream, one block for every
+``block_size`` bytes, sizes in the block headers (so that readers can decompress in parallel too),
+CRC32 as the check, one index.
 
 Source: The .xz File Format, version 1.0.4 (section numbers are given where they apply).
 """
@@ -30,13 +31,15 @@ _FLAGS = b"\0\1"  # 2.1.1.2: check id 1, CRC32
 _FILTER_LZMA2 = 0x21
 
 LITERAL_CONTEXT = 4
-"""LZMA's ``lc``: 0.1 % to 0.3 % smaller than the default 3 on every layer that was tried, at no cost. Other values of
-``pb`` and ``lp``, or a choice by the kind of content, gave less than that, so that there is
-none."""
+"""LZMA's ``lc``: 0.1 % to 0.3 % smaller than the default 3 on every layer tried, at no cost.
+
+Other values of ``pb`` and ``lp``, or a choice by the kind of content, gave less than that, so that
+there is none.
+"""
 
 
 class Branch(IntEnum):
-    """What makes machine code more alike before LZMA2 sees it: ids of filters (5.3.2), or none."""
+    """Filters before LZMA2 that make machine code more alike: their ids (5.3.2), or none."""
 
     NONE = 0
     X86 = 0x04
@@ -45,7 +48,7 @@ class Branch(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How blocks are compressed; every field changes the bytes.
+    """Settings of blocks; every field changes the bytes.
 
     ``block_size`` and ``dictionary`` are uncompressed bytes; ``branch`` is the filter before LZMA2
     (2 % smaller on layers for x86-64); ``preset`` and ``nice_length`` are liblzma's.
@@ -60,7 +63,11 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Block:
-    """A finished block: header, data, padding and check; ``unpadded`` is its length without the padding (4.3)."""
+    """A finished block: header, data, padding and check.
+
+    ``unpadded`` is its length without the padding (4.3), ``uncompressed`` that of its content;
+    bytes.
+    """
 
     data: bytes
     unpadded: int
@@ -72,8 +79,10 @@ Sections = Iterable[tuple[Settings, Iterable[bytes | memoryview]]]
 
 
 def xz_stream(sections: Sections, executor: Executor | None, workers: int) -> Iterator[bytes]:
-    """Compress. Each section begins a new block. At most ``workers`` blocks wait or are being compressed at a time, and
-    one more is being filled; what they hold of memory-mapped pieces isn't copied.
+    """Compress sections, each of which begins a new block.
+
+    At most ``workers`` blocks wait or are being compressed at a time, and one more is being filled;
+    what they hold of memory-mapped pieces isn't copied.
 
     Don't call this from a job of the same executor: it waits for jobs of its own.
     """
@@ -95,19 +104,19 @@ def _all_blocks(sections: Sections) -> Iterator[tuple[_Input, Settings]]:
 
 
 _SMALL = 256 << 10
-"""Pieces below this are put together; larger ones (memory-mapped files) are passed on without a copy."""
+"""Bytes: smaller pieces are put together, larger ones (of mapped files) passed on uncopied."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Input:
-    """What a block is made from: pieces of ``size`` bytes in all."""
+    """Content of one block: pieces of ``size`` bytes in all."""
 
     pieces: tuple[bytes | memoryview, ...]
     size: int
 
 
 def _cut(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[_Input]:
-    """The same bytes in blocks of ``size`` (the last one may be shorter), whatever the pieces were."""
+    """Cut the bytes into blocks of ``size`` (the last may be shorter), whatever the pieces were."""
     held: list[bytes | memoryview] = []
     small = bytearray()
     length = 0
@@ -155,7 +164,10 @@ def _compressed(
 
 
 def compress_block(block: _Input, settings: Settings) -> _Block:
-    """One complete block (3). A function of its arguments alone; liblzma works outside the interpreter lock."""
+    """One complete block (3).
+
+    A function of its arguments alone; liblzma works outside the interpreter lock.
+    """
     dictionary, code = dictionary_size(min(block.size, settings.dictionary))
     lzma2: dict[str, Any] = {
         "id": lzma.FILTER_LZMA2,
@@ -201,7 +213,10 @@ def compress_block(block: _Input, settings: Settings) -> _Block:
 
 
 def dictionary_size(length: int) -> tuple[int, int]:
-    """The smallest dictionary that holds ``length`` bytes, and its code (5.3.1): 2^n or 2^n + 2^(n-1)."""
+    """Smallest dictionary that holds ``length`` bytes, and its code (5.3.1).
+
+    Sizes are 2^n or 2^n + 2^(n-1).
+    """
     for code in range(40):
         size = (2 | (code & 1)) << (code // 2 + 11)
         if size >= length:

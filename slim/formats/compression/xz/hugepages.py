@@ -24,7 +24,7 @@ _SMALLEST: Final = 16 * MIB
 
 
 def advise() -> None:
-    """Ask for large pages in all large private memory of this process. Where there are none, nothing happens."""
+    """Ask for large pages in all large private memory of this process, where there are any."""
     if not sys.platform.startswith("linux"):
         return
     with contextlib.suppress(OSError, AttributeError, ValueError):

@@ -1,4 +1,4 @@
-"""Settings of .xz blocks: from how hard to compress, and with how much memory, to liblzma's numbers."""
+"""Settings of .xz blocks: liblzma's numbers for an effort and a memory budget."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ _EXTRA: Final = 32 * MIB
 
 
 def settings(effort: Effort, machine: str, *, native: bool) -> Settings:
-    """The settings for the blocks of one section, which holds machine code for ``machine`` or none."""
+    """Settings of a section's blocks.
+
+    ``native`` says that the section holds machine code, which is for ``machine``.
+    """
     wanted = _LEVELS[effort.level]
     dictionary = wanted.dictionary
     while dictionary > MIB and _memory_of(dictionary) > room(effort):
