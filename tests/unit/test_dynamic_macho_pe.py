@@ -129,6 +129,12 @@ def test_load_commands_beyond_the_bounds_are_not_read() -> None:
     assert read_macho_dynamic(data) is None
 
 
+def test_room_behind_the_last_load_command_does_not_matter() -> None:
+    data = bytearray(with_commands(LOAD, bytes(64)))
+    struct.pack_into("<I", data, 16, 1)
+    assert read_macho(bytes(data)).needed == ("libx.dylib",)
+
+
 @pytest.mark.parametrize(
     "commands",
     [

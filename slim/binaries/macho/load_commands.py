@@ -9,6 +9,7 @@ Source: Apple's ``mach-o/loader.h`` and ``mach-o/fat.h``.
 
 from __future__ import annotations
 
+import struct
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ _HEADERS = {
     64: (mach_o.mach_header_64, mach_o.MH_MAGIC_64),
 }
 _FAT_ARCHS = {mach_o.FAT_MAGIC: mach_o.fat_arch, mach_o.FAT_MAGIC_64: mach_o.fat_arch64}
+
+_SIZEOFCMDS = 20
+"""The offset of ``sizeofcmds`` in either header."""
 
 
 class Malformed(ValueError):
@@ -73,8 +77,8 @@ class _CommandStream:
     read last has any bytes.
     """
 
-    def __init__(self, view: memoryview) -> None:
-        self._view = view
+    def __init__(self, data: bytes) -> None:
+        self._data = data
         self._at = 0
         self._next = 0
 
@@ -88,7 +92,7 @@ class _CommandStream:
     def read(self, size: int) -> bytes:
         if self._at != self._next:
             return b""
-        data = bytes(self._view[self._at : self._at + size])
+        data = self._data[self._at : self._at + size]
         self._at = self._next = self._at + len(data)
         return data
 
@@ -134,10 +138,14 @@ def _read_image(view: memoryview, most: int) -> tuple[Image, int]:
     end = layout._size_ + header.sizeofcmds
     if header.ncmds > _MOST_COMMANDS or header.sizeofcmds > most or end > len(view):
         raise Malformed("the load commands aren't in the file")
+    size = _size_of_commands(view[layout._size_ : end], header.ncmds, order)
+    # dyld doesn't mind if there is room behind the last command, macholib does.
+    head = bytearray(view[: layout._size_])
+    struct.pack_into(f"{order}I", head, _SIZEOFCMDS, size)
     try:
         commands = MachOHeader(
             None,
-            _CommandStream(view[:end]),
+            _CommandStream(bytes(head) + bytes(view[layout._size_ : layout._size_ + size])),
             offset=0,
             # Sections may lie anywhere: there is nothing to be read of them.
             size=sys.maxsize,
@@ -150,6 +158,17 @@ def _read_image(view: memoryview, most: int) -> tuple[Image, int]:
         # ValueError, struct.error, OSError and others, by accident rather than by contract.
         raise Malformed(str(error)) from None
     return _decode(view, header, commands), header.sizeofcmds
+
+
+def _size_of_commands(view: memoryview, count: int, order: str) -> int:
+    """Bytes of so many load commands. Raises :class:`Malformed` unless all of them are there."""
+    at = 0
+    for _ in range(count):
+        size = struct.unpack_from(f"{order}4xI", view, at)[0] if at + 8 <= len(view) else 0
+        if size < 8 or at + size > len(view):
+            raise Malformed("a load command isn't in its place")
+        at += size
+    return at
 
 
 def _decode(view: memoryview, header: Any, commands: Iterable[tuple[Any, Any, bytes]]) -> Image:
