@@ -28,11 +28,6 @@ class Layout:
     short: str
 
     @property
-    def scripts(self) -> str:
-        """The folder of executables of a layer above the runtime."""
-        return "Scripts" if WINDOWS else "bin"
-
-    @property
     def python(self) -> str:
         """The command that runs a layer above the runtime."""
         return "Scripts/python.exe" if WINDOWS else "bin/python"

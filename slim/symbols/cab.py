@@ -15,7 +15,6 @@ from slim.formats.base import Content
 _HEADER = struct.Struct("<4s5I2B5H")
 _FOLDER = struct.Struct("<I2H")
 _FILE = struct.Struct("<2I4H")
-_DATA = struct.Struct("<I2H")
 _BLOCK = 1 << 15
 _MSZIP = 1
 _NAME_IS_UTF = 0x80

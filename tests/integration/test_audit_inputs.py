@@ -1,4 +1,4 @@
-"""Things that are no stack, made by the tools that make them: container layers, venvs, wheels, applications."""
+"""Container layers, venvs, wheels and applications, made by the tools that make them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.support.audits import adds_up, audit_of, by_du
 
 
 def tar_sizes(archive: Path) -> int:
-    """What ``tar -tv`` says: the sum of its size column over regular files."""
+    """Bytes of all regular files, by the size column of ``tar -tv``."""
     listing = subprocess.run(
         ["tar", "--list", "--verbose", "--file", archive],
         capture_output=True,
@@ -29,7 +29,7 @@ def tar_sizes(archive: Path) -> int:
 
 
 def container_layer(path: Path) -> Path:
-    """A layer as container tools write it: absolute links, whiteouts, set-user-id programs, devices."""
+    """A layer of container tools: absolute links, whiteouts, set-user-id programs, devices."""
     with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
 
         def add(name: str, data: bytes = b"", **more: object) -> None:
@@ -139,13 +139,17 @@ def test_an_application_bundle(tmp_path: Path) -> None:
 
 
 def test_a_frozen_application(tmp_path: Path) -> None:
-    """As PyInstaller lays it out: the interpreter beside the packages, a RECORD that names what stayed behind."""
+    """An application as PyInstaller lays it out.
+
+    The interpreter lies beside the packages, and a RECORD names what stayed behind.
+    """
     inside = tmp_path / "hello/_internal"
     for path, content in {
         "numpy/core.so": "c" * 50,
         "numpy.libs/libblas.so": "b" * 70,
         "numpy-2.dist-info/METADATA": "Name: numpy\nVersion: 2\n",
-        "numpy-2.dist-info/RECORD": "../../../bin/f2py,,\nnumpy/core.so,,\nnumpy.libs/libblas.so,,\n",
+        "numpy-2.dist-info/RECORD": "../../../bin/f2py,,\n"
+        "numpy/core.so,,\nnumpy.libs/libblas.so,,\n",
         "libpython3.13.so.1.0": "p" * 90,
         "python3.13/lib-dynload/_json.so": "j" * 10,
         "base_library.zip": "z",
@@ -164,7 +168,7 @@ def test_a_frozen_application(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all", b"\x7fELF"])
-def test_what_is_no_archive_is_said_so(tmp_path: Path, content: bytes) -> None:
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "file.bin").write_bytes(content)
     with pytest.raises(ConfigError, match="neither"):
         audit_of(tmp_path / "file.bin")

@@ -1,4 +1,4 @@
-"""``slim check`` and ``slim diff`` as commands: files, exit codes, what CI gets, and every kind of thing to compare."""
+"""``slim check`` and ``slim diff`` as commands: files, exit codes, CI, every kind of source."""
 
 from __future__ import annotations
 

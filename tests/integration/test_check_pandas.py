@@ -1,4 +1,4 @@
-"""Regressions with a real distribution: two releases of pandas as the index has them, its tests, a debug build."""
+"""Regressions with a real distribution: two releases of pandas, its tests, a debug build."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def again(
     return target
 
 
-def told(capsys: pytest.CaptureFixture[str], new: Path, old: Path) -> str:
+def printed(capsys: pytest.CaptureFixture[str], new: Path, old: Path) -> str:
     assert main(["check", str(new), "--baseline", str(old), "--budget", "budgets.toml"]) == 1
     return capsys.readouterr().out
 
@@ -94,14 +94,14 @@ def test_totals_of_a_real_wheel(wheels: Mapping[str, Path]) -> None:
 
 def test_one_version_up(wheels: Mapping[str, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert re.search(
-        r"pandas 3\.1\.0 → 3\.1\.1 \+[\d.]+ kB: \w+", told(capsys, wheels[NEW], wheels[OLD])
+        r"pandas 3\.1\.0 → 3\.1\.1 \+[\d.]+ kB: \w+", printed(capsys, wheels[NEW], wheels[OLD])
     )
 
 
 def test_the_tests_slip_in(
     wheels: Mapping[str, Path], place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = told(
+    text = printed(
         capsys, wheels[NEW], again(wheels[NEW], place / "small.whl", without="pandas/tests/")
     )
     assert re.search(r"pandas 3\.1\.1 \+1\d\.\d MB: tests", text)
@@ -119,6 +119,6 @@ def test_a_debug_build_of_one_library(
     )
     built = compile_c(place, "byteswap.so", lines, "-shared", "-fPIC", "-g")
     debug = again(wheels[NEW], place / "debug.whl", instead={LIBRARY: built.read_bytes()})
-    text = told(capsys, debug, wheels[NEW])
+    text = printed(capsys, debug, wheels[NEW])
     assert re.search(r"pandas 3\.1\.1 \+[\d.]+ kB: extension module", text)
     assert f"of debugging information, a debug build?: {LIBRARY}" in text

@@ -1,6 +1,8 @@
-"""Seeded regressions: a distribution one version up, a test folder that slips in, a debug build. ``slim check`` names
-each as what it is, whatever the baseline is: the last run's report, the last published folder, a
-report in git."""
+"""Seeded regressions: a distribution one version up, a test folder that slips in, a debug build.
+
+``slim check`` names each as what it is, whatever the baseline is: the last run's report, the last
+published folder, a report in git.
+"""
 
 from __future__ import annotations
 
@@ -113,35 +115,35 @@ def test_a_new_version_that_is_larger(place: Path, check: Check) -> None:
     slimmed(stack(place / "a", pandas()), "old")
     slimmed(stack(place / "b", pandas("3.1.1", more={"pandas/extra.bin": noise(4, 30_000)})), "new")
     for baseline in ("old.json", "old"):
-        code, told = check("new", "--baseline", baseline)
+        code, printed = check("new", "--baseline", baseline)
         assert code == 1
-        assert "✗ download: archive size is" in told
-        assert re.search(r"pandas 3\.1\.0 → 3\.1\.1 \+30\.\d kB: other data", told)
-        assert "six" not in told
-    assert "new pandas/extra.bin  +30.0 kB" in told  # a folder tells files, a report only sums
+        assert "✗ download: archive size is" in printed
+        assert re.search(r"pandas 3\.1\.0 → 3\.1\.1 \+30\.\d kB: other data", printed)
+        assert "six" not in printed
+    assert "new pandas/extra.bin  +30.0 kB" in printed  # a folder tells files, a report only sums
 
 
 def test_an_equal_stack_is_within(place: Path, check: Check) -> None:
     slimmed(stack(place / "a", pandas()), "old")
     slimmed(stack(place / "b", pandas()), "new")
     for baseline in ("old.json", "old"):
-        code, told = check("new", "--baseline", baseline)
-        assert (code, "4 budgets held" in told) == (0, True), told
+        code, printed = check("new", "--baseline", baseline)
+        assert (code, "4 budgets held" in printed) == (0, True), printed
 
 
 def test_a_test_folder_slips_in(place: Path, check: Check) -> None:
-    """Somebody switches a rule off, and the tests of pandas are in what is shipped."""
+    """A rule is switched off, and the tests of pandas are in what is shipped."""
     source = stack(place / "a", pandas())
     slimmed(source, "old")
     slimmed(source, "new", "--disable", "tests-folders", "--disable", "tests-modules")
     for baseline in ("old", "old.json"):
-        code, told = check("new", "--baseline", baseline)
+        code, printed = check("new", "--baseline", baseline)
         assert code == 1
-        assert re.search(r"pandas 3\.1\.0 \+120\.\d kB: tests", told)
-        assert "3 files of tests, 120.0 kB, came in" in told
-    assert "the rule tests-folders removed" in told  # the report knows what was removed
-    code, told = check("new", "--baseline", "old")
-    assert "new pandas/tests/  3 files, +120.0 kB" in told  # the folder knows what is in it
+        assert re.search(r"pandas 3\.1\.0 \+120\.\d kB: tests", printed)
+        assert "3 files of tests, 120.0 kB, came in" in printed
+    assert "the rule tests-folders removed" in printed  # the report knows what was removed
+    code, printed = check("new", "--baseline", "old")
+    assert "new pandas/tests/  3 files, +120.0 kB" in printed  # the folder knows what is in it
 
 
 def test_a_rule_that_stopped_matching(place: Path, check: Check) -> None:
@@ -159,11 +161,11 @@ def test_a_rule_that_stopped_matching(place: Path, check: Check) -> None:
     slimmed(stack(place / "a", pandas(more=samples)), "old")
     slimmed(stack(place / "b", pandas("3.1.1", more=samples)), "new")
     for current in ("new", "new.json"):
-        code, told = check(current, "--baseline", "old.json")
+        code, printed = check(current, "--baseline", "old.json")
         assert code == 1
-        assert re.search(r"pandas 3\.1\.0 → 3\.1\.1 \+50\.\d kB: other data", told)
-        assert "the rule pandas-samples removed" in told
-        assert "the rule pandas-samples is for pandas <3.1.1, which pandas 3.1.1 isn't" in told
+        assert re.search(r"pandas 3\.1\.0 → 3\.1\.1 \+50\.\d kB: other data", printed)
+        assert "the rule pandas-samples removed" in printed
+        assert "the rule pandas-samples is for pandas <3.1.1, which pandas 3.1.1 isn't" in printed
 
 
 def test_a_debug_build(place: Path, check: Check) -> None:
@@ -173,10 +175,10 @@ def test_a_debug_build(place: Path, check: Check) -> None:
     debug = compile_c(place, "debug.so", lines, "-shared", "-fPIC", "-O2", "-g").read_bytes()
     old = stack(place / "old", pandas(more={"pandas/_libs/fast.so": plain}))
     new = stack(place / "new", pandas(more={"pandas/_libs/fast.so": debug}))
-    code, told = check(str(new), "--baseline", str(old))
+    code, printed = check(str(new), "--baseline", str(old))
     assert code == 1
-    assert "pandas 3.1.0 +" in told
-    assert "of debugging information, a debug build?: pandas/_libs/fast.so" in told
+    assert "pandas 3.1.0 +" in printed
+    assert "of debugging information, a debug build?: pandas/_libs/fast.so" in printed
 
 
 def test_a_report_in_git(place: Path, check: Check) -> None:
@@ -190,39 +192,39 @@ def test_a_report_in_git(place: Path, check: Check) -> None:
     ):
         subprocess.run(["git", *command], check=True, capture_output=True)
     (place / "old.json").unlink()
-    code, told = check("new", "--baseline", "v1:old.json")
+    code, printed = check("new", "--baseline", "v1:old.json")
     assert code == 1
-    assert "pandas 3.1.0 → 3.1.1 +30.1 kB" in told
-    code, told = check("new", "--baseline", "v2:old.json")
+    assert "pandas 3.1.0 → 3.1.1 +30.1 kB" in printed
+    code, printed = check("new", "--baseline", "v2:old.json")
     assert code == 6
-    assert "git says" in told
+    assert "git says" in printed
 
 
 def test_a_check_report_is_a_baseline_too(place: Path, check: Check) -> None:
     assert check(str(stack(place / "a", pandas())), "--report", "json=base.json")[0] == 0
-    code, told = check(
+    code, printed = check(
         str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json"
     )
     assert code == 1
-    assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in told
+    assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in printed
 
 
 def test_an_audit_report_is_a_baseline_too(place: Path, check: Check) -> None:
     assert (
         main(["audit", str(stack(place / "a", pandas())), "--report", "json=base.json", "-q"]) == 0
     )
-    code, told = check(
+    code, printed = check(
         str(stack(place / "b", pandas("3.1.1", size=60_000))), "--baseline", "base.json"
     )
     assert code == 1
-    assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in told
+    assert "pandas 3.1.0 → 3.1.1 +60.0 kB: tests" in printed
 
 
 def test_without_a_baseline_growth_is_visibly_unchecked(place: Path, check: Check) -> None:
-    code, told = check(str(stack(place / "a", pandas())))
+    code, printed = check(str(stack(place / "a", pandas())))
     assert code == 0
-    assert "4 limits weren't checked: there is no --baseline" in told
-    assert "3 not checked" in told
+    assert "4 limits weren't checked: there is no --baseline" in printed
+    assert "3 not checked" in printed
 
 
 def test_a_dry_run_has_no_archives(place: Path, check: Check) -> None:
@@ -238,6 +240,6 @@ def test_a_dry_run_has_no_archives(place: Path, check: Check) -> None:
 def test_a_broken_report(place: Path, check: Check) -> None:
     source = stack(place / "a", pandas())
     write_json(place / "bad.json", {"schema": "urn:slim:report:v1", "runs": [{"stack": 1}]})
-    code, told = check(str(source), "--baseline", "bad.json")
+    code, printed = check(str(source), "--baseline", "bad.json")
     assert code == 3
-    assert "bad.json: runs[0]" in told
+    assert "bad.json: runs[0]" in printed

@@ -84,7 +84,7 @@ def entry(folder: Path, name: str, platform: str = "linux_x86_64") -> dict[str, 
 
 @pytest.fixture
 def first(tmp_path: Path) -> Path:
-    """What was published for the first build."""
+    """The set that was published for the first build."""
     slim(put(tmp_path / "in1", stack()), tmp_path / "out1")
     return tmp_path / "out1"
 
@@ -201,7 +201,7 @@ def test_new_layers_and_other_platforms(first: Path, tmp_path: Path) -> None:
 
 
 def test_only_the_manifest_of_then(first: Path, tmp_path: Path) -> None:
-    """Without the archives nothing can be copied; what comes out the same byte for byte keeps its name."""
+    """Without archives nothing can be copied; the same bytes keep their name."""
     manifest = tmp_path / "kept" / "venvstacks-linux_x86_64.json"
     manifest.parent.mkdir()
     shutil.copyfile(first / "__venvstacks__" / manifest.name, manifest)
@@ -234,7 +234,7 @@ def test_a_previous_set_that_was_damaged(first: Path, tmp_path: Path) -> None:
 
 
 def test_a_previous_set_that_lies(first: Path, tmp_path: Path) -> None:
-    """A manifest whose digest of the tree isn't that of the archive: what would be published isn't what was planned."""
+    """A manifest whose tree digest isn't the archive's: the result isn't what was planned."""
     from slim.errors import RefusedError
 
     source = put(tmp_path / "in2", stack("1.1", build=2), build=2)
@@ -265,7 +265,7 @@ def test_what_cant_be_a_previous_set(first: Path, tmp_path: Path) -> None:
 
 
 def test_a_name_that_stands_for_something_else(first: Path, tmp_path: Path) -> None:
-    """The name that the old archive keeps is that of another layer's new one: refused, not overwritten."""
+    """The old archive's name is that of another layer's new one: refused, not overwritten."""
     layers = stack(build=2)
     layers["more"] = LayerSpec("framework", {"x.txt": "x"}, requires=("py",))
     source = put(tmp_path / "in2", layers, build=2)

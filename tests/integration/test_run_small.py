@@ -1,4 +1,4 @@
-"""The whole pipeline on small published stacks: what goes, what stays, what is refused, and what comes out."""
+"""The whole pipeline on small published stacks: removals, refusals, and the result."""
 
 from __future__ import annotations
 
@@ -445,17 +445,19 @@ class TestBadInput:
         )
         self.fails(tmp_path / "stack", tmp_path / "out", 3, "bin/x")
 
-    def test_a_signed_record_beside_edited_files(self, tmp_path: Path) -> None:
+    def test_a_signed_record_with_edited_files(self, tmp_path: Path) -> None:
         files = distribution("a", {"a.py": "", "a.pyi": "x: int\n"}, more={"RECORD.jws": "{}"})
         publish(tmp_path / "stack", {"framework": LayerSpec("framework", files)})
         self.fails(tmp_path / "stack", tmp_path / "out", 3, "RECORD.jws")
 
 
-def test_a_row_of_record_without_its_file_is_dropped_and_told(tmp_path: Path) -> None:
+def test_a_row_of_record_without_its_file_is_dropped_with_a_warning(tmp_path: Path) -> None:
     files = merge(
         distribution("a", {"a.py": "", "tool.py": ""}),
         {
-            f"{SITE}/a-1.0.dist-info/RECORD": "a.py,,\n../../../bin/a,,\ntool.py,,\na-1.0.dist-info/RECORD,,\n"
+            f"{SITE}/a-1.0.dist-info/RECORD": (
+                "a.py,,\n../../../bin/a,,\ntool.py,,\na-1.0.dist-info/RECORD,,\n"
+            )
         },
     )
     publish(tmp_path / "stack", {"framework": LayerSpec("framework", files)})
@@ -513,7 +515,7 @@ def test_explain_tells_rule_and_importer(stack: Path) -> None:
         explain(request(stack, None), "nowhere.py")
 
 
-def test_a_user_rule_that_matches_nothing_is_told_and_with_strict_an_error(
+def test_a_user_rule_that_matches_nothing_is_a_warning_and_with_strict_an_error(
     stack: Path, tmp_path: Path
 ) -> None:
     rule = """

@@ -1,4 +1,4 @@
-"""The sample stack through the whole of slim: built, run, deployed by the system's own tar, started, inspected."""
+"""The sample stack through all of slim: built, run, deployed by the system's tar, started."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Sample:
 
 
 def state(folder: Path) -> dict[str, object]:
-    """Whatever could change in a folder: content, times, link counts, modes."""
+    """All that could change in a folder: content, times, link counts, modes."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
@@ -166,7 +166,7 @@ def test_every_record_is_true(sample: Sample, which: str) -> None:
 
 
 def test_requirements_are_still_met(sample: Sample) -> None:
-    """What ``pip check`` asks, of the slimmed framework."""
+    """The question of ``pip check``, asked of the slimmed framework."""
     site = next(
         (sample.slimmed_deployed / "framework-sample" / "lib").glob("python3*/site-packages")
     )

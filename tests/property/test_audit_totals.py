@@ -1,4 +1,4 @@
-"""Any tree: what an audit counts is what a file system and tar count, whatever the tree is packed into."""
+"""An audit counts what a file system and tar count, whatever the tree is packed into."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.support.audits import adds_up, audit_of, by_du
 
 NAMES = st.sampled_from(
-    ["a", "b.py", "c.so", "site-packages", "x-1.dist-info", "METADATA", "RECORD", "__pycache__", "b.cpython-313.pyc",
-     "tests", "Contents", "lib", "ü", "x", "__init__.py", "LICENSE"]
+    ["a", "b.py", "c.so", "site-packages", "x-1.dist-info", "METADATA", "RECORD", "__pycache__",
+     "b.cpython-313.pyc", "tests", "Contents", "lib", "ü", "x", "__init__.py", "LICENSE"]
 )  # fmt: skip
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 CONTENTS = st.one_of(

@@ -27,9 +27,11 @@ def audit_of(
 
 
 def by_du(folder: Path) -> int:
-    """Bytes of all regular files below a folder as du(1) adds them up: a file with several names counts once. Folders
-    and symbolic links, which du would count too, aren't named to it. Skips where there is no GNU
-    du."""
+    """Bytes of all regular files below a folder, as du(1) adds them up.
+
+    A file with several names counts once. Folders and symbolic links, which du would count too,
+    aren't named to it. Skips where there is no GNU du.
+    """
     files = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     command = ["du", "--apparent-size", "--block-size=1", "--null", "--files0-from=-"]
     if shutil.which("du") is None or os.uname().sysname != "Linux":

@@ -1,4 +1,4 @@
-"""Deploying a published stack the way an installer does, and running what is in it. Nothing here knows slim."""
+"""Deploys a published stack as an installer does, and runs what is in it, without slim."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def clean_environment() -> dict[str, str]:
 
 
 def output_of(*command: str | Path, cwd: Path | None = None, timeout: int = 10 * MINUTE) -> str:
-    """Run a command to its end and return what it printed; AssertionError with its last words where it fails."""
+    """Run a command to its end and return what it printed.
+
+    Raises AssertionError with its last words where it fails.
+    """
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -58,7 +61,10 @@ def unpack(published: Path, target: Path) -> Path:
 
 
 def deploy(published: Path, target: Path) -> Path:
-    """Unpack, then run every layer's ``postinstall.py`` with the runtime's Python. Returns ``target``."""
+    """Unpack, and run every layer's ``postinstall.py`` with the runtime's Python.
+
+    Returns ``target``.
+    """
     unpack(published, target)
     for entry in entries(published):
         layer = target / entry["install_target"]
@@ -67,7 +73,7 @@ def deploy(published: Path, target: Path) -> Path:
 
 
 def launch(deployed: Path, layer: str, module: str, *args: str) -> str:
-    """What ``LAYER/bin/python -m MODULE`` prints."""
+    """Run ``LAYER/bin/python -m MODULE`` and return what it prints."""
     return output_of(deployed / layer / "bin" / "python", "-m", module, *args, cwd=deployed)
 
 
@@ -84,7 +90,7 @@ def archived_size(published: Path) -> int:
 
 
 def tree_size(folder: Path) -> int:
-    """What ``du`` says the folder takes on the disk, in bytes: whole blocks, hard links counted once."""
+    """Bytes that the folder takes on the disk by du(1): whole blocks, hard links once."""
     seen: set[tuple[int, int]] = set()
     total = 0
     for path in (folder, *folder.rglob("*")):

@@ -1,4 +1,4 @@
-"""Small published stacks on disk, built with the standard library alone, the way venvstacks lays them out."""
+"""Small published stacks on disk, as venvstacks lays them out; standard library alone."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def raw(content: Content) -> bytes:
 def distribution(
     name: str, files: Files, *, version: str = "1.0", metadata: str = "", more: Files | None = None
 ) -> Files:
-    """A wheel as installed: ``files`` relative to site-packages, plus a dist-info folder with a true RECORD."""
+    """Files of an installed wheel: ``files`` in site-packages, and dist-info with a true RECORD."""
     info = f"{name.replace('-', '_')}-{version}.dist-info"
     found: dict[str, Content | Link] = dict(files)
     found[f"{info}/METADATA"] = (
@@ -82,7 +82,8 @@ def write_archive(path: Path, root: str, files: Files, *, mode: str = "w:xz") ->
     for name in files:
         parts = f"{root}/{name}".split("/")
         names.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
-    with tarfile.open(path, mode, format=tarfile.PAX_FORMAT) as archive:  # type: ignore[call-overload]
+    pax = tarfile.PAX_FORMAT
+    with tarfile.open(path, mode, format=pax) as archive:  # type: ignore[call-overload]
         for name in sorted(names):
             info = tarfile.TarInfo(name)
             info.mtime, info.uname, info.gname = MTIME, "root", "root"
@@ -108,9 +109,10 @@ def publish(
     tag: str = "",
     suffix: str = ".tar.xz",
 ) -> Path:
-    """Publish a stack into ``folder``; ``tag`` is what ``--tag-outputs`` would put into names. Returns the manifest.
+    """Publish a stack into ``folder``, and return its manifest.
 
-    With the suffix ``.tar`` nothing is compressed.
+    ``tag`` is what ``--tag-outputs`` would put into names. With the suffix ``.tar`` nothing is
+    compressed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest: dict[str, Any] = {"layers": {"applications": [], "frameworks": [], "runtimes": []}}
@@ -173,7 +175,10 @@ def write_json(path: Path, value: object) -> None:
 
 
 def small_stack(folder: Path) -> Path:
-    """A runtime, a framework and an application with something to remove in each. Returns ``folder``."""
+    """Publish a runtime, a framework and an application, with something to remove in each.
+
+    Returns ``folder``.
+    """
     publish(
         folder,
         {

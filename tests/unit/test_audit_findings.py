@@ -1,4 +1,4 @@
-"""What an audit finds, on small stacks."""
+"""Findings of an audit, on small stacks."""
 
 from __future__ import annotations
 
@@ -114,13 +114,13 @@ def test_mentions(tmp_path: Path, code: str, mentioned: bool) -> None:
     )
 
 
-def test_unowned_files_are_a_row_and_told_by_folder(found: Audit) -> None:
+def test_unowned_files_are_a_row_and_listed_by_folder(found: Audit) -> None:
     row = next(row for row in found.by_owner if row.label == "(unowned)")
     assert row.size.unpacked == sum(one.size.unpacked for one in found.unowned)
     assert any(one.label.startswith(f"framework-f/{SITE}") for one in found.unowned)
 
 
-def test_stale_archives_are_told_and_not_counted(found: Audit) -> None:
+def test_stale_archives_are_listed_and_not_counted(found: Audit) -> None:
     assert [(one.name, one.size) for one in found.stack.stale] == [("app-old.tar.xz", 120)]
 
 
@@ -136,7 +136,7 @@ def test_the_proof_only_takes_back_what_rules_select(found: Audit) -> None:
         )
 
 
-def test_without_findings_only_sizes_are_told(found: Audit) -> None:
+def test_without_findings_there_are_only_sizes(found: Audit) -> None:
     plain = audit_of(Path(found.stack.source), findings=False)
     assert plain.cells == found.cells
     assert (plain.savings, plain.unused, plain.unstripped) == ((), (), ())
@@ -206,7 +206,7 @@ def test_a_whole_file_for_another_system(tmp_path: Path) -> None:
 
 
 class TestOwners:
-    """Who owns what where no RECORD tells."""
+    """Owners where no RECORD tells them."""
 
     def site(self, tmp_path: Path, files: dict[str, str]) -> Audit:
         for path, text in files.items():
@@ -273,7 +273,7 @@ class TestOwners:
         assert any("absolute path" in text for text in found.warnings)
         assert self.owner(found, f"{SITE}/a/b.py") == "a"
 
-    def test_a_plain_folder_is_unowned_and_told_by_folder(self, tmp_path: Path) -> None:
+    def test_a_plain_folder_is_unowned_and_listed_by_folder(self, tmp_path: Path) -> None:
         found = self.site(tmp_path, {"docs/a.md": "abc", "docs/b.md": "de", "x.txt": "f"})
         assert {row.label: row.size.unpacked for row in found.unowned} == {
             "tree/docs/": 5,

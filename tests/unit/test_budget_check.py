@@ -1,4 +1,4 @@
-"""Budgets against measurements: what is selected, what is allowed, what is refused, what is written back."""
+"""Budgets against measurements: selecting, allowing, refusing, and writing back."""
 
 from __future__ import annotations
 
@@ -116,8 +116,8 @@ def test_platforms_are_checked_apart(read: Read) -> None:
         '[[budget]]\nname = "windows"\nplatform = "win_*"\narchive = "1 MB"\n'
     )
     verdict = check((after(), mac), budgets)
-    told = [(result.title, result.platform, result.status.value) for result in verdict.results]
-    assert told == [
+    statuses = [(result.title, result.platform, result.status.value) for result in verdict.results]
+    assert statuses == [
         ("all", "linux_x86_64", "exceeded"),
         ("all", "macosx_arm64", "within"),
         ("mac", "macosx_arm64", "exceeded"),
@@ -249,7 +249,7 @@ def test_the_ratchet_keeps_comments_and_layout(read: Read, tmp_path: Path) -> No
     assert updates(again, check((after(),), again)) == []
 
 
-def test_the_ratchet_only_raises_when_told_to(read: Read) -> None:
+def test_the_ratchet_only_raises_when_asked_to(read: Read) -> None:
     budgets = read('[[budget]]\narchive = "1 MB"\nunpacked = "20.4 MB"\n')
     verdict = check((after(),), budgets)
     assert updates(budgets, verdict) == []

@@ -113,7 +113,7 @@ def test_a_budget_for_the_whole_and_for_layers(tmp_path: Path) -> None:
     assert (one.actual, one.status) == (0, Status.WITHIN)
 
 
-def test_without_a_baseline_it_is_said(tmp_path: Path) -> None:
+def test_without_a_baseline_it_is_unchecked(tmp_path: Path) -> None:
     text = '[[budget]]\nupdate = "1 B"\n'
     item = results(tmp_path, text, baseline=None)[""]
     assert (item.status, item.note, item.actual) == (Status.UNCHECKED, "no baseline", None)
@@ -150,8 +150,8 @@ def test_reports_tell_it(tmp_path: Path) -> None:
     verdict = check(
         (NEW,), budgets(tmp_path, '[[budget]]\nname = "ota"\nupdate = "100 B"\n'), baseline=(OLD,)
     )
-    told = "ota: download of an update is 210 B, 110 B over the limit of 100 B"
-    assert told in verdict_terminal.render(verdict)
+    line = "ota: download of an update is 210 B, 110 B over the limit of 100 B"
+    assert line in verdict_terminal.render(verdict)
     assert "the largest: app 210 B" in verdict_terminal.render(verdict)
     assert "The largest layers:" in verdict_markdown.render(verdict)
     text = verdict_json.render(verdict)

@@ -13,9 +13,11 @@ def test_a_stack_out_of_text() -> None:
             "app-x": {
                 "$site/foo/__init__.py": "",
                 "$site/foo-1.0.dist-info/METADATA": "Name: foo\nRequires-Dist: bar>=1\n\nText",
-                "$site/foo-1.0.dist-info/entry_points.txt": "[console_scripts]\nFoo = foo.cli:main\n",
+                "$site/foo-1.0.dist-info/entry_points.txt": "[console_scripts]\n"
+                "Foo = foo.cli:main\n",
                 "$bin/foo": Link("python"),
-                "$site/foo-1.0.dist-info/RECORD": "foo/__init__.py,,\n../../../bin/foo,,\nfoo/gone.py,,\n",
+                "$site/foo-1.0.dist-info/RECORD": "foo/__init__.py,,\n"
+                "../../../bin/foo,,\nfoo/gone.py,,\n",
             },
         },
         launch={"app-x": "foo"},

@@ -20,7 +20,6 @@ _LOAD, _INTERPRETER = 1, 3
 _LIBRARY = 3
 _NO_BITS = (0, 8)
 _ALLOC = 2
-_RESERVED_NUMBER = 0xFF00
 
 # The only fields of the ELF header that an edit may change: where the section header table is, how
 # many entries it has, and which of them holds the names. No loader reads them.

@@ -1,4 +1,4 @@
-"""What is only known once a layer has been read: its platform, its folder, how large its metadata are."""
+"""Checks that take the files of a layer: its platform, its folder, the size of its metadata."""
 
 from __future__ import annotations
 
