@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slim.api.common import PathName
+from slim.api.stage_log import logged_stages
 
 if TYPE_CHECKING:
     from slim.backup.reader import Original
@@ -48,7 +49,8 @@ def restore(
         effort=config.effort,
         force=force,
     )
-    return restoring.restore(request, progress)
+    with logged_stages(progress) as observed:
+        return restoring.restore(request, observed)
 
 
 def list_originals(
@@ -86,15 +88,16 @@ def extract_originals(
     from slim.model.backup import ExtractedOriginals
 
     limits = (config or Config()).limits
-    written, left_out = extract.extract(
-        Path(backup),
-        Path(folder),
-        globs,
-        platforms,
-        limits,
-        force=force,
-        progress=progress,
-    )
+    with logged_stages(progress) as observed:
+        written, left_out = extract.extract(
+            Path(backup),
+            Path(folder),
+            globs,
+            platforms,
+            limits,
+            force=force,
+            progress=observed,
+        )
     return ExtractedOriginals(folder=str(folder), originals=_stored(written), left_out=left_out)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slim.api.common import PathName
 from slim.api.settings import load_config
+from slim.api.stage_log import logged_stages
 from slim.api.updates import read_delta
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ def measure(
     from slim.sizes import measure as measuring
 
     config = config or Config()
-    return measuring.measure(os.fspath(source), config, tuple(platforms), progress)
+    with logged_stages(progress) as observed:
+        return measuring.measure(os.fspath(source), config, tuple(platforms), observed)
 
 
 def check(

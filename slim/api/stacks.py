@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from slim.api.common import PathName, optional_path
 from slim.api.settings import load_config
+from slim.api.stage_log import logged_stages
 
 if TYPE_CHECKING:
     from slim.config.settings import Config
@@ -66,7 +67,8 @@ def run(
         symbols=optional_path(symbols),
         previous=optional_path(previous),
     )
-    return stages.run(request, progress)
+    with logged_stages(progress) as observed:
+        return stages.run(request, observed)
 
 
 def explain(
@@ -94,7 +96,8 @@ def explain(
         layers=tuple(layers),
         dry_run=True,
     )
-    return explaining.explain(request, path, progress)
+    with logged_stages(progress) as observed:
+        return explaining.explain(request, path, observed)
 
 
 def audit(
@@ -131,7 +134,8 @@ def audit(
         findings=findings,
         profiles=tuple(Safety if profiles is None else profiles),
     )
-    return engine.audit(request, progress)
+    with logged_stages(progress) as observed:
+        return engine.audit(request, observed)
 
 
 def verify(
@@ -145,9 +149,10 @@ def verify(
     """Deploy two stacks privately, and check that what worked in the one works in the other.
 
     ``original`` and ``slimmed`` are folders that venvstacks or slim published, or trees that were
-    deployed; neither is changed. The commands of ``config`` are run in both. Returns one result for each manifest of
-    ``original``, whose ``verification`` lists every check and what failed. Raises
-    :class:`~slim.errors.ConfigError` where the two don't belong together.
+    deployed; neither is changed. The commands of ``config`` are run in both.
+
+    Returns one result for each manifest of ``original``, whose ``verification`` lists every check
+    and what failed. Raises :class:`~slim.errors.ConfigError` where the two don't belong together.
     """
     from slim.verification import compare_stacks
 
@@ -158,7 +163,8 @@ def verify(
         config=config,
         platforms=tuple(platforms),
     )
-    return compare_stacks.verify(request, progress)
+    with logged_stages(progress) as observed:
+        return compare_stacks.verify(request, observed)
 
 
 def build_sample(folder: PathName, *, progress: Progress | None = None) -> Path:
@@ -169,4 +175,5 @@ def build_sample(folder: PathName, *, progress: Progress | None = None) -> Path:
     """
     from slim.sample.build import build_sample as build
 
-    return build(Path(folder), progress=progress)
+    with logged_stages(progress) as observed:
+        return build(Path(folder), progress=observed)

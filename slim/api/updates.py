@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slim.api.common import PathName
+from slim.api.stage_log import logged_stages
 
 if TYPE_CHECKING:
     from slim.config.settings import Config
@@ -42,7 +43,8 @@ def make_delta(
         platforms=tuple(platforms),
         force=force,
     )
-    return create.make(request, progress)
+    with logged_stages(progress) as observed:
+        return create.make(request, observed)
 
 
 def read_delta(folder: PathName) -> Delta:
@@ -89,4 +91,5 @@ def apply_delta(
         workers=config.workers,
         effort=effort,
     )
-    return apply.apply(request, progress)
+    with logged_stages(progress) as observed:
+        return apply.apply(request, observed)

@@ -14,7 +14,9 @@ class _Formatter(logging.Formatter):
     """Lines that are harmless to a terminal, whatever names are in them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(printable(line) for line in super().format(record).split("\n"))
+        seconds = record.relativeCreated / 1000
+        lines = f"{seconds:8.3f} s  {record.name}: {super().format(record)}".split("\n")
+        return "\n".join(printable(line) for line in lines)
 
 
 @contextmanager
@@ -23,7 +25,7 @@ def logging_to_stderr() -> Iterator[None]:
     logger = logging.getLogger("slim")
     before = logger.level, logger.propagate
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Formatter("%(relativeCreated)8.0f ms  %(name)s: %(message)s"))
+    handler.setFormatter(_Formatter())
     logger.addHandler(handler)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
@@ -31,4 +33,5 @@ def logging_to_stderr() -> Iterator[None]:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.level, logger.propagate = before
+        logger.setLevel(before[0])
+        logger.propagate = before[1]

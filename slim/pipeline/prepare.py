@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from slim.plan.draft import withdraw
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
 from slim.verification.oracles import Edit, judge, second_opinion
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +66,20 @@ def prepared(
         planner = Planner(Facts.of(loaded), request.config, context.progress, only=only)
         plan = planner.plan()
         context.progress.stage("Editing", total=None)
-        yield _edited(loaded, planner, plan), planner
+        planned = _edited(loaded, planner, plan)
+        _log(planned.plan)
+        yield planned, planner
+
+
+def _log(plan: Plan) -> None:
+    _LOG.info("%d files go or change, %d are refused", len(plan.actions), len(plan.skipped))
+    for skipped in plan.skipped:
+        _LOG.debug(
+            "%s is refused to %s: %s",
+            skipped.record.deployed_path,
+            skipped.rule,
+            "; ".join((skipped.reason.value, *(fact.text for fact in skipped.evidence))),
+        )
 
 
 def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:

@@ -5,11 +5,15 @@ Nothing is fetched from another machine, and nothing is checked out.
 
 from __future__ import annotations
 
+import logging
+import shlex
 import subprocess
 from pathlib import Path
 
 from slim.errors import ConfigError, StorageError
 from slim.sources.base import Holds, Scheme
+
+_LOG = logging.getLogger(__name__)
 
 _TIMEOUT = 120
 """Seconds that git may take."""
@@ -20,6 +24,7 @@ def _fetch(text: str, folder: Path) -> Path:
         raise ConfigError("a git reference can't begin with a dash", file=text)
     place = folder / "report.json"
     command = ["git", "cat-file", "blob", text]
+    _LOG.info("starting %s", shlex.join(command))
     try:
         with place.open("wb") as blob:
             done = subprocess.run(

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -23,6 +24,8 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 import slim
+
+_LOG = logging.getLogger(__name__)
 
 _MEMORY: Final = 768 << 20
 """Bytes of address space that a question may take, beyond what its data need."""
@@ -63,6 +66,7 @@ class Worker:
             raise NoAnswer("it was closed")
         if self._process is not None:
             return
+        _LOG.info("starting %s in a process of its own", self._module)
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", self._module],

@@ -14,6 +14,7 @@ import pytest
 import slim
 from slim import api
 from slim.cli import COMMANDS
+from tests.support.docs_examples import blocks
 
 TOP = Path(slim.__file__).parent
 
@@ -81,6 +82,13 @@ def test_every_command_is_a_function_of_the_library() -> None:
             called = f"api.{function}(" in source or function == "load_config"
             assert called, f"slim {name} doesn't call api.{function}"
             assert function in api.__all__
+
+
+def test_every_function_has_an_example() -> None:
+    """Which tests/integration/test_docs_examples.py runs."""
+    page = (TOP.parent / "docs/api.md").read_text(encoding="utf-8")
+    examples = "".join(block.body for block in blocks(page) if block.language == "python")
+    assert [name for name in api.__all__ if f"slim.{name}(" not in examples] == []
 
 
 def test_settings_are_those_of_the_table(tmp_path: Path) -> None:

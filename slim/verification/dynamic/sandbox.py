@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import os
+import shlex
 import subprocess
 import sys
 import threading
@@ -20,6 +22,8 @@ from typing import IO, Final
 
 from slim.errors import StorageError
 from slim.system.workspace import remove_tree
+
+_LOG = logging.getLogger(__name__)
 
 WORKERS: Final = Path(__file__).parent / "workers"
 ASPECTS: Final = ("network", "processes", "files")
@@ -188,6 +192,7 @@ class Sandbox:
         }
         where = cwd or folder / "cwd"
         own.update(environment or {})
+        _LOG.info("starting %s in %s", shlex.join(argv), where)
         if not _POSIX:
             return self._start_plain(argv, own, where, folder, stdin=stdin)
         lifeline, lifeline_in = os.pipe()
