@@ -19,7 +19,7 @@ from slim.formats.names import display
 from slim.model.backup import INDEX_NAME, BackupFile, BackupIndex, BackupLayer, BackupStack
 from slim.model.context import RunContext
 from slim.model.record import EntryType
-from slim.rules.glob import GlobError, compile_glob, compile_regexes
+from slim.rules.glob import GlobError, compile_glob
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +169,7 @@ def _matching(originals: Sequence[Original], pattern: str) -> dict[int, Original
         key = (original.stack.folder, original.layer.name)
         if key not in regexes:
             layer = original.layer.as_layer(original.stack.platform)
-            regexes[key] = compile_regexes(glob.regexes(layer), layer)
+            regexes[key] = glob.compile(layer)
         regex = regexes[key]
         if regex and (regex.match(original.file.path) or regex.match(original.deployed_path)):
             matching[number] = original

@@ -18,8 +18,8 @@ from slim.model.budget import Budget, LimitKind, Verdict
 from slim.model.diff import Metric, Snapshot
 from slim.passes import SCHEMAS
 from slim.reports.common.text import count
-from slim.rules.loader import read_text
 from slim.system.atomic import replace_file
+from slim.system.toml_table import read_text
 
 
 def parse_headroom(text: str) -> int:

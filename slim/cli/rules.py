@@ -87,7 +87,7 @@ def show_command(rule_ids: tuple[str, ...], **options: Any) -> None:
     """Tell all about a rule: what it selects, why that may go, and where it is known from."""
     from slim.passes import SCHEMAS
     from slim.reports.rules.page import rule_page
-    from slim.rules.tables import did_you_mean
+    from slim.system.toml_table import did_you_mean
 
     known = {rule.id: rule for rule in chosen_config(Path.cwd(), options).rules}
     missing = [rule_id for rule_id in rule_ids if rule_id not in known]

@@ -17,8 +17,7 @@ from slim.model.budget import PPM, Budget, Each, Limit, LimitKind
 from slim.model.diff import Metric
 from slim.model.record import FileKind
 from slim.model.size import parse_size
-from slim.rules.loader import read_text
-from slim.rules.tables import Problems, Table, did_you_mean, parse_toml, show
+from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text, show
 
 SCHEMA: Final = 1
 FILE_KEYS: Final = ("schema", "budget")

@@ -16,8 +16,8 @@ from typing import ClassVar, Final, Generic, TypeVar
 from slim.model.settings import DropSpec, merge_drops
 from slim.model.size import parse_size
 from slim.rules.glob import GlobError, compile_glob
-from slim.rules.tables import Table, did_you_mean, show
 from slim.system.key_path import item_path
+from slim.system.toml_table import Table, did_you_mean, show
 
 Value = TypeVar("Value")
 

@@ -25,9 +25,9 @@ from slim.config.settings import (
 from slim.config.verify import read_keep_file
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import PassSchema, RulePack
-from slim.rules.loader import builtin_packs, duplicate_ids, parse_pack, parse_rules, read_text
-from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
+from slim.rules.loader import builtin_packs, duplicate_ids, parse_pack, parse_rules
 from slim.system.key_path import key_path
+from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
 
 _COMMAND_LINE: Final = "command line"
 _RULE_LISTS: Final = ("enable", "disable")

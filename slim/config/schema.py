@@ -14,7 +14,7 @@ from slim.config.verify import read_verify
 from slim.model.budget import Budget
 from slim.model.limits import Limits
 from slim.model.verify import VerifySettings
-from slim.rules.tables import Table
+from slim.system.toml_table import Table
 
 SCHEMA: Final = 1
 """Version of the format, which every file has to state."""

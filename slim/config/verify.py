@@ -15,8 +15,7 @@ from slim.config import KEEP_NAME
 from slim.config.kinds import glob_problem
 from slim.errors import ConfigError
 from slim.model.verify import Command, Ready, Request, VerifySettings
-from slim.rules.loader import read_text
-from slim.rules.tables import Problems, Table, parse_toml, show
+from slim.system.toml_table import Problems, Table, parse_toml, read_text, show
 
 KEEP_SCHEMA: Final = 1
 MAX_SECONDS: Final = 24 * 3600

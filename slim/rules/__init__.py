@@ -1,1 +1,1 @@
-"""Rules: read from TOML, checked, and matched against the files of a layer."""
+"""Rules: read from TOML, checked, compiled, and asked which files they select."""

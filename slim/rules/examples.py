@@ -1,4 +1,4 @@
-"""Every rule carries paths that it must and must not select; here they are tried.
+"""Trial of the examples that every rule carries: paths that it must and must not select.
 
 The examples run over canonical layers: the layouts that CPython's own installation schemes give a
 Linux, macOS and Windows layer. A ``match`` has to be selected on at least one platform that the
@@ -34,7 +34,7 @@ _LAYOUTS: Final = {
 
 
 def check_examples(rule: Rule) -> list[Problem]:
-    """What is wrong with a rule's examples: missing ones, and those that the rule contradicts.
+    """Problems of a rule's examples: missing ones, and those that the rule contradicts.
 
     A rule without globs and ``keep`` selects every file of its owner, so it can't have a
     ``no_match``.
@@ -86,7 +86,10 @@ def sample_layers(rule: Rule) -> list[Layer]:
 
 
 def sample_owner(package: PackageSpec | None) -> Owner:
-    """An owner that a rule's package accepts. Rules about no package get the runtime, which they accept as well."""
+    """An owner that a rule's package accepts.
+
+    Rules about no package get the runtime, which they accept as well.
+    """
     if package is None:
         return Owner(kind=OwnerKind.RUNTIME, name="cpython", version="3.13.0")
     specifier = SpecifierSet(package.specifier)

@@ -2,16 +2,17 @@
 
 Syntax (``/`` separates components on every platform, and matching covers the whole path):
 
-=============  ============================================================================================
-``**``         as a whole component: any number of folders, none included; at the end: everything below
+=============  =================================================================================
+``**``         as a whole component: any number of folders, none included; at the end: all below
 ``*`` ``?``    any characters, one character; never ``/``
-``[a-z]``      one character out of a set, ``[!a-z]`` one outside of it; never ``/``. ``[*]`` is a literal star
+``[a-z]``      one character out of a set, ``[!a-z]`` one outside of it; never ``/``. ``[*]`` is
+               a literal star
 ``{a,b}``      either; not nested, at most :data:`MAX_EXPANSIONS` patterns come out
 ``dir/``       the same as ``dir/**``
 ``$site`` ...  at the very start: a folder of the layer, see :data:`MACROS`
-=============  ============================================================================================
+=============  =================================================================================
 
-Why it is fast whatever the pattern: every component has one extent in a path, a star inside a
+It is fast whatever the pattern: every component has one extent in a path, a star inside a
 component takes the leftmost continuation and never gives it back (the trick of
 :func:`fnmatch.translate`), and so does ``**`` with the components that follow it. What is left is
 linear in the path for each star, and stars are bounded.
@@ -48,16 +49,16 @@ GLOBSTAR: Final = "**"
 
 
 class GlobError(ValueError):
-    """A pattern is malformed or too expensive. The text says what is wrong, without repeating the pattern.
+    """A pattern is malformed or too expensive.
 
-    Internal: rule and configuration loaders turn it into a :class:`~slim.errors.Problem` with a key
-    path.
+    The text says what is wrong, without repeating the pattern. Internal: rule and configuration
+    loaders turn it into a :class:`~slim.errors.Problem` with a key path.
     """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Alternative:
-    """One pattern after brace expansion: its macro (or None), and its components, never empty ones."""
+    """One pattern after brace expansion: its macro (or None), and its non-empty components."""
 
     macro: str | None
     components: tuple[str, ...]
@@ -92,7 +93,10 @@ class Glob:
     alternatives: tuple[Alternative, ...]
 
     def regexes(self, layer: Layer) -> Iterator[str]:
-        """Regular expressions over whole layer-relative paths; none where no macro has a value for the layer."""
+        """Regular expressions over whole layer-relative paths.
+
+        None where no macro has a value for the layer.
+        """
         for alternative in self.alternatives:
             if alternative.macro is None:
                 yield alternative.regex
@@ -101,17 +105,23 @@ class Glob:
                 yield (re.escape(folder) + "/" if folder else "") + alternative.regex
 
     def compile(self, layer: Layer) -> re.Pattern[str] | None:
-        """The pattern as one regular expression for a layer, or None where it can match nothing there."""
-        return compile_regexes(self.regexes(layer), layer)
+        """One regular expression for a layer, or None where the pattern can match nothing there."""
+        return compile_globs((self,), layer)
 
     def matches(self, path: str, layer: Layer) -> bool:
-        """Whether a layer-relative path matches. For one-off questions; loops should keep :meth:`compile`."""
+        """True if a layer-relative path matches.
+
+        For one-off questions; loops should keep :meth:`compile`.
+        """
         regex = self.compile(layer)
         return regex is not None and regex.match(path) is not None
 
 
 def macro_values(macro: str, layer: Layer) -> tuple[str, ...]:
-    """The folders that a macro stands for in a layer, relative to it; ``""`` is the layer's own folder."""
+    """The folders that a macro stands for in a layer, relative to it.
+
+    ``""`` is the layer's own folder.
+    """
     match macro:
         case "$site" | "$package":
             values: tuple[str, ...] = layer.site_dirs
@@ -126,24 +136,27 @@ def macro_values(macro: str, layer: Layer) -> tuple[str, ...]:
 
 
 def folds_case(layer: Layer) -> bool:
-    """Whether globs disregard case in a layer: Windows compares names so."""
+    """True if globs disregard case in a layer: Windows compares names so."""
     return layer.platform.system is System.WINDOWS
 
 
-def compile_regexes(sources: Iterable[str], layer: Layer) -> re.Pattern[str] | None:
-    """One alternation out of many sources, or None where there are none.
+def compile_globs(globs: Iterable[Glob], layer: Layer) -> re.Pattern[str] | None:
+    """One regular expression for many patterns in a layer, or None where nothing can match there.
 
     Case folds in ASCII only: enough for the names that packages use, and it keeps the cheap filter
     by :attr:`Alternative.token` exact.
     """
     flags = re.DOTALL | (re.IGNORECASE | re.ASCII if folds_case(layer) else re.NOFLAG)
-    distinct = dict.fromkeys(sources)
+    distinct = dict.fromkeys(regex for glob in globs for regex in glob.regexes(layer))
     return re.compile("|".join(distinct), flags) if distinct else None
 
 
 @lru_cache(maxsize=4096)
 def compile_glob(pattern: str) -> Glob:
-    """Parse a pattern. Raises :class:`GlobError` for what is malformed, unbounded, absolute or leads outside."""
+    """Parse a pattern.
+
+    Raises :class:`GlobError` if it is malformed, unbounded, absolute or leads outside.
+    """
     if not pattern:
         raise GlobError("the pattern is empty")
     if len(pattern) > MAX_LENGTH:
@@ -188,7 +201,10 @@ def _expand(pattern: str) -> list[str]:
 
 
 def _set_end(text: str, start: int) -> int:
-    """Index behind the ``]`` of the set that starts at ``start``. A ``]`` right after the opening is a member."""
+    """Index behind the ``]`` of the set that starts at ``start``.
+
+    A ``]`` right after the opening is a member.
+    """
     first = start + 2 if text.startswith("[!", start) else start + 1
     end = text.find("]", first + 1)
     if end < 0:
@@ -234,7 +250,7 @@ def _is_literal(component: str) -> bool:
 
 
 def component_matches(component: str, name: str) -> bool:
-    """Whether one component of a pattern matches one name, without regard to case."""
+    """True if one component of a pattern matches one name, without regard to case."""
     regex = "[^/]+" if component == GLOBSTAR else _component_regex(component)
     return re.fullmatch(regex, name, re.DOTALL | re.IGNORECASE) is not None
 

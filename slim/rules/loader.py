@@ -32,8 +32,7 @@ from slim.model.rule import (
 from slim.model.stack import LayerKind
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.protected import protected_target
-from slim.rules.tables import Problems, Table, did_you_mean, parse_toml
-from slim.system.regular import NotRegularError, TooLargeError, read_regular
+from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
 
 SCHEMA: Final = 1
 PACK_KEYS: Final = ("schema", "description", "rule")
@@ -64,9 +63,10 @@ _PLATFORM: Final = re.compile(r"[a-z0-9_*?]+\Z")
 
 
 def packs_folder() -> Path:
-    """Where the built-in packs are: ``slim/_rules`` in an installed wheel, ``rules/`` of the checkout otherwise.
+    """Folder of the built-in packs.
 
-    Raises :class:`StorageError` where neither exists.
+    That is ``slim/_rules`` in an installed wheel, ``rules/`` of the checkout otherwise. Raises
+    :class:`StorageError` where neither exists.
     """
     package = Path(__file__).resolve().parent.parent
     for folder in (package / "_rules", package.parent / "rules"):
@@ -78,15 +78,21 @@ def packs_folder() -> Path:
 
 
 def builtin_packs(schemas: Mapping[str, PassSchema]) -> tuple[RulePack, ...]:
-    """The packs that slim comes with, by name. Raises :class:`ConfigError` with all problems of all packs."""
+    """The packs that slim comes with, by name.
+
+    Raises :class:`ConfigError` with all problems of all packs.
+    """
     return load_packs(sorted(packs_folder().glob("*.toml")), schemas, builtin=True)
 
 
 def load_packs(
     paths: Iterable[Path], schemas: Mapping[str, PassSchema], *, builtin: bool = False
 ) -> tuple[RulePack, ...]:
-    """Read rule files. Raises :class:`ConfigError` with everything wrong in any of them, :class:`StorageError` where
-    one can't be read."""
+    """Read rule files.
+
+    Raises :class:`ConfigError` with every problem of any of them, :class:`StorageError` where one
+    can't be read.
+    """
     packs: list[RulePack] = []
     problems: list[Problem] = []
     for path in paths:
@@ -98,36 +104,6 @@ def load_packs(
     if problems:
         raise ConfigError.from_problems(problems)
     return tuple(packs)
-
-
-LARGEST_TEXT: Final = 4 << 20
-"""Bytes that a configuration or rule file may have."""
-
-
-def read_text(path: Path) -> str:
-    """Text of a configuration or rule file.
-
-    Raises :class:`StorageError`, and :class:`ConfigError` for what isn't UTF-8, isn't a regular
-    file, or is larger than :data:`LARGEST_TEXT`.
-    """
-    try:
-        return read_regular(path, LARGEST_TEXT).decode("utf-8")
-    except NotRegularError as error:
-        raise ConfigError(
-            "not a regular file", file=path, hint="give a file, not a device or a pipe"
-        ) from error
-    except TooLargeError as error:
-        raise ConfigError(
-            f"more than {LARGEST_TEXT} bytes",
-            file=path,
-            hint="no configuration is as large as that",
-        ) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=path) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            "the file isn't UTF-8", file=path, place=f"byte {error.start}", hint="save it as UTF-8"
-        ) from error
 
 
 def parse_pack(
@@ -159,7 +135,10 @@ def parse_rules(
     origin: str,
     builtin: bool,
 ) -> tuple[Rule, ...]:
-    """Read ``[[rule]]`` tables, in a pack or in a configuration file. Problems are noted in the tables' file."""
+    """Read ``[[rule]]`` tables, in a pack or in a configuration file.
+
+    Problems are noted in the tables' file.
+    """
     rules: list[Rule] = []
     for table in tables:
         before = len(table.problems.found)
@@ -186,7 +165,7 @@ def duplicate_ids(rules: Iterable[Rule]) -> list[Problem]:
 
 
 def rules_digest(rules: Iterable[Rule]) -> str:
-    """SHA-256, in hexadecimal, of everything that decides what the rules do; texts for people don't count.
+    """SHA-256, in hexadecimal, of all that decides what the rules do; texts for people don't count.
 
     The order of the rules doesn't matter, nor where they were read from.
     """

@@ -1,4 +1,4 @@
-"""Which rules select which files: the rules of a stack, made ready for one layer and then asked for each file.
+"""Selection of files by rules: the rules of a stack, made ready for one layer, asked for each file.
 
 Thirty thousand files meet a hundred and twenty rules, so three cheap questions come before a
 regular expression is tried: is there any rule of this pass here, does the path have a component or
@@ -20,7 +20,7 @@ from slim.errors import ConfigError, Problem
 from slim.model.record import EntryType, FileRecord, Owner, OwnerKind
 from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
-from slim.rules.glob import Glob, GlobError, compile_glob, compile_regexes, folds_case
+from slim.rules.glob import Glob, GlobError, compile_glob, compile_globs, folds_case
 
 __all__ = [
     "Glob",
@@ -34,12 +34,12 @@ __all__ = [
 
 
 def marks_roots(rule: Rule) -> bool:
-    """Whether the rule selects nothing itself: its ``keep`` globs mark folders that hold plug-ins."""
+    """True if a rule selects nothing itself: its ``keep`` globs mark folders that hold plug-ins."""
     return rule.options.get("roots") is True and not rule.globs
 
 
 def owner_matches(package: PackageSpec | None, owner: Owner) -> bool:
-    """Whether a file's owner is the package that a rule is about. Only distributions are packages.
+    """True if a file's owner is the package that a rule is about. Only distributions are packages.
 
     Pre-releases count like any other version. An installed version that isn't PEP 440 satisfies no
     specifier.
@@ -62,7 +62,10 @@ def owner_matches(package: PackageSpec | None, owner: Owner) -> bool:
 
 
 def applies_to_layer(rule: Rule, layer: Layer) -> bool:
-    """Whether layer kind and platform agree. A plain layer counts as every kind; no platforms means any."""
+    """True if layer kind and platform agree.
+
+    A plain layer counts as every kind; no platforms means any.
+    """
     if rule.layers and layer.kind is not LayerKind.PLAIN and layer.kind not in rule.layers:
         return False
     return not rule.platforms or any(
@@ -71,7 +74,7 @@ def applies_to_layer(rule: Rule, layer: Layer) -> bool:
 
 
 def strength(rule: Rule) -> tuple[bool, bool, bool, bool, Safety]:
-    """What two rules of one pass that want the same file are compared by; the larger wins.
+    """Key by which two rules of one pass that want the same file are compared; the larger wins.
 
     Refines :attr:`Rule.precedence`: a package named in full beats ``nvidia-*``, a version beats no
     version, and of two rules about the same the bolder one wins, because switching it on would mean
@@ -93,7 +96,10 @@ class _CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class _Selector:
-    """A rule made ready for one layer. ``wanted`` is None where the rule has no globs: every file is wanted."""
+    """A rule made ready for one layer.
+
+    ``wanted`` is None where the rule has no globs: every file is wanted.
+    """
 
     rule: Rule
     wanted: re.Pattern[str] | None
@@ -110,7 +116,10 @@ Selected = tuple[FileRecord, tuple[Rule, ...]]
 
 
 class RuleMatcher:
-    """The enabled rules of a run, compiled once. Raises :class:`ConfigError` for a malformed glob or specifier."""
+    """The enabled rules of a run, compiled once.
+
+    Raises :class:`ConfigError` for a malformed glob or specifier.
+    """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         ordered = sorted(
@@ -146,7 +155,10 @@ class RuleMatcher:
 
 
 class LayerMatcher:
-    """The rules of one layer. Made by :meth:`RuleMatcher.for_layer`; not safe to share between threads."""
+    """The rules of one layer.
+
+    Made by :meth:`RuleMatcher.for_layer`; not safe to share between threads.
+    """
 
     def __init__(self, layer: Layer, compiled: Sequence[_CompiledRule]) -> None:
         self.layer = layer
@@ -176,21 +188,24 @@ class LayerMatcher:
                 yield record, rules
 
     def marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
-        """The rules of a pass that mark a file as lying in a plug-in folder (see :func:`marks_roots`)."""
+        """The rules of a pass that mark a file as lying in a plug-in folder.
+
+        See :func:`marks_roots`.
+        """
         index = self._passes.get(pass_name)
         return () if index is None else index.marked(record)
 
 
 class _Memory:
-    """What a layer's matcher told: about single files, and about all files of the layer."""
+    """Answers of a layer's matcher: about single files, and about all files of the layer."""
 
     def __init__(self) -> None:
-        self.told: dict[tuple[str, str], tuple[Rule, ...]] = {}
+        self.answers: dict[tuple[str, str], tuple[Rule, ...]] = {}
         self.selected: dict[str, tuple[Selected, ...]] = {}
 
 
 class RememberingMatcher:
-    """A layer's matcher that is asked for several plans: it remembers what it has told about each file.
+    """A layer's matcher for several plans: it remembers its answer about each file.
 
     ``only`` gives a matcher of the same memory that knows only some of the rules.
     """
@@ -213,9 +228,9 @@ class RememberingMatcher:
     def select(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """See :meth:`LayerMatcher.select`."""
         key = (pass_name, record.path)
-        found = self._memory.told.get(key)
+        found = self._memory.answers.get(key)
         if found is None:
-            found = self._memory.told[key] = self._matcher.select(pass_name, record)
+            found = self._memory.answers[key] = self._matcher.select(pass_name, record)
         return self._known(found)
 
     def selected(self, pass_name: str, records: Iterable[FileRecord]) -> Iterator[Selected]:
@@ -243,7 +258,10 @@ class RememberingMatcher:
 
 
 class _PassIndex:
-    """The selectors of one pass in one layer, strongest first, found by what a matching path must contain."""
+    """Selectors of one pass in one layer, strongest first.
+
+    They are found by what a matching path must contain.
+    """
 
     def __init__(self, layer: Layer) -> None:
         self._layer = layer
@@ -257,18 +275,14 @@ class _PassIndex:
 
     @property
     def selects_anything(self) -> bool:
-        """Whether there is a rule that could select a file."""
+        """True if there is a rule that could select a file."""
         return bool(self._selectors)
 
     def add(self, compiled: _CompiledRule) -> None:
         """Add a rule; those added first win."""
         rule, layer = compiled.rule, self._layer
-        wanted = compile_regexes(
-            chain.from_iterable(glob.regexes(layer) for glob in compiled.globs), layer
-        )
-        keep = compile_regexes(
-            chain.from_iterable(glob.regexes(layer) for glob in compiled.keep), layer
-        )
+        wanted = compile_globs(compiled.globs, layer)
+        keep = compile_globs(compiled.keep, layer)
         if marks_roots(rule):
             self._markers.append(_Selector(rule, keep, None))
             return
@@ -332,8 +346,10 @@ class _PassIndex:
         return known
 
     def _below(self, folder: str) -> frozenset[int]:
-        """What may select any file of a folder, by the names in its path alone. A file's own name and its last suffix
-        are asked for besides."""
+        """Rules that may select any file of a folder, by the names in its path alone.
+
+        A file's own name and its last suffix are asked for besides.
+        """
         tokens = self._fold(folder).split("/")
         return frozenset(chain(self._always, *(self._by_token.get(token, ()) for token in tokens)))
 
@@ -342,13 +358,17 @@ class _PassIndex:
 
 
 class GlobSet:
-    """Patterns that select paths by themselves: the user's ``keep`` lists. Raises :class:`GlobError`."""
+    """Patterns that select paths by themselves: the user's ``keep`` lists.
+
+    Raises :class:`GlobError`.
+    """
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self.globs = tuple(compile_glob(pattern) for pattern in patterns)
 
     def for_layer(self, layer: Layer) -> re.Pattern[str] | None:
-        """One regular expression for :meth:`re.Pattern.match` over whole paths; None where nothing can match."""
-        return compile_regexes(
-            chain.from_iterable(glob.regexes(layer) for glob in self.globs), layer
-        )
+        """One regular expression for :meth:`re.Pattern.match` over whole paths.
+
+        None where nothing can match.
+        """
+        return compile_globs(self.globs, layer)

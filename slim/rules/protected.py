@@ -1,8 +1,8 @@
-"""What no rule may name: the files without which an installed distribution or layer isn't one any more.
+"""Files that no rule may name.
 
-The planner protects these files whatever selects them. This check is about rules that *name* one:
-somebody who writes ``remove = ["**/RECORD"]`` has to be told at once, while ``**/tests/**`` may
-well pass over a licence.
+Without them an installed distribution or layer isn't one any more. The planner protects them
+whatever selects them. This check is about rules that *name* one: somebody who writes ``remove =
+["**/RECORD"]`` has to be told at once, while ``**/tests/**`` may well pass over a licence.
 
 Sources: PyPA "Recording installed projects", "Entry points specification" and PEP 639 (licence
 files).
@@ -72,7 +72,7 @@ def _named(alternative: Alternative) -> str | None:
 
 
 def _is_broad(component: str) -> bool:
-    """Whether a component says nothing about a name but its extension."""
+    """True if a component says nothing about a name but its extension."""
     stem = component.partition(".")[0]
     return not stem.strip("*?")
 

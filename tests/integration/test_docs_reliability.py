@@ -13,8 +13,8 @@ from slim.formats.tar.parse import MAX_EXTENDED
 from slim.inventory.manifest import LARGEST, MOST_LAYERS
 from slim.model.limits import MIB
 from slim.rules.glob import MAX_EXPANSIONS, MAX_GLOBSTARS, MAX_LENGTH, MAX_STARS
-from slim.rules.tables import MAX_TOML_SIZE
 from slim.sizes.measure import LARGEST_REPORT
+from slim.system.toml_table import MAX_TOML_SIZE
 from tests.corpus.table import all_trials
 from tests.fuzz.targets import TARGETS
 

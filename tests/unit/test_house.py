@@ -31,6 +31,7 @@ FINISHED = frozenset(
         "plan",
         "publish",
         "reports",
+        "rules",
         "sizes",
         "sources",
         "symbols",

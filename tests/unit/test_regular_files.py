@@ -9,8 +9,8 @@ import pytest
 
 from slim.errors import ConfigError, UnsafeInputError
 from slim.inventory.manifest import read_json
-from slim.rules.loader import LARGEST_TEXT, read_text
 from slim.system.regular import NotRegularError, TooLargeError, read_regular
+from slim.system.toml_table import MAX_TOML_SIZE, read_text
 
 needs_fifo = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no FIFOs here")
 
@@ -63,6 +63,6 @@ def test_a_pipe_is_no_manifest(pipe: Path) -> None:
 def test_a_configuration_is_bounded(tmp_path: Path) -> None:
     file = tmp_path / "slim.toml"
     with file.open("wb") as stream:
-        stream.truncate(LARGEST_TEXT + 1)
-    with pytest.raises(ConfigError, match=f"more than {LARGEST_TEXT} bytes"):
+        stream.truncate(MAX_TOML_SIZE + 1)
+    with pytest.raises(ConfigError, match=f"more than {MAX_TOML_SIZE} bytes"):
         read_text(file)

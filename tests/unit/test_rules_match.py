@@ -173,7 +173,7 @@ def test_most_files_are_settled_without_a_regular_expression(
             return None
 
     monkeypatch.setattr(
-        "slim.rules.match.compile_regexes", lambda sources, layer: Spy() if list(sources) else None
+        "slim.rules.match.compile_globs", lambda globs, layer: Spy() if list(globs) else None
     )
     rules = [
         make_rule(f"r{number}", globs=(f"$site/**/folder{number}/**", f"**/*.ext{number}"))

@@ -1,14 +1,19 @@
-"""Reading TOML into frozen types: every mistake is noted with its key path, and all of them are reported at once."""
+"""Reading TOML into frozen types.
+
+Every mistake is noted with its key path, and all of them are reported at once.
+"""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final, TypeVar
 
-from slim.errors import Problem
+from slim.errors import ConfigError, Problem, StorageError
 from slim.system.key_path import item_path, key_path
+from slim.system.regular import NotRegularError, TooLargeError, read_regular
 
 T = TypeVar("T", str, bool, int)
 
@@ -28,6 +33,32 @@ class Problems:
         self.found.append(Problem(file=self.file, place=place, message=message, hint=hint))
 
 
+def read_text(path: Path) -> str:
+    """Text of a configuration or rule file.
+
+    Raises :class:`StorageError`, and :class:`ConfigError` for what isn't UTF-8, isn't a regular
+    file, or is larger than :data:`MAX_TOML_SIZE`.
+    """
+    try:
+        return read_regular(path, MAX_TOML_SIZE).decode("utf-8")
+    except NotRegularError as error:
+        raise ConfigError(
+            "not a regular file", file=path, hint="give a file, not a device or a pipe"
+        ) from error
+    except TooLargeError as error:
+        raise ConfigError(
+            f"more than {MAX_TOML_SIZE} bytes",
+            file=path,
+            hint="no configuration is as large as that",
+        ) from error
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=path) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(
+            "the file isn't UTF-8", file=path, place=f"byte {error.start}", hint="save it as UTF-8"
+        ) from error
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str | None:
     """A hint naming the closest known word, or None where nothing is close."""
     close = difflib.get_close_matches(word[:80], sorted(known), n=1, cutoff=0.6)
@@ -35,7 +66,10 @@ def did_you_mean(word: str, known: Iterable[str]) -> str | None:
 
 
 def parse_toml(text: str, problems: Problems) -> Mapping[str, object] | None:
-    """Parse TOML, or note why it can't be: syntax (with line and column), size, nesting beyond what Python parses."""
+    """Parse TOML, or note why it can't be.
+
+    Reasons are its syntax (with line and column), its size, and nesting beyond what Python parses.
+    """
     import tomllib  # late: this module also serves the command line's options
 
     if len(text) > MAX_TOML_SIZE:
@@ -58,21 +92,22 @@ def show(value: object) -> str:
         int: "an integer",
         float: "a float",
     }
+    if isinstance(value, dict):
+        return "a table"
+    if isinstance(value, list):
+        return "an array"
     name = names.get(type(value))
     if name is None:
-        return (
-            "a table"
-            if isinstance(value, dict)
-            else "an array"
-            if isinstance(value, list)
-            else "a date or time"
-        )
+        return "a date or time"
     text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "..."
     return f"{name} ({text[:60]})"
 
 
 class Table:
-    """A TOML table being read. Missing keys give None (or the default); wrong ones are noted and give the same."""
+    """A TOML table being read.
+
+    Missing keys give None (or the default); wrong ones are noted and give the same.
+    """
 
     def __init__(self, values: Mapping[str, object], place: str, problems: Problems) -> None:
         self.values = values
@@ -123,7 +158,10 @@ class Table:
     def texts(
         self, key: str, *, check: Callable[[str], str | None] | None = None
     ) -> tuple[str, ...]:
-        """An array of strings, without repetition. ``check`` says what is wrong with one, or None."""
+        """An array of strings, without repetition.
+
+        ``check`` returns what is wrong with a string, or None.
+        """
         value = self.values.get(key)
         if value is None:
             return ()
@@ -144,7 +182,10 @@ class Table:
         return tuple(good)
 
     def strings(self, key: str) -> tuple[str, ...]:
-        """The strings in an array, without noting what is wrong with the rest: for a second look at a key."""
+        """The strings in an array, without noting what is wrong with the rest.
+
+        For a second look at a key.
+        """
         value = self.values.get(key)
         return (
             tuple(item for item in value if isinstance(item, str))
@@ -176,7 +217,10 @@ class Table:
         ]
 
     def schema(self, supported: int) -> None:
-        """Check the file's ``schema`` number; files of a newer schema are refused rather than misread."""
+        """Check the file's ``schema`` number.
+
+        Files of a newer schema are refused rather than misread.
+        """
         value = self._typed("schema", int, "an integer", required=True)
         if value is not None and value != supported:
             self.note(
