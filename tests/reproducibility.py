@@ -1,4 +1,4 @@
-"""``python -m tests.reproducibility``: the same stack in one environment after another, and the bytes that differ.
+"""``python -m tests.reproducibility``: one stack in many environments, and the bytes that differ.
 
 Every run is a process of its own, with a fresh copy of the input. Formats: what was published
 (tar.xz), every other archive format, and a plain folder.
@@ -26,7 +26,7 @@ OTHER_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 @dataclass(frozen=True)
 class Environment:
-    """What is other than usual. ``python`` runs slim; ``checkout`` is where its modules are taken from."""
+    """Deviations from the usual. ``python`` runs slim; ``checkout`` has its modules."""
 
     name: str
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def reversed_listings(scratch: Path) -> Path | None:
 
 
 def installations(scratch: Path) -> Iterator[Environment]:
-    """Slim from another checkout, and in every other Python of this machine, each with what pip installs there."""
+    """Environments of another checkout, and of every other Python, with what pip installs there."""
     copy = scratch / "checkout"
     for part in ("slim", "rules"):
         shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
@@ -123,7 +123,7 @@ def inputs(folder: Path) -> dict[str, tuple[str, ...]]:
 def result(
     environment: Environment, made: Path, kind: tuple[str, ...], scratch: Path
 ) -> dict[str, bytes]:
-    """What slim makes of the input: content by path."""
+    """Contents of slim's output, by path."""
     with tempfile.TemporaryDirectory(dir=environment.place or scratch) as name:
         folder = Path(name)
         shutil.copytree(made, folder / "in", symlinks=True)

@@ -1,4 +1,4 @@
-"""Patches of update packages that nobody made: their bytes, their tables, and the members that they tell of."""
+"""Forged patches of deltas: their bytes, their tables, and the members in them."""
 
 from __future__ import annotations
 
@@ -53,8 +53,10 @@ def _first(frame: Callable[[bytes], bytes], unpacked: int | None = None) -> Chan
 
 
 def header(content: int, window: int | None = None) -> bytes:
-    """The beginning of a Zstandard frame that declares this size of its content, and the window descriptor (RFC 8878,
-    3.1.1.1)."""
+    """Header of a Zstandard frame with a size of its content and a window descriptor.
+
+    Source: RFC 8878, 3.1.1.1.
+    """
     if window is None:
         return b"\x28\xb5\x2f\xfd" + struct.pack("<BQ", 0b11100000, content)
     return b"\x28\xb5\x2f\xfd" + struct.pack("<BBQ", 0b11000000, window, content)
@@ -219,7 +221,11 @@ def tables() -> Iterator[Row]:
         ("copy of a folder", lambda lines: lines.extend(["n f 644 0 zz", "c 0"]), "isn't there"),
         ("range of nothing", lambda lines: lines.append("k 99999 1"), "aren't there"),
         ("range beyond the end", lambda lines: lines.append("k 0 99999"), "aren't there"),
-        ("slice beyond the payload", lambda lines: lines.extend(["n f 644 0 zz", "s 0 999999999"]), "payload"),
+        (
+            "slice beyond the payload",
+            lambda lines: lines.extend(["n f 644 0 zz", "s 0 999999999"]),
+            "payload",
+        ),
         ("no content", lambda lines: lines.append("n f 644 0 zz"), "no content"),
         ("size -1", lambda lines: lines.extend(["n f 644 0 zz", "s 0 -1"]), "whole numbers"),
         ("order", lambda lines: lines.append("o f 644 0 zz"), "can't stand here"),
@@ -310,5 +316,5 @@ def members() -> Iterator[Row]:
 
 
 def again(made: Scene) -> None:
-    """What all of these are made from, without any of them."""
+    """The patch that all others are made from, with none of their changes."""
     _payload(lambda table, frames: None)(made)

@@ -1,4 +1,4 @@
-"""What ``slim delta apply`` is given: update packages that somebody made or changed, and old stacks that aren't it."""
+"""Trials of ``slim delta apply``: forged and changed deltas, and wrong old stacks."""
 
 from __future__ import annotations
 
@@ -148,6 +148,12 @@ def _documents() -> Iterator[Row]:
     ]
     for name, change, says in texts:
         yield f"document, {name}", _text(change), UnsafeInputError, (NAME, says)
+    yield from _missing_keys()
+    yield from _bad_names()
+    yield from _contradictions()
+
+
+def _missing_keys() -> Iterator[Row]:
     for key in ("schema", "schema_version", "slim_version", "stacks"):
         yield (
             f"document, no {key}",
@@ -171,6 +177,9 @@ def _documents() -> Iterator[Row]:
             UnsafeInputError,
             (NAME, place),
         )
+
+
+def _bad_names() -> Iterator[Row]:
     for name, to in (
         ("parent", "../v/flag"),
         ("absolute", "/v/flag"),
@@ -208,6 +217,9 @@ def _documents() -> Iterator[Row]:
         )
     inside = _stack(lambda stack: stack["manifest"].update(name="env_metadata"))
     yield "manifest where metadata lies", inside, UnsafeInputError, (NAME, "is where manifests lie")
+
+
+def _contradictions() -> Iterator[Row]:
     later = _value(lambda value: value.update(schema="urn:slim:delta:v9"))
     yield "document, a later schema", later, UnsafeInputError, (NAME, "schema")
     twice = _value(lambda value: value["stacks"].append(value["stacks"][0]))
@@ -310,8 +322,8 @@ def _manifest(**fields: object) -> Change:
         value["layers"]["applications"][0] |= fields
         place.write_text(json.dumps(value))
         data = place.read_bytes()
-        told = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
-        change_document(made.delta, lambda value: value["stacks"][0]["manifest"].update(told))
+        entry = {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+        change_document(made.delta, lambda value: value["stacks"][0]["manifest"].update(entry))
 
     return prepare
 
@@ -335,17 +347,22 @@ def _whole(data: bytes) -> Change:
 def _files() -> Iterator[Row]:
     manifest, metadata = "__venvstacks__/venvstacks.json", "__venvstacks__/env_metadata/app.json"
     for name in (NAME, PATCH, manifest, metadata):
-        told = name.rpartition("/")[2]
+        file_name = name.rpartition("/")[2]
         yield (
-            f"{told} is a link",
+            f"{file_name} is a link",
             _elsewhere(name),
             UnsafeInputError,
-            (told, "isn't a regular file"),
+            (file_name, "isn't a regular file"),
         )
-        yield f"{told} is a pipe", _pipe(name), UnsafeInputError, (told, "isn't a regular file")
-        yield f"{told} is missing", _gone(name), StorageError, (told,)
+        yield (
+            f"{file_name} is a pipe",
+            _pipe(name),
+            UnsafeInputError,
+            (file_name, "isn't a regular file"),
+        )
+        yield f"{file_name} is missing", _gone(name), StorageError, (file_name,)
         if name != NAME:
-            yield f"{told} is longer", _longer(name), IntegrityError, (told,)
+            yield f"{file_name} is longer", _longer(name), IntegrityError, (file_name,)
     yield (
         "a folder of manifests that is a link",
         _elsewhere("__venvstacks__"),

@@ -1,4 +1,4 @@
-"""What ``slim restore`` is given: a store of originals that somebody made or changed."""
+"""Trials of ``slim restore``: forged and changed backups."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def restore_trials() -> Iterator[Trial]:
 
 
 def _archive(group: str, case: Case) -> Trial:
-    """Links may lead anywhere in a store, and names are for the platform of the index: so far all are refused."""
+    """Trial of an archive as a backup. Links may lead anywhere in one; its names are refused."""
     file = case.file.replace("layer", "removed")
     word = _NO_INDEX if case.seen == "kept as it is" or case.platform is not LINUX else case.word
     refused = refusal(UnsafeInputError if word == _NO_INDEX else case.error, word, file)

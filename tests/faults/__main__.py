@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.faults.campaign import SIGNALS
 from tests.faults.scenarios import NAIVE, SCENARIOS
-from tests.faults.trials import told, trials
+from tests.faults.trials import tally_scenario, trials
 
 
 def main() -> int:
@@ -33,7 +33,9 @@ def main() -> int:
     names = [one.name for one in SCENARIOS if chosen.only is None or chosen.only in one.name]
     with tempfile.TemporaryDirectory(prefix="faults-") as name:
         Path(name).chmod(0o755)  # one of the runs is somebody else's
-        work = partial(told, folder=Path(name), every=chosen.every, fault=chosen.fault or "")
+        work = partial(
+            tally_scenario, folder=Path(name), every=chosen.every, fault=chosen.fault or ""
+        )
         with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
             tallies = [tally for found in pool.map(work, names) for tally in found]
         caught = list(trials(NAIVE, Path(name), every=1, fault="KILL"))
@@ -42,9 +44,9 @@ def main() -> int:
     interrupted = sum(tally.tried for tally in tallies if tally.fault[3:] in SIGNALS)
     injected = sum(tally.tried for tally in tallies) - killed - interrupted
     print(f"kill points tried: {killed}; signals: {interrupted}; injected errors: {injected}")
-    print(
-        f"broken sets: {sum(tally.broken for tally in tallies)}; silent: {sum(tally.silent for tally in tallies)}"
-    )
+    broken = sum(tally.broken for tally in tallies)
+    silent = sum(tally.silent for tally in tallies)
+    print(f"broken sets: {broken}; silent: {silent}")
     found = f"{sum(tally.broken for tally in caught)} of {sum(tally.tried for tally in caught)}"
     print(f"the naive publisher, to prove the harness: {found} kills break its output")
     for text in wrong:

@@ -13,12 +13,12 @@ from tests.faults.tracing import WRITES, Point, Run, injecting, points, traced, 
 
 ERRORS = ("EIO", "ENOSPC", "EACCES")
 SIGNALS = {"INT": 130, "TERM": 143}
-_TOLD = re.compile(r"^slim: input/output: \S.*: .+\n  hint: .+", re.MULTILINE)
+_REPORTED = re.compile(r"^slim: input/output: \S.*: .+\n  hint: .+", re.MULTILINE)
 
 
 @dataclass
 class Tally:
-    """What was tried in one scenario with one sort of fault, and what came of it. ``wrong`` must stay empty."""
+    """Result of one sort of fault in one scenario. ``wrong`` must stay empty."""
 
     scenario: str
     fault: str
@@ -63,7 +63,7 @@ def kills(box: Sandbox, chosen: Sequence[Point]) -> Tally:
 
 
 def errors(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
-    """Let every call fail. The run says so (exit 6, the file, what to do), or what it made is whole nevertheless."""
+    """Let every call fail. The run says so (exit 6, file and advice), or its result is whole."""
     tally = Tally(box.scenario.name, name)
     for point, run in _tries(box, chosen, f"error={name}", tally):
         judge_end(box, tally, point, run)
@@ -82,7 +82,7 @@ def short_writes(box: Sandbox, chosen: Sequence[Point]) -> Tally:
 
 
 def signals(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
-    """Interrupt at every point: a clean end at once, with nothing left for the next run to clean up."""
+    """Interrupt at every point: a clean end at once, nothing left for the next run to remove."""
     tally = Tally(box.scenario.name, f"SIG{name}")
     for point, run in _tries(box, chosen, f"signal={name}", tally):
         tally.ends[f"exit {run.code}"] += 1
@@ -109,7 +109,7 @@ def _tries(
 
 
 def judge_end(box: Sandbox, tally: Tally, point: Point, run: Run) -> None:
-    """Whether the run that met an error said so, and how."""
+    """Judge whether a run that met an error reported it."""
     tally.ends[f"exit {run.code}"] += 1
     if run.code == 0:
         now = tree(box.work)
@@ -119,7 +119,7 @@ def judge_end(box: Sandbox, tally: Tally, point: Point, run: Run) -> None:
         if leftovers(now) and "slim: " not in run.stderr:
             tally.silent += 1
             tally.say(point, f"exit 0 without a word, and {leftovers(now)[:3]} lies about")
-    elif run.code != 6 or not _TOLD.search(run.stderr):
+    elif run.code != 6 or not _REPORTED.search(run.stderr):
         tally.say(point, f"ended with {run.code}: {run.stderr.strip()}")
 
 

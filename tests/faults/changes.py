@@ -1,4 +1,4 @@
-"""What becomes of an input while it is read."""
+"""Changes of an input while it is read."""
 
 from __future__ import annotations
 

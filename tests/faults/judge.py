@@ -1,4 +1,4 @@
-"""What lies there after a fault: old or new, whole or broken, and whether the input was touched."""
+"""Judges a folder after a fault: old or new, whole or broken; and whether the input changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LEFT = re.compile(r"(^|/)(\.slim-|slim-work-|slim-\w+\.spool|\..*\.tmp$)")
 
 
 def tree(top: Path) -> Tree:
-    """Everything at and below a path, byte for byte; only the time that a report says it took is left out."""
+    """All files at and below a path, byte for byte, without the times that reports took."""
     found: dict[str, str] = {}
     if top.is_symlink() or top.is_file():
         return {"": _content(top)}
@@ -35,7 +35,7 @@ def _content(path: Path) -> str:
 
 
 def inodes(top: Path) -> dict[str, tuple[object, ...]]:
-    """Content and inode of everything below the input: bytes, mode, owner, link count, time of change."""
+    """Content and inode of all files below the input: mode, owner, link count, times."""
     found: dict[str, tuple[object, ...]] = {}
     for path in (top, *sorted(top.rglob("*"))):
         status = path.lstat()
@@ -50,7 +50,7 @@ def inodes(top: Path) -> dict[str, tuple[object, ...]]:
 
 @dataclass(frozen=True)
 class Known:
-    """The states that are allowed: what lay there before, and what a run without faults makes of it.
+    """Allowed states: the one before, and the one that a run without faults makes of it.
 
     ``outputs`` are the paths (below the folder worked in) that a run replaces, each in one step.
     Those that are ``growing`` are added to instead, a file in one step.
@@ -62,9 +62,12 @@ class Known:
     growing: tuple[str, ...] = ()
 
     def state(self, now: Tree) -> str | None:
-        """``old``, ``new`` or, with several outputs, a mixture of whole ones; ``aside``: nothing is there, but the old
-        set lies whole beside it; ``part``: some files are added, and all old ones there; None:
-        something is broken."""
+        """State of the outputs; None if something is broken.
+
+        ``old`` or ``new``; with several outputs, a mixture of whole ones; ``aside``: nothing is
+        there, but the old set lies whole next to it; ``part``: some files are added, and all old
+        ones are there.
+        """
         states = []
         for output in self.outputs:
             lies, old = below(now, output), below(self.before, output)
@@ -85,12 +88,12 @@ class Known:
         return states[0] if len(set(states)) == 1 else "+".join(states)
 
     def is_whole(self, now: Tree) -> bool:
-        """Whether this is exactly a known state, with nothing else lying about."""
+        """True for exactly one of the two states, without leftovers."""
         return now in (self.before, self.after)
 
 
 def _is_between(lies: Tree, old: Tree, new: Tree) -> bool:
-    """Whether every file is an old or a new one, and no old one is missing."""
+    """True if every file is an old or a new one, and no old one is missing."""
     return old.keys() <= lies.keys() and all(
         what in (old.get(path), new.get(path)) for path, what in lies.items()
     )
@@ -110,5 +113,5 @@ def below(whole: Tree, top: str) -> Tree:
 
 
 def leftovers(now: Tree) -> list[str]:
-    """What a run leaves behind that nobody asked for."""
+    """Files that a run left behind."""
     return [path for path in now if _LEFT.search(path)]

@@ -1,4 +1,4 @@
-"""A publisher as one writes it first: deletes what is there and writes in place. The harness has to find it out."""
+"""Naive publisher, which the harness has to find out: it deletes, and writes in place."""
 
 from __future__ import annotations
 

@@ -10,19 +10,20 @@ import tarfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from slim.cli import main
 from tests.corpus.natives import ELF
 from tests.faults.changes import FOLDER_CHANGES, STACK_CHANGES, Change, within
 from tests.faults.judge import Known, inodes, tree
-from tests.faults.tracing import Zygote
+from tests.faults.tracing import Run, Zygote
 from tests.support.published_stacks import SITE, STDLIB, LayerSpec, publish
 
 _COMMON = ("--jobs", "1", "--no-config")
 
 
 def _stack(folder: Path) -> None:
-    """As few files as a stack can have that loses something in two layers; the archives have a second name."""
+    """Small stack that loses files in two layers; its archives have a second name."""
     runtime = {
         f"{STDLIB}/os.py": "x = 1\n",
         f"{STDLIB}/site.py": "x = 1\n",
@@ -150,7 +151,7 @@ def _old_and_symbols(work: Path) -> None:
 
 
 def _killed_between_two_renames(work: Path) -> None:
-    """What a run that was killed leaves where nothing can be exchanged: the old set moved aside, the new one staged."""
+    """Leftovers of a killed run that couldn't exchange: the old set aside, the new one staged."""
     _old_set(work)
     (work / "out").rename(work / ".slim-old-out.abcdefgh")
     (work / ".slim-staging-out.abcdefgh" / "set").mkdir(parents=True)
@@ -160,7 +161,7 @@ def _killed_between_two_renames(work: Path) -> None:
 
 @dataclass(frozen=True)
 class Scenario:
-    """``argv`` runs in a folder that holds the input ``in`` and the folder ``work`` that everything goes to.
+    """One command line. ``argv`` runs in a folder with the input ``in`` and the folder ``work``.
 
     ``again`` is the next run after a fault; ``always`` are injections that every run has;
     ``absent`` says that the old set may be found moved aside, for the next run to put back;
@@ -251,15 +252,36 @@ SCENARIOS = (
     Scenario(
         name="kept",
         summary="a stack, and an archive of all that is removed",
-        argv=("run", "in", "-o", "work/out", "-q", "--force", "--keep-removed", "work/removed.tar.zst", *_COMMON),
+        argv=(
+            "run",
+            "in",
+            "-o",
+            "work/out",
+            "-q",
+            "--force",
+            "--keep-removed",
+            "work/removed.tar.zst",
+            *_COMMON,
+        ),
         before=_old_and_kept,
         outputs=("removed.tar.zst", "out"),
         never=("old+new",),  # or what the new set lacks would be lost
     ),
     Scenario(
         name="symbols",
-        summary="a stack with a native library, and the symbols that it is stripped of beside those of earlier runs",
-        argv=("run", "in", "-o", "work/out", "-q", "--force", "--symbols", "work/symbols", *_COMMON),
+        summary="a stack with a native library, and the symbols that it is stripped of "
+        "beside those of earlier runs",
+        argv=(
+            "run",
+            "in",
+            "-o",
+            "work/out",
+            "-q",
+            "--force",
+            "--symbols",
+            "work/symbols",
+            *_COMMON,
+        ),
         make=_native,
         before=_old_and_symbols,
         outputs=("symbols", "out"),
@@ -271,7 +293,16 @@ SCENARIOS = (
         surrounded=True,
         changes=within("slim", STACK_CHANGES),
         summary="a stack, made whole again from what was kept, replacing an output",
-        argv=("restore", "in/removed.tar.zst", "in/slim", "-o", "work/out", "-q", "--force", *_COMMON),
+        argv=(
+            "restore",
+            "in/removed.tar.zst",
+            "in/slim",
+            "-o",
+            "work/out",
+            "-q",
+            "--force",
+            *_COMMON,
+        ),
         make=_removed,
         before=_old_set,
     ),
@@ -350,7 +381,7 @@ class Sandbox:
         (self.work / "tmp").mkdir(parents=True)
         self.scenario.before(self.work)
 
-    def run(self, argv: Iterable[str] | None = None, **more: object):  # type: ignore[no-untyped-def]
+    def run(self, argv: Iterable[str] | None = None, **more: Any) -> Run:
         """One run, with the folder for temporary files in the folder that is watched."""
         environ = {"TMPDIR": str(self.work / "tmp")}
         arguments = list(self.scenario.argv if argv is None else argv)

@@ -1,4 +1,4 @@
-"""Faults that come from outside: full and read-only file systems, limits, another run, an input that changes."""
+"""Faults from outside: full and read-only file systems, limits, other runs, changing inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PAGE = 4096
 
 
 def may_mount() -> bool:
-    """Whether file systems can be mounted here: as root, and not in a container that forbids it."""
+    """True if file systems can be mounted: as root, and not in a container that forbids it."""
     if os.geteuid() != 0:
         return False
     tried = subprocess.run(
@@ -77,7 +77,7 @@ def small_disks(box: Sandbox) -> Iterator[Tally]:
 
 
 def file_sizes(box: Sandbox) -> Tally:
-    """No file may get larger than so many bytes (setrlimit(2), RLIMIT_FSIZE), until the run fits."""
+    """Limit the size of files (setrlimit(2), RLIMIT_FSIZE), to more bytes until the run fits."""
     tally = Tally(box.scenario.name, "RLIMIT_FSIZE")
     for limit in (*range(512, 4096, 256), *range(4096, 1 << 20, 4096)):
         box.reset()
@@ -93,7 +93,7 @@ def file_sizes(box: Sandbox) -> Tally:
 
 
 def read_only(box: Sandbox) -> Iterator[Tally]:
-    """An output on a file system that is mounted read-only, and in a folder that isn't the user's."""
+    """Output on a read-only file system, and in a folder that isn't the user's."""
     for fault, word in (("read-only mount", "Read-only"), ("foreign folder", "Permission denied")):
         tally = Tally(box.scenario.name, fault, tried=1)
         point = Point(fault, 1, "")
@@ -133,7 +133,10 @@ def read_only_input(box: Sandbox) -> Tally:
 
 
 def two_runs(box: Sandbox, chosen: Sequence[Point], other: Zygote) -> Tally:
-    """Wherever a run is, a second one on the output fails at once or does all of its work, and the first goes on."""
+    """Start a second run on the output at every point of the first one, which has to go on.
+
+    The second fails at once, or does all of its work.
+    """
     tally = Tally(box.scenario.name, "second run")
     second: list[Run] = []
 
@@ -157,7 +160,8 @@ def two_runs(box: Sandbox, chosen: Sequence[Point], other: Zygote) -> Tally:
         if first.code != 0 or tree(box.work) != box.known.after:
             tally.say(
                 point,
-                f"the first run ended with {first.code}: {first.stderr} {leftovers(tree(box.work))}",
+                f"the first run ended with {first.code}: {first.stderr} "
+                f"{leftovers(tree(box.work))}",
             )
         judge(box, tally, point)
     box.reset()
@@ -165,7 +169,7 @@ def two_runs(box: Sandbox, chosen: Sequence[Point], other: Zygote) -> Tally:
 
 
 def changing_input(box: Sandbox, chosen: Sequence[Point]) -> Tally:
-    """Change the input wherever the run is. The result is that of the one or of the other input, or none at all."""
+    """Change the input at every point of a run. The result is one of either input, or none."""
     tally = Tally(box.scenario.name, "input changes")
     kept = box.folder / "kept"
     shutil.copytree(box.folder / "in", kept, symlinks=True)

@@ -69,7 +69,7 @@ _WAIT = 20.0
 
 @dataclass(frozen=True)
 class Point:
-    """The ``nth`` call (from 1, among all calls of that name) of a run; ``text`` is how strace shows it."""
+    """The ``nth`` system call of its name in a run (from 1); ``text`` is how strace shows it."""
 
     call: str
     nth: int
@@ -82,7 +82,7 @@ class Point:
 
 @dataclass
 class Run:
-    """How a run ended. ``code`` is the exit code, or minus the number of the signal that ended it."""
+    """End of a run. ``code`` is the exit code, or minus the number of the signal that ended it."""
 
     code: int
     stdout: str
@@ -157,8 +157,11 @@ class Zygote:
         stopped: Callable[[], None] | None = None,
         **more: Any,
     ) -> Run:
-        """Fork a run and wait for its end. ``trace`` are strace's expressions (``-e``); ``stopped`` is called when the
-        run was stopped by an injected SIGSTOP, which then goes on."""
+        """Fork a run and wait for its end.
+
+        ``trace`` are strace's expressions (``-e``). ``stopped`` is called when an injected SIGSTOP
+        has stopped the run, which then goes on.
+        """
         files = {name: self.scratch / name for name in ("out", "err", "trace")}
         for file in files.values():
             file.unlink(missing_ok=True)
@@ -251,7 +254,7 @@ def settled(line: str) -> str:
 
 
 def was_hit(run: Run, point: Point) -> bool:
-    """Whether the injection met the call that was meant."""
+    """True if the injection met the call that was meant."""
     signalled = re.search(r"^.*--- SIG(?:INT|TERM|HUP|STOP) .*$", run.trace, re.MULTILINE)
     if run.killed or signalled:
         seen = run.trace[: signalled.start()] if signalled else run.trace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tests.faults.campaign import (
@@ -28,8 +29,8 @@ from tests.faults.surroundings import (
 from tests.faults.tracing import Zygote
 
 
-def told(name: str, folder: Path, every: int, fault: str) -> list[Tally]:
-    """Every sort of fault in the scenario of that name; each is told as soon as it was tried."""
+def tally_scenario(name: str, folder: Path, every: int, fault: str) -> list[Tally]:
+    """Try every sort of fault in the scenario of that name, and print each result at once."""
     (scenario,) = (one for one in SCENARIOS if one.name == name)
     tallies = []
     for tally in trials(scenario, folder, every=every, fault=fault):
@@ -47,11 +48,9 @@ def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Itera
         wanted: list[tuple[str, Callable[[], Iterable[Tally]]]] = [
             ("SIGKILL", lambda: [kills(box, found)])
         ]
-        wanted += [(name, lambda name=name: [errors(box, found, name)]) for name in ERRORS]  # type: ignore[misc]
+        wanted += [(name, partial(_single, errors, box, found, name)) for name in ERRORS]
         wanted += [("short write", lambda: [short_writes(box, found)])]
-        wanted += [
-            (f"SIG{name}", lambda name=name: [signals(box, found, name)]) for name in SIGNALS
-        ]  # type: ignore[misc]
+        wanted += [(f"SIG{name}", partial(_single, signals, box, found, name)) for name in SIGNALS]
         if scenario.surrounded:
             wanted += [("RLIMIT_FSIZE", lambda: [file_sizes(box)])]
             wanted += [("second run", lambda: [two_runs(box, found, other)])]
@@ -63,7 +62,8 @@ def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Itera
                 wanted += [("read-only input", lambda: [read_only_input(box)])]
             else:
                 print(
-                    f"{scenario.name:13} SKIPPED: small disks and read-only mounts; mounting needs root",
+                    f"{scenario.name:13} SKIPPED: small disks and read-only mounts; "
+                    "mounting needs root",
                     flush=True,
                 )
         if scenario.changes:
@@ -73,11 +73,15 @@ def trials(scenario: Scenario, folder: Path, *, every: int, fault: str) -> Itera
                 yield from work()
 
 
+def _single(work: Callable[..., Tally], *arguments: object) -> list[Tally]:
+    return [work(*arguments)]
+
+
 def _row(tally: Tally) -> None:
     ends = ", ".join(f"{count} {end}" for end, count in sorted(tally.ends.items()))
     states = ", ".join(f"{count} {state}" for state, count in sorted(tally.states.items()))
     print(
-        f"{tally.scenario:13} {tally.fault:12} {tally.tried:4} tried  broken {tally.broken}  silent {tally.silent}  "
-        f"wrong {len(tally.wrong)}  [{ends}]  [{states}]",
+        f"{tally.scenario:13} {tally.fault:12} {tally.tried:4} tried  broken {tally.broken}  "
+        f"silent {tally.silent}  wrong {len(tally.wrong)}  [{ends}]  [{states}]",
         flush=True,
     )

@@ -1,4 +1,4 @@
-"""What is kept of a run: separate debug files, symbol files, keys of program databases, and the index of a store."""
+"""Fuzz targets: debug files, symbol files, keys of program databases, the index of a backup."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def database(data: bytes) -> None:
 
 
 def index(data: bytes) -> None:
-    """The target. What is accepted is told again as it was, and has names that stay below a folder."""
+    """The target. An accepted index is rendered as it was, and its names stay below a folder."""
     try:
         found = parse_index(data, source=_SOURCE, limits=Limits())
     except UnsafeInputError as error:

@@ -23,9 +23,9 @@ from tests.support.delta_packages import taken_apart
 from tests.support.raw_archives import entry, folder, sym, tar
 
 SPLIT = b"\x1e"
-"""Between the document and the patch, and between the table and the payload: no byte of JSON or of a table."""
+"""Separator of document, table and payload: a byte that neither JSON nor a table has."""
 AS_IT_IS, TRUE, TABLE = b"\0", b"\1", b"\2"
-"""The first byte of an input: take the package as it is; make size and hash of the patch right; and pack the table."""
+"""First byte of an input: as it is; with true size and hash of the patch; with a packed table."""
 PATCH = "app.patch"
 _LIMITS = Limits(members=1000, total=1 << 20, ratio_floor=1 << 20)
 _CODE = "".join(f"x{number} = {number * number}\n" for number in range(200)).encode()
@@ -33,8 +33,10 @@ _CODE = "".join(f"x{number} = {number * number}\n" for number in range(200)).enc
 
 @functools.cache
 def _folder() -> Path:
-    """Where the old layer lies, and an honest package for it; as long as the process lives. There are no hard links in
-    it, which a folder can't be told to have."""
+    """Folder with the old layer and an honest delta, for as long as the process lives.
+
+    There are no hard links in the layer, which a folder can't be seen to have.
+    """
     top = tempfile.TemporaryDirectory(prefix="fuzz-")
     _kept.append(top)
     place = Path(top.name)
@@ -59,22 +61,22 @@ _kept: list[tempfile.TemporaryDirectory[str]] = []
 def seeds() -> list[bytes]:
     """An honest package in each of the three ways, and documents of other shapes."""
     honest = _folder() / "honest"
-    told, patch = (honest / document.NAME).read_bytes(), (honest / PATCH).read_bytes()
+    text, patch = (honest / document.NAME).read_bytes(), (honest / PATCH).read_bytes()
     table, frames = taken_apart(honest)
     apart = render(table) + SPLIT + b"".join(frames)
     whole = [
-        first + told + SPLIT + data
+        first + text + SPLIT + data
         for first, data in ((AS_IT_IS, patch), (TRUE, patch), (TABLE, apart))
     ]
     extra = [b"n f 644 0 ../v\ns 0 0\n", b"n l 777 0 s\0lib\nn f 644 0 s/v\ns 0 0\n"]
     extra += [b"n h 755 0 h\0../v\n", b"k 0 1\n"]
     hostile = [
-        TABLE + told + SPLIT + render(table) + lines + SPLIT + b"".join(frames) for lines in extra
+        TABLE + text + SPLIT + render(table) + lines + SPLIT + b"".join(frames) for lines in extra
     ]
     return [
         *whole,
         *hostile,
-        b"\0" + told.replace(b'"kind"', b'"kind":NaN,"kind"'),
+        b"\0" + text.replace(b'"kind"', b'"kind":NaN,"kind"'),
         b"\0" + b"[" * 2000,
         b"\0{}",
     ]
@@ -86,20 +88,20 @@ def package(data: bytes) -> None:
 
 
 def hold(data: bytes) -> bool:
-    """Whether the package is accepted: then what was written has the digest that was told. If not, nothing was."""
+    """True if the delta is accepted; then the result has the promised digest, else it is none."""
     place = _folder()
     delta, output = place / "delta", place / "out"
     shutil.rmtree(delta, ignore_errors=True)
     delta.mkdir()
-    told, _, patch = data[1:].partition(SPLIT)
+    described, _, patch = data[1:].partition(SPLIT)
     table: tuple[int, int] | None = None
     if data[:1] == TABLE:
         text, _, payload = patch.partition(SPLIT)
         first = pack(text)
         patch, table = first + payload, (len(first), len(text))
     if data[:1] in (TRUE, TABLE):
-        told = _true(told, patch, table)
-    (delta / document.NAME).write_bytes(told)
+        described = _true(described, patch, table)
+    (delta / document.NAME).write_bytes(described)
     (delta / PATCH).write_bytes(patch)
     before = sorted(place.iterdir())
     try:
@@ -112,7 +114,9 @@ def hold(data: bytes) -> bool:
         assert sorted(place.iterdir()) == before
         return False
     try:
-        assert _digest(output) == document.read(delta).stacks[0].layers[0].new.tree_sha256  # type: ignore[union-attr]
+        new = document.read(delta).stacks[0].layers[0].new
+        assert new is not None
+        assert _digest(output) == new.tree_sha256
     finally:
         shutil.rmtree(output)
     return True
@@ -123,14 +127,14 @@ def _digest(output: Path) -> str:
         return side_of(tree).tree_digest
 
 
-def _true(told: bytes, patch: bytes, table: tuple[int, int] | None) -> bytes:
-    """The document with the sizes and the hash of the patch, where it can be told at all."""
+def _true(text: bytes, patch: bytes, table: tuple[int, int] | None) -> bytes:
+    """The document with true sizes and hash of the patch, where it is an object."""
     try:
-        value = json.loads(told)
+        value = json.loads(text)
         layer = value["stacks"][0]["layers"][0]
         layer["file"].update(size=len(patch), sha256=hashlib.sha256(patch).hexdigest())
         if table is not None:
             layer["table"] = {"packed": table[0], "unpacked": table[1]}
         return json.dumps(value).encode()
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-        return told
+        return text

@@ -1,4 +1,4 @@
-"""A run that is killed at any of its renames leaves no result without its originals, and the next run goes through."""
+"""A run that is killed at a rename leaves no result without its backup; the next run succeeds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.backup_runs import back, entries
+from tests.support.backup_runs import entries, put_back
 from tests.support.published_stacks import small_stack
 
 pytestmark = [
@@ -61,15 +61,15 @@ def test_kills(tmp_path: Path, there: bool) -> None:
             killed += 1
             assert store.exists() or not output.exists(), (call, number)
             if output.exists():
-                back(store, output, tmp_path / f"back-{call}-{number}")
+                put_back(store, output, tmp_path / f"back-{call}-{number}")
         if not there:
             subprocess.run(slim, check=True)
-            back(store, output, tmp_path / f"again-{call}-{number}")
+            put_back(store, output, tmp_path / f"again-{call}-{number}")
             shutil.rmtree(output)
             store.unlink()
     assert killed >= 3, "the index of symbols, the store, the result"
     subprocess.run(slim, check=True)
-    back(store, output, tmp_path / "end")
+    put_back(store, output, tmp_path / "end")
     for path in source.glob("*.xz"):
         assert entries(tmp_path / "end" / path.name) == entries(path)
     assert not list(tmp_path.glob(".slim-*"))

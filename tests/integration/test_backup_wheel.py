@@ -1,4 +1,4 @@
-"""A wheel from the package index, stripped and kept: its layer comes back, and gdb has its source lines."""
+"""A wheel from the package index: its stripped layer comes back, and gdb has its source lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from slim.config.load import load_config
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from tests.support.backup_runs import assert_records_true, back, entries
+from tests.support.backup_runs import assert_records_true, entries, put_back
 from tests.support.published_stacks import SITE, LayerSpec, publish
 
 pytestmark = [
@@ -71,10 +71,10 @@ def test_the_layer_comes_back(made: Path, tmp_path: Path) -> None:
     before = entries(made / "_artifacts" / "python.tar.xz")
     assert entries(slimmed) != before
     assert_records_true(slimmed, "python")
-    (result,) = back(made / "kept.tar.zst", made / "_slim", tmp_path / "all")
+    (result,) = put_back(made / "kept.tar.zst", made / "_slim", tmp_path / "all")
     assert result.layers[0].whole
     assert entries(tmp_path / "all" / "python.tar.xz") == before
-    back(made / "kept.tar.zst", made / "_slim", tmp_path / "some", "**/*.so")
+    put_back(made / "kept.tar.zst", made / "_slim", tmp_path / "some", "**/*.so")
     some = entries(tmp_path / "some" / "python.tar.xz")
     library = next(name for name in before if name.endswith(".so"))
     assert some[library] == before[library] != entries(slimmed)[library]

@@ -1,4 +1,4 @@
-"""What debuggers need of stripped files is where they look for it, and they read it."""
+"""Symbols of stripped files: debuggers find them where they look, and read them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.support.published_stacks import SITE, LayerSpec, distribution, publis
 
 SOURCE = """
 struct pair { int left; double right; };
-static int helper(struct pair *p, int n) { int sum = 0; for (int i = 0; i < n; i++) sum += p[i].left; return sum; }
+static int helper(struct pair *p, int n) { int s = 0; while (n--) s += p[n].left; return s; }
 int answer(int n) {
     struct pair p[2] = {{n, 1}, {2, 2}};
     return helper(p, 2) + 40;
@@ -135,13 +135,13 @@ def test_gdb_finds_the_debug_file_of_a_stripped_library(
     ]
     without = output("gdb", "-nx", "-batch", *ask)
     assert NOTHING in without
-    told = output(
+    printed = output(
         "gdb", "-nx", "-batch", "-ex", f"set debug-file-directory {tmp_path / 'symbols'}", *ask
     )
-    assert 'Line 4 of "answer.c" starts at address' in told
-    assert 'Line 3 of "answer.c" starts at address' in told
-    assert "Scope for answer:\nSymbol n is" in told
-    assert NOTHING not in told
+    assert 'Line 4 of "answer.c" starts at address' in printed
+    assert 'Line 3 of "answer.c" starts at address' in printed
+    assert "Scope for answer:\nSymbol n is" in printed
+    assert NOTHING not in printed
 
 
 def test_gdb_reads_the_file_of_a_library_without_build_id(
@@ -154,11 +154,11 @@ def test_gdb_reads_the_file_of_a_library_without_build_id(
     library = unpacked(tmp_path / "_slim" / "python.tar.xz", tmp_path / "deployed") / ANSWER
     digest = hashlib.sha256(library.read_bytes()).hexdigest()
     assert (row["id"], row["file"]) == (None, f"by-sha256/{digest[:2]}/{digest[2:]}.debug")
-    told = output(
+    printed = output(
         "gdb", "-nx", "-batch", "-ex", f"file {library}",
         "-ex", f"symbol-file {tmp_path / 'symbols' / row['file']}", "-ex", "info line answer",
     )  # fmt: skip
-    assert 'Line 4 of "answer.c" starts at address' in told
+    assert 'Line 4 of "answer.c" starts at address' in printed
     add = f"add-symbol-file {tmp_path / 'symbols' / row['file']} -o 0x7f0000000000"
     add = f"add-symbol-file {tmp_path / 'symbols' / row['file']} -o 0x7f0000000000"
     moved = output("gdb", "-nx", "-batch", "-ex", add, "-ex", "info line answer")
@@ -221,20 +221,26 @@ def test_llvm_symbolizer_and_lldb(libraries: dict[str, Path], tmp_path: Path) ->
         if " answer" in line
     )
     address = f"0x{symbol.split()[1]}"
-    told = output(
+    printed = output(
         "llvm-symbolizer-19",
         f"--debug-file-directory={tmp_path / 'symbols'}",
         "-e",
         library,
         address,
     )
-    assert "answer.c:4" in told
+    assert "answer.c:4" in printed
     if shutil.which("lldb-19"):
-        told = output(
-            "lldb-19", "-b", "-o", f"settings set target.debug-file-search-paths {tmp_path / 'symbols'}",
-            "-o", f"target create {library}", "-o", "image lookup -v -n answer",
-        )  # fmt: skip
-        assert "answer.c:4" in told
+        printed = output(
+            "lldb-19",
+            "-b",
+            "-o",
+            f"settings set target.debug-file-search-paths {tmp_path / 'symbols'}",
+            "-o",
+            f"target create {library}",
+            "-o",
+            "image lookup -v -n answer",
+        )
+        assert "answer.c:4" in printed
 
 
 def _damages(data: bytes) -> list[bytes]:
@@ -268,7 +274,8 @@ def test_damaged_files_raise_nothing(libraries: dict[str, Path]) -> None:
         (b"\4\0\0\0\x41\0\0\0\3\0\0\0GNU\0" + bytes(80), None),
         (b"\4\0\0\0\xff\xff\xff\xff\1\0\0\0GNU\0\xab\xcd\0\0", None),
         (
-            b"\5\0\0\0\1\0\0\0\1\0\0\0abcd\0\0\0\0\7\0\0\0\4\0\0\0\2\0\0\0\3\0\0\0GNU\0\xab\xcd\0\0",
+            b"\5\0\0\0\1\0\0\0\1\0\0\0abcd\0\0\0\0\7\0\0\0"
+            b"\4\0\0\0\2\0\0\0\3\0\0\0GNU\0\xab\xcd\0\0",
             "abcd",
         ),
     ],
@@ -306,9 +313,9 @@ def test_a_symbol_file_has_uuid_symbols_and_sections_and_no_code(tmp_path: Path)
     file, original = tmp_path / "x.dsym", tmp_path / "x.dylib"
     file.write_bytes(made.data)
     original.write_bytes(dylib())
-    told = output("llvm-objdump-19", "--macho", "--private-headers", file)
-    assert "DSYM" in told
-    assert f"{UUID[:8]}-{UUID[8:12]}-{UUID[12:16]}-{UUID[16:20]}-{UUID[20:]}" in told
+    printed = output("llvm-objdump-19", "--macho", "--private-headers", file)
+    assert "DSYM" in printed
+    assert f"{UUID[:8]}-{UUID[8:12]}-{UUID[12:16]}-{UUID[16:20]}-{UUID[20:]}" in printed
     assert output("llvm-nm-19", "-a", file) == output("llvm-nm-19", "-a", original)
     assert len(made.data) < len(dylib())
 
@@ -375,7 +382,8 @@ def test_llvm_writes_the_same_key(tmp_path: Path) -> None:
     need("llvm-pdbutil-19")
     (tmp_path / "x.yaml").write_text(
         "MSF:\n  SuperBlock:\n    BlockSize: 4096\n"
-        "PdbStream:\n  Age: 7\n  Guid: '{0B355641-86A0-A249-896F-9988FAE52FF0}'\n  Signature: 5\n  Version: VC70\n"
+        "PdbStream:\n  Age: 7\n  Guid: '{0B355641-86A0-A249-896F-9988FAE52FF0}'\n"
+        "  Signature: 5\n  Version: VC70\n"
         "DbiStream:\n  VerHeader: V70\n  Age: 10\n"
     )
     subprocess.run(
@@ -488,9 +496,9 @@ def test_reports_tell_of_symbols(
     assert main(command) == 0
     assert "symbols  1 file for debuggers" in capsys.readouterr().out
     assert main([*command, "--force", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["runs"][0]["symbols"]["files"] == 1
-    assert told["run"]["stacks"][0]["symbols"] == str(tmp_path / "s")
+    report = json.loads(capsys.readouterr().out)
+    assert report["runs"][0]["symbols"]["files"] == 1
+    assert report["run"]["stacks"][0]["symbols"] == str(tmp_path / "s")
     assert main([*command[:2], "--dry-run", "--symbols", str(tmp_path / "s")]) == 2
 
 

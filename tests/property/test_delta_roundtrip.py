@@ -1,4 +1,4 @@
-"""For any two layers: the patch from one to the other, applied to the one, gives the other, bit for bit."""
+"""For any two layers, the patch from one to the other gives the other, bit for bit."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def through(
 
 @st.composite
 def two_trees(draw: st.DrawFn) -> tuple[list[Member], list[Member]]:
-    """A tree, and one that has some of its members, some with other times, contents or places, and some of its own."""
+    """Two trees: members of the first are kept, changed or moved in the second, others added."""
     old, new = draw(trees()), draw(trees())
     time = draw(TIMES)
     taken = {member.path for member in new} | {part for m in new for part in _parents(m.path)}
@@ -154,7 +154,7 @@ def test_from_a_folder_that_has_more_in_it(contents: list[tuple[bytes, int]]) ->
 @RELAXED
 @given(st.binary(max_size=2000), st.integers(0, 1999), st.integers(0, 255))
 def test_damage_never_gives_another_layer(noise: bytes, at: int, value: int) -> None:
-    """Whatever byte of a patch is changed: the layer, or an error of the one family."""
+    """A patch with a changed byte gives the very layer, or an error of slim's."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         old = read([file("a", noise), file("b", b"same")], folder, "old")
@@ -219,7 +219,7 @@ def test_large_files_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, si
 
 
 def test_the_smaller_method_wins(tmp_path: Path) -> None:
-    """Content that moved to a file of another name while its own stayed is only found by the stream."""
+    """Content that was copied to a file of another name is found by the stream method only."""
     data = bytes((number * number) % 251 for number in range(60_000))
     old = read([file("a.bin", data)], tmp_path, "old")
     new = read([file("a.bin", data), file("z.dat", data[:50_000] + b"x")], tmp_path, "new")

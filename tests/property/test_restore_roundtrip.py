@@ -1,4 +1,4 @@
-"""Whatever a plan takes out of whatever tree, putting the originals back gives the tree again, wholly or in part."""
+"""For any tree and plan, putting originals back gives the tree again, wholly or in part."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CONTENTS = st.binary(max_size=40)
 
 @st.composite
 def layers(draw: st.DrawFn) -> list[Member]:
-    """A layer with a distribution whose RECORD is true, and files, folders and links beside it that nobody owns."""
+    """Layer with a distribution whose RECORD is true, and with files, folders and links of none."""
     parts = draw(
         st.dictionaries(
             st.sampled_from(["a.py", "b.py", "sub/c.py", "sub/d.bin", "tests/e.py"]), CONTENTS
@@ -94,20 +94,20 @@ def planned(data: st.DataObject, loaded: LoadedStack, layer: str) -> PlannedStac
         if path.endswith("/RECORD"):
             continue
         what = data.draw(st.sampled_from(["keep", "remove", "shorten", "link"]), label=path)
-        told = {"record": record, "pass_name": "p", "rule": "r"}
+        common = {"record": record, "pass_name": "p", "rule": "r"}
         if what == "remove" and path not in linked_to:
-            actions[record.key] = Remove(**told)
+            actions[record.key] = Remove(**common)
         elif what == "shorten" and record.type is EntryType.FILE and record.size:
             content = BytesContent(
                 bytes(trees[layer].members[path].content.view())[: record.size // 2]
             )
             actions[record.key] = Rewrite(
-                **told, edit=EditSpec(editor="e"), size_after=content.size
+                **common, edit=EditSpec(editor="e"), size_after=content.size
             )
             edited[record.key] = Edited(content=content, digest=digest_of(content))
         elif what == "link" and record.type is EntryType.FILE and path not in linked_to:
             edit = EditSpec(editor=LINK_EDITOR, options={"target": "elsewhere"})
-            actions[record.key] = Rewrite(**told, edit=edit, size_after=0)
+            actions[record.key] = Rewrite(**common, edit=edit, size_after=0)
     return PlannedStack(
         loaded=loaded, plan=Plan(actions=actions), edited=edited, layers=(layer,)
     ).with_records()

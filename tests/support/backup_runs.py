@@ -1,4 +1,4 @@
-"""Runs that keep what they remove, and what a layer is as the standard library and GNU tar see it."""
+"""Runs with backups, and layers as the standard library and GNU tar see them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import io
 import json
 import struct
 import tarfile
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,42 +17,71 @@ import zstandard
 
 from slim.backup.restore import RestoreRequest, restore
 from slim.config.load import load_config
+from slim.config.settings import Config
 from slim.model.outcome import RunResult
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
-from tests.support.published_stacks import SITE
+from tests.support.published_stacks import SITE, distribution
+from tests.support.runnable_stacks import fault
 
 INDEX = "slim-removed.json"
+FRAMEWORK = "framework-maths"
+TEST_CORE = f"{FRAMEWORK}/{SITE}/maths/tests/test_core.py"
+METADATA = f"{SITE}/maths-1.0.dist-info/METADATA"
 
 Entries = dict[str, tuple[Any, ...]]
 
 
-def keeping(source: Path, output: Path, store: Path, **more: Any) -> tuple[RunResult, ...]:
+def run_with_backup(source: Path, output: Path, store: Path, **more: Any) -> tuple[RunResult, ...]:
     config = more.pop("config", None) or load_config(SCHEMAS)
     return run(RunRequest(source=source, output=output, config=config, keep_removed=store, **more))
 
 
-def back(store: Path, source: Path, output: Path, *globs: str, **more: Any) -> Any:
+def put_back(store: Path, source: Path, output: Path, *globs: str, **more: Any) -> Any:
     return restore(RestoreRequest(backup=store, source=source, output=output, globs=globs, **more))
 
 
+def manifest(folder: Path) -> dict[str, Any]:
+    (path,) = (folder / "__venvstacks__").glob("*.json")
+    found: dict[str, Any] = json.loads(path.read_text())
+    return found
+
+
+def entry(folder: Path, name: str) -> dict[str, Any]:
+    layers = manifest(folder)["layers"]
+    return next(
+        one for section in layers.values() for one in section if one["install_target"] == name
+    )
+
+
 def entries(archive: Path) -> Entries:
-    """Type, mode, link target, time and SHA-256 of every member but the top folder, as the standard library sees it."""
-    with opened(archive) as tar:
+    """Type, mode, link target, time and SHA-256 of every member but the top folder, by tarfile."""
+    with open_tar(archive) as tar:
+        contents = contents_of(tar)
         return {
             info.name: (
                 info.type,
                 info.mode if not info.issym() else None,
                 info.linkname,
                 info.mtime,
-                hashlib.sha256(tar.extractfile(info).read()).hexdigest() if info.isfile() else None,  # type: ignore[union-attr]
+                hashlib.sha256(contents[info.name]).hexdigest() if info.isfile() else None,
             )
             for info in tar.getmembers()
             if "/" in info.name or info.isfile()
         }
 
 
-def opened(archive: Path) -> tarfile.TarFile:
+def contents_of(tar: tarfile.TarFile) -> dict[str, bytes]:
+    """Contents of all files in an archive, by name."""
+    found = {}
+    for info in tar.getmembers():
+        member = tar.extractfile(info) if info.isfile() else None
+        if member is not None:
+            found[info.name] = member.read()
+    return found
+
+
+def open_tar(archive: Path) -> tarfile.TarFile:
     if archive.suffix != ".zst":
         return tarfile.open(archive)
     data = zstandard.ZstdDecompressor().stream_reader(archive.read_bytes()).read()
@@ -59,7 +89,7 @@ def opened(archive: Path) -> tarfile.TarFile:
 
 
 def index_of(store: Path) -> dict[str, Any]:
-    with opened(store) as tar:
+    with open_tar(store) as tar:
         member = tar.extractfile(INDEX)
         assert member is not None
         found: dict[str, Any] = json.loads(member.read())
@@ -69,10 +99,10 @@ def index_of(store: Path) -> dict[str, Any]:
 def rewritten(
     store: Path, target: Path, change: Callable[[dict[str, bytes | tarfile.TarInfo]], None]
 ) -> Path:
-    """A copy of a store in which ``change`` has changed contents (bytes, by name) or members (other than files)."""
+    """Copy a backup. ``change`` edits contents (bytes, by name) and members other than files."""
     parts: dict[str, bytes | tarfile.TarInfo] = {}
     infos: dict[str, tarfile.TarInfo] = {}
-    with opened(store) as tar:
+    with open_tar(store) as tar:
         for info in tar.getmembers():
             infos[info.name] = info
             member = tar.extractfile(info) if info.isfile() else None
@@ -104,12 +134,10 @@ def with_index(store: Path, target: Path, change: Callable[[dict[str, Any]], Non
 
 
 def assert_records_true(archive: Path, root: str) -> None:
-    """Rows of every RECORD are the files that are there, with their hashes and sizes; nothing else is trusted."""
-    with opened(archive) as tar:
+    """Compare the rows of every RECORD with the files that are there: hashes and sizes."""
+    with open_tar(archive) as tar:
         contents = {
-            info.name.removeprefix(f"{root}/"): tar.extractfile(info).read()  # type: ignore[union-attr]
-            for info in tar.getmembers()
-            if info.isfile()
+            name.removeprefix(f"{root}/"): content for name, content in contents_of(tar).items()
         }
     records = [name for name in contents if name.endswith(".dist-info/RECORD")]
     assert records
@@ -134,7 +162,7 @@ def assert_records_true(archive: Path, root: str) -> None:
 def pdb(
     age: int = 7, dbi_age: int | None = 10, guid: str = "0B35564186A0A249896F9988FAE52FF0"
 ) -> bytes:
-    """A program database with nothing but its information streams, block by block of 512 bytes."""
+    """Program database (PDB) with only its information streams, in blocks of 512 bytes."""
     info = struct.pack("<3I", 20000404, 5, age) + struct.pack(
         "<IHH8s",
         int(guid[:8], 16),
@@ -150,7 +178,37 @@ def pdb(
         + (struct.pack("<I", 8) if dbi else b"")
     )
     blocks = [
-        b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0" + struct.pack("<6I", 512, 1, 9, len(directory), 0, 3),
-        b"", b"", struct.pack("<I", 4), directory, b"", b"", info, dbi,
-    ]  # fmt: skip
+        b"Microsoft C/C++ MSF 7.00\r\n\x1aDS\0\0\0"
+        + struct.pack("<6I", 512, 1, 9, len(directory), 0, 3),
+        b"",
+        b"",
+        struct.pack("<I", 4),
+        directory,
+        b"",
+        b"",
+        info,
+        dbi,
+    ]
     return b"".join(block.ljust(512, b"\0") for block in blocks)
+
+
+def taking(*globs: str, **more: Any) -> Config:
+    """Configuration that removes these files, too."""
+    with tempfile.TemporaryDirectory() as folder:
+        pack = fault(Path(folder) / "pack.toml", *globs)
+        return load_config(SCHEMAS, overrides={"packs": (pack,), **more})
+
+
+def venv(folder: Path) -> Path:
+    files = distribution(
+        "maths", {"maths/__init__.py": "", "maths/tests/test_it.py": "def test(): pass\n"}
+    )
+    for path, content in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(str(content))
+    (folder / SITE / "maths/tests/link.py").symlink_to("/nowhere/at/all.py")
+    (folder / "bin").mkdir()
+    (folder / "bin" / "python").symlink_to("/usr/bin/python3")
+    (folder / "bin" / "run").write_text("#!/bin/sh\n")
+    (folder / "bin" / "run").chmod(0o755)
+    return folder

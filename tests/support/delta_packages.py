@@ -1,4 +1,4 @@
-"""Update packages that nobody made: an honest one, taken apart, changed, and described truly again."""
+"""Forged deltas: an honest one, taken apart, changed, and described truly again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def change_document(delta: Path, change: Callable[[Json], object]) -> None:
 
 
 def layer_of(value: Json, name: str = "app") -> Json:
-    """What a document says of a layer."""
+    """Entry of a layer in a document."""
     found: Json = next(one for one in value["stacks"][0]["layers"] if one["name"] == name)
     return found
 
@@ -49,7 +49,7 @@ def forged(
     size: int = 0,
     name: str = "app",
 ) -> None:
-    """Put another patch into a delta, with a document that is true of it. ``size`` is that of all new files."""
+    """Put another patch into a delta, and describe it truly. ``size`` is that of all new files."""
     text = render(table) if isinstance(table, Table) else table
     first = pack(text)
     put_patch(delta, first + b"".join(frames), (len(first), len(text)), name=name)
@@ -59,7 +59,7 @@ def forged(
 def put_patch(
     delta: Path, data: bytes, table: tuple[int, int] | None = None, *, name: str = "app"
 ) -> None:
-    """Put these bytes in the place of a patch. ``table`` is the size of its table, packed and not."""
+    """Replace a patch by these bytes. ``table`` is the size of its table, packed and not."""
 
     def change(value: Json) -> None:
         layer = layer_of(value, name)

@@ -1,4 +1,4 @@
-"""Deltas between small published stacks: made, applied, and refused where anything isn't as it should be."""
+"""Deltas between small published stacks: made, applied, and refused."""
 
 from __future__ import annotations
 
@@ -93,8 +93,9 @@ def made(old: Path, new: Path, output: Path) -> DeltaMade:
     return result
 
 
-def applied(old: Path, delta: Path, output: Path, **said: object) -> DeltaApplied:
-    (result,) = apply(ApplyRequest(old=old, delta=delta, output=output, **said))  # type: ignore[arg-type]
+def applied(old: Path, delta: Path, output: Path, **options: object) -> DeltaApplied:
+    request = ApplyRequest(old=old, delta=delta, output=output, **options)  # type: ignore[arg-type]
+    (result,) = apply(request)
     return result
 
 
@@ -118,10 +119,17 @@ def facts(place: Path, scratch: Path) -> list[tuple[object, ...]]:
     )
     with tree:
         return sorted(
-            (m.path, m.type, m.mode if m.type is not EntryType.SYMLINK else 0, m.mtime, m.link_target or "",
-             bytes(m.content.view()) if m.content else b"")
-            for m in tree.members.values() if m.type is not EntryType.DIRECTORY
-        )  # fmt: skip
+            (
+                member.path,
+                member.type,
+                member.mode if member.type is not EntryType.SYMLINK else 0,
+                member.mtime,
+                member.link_target or "",
+                bytes(member.content.view()) if member.content else b"",
+            )
+            for member in tree.members.values()
+            if member.type is not EntryType.DIRECTORY
+        )
 
 
 def deploy(published: Path, folder: Path) -> Path:
@@ -213,12 +221,12 @@ def test_archives_are_compressed_as_the_manifest_says(old: Path, new: Path, tmp_
         "fast",
     ]
     assert main([*line, "--no-config", "-q"]) == 0
-    wanted, told = manifest_entries(slimmed)["app"], manifest_entries(tmp_path / "n2")["app"]
-    note, size = told["slim"], (tmp_path / "n2" / "app.tar.xz").stat().st_size
-    assert told["archive_hashes"] != wanted["archive_hashes"]
+    wanted, written = manifest_entries(slimmed)["app"], manifest_entries(tmp_path / "n2")["app"]
+    note, size = written["slim"], (tmp_path / "n2" / "app.tar.xz").stat().st_size
+    assert written["archive_hashes"] != wanted["archive_hashes"]
     assert isinstance(note, dict)
     assert note["compression"] == {"level": "fast"}
-    assert (told["archive_size"], note["archive_size"]["after"]) == (size, size)
+    assert (written["archive_size"], note["archive_size"]["after"]) == (size, size)
     assert note["tree_sha256"] == wanted["slim"]["tree_sha256"]  # type: ignore[index]
 
 
@@ -410,7 +418,7 @@ F, D, L, H = EntryType.FILE, EntryType.DIRECTORY, EntryType.SYMLINK, EntryType.H
 
 
 @pytest.mark.parametrize(
-    ("hostile", "said"),
+    ("hostile", "message"),
     [
         ([Entry("../evil", F, 0o644)], "climbs out"),
         ([Entry("a/../../evil", F, 0o644)], "climbs out"),
@@ -426,13 +434,13 @@ F, D, L, H = EntryType.FILE, EntryType.DIRECTORY, EntryType.SYMLINK, EntryType.H
     ],
 )
 def test_hostile_members(
-    old: Path, delta: Path, tmp_path: Path, hostile: list[Entry], said: str
+    old: Path, delta: Path, tmp_path: Path, hostile: list[Entry], message: str
 ) -> None:
     before = entries(old / "app.tar.xz", tmp_path)
     new = [NewMember(entry, 0, slice=(0, 0) if entry.type is F else None) for entry in hostile]
     forged(delta, Table(old=before, root=(0o755, 0), new=new))
     (tmp_path / "canary").write_text("here")
-    with pytest.raises(UnsafeInputError, match=said):
+    with pytest.raises(UnsafeInputError, match=message):
         applied(old, delta, tmp_path / "n")
     assert not (tmp_path / "evil").exists()
     assert not (tmp_path / "n").exists()
@@ -454,7 +462,7 @@ def test_a_patch_that_gives_something_else(old: Path, delta: Path, tmp_path: Pat
 
 
 def test_bombs(old: Path, delta: Path, tmp_path: Path) -> None:
-    """One small frame whose content is named a thousand times, and a document that says so or doesn't."""
+    """One small frame whose content is named a thousand times, which the document says or not."""
     before = entries(old / "app.tar.xz", tmp_path)
     frame = pack(bytes(1 << 20))
     new = [
@@ -496,7 +504,7 @@ def test_commands(old: Path, new: Path, tmp_path: Path, capsys: pytest.CaptureFi
 
 
 def test_only_known_errors(old: Path, delta: Path, tmp_path: Path) -> None:
-    """Each key of the document replaced by something else: an error of the family, or the very same result."""
+    """Each key of the document replaced: an error of slim's, or the very same result."""
     text = json.loads((delta / document.NAME).read_text())
 
     def places(value: object, trail: tuple[object, ...] = ()) -> list[tuple[object, ...]]:

@@ -1,4 +1,4 @@
-"""The parts of a delta that come from outside: its table, its frames, its document. Everything false is refused."""
+"""Untrusted parts of a delta: tables, frames, documents. False ones are refused."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_table_is_read_as_it_was_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("lines", "said"),
+    ("lines", "message"),
     [
         ((), ""),
         (("x 1",), "can't stand here"),
@@ -91,11 +91,11 @@ def test_a_table_is_read_as_it_was_written() -> None:
         (("t 1", "n f 644 0 a", "s 0 0", "s 0 0"), "no new file"),
     ],
 )
-def test_tables_that_are_refused(lines: tuple[str, ...], said: str) -> None:
+def test_tables_that_are_refused(lines: tuple[str, ...], message: str) -> None:
     if not lines:
         assert table_of() == Table()
         return
-    with pytest.raises(UnsafeInputError, match=said):
+    with pytest.raises(UnsafeInputError, match=message):
         table_of(*lines)
 
 
@@ -126,8 +126,8 @@ def test_a_frame_gives_what_was_packed_and_needs_its_dictionary() -> None:
         b"".join(unpack(memoryview(packed), len(old) - 97, source="p"))
 
 
-def _frame(**said: Any) -> bytes:
-    parameters = zstandard.ZstdCompressionParameters.from_level(3, **said)
+def _frame(**changes: Any) -> bytes:
+    parameters = zstandard.ZstdCompressionParameters.from_level(3, **changes)
     return zstandard.ZstdCompressor(compression_params=parameters).compress(b"x" * 1000)
 
 
@@ -194,13 +194,13 @@ def test_pairs() -> None:
 SHA = "ab" * 32
 
 
-def state(**said: Any) -> dict[str, Any]:
+def state(**changes: Any) -> dict[str, Any]:
     archive = {"name": "app.tar.xz", "size": 9, "sha256": SHA, "format": "tar.xz"}
-    return {"tree_sha256": SHA, "root": "app", "size": 5, "archive": archive, **said}
+    return {"tree_sha256": SHA, "root": "app", "size": 5, "archive": archive, **changes}
 
 
-def layer(**said: Any) -> dict[str, Any]:
-    named = {"root": said["name"]} if "name" in said else {}
+def layer(**changes: Any) -> dict[str, Any]:
+    named = {"root": changes["name"]} if "name" in changes else {}
     return {
         "name": "app",
         "action": "patch",
@@ -209,11 +209,11 @@ def layer(**said: Any) -> dict[str, Any]:
         "file": {"name": "app.patch", "size": 3, "sha256": SHA},
         "table": {"packed": 2, "unpacked": 20},
         "method": "files",
-        **said,
+        **changes,
     }
 
 
-def whole(*layers: dict[str, Any], **said: Any) -> dict[str, Any]:
+def whole(*layers: dict[str, Any], **changes: Any) -> dict[str, Any]:
     stack = {
         "platform": "linux_x86_64",
         "kind": "published",
@@ -226,7 +226,7 @@ def whole(*layers: dict[str, Any], **said: Any) -> dict[str, Any]:
         "schema_version": 1,
         "slim_version": "1",
         "stacks": [stack],
-        **said,
+        **changes,
     }
 
 
@@ -263,7 +263,7 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         ("[]", "object"),
         ("{", "line 1"),
@@ -305,6 +305,6 @@ def test_a_document_is_read_as_it_was_written(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_documents_that_are_refused(tmp_path: Path, value: object, said: str) -> None:
-    with pytest.raises(UnsafeInputError, match=said):
+def test_documents_that_are_refused(tmp_path: Path, value: object, message: str) -> None:
+    with pytest.raises(UnsafeInputError, match=message):
         document.read(put(tmp_path, value))
