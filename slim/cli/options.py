@@ -14,7 +14,7 @@ from slim import api
 from slim.cli.groups import write_examples
 from slim.config import CONFIG_NAMES, KEEP_NAME
 from slim.config.kinds import Flag, Kind, Number, Word
-from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, option_name
+from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, is_on, option_name
 from slim.model.rule import Safety
 from slim.model.settings import Effort
 
@@ -136,7 +136,9 @@ def setting_option(name: str, section: str, **changes: Any) -> Callable[[Functio
     """
     known = STACK_SETTINGS[name]
     about = {"help": known.help, "metavar": known.metavar, **_values(known.kind)}
-    return option(option_name(name), section=section, **(about | changes))
+    if is_on(name):
+        about |= {"flag_value": False, "default": None}
+    return option(option_name(name), name, section=section, **(about | changes))
 
 
 def _values(kind: Kind[Any]) -> dict[str, Any]:
@@ -207,7 +209,10 @@ source_options = combined(
 )
 
 config_options = combined(
-    (*(setting_option(name, _WHAT) for name in RULE_SETTINGS), source_options)
+    (
+        *(setting_option(name, _WHAT) for name in (*RULE_SETTINGS, "embedded")),
+        source_options,
+    )
 )
 
 
@@ -222,7 +227,9 @@ def chosen_config(start: Path, options: Mapping[str, Any]) -> Config:
         raise click.UsageError("--config and --no-config contradict each other")
     given = {name: options.get(name) for name in ("packs", *STACK_SETTINGS)}
     stated = {  # a flag that isn't given is False
-        name: value for name, value in given.items() if value is not None and value is not False
+        name: value
+        for name, value in given.items()
+        if value is not None and (value is not False or is_on(name))
     }
     return api.load_config(
         options["config"],

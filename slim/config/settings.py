@@ -172,6 +172,16 @@ class Config(RuleSettings):
             meaning="fail where a rule of yours or a `drop` matches nothing",
         ),
     )
+    embedded: bool = field(
+        default=True,
+        metadata=setting(
+            Flag(),
+            help="No program outside of the stack starts Python through libpython: an unused one "
+            "may go.",
+            meaning="whether a program outside of the stack may start Python through libpython, "
+            "as a launcher or an app bundle does; `false` lets an unused libpython go",
+        ),
+    )
     jobs: int | None = field(
         default=None,
         metadata=setting(
@@ -275,8 +285,13 @@ SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType({**STACK_SETTINGS, **L
 
 
 def option_name(name: str) -> str:
-    """Return a setting's option on the command line."""
-    return "--" + name.replace("_", "-")
+    """Return a setting's option on the command line: ``--no-NAME`` for what is on by default."""
+    return ("--no-" if is_on(name) else "--") + name.replace("_", "-")
+
+
+def is_on(name: str) -> bool:
+    """Return whether a setting is a flag of the whole stack that is true unless stated."""
+    return name in STACK_SETTINGS and getattr(Config, name, None) is True
 
 
 def merged(lower: Stated, upper: Stated) -> dict[str, Any]:

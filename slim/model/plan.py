@@ -73,6 +73,7 @@ class SkipReason(StrEnum):
     IMPORTED = "imported"
     LINKED = "linked"
     REFERENCED = "referenced"
+    CONDITION = "condition"
     UNSAFE_TO_EDIT = "unsafe-to-edit"
     NOTHING_GAINED = "nothing-gained"
     SIGNED = "signed"

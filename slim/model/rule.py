@@ -42,6 +42,12 @@ class Phase(IntEnum):
     REWRITE = 2
 
 
+FACTS: Mapping[str, str] = {
+    "embedded": "a program outside of the stack may start Python through libpython "
+    "(the setting embedded)",
+}
+"""Facts about a run that a rule may name under ``unless``, each with its meaning."""
+
 OptionValue = str | bool | int | tuple[str, ...]
 
 
@@ -137,6 +143,8 @@ class Rule:
     platforms: tuple[str, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options for its pass, by name."""
+    unless: tuple[str, ...] = ()
+    """Names of :data:`FACTS`: where one of them holds, the rule takes nothing."""
     source: str = ""
     """Where the knowledge comes from, such as a URL."""
     examples: Examples = field(default_factory=Examples)

@@ -11,9 +11,12 @@ What may go depends on the rule that selects a library:
 ``curated``    the same; for rules that name a file of one package. What holds it back is reported
 =============  ==================================================================================
 
-No rule removes a library that is linked, or that is named in full by code that loads libraries. A
-rule with ``roots = true`` removes nothing: its ``keep`` globs mark folders whose libraries are
-loaded because they are there. Links to a library go with it.
+No rule removes a library that is linked, or that is named in full by code that loads libraries.
+What no rule selects stays, and so does what that needs or names. A rule with ``roots = true``
+removes nothing: its ``keep`` globs mark folders whose libraries are loaded because they are there.
+
+A link to a library goes with it where a rule of the pass selects the link, and in venvstacks'
+folder ``share/venv/dynlib``, which holds nothing but such links. Any other link holds its library.
 """
 
 from __future__ import annotations
@@ -24,16 +27,15 @@ from typing import ClassVar
 
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
-from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.analysis.linkage.virtual_tree import DYNLIB
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
-from slim.model.record import EntryType, FileKey, FileKind, FileRecord, NativeFormat
+from slim.model.record import FileKey, FileKind, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.rules.match import marks_roots
 
 _NAME = "dylibs"
-_DYNLIB = "share/venv/dynlib/"
 _SHARED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
 _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
     "none": frozenset({LibraryStatus.NONE}),
@@ -74,16 +76,18 @@ class UnusedLibraries:
         """Judge every library that isn't gone yet, then follow the links to those that go."""
         if not any(rule.pass_name == _NAME and not marks_roots(rule) for rule in context.rules):
             return
+        rules = dict(_selected(context))
+        if not rules:
+            return
         linkage = context.facts.libraries
         judge = LibraryJudge.build(
-            linkage, context.read, gone=context.gone, roots=frozenset(_roots(context))
+            linkage, context.read, gone=context.gone, roots=linkage.dynamics.keys() - rules.keys()
         )
-        rules = {key: _rules(context, record) for key, record in judge.candidates.items()}
         held = frozenset(
             key for key, record in judge.candidates.items() if _is_held(context, linkage, record)
         )
         removed = _unused(judge, rules, context.gone, held)
-        verdicts = judge.verdicts(context.gone | removed.keys())
+        verdicts = judge.verdicts(context.gone | removed.keys(), held)
         for key in sorted(removed):
             yield Finding(key=key, rule=removed[key].rule.id, evidence=removed[key].evidence)
         for key in sorted(verdicts):
@@ -106,11 +110,16 @@ class _Candidate:
     evidence: tuple[Evidence, ...]
 
 
-def _roots(context: Context) -> Iterator[FileKey]:
-    """Yield the native files that ``roots`` rules mark."""
+def _selected(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, ...]]]:
+    """Yield the native files that a rule may take and no rule marks, with those rules."""
     for record in context.inventory:
-        if record.native in _SHARED and context.marked(_NAME, record):
-            yield record.key
+        if record.native not in _SHARED or record.key in context.gone:
+            continue
+        if context.marked(_NAME, record):
+            continue
+        rules = _rules(context, record)
+        if rules:
+            yield record.key, rules
 
 
 def _rules(context: Context, record: FileRecord) -> tuple[Rule, ...]:
@@ -123,7 +132,18 @@ def _is_held(context: Context, linkage: Linkage, record: FileRecord) -> bool:
 
     What it needs then has to stay, too.
     """
-    return any(context.held(file) for file in (record, *linkage.links_to(record)))
+    return context.held(record) or any(
+        not _goes_along(context, link) for link in linkage.links_to(record)
+    )
+
+
+def _goes_along(context: Context, link: FileRecord) -> bool:
+    """Return whether a link goes with its library: it is made for that, or a rule selects it."""
+    if link.key in context.gone:
+        return True
+    if context.held(link):
+        return False
+    return link.path.startswith(DYNLIB) or bool(_rules(context, link))
 
 
 def _evidence_option(rule: Rule) -> str:
@@ -142,7 +162,7 @@ def _unused(
     """
     removed: dict[FileKey, _Candidate] = {}
     while True:
-        verdicts = judge.verdicts(gone | removed.keys())
+        verdicts = judge.verdicts(gone | removed.keys(), held)
         willing = {
             key: _candidate(verdicts[key], rules[key]) for key in verdicts if key not in held
         }
@@ -214,31 +234,22 @@ def _refusal(
             Evidence(kind="needed", text="needs it and stays", file=user.deployed_path)
             for user in users
         )
-        evidence = evidence or (Evidence(kind="link", text="a link to it stays"),)
+        evidence = evidence or tuple(
+            Evidence(kind="link", text="leads to it and stays", file=link.deployed_path)
+            for link in linkage.links_to(verdict.record)[:MAX_EVIDENCE]
+        )
     yield Refusal(key=verdict.record.key, rule=rule.id, reason=reason, evidence=evidence)
 
 
 def _links(
     context: Context, linkage: Linkage, removed: Mapping[FileKey, _Candidate]
 ) -> Iterator[Finding]:
-    """Yield the links that lead to a library which goes.
-
-    Links that an earlier pass left dangling go too, where a rule selects them.
-    """
-    after = VirtualTree(context.inventory, context.gone | removed.keys())
-    for record in context.inventory:
-        if record.type not in (EntryType.SYMLINK, EntryType.HARDLINK) or record.key in context.gone:
-            continue
-        target = linkage.tree.file(record.deployed_path)
-        if target is None or not (target.native in _SHARED or record.path.startswith(_DYNLIB)):
-            continue
-        rules: tuple[Rule, ...] = ()
-        if target.key in removed:
-            rules = (removed[target.key].rule,)
-        elif record.type is EntryType.SYMLINK and after.file(record.deployed_path) is None:
-            rules = _rules(context, record)
-        if rules:
-            evidence = Evidence(
-                kind="link", text="leads to a library that goes", file=target.deployed_path
-            )
-            yield Finding(key=record.key, rule=rules[0].id, evidence=(evidence,))
+    """Yield the links that lead to a library which goes."""
+    for key in removed:
+        target = linkage.inventory.records[key[0]][key[1]]
+        for link in linkage.links_to(target):
+            if link.key not in context.gone and not context.held(link):
+                evidence = Evidence(
+                    kind="link", text="leads to a library that goes", file=target.deployed_path
+                )
+                yield Finding(key=link.key, rule=removed[key].rule.id, evidence=(evidence,))

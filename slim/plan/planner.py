@@ -71,6 +71,7 @@ class Planner:
         keep_shared_bytes(draft, inventory)
         self._ask(Phase.REWRITE)
         check_signed_records(inventory, draft)
+        self._note_blocked()
         return draft.plan(
             unmatched=self._selection.unmatched(),
             warnings=warnings_of(self._config, inventory, self._selection, self._scope),
@@ -111,6 +112,19 @@ class Planner:
             held=self._scope.holds,
             remembered=self._remembered,
         )
+
+    def _note_blocked(self) -> None:
+        """Refuse what a rule would have taken if it weren't for a fact, unless another took it."""
+        for (key, _), (rule, evidence) in self._selection.blocked.items():
+            record = self.facts.inventory.records[key[0]][key[1]]
+            if self.may_change(record.layer) and key not in self._draft.gone:
+                self._draft.skipped[key, rule.id] = Skipped(
+                    record=record,
+                    pass_name=rule.pass_name,
+                    rule=rule.id,
+                    reason=SkipReason.CONDITION,
+                    evidence=evidence,
+                )
 
     def _settle(self, proposed_by: Pass, proposal: Proposal) -> None:
         record = self.facts.inventory.get(proposal.key)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from slim.config.settings import Config
-from slim.model.record import FileRecord, Inventory
+from slim.model.finding import Evidence
+from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.rule import Rule
 from slim.model.stack import Stack
 from slim.passes import PASSES
+from slim.plan.conditions import Conditions
 from slim.rules.match import LayerMatcher, RememberingMatcher, RuleMatcher, Selected
 
 Matchers = Mapping[str, LayerMatcher | RememberingMatcher]
@@ -18,7 +20,8 @@ Matchers = Mapping[str, LayerMatcher | RememberingMatcher]
 class Selection:
     """The rules of a plan, asked file by file. Remembers which of them matched anything.
 
-    ``matchers`` are those of an earlier plan of the same stack, if there are any.
+    ``matchers`` are those of an earlier plan of the same stack, if there are any. A rule whose
+    ``unless`` holds selects nothing; ``blocked`` notes what it would have selected.
     """
 
     def __init__(
@@ -31,7 +34,10 @@ class Selection:
         self._matchers: Matchers = matchers or {
             layer.name: RuleMatcher(self._enabled[layer.name]).for_layer(layer) for layer in stack
         }
+        self._conditions = Conditions(config)
         self._matched: set[str] = set()
+        self.blocked: dict[tuple[FileKey, str], tuple[Rule, tuple[Evidence, ...]]] = {}
+        """What rules would have selected if it weren't for a fact, by file and rule's id."""
         self.rules: tuple[Rule, ...] = tuple(
             {rule.id: rule for rules in self._enabled.values() for rule in rules}.values()
         )
@@ -39,17 +45,19 @@ class Selection:
 
     def select(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """Return the rules of a pass that select a file, the strongest first."""
-        return self._noted(self._matchers[record.layer].select(pass_name, record))
+        return self._noted(record, self._matchers[record.layer].select(pass_name, record))
 
     def selected(self, pass_name: str) -> Iterator[Selected]:
         """Yield every file that rules of a pass select, with those rules."""
         for layer, files in self._inventory.records.items():
             for record, rules in self._matchers[layer].selected(pass_name, files.values()):
-                yield record, self._noted(rules)
+                allowed = self._noted(record, rules)
+                if allowed:
+                    yield record, allowed
 
     def marked(self, pass_name: str, record: FileRecord) -> tuple[Rule, ...]:
         """Return the rules of a pass that mark a file as lying in a folder of plug-ins."""
-        return self._noted(self._matchers[record.layer].marked(pass_name, record))
+        return self._noted(record, self._matchers[record.layer].marked(pass_name, record))
 
     def about(self, record: FileRecord) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
         """Return the rules that select a file: those switched on for its layer, and the others."""
@@ -66,6 +74,15 @@ class Selection:
         """Return the ids of the rules that are switched on and selected nothing, sorted."""
         return tuple(sorted({rule.id for rule in self.rules} - self._matched))
 
-    def _noted(self, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+    def _noted(self, record: FileRecord, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         self._matched.update(rule.id for rule in rules)
-        return rules
+        if not any(rule.unless for rule in rules):
+            return rules
+        allowed = []
+        for rule in rules:
+            evidence = self._conditions.against(rule)
+            if evidence:
+                self.blocked[record.key, rule.id] = (rule, evidence)
+            else:
+                allowed.append(rule)
+        return tuple(allowed)

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from slim.errors import ConfigError, Problem, StorageError
 from slim.model.rule import (
+    FACTS,
     Examples,
     OptionSchema,
     OptionValue,
@@ -48,6 +49,7 @@ RULE_KEYS: Final = (
     "rewrite",
     "keep",
     "options",
+    "unless",
     "source",
     "examples",
 )
@@ -180,6 +182,7 @@ def rules_digest(rules: Iterable[Rule]) -> str:
             "package": str(rule.package or ""),
             "platforms": sorted(rule.platforms),
             "options": dict(rule.options),
+            "unless": sorted(rule.unless),
             "builtin": rule.builtin,
         }
         for rule in sorted(rules, key=lambda rule: rule.id)
@@ -199,6 +202,7 @@ def _rule(
     safety = table.text("safety", required=True, choices=tuple(SAFETIES))
     layers = table.texts("layers", check=_one_of(LAYER_KINDS))
     platforms = table.texts("platforms", check=_platform_problem)
+    unless = table.texts("unless", check=_one_of(FACTS))
     package = _package(table)
     examples = _examples(table)
     source = table.text("source", required=builtin)
@@ -219,6 +223,7 @@ def _rule(
         package=package,
         platforms=platforms,
         options=options,
+        unless=unless,
         source=(source or "").strip(),
         examples=examples,
         pack=pack,

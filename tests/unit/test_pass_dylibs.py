@@ -212,22 +212,42 @@ def test_links_go_with_their_library_in_any_layer() -> None:
     assert [evidence.file for evidence in link.evidence] == [f"framework-a/{SITE}/p/libx.so.1.2"]
 
 
-@pytest.mark.parametrize("name", ["libx.so", "libx.dylib"])
-def test_links_that_an_earlier_pass_left_dangling_go(name: str) -> None:
+def test_a_link_that_no_rule_selects_holds_its_library() -> None:
+    """But for venvstacks' own links, which are there for the library."""
+    layers: Layers = {
+        "framework-a": {
+            f"{SITE}/p/libx.so": elf(),
+            f"{SITE}/q/libx.so": Link("../p/libx.so"),
+            "share/venv/dynlib/libx.so": Link(f"../../../{SITE}/p/libx.so"),
+        }
+    }
+    only = rule("curated", globs=("$site/p/**",))
+    proposals = propose(linked_stack(layers), only)
+    assert removed(proposals) == {}
+    (refusal,) = [item for item in proposals if isinstance(item, Refusal)]
+    assert f"framework-a/{SITE}/q/libx.so" in [evidence.file for evidence in refusal.evidence]
+    del layers["framework-a"][f"{SITE}/q/libx.so"]
+    assert sorted(removed(propose(linked_stack(layers), only))) == [
+        f"framework-a/{SITE}/p/libx.so",
+        "framework-a/share/venv/dynlib/libx.so",
+    ]
+
+
+def test_what_no_rule_selects_is_used_and_so_is_what_it_names() -> None:
+    """Nothing links or names libplug.so; it stays, and may open what it names."""
     made = linked_stack(
         {
-            "framework-a": {
-                f"p/{name}": "",
-                f"share/venv/dynlib/{name}": Link(f"../../../p/{name}"),
-                "a": Link("b"),
+            "plain": {
+                "p/libplug.so": elf("needed=libneeded-11111111.so runpath=$ORIGIN/../p.libs"),
+                "p/libopen.so": elf("", "libopened-22222222.so"),
+                "p.libs/libneeded-11111111.so": elf(),
+                "p.libs/libopened-22222222.so": elf(),
+                "p.libs/libleft-33333333.so": elf(),
             }
         }
     )
-    gone = frozenset({("framework-a", f"p/{name}")})
-    assert removed(propose(made, NONE, gone=gone)) == {
-        f"framework-a/share/venv/dynlib/{name}": "dylibs.none"
-    }
-    assert removed(propose(made, rule("none", globs=("**/other.so",)), gone=gone)) == {}
+    grafted = rule("none", globs=("p.libs/**",))
+    assert removed(propose(made, grafted)) == {"plain/p.libs/libleft-33333333.so": "dylibs.none"}
 
 
 @pytest.mark.parametrize(

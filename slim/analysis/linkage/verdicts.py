@@ -92,10 +92,16 @@ class LibraryJudge:
             bare, signals=Signals.collect(linkage, tuple(candidates.values()), read, gone)
         )
 
-    def verdicts(self, gone: Collection[FileKey] = frozenset()) -> Mapping[FileKey, LibraryVerdict]:
-        """The verdict on every candidate that isn't gone. What is gone uses nothing."""
+    def verdicts(
+        self, gone: Collection[FileKey] = frozenset(), staying: Collection[FileKey] = frozenset()
+    ) -> Mapping[FileKey, LibraryVerdict]:
+        """The verdict on every candidate that isn't gone. What is gone uses nothing.
+
+        Candidates in ``staying`` stay whatever their own verdict is, so that what they need and
+        name is used.
+        """
         removed = frozenset(gone)
-        spread = _Spread(self, removed)
+        spread = _Spread(self, removed, frozenset(staying))
         spread.strong()
         spread.weak()
         return {
@@ -108,8 +114,11 @@ class LibraryJudge:
 class _Spread:
     """Carries use from file to file: first along strong evidence alone, then along weak evidence too."""
 
-    def __init__(self, judge: LibraryJudge, gone: frozenset[FileKey]) -> None:
+    def __init__(
+        self, judge: LibraryJudge, gone: frozenset[FileKey], staying: frozenset[FileKey]
+    ) -> None:
         self._linkage = judge.linkage
+        self._staying = staying
         self._candidates = judge.candidates
         self._gone = gone
         self._found: dict[FileKey, tuple[LibraryStatus, list[Evidence]]] = {}
@@ -130,7 +139,7 @@ class _Spread:
         roots = (
             key
             for key in sorted(self._linkage.dynamics)
-            if key not in self._candidates and key not in self._gone
+            if (key not in self._candidates or key in self._staying) and key not in self._gone
         )
         self._pending.extend(roots)
         self._signals(self._texts, Strength.STRONG)

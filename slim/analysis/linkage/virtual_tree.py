@@ -12,6 +12,9 @@ from functools import cached_property
 
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
+DYNLIB = "share/venv/dynlib/"
+"""Folder of a layer in which venvstacks puts a link to each library of its packages."""
+
 MAX_LINKS = 40
 """Symbolic links that Linux follows in one path before it gives up with ELOOP (path_resolution(7))."""
 

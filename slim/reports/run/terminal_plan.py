@@ -22,6 +22,7 @@ _REASONS = {
     SkipReason.IMPORTED: "imported by code that stays",
     SkipReason.LINKED: "linked by libraries that stay",
     SkipReason.REFERENCED: "mentioned by files that stay",
+    SkipReason.CONDITION: "needed by what runs this stack",
     SkipReason.UNSAFE_TO_EDIT: "can't be edited safely",
     SkipReason.NOTHING_GAINED: "nothing to gain",
     SkipReason.SIGNED: "signed",
