@@ -1,8 +1,7 @@
-"""The one family of exceptions that slim raises on purpose.
+"""Exceptions that slim raises on purpose: one family.
 
-The exit code belongs to the class, so that nobody has to translate an error at the command line.
-Every error names the file it is about, the place inside it where that is known, and what to do
-next.
+The exit code belongs to the class. Every error names the file that it is about, the place in the
+file where that is known, and what to do next.
 """
 
 from __future__ import annotations
@@ -22,20 +21,21 @@ _HINTS = {
     errno.ENOENT: "check the spelling of the path",
     errno.ENOSPC: _SPACE,
     getattr(errno, "EDQUOT", errno.ENOSPC): _SPACE,
-    errno.EFBIG: "files may not get that large here; raise the limit (ulimit -f), or choose another file system",
+    errno.EFBIG: "files may not get that large here; raise the limit (ulimit -f), or choose "
+    "another file system",
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "too many files are open on this machine",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.ENOMEM: "give the process more memory",
 }
-"""What to do about the errors of errno(3) that users meet."""
+"""Hints by error of errno(3), for those that users meet."""
 
 
 class SlimError(Exception):
     """Something is wrong that the user can act on.
 
-    ``message`` says what; ``file`` and ``place`` say where (a member of an archive, a key path such
-    as ``rule[3].remove[0]``, a line); ``hint`` says what to do about it.
+    ``message`` says what is wrong; ``file`` and ``place`` say where (a member of an archive, a key
+    path such as ``rule[3].remove[0]``, a line); ``hint`` says what to do about it.
     """
 
     exit_code: ClassVar[int] = 1
@@ -52,7 +52,7 @@ class SlimError(Exception):
 
     @property
     def where(self) -> str:
-        """File and place in one word, empty where neither is known."""
+        """File and place in one text; empty if neither is known."""
         return ": ".join(part for part in (self.file, self.place) if part)
 
     def __str__(self) -> str:
@@ -87,7 +87,10 @@ class Problem:
 
 
 class ConfigError(SlimError):
-    """The command line, a configuration file or a rule is wrong. Carries everything wrong, not just the first."""
+    """The command line, a configuration file or a rule is wrong.
+
+    ``problems`` are all that is wrong with it, not only the first.
+    """
 
     exit_code = 2
     label = "configuration"
@@ -106,7 +109,7 @@ class ConfigError(SlimError):
 
     @classmethod
     def from_problems(cls, problems: Iterable[Problem]) -> ConfigError:
-        """Build one error out of everything that is wrong."""
+        """Return one error for everything that is wrong."""
         found = tuple(problems)
         count = f"{len(found)} problems" if len(found) != 1 else "1 problem"
         return cls(f"{count} in the configuration", problems=found)
@@ -146,7 +149,9 @@ class StorageError(SlimError):
     def from_os_error(
         cls, error: OSError, *, file: object = None, hint: str | None = None
     ) -> StorageError:
-        """Wrap an :class:`OSError`, keeping the system's own words. Without a ``hint``, there is one that fits the sort
-        of error."""
+        """Wrap an :class:`OSError`, keeping the system's own words.
+
+        Without a ``hint`` the error gets one that fits its number.
+        """
         fitting = hint or _HINTS.get(error.errno or 0, _HINT)
         return cls(error.strerror or str(error), file=file or error.filename, hint=fitting)

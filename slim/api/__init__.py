@@ -9,8 +9,8 @@ read; empty means all. ``progress`` is told how far the work is.
 
 The package exports the same names: ``slim.run`` is :func:`run`. For that to be true whatever has
 been imported before, no room (folder of the package) may have the name of a function, because
-importing ``slim.x`` sets the attribute ``x`` of the package; a test holds that. Importing this module
-is cheap: each function imports what it needs when it is called.
+importing ``slim.x`` sets the attribute ``x`` of the package; a test holds that. Importing this
+module is cheap: each function imports what it needs when it is called.
 """
 
 from __future__ import annotations

@@ -80,8 +80,8 @@ def extract_originals(
 ) -> ExtractedOriginals:
     """Write originals of ``backup`` into the new ``folder``, as ``LAYER/path``, to look at.
 
-    Without ``globs`` all of them. Symbolic links that lead out of the folder are left out, and named
-    in the result.
+    Without ``globs`` all of them. Symbolic links that lead out of the folder are left out, and
+    named in the result.
     """
     from slim.backup import extract
     from slim.config.settings import Config

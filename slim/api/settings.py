@@ -71,8 +71,8 @@ def check_rules(files: Iterable[PathName] = ()) -> CheckedRules:
     """Check rule files: the syntax, the keys, and that each rule selects what its examples say.
 
     ``files`` are rule packs, configurations with ``[[rule]]`` and ``[[budget]]`` tables, and files
-    of budgets; without any, the built-in packs are checked. Raises :class:`~slim.errors.ConfigError`
-    with every problem of every file.
+    of budgets; without any, the built-in packs are checked. Raises
+    :class:`~slim.errors.ConfigError` with every problem of every file.
     """
     from slim.config.rule_files import check_rule_files
     from slim.passes import SCHEMAS

@@ -85,7 +85,8 @@ def diff(
     """Return what changed: by layer, owner, category and rule, and which files came and went.
 
     ``before`` and ``after`` are anything that :func:`measure` takes, or what it returned.
-    ``config`` matters only for rules that stopped covering a version. Returns one comparison for each platform.
+    ``config`` matters only for rules that stopped covering a version. Returns one comparison for
+    each platform.
     """
     from slim.sizes.diff import compare, empty, pair
 

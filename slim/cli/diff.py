@@ -45,7 +45,8 @@ def diff_command(
     reporting: Reporting,
     **options: Any,
 ) -> None:
-    """Tell what changed from A to B: by layer, owner, category and rule, and which files came and went.
+    """Tell what changed from A to B: by layer, owner, category and rule, and which files came and
+    went.
 
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
     report in git. The configuration only matters for rules that stopped covering a version.

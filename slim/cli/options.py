@@ -44,7 +44,10 @@ PROFILES = click.Choice([level.label for level in Safety])
 
 
 class SectionOption(click.Option):
-    """An option that the help lists under a heading. ``late_help`` gives its text when asked for."""
+    """An option that the help lists under a heading.
+
+    ``late_help`` gives the text of the help when it is asked for.
+    """
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Where results go: ``--report NAME=FILE``, ``--json``, ``--quiet`` and ``--verbose``."""
+"""Reporting results: ``--report NAME=FILE``, ``--json``, ``--quiet`` and ``--verbose``."""
 
 from __future__ import annotations
 

@@ -83,7 +83,8 @@ def restore_command(
     verbose: int,
     **options: Any,
 ) -> None:
-    """Put originals from FILE, which slim run --keep-removed wrote, back into STACK, and write the result to OUT.
+    """Put originals from FILE, which slim run --keep-removed wrote, back into STACK, and write the
+    result to OUT.
 
     STACK is what that run wrote. Without a GLOB everything comes back, and every layer is checked
     to be the original again. With globs (over paths in a layer, or LAYER/path) those files come

@@ -50,7 +50,8 @@ def verify_command(
     reporting: Reporting,
     **options: Any,
 ) -> None:
-    """Deploy ORIGINAL and SLIMMED privately and check that what worked in the one works in the other.
+    """Deploy ORIGINAL and SLIMMED privately and check that what worked in the one works in the
+    other.
 
     Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is
     changed. The commands of the configuration are run in both.

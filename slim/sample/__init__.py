@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 APPLICATION: Final = "app-sample"
-"""Application layer. Deployed, it runs as ``app-sample/bin/python -m sample_app``, and prints JSON."""
+"""Application layer. Deployed, it runs as ``app-sample/bin/python -m sample_app``."""
 
 LAUNCH_MODULE: Final = "sample_app"
 """Module that the application layer starts."""

@@ -16,7 +16,7 @@ from slim.sample.runtime import runtime_contents
 
 
 def build_sample(target: Path, *, progress: Progress | None = None) -> Path:
-    """Publish the sample stack into the folder ``target``, which mustn't hold anything, and return it.
+    """Publish the sample stack into the folder ``target``, which has to be empty, and return it.
 
     The same files give the same archives, byte for byte. Raises ConfigError where ``target`` isn't
     empty or the running Python can't serve as a runtime, StorageError where files are missing or

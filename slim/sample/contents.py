@@ -1,4 +1,4 @@
-"""What a layer of the sample stack is made of, before it is written."""
+"""Contents of a layer of the sample stack, before it is written."""
 
 from __future__ import annotations
 
@@ -14,16 +14,17 @@ from slim.formats.directory import FileContent
 from slim.model.record import EntryType
 
 LOCKED_AT = datetime(2026, 1, 1, tzinfo=UTC)
-"""The time that every member gets, so that the same files give the same archives whenever they were installed."""
+"""Time of every member: the same files give the same archives whenever they were installed."""
 
 _MTIME = int(LOCKED_AT.timestamp())
 
 
 class LayerContents:
-    """The members of one layer, collected file by file. Paths are relative to the layer's folder, with ``/``.
+    """Members of one layer, collected file by file.
 
-    What is added last under a path wins. Modes are reduced to 0755 for what its owner may execute
-    and 0644 for the rest, as umask and packager differ from machine to machine.
+    Paths are relative to the layer's folder, with ``/``. What is added last under a path wins.
+    Modes are reduced to 0755 for what its owner may execute and 0644 for the rest, as umask and
+    packager differ from machine to machine.
     """
 
     def __init__(self) -> None:
@@ -33,11 +34,11 @@ class LayerContents:
         return path in self._members
 
     def paths(self) -> list[str]:
-        """The paths of all files and links, sorted."""
+        """Return the paths of all files and links, sorted."""
         return sorted(self._members)
 
     def add_file(self, path: str, source: Path) -> None:
-        """A file on disk; its bytes are read when the layer is written. Links are followed.
+        """Add a file on disk. Links are followed; its bytes are read when the layer is written.
 
         Raises StorageError where it isn't a regular file that can be looked at.
         """
@@ -64,7 +65,7 @@ class LayerContents:
         )
 
     def add_bytes(self, path: str, data: bytes, *, executable: bool = False) -> None:
-        """A file that was made up for the layer."""
+        """Add a file with these bytes."""
         self._members[path] = Member(
             path=path,
             type=EntryType.FILE,
@@ -75,19 +76,19 @@ class LayerContents:
         )
 
     def add_link(self, path: str, target: str) -> None:
-        """A symbolic link with the text ``target``."""
+        """Add a symbolic link with the text ``target``."""
         self._members[path] = Member(
             path=path, type=EntryType.SYMLINK, mode=0o755, mtime=_MTIME, link_target=target
         )
 
     def add_folder(self, path: str) -> None:
-        """A folder that may stay empty. The folders above files need no mention."""
+        """Add a folder that may stay empty. Those above files come without."""
         self._members[path] = _folder(path)
 
     def add_tree(
         self, path: str, source: Path, *, skip: Callable[[str], bool] = lambda name: False
     ) -> None:
-        """Everything below a folder on disk, except files and folders whose name ``skip`` is true of.
+        """Add the files and folders below a folder on disk, except names that ``skip`` is true of.
 
         A relative link that stays inside the tree remains a link, one to a file outside becomes
         that file (Debian links parts of its standard library to /etc and to multiarch folders), and
@@ -115,7 +116,10 @@ class LayerContents:
             self.add_file(path, source)
 
     def members(self) -> Iterator[Member]:
-        """Every member with the folders above it, sorted the way venvstacks sorts: a folder right before its files."""
+        """Yield every member and the folders above it.
+
+        Sorted as venvstacks sorts: a folder right before its files.
+        """
         found = dict(self._members)
         for path in self._members:
             for parent in PurePosixPath(path).parents:

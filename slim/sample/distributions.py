@@ -1,4 +1,4 @@
-"""The framework layer's packages: installed distributions, file by file as their RECORD names them.
+"""Packages of the framework layer: installed distributions, by the files in their RECORD.
 
 Source: PyPA "Recording installed projects" and "Core metadata"; PEP 508 for the requirements.
 """
@@ -26,7 +26,7 @@ tests. Others that slim requires would make the sample larger than it needs to b
 
 
 def closure(roots: Iterable[str] = ROOTS) -> dict[str, metadata.Distribution]:
-    """The installed distributions that ``roots`` need on this machine, themselves included, sorted by name.
+    """Return the installed distributions that ``roots`` need here, with themselves, by name.
 
     Extras are not followed. Raises StorageError where one isn't installed.
     """
@@ -85,7 +85,7 @@ def add_distribution(
 
 
 def _travels(name: str) -> bool:
-    """Whether a RECORD row is about a file in site-packages that isn't bytecode."""
+    """Return whether a RECORD row is about a file in site-packages that isn't bytecode."""
     parts = Path(name).parts
     return not (
         Path(name).is_absolute() or ".." in parts or "__pycache__" in parts or name.endswith(".pyc")

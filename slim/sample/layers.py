@@ -1,4 +1,4 @@
-"""What venvstacks puts around the packages of a layer, and which layers the sample has."""
+"""Layers of the sample, and the files that venvstacks puts around their packages."""
 
 from __future__ import annotations
 
@@ -19,9 +19,12 @@ _GITIGNORE = b"# A deployed layer is never committed\n*\n"
 
 @dataclass(frozen=True, kw_only=True)
 class SampleLayer:
-    """A layer to publish. ``requires`` are install targets, nearest first, without the runtime; ``pins`` say which
+    """A layer to publish.
+
+    ``requires`` are install targets, nearest first, without the runtime; ``pins`` say which
     distributions are in it (``name==version``), ``modules`` are further modules for site-packages,
-    by file name."""
+    by file name.
+    """
 
     name: str
     kind: LayerKind
@@ -33,12 +36,16 @@ class SampleLayer:
 
 
 def template(name: str) -> bytes:
-    """One of the files in ``templates``."""
+    """Return one of the files in ``templates``."""
     return resources.files("slim.sample").joinpath("templates", name).read_bytes()
 
 
 def furnish(layer: SampleLayer, runtime: str, interpreter: Interpreter) -> None:
-    """Add to a layer what venvstacks adds: metadata, ``postinstall.py``, and above the runtime a way to start it."""
+    """Add the files that venvstacks adds to a layer.
+
+    These are metadata, ``postinstall.py``, and for layers above the runtime a command that starts
+    them.
+    """
     layout, contents = interpreter.layout, layer.contents
     for name, data in layer.modules.items():
         contents.add_bytes(f"{layout.site}/{name}", data)
@@ -67,7 +74,7 @@ def furnish(layer: SampleLayer, runtime: str, interpreter: Interpreter) -> None:
 
 
 def _link_libraries(contents: LayerContents, site: str) -> None:
-    """A link in the layer's library folder for each library that isn't plainly an extension module.
+    """Add a link in the layer's library folder for each library that isn't an extension module.
 
     As venvstacks has it: the name ends in ``.so`` or ``.dylib`` and carries no tag of an extension
     module. A name that stands for two libraries gets no link.
@@ -92,7 +99,10 @@ def _link_libraries(contents: LayerContents, site: str) -> None:
 
 
 def _add_python(contents: LayerContents, below: Sequence[str], interpreter: Interpreter) -> None:
-    """The command that starts the layer: what ``venv`` uses on Windows, elsewhere a script around the runtime's."""
+    """Add the command that starts the layer.
+
+    On Windows it is the one that ``venv`` uses, elsewhere a script around that of the runtime.
+    """
     layout, runtime = interpreter.layout, below[-1]
     if WINDOWS:
         # Which of the two names venv's redirector has depends on the version; see

@@ -1,4 +1,4 @@
-"""Where things lie in a layer, and which Python is running.
+"""Paths in a layer, and the Python that is running.
 
 Source: the layouts that venvstacks writes for POSIX systems and for Windows; sysconfig's
 installation schemes.
@@ -44,14 +44,16 @@ class Layout:
 
     @property
     def site(self) -> str:
-        """What pip would install into."""
+        """Folder that pip would install into."""
         return "Lib/site-packages" if WINDOWS else f"lib/python{self.short}/site-packages"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interpreter:
-    """A CPython that is installed on this machine. ``executable`` is the real one, whatever venv it was started from;
-    ``version`` is ``3.13.0``."""
+    """A CPython that is installed on this machine.
+
+    ``executable`` is the real one, whatever venv it was started from; ``version`` is ``3.13.0``.
+    """
 
     executable: Path
     prefix: Path
@@ -59,12 +61,16 @@ class Interpreter:
 
     @classmethod
     def running(cls) -> Interpreter:
-        """The interpreter that runs this code. Raises ConfigError where it isn't a CPython with files on disk."""
+        """Return the interpreter that runs this code.
+
+        Raises ConfigError where it isn't a CPython with files on disk.
+        """
         # The attribute is CPython's own note of what a venv was made from (site.py, getpath.py).
         base = getattr(sys, "_base_executable", None) or sys.executable
         if sys.implementation.name != "cpython" or not base or not Path(base).is_file():
             raise ConfigError(
-                "the sample stack is made from the files of the Python that runs slim, and they aren't to be found",
+                "the sample stack is made from the files of the Python that runs slim, and they "
+                "aren't to be found",
                 file=base or sys.implementation.name,
                 hint="run slim with a CPython from python.org, your distribution, pyenv or uv",
             )
@@ -76,12 +82,12 @@ class Interpreter:
 
     @property
     def short(self) -> str:
-        """``3.13``."""
+        """Version without its last part: ``3.13``."""
         return ".".join(self.version.split(".")[:2])
 
     @property
     def layout(self) -> Layout:
-        """Where its files go."""
+        """Paths of a layer for this version."""
         return Layout(short=self.short)
 
     @property
@@ -91,7 +97,7 @@ class Interpreter:
 
     @property
     def platform_tag(self) -> str:
-        """The ``target_platform`` that venvstacks would state, such as ``linux_x86_64`` or ``macosx_arm64``."""
+        """The ``target_platform`` of venvstacks: ``linux_x86_64``, ``macosx_arm64``, ..."""
         system, _, rest = sysconfig.get_platform().partition("-")
         if system == "macosx":
             return f"macosx_{platform.machine()}"

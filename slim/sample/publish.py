@@ -1,4 +1,4 @@
-"""Writes layers the way ``venvstacks publish`` does: an archive each, and the manifest."""
+"""Publishing layers as ``venvstacks publish`` does: an archive each, and the manifest."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SECTIONS = {
 
 
 FORMAT = "zip" if WINDOWS else "tar.xz"
-"""What venvstacks publishes."""
+"""Format of the archives that venvstacks publishes."""
 
 
 def publish_layers(
@@ -39,7 +39,7 @@ def publish_layers(
     *,
     format_name: str = FORMAT,
 ) -> Path:
-    """Furnish and write ``layers`` (the runtime among them) into the folder ``target``, which mustn't hold anything.
+    """Furnish ``layers``, the runtime among them, and write them into the empty folder ``target``.
 
     ``format_name`` is one of :data:`slim.formats.FORMATS`. Returns ``target``. Raises ConfigError
     where something is there already, StorageError where reading or writing fails; then no manifest
@@ -81,7 +81,7 @@ def publish_layers(
 def _entry(
     layer: SampleLayer, archive: Path, runtime: str, interpreter: Interpreter
 ) -> dict[str, object]:
-    """A layer's entry in the manifest, with the keys that venvstacks writes."""
+    """Return a layer's entry in the manifest, with the keys that venvstacks writes."""
     try:
         size = archive.stat().st_size
     except OSError as error:
@@ -119,7 +119,7 @@ def _digest(data: bytes) -> str:
 def _write_manifest(
     folder: Path, layers: Sequence[SampleLayer], entries: dict[str, dict[str, object]]
 ) -> None:
-    """The manifest, and each layer's entry again alone."""
+    """Write the manifest, and each layer's entry again alone."""
     sections: dict[str, list[dict[str, object]]] = {name: [] for name in _SECTIONS.values()}
     for layer in layers:
         sections[_SECTIONS[layer.kind]].append(entries[layer.name])

@@ -1,6 +1,6 @@
-"""The runtime layer, from the files of the running interpreter.
+"""Runtime layer, from the files of the running interpreter.
 
-What goes in is what an installation of CPython consists of: the executable, libpython where it is
+It has the parts of an installation of CPython: the executable, libpython where it is
 shared, the standard library with its tests, headers, pkg-config files and the manual page. What
 others installed into it stays out.
 """
@@ -38,7 +38,7 @@ FOREIGN = frozenset(
 
 
 def is_foreign(name: str) -> bool:
-    """Whether a file or folder of this name stays out of the runtime layer.
+    """Return whether a file or folder of this name stays out of the runtime layer.
 
     So does a static libpython: the builds that venvstacks uses have none, and 40 MB that anybody
     would delete would make a poor sample.
@@ -50,7 +50,10 @@ _ORIGIN_LIB = b"$ORIGIN/../lib"
 
 
 def runtime_contents(interpreter: Interpreter) -> LayerContents:
-    """The files of a runtime layer. Raises StorageError where the installation can't be read."""
+    """Return the files of a runtime layer.
+
+    Raises StorageError where the installation can't be read.
+    """
     contents = LayerContents()
     layout = interpreter.layout
     if not (interpreter.stdlib / "os.py").is_file():
@@ -68,7 +71,7 @@ def runtime_contents(interpreter: Interpreter) -> LayerContents:
 
 
 def _add_windows_files(contents: LayerContents, interpreter: Interpreter) -> None:
-    """The executables and DLLs beside each other, as python.org lays them out."""
+    """Add the executables and DLLs beside each other, as python.org lays them out."""
     for pattern in ("python*.exe", "python*.dll", "vcruntime*.dll"):
         for file in sorted(interpreter.prefix.glob(pattern)):
             contents.add_file(file.name, file)
@@ -103,7 +106,7 @@ def _add_posix_files(contents: LayerContents, interpreter: Interpreter) -> None:
 
 
 def _add_executable(contents: LayerContents, interpreter: Interpreter) -> None:
-    """``bin/python3.X``, and in ``lib`` the libpython that it needs, if any."""
+    """Add ``bin/python3.X``, and in ``lib`` the libpython that it needs, if any."""
     path = f"bin/python{interpreter.short}"
     contents.add_file(path, interpreter.executable)
     if sys.platform == "darwin":
@@ -121,7 +124,7 @@ def _add_executable(contents: LayerContents, interpreter: Interpreter) -> None:
         if library is None:
             continue  # the system's loader knows a place that Python doesn't tell
         contents.add_file(f"lib/{soname}", library)
-        relocated = find_beside_itself(data, dynamic)
+        relocated = relocated_executable(data, dynamic)
         if relocated is not None:
             contents.add_bytes(path, relocated, executable=True)
         elif not any("$ORIGIN" in entry for entry in (*dynamic.rpath, *dynamic.runpath)):
@@ -130,7 +133,10 @@ def _add_executable(contents: LayerContents, interpreter: Interpreter) -> None:
 
 
 def _add_mac_library(contents: LayerContents) -> None:
-    """A shared libpython. The one of a framework build is found by its absolute path only, and stays where it is."""
+    """Add a shared libpython.
+
+    The one of a framework build is found by its absolute path only, and isn't added.
+    """
     name, folder = sysconfig.get_config_var("INSTSONAME"), sysconfig.get_config_var("LIBDIR")
     shared = sysconfig.get_config_var("Py_ENABLE_SHARED") and not sysconfig.get_config_var(
         "PYTHONFRAMEWORK"
@@ -152,8 +158,8 @@ def _find_library(soname: str, dynamic: ElfDynamic, interpreter: Interpreter) ->
     )
 
 
-def find_beside_itself(data: bytes, dynamic: ElfDynamic) -> bytes | None:
-    """The executable ``data`` with ``$ORIGIN/../lib`` for an absolute library search path, or None.
+def relocated_executable(data: bytes, dynamic: ElfDynamic) -> bytes | None:
+    """Return an executable with ``$ORIGIN/../lib`` for an absolute library search path, or None.
 
     None where its search path is relative already, where it has none, or where the new one is
     longer than the old one. Nothing but those bytes of the string table changes, which is what

@@ -31,7 +31,7 @@ printf '%%s\\n' "${COMPREPLY[@]}"
 
 
 def completed(*words: str) -> list[str]:
-    """What bash would offer for the last of the words."""
+    """Return what bash would offer for the last of the words."""
     quoted = " ".join(f"'{word}'" for word in words)
     environment = {**os.environ, "PATH": f"{PROGRAM.parent}{os.pathsep}{os.environ['PATH']}"}
     script = BASH % (quoted, len(words) - 1)

@@ -1,4 +1,4 @@
-"""The real thing: a wheel called ``slim``, installed over ours by pip, in an environment of its own."""
+"""A wheel called ``slim``, installed over ours by pip, in an environment of its own."""
 
 from __future__ import annotations
 
@@ -83,10 +83,15 @@ def environment(tmp_path: Path, ours: Path) -> Path:
     return programs
 
 
+def pip(programs: Path, *arguments: str) -> None:
+    """Let pip work on the environment."""
+    command = [sys.executable, "-m", "pip", "--python", str(programs / "python")]
+    subprocess.run([*command, *arguments], check=True)
+
+
 def install(programs: Path, *arguments: str | Path) -> None:
-    """Let pip install into the environment, without an index."""
-    pip = [sys.executable, "-m", "pip", "--python", str(programs / "python"), "install", "-q"]
-    subprocess.run([*pip, "--no-index", "--no-deps", *map(str, arguments)], check=True)
+    """Install into the environment, without an index."""
+    pip(programs, "install", "-q", "--no-index", "--no-deps", *map(str, arguments))
 
 
 def run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -116,10 +121,7 @@ def test_slim_beside_another_slim(environment: Path, tmp_path: Path, ours: Path)
         assert "another distribution called slim (version 0.6.2) is installed in" in done.stderr
 
     # what the hint says
-    subprocess.run(
-        [sys.executable, "-m", "pip", "--python", str(environment / "python"), "uninstall", "-qy", "slim"],
-        check=True,
-    )  # fmt: skip
+    pip(environment, "uninstall", "-qy", "slim")
     done = run(environment / "venvstacks-slim", "--version")
     assert done.returncode == 2
     assert "pip install --force-reinstall venvstacks-slim" in done.stderr

@@ -48,7 +48,7 @@ class Sample:
 
 
 def state(folder: Path) -> dict[str, object]:
-    """All that could change in a folder: content, times, link counts, modes."""
+    """Return all that could change in a folder: content, times, link counts, modes."""
     found: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()

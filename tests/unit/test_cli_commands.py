@@ -1,4 +1,4 @@
-"""The command line: what is handed to the pipeline, where reports go, what shows on which terminal."""
+"""The command line: calls of the pipeline, reports, terminals, errors."""
 
 from __future__ import annotations
 
@@ -65,8 +65,8 @@ COMMANDS = {path: command for path, command in walk(root) if path}
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain", "restore", "rules",
-        "rules check", "rules list", "rules show", "run", "verify",
+        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain", "restore",
+        "rules", "rules check", "rules list", "rules show", "run", "verify",
     ]  # fmt: skip
 
 
@@ -122,8 +122,9 @@ def test_a_misspelt_option_is_recognised(
 
 
 def test_everything_reaches_the_pipeline(requests: list[Any]) -> None:
-    words = """run stack -o out --profile safe --platform linux_x86_64 --platform win_amd64 --layer a --layer b
-        --keep **/x --keep y --drop numpy --drop Torch:timm,x --format zip --bytecode one --strict --force --no-config
+    words = """run stack -o out --profile safe --platform linux_x86_64 --platform win_amd64
+        --layer a --layer b --keep **/x --keep y --drop numpy --drop Torch:timm,x --format zip
+        --bytecode one --strict --force --no-config
         --jobs 3 -q"""
     code = main(words.split())
     assert code == 0
@@ -148,7 +149,10 @@ def test_everything_reaches_the_pipeline(requests: list[Any]) -> None:
 def test_the_configuration_is_found_and_the_command_line_beats_it(
     requests: list[Any], folder: Path
 ) -> None:
-    text = 'schema = 1\nprofile = "aggressive"\nbytecode = "keep"\nstrict = true\n[layer.app]\nbytecode = "one"\n'
+    text = (
+        'schema = 1\nprofile = "aggressive"\nbytecode = "keep"\nstrict = true\n'
+        '[layer.app]\nbytecode = "one"\n'
+    )
     (folder / "stack" / "slim.toml").write_text(text)
     (folder / "other.toml").write_text('schema = 1\nprofile = "safe"\n')
     for extra in (
@@ -223,7 +227,8 @@ def test_a_report_that_cannot_be_written_leaves_nothing(
     monkeypatch.setattr("slim.system.atomic.os.fsync", full)
     assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 6
     assert capsys.readouterr().err == (
-        "slim: input/output: report.json: No space left on device\n  hint: free space there, or choose another place\n"
+        "slim: input/output: report.json: No space left on device\n"
+        "  hint: free space there, or choose another place\n"
     )
     assert _names(folder) == ["stack"]
 

@@ -19,9 +19,12 @@ TOP = Path(slim.__file__).parent
 ROOMS = ("", *sorted(path.parent.name for path in TOP.glob("*/__init__.py")))
 FINISHED = frozenset(
     {
+        "",
+        "api",
         "auditing",
         "backup",
         "binaries",
+        "cli",
         "config",
         "delta",
         "formats",
@@ -32,6 +35,7 @@ FINISHED = frozenset(
         "publish",
         "reports",
         "rules",
+        "sample",
         "sizes",
         "sources",
         "symbols",

@@ -1,4 +1,4 @@
-"""A package ``slim`` that isn't ours: the command says so instead of failing in some strange way."""
+"""A package ``slim`` that isn't ours: the command says so, instead of failing somehow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes into a sample layer, from files on disk."""
+"""Contents of a sample layer, from files on disk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def described(contents: LayerContents) -> list[tuple[str, str, str]]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A standard library as a distribution might lay it out: with links inside, outside, and to nothing."""
+    """A standard library with links inside, outside, and to nothing, as distributions have them."""
     outside = tmp_path / "etc"
     (outside / "folder").mkdir(parents=True)
     (outside / "config.py").write_text("outside")

@@ -1,4 +1,4 @@
-"""What surrounds the packages of a sample layer, and how it is published."""
+"""Surroundings of the packages of a sample layer, and its publication."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slim.sample.contents import LayerContents
 from slim.sample.layers import SampleLayer, furnish
 from slim.sample.layout import DYNLIB, METADATA, Interpreter
 from slim.sample.publish import publish_layers
-from slim.sample.runtime import find_beside_itself, is_foreign
+from slim.sample.runtime import is_foreign, relocated_executable
 
 posix = pytest.mark.skipif(os.name == "nt", reason="the layout of layers on Linux and macOS")
 
@@ -34,7 +34,8 @@ SITE = INTERPRETER.layout.site
 
 
 def layer(kind: LayerKind, name: str, **more: object) -> SampleLayer:
-    return SampleLayer(name=name, kind=kind, contents=LayerContents(), **more)  # type: ignore[arg-type]
+    contents = LayerContents()
+    return SampleLayer(name=name, kind=kind, contents=contents, **more)  # type: ignore[arg-type]
 
 
 def text(contents: LayerContents, path: str) -> str:
@@ -254,7 +255,7 @@ def test_an_executable_is_made_to_look_beside_itself(
     data = program.read_bytes()
     dynamic = read_dynamic(data)
     assert dynamic is not None
-    found = find_beside_itself(data, dynamic)
+    found = relocated_executable(data, dynamic)
     if after is None:
         assert found is None
         return

@@ -1,4 +1,4 @@
-"""The sample application: does a little real work with every package of its stack, and prints one line of JSON.
+"""Sample application: does a little real work with each package, and prints one line of JSON.
 
 The line is the same on every run of the same stack, so that two deployments can be compared by what
 they print.
@@ -62,7 +62,7 @@ def compression() -> dict[str, object]:
 
 
 def native() -> dict[str, object]:
-    """What is read from the interpreter, and from one of the stack's own extension modules, where they are ELF."""
+    """Facts about the interpreter and one of the stack's own extension modules, if they are ELF."""
     program = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     spec = importlib.util.find_spec("zstandard.backend_c")
     found: dict[str, object] = {}
@@ -82,7 +82,7 @@ def native() -> dict[str, object]:
 
 
 def text() -> dict[str, object]:
-    """Tables, Markdown, highlighted code, a template, a TOML document and a command line, as text."""
+    """Tables, Markdown, highlighted code, a template, TOML and a command line, as text."""
     table = rich.table.Table("layer", "bytes", title="sample")
     for name, size in (("runtime", 1234), ("framework", 567)):
         table.add_row(name, f"{size:,}")
