@@ -194,7 +194,9 @@ def test_only_what_is_unresolved_asks_for_sonames(deployed: tuple[Path, VirtualS
     _, made = deployed
     linkage = Linkage.build(made.stack, made.inventory, made.read)
     hows = {
-        path: {item.how.value for item in linkage.needed(made.inventory.by_deployed_path[path])}
+        path: {
+            item.found_by.value for item in linkage.needed(made.inventory.by_deployed_path[path])
+        }
         for path in (
             "framework-a/f/libs/libmid.so.1",
             "app-b/p/second.so",

@@ -20,6 +20,7 @@ ROOMS = ("", *sorted(path.parent.name for path in TOP.glob("*/__init__.py")))
 FINISHED = frozenset(
     {
         "",
+        "analysis",
         "api",
         "auditing",
         "backup",

@@ -182,7 +182,7 @@ def test_what_answers(
     linkage = graph(layers)
     found = linkage.needed(record_of(linkage.inventory, asked))
     assert [
-        (one.name, one.target and one.target.deployed_path, one.how.value) for one in found
+        (one.name, one.target and one.target.deployed_path, one.found_by.value) for one in found
     ] == expected
 
 

@@ -275,7 +275,7 @@ def test_needed(
     linkage = linkage_of(made)
     found = linkage.needed(record_of(made.inventory, asker))
     got = {
-        (item.name, item.target.deployed_path if item.target else None, item.how.value)
+        (item.name, item.target.deployed_path if item.target else None, item.found_by.value)
         for item in found
     }
     assert got == set(expected)
@@ -295,7 +295,7 @@ def test_each_process_has_its_own_library_path() -> None:
     )
     linkage = linkage_of(made)
     (found,) = linkage.needed(record_of(made.inventory, "framework-a/f/m.so"))
-    assert (found.context, found.how.value) == ("app-b", "library-path")
+    assert (found.context, found.found_by.value) == ("app-b", "library-path")
 
 
 def test_origin_is_the_folder_of_the_link_that_was_found() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slim.analysis.linkage.graph import Linkage
-from slim.analysis.linkage.strings import scan_binary, scan_text
+from slim.analysis.linkage.library_names import scan_binary, scan_text
 from slim.analysis.linkage.verdicts import LibraryJudge, is_candidate
 from slim.binaries import read_any_dynamic
 from slim.model.record import NativeFormat

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slim.analysis.linkage.strings import MentionKind, scan_binary, scan_python, scan_text
+from slim.analysis.linkage.library_names import MentionKind, scan_binary, scan_python, scan_text
 
 PYTHON = [
     ("CDLL('libfoo.so.1')", "libfoo.so.1", MentionKind.CALL),

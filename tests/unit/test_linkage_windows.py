@@ -90,7 +90,7 @@ def test_what_answers(
     linkage = graph(layers)
     found = linkage.needed(record_of(linkage.inventory, asked))
     assert [
-        (one.name, one.target and one.target.deployed_path, one.how.value) for one in found
+        (one.name, one.target and one.target.deployed_path, one.found_by.value) for one in found
     ] == expected
 
 
@@ -119,7 +119,7 @@ def test_strings_of_a_python_file_that_adds_no_folder_say_nothing() -> None:
     linkage = graph({"plain": files})
     assert linkage.added_folders == ()
     (found,) = linkage.needed(record_of(linkage.inventory, f"plain/{SITE}/p/m.pyd"))
-    assert found.how.value == "soname"
+    assert found.found_by.value == "soname"
 
 
 def test_each_distribution_keeps_its_own_copy_of_a_library() -> None:

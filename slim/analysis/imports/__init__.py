@@ -1,1 +1,1 @@
-"""The import graph of a stack: which module imports which, and what proves that nothing does."""
+"""The import graph of a stack, and the proof that no file which stays imports one that goes."""

@@ -1,7 +1,6 @@
-"""What one Python file imports, read from its syntax tree.
+"""Imports of one Python file, read from its syntax tree.
 
-Sources: the Python language reference ("The import system"), PEP 328 (relative imports), PEP 484
-(``TYPE_CHECKING``).
+Sources: the Python language reference ("The import system"), PEP 328 (relative imports).
 """
 
 from __future__ import annotations
@@ -10,18 +9,14 @@ import ast
 import itertools
 import re
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 
+from slim.analysis.imports.context import Context, expressions_of, statements_in
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan
 from slim.analysis.imports.text_scan import scan_lines
 from slim.model.finding import Strength
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
-_CATCHES_IMPORT_ERROR = frozenset(
-    {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
-)
-_BODIES = frozenset({"body", "orelse", "finalbody", "handlers", "cases"})
 _CALLS = {
     "import_module": Strength.STRONG,
     "__import__": Strength.STRONG,
@@ -30,36 +25,11 @@ _CALLS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Context:
-    """Under what conditions a piece of code runs: ``guarded`` by a handler for failed imports; only as a ``script``;
-    ``nested`` in a class or function; in the ``inner`` code of a function."""
-
-    guarded: bool = False
-    script: bool = False
-    nested: bool = False
-    inner: bool = False
-
-    def deferred(self) -> _Context:
-        """The context of a function's body: a handler around its definition doesn't help when it is called."""
-        return replace(self, guarded=False, nested=True, inner=True)
-
-    @property
-    def strength(self) -> Strength:
-        return Strength.WEAK if self.guarded or self.script else Strength.STRONG
-
-    @property
-    def note(self) -> str:
-        if self.guarded:
-            return "failure is caught"
-        return "only when run as a program" if self.script else ""
-
-
 def scan(source: bytes, *, expressions: bool = True) -> Scan:
-    """Read a file. Never raises for what is in it: a file that can't be parsed is read line by line instead.
+    """Read a file; one that can't be parsed is read line by line instead.
 
-    Without ``expressions`` only statements are looked at: no calls of ``import_module`` and no
-    strings.
+    Never raises for what is in it. Without ``expressions`` only statements are looked at: no calls
+    of ``import_module`` and no strings.
     """
     try:
         with warnings.catch_warnings():
@@ -74,7 +44,10 @@ def scan(source: bytes, *, expressions: bool = True) -> Scan:
 
 
 class _TreeReader:
-    """Collects imports out of one syntax tree. Walks with its own stack, so depth can't exhaust Python's."""
+    """Collects imports out of one syntax tree.
+
+    Walks with its own stack, so depth can't exhaust Python's.
+    """
 
     def __init__(self, source: bytes, expressions: bool) -> None:
         self._expressions = expressions
@@ -99,10 +72,8 @@ class _TreeReader:
         )
 
     def read(self, tree: ast.Module) -> None:
-        calls: list[tuple[ast.expr, _Context]] = []
-        stack: list[tuple[ast.AST, _Context]] = [
-            (child, _Context()) for child in reversed(tree.body)
-        ]
+        calls: list[tuple[ast.expr, Context]] = []
+        stack: list[tuple[ast.AST, Context]] = [(child, Context()) for child in reversed(tree.body)]
         while stack:
             node, context = stack.pop()
             if isinstance(node, ast.Import):
@@ -112,9 +83,9 @@ class _TreeReader:
             else:
                 if not context.nested:
                     self._binding(node)
-                stack.extend(_children(node, context))
+                stack.extend(statements_in(node, context))
                 if self._expressions:
-                    calls.extend((child, context) for child in _expressions_of(node))
+                    calls.extend((child, context) for child in expressions_of(node))
         for (
             expression,
             context,
@@ -123,7 +94,7 @@ class _TreeReader:
 
     # Statements
 
-    def _import(self, node: ast.Import, context: _Context) -> None:
+    def _import(self, node: ast.Import, context: Context) -> None:
         for alias in node.names:
             self._add(
                 module=alias.name, line=node.lineno, text=f"import {alias.name}", context=context
@@ -131,7 +102,7 @@ class _TreeReader:
             if not context.nested:
                 self._bound.add(alias.asname or alias.name.partition(".")[0])
 
-    def _import_from(self, node: ast.ImportFrom, context: _Context) -> None:
+    def _import_from(self, node: ast.ImportFrom, context: Context) -> None:
         names = tuple(alias.name for alias in node.names)
         module = node.module or ""
         origin = "." * node.level + module
@@ -150,15 +121,19 @@ class _TreeReader:
                 self._bound.add(alias.asname or alias.name)
 
     def _add(
-        self, *, context: _Context, strength: Strength = Strength.STRONG, **fields: object
+        self, *, context: Context, strength: Strength = Strength.STRONG, **fields: object
     ) -> None:
         weak = Strength.WEAK in (strength, context.strength)
+        strength = Strength.WEAK if weak else Strength.STRONG
         self._imports.append(
-            Import(strength=Strength.WEAK if weak else Strength.STRONG, note=context.note, **fields)  # type: ignore[arg-type]
+            Import(strength=strength, note=context.note, **fields)  # type: ignore[arg-type]
         )
 
     def _binding(self, node: ast.AST) -> None:
-        """Note the names that a statement at module level binds, and what it puts into ``__all__``."""
+        """Note the names that a statement binds, and what it adds to ``__all__``.
+
+        Only for statements at module level.
+        """
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             self._bound.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
@@ -180,8 +155,8 @@ class _TreeReader:
 
     # Expressions
 
-    def _expression(self, root: ast.expr, context: _Context) -> None:
-        stack: list[tuple[ast.AST, _Context]] = [(root, context)]
+    def _expression(self, root: ast.expr, context: Context) -> None:
+        stack: list[tuple[ast.AST, Context]] = [(root, context)]
         while stack:
             node, context = stack.pop()
             match node:
@@ -218,7 +193,10 @@ class _TreeReader:
             self._used.update(id(element) for element in elements)
 
     def _plain(self, node: ast.expr) -> str | None:
-        """The value of a string literal that is written in one piece and without escapes, as the text scan finds it."""
+        """The value of a string literal that is written in one piece and without escapes.
+
+        So the text scan finds it, too.
+        """
         if not isinstance(node, ast.Constant) or not isinstance(node.value, str):
             return None
         if node.end_lineno != node.lineno or node.lineno > len(self._lines):
@@ -232,7 +210,7 @@ class _TreeReader:
         )
         return node.value if plain else None
 
-    def _list(self, elements: Sequence[ast.expr], context: _Context) -> None:
+    def _list(self, elements: Sequence[ast.expr], context: Context) -> None:
         if context.inner:
             return
         for element in elements:
@@ -240,7 +218,7 @@ class _TreeReader:
             if value is not None and NAME.match(value):
                 self._listed.append((value, element.lineno))
 
-    def _module_option(self, elements: Sequence[ast.expr], context: _Context) -> None:
+    def _module_option(self, elements: Sequence[ast.expr], context: Context) -> None:
         """``[sys.executable, "-m", "module"]``, also as the arguments of a call."""
         for option, element in itertools.pairwise(elements):
             if self._plain(option) != "-m" or not isinstance(element, ast.Constant):
@@ -258,7 +236,7 @@ class _TreeReader:
                 runs=True,
             )
 
-    def _call(self, node: ast.Call, context: _Context) -> None:
+    def _call(self, node: ast.Call, context: Context) -> None:
         called = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
         function = self._call_names.get(called)
         if function is None:
@@ -300,99 +278,11 @@ class _TreeReader:
             )
 
 
-def _children(node: ast.AST, context: _Context) -> Iterator[tuple[ast.AST, _Context]]:
-    """The statements directly inside a statement, each with the context it runs in."""
-    inside = context
-    skipped: frozenset[str] = frozenset()
-    match node:
-        case ast.If():
-            condition = _condition(node.test)
-            if condition == "script":
-                inside = replace(context, script=True)
-                yield from ((child, context) for child in node.orelse)
-                skipped = frozenset({"orelse"})
-            elif condition:
-                skipped = frozenset({condition})
-        case ast.Try() | ast.TryStar():
-            if any(_catches(handler) for handler in node.handlers):
-                guarded = replace(context, guarded=True)
-                yield from ((child, guarded) for child in node.body)
-                skipped = frozenset({"body"})
-        case ast.With() | ast.AsyncWith():
-            if any(_suppresses(item.context_expr) for item in node.items):
-                inside = replace(context, guarded=True)
-        case ast.FunctionDef() | ast.AsyncFunctionDef():
-            inside = context.deferred()
-        case ast.ClassDef():
-            inside = replace(context, nested=True)
-    for field in ("body", "handlers", "orelse", "finalbody", "cases"):
-        if field not in skipped:
-            yield from ((child, inside) for child in getattr(node, field, ()))
-
-
-def _expressions_of(node: ast.AST) -> Iterator[ast.expr]:
-    """The expressions of a statement, without those of the statements inside it."""
-    for field, value in ast.iter_fields(node):
-        if field in _BODIES and not isinstance(value, ast.expr):
-            continue
-        for item in value if isinstance(value, list) else (value,):
-            if isinstance(item, ast.expr):
-                yield item
-            elif isinstance(item, ast.AST) and not isinstance(item, ast.stmt):
-                yield from (
-                    child for child in ast.iter_child_nodes(item) if isinstance(child, ast.expr)
-                )
-
-
-def _condition(test: ast.expr) -> str:
-    """Which branch never runs (``body`` or ``orelse``), or ``script`` for ``__name__ == "__main__"``."""
-    match test:
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            return "orelse" if _condition(operand) == "body" else ""
-        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
-            return "body"
-        case ast.Constant(value=value) if not value:
-            return "body"
-        case ast.BoolOp(op=ast.And(), values=values):
-            found = [_condition(value) for value in values]
-            return "body" if "body" in found else "script" if "script" in found else ""
-        case ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]):
-            sides = (left, right)
-            named = any(isinstance(side, ast.Name) and side.id == "__name__" for side in sides)
-            main = any(
-                isinstance(side, ast.Constant) and side.value == "__main__" for side in sides
-            )
-            return "script" if named and main else ""
-    return ""
-
-
-def _catches(handler: ast.ExceptHandler) -> bool:
-    """Whether a handler swallows a failed import. One that ends in ``raise`` does not."""
-    if handler.body and isinstance(handler.body[-1], ast.Raise):
-        return False
-    return handler.type is None or _names_import_error(handler.type)
-
-
-def _names_import_error(node: ast.expr) -> bool:
-    match node:
-        case ast.Tuple(elts=elements):
-            return any(_names_import_error(element) for element in elements)
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name in _CATCHES_IMPORT_ERROR
-    return False
-
-
-def _suppresses(node: ast.expr) -> bool:
-    match node:
-        case ast.Call(
-            func=ast.Name(id="suppress") | ast.Attribute(attr="suppress"), args=arguments
-        ):
-            return any(_names_import_error(argument) for argument in arguments)
-    return False
-
-
 def _literal_module(node: ast.expr) -> tuple[str, str | None] | None:
-    """The module that an expression names, and its anchor: ``"a.b"``, ``__name__ + ".b"``, ``f"{__package__}.b"``."""
+    """The module that an expression names, and its anchor.
+
+    Such as ``"a.b"``, ``__name__ + ".b"``, ``f"{__package__}.b"``.
+    """
     parts: list[ast.expr]
     match node:
         case ast.Constant(value=str(text)) if NAME.match(text.lstrip(".")):
@@ -423,7 +313,10 @@ def _literal_names(node: ast.expr | None) -> tuple[str, ...]:
 
 
 def _anchors(package: ast.expr | None) -> tuple[str | None, ...]:
-    """What the ``package`` argument can mean; where that can't be told, both usual meanings count."""
+    """Possible meanings of the ``package`` argument.
+
+    Where it can't be told, both usual ones count.
+    """
     match package:
         case ast.Constant(value=str(text)):
             return (text,)

@@ -9,7 +9,7 @@ from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
 from slim.model.record import FileKey
 
 ExportsOf = Callable[[str, frozenset[str]], frozenset[str]]
-"""Which of these names a package's ``__all__`` lists."""
+"""Gives those of some names that a package's ``__all__`` lists."""
 
 
 class Candidates:
@@ -51,7 +51,7 @@ class Candidates:
         return self._packages.get(name, ())
 
     def near(self, name: str) -> bool:
-        """Whether importing that name can import a candidate: it is one, or lies in one."""
+        """True if importing that name can import a candidate: it is one, or lies in one."""
         return name in self._keys or any(parent in self._keys for parent in parents(name))
 
     @cached_property
@@ -63,7 +63,10 @@ class Candidates:
         }
 
     def head(self, name: str) -> str:
-        """The outermost candidate around a candidate. Whoever imports it from outside has to name that one too."""
+        """The outermost candidate around a candidate.
+
+        Whoever imports it from outside has to name that one too.
+        """
         return self._heads[name]
 
     @cached_property
@@ -96,7 +99,10 @@ class Candidates:
 
     @cached_property
     def exported(self) -> dict[str, tuple[str, ...]]:
-        """For each package whose ``__all__`` names candidates directly in it: those, which ``import *`` imports."""
+        """Candidates that ``import *`` imports, by the package whose ``__all__`` names them.
+
+        They lie directly in that package.
+        """
         children: dict[str, set[str]] = {}
         for name in self._keys:
             parent, _, last = name.rpartition("/")

@@ -1,8 +1,8 @@
-"""Which of the modules in question one file imports.
+"""Candidates that one file imports.
 
 Reading thousands of files for a handful of names must be quick:
-:func:`slim.analysis.imports.text_scan.text_hints` tells, once for each file, which words its imports are
-made of; only files whose words can be about a candidate are parsed, once.
+:func:`slim.analysis.imports.text_scan.text_hints` tells, once for each file, which words its
+imports are made of; only files whose words can be about a candidate are parsed, once.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """A file names a module."""
+class ModuleMention:
+    """A module that a file names, and the evidence of it."""
 
     name: str
     evidence: Evidence
 
 
 @dataclass(slots=True)
-class _Known:
-    """What has been found out about one file so far."""
+class _FileFacts:
+    """Facts about one file, as far as they were asked for."""
 
     hints: Hints
     scan: Scan | None = None
@@ -51,7 +51,7 @@ class _Known:
     modules: tuple[Module, ...] = field(default=())
 
 
-class FileReader:
+class ImportReader:
     """Reads the Python code of a stack and remembers what it has read."""
 
     def __init__(
@@ -61,12 +61,12 @@ class FileReader:
         self._index = index
         self._read = read
         self._thorough = thorough
-        self._known: dict[FileKey, _Known | None] = {}
+        self._loaded: dict[FileKey, _FileFacts | None] = {}
         self._packages: dict[str, list[FileRecord]] | None = None
 
-    def mentions(self, record: FileRecord, candidates: Candidates) -> Iterator[Mention]:
-        """Every candidate that a file imports or names; nothing for a file that isn't Python."""
-        known = self._look(record)
+    def mentions(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
+        """Every candidate that a file imports or names; none for a file that isn't Python."""
+        known = self._facts(record)
         if known is None:
             return
         depth = self._depth(known, candidates)
@@ -83,7 +83,10 @@ class FileReader:
                     yield _weaker(mention, "a stub that is loaded lazily")
 
     def exports_of(self, package: str, names: frozenset[str]) -> frozenset[str]:
-        """Those names that a package's literal ``__all__`` lists and that its ``__init__`` doesn't bind itself."""
+        """Those names that a package's literal ``__all__`` lists.
+
+        Names that its ``__init__`` binds itself are left out.
+        """
         if self._packages is None:
             self._packages = {}
             for record in self._inventory:
@@ -92,7 +95,7 @@ class FileReader:
                         self._packages.setdefault(module.name, []).append(record)
         exported: set[str] = set()
         for record in self._packages.get(package, ()):
-            known = self._look(record)
+            known = self._facts(record)
             if known is None or not (
                 known.hints.opaque or known.hints.quoted & set(map(as_bytes, names))
             ):
@@ -111,19 +114,19 @@ class FileReader:
         )
         return source.count(b"\n", 0, match.start()) + 1 if match else None
 
-    def _look(self, record: FileRecord) -> _Known | None:
-        if record.key not in self._known:
-            self._known[record.key] = self._first_look(record)
-        return self._known[record.key]
+    def _facts(self, record: FileRecord) -> _FileFacts | None:
+        if record.key not in self._loaded:
+            self._loaded[record.key] = self._load_hints(record)
+        return self._loaded[record.key]
 
-    def _first_look(self, record: FileRecord) -> _Known | None:
+    def _load_hints(self, record: FileRecord) -> _FileFacts | None:
         source = self._source(record)
         if source is None:
             return None
         modules = self._index.modules.get(record.key) or (
             Module("/" + record.deployed_path, False),
         )
-        known = _Known(
+        known = _FileFacts(
             hints=text_hints(source, undotted=any(module.package for module in modules)),
             modules=modules,
         )
@@ -164,14 +167,17 @@ class FileReader:
         target = posixpath.normpath(posixpath.join(folder, record.link_target))
         return self._inventory.by_deployed_path.get(target, record)
 
-    def _scan(self, record: FileRecord, known: _Known, *, expressions: bool) -> Scan:
+    def _scan(self, record: FileRecord, known: _FileFacts, *, expressions: bool) -> Scan:
         if known.scan is None or (expressions and not known.expressions):
             known.scan = scan(self._source(record) or b"", expressions=expressions)
             known.expressions = expressions
         return known.scan
 
-    def _depth(self, known: _Known, candidates: Candidates) -> int:
-        """How closely a file has to be read: 0 not at all, 1 its statements, 2 its expressions too."""
+    def _depth(self, known: _FileFacts, candidates: Candidates) -> int:
+        """Depth to which a file has to be read.
+
+        0: not at all; 1: its statements; 2: its expressions too.
+        """
         hints = known.hints
         if self._thorough or hints.opaque or hints.dynamic or hints.quoted & candidates.dotted:
             return 2
@@ -197,7 +203,10 @@ class FileReader:
 
 
 def _code_of_pth(source: bytes) -> bytes:
-    """The lines of a ``.pth`` file that ``site`` executes, each on its own line; the others are empty."""
+    """The lines of a ``.pth`` file that ``site`` executes, each on its own line.
+
+    The others are empty.
+    """
     return b"\n".join(
         line if line.startswith((b"import ", b"import\t")) else b"" for line in source.splitlines()
     )
@@ -205,24 +214,24 @@ def _code_of_pth(source: bytes) -> bytes:
 
 def _mentions(
     record: FileRecord, module: Module, found: Scan, candidates: Candidates, index: ModuleIndex
-) -> Iterator[Mention]:
-    """What a file under one of its names says about the candidates."""
+) -> Iterator[ModuleMention]:
+    """Candidates that a file names, under one of its own names."""
     for item in found.imports:
         for name, text, strength in _imported(item, module, candidates, index):
             if name in candidates:
                 note = f"{text}; {item.note}" if item.note else text
-                yield Mention(name, _evidence(record, item.line, note, strength, item.kind))
+                yield ModuleMention(name, _evidence(record, item.line, note, strength, item.kind))
     for text, line in found.strings:
         name = text.replace(".", "/")
         if name in candidates:
-            yield Mention(
+            yield ModuleMention(
                 name, _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
             )
     if module.package and module.name in candidates.below:
         for text, line in found.listed:
             name = f"{module.name}/{text.replace('.', '/')}"
             if name in candidates and text.partition(".")[0] not in found.bound:
-                yield Mention(
+                yield ModuleMention(
                     name, _evidence(record, line, f'"{text}" in a list', Strength.WEAK, "string")
                 )
 
@@ -231,10 +240,10 @@ def _evidence(record: FileRecord, line: int, text: str, strength: Strength, kind
     return Evidence(kind=kind, text=text, file=record.deployed_path, line=line, strength=strength)
 
 
-def _weaker(mention: Mention, note: str) -> Mention:
+def _weaker(mention: ModuleMention, note: str) -> ModuleMention:
     old = mention.evidence
     text = f"{old.text}; {note}"
-    return Mention(
+    return ModuleMention(
         mention.name,
         Evidence(kind=old.kind, text=text, file=old.file, line=old.line, strength=Strength.WEAK),
     )
@@ -243,7 +252,10 @@ def _weaker(mention: Mention, note: str) -> Mention:
 def _imported(
     item: Import, module: Module, candidates: Candidates, index: ModuleIndex
 ) -> Iterator[tuple[str, str, Strength]]:
-    """Every name that an import brings in: the module, the packages around it, and what may be its submodules."""
+    """Every name that an import brings in.
+
+    That is the module, the packages around it, and the names that may be its submodules.
+    """
     target = _target(item, module)
     if target is None:
         return
@@ -272,7 +284,10 @@ def _imported(
 
 
 def _target(item: Import, module: Module) -> str | None:
-    """The absolute name of the module that an import names; None where a relative one leads out of its package."""
+    """The absolute name of the module that an import names.
+
+    None where a relative one leads out of its package.
+    """
     name = item.module.replace(".", "/")
     if not item.level:
         return name or None
@@ -289,11 +304,11 @@ def _target(item: Import, module: Module) -> str | None:
 def _elsewhere(
     name: str, text: str, strength: Strength, module: Module, candidates: Candidates
 ) -> Iterator[tuple[str, str, Strength]]:
-    """Where no search path provides a name: candidates that the importer reaches by changing ``sys.path``.
+    """Candidates that the importer reaches by changing ``sys.path``.
 
-    That is a vendored package (its full dotted name ends a candidate's path and reaches into what
-    is to go), or a module in the importer's own folder, which Python searches first where a file is
-    run as a program.
+    For names that no search path provides. Such a candidate is a vendored package (its full dotted
+    name ends a candidate's path and reaches into what is to go), or a module in the importer's own
+    folder, which Python searches first where a file is run as a program.
     """
     if "/" in name:
         for candidate in candidates.by_word.get(name.rpartition("/")[2], ()):

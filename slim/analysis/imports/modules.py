@@ -1,9 +1,8 @@
-"""Which module each file of a stack is, under which names it can be imported.
+"""Modules of a stack: the names under which each file can be imported.
 
-A name is a tuple of components joined with ``/`` here (``numpy/tests/test_x``), so that folders
-whose names hold dots don't look like packages. Files outside every import root get a name that
-starts with ``/`` and their layer: nothing imports them absolutely, but their relative imports
-resolve.
+A name's components are joined with ``/`` here (``numpy/tests/test_x``), so that folders whose names
+hold dots don't look like packages. Files outside every import root get a name that starts with
+``/`` and their layer: nothing imports them absolutely, but their relative imports resolve.
 
 Sources: the Python documentation of ``site`` (``.pth`` files), ``sys.path`` and
 ``importlib.machinery`` (suffixes).
@@ -29,7 +28,10 @@ _SITE = re.compile(r"(?:\A|.*/)(?:site|dist)-packages(?=/)")
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """A name a file can be imported under. ``package`` says that the file is the package's ``__init__``."""
+    """A name that a file can be imported under.
+
+    ``package`` says that the file is the package's ``__init__``.
+    """
 
     name: str
     package: bool
@@ -41,7 +43,7 @@ class Module:
 
     @property
     def rooted(self) -> bool:
-        """Whether an absolute import can reach it."""
+        """True if an absolute import can reach it."""
         return not self.name.startswith("/")
 
 
@@ -103,7 +105,10 @@ class ModuleIndex:
                             yield module.name.partition("/")[0]
 
     def is_root(self, folder: FileKey) -> bool:
-        """Whether a folder is one that Python searches: what lies there has nothing to do with its neighbours."""
+        """True if Python searches a folder.
+
+        What lies there has nothing to do with its neighbours.
+        """
         return folder[1] in self.roots.get(folder[0], ())
 
     def _layer_roots(self, layer: Layer) -> tuple[str, ...]:
@@ -168,7 +173,7 @@ class ModuleIndex:
         )
 
     def _follow(self, layer: str, path: str, target: str) -> None:
-        """A link to a folder gives everything below that folder a second name."""
+        """Give all modules below a folder a second name, by a link to that folder."""
         if not any(not root or path.startswith(root + "/") for root in self.roots[layer]):
             return
         folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
@@ -186,10 +191,10 @@ class ModuleIndex:
 
 
 def importable_stem(path: str) -> str | None:
-    """The module's own name, for a file that can be imported: ``_ufunc`` for ``_ufunc.cpython-313-darwin.so``.
+    """The module's own name, for a file that can be imported; None for any other.
 
-    Bytecode counts where it lies beside its source's place (PEP 3147 calls that sourceless), not in
-    ``__pycache__``.
+    Such as ``_ufunc`` for ``_ufunc.cpython-313-darwin.so``. Bytecode counts where it lies beside
+    its source's place (PEP 3147 calls that sourceless), not in ``__pycache__``.
     """
     folder, _, name = path.rpartition("/")
     stem, dot, suffix = name.rpartition(".")

@@ -1,4 +1,7 @@
-"""Modules that compiled code names: extension modules import Python modules too, and say so only in strings."""
+"""Modules that compiled code names.
+
+Extension modules import Python modules too, and say so only in strings.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.importers import Mention
+from slim.analysis.imports.importers import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileRecord, OwnerKind
@@ -35,14 +38,21 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Searches:
-    """What to look for: the first components of dotted candidates, and candidates that are top-level themselves."""
+    """Names to look for in compiled code.
+
+    ``packages`` are the first components of dotted candidates, ``top_level`` candidates that are
+    top-level themselves.
+    """
 
     packages: frozenset[str]
     top_level: tuple[str, ...]
 
 
 def name_searches(candidates: Candidates, index: ModuleIndex) -> Searches:
-    """Derive the searches from the candidates: only the outermost matter, what lies in them comes along."""
+    """Derive the searches from the candidates.
+
+    Only the outermost matter, what lies in them comes along.
+    """
     packages: set[str] = set()
     top_level: set[str] = set()
     for name in candidates.names:
@@ -62,7 +72,7 @@ def names_in_binary(
     candidates: Candidates,
     searches: Searches,
     index: ModuleIndex,
-) -> Iterator[Mention]:
+) -> Iterator[ModuleMention]:
     """Candidates that a compiled file names.
 
     An extension module is searched for modules of its own top-level package (the interpreter
@@ -103,7 +113,7 @@ def names_in_binary(
 
 
 def _delimited(data: memoryview, start: int, end: int) -> bool:
-    """Whether a name is a whole string, and no part of a sentence or of a longer one."""
+    """True if a name is a whole string, and no part of a sentence or of a longer one."""
     return (
         start > 0
         and end < len(data)
@@ -114,20 +124,20 @@ def _delimited(data: memoryview, start: int, end: int) -> bool:
 
 def _run(
     record: FileRecord, text: bytes, strength: Strength, candidates: Candidates
-) -> Iterator[Mention]:
+) -> Iterator[ModuleMention]:
     name = text.decode("utf-8", "replace").replace(".", "/")
     for each in (name, *parents(name)):
         if each in candidates:
-            yield Mention(each, _named(record, dotted(each), strength))
+            yield ModuleMention(each, _named(record, dotted(each), strength))
 
 
 def _neighbours(
     record: FileRecord, data: bytes, module: Module, candidates: Candidates
-) -> Iterator[Mention]:
+) -> Iterator[ModuleMention]:
     package = module.name.partition("/")[0]
     for name in candidates.names:
         if name.startswith(package + "/") and as_bytes(name.rpartition("/")[2]) in data:
-            yield Mention(name, _named(record, name.rpartition("/")[2], Strength.WEAK))
+            yield ModuleMention(name, _named(record, name.rpartition("/")[2], Strength.WEAK))
 
 
 def _named(record: FileRecord, text: str, strength: Strength) -> Evidence:

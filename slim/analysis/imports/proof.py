@@ -18,7 +18,7 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.importers import FileReader, Mention
+from slim.analysis.imports.importers import ImportReader, ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
 from slim.analysis.imports.native_strings import name_searches, names_in_binary
 from slim.model.finding import Evidence, Strength
@@ -29,12 +29,18 @@ MAX_EVIDENCE = 20
 """Pieces of evidence kept for a file, the strongest first: ``import torch`` has thousands."""
 
 Accepts = Callable[[FileKey, FileRecord], bool]
-"""Whether somebody decided that this file (second) importing that candidate (first) shall not hold it."""
+"""Tells whether the user accepts that this file (second) imports that candidate (first).
+
+Then the import doesn't hold the candidate.
+"""
 
 _DATA_KINDS = frozenset(
     {FileKind.DATA, FileKind.TESTS, FileKind.LOCALE, FileKind.LIBRARY, FileKind.EXECUTABLE}
 )
-"""What a kept module may read from its own folder. Stubs, headers, sources and documents are read by nobody."""
+"""Kinds of files that a kept module may read from its own folder.
+
+Stubs, headers, sources and documents are read by no program.
+"""
 
 _OWN_PLACE = (
     b"__file__",
@@ -45,7 +51,7 @@ _OWN_PLACE = (
     b"get_data",
     b"getfile",
 )
-"""How code finds the folder it lies in."""
+"""Words by which code finds the folder it lies in."""
 
 # What CPython's own C code imports by name (Python/pylifecycle.c, Modules/main.c,
 # Modules/getpath.py, Python/codecs.c, Python/pythonrun.c, Python/_warnings.c, Objects/typeobject.c,
@@ -88,10 +94,11 @@ _INTERPRETER_IMPORTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """``refused``: what has to stay, and who imports it. ``weak``: what goes although somebody may want it.
+    """Result of a proof: evidence by the file that it is about.
 
-    ``weak`` also holds what goes because its importers were accepted. Evidence is sorted, strong
-    first, and limited to :data:`MAX_EVIDENCE` pieces a file.
+    ``refused`` is what has to stay, and who imports it; ``weak`` what goes although somebody may
+    want it, or because its importers were accepted. Evidence is sorted, strong first, and limited
+    to :data:`MAX_EVIDENCE` pieces a file.
     """
 
     refused: Mapping[FileKey, tuple[Evidence, ...]] = field(default_factory=dict)
@@ -103,7 +110,7 @@ def _nobody(_candidate: FileKey, _importer: FileRecord) -> bool:
 
 
 class ImportProof:
-    """Who imports what in a stack. Remembers what it has read, so that many candidates can be tried.
+    """The import graph of a stack. Remembers what it has read, for many sets of candidates.
 
     ``read`` is called from the thread that calls the methods. ``thorough`` parses every file; the
     answer is the same, which is what tests use it for.
@@ -122,8 +129,8 @@ class ImportProof:
         return ModuleIndex(self._stack, self._inventory, self._read)
 
     @cached_property
-    def _reader(self) -> FileReader:
-        return FileReader(self._inventory, self._index, self._read, thorough=self._thorough)
+    def _reader(self) -> ImportReader:
+        return ImportReader(self._inventory, self._index, self._read, thorough=self._thorough)
 
     def prove(
         self,
@@ -137,13 +144,16 @@ class ImportProof:
         ``weak_counts`` says for which files weak evidence is enough; ``accepted`` takes the weight
         from single importers. Keys that are not in the inventory are ignored.
         """
-        run = _Run(self, frozenset(removals), weak_counts, accepted)
+        run = _ProofRun(self, frozenset(removals), weak_counts, accepted)
         run.settle()
         return run.proof()
 
     def importers_of(self, key: FileKey) -> tuple[Evidence, ...]:
-        """Everything in the stack that imports a file, the strongest evidence first; empty for what can't be."""
-        run = _Run(
+        """Evidence of every import of a file in the stack, the strongest first.
+
+        Empty for a file that can't be imported.
+        """
+        run = _ProofRun(
             self,
             frozenset({key}),
             lambda _key: False,
@@ -154,8 +164,11 @@ class ImportProof:
         return run.proof(limit=None).weak.get(key, ())
 
 
-class _Run:
-    """One proof: evidence is collected from what stays, and what it refuses is added to what stays."""
+class _ProofRun:
+    """One proof.
+
+    Evidence is collected from what stays, and what it refuses is added to what stays.
+    """
 
     def __init__(
         self,
@@ -182,7 +195,7 @@ class _Run:
         self._waiting: deque[FileRecord] = deque()
 
     def settle(self) -> None:
-        """Look at everything that stays, until nothing more turns out to stay."""
+        """Look at every file that stays, until no more turn out to stay."""
         if not self._candidates:
             return
         self._roots()
@@ -203,10 +216,10 @@ class _Run:
             if self._companions:
                 self._packages_around(record)
         if self._companions:
-            self._data_beside()
+            self._neighbouring_data()
 
     def proof(self, limit: int | None = MAX_EVIDENCE) -> Proof:
-        """What was found, in the order of layers and paths."""
+        """The evidence so far, in the order of layers and paths."""
         refused: dict[FileKey, tuple[Evidence, ...]] = {}
         weak: dict[FileKey, tuple[Evidence, ...]] = {}
         inside = {f"{layer}/{path}" for layer, path in self._removals}
@@ -220,7 +233,7 @@ class _Run:
             (refused if key in self._refused else weak)[key] = evidence
         return Proof(refused=refused, weak=weak)
 
-    def _note(self, mention: Mention, importer: FileRecord | None) -> None:
+    def _note(self, mention: ModuleMention, importer: FileRecord | None) -> None:
         """Add evidence for every candidate of that name, and refuse where it is enough."""
         for key in self._candidates.keys(mention.name):
             if importer is not None and importer.key == key:
@@ -241,21 +254,21 @@ class _Run:
             self._waiting.append(record)
 
     def _roots(self) -> None:
-        """What is imported without any file saying so in Python."""
+        """Note what is imported without any file saying so in Python."""
         for layer in self._stack:
             if layer.launch_module:
                 name = layer.launch_module.replace(".", "/")
                 text = f"{layer.launch_module} is the launch module of {layer.name}"
                 evidence = Evidence(kind="launch-module", text=text)
                 for each in (name, *parents(name), f"{name}/__main__"):
-                    self._note(Mention(each, evidence), None)
+                    self._note(ModuleMention(each, evidence), None)
         for name in _INTERPRETER_IMPORTS:
             text = f"the interpreter itself imports {dotted(name)}"
-            self._note(Mention(name, Evidence(kind="interpreter", text=text)), None)
+            self._note(ModuleMention(name, Evidence(kind="interpreter", text=text)), None)
         for mention, source in self._entry_points():
             self._note(mention, source)
 
-    def _entry_points(self) -> Iterator[tuple[Mention, FileRecord | None]]:
+    def _entry_points(self) -> Iterator[tuple[ModuleMention, FileRecord | None]]:
         for distributions in self._inventory.distributions.values():
             for distribution in distributions.values():
                 path = f"{distribution.info_dir}/entry_points.txt"
@@ -269,12 +282,13 @@ class _Run:
                         continue
                     evidence = Evidence(
                         kind="entry-point",
-                        text=f"{point.group} {point.name} = {point.value} of {distribution.owner.label}",
+                        text=f"{point.group} {point.name} = {point.value} "
+                        f"of {distribution.owner.label}",
                         file=f"{distribution.layer}/{path}",
                         line=self._reader.line_of(source, point.name) if source else None,
                     )
                     for each in (name, *parents(name)):
-                        yield Mention(each, evidence), source
+                        yield ModuleMention(each, evidence), source
 
     def _packages_around(self, record: FileRecord) -> None:
         """A module that stays keeps the ``__init__`` of the packages around it."""
@@ -289,8 +303,8 @@ class _Run:
                         self._evidence.setdefault(key, set()).add(evidence)
                         self._refuse(key)
 
-    def _data_beside(self) -> None:
-        """Data stays that lies in the folder of a needed module which looks for files beside itself."""
+    def _neighbouring_data(self) -> None:
+        """Keep data in the folder of a needed module which looks for files there."""
         needed: dict[FileKey, FileKey] = {}
         for key in sorted(self._active & self._refused):
             folder = (key[0], key[1].rpartition("/")[0])
@@ -312,7 +326,10 @@ class _Run:
 
 
 def _is_name_table(record: FileRecord) -> bool:
-    """``_compat_pickle`` lists what Python 2 called the modules of Python 3, for old pickles; it imports nothing."""
+    """True for ``_compat_pickle``, which imports nothing.
+
+    It lists the names that Python 2 had for modules of Python 3, for old pickles.
+    """
     return record.owner.kind is OwnerKind.RUNTIME and record.path.endswith("/_compat_pickle.py")
 
 

@@ -81,7 +81,7 @@ _ASCII_SUPERSETS = (
 class _Region(NamedTuple):
     """A place where an import statement may be.
 
-    ``offset`` is where it starts. ``origin`` is what stands between ``from`` and ``import``, without
+    ``offset`` is where it starts. ``origin`` is the module between ``from`` and ``import``, without
     blanks; None where there is no ``from``. ``tail`` holds the names.
     """
 
@@ -91,11 +91,11 @@ class _Region(NamedTuple):
 
 
 def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
-    """Find the words that matter without parsing. ``undotted`` also collects quoted names without a dot.
+    """Find the words that matter without parsing.
 
-    What a scan reports, it reports out of these words: the last component of every imported module
-    or name is in ``words``, unless ``opaque``, ``dynamic``, or (for the containing packages
-    themselves) ``relative``.
+    ``undotted`` also collects quoted names without a dot. What a scan reports, it reports out of
+    these words: the last component of every imported module or name is in ``words``, unless
+    ``opaque``, ``dynamic``, or (for the containing packages themselves) ``relative``.
     """
     source = _as_tokenized(source)
     words: set[bytes] = set()
@@ -124,7 +124,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
 
 
 def _as_tokenized(source: bytes) -> bytes:
-    """A file's bytes as the tokenizer takes them: without a BOM, and with ``\\n`` at the line ends."""
+    """A file's bytes as the tokenizer takes them: without a BOM, with newlines as line ends."""
     source = source.removeprefix(BOM)
     if b"\r" in source:
         source = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
@@ -132,7 +132,7 @@ def _as_tokenized(source: bytes) -> bytes:
 
 
 def _doubt(source: bytes) -> bool:
-    """Whether bytes may mean something else than they look like: by their encoding, or after NFKC.
+    """True if bytes may mean something else than they look like: by their encoding, or after NFKC.
 
     Where all bytes are ASCII, most encodings say the same.
     """
@@ -150,7 +150,7 @@ def _doubt(source: bytes) -> bool:
 
 
 def _regions(source: bytes) -> Iterator[_Region | None]:
-    """Every place that may be an import statement; None for one of which the text doesn't tell enough.
+    """Every place that may be an import statement; None for a place that only a parser can tell.
 
     A statement's first word stands at the start of a line, or after ``;`` or ``:``. Text in
     comments and strings that looks the same is found too. Each word ``import`` is looked at by
@@ -194,7 +194,10 @@ def _origin(head: bytes) -> tuple[int, bytes] | None:
 
 
 def scan_lines(source: bytes, problem: str) -> Scan:
-    """Read what looks like import statements; everything counts as strong. Line by line, so never exact."""
+    """Read what looks like import statements, line by line, so never exactly.
+
+    Every import counts as strong.
+    """
     source = _as_tokenized(source)
     starts = [match.end() for match in re.finditer(rb"\n", source)]
     imports: list[Import] = []

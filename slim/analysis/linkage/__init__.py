@@ -1,1 +1,1 @@
-"""The library graph of a stack: which library loads which, by the rules of each loader."""
+"""The library graph of a stack: which native file needs which, and which are used."""

@@ -1,11 +1,11 @@
-"""The library graph of the whole stack: which native file needs which, and by which way it is found.
+"""The library graph of the whole stack: which native file needs which, and how it is found.
 
 A process is started by one layer's ``bin/python`` wrapper, which puts the ``dynlib`` folders of the
 layers below on ``LD_LIBRARY_PATH`` (or ``DYLD_LIBRARY_PATH``). A library of a lower layer is
 therefore found differently by each application above it. Every native file is resolved once for
-each layer that can load it, as its loader would (see :mod:`slim.analysis.linkage.linux`,
-:mod:`slim.analysis.linkage.macos` and :mod:`slim.analysis.linkage.windows`), and the answers are
-united: a library counts as needed if it is needed in any process.
+each layer that can load it, as its loader would (see
+:data:`slim.analysis.linkage.loaders.LOADERS`), and the answers are united: a library counts as
+needed if it is needed in any process.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from slim.analysis import ReadFile
 from slim.analysis.linkage.loader import (
     AddedFolder,
     Edge,
-    How,
+    FoundBy,
+    KnownNames,
     Loader,
     LoaderRules,
-    Named,
     Process,
 )
 from slim.analysis.linkage.loaders import LOADERS
@@ -38,21 +38,24 @@ ReadDynamic = Callable[[memoryview], Dynamic | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolution:
-    """A needed name and what answers to it.
+    """A needed name and the file that answers to it.
 
-    ``target`` is None (``how`` is ``host``) where nothing in the stack does. ``context`` is the
-    layer whose process was looked at. Where processes differ, one name has several resolutions.
+    ``target`` is None (``found_by`` is ``host``) where no file of the stack does. ``context`` is
+    the layer whose process was looked at. Where processes differ, one name has several resolutions.
     """
 
     name: str
     target: FileRecord | None
-    how: How
+    found_by: FoundBy
     context: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokenLink:
-    """In a process of layer ``context``, ``record`` used to get ``target`` for ``name``, and now gets nothing."""
+    """A needed library that a process finds no more.
+
+    In a process of layer ``context``, ``record`` used to get ``target`` for ``name``.
+    """
 
     context: str
     record: FileRecord
@@ -131,7 +134,7 @@ class Linkage:
     def needed(
         self, record: FileRecord, gone: Collection[FileKey] = frozenset()
     ) -> tuple[Resolution, ...]:
-        """What a native file needs, in the order it says so; empty for anything else.
+        """Libraries that a native file needs, in the order of its headers; none for any other file.
 
         With ``gone``, what answers once those files are gone: perhaps another copy.
         """
@@ -141,14 +144,19 @@ class Linkage:
         resolutions = self._after(gone).resolutions
         found: list[Resolution] = []
         for name in dict.fromkeys(dynamic.needed):
-            nothing = Resolution(name=name, target=None, how=How.HOST, context=record.layer)
+            nothing = Resolution(
+                name=name, target=None, found_by=FoundBy.HOST, context=record.layer
+            )
             found.extend(resolutions.get((record.key, name), (nothing,)))
         return tuple(found)
 
     def dependents(
         self, record: FileRecord, gone: Collection[FileKey] = frozenset()
     ) -> tuple[FileRecord, ...]:
-        """The native files, none in ``gone``, that get ``record`` for something they need, in any process."""
+        """The native files that get ``record`` for something they need, in any process.
+
+        None of them is in ``gone``.
+        """
         return tuple(self._record(key) for key in self._after(gone).users.get(record.key, ()))
 
     def links_to(self, record: FileRecord) -> tuple[FileRecord, ...]:
@@ -174,7 +182,10 @@ class Linkage:
         return self.tree if not gone else VirtualTree(self.inventory, gone)
 
     def unresolved(self) -> tuple[tuple[FileRecord, str], ...]:
-        """Every needed name that nothing in the stack answers: libraries of the host, or missing ones."""
+        """Every needed name that no file of the stack answers.
+
+        Those are libraries of the host, or missing ones.
+        """
         return tuple(
             (self._record(key), name)
             for key in sorted(self.dynamics)
@@ -185,7 +196,7 @@ class Linkage:
     def resolved_links(
         self, gone: Collection[FileKey] = frozenset()
     ) -> Mapping[tuple[FileKey, str], FileKey]:
-        """For every native file and each name it needs: the file that answers once ``gone`` is gone.
+        """The file that answers each need of each native file once ``gone`` is gone.
 
         Where processes differ, the first layer's answer stands for all; :meth:`broken_links` looks
         at each.
@@ -223,8 +234,10 @@ class Linkage:
         return tuple(broken[key] for key in sorted(broken))
 
     def _after(self, gone: Collection[FileKey]) -> _Graph:
-        """The graph without the files that are gone; only native files, links and what adds folders make a
-        difference."""
+        """The graph without the files that are gone.
+
+        Only native files, links and what adds folders make a difference.
+        """
         removed = frozenset(gone)
         if removed not in self._later:
             relevant = frozenset(
@@ -288,17 +301,19 @@ class Linkage:
         ]
         # What some process finds comes before what only a soname would answer.
         answers = [
-            (process, edge, edge.target, edge.how)
+            (process, edge, edge.target, edge.found_by)
             for process, edge in edges
             if edge.target is not None
         ]
         for process, edge in edges:
             if edge.target is None:
                 named = self._by_soname(edge, process, gone)
-                answers.extend((process, edge, target, How.SONAME) for target in named)
+                answers.extend((process, edge, target, FoundBy.SONAME) for target in named)
         found: dict[tuple[FileKey, str], dict[FileKey, Resolution]] = {}
-        for process, edge, target, how in answers:
-            item = Resolution(name=edge.name, target=target, how=how, context=process.layer)
+        for process, edge, target, found_by in answers:
+            item = Resolution(
+                name=edge.name, target=target, found_by=found_by, context=process.layer
+            )
             found.setdefault((edge.importer.key, edge.name), {}).setdefault(target.key, item)
         return {link: tuple(by_target.values()) for link, by_target in found.items()}
 
@@ -337,8 +352,10 @@ class Linkage:
         return loads
 
     @cached_property
-    def _named(self) -> Named:
-        return Named(files=self.tree.names, folded=self.tree.folded_names, loaded=self._sonames)
+    def _named(self) -> KnownNames:
+        return KnownNames(
+            files=self.tree.names, folded=self.tree.folded_names, loaded=self._sonames
+        )
 
 
 def _of(dynamics: Mapping[FileKey, Dynamic], native: NativeFormat) -> Mapping[FileKey, Dynamic]:
@@ -346,8 +363,11 @@ def _of(dynamics: Mapping[FileKey, Dynamic], native: NativeFormat) -> Mapping[Fi
 
 
 def _starts(process: Process, layer: Layer) -> tuple[Process, ...]:
-    """The ways in which a layer's program may be started. Signed programs of macOS ignore ``DYLD_LIBRARY_PATH`` unless
-    an entitlement allows it (hardened runtime), so libraries have to be found without it, too."""
+    """The ways in which a layer's program may be started.
+
+    Signed programs of macOS ignore ``DYLD_LIBRARY_PATH`` unless an entitlement allows it (hardened
+    runtime), so libraries have to be found without it, too.
+    """
     if layer.platform.system is System.MACOS and process.library_path:
         return process, replace(process, library_path=())
     return (process,)

@@ -1,4 +1,4 @@
-"""What the dynamic linker of Linux would load, worked out on paper. See also the siblings for macOS and Windows.
+"""The dynamic linker of Linux, without running it.
 
 Follows ld.so(8) and glibc's ``elf/dl-load.c`` for one process start: breadth first; a name that an
 object already loaded was asked for by, or has as its soname, is that object; otherwise ``DT_RPATH``
@@ -13,31 +13,28 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
+from slim.analysis.linkage.loader import (
+    AddedFolder,
+    Edge,
+    FoundBy,
+    KnownNames,
+    LoadedImage,
+    LoaderRules,
+    Process,
+)
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.elf.dynamic import ElfDynamic
 from slim.model.record import FileKey, FileRecord
 
 
 @dataclass(slots=True)
-class _Loaded:
-    record: FileRecord
-    path: str
-    dynamic: ElfDynamic
-    loader: _Loaded | None
+class _Loaded(LoadedImage[ElfDynamic]):
     names: set[str] = field(default_factory=set)
 
     @property
     def origin(self) -> str:
-        """``$ORIGIN``: the folder of the path that the object was found by, final link not followed."""
+        """``$ORIGIN``: the folder of the path that it was found by, final link not followed."""
         return posixpath.dirname(self.path)
-
-    def chain(self) -> Iterator[_Loaded]:
-        """The object, the one that loaded it, and so on."""
-        item: _Loaded | None = self
-        while item is not None:
-            yield item
-            item = item.loader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +51,7 @@ class ElfLoader:
     base_rpaths: tuple[str, ...] = ()
 
     def load(self, root: FileRecord, path: str) -> list[Edge]:
-        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        """Load ``root`` and all that it needs; see :class:`.loader.Loader`."""
         first = _Loaded(root, path, self.dynamics[root.key], None, {posixpath.basename(path)})
         loaded = [first]
         edges: list[Edge] = []
@@ -69,46 +66,46 @@ class ElfLoader:
     def _need(self, item: _Loaded, name: str, loaded: list[_Loaded]) -> tuple[Edge, _Loaded | None]:
         for other in loaded:
             if name in other.names or name == other.dynamic.soname:
-                return Edge(item.record, name, other.record, How.LOADED), None
-        for path, how in self._places(item, name):
+                return Edge(item.record, name, other.record, FoundBy.LOADED), None
+        for path, found_by in self._places(item, name):
             target = self.tree.file(path)
             if target is None or not self._fits(item, target):
                 continue
             for other in loaded:
                 if other.record.key == target.key:
                     other.names.add(name)
-                    return Edge(item.record, name, target, how), None
+                    return Edge(item.record, name, target, found_by), None
             found = _Loaded(target, path, self.dynamics[target.key], item, {name})
-            return Edge(item.record, name, target, how), found
-        return Edge(item.record, name, None, How.HOST), None
+            return Edge(item.record, name, target, found_by), found
+        return Edge(item.record, name, None, FoundBy.HOST), None
 
     def _fits(self, item: _Loaded, target: FileRecord) -> bool:
         dynamic = self.dynamics.get(target.key)
         return dynamic is not None and same_machine(item.dynamic, dynamic)
 
-    def _places(self, item: _Loaded, name: str) -> Iterator[tuple[str, How]]:
+    def _places(self, item: _Loaded, name: str) -> Iterator[tuple[str, FoundBy]]:
         if "/" in name:
             for path in expand(name, item.origin, item.dynamic):
-                yield path, How.PATH
+                yield path, FoundBy.PATH
             return
-        for folder, how in self._folders(item):
+        for folder, found_by in self._folders(item):
             # Which of the processor-specific folders count depends on the host; any of them may.
             for special in self.tree.capability_dirs.get(posixpath.normpath(folder), ()):
-                yield f"{special}/{name}", how
-            yield f"{folder}/{name}", how
+                yield f"{special}/{name}", found_by
+            yield f"{folder}/{name}", found_by
 
-    def _folders(self, item: _Loaded) -> Iterator[tuple[str, How]]:
+    def _folders(self, item: _Loaded) -> Iterator[tuple[str, FoundBy]]:
         if not item.dynamic.runpath:
             for asker in item.chain():
                 for folder in rpath_folders(asker.dynamic, asker.origin):
-                    yield folder, How.RPATH
+                    yield folder, FoundBy.RPATH
             for folder in self.base_rpaths:
-                yield folder, How.RPATH
+                yield folder, FoundBy.RPATH
         for folder in self.library_path:
-            yield folder, How.LIBRARY_PATH
+            yield folder, FoundBy.LIBRARY_PATH
         for entry in item.dynamic.runpath:
             for folder in expand(entry, item.origin, item.dynamic):
-                yield folder, How.RUNPATH
+                yield folder, FoundBy.RUNPATH
 
 
 def same_machine(one: ElfDynamic, other: ElfDynamic) -> bool:
@@ -117,18 +114,22 @@ def same_machine(one: ElfDynamic, other: ElfDynamic) -> bool:
 
 
 def rpath_folders(dynamic: ElfDynamic, origin: str) -> tuple[str, ...]:
-    """The deployed folders of ``DT_RPATH``, which ``ld.so`` ignores in an object that also has ``DT_RUNPATH``."""
+    """The deployed folders of ``DT_RPATH``.
+
+    ``ld.so`` ignores them in an object that also has ``DT_RUNPATH``.
+    """
     if dynamic.runpath:
         return ()
     return tuple(folder for entry in dynamic.rpath for folder in expand(entry, origin, dynamic))
 
 
 def expand(entry: str, origin: str, dynamic: ElfDynamic) -> tuple[str, ...]:
-    """One search folder with its dynamic string tokens replaced (ld.so(8), "Dynamic string tokens").
+    """One search folder with its dynamic string tokens replaced.
 
     ``$LIB`` means ``lib``, ``lib64`` or Debian's ``lib/x86_64-linux-gnu``, depending on the host's
     linker, so it gives all of them. Folders that don't hang on ``$ORIGIN`` are the host's, or
-    depend on the working directory: neither lies in the stack, and both give nothing.
+    depend on the working directory: neither lies in the stack, and both give nothing. Source:
+    ld.so(8), "Dynamic string tokens".
     """
     entry = (
         entry.replace("${ORIGIN}", "$ORIGIN")
@@ -158,7 +159,7 @@ def _start(
     )
 
 
-def _may_find(dynamic: ElfDynamic, named: Named) -> bool:
+def _may_find(dynamic: ElfDynamic, named: KnownNames) -> bool:
     return any(
         "/" in name or name in named.files or name in named.loaded for name in dynamic.needed
     )

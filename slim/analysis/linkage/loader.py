@@ -6,10 +6,10 @@ of them is :data:`slim.analysis.linkage.loaders.LOADERS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from slim.analysis import ReadFile
 from slim.analysis.linkage.virtual_tree import VirtualTree
@@ -19,8 +19,8 @@ from slim.model.record import FileKey, FileRecord, Inventory, Owner
 D = TypeVar("D", bound=Dynamic)
 
 
-class How(StrEnum):
-    """By which way a needed library was found. The values are stable."""
+class FoundBy(StrEnum):
+    """The way by which a needed library was found. The values are stable."""
 
     RPATH = "rpath"
     LIBRARY_PATH = "library-path"
@@ -36,12 +36,15 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """``importer`` needs ``name`` and gets ``target``, or None where nothing in the stack answers."""
+    """``importer`` needs ``name`` and gets ``target``.
+
+    ``target`` is None where no file of the stack answers.
+    """
 
     importer: FileRecord
     name: str
     target: FileRecord | None
-    how: How
+    found_by: FoundBy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,16 +72,36 @@ class AddedFolder:
     sources: frozenset[FileKey]
 
 
+@dataclass(slots=True)
+class LoadedImage(Generic[D]):
+    """An image in a process: the path that it was found by, and the image that loaded it."""
+
+    record: FileRecord
+    path: str
+    dynamic: D
+    loader: Self | None
+
+    def chain(self) -> Iterator[Self]:
+        """The image, the one that loaded it, and so on."""
+        image: Self | None = self
+        while image is not None:
+            yield image
+            image = image.loader
+
+
 class Loader(Protocol):
     """The loader of one process."""
 
     def load(self, root: FileRecord, path: str) -> list[Edge]:
-        """Load ``root``, found at the deployed path ``path``, and all that it needs; each edge once."""
+        """Load ``root``, found at the deployed path ``path``, and all that it needs.
+
+        Gives every edge once.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Named:
+class KnownNames:
     """The names under which a stack's native files can be found.
 
     ``files`` are file names, ``folded`` the same in lower case, ``loaded`` the names that loaded
@@ -105,7 +128,7 @@ class LoaderRules(Generic[D]):
     """
 
     start: Callable[[Process, VirtualTree, Mapping[FileKey, D], tuple[AddedFolder, ...]], Loader]
-    may_find: Callable[[D, Named], bool]
+    may_find: Callable[[D, KnownNames], bool]
     same_machine: Callable[[D, D], bool]
     answers_to: Callable[[str, D], str | None] = lambda _path, dynamic: dynamic.soname
     asked: Callable[[str], str] = lambda name: name

@@ -1,4 +1,4 @@
-"""What dyld would load on macOS, worked out on paper.
+"""dyld, the dynamic linker of macOS, without running it.
 
 Follows dyld(1) and dyld's ``Loader::getLoader`` and ``PathOverrides::forEachPathVariant`` for one
 process start. The last component of a name is first looked for in ``DYLD_LIBRARY_PATH`` (which the
@@ -16,7 +16,15 @@ import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
+from slim.analysis.linkage.loader import (
+    AddedFolder,
+    Edge,
+    FoundBy,
+    KnownNames,
+    LoadedImage,
+    LoaderRules,
+    Process,
+)
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.macho.dynamic import MachoDynamic
 from slim.model.record import FileKey, FileRecord
@@ -25,26 +33,17 @@ _RPATH = "@rpath/"
 
 
 @dataclass(slots=True)
-class _Loaded:
-    record: FileRecord
-    path: str
-    dynamic: MachoDynamic
-    loader: _Loaded | None
-
+class _Loaded(LoadedImage[MachoDynamic]):
     def origins(self) -> tuple[str, ...]:
-        """What ``@loader_path`` may mean: dyld takes the path asked for or the resolved one, depending on its age."""
+        """Possible meanings of ``@loader_path``.
+
+        dyld takes the path asked for or the resolved one, depending on its age.
+        """
         return tuple(
             dict.fromkeys(
                 posixpath.dirname(path) for path in (self.path, self.record.deployed_path)
             )
         )
-
-    def chain(self) -> Iterator[_Loaded]:
-        """The image, the one that loaded it, and so on."""
-        item: _Loaded | None = self
-        while item is not None:
-            yield item
-            item = item.loader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +62,7 @@ class DyldLoader:
     program_rpaths: tuple[str, ...] = ()
 
     def load(self, root: FileRecord, path: str) -> list[Edge]:
-        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        """Load ``root`` and all that it needs; see :class:`.loader.Loader`."""
         first = _Loaded(root, path, self.dynamics[root.key], None)
         programs = first.origins() if first.dynamic.kind == "executable" else self.programs
         loaded = [first]
@@ -79,31 +78,31 @@ class DyldLoader:
     def _need(
         self, item: _Loaded, name: str, loaded: list[_Loaded], programs: tuple[str, ...]
     ) -> tuple[Edge, _Loaded | None]:
-        for path, how in self._places(item, name, programs):
+        for path, found_by in self._places(item, name, programs):
             target = self.tree.folded(path)
             dynamic = None if target is None else self.dynamics.get(target.key)
             if target is None or dynamic is None or not same_machine(item.dynamic, dynamic):
                 continue
             if any(other.record.key == target.key for other in loaded):
-                return Edge(item.record, name, target, how), None
-            return Edge(item.record, name, target, how), _Loaded(target, path, dynamic, item)
+                return Edge(item.record, name, target, found_by), None
+            return Edge(item.record, name, target, found_by), _Loaded(target, path, dynamic, item)
         for other in loaded:
             if name == other.dynamic.install_name:
-                return Edge(item.record, name, other.record, How.LOADED), None
-        return Edge(item.record, name, None, How.HOST), None
+                return Edge(item.record, name, other.record, FoundBy.LOADED), None
+        return Edge(item.record, name, None, FoundBy.HOST), None
 
     def _places(
         self, item: _Loaded, name: str, programs: tuple[str, ...]
-    ) -> Iterator[tuple[str, How]]:
+    ) -> Iterator[tuple[str, FoundBy]]:
         if ".framework/" not in name:
             for folder in self.library_path:
-                yield f"{folder}/{posixpath.basename(name)}", How.LIBRARY_PATH
+                yield f"{folder}/{posixpath.basename(name)}", FoundBy.LIBRARY_PATH
         if name.startswith(_RPATH):
             for folder in self._run_paths(item, programs):
-                yield f"{folder}/{name[len(_RPATH) :]}", How.RPATH
+                yield f"{folder}/{name[len(_RPATH) :]}", FoundBy.RPATH
             return
         for path in expand_path(name, item.origins(), programs):
-            yield path, How.PATH
+            yield path, FoundBy.PATH
 
     def _run_paths(self, item: _Loaded, programs: tuple[str, ...]) -> Iterator[str]:
         for asker in item.chain():
@@ -139,7 +138,7 @@ def _start(
     )
 
 
-def _may_find(dynamic: MachoDynamic, named: Named) -> bool:
+def _may_find(dynamic: MachoDynamic, named: KnownNames) -> bool:
     last = (name.rpartition("/")[2].lower() for name in dynamic.needed)
     return any(name in named.folded for name in last) or any(
         name in named.loaded for name in dynamic.needed

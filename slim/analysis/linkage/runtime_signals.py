@@ -25,10 +25,10 @@ from dataclasses import dataclass, field, replace
 
 from slim.analysis import ReadFile
 from slim.analysis.linkage.graph import Linkage
-from slim.analysis.linkage.strings import (
+from slim.analysis.linkage.library_names import (
     LIBRARY_SUFFIXES,
     WILDCARD,
-    Mention,
+    LibraryMention,
     MentionKind,
     PythonMentions,
     scan_binary,
@@ -66,20 +66,26 @@ _DATA_SUFFIXES = (
 )
 _PLUGIN_FOLDERS = frozenset(
     {
-        "accelerators", "backends", "codecs", "dri", "drivers", "engines", "engines-3", "extensions", "filters",
-        "loaders", "modules", "ossl-modules", "providers", "sasl2", "vdpau",
+        "accelerators", "backends", "codecs", "dri", "drivers", "engines", "engines-3",
+        "extensions", "filters", "loaders", "modules", "ossl-modules", "providers", "sasl2",
+        "vdpau",
     }
 )  # fmt: skip
 _VERSION = re.compile(r"\.so(?:\.\w+)*\Z|(?:\.\d+)*\.dylib\Z|\.dll\Z", re.IGNORECASE)
 _VARIABLE_RUN = re.compile(r"\A(?:lib)?|\.so[.\d]*|\.dylib|\.dll|[\d.]+\Z", re.IGNORECASE)
 _SPECIFIC = 3
-"""Letters that a part of a name must have, besides ``lib``, the suffix and version numbers, to mean one library."""
+"""Letters that a part of a name must have to mean one library.
+
+They count besides ``lib``, the suffix and version numbers.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """``source`` speaks of the library ``target``. ``native`` says that the source is a native file, which only
-    counts while it is itself in use."""
+    """A sign that ``source`` opens the library ``target``.
+
+    ``native`` says that the source is a native file, which only counts while it is itself in use.
+    """
 
     source: FileKey
     target: FileKey
@@ -89,7 +95,10 @@ class Signal:
 
 @dataclass(frozen=True, kw_only=True)
 class Signals:
-    """All signals of a stack, in a fixed order. Make it with :meth:`collect`."""
+    """All signals of a stack, in a fixed order. Make it with :meth:`collect`.
+
+    ``folders`` is evidence of the folder that a library lies in, by library.
+    """
 
     found: tuple[Signal, ...] = ()
     folders: Mapping[FileKey, Evidence] = field(default_factory=dict)
@@ -102,7 +111,7 @@ class Signals:
         read: ReadFile,
         gone: Collection[FileKey] = (),
     ) -> Signals:
-        """Read every file of the stack that may speak of one of the candidates, but none in ``gone``."""
+        """Read every file that may speak of one of the candidates, but none in ``gone``."""
         ordered = sorted(candidates, key=lambda record: record.key)
         if not ordered:
             return cls()
@@ -131,8 +140,11 @@ class _Alias:
 
 
 class NameIndex:
-    """The candidates by every name that opens them: their own, those of links to them, and a soname that no file
-    has (a library loaded earlier answers to it)."""
+    """The candidates by every name that opens them.
+
+    Those are their own names, those of links to them, and a soname that no file has (a library
+    loaded earlier answers to it).
+    """
 
     def __init__(self, linkage: Linkage, candidates: Iterable[FileRecord]) -> None:
         self._neighbours = _neighbours(linkage)
@@ -166,15 +178,20 @@ class NameIndex:
             }.values()
         )
 
-    def match(self, source: FileRecord, mention: Mention) -> Iterator[tuple[FileRecord, Strength]]:
-        """The candidates that a mention in ``source`` may mean. Only layers that can share a process count."""
+    def match(
+        self, source: FileRecord, mention: LibraryMention
+    ) -> Iterator[tuple[FileRecord, Strength]]:
+        """The candidates that a mention in ``source`` may mean.
+
+        Only layers that can share a process count.
+        """
         near = self._neighbours.get(source.layer, frozenset())
         for record, strength in self._folded_match(source, mention):
             if record.layer in near and record.key != source.key:
                 yield record, strength
 
     def _folded_match(
-        self, source: FileRecord, mention: Mention
+        self, source: FileRecord, mention: LibraryMention
     ) -> Iterator[tuple[FileRecord, Strength]]:
         """Names of DLLs are indexed, and looked for, in lower case."""
         yield from self._match(source, mention)
@@ -184,7 +201,9 @@ class NameIndex:
                 if record.native is NativeFormat.PE:
                     yield record, strength
 
-    def _match(self, source: FileRecord, mention: Mention) -> Iterator[tuple[FileRecord, Strength]]:
+    def _match(
+        self, source: FileRecord, mention: LibraryMention
+    ) -> Iterator[tuple[FileRecord, Strength]]:
         text, kind = mention.text, mention.kind
         exact = Strength.WEAK if kind is MentionKind.TEXT else Strength.STRONG
         yield from ((record, exact) for record in self._exact.get(text, ()))
@@ -224,7 +243,10 @@ class NameIndex:
         return self._patterns[text]
 
     def _matching(self, source: FileRecord, text: str) -> tuple[_Alias, ...]:
-        """The aliases that a pattern fits; a pattern that fits nearly everything stays within its distribution."""
+        """The aliases that a pattern fits.
+
+        A pattern that fits nearly every name stays within its distribution.
+        """
         runs = text.split(WILDCARD)
         if not any("lib" in run or _has_suffix(run) for run in runs):
             return ()
@@ -266,7 +288,7 @@ def _scan(
     record: FileRecord, linkage: Linkage, index: NameIndex, read: ReadFile
 ) -> Iterator[Signal]:
     native = record.native in _SCANNED
-    mentions: Iterable[Mention]
+    mentions: Iterable[LibraryMention]
     if record.native is not None and native:
         dynamic = linkage.dynamics.get(record.key)
         known = (*dynamic.needed, dynamic.soname or "") if dynamic is not None else ()
@@ -300,7 +322,12 @@ def _own_name(name: str, native: NativeFormat) -> str:
 
 
 def _signal(
-    source: FileRecord, target: FileRecord, mention: Mention, strength: Strength, *, native: bool
+    source: FileRecord,
+    target: FileRecord,
+    mention: LibraryMention,
+    strength: Strength,
+    *,
+    native: bool,
 ) -> Signal:
     verb = "opens" if mention.kind is MentionKind.CALL else "names"
     text = f"{verb} {mention.text.replace(WILDCARD, '*')}"
@@ -315,9 +342,10 @@ def _signal(
 def _listing_loader(
     record: FileRecord, python: PythonMentions, index: NameIndex
 ) -> Iterator[Signal]:
-    """A file that lists folders and loads what isn't a literal may load any library of its distribution.
+    """Signals of a file that lists folders and loads what isn't a literal.
 
-    Not so the standard library: what :mod:`ctypes` loads, others name.
+    It may load any library of its distribution. Not so the standard library: what :mod:`ctypes`
+    loads, others name.
     """
     if python.computed is None or not python.lists or record.owner.kind is OwnerKind.RUNTIME:
         return
@@ -334,9 +362,10 @@ def _listing_loader(
 
 
 def _is_text(record: FileRecord) -> bool:
-    """Whether a file may name libraries as data: configuration, driver manifests, scripts, sourceless bytecode.
+    """True if a file may name libraries as data.
 
-    Not what lists every file anyway (metadata of installers), and not what only a build reads.
+    Such are configuration, driver manifests, scripts, sourceless bytecode; not what lists every
+    file anyway (metadata of installers), and not what only a build reads.
     """
     if record.native is not None or record.kind in (
         FileKind.METADATA,
@@ -360,7 +389,7 @@ def _is_text(record: FileRecord) -> bool:
 
 
 def _plugin_folder(record: FileRecord) -> Evidence | None:
-    """Whether the library lies in a folder whose name says that everything in it is loaded."""
+    """Evidence that a library lies in a folder whose name says that all files in it are loaded."""
     folders = record.path.rpartition("site-packages/")[2].split("/")[:-1]
     for folder in folders:
         if "plugin" in folder.lower() or folder.lower() in _PLUGIN_FOLDERS:

@@ -1,8 +1,8 @@
-"""Which libraries are used: what the library graph and the signals come to.
+"""Verdicts on the use of libraries, from the library graph and the signals.
 
-A library is a shared library that isn't an extension module. Everything else that is native is a
-*root*: used, because somebody may run or import it. From the roots the use spreads: to what they
-need, to what they name, and from there on.
+A library is a shared library that isn't an extension module. Every other native file is a *root*:
+used, because somebody may run or import it. From the roots the use spreads: to what they need, to
+what they name, and from there on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from slim.analysis import ReadFile
 from slim.analysis.linkage.graph import Linkage
-from slim.analysis.linkage.loader import How
+from slim.analysis.linkage.loader import FoundBy
 from slim.analysis.linkage.runtime_signals import Signals
 from slim.binaries.base import Dynamic
 from slim.model.finding import Evidence, Strength
@@ -31,7 +31,7 @@ _EXTENSION_NAME = re.compile(
 
 
 class LibraryStatus(StrEnum):
-    """How far a library's use is proven. The values are stable."""
+    """Proof of a library's use. The values are stable."""
 
     LINKED = "linked"
     SIGNALLED = "signalled"
@@ -41,8 +41,11 @@ class LibraryStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LibraryVerdict:
-    """What is known about the use of a library. ``evidence`` is what the status rests on, at most
-    :data:`MAX_EVIDENCE` pieces; where the status is ``none``, there is none."""
+    """A library, and the status of its use.
+
+    ``evidence`` is what the status rests on, at most :data:`MAX_EVIDENCE` pieces; where the status
+    is ``none``, there is none.
+    """
 
     record: FileRecord
     status: LibraryStatus
@@ -50,19 +53,22 @@ class LibraryVerdict:
 
 
 def is_candidate(record: FileRecord, dynamic: Dynamic | None) -> bool:
-    """Whether a native file is a shared library that must prove its use."""
+    """True if a native file is a shared library that must prove its use."""
     if dynamic is None or dynamic.kind != "shared" or record.kind is FileKind.EXTENSION:
         return False
     name = record.path.rpartition("/")[2]
     stem = name.partition(".")[0]
     if _EXTENSION_NAME.search(name):
-        return False  # Whatever category it is counted under: extension modules of tests are test files.
+        return False  # in any category: extension modules of tests are test files
     return not dynamic.python_inits & {f"PyInit_{stem}", f"PyInitU_{stem}"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class LibraryJudge:
-    """Gives verdicts for any set of removals; the files are read once. ``roots`` are used whoever names them."""
+    """Gives verdicts for any set of removals; the files are read once.
+
+    ``candidates`` are the libraries that must prove their use.
+    """
 
     linkage: Linkage
     candidates: Mapping[FileKey, FileRecord]
@@ -77,7 +83,10 @@ class LibraryJudge:
         gone: Collection[FileKey] = frozenset(),
         roots: Collection[FileKey] = frozenset(),
     ) -> LibraryJudge:
-        """Find the candidates and, unless all of them are linked, the signals that concern them."""
+        """Find the candidates and, unless all of them are linked, the signals that concern them.
+
+        ``roots`` are used whoever names them.
+        """
         candidates = {
             key: linkage.inventory.records[key[0]][key[1]]
             for key, dynamic in sorted(linkage.dynamics.items())
@@ -112,7 +121,7 @@ class LibraryJudge:
 
 
 class _Spread:
-    """Carries use from file to file: first along strong evidence alone, then along weak evidence too."""
+    """Carries use from file to file: first along strong evidence alone, then along weak, too."""
 
     def __init__(
         self, judge: LibraryJudge, gone: frozenset[FileKey], staying: frozenset[FileKey]
@@ -151,7 +160,10 @@ class _Spread:
                 self._signals(self._natives.get(source, ()), Strength.STRONG)
 
     def weak(self) -> None:
-        """On along weak evidence. What only a weakly used library needs or names is weakly used too."""
+        """Spread on along weak evidence.
+
+        What only a weakly used library needs or names is weakly used too.
+        """
         for source in self._used:
             self._signals(self._natives.get(source, ()), Strength.WEAK)
         self._signals(self._texts, Strength.WEAK)
@@ -163,7 +175,7 @@ class _Spread:
                 self._follow(source, LibraryStatus.WEAK)
                 natives = self._natives.get(source, ())
                 self._signals(
-                    [(key, replace(said, strength=Strength.WEAK)) for key, said in natives],
+                    [(key, replace(signal, strength=Strength.WEAK)) for key, signal in natives],
                     Strength.WEAK,
                 )
 
@@ -179,7 +191,7 @@ class _Spread:
             if resolution.target is None:
                 continue
             text = f"needs {resolution.name}"
-            if resolution.how is How.SONAME:
+            if resolution.found_by is FoundBy.SONAME:
                 text += " (by soname, once it is loaded)"
             strength = Strength.STRONG
             if status is LibraryStatus.WEAK:
@@ -205,6 +217,6 @@ class _Spread:
             self._found[target] = (status, [evidence, *known[1]][:MAX_EVIDENCE])
 
     def verdict(self, record: FileRecord) -> LibraryVerdict:
-        """What it comes to for one library."""
+        """The verdict on one library."""
         status, evidence = self._found.get(record.key, (LibraryStatus.NONE, []))
         return LibraryVerdict(record=record, status=status, evidence=tuple(evidence))

@@ -1,4 +1,4 @@
-"""Paths of a deployed stack, resolved without a disk: what the kernel would find below the common folder.
+"""Paths of a deployed stack, resolved as the kernel would below the common folder, without a disk.
 
 Every path here is deployed (``framework-mlx/share/venv/dynlib/libx.so``): layers are unpacked side
 by side, and links from one layer into its sibling are legal.
@@ -16,7 +16,7 @@ DYNLIB = "share/venv/dynlib/"
 """Folder of a layer in which venvstacks puts a link to each library of its packages."""
 
 MAX_LINKS = 40
-"""Symbolic links that Linux follows in one path before it gives up with ELOOP (path_resolution(7))."""
+"""Symbolic links that Linux follows in one path before ELOOP (path_resolution(7))."""
 
 
 class VirtualTree:
@@ -45,7 +45,7 @@ class VirtualTree:
         return self._found[path]
 
     def folded(self, path: str) -> FileRecord | None:
-        """The same on a file system that doesn't tell upper from lower case, as on macOS and Windows."""
+        """The same on a file system that folds case, as on macOS and Windows."""
         found = self.file(path)
         if found is not None:
             return found

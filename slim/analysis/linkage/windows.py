@@ -1,4 +1,4 @@
-"""What the Windows loader would load into a Python process, worked out on paper.
+"""The Windows loader in a Python process, without running it.
 
 Python opens extension modules with ``LOAD_LIBRARY_SEARCH_DEFAULT_DIRS |
 LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR``, so imports are looked for in the folder of the file that is
@@ -22,7 +22,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from slim.analysis import ReadFile
-from slim.analysis.linkage.loader import AddedFolder, Edge, How, LoaderRules, Named, Process
+from slim.analysis.linkage.loader import (
+    AddedFolder,
+    Edge,
+    FoundBy,
+    KnownNames,
+    LoaderRules,
+    Process,
+)
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.pe.dynamic import PeDynamic
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner
@@ -33,8 +40,11 @@ _LITERAL = re.compile(rb"""["']([^"'\n]{1,200})["']""")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DllLoader:
-    """The loader in one process. ``programs`` are folders of the program, ``library_path`` those that the layer's own
-    start-up adds, ``added`` those that distributions add."""
+    """The loader in one process.
+
+    ``programs`` are folders of the program, ``library_path`` those that the layer's own start-up
+    adds, ``added`` those that distributions add.
+    """
 
     tree: VirtualTree
     dynamics: Mapping[FileKey, PeDynamic]
@@ -43,7 +53,7 @@ class DllLoader:
     added: tuple[AddedFolder, ...] = ()
 
     def load(self, root: FileRecord, path: str) -> list[Edge]:
-        """Load ``root``, found at the deployed path ``path``, and everything it needs; give every edge once."""
+        """Load ``root`` and all that it needs; see :class:`.loader.Loader`."""
         loaded = {posixpath.basename(path).lower(): root}
         edges: list[Edge] = []
         pending = [root]
@@ -62,27 +72,27 @@ class DllLoader:
         record: FileRecord,
         name: str,
         loaded: Mapping[str, FileRecord],
-        folders: tuple[tuple[str, How], ...],
+        folders: tuple[tuple[str, FoundBy], ...],
     ) -> Edge:
         known = loaded.get(file_name(name))
         if known is not None:
-            return Edge(record, name, known, How.LOADED)
-        for folder, how in folders:
+            return Edge(record, name, known, FoundBy.LOADED)
+        for folder, found_by in folders:
             target = self.tree.folded(f"{folder}/{file_name(name)}")
             dynamic = None if target is None else self.dynamics.get(target.key)
             if dynamic is not None and same_machine(self.dynamics[record.key], dynamic):
-                return Edge(record, name, target, how)
-        return Edge(record, name, None, How.HOST)
+                return Edge(record, name, target, found_by)
+        return Edge(record, name, None, FoundBy.HOST)
 
-    def _folders(self, root: FileRecord, start: str) -> Iterator[tuple[str, How]]:
-        yield start, How.SAME_FOLDER
+    def _folders(self, root: FileRecord, start: str) -> Iterator[tuple[str, FoundBy]]:
+        yield start, FoundBy.SAME_FOLDER
         for folder in self.programs:
-            yield folder, How.PROGRAM_FOLDER
+            yield folder, FoundBy.PROGRAM_FOLDER
         for folder in self.library_path:
-            yield folder, How.LIBRARY_PATH
+            yield folder, FoundBy.LIBRARY_PATH
         for added in self.added:
             if (added.layer, added.owner) == (root.layer, root.owner):
-                yield added.path, How.DLL_FOLDER
+                yield added.path, FoundBy.DLL_FOLDER
 
 
 def same_machine(one: PeDynamic, other: PeDynamic) -> bool:
@@ -99,7 +109,7 @@ def file_name(name: str) -> str:
 def added_folders(
     inventory: Inventory, read: ReadFile, libraries: Collection[FileKey]
 ) -> tuple[AddedFolder, ...]:
-    """The folders of libraries that Python files name, or lie in, which call ``os.add_dll_directory``.
+    """Folders of libraries that Python files which call ``os.add_dll_directory`` name, or lie in.
 
     Which of its strings a file makes the folder's path of isn't worked out: each folder of the
     layer that is called like the last component of any of them counts. Files of tests don't.
@@ -154,7 +164,7 @@ def _start(
     )
 
 
-def _may_find(dynamic: PeDynamic, named: Named) -> bool:
+def _may_find(dynamic: PeDynamic, named: KnownNames) -> bool:
     return any(file_name(name) in named.folded for name in dynamic.needed)
 
 

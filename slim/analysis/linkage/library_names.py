@@ -36,7 +36,8 @@ _LOADER_WORDS = (
     b"DYLD_INSERT_LIBRARIES",
 )
 _NAME_OR_LOAD = re.compile(
-    rb"\.(?:so|dylib|[dD][lL][lL])(?![a-zA-Z])|[\"'/]lib|(?:DLL|[lL]oad_?[lL]ibrary|dlopen|find_library|load_op_library)\b|dll\["
+    rb"\.(?:so|dylib|[dD][lL][lL])(?![a-zA-Z])|[\"'/]lib"
+    rb"|(?:DLL|[lL]oad_?[lL]ibrary|dlopen|find_library|load_op_library)\b|dll\["
 )
 """Without one of these in a file, parsing it (which is slow) would bring nothing."""
 _LISTING_WORDS = (b"listdir", b"scandir", b"iterdir", b"glob(", b"os.walk")
@@ -60,7 +61,7 @@ _MAX_LITERAL = 512
 _PERCENT = re.compile(r"%(?:\([^)]*\))?[-#0 +]*[\d*]*(?:\.[\d*]+)?[hlLqjzt]*[a-zA-Z]")
 _BRACES = re.compile(r"\{[^{}]*\}")
 LIBRARY_SUFFIXES = (".so", ".dylib", ".dll")
-"""What the names of libraries hold: ``.so`` perhaps with a version after it, the others at the end."""
+"""Suffixes of libraries: ``.so`` perhaps with a version after it, the others at the end."""
 
 _SUFFIX = re.compile(rb"\.(?:so|dylib|[dD][lL][lL])(?![a-zA-Z])")
 _IN_ELF = (re.compile(rb"\.so"),)
@@ -73,7 +74,11 @@ _WINDOW = 200
 
 
 class MentionKind(StrEnum):
-    """How a name occurs: given to a loading function, elsewhere in a file that loads, or in any other text."""
+    """The way a name occurs.
+
+    Given to a loading function, elsewhere in a file that loads, in a native file, or in any other
+    text.
+    """
 
     CALL = "call"
     LITERAL = "literal"
@@ -82,8 +87,11 @@ class MentionKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """A possible library name without its folder, with :data:`WILDCARD` for what isn't known. ``line`` from 1."""
+class LibraryMention:
+    """A possible library name without its folder, with :data:`WILDCARD` for what isn't known.
+
+    ``line`` counts from 1; ``offset`` is in bytes from the start of a native file.
+    """
 
     text: str
     kind: MentionKind
@@ -93,16 +101,22 @@ class Mention:
 
 @dataclass(slots=True)
 class PythonMentions:
-    """What a Python file says. ``computed`` is the first line that loads a library whose name isn't a literal;
-    ``lists`` whether the file also lists folders."""
+    """The library names in a Python file.
 
-    mentions: list[Mention] = field(default_factory=list)
+    ``computed`` is the first line that loads a library whose name isn't a literal; ``lists`` says
+    whether the file also lists folders.
+    """
+
+    mentions: list[LibraryMention] = field(default_factory=list)
     computed: int | None = None
     lists: bool = False
 
 
 def scan_python(data: bytes) -> PythonMentions:
-    """The library names in a Python file. Without anything that loads libraries in it, only whole names count."""
+    """The library names in a Python file.
+
+    Without a word in it that loads libraries, only whole names count.
+    """
     if not any(word in data for word in _LOADER_WORDS):
         return PythonMentions(mentions=list(scan_text(data)))
     if _NAME_OR_LOAD.search(data) is None:
@@ -115,21 +129,26 @@ def scan_python(data: bytes) -> PythonMentions:
         _walk(tree, found)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Written for another Python, or for nobody: what looks like a name counts as one.
-        words = (Mention(word.text, MentionKind.LITERAL, word.line) for word in scan_text(data))
+        words = (
+            LibraryMention(word.text, MentionKind.LITERAL, word.line) for word in scan_text(data)
+        )
         return PythonMentions(mentions=list(words), computed=1, lists=found.lists)
     return found
 
 
-def scan_binary(data: memoryview, native: NativeFormat = NativeFormat.ELF) -> Iterator[Mention]:
-    """Library-like words in a native file, each once, at their first offset (bytes from the start of the file).
+def scan_binary(
+    data: memoryview, native: NativeFormat = NativeFormat.ELF
+) -> Iterator[LibraryMention]:
+    """Library-like words in a native file, each once, at their first offset.
 
-    Which suffixes count depends on the file's format. In PE files, words of UTF-16 count too.
+    Offsets are bytes from the start of the file. Which suffixes count depends on the file's format.
+    In PE files, words of UTF-16 count too.
     """
     seen: set[str] = set()
     for offset, word in _words_of(data, native):
         if word not in seen:
             seen.add(word)
-            yield Mention(word, MentionKind.BINARY, offset=offset)
+            yield LibraryMention(word, MentionKind.BINARY, offset=offset)
 
 
 def _words_of(data: memoryview, native: NativeFormat) -> Iterator[tuple[int, str]]:
@@ -152,7 +171,7 @@ def _words_of(data: memoryview, native: NativeFormat) -> Iterator[tuple[int, str
                     yield match.start(), word
 
 
-def scan_text(data: bytes) -> Iterator[Mention]:
+def scan_text(data: bytes) -> Iterator[LibraryMention]:
     """Whole library names in any text, each once."""
     view = memoryview(data)
     seen: set[str] = set()
@@ -160,7 +179,9 @@ def scan_text(data: bytes) -> Iterator[Mention]:
         for word in _words_around(view, match):
             if word not in seen and WILDCARD not in word:
                 seen.add(word)
-                yield Mention(word, MentionKind.TEXT, line=data.count(b"\n", 0, match.start()) + 1)
+                yield LibraryMention(
+                    word, MentionKind.TEXT, line=data.count(b"\n", 0, match.start()) + 1
+                )
 
 
 def _words_around(data: memoryview, suffix: re.Match[bytes]) -> list[str]:
@@ -196,7 +217,10 @@ def _decoded(word: bytes) -> str:
 
 
 def base_name(text: str) -> str | None:
-    """The last component of a path with either slash; None where it says nothing or can't be a file's name."""
+    """The last component of a path with either slash.
+
+    None where it says nothing or can't be a file's name.
+    """
     name = text.replace("\\", "/").rpartition("/")[2]
     if not name.strip(WILDCARD) or len(name) > _MAX_LITERAL or any(char.isspace() for char in name):
         return None
@@ -243,7 +267,7 @@ def _mention(node: ast.expr, kind: MentionKind, found: PythonMentions) -> bool:
     name = None if text is None or len(text) > _MAX_LITERAL else base_name(text)
     if name is None:
         return False
-    found.mentions.append(Mention(name, kind, node.lineno))
+    found.mentions.append(LibraryMention(name, kind, node.lineno))
     return WILDCARD not in name
 
 
