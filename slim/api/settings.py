@@ -16,17 +16,18 @@ if TYPE_CHECKING:
 def load_config(
     file: PathName | None = None,
     *,
-    near: PathName | None = None,
+    inputs: Iterable[PathName] | None = None,
     keep_file: PathName | None = None,
     **settings: object,
 ) -> Config:
     """Read a configuration and put its parts together.
 
     ``file`` is a ``slim.toml``, or a ``venvstacks.toml`` or ``pyproject.toml`` with a
-    ``[tool.slim]`` table. Without it, the one that belongs to the stack ``near`` is looked for:
-    beside the stack, then in the current folder. With neither, the built-in rules are all there is.
-    ``keep_file`` is a ``slim.keep.toml`` (what an earlier verification found must stay); without
-    it, the one beside the configuration or the stack is read, if there is one.
+    ``[tool.slim]`` table. Without it, and given ``inputs``, the one in the current folder is read,
+    unless that folder lies in one of them: what is slimmed or measured says nothing about how. With
+    neither, the built-in rules are all there is. ``keep_file`` is a ``slim.keep.toml`` (what an
+    earlier verification found must stay); without it, the one beside the configuration is read, if
+    there is one. ``origin`` of the result says which file was read.
 
     ``settings`` beat the file, as options of the command line do, and are written as there:
     ``profile="safe"``, ``keep=["**/data/**"]``, ``drop=["sympy"]``, ``memory="2 GB"``. Their names
@@ -36,7 +37,7 @@ def load_config(
     Raises :class:`~slim.errors.ConfigError` with everything that is wrong anywhere, and
     :class:`~slim.errors.StorageError` for a file that can't be read.
     """
-    from slim.config.load import discover
+    from slim.config.load import discover, lies_in
     from slim.config.load import load_config as load
     from slim.config.settings import STACK_SETTINGS
     from slim.config.verify import find_keep_file
@@ -46,12 +47,12 @@ def load_config(
     if unknown:
         raise TypeError(f"there is no setting {unknown[0]!r}")
     found = optional_path(file)
-    start = Path(near) if near is not None else None
-    if found is None and start is not None:
-        found = discover(start)
+    read = None if inputs is None else [Path(path) for path in inputs]
+    if found is None and read is not None:
+        found = discover(*read)
     keep = optional_path(keep_file)
-    if keep is None and (found is not None or start is not None):
-        keep = find_keep_file(found, start or Path())
+    if keep is None and (found or (read is not None and not lies_in(Path.cwd(), read))):
+        keep = find_keep_file(found)
     if keep is not None and not keep.is_file():
         keep = None  # it is written when there is something to write
     stated = {

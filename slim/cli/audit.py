@@ -76,7 +76,7 @@ def audit_command(
     """
     reporting.check(None)
     drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in reporting.targets)
-    config = chosen_config(path, options)
+    config = chosen_config([path], options)
     with reporting.progress() as progress:
         results = api.audit(
             path,

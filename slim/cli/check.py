@@ -123,7 +123,8 @@ def check_command(
     from slim.cli.budgets import BudgetFile, parse_headroom
 
     share = parse_headroom(headroom)
-    config = chosen_config(Path(out), options)
+    inputs = [Path(name) for name in (out, baseline) if name is not None]
+    config = chosen_config(inputs, options)
     file = BudgetFile.of(config, budget)
     budgets = file.read(config, may_be_missing=update_budget)
     package = None if delta is None else api.read_delta(delta)
@@ -138,9 +139,7 @@ def check_command(
         if budgets:
             verdict = api.check(measured, budgets, baseline=earlier, delta=package, config=config)
         notes = file.update(budgets, verdict, measured, headroom=share, allow_raise=allow_raise)
-        config = chosen_config(
-            Path(out), {**options, "config": options["config"] or file.as_config()}
-        )
+        config = chosen_config(inputs, {**options, "config": options["config"] or file.as_config()})
         budgets = file.read(config)
     verdict = api.check(measured, budgets, baseline=earlier, delta=package, config=config)
     _report(verdict, reporting, notes)

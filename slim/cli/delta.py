@@ -167,7 +167,7 @@ def apply_command(
     reporting.check(output)
     from slim.model.settings import Effort
 
-    config = chosen_config(old, {**options, "packs": (), "keep_file": None})
+    config = chosen_config([old, delta], {**options, "packs": (), "keep_file": None})
     with reporting.progress() as progress:
         results = api.apply_delta(
             old,

@@ -52,7 +52,7 @@ def diff_command(
     report in git. The configuration only matters for rules that stopped covering a version.
     """
     reporting.check(None)
-    config = chosen_config(Path(after), options)
+    config = chosen_config([Path(before), Path(after)], options)
     with reporting.progress() as progress:
         comparisons = api.diff(before, after, config=config, platforms=platforms, progress=progress)
     reporting.show(DIFF_REPORTERS["terminal"], comparisons)

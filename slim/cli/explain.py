@@ -44,7 +44,7 @@ def explain_command(stack: Path, path: str, as_json: bool, **options: Any) -> No
 
     PATH starts with the name of a layer, or is a path in any layer. Nothing is written.
     """
-    config = chosen_config(stack, options)
+    config = chosen_config([stack], options)
     with terminal_progress(quiet=False) as progress:
         explanations = api.explain(
             stack,

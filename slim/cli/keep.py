@@ -11,23 +11,20 @@ import click
 from slim.config import KEEP_NAME
 
 if TYPE_CHECKING:
+    from slim.config.settings import Config
     from slim.model.outcome import RunResult
 
 
-def keep_file_for(start: Path, options: Mapping[str, Any]) -> Path:
+def keep_file_for(options: Mapping[str, Any], config: Config) -> Path:
     """Return the file to write what must stay into.
 
     That is ``--keep-file``, the one that was read, or one beside the configuration; without a
-    configuration, one in the current folder. ``options`` are those of the command.
+    configuration, one in the current folder. ``options`` are those of the command, ``config`` is
+    what they led to.
     """
-    from slim.config.load import discover
-    from slim.config.verify import find_keep_file
-
     if options["keep_file"] is not None:
         return Path(options["keep_file"])
-    config = options["config"] or (None if options["no_config"] else discover(start))
-    present = None if options["no_config"] else find_keep_file(config, start)
-    return present or (config.parent if config is not None else Path.cwd()) / KEEP_NAME
+    return (Path(config.origin).parent if config.origin else Path.cwd()) / KEEP_NAME
 
 
 def write_keep_file(results: Iterable[RunResult], file: Path) -> None:

@@ -187,8 +187,8 @@ source_options = combined(
             type=FILE,
             metavar="FILE",
             section=_RULES,
-            help=f"Read this configuration. Otherwise: {', '.join(CONFIG_NAMES)} beside the stack "
-            "or in the current folder.",
+            help=f"Read this configuration. Otherwise: {', '.join(CONFIG_NAMES)} in the current "
+            "folder.",
         ),
         option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file."),
         option(
@@ -219,10 +219,13 @@ config_options = combined(
 )
 
 
-def chosen_config(start: Path, options: Mapping[str, Any]) -> Config:
-    """Load the configuration for a command: its file, found or named, and what options say.
+def chosen_config(
+    inputs: Sequence[Path], options: Mapping[str, Any], *, tell: bool = True
+) -> Config:
+    """Load the configuration for a command, and (``tell``) say on stderr which file it is.
 
-    ``start`` is the stack, beside which the file is looked for. ``options`` are the values of the
+    The file is the one that ``--config`` names, or else that of the current folder, unless it lies
+    in one of ``inputs``, which are what the command reads. ``options`` are the values of the
     options above, and of any other setting that a command has an option for. Raises
     :class:`~slim.errors.ConfigError` and :class:`~slim.errors.StorageError`.
     """
@@ -234,9 +237,29 @@ def chosen_config(start: Path, options: Mapping[str, Any]) -> Config:
         for name, value in given.items()
         if value is not None and (value is not False or is_on(name))
     }
-    return api.load_config(
+    config = api.load_config(
         options["config"],
-        near=None if options["no_config"] else start,
+        inputs=None if options["no_config"] else inputs,
         keep_file=options.get("keep_file"),
         **stated,
     )
+    if tell and not click.get_current_context().params.get("quiet"):
+        _tell_origin(config, () if options["no_config"] or options["config"] else inputs)
+    return config
+
+
+def _tell_origin(config: Config, inputs: Sequence[Path]) -> None:
+    from slim.config.load import disregarded
+    from slim.reports.common.text import printable
+
+    if config.origin is not None:
+        file = Path(config.origin)
+        shown = file.name if file.parent == Path.cwd() else config.origin
+        click.echo(f"slim: configuration: {printable(shown)}", err=True)
+    unread = disregarded(*inputs)
+    if unread is not None:
+        click.echo(
+            f"slim: {printable(str(unread))} isn't read, since it lies in what is looked at;"
+            " --config names it if it is yours",
+            err=True,
+        )

@@ -96,7 +96,9 @@ def restore_command(
         raise click.UsageError("which STACK? Give what the run wrote")
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
-    config = chosen_config(file, {**options, "packs": (), "keep_file": None})
+    config = chosen_config(
+        [file, *map(Path, arguments[:1])], {**options, "packs": (), "keep_file": None}
+    )
     from slim.reports.restore import json_v1, terminal
 
     style = style_for(sys.stdout)

@@ -63,7 +63,7 @@ def list_command(
     reach = None if profile is None else Safety[profile.upper()]
     found = [
         rule
-        for rule in chosen_config(Path.cwd(), options).rules
+        for rule in chosen_config([], options).rules
         if (pass_name is None or rule.pass_name == pass_name)
         and (safety is None or rule.safety.label == safety)
         and (reach is None or rule.safety <= reach)
@@ -89,7 +89,7 @@ def show_command(rule_ids: tuple[str, ...], **options: Any) -> None:
     from slim.reports.rules.page import rule_page
     from slim.system.toml_table import did_you_mean
 
-    known = {rule.id: rule for rule in chosen_config(Path.cwd(), options).rules}
+    known = {rule.id: rule for rule in chosen_config([], options).rules}
     missing = [rule_id for rule_id in rule_ids if rule_id not in known]
     if missing:
         hint = did_you_mean(missing[0], known) or "slim rules list names them all"

@@ -141,7 +141,7 @@ def run_command(
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
     reporting.check(output)
-    config = chosen_config(stack, options)
+    config = chosen_config([stack], options)
     with reporting.progress() as progress:
         results = api.run(
             stack,
@@ -158,7 +158,7 @@ def run_command(
             previous=previous,
             progress=progress,
         )
-    write_keep_file(results, keep_file_for(stack, options))
+    write_keep_file(results, keep_file_for(options, config))
     reporting.show(RUN_REPORTERS["terminal"], results)
     reporting.deliver(results)
     refuse_failures(results, "verification refused the result")

@@ -57,7 +57,7 @@ def verify_command(
     changed. The commands of the configuration are run in both.
     """
     reporting.check(None)
-    config = chosen_config(original, options)
+    config = chosen_config([original, slimmed], options)
     with reporting.progress() as progress:
         results = api.verify(
             original, slimmed, config=config, platforms=platforms, progress=progress

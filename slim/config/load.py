@@ -33,22 +33,37 @@ _COMMAND_LINE: Final = "command line"
 _RULE_LISTS: Final = ("enable", "disable")
 
 
-def discover(start: Path) -> Path | None:
-    """Find the configuration that belongs to a stack, or None.
+def discover(*inputs: Path) -> Path | None:
+    """Find the configuration of the current folder, or None.
 
-    Looks in ``start`` (in its parent where it is a file), then in the current folder, for
-    ``slim.toml``, then ``venvstacks.toml`` and ``pyproject.toml`` with a ``[tool.slim]`` table. A
-    candidate that isn't valid TOML raises :class:`ConfigError`: it might hold the configuration.
+    Looks there, and nowhere else, for ``slim.toml``, then ``venvstacks.toml`` and
+    ``pyproject.toml`` with a ``[tool.slim]`` table. A candidate that isn't valid TOML raises
+    :class:`ConfigError`: it might hold the configuration. Where the current folder lies in one of
+    ``inputs``, nothing is found: what is slimmed or measured says nothing about how
+    (:func:`disregarded` tells).
     """
-    folder = start if start.is_dir() else start.parent
-    for place in dict.fromkeys((folder.resolve(), Path.cwd())):
-        for name in CONFIG_NAMES:
-            candidate = place / name
-            if candidate.is_file() and (
-                name == CONFIG_NAMES[0] or _tool_table(_parse(candidate)) is not None
-            ):
-                return candidate
+    return None if lies_in(Path.cwd(), inputs) else _candidate()
+
+
+def disregarded(*inputs: Path) -> Path | None:
+    """Find the configuration that isn't read because it lies in one of ``inputs``, or None."""
+    return _candidate() if lies_in(Path.cwd(), inputs) else None
+
+
+def _candidate() -> Path | None:
+    for name in CONFIG_NAMES:
+        candidate = Path.cwd() / name
+        if candidate.is_file() and (
+            name == CONFIG_NAMES[0] or _tool_table(_parse(candidate)) is not None
+        ):
+            return candidate
     return None
+
+
+def lies_in(folder: Path, inputs: Iterable[Path]) -> bool:
+    """Return whether a folder is one of the folders among ``inputs``, or below one."""
+    here = folder.resolve()
+    return any(path.is_dir() and here.is_relative_to(path.resolve()) for path in inputs)
 
 
 def load_config(

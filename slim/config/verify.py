@@ -191,15 +191,14 @@ def _url_problem(text: str) -> str | None:
     )
 
 
-def find_keep_file(config: Path | None, start: Path) -> Path | None:
-    """Return the ``slim.keep.toml`` that belongs to a configuration, or None.
+def find_keep_file(config: Path | None) -> Path | None:
+    """Return the ``slim.keep.toml`` beside a configuration, or None.
 
-    Without a configuration it is that of the stack at ``start``, or of the current folder.
-    Raises nothing; the file may still be unreadable.
+    Without a configuration it is that of the current folder. Raises nothing; the file may still be
+    unreadable.
     """
-    folder = start if start.is_dir() else start.parent
-    places = [config.parent] if config is not None else [folder, Path.cwd()]
-    return next((place / KEEP_NAME for place in places if (place / KEEP_NAME).is_file()), None)
+    file = (config.parent if config is not None else Path.cwd()) / KEEP_NAME
+    return file if file.is_file() else None
 
 
 def read_keep_file(file: Path) -> Mapping[str, tuple[str, ...]]:

@@ -101,16 +101,16 @@ def test_settings_are_those_of_the_table(tmp_path: Path) -> None:
         slim.load_config(profil="safe")
 
 
-def test_a_configuration_is_found_near_a_stack(
+def test_a_configuration_is_that_of_the_current_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stack").mkdir()
-    (tmp_path / "stack/slim.toml").write_text('schema = 1\nprofile = "aggressive"\n')
-    (tmp_path / "stack/slim.keep.toml").write_text('schema = 1\n[layer.app]\nkeep = ["x"]\n')
+    (tmp_path / "slim.toml").write_text('schema = 1\nprofile = "aggressive"\n')
+    (tmp_path / "slim.keep.toml").write_text('schema = 1\n[layer.app]\nkeep = ["x"]\n')
     assert slim.load_config().profile.label == "standard", "no file is read unless one is meant"
-    near = slim.load_config(near=tmp_path / "stack")
-    named = slim.load_config(tmp_path / "stack/slim.toml")
-    for config in (near, named):
+    found = slim.load_config(inputs=[tmp_path / "stack"])
+    named = slim.load_config(tmp_path / "slim.toml")
+    for config in (found, named):
         assert config.profile.label == "aggressive"
         assert config.settings_for("app").keep == ("x",)

@@ -153,7 +153,7 @@ def test_the_configuration_is_found_and_the_command_line_beats_it(
         'schema = 1\nprofile = "aggressive"\nbytecode = "keep"\nstrict = true\n'
         '[layer.app]\nbytecode = "one"\n'
     )
-    (folder / "stack" / "slim.toml").write_text(text)
+    (folder / "slim.toml").write_text(text)
     (folder / "other.toml").write_text('schema = 1\nprofile = "safe"\n')
     for extra in (
         [],
@@ -177,6 +177,33 @@ def test_the_configuration_is_found_and_the_command_line_beats_it(
     assert beaten.settings_for("app").bytecode is BytecodePolicy.NONE
     assert (without.profile, without.strict) == (Safety.STANDARD, False)
     assert named.profile is Safety.SAFE
+
+
+def test_which_configuration_was_read_is_told(
+    requests: list[Any], capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    (folder / "stack" / "slim.toml").write_text('schema = 1\nprofile = "aggressive"\n')
+    assert main(["run", "stack", "--dry-run"]) == 0
+    assert "configuration" not in capsys.readouterr().err
+    assert requests[-1].config.profile is Safety.STANDARD, "the input says nothing about how"
+    (folder / "slim.toml").write_text("schema = 1\n")
+    assert main(["run", "stack", "--dry-run"]) == 0
+    assert "slim: configuration: slim.toml\n" in capsys.readouterr().err
+
+
+def test_a_configuration_in_what_is_read_is_told_and_not_obeyed(
+    requests: list[Any],
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (folder / "stack" / "slim.toml").write_text('schema = 1\nprofile = "aggressive"\n')
+    monkeypatch.chdir(folder / "stack")
+    assert main(["run", ".", "--dry-run"]) == 0
+    assert requests[-1].config.profile is Safety.STANDARD
+    assert "isn't read, since it lies in what is looked at" in capsys.readouterr().err
+    assert main(["run", ".", "--dry-run", "--config", "slim.toml"]) == 0
+    assert requests[-1].config.profile is Safety.AGGRESSIVE
 
 
 def test_json_is_alone_on_stdout(

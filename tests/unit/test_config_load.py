@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.config.load import discover, load_config
+from slim.config.load import discover, disregarded, load_config
 from slim.config.settings import (
     LAYER_SETTINGS,
     RULE_SETTINGS,
@@ -359,28 +359,58 @@ def test_packs_of_the_command_line(tmp_path: Path) -> None:
     assert rules(config) == ["careful", "usual", "extra-careful", "extra-usual", "extra-bold"]
 
 
-def test_discover(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_configuration_is_that_of_the_current_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     stack, here = tmp_path / "stack", tmp_path / "here"
     stack.mkdir()
     here.mkdir()
     monkeypatch.chdir(here)
     assert discover(stack) is None
+    (here / "venvstacks.toml").write_text("[[runtimes]]\n")
+    assert discover(stack) is None
     (here / "pyproject.toml").write_text("[tool.slim]\nschema = 1\n")
     assert discover(stack) == here / "pyproject.toml"
-    (stack / "venvstacks.toml").write_text("[[runtimes]]\n")
-    assert discover(stack) == here / "pyproject.toml"
-    (stack / "venvstacks.toml").write_text("[tool.slim]\nschema = 1\n")
-    assert discover(stack) == stack / "venvstacks.toml"
-    (stack / "slim.toml").write_text("not even TOML")
-    assert discover(stack) == stack / "slim.toml"
-    (stack / "layer.tar.xz").touch()
-    assert discover(stack / "layer.tar.xz") == stack / "slim.toml"
+    (here / "slim.toml").write_text("not even TOML")
+    assert discover(stack) == here / "slim.toml"
 
 
-def test_discover_does_not_pass_over_a_broken_candidate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["slim.toml", "venvstacks.toml", "pyproject.toml"])
+def test_what_is_slimmed_does_not_say_how(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """A wheel's data files may put a slim.toml into the root of a venv."""
+    stack = tmp_path / "stack"
+    (stack / "inner").mkdir(parents=True)
+    text = "schema = 1\n" if name == "slim.toml" else "[tool.slim]\nschema = 1\n"
+    for place in (stack, stack / "inner"):
+        (place / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    assert discover(stack) is None
+    for place in (stack, stack / "inner"):
+        monkeypatch.chdir(place)
+        assert discover(stack) is None
+        assert discover(Path()) is None
+        assert disregarded(stack) == place / name
+    assert discover() == stack / "inner" / name, "nothing is slimmed: as for slim rules list"
+
+
+def test_a_lone_archive_in_the_current_folder_is_no_folder_that_it_lies_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slim.toml").write_text("schema = 1\n")
+    (tmp_path / "layer.tar.xz").touch()
+    monkeypatch.chdir(tmp_path)
+    assert discover(Path("layer.tar.xz")) == tmp_path / "slim.toml"
+
+
+def test_discover_does_not_pass_over_a_broken_candidate(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.slim\n")
+    monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="not valid TOML"):
-        discover(tmp_path)
+        discover()
 
 
 def test_layers_may_undo_what_the_stack_says() -> None:

@@ -169,16 +169,12 @@ def test_the_keep_file_lies_beside_the_configuration(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "conf").mkdir()
-    (tmp_path / "stack").mkdir()
-    assert find_keep_file(None, tmp_path / "stack") is None
+    assert find_keep_file(None) is None
     (tmp_path / "slim.keep.toml").write_text("schema = 1\n")
-    assert find_keep_file(None, tmp_path / "stack") == tmp_path / "slim.keep.toml"
-    assert find_keep_file(tmp_path / "conf" / "slim.toml", tmp_path / "stack") is None
+    assert find_keep_file(None) == tmp_path / "slim.keep.toml"
+    assert find_keep_file(tmp_path / "conf" / "slim.toml") is None
     (tmp_path / "conf" / "slim.keep.toml").write_text("schema = 1\n")
-    assert (
-        find_keep_file(tmp_path / "conf" / "slim.toml", tmp_path / "stack")
-        == tmp_path / "conf" / "slim.keep.toml"
-    )
+    assert find_keep_file(tmp_path / "conf" / "slim.toml") == tmp_path / "conf" / "slim.keep.toml"
 
 
 def test_a_keep_file_with_mistakes_is_refused(tmp_path: Path) -> None:
