@@ -139,7 +139,11 @@ def check_command(
         if budgets:
             verdict = api.check(measured, budgets, baseline=earlier, delta=package, config=config)
         notes = file.update(budgets, verdict, measured, headroom=share, allow_raise=allow_raise)
-        config = chosen_config(inputs, {**options, "config": options["config"] or file.as_config()})
+        config = chosen_config(
+            inputs,
+            {**options, "config": options["config"] or file.as_config()},
+            tell=False,
+        )
         budgets = file.read(config)
     verdict = api.check(measured, budgets, baseline=earlier, delta=package, config=config)
     _report(verdict, reporting, notes)
