@@ -96,9 +96,8 @@ def restore_command(
         raise click.UsageError("which STACK? Give what the run wrote")
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
-    config = chosen_config(
-        [file, *map(Path, arguments[:1])], {**options, "packs": (), "keep_file": None}
-    )
+    inputs = [file, *map(Path, arguments[:1])]
+    config = chosen_config(inputs, {**options, "packs": (), "keep_file": None})
     from slim.reports.restore import json_v1, terminal
 
     style = style_for(sys.stdout)
