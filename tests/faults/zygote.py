@@ -5,8 +5,9 @@ here is a process of its own that has them behind it, so that tracing one takes 
 second and sees little but its work.
 
 One command is one line of JSON on stdin, the answer one on stdout. A run that is to be traced waits
-until it is told to go. Thread pools do their work at once in the calling thread: so a run makes the
-same system calls in the same order every time, and each of them can be hit.
+until it is told to go. Thread pools do their work at once in the calling thread, and LIEF, which
+would have a process of its own, isn't asked: so a run makes the same system calls in the same order
+every time, and each of them can be hit.
 """
 
 from __future__ import annotations
@@ -49,7 +50,13 @@ def main() -> None:
     concurrent.futures.ThreadPoolExecutor = InlineExecutor  # type: ignore[misc,assignment]
     # After the pools are settled: slim's modules take the class by name.
     from slim.cli import main as slim
+    from slim.system.worker import NoAnswer, Worker
     from tests.faults import naive
+
+    def refuse(worker: Worker) -> None:
+        raise NoAnswer("no child processes in a run that is traced")
+
+    Worker.start = refuse  # type: ignore[method-assign]
 
     global _answers
     _answers = os.fdopen(os.dup(1), "w")
