@@ -22,16 +22,6 @@ from slim.model.rule import PackageSpec, Rule, Safety
 from slim.model.stack import Layer, LayerKind
 from slim.rules.glob import Glob, GlobError, compile_glob, compile_globs, folds_case
 
-__all__ = [
-    "Glob",
-    "GlobError",
-    "GlobSet",
-    "LayerMatcher",
-    "RuleMatcher",
-    "compile_glob",
-    "marks_roots",
-]
-
 
 def marks_roots(rule: Rule) -> bool:
     """True if a rule selects nothing itself: its ``keep`` globs mark folders that hold plug-ins."""

@@ -68,7 +68,7 @@ def _accepted(case: Accepted) -> Trial:
 
 
 def _listed(made: Scene, *, case: Accepted) -> Iterator[str]:
-    """What the standard library lists of the new archive."""
+    """Differences between the new archive, as the standard library lists it, and the case."""
     with tarfile.open(
         made.out / "layer.tar", encoding="utf-8", errors="surrogateescape"
     ) as archive:

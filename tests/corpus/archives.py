@@ -1,8 +1,4 @@
-"""Archives that would do harm, or that two tools would read differently: one table for each container.
-
-Each case says how it is built, how slim ends, and a fragment of what it says. ``seen`` is what
-``slim audit``, which only looks, warns of instead of refusing.
-"""
+"""Archives that would do harm, or that two tools would read differently: a table a container."""
 
 from __future__ import annotations
 
@@ -44,8 +40,11 @@ LEFT_OUT = "device or FIFO left out"
 
 @dataclass(frozen=True)
 class Case:
-    """One archive. ``word`` is part of the error's message; ``seen`` of the warning of an audit, which reads it.
-    ``root`` is the folder that the members lie under, where that is ever looked at."""
+    """One archive.
+
+    ``word`` is part of the error's message; ``seen`` of the warning of an audit, which reads it.
+    ``root`` is the folder that the members lie under, where that is ever looked at.
+    """
 
     name: str
     data: bytes | Callable[[], bytes]
@@ -326,7 +325,7 @@ LINK = ZipMember(name="r/l", data=b"a", mode=0o120777)
 
 
 def _quoted_overlap() -> bytes:
-    """CVE-2024-0450: the first member's data contains the second member, and both are in the directory."""
+    """CVE-2024-0450: the first member's data contains the second member, and both are listed."""
     inner = zip_file(B)[: 30 + len("r/b") + 15]
     outer = ZipMember(name="r/a", data=inner, method=0)
     return zip_file(outer, replace(B, offset=30 + len("r/a")))
@@ -523,8 +522,11 @@ COMPRESSED = [
 
 @dataclass(frozen=True)
 class Accepted:
-    """An archive that is read. ``root`` is the layer's folder, ``members`` what comes out again below it (name, type
-    flag, mode), ``warned`` part of a warning, or None where there is nothing to warn of."""
+    """An archive that is read.
+
+    ``root`` is the layer's folder, ``members`` what comes out again below it (name, type flag,
+    mode), ``warned`` part of a warning, or None where there is nothing to warn of.
+    """
 
     name: str
     data: bytes

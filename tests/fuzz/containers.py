@@ -1,4 +1,7 @@
-"""Tar, zip and compressed streams. What is accepted, the standard library has to read the same way."""
+"""Tar, zip and compressed streams.
+
+Whatever is accepted, the standard library has to read the same way.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ _REFUSALS = (UnsafeInputError, LimitError)
 
 @functools.cache
 def work() -> Path:
-    """A folder of this process's own, for parsers that want files; in memory where there is such a place."""
+    """A folder of this process's own, for parsers that want files; in memory where there is one."""
     shared = Path("/dev/shm")
     return Path(tempfile.mkdtemp(prefix="slim-fuzz-", dir=shared if shared.is_dir() else None))
 
@@ -51,7 +54,7 @@ def as_file(data: bytes, name: str) -> Path:
 
 
 def flat(member: Member) -> tuple[object, ...]:
-    """Everything that a member says."""
+    """A member as a tuple that can be compared, its content included."""
     data = bytes(member.content.view()) if member.content else None
     return (
         member.path,
@@ -65,7 +68,7 @@ def flat(member: Member) -> tuple[object, ...]:
 
 
 def with_checksums(data: bytes) -> bytes:
-    """The same with every tar header's checksum made right, so that more than the checksum is tried."""
+    """The same with right checksums in all tar headers, so that more than the checksum is tried."""
     fixed = bytearray(data)
     for start in range(0, len(fixed) - BLOCK + 1, BLOCK):
         block = fixed[start : start + BLOCK]
@@ -84,7 +87,7 @@ def tar(data: bytes) -> None:
 
 
 def hold_tar(data: bytes) -> bool:
-    """Refused, or listed by :mod:`tarfile` with the same names, types and sizes, and the same again once written."""
+    """True if accepted: :mod:`tarfile` lists the same, and it is the same once written again."""
     try:
         tree = _tar_tree(data)
     except _REFUSALS:
@@ -142,7 +145,7 @@ def zip_(data: bytes) -> None:
 
 
 def hold_zip(data: bytes) -> bool:
-    """Refused, or read by :mod:`zipfile` with the same names and contents, and the same again once written."""
+    """True if accepted: :mod:`zipfile` reads the same, and it is the same once written again."""
     try:
         ZipParser(memoryview(data), "fuzz", members=LIMITS.members).records()
         tree = _zip_tree(as_file(data, "fuzz.zip"))
@@ -198,7 +201,10 @@ _STREAMS = {
 
 
 def compression(data: bytes) -> None:
-    """The target: the first byte chooses the format. What comes out is bounded, and what others make of it."""
+    """The target: the first byte chooses the format.
+
+    The output is bounded, and the same as others make of it.
+    """
     ours, theirs = list(_STREAMS.values())[(data[0] if data else 0) % len(_STREAMS)]
     path = as_file(data[1:], "fuzz.stream")
     meter = Meter(path, LIMITS)

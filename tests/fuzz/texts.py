@@ -51,7 +51,10 @@ LINUX, WINDOWS = (
 
 
 def record(data: bytes) -> None:
-    """The target. Rows stay in the layer and come back from being written; a layer is read strictly and leniently."""
+    """The target. Rows stay in the layer and come back from being written.
+
+    A layer is read strictly and leniently.
+    """
     first = data.partition(SPLIT)[0]
     try:
         rows = parse_record(first.decode("utf-8"), site=SITE, file="RECORD")
@@ -139,9 +142,9 @@ def report(data: bytes) -> None:
     except UnsafeInputError as error:
         assert error.file == "fuzz.json" and error.hint
         return
-    for one in snapshots:
-        told = diff_terminal.render([compare(empty(one), one, ())], TerminalStyle(width=80))
-        assert "\x1b" not in told
+    for snapshot in snapshots:
+        growth = compare(empty(snapshot), snapshot, ())
+        assert "\x1b" not in diff_terminal.render([growth], TerminalStyle(width=80))
 
 
 # Globs
@@ -165,7 +168,10 @@ def reference(pattern: list[str], path: list[str]) -> bool:
 _PROTECTED = {
     f"{SITE}/p/__init__.py": "",
     f"{SITE}/p-1.0.dist-info/METADATA": "Name: p\nVersion: 1.0\nLicense-File: TERMS\n",
-    f"{SITE}/p-1.0.dist-info/RECORD": "p/__init__.py,,\np-1.0.dist-info/METADATA,,\np-1.0.dist-info/RECORD,,\n",
+    f"{SITE}/p-1.0.dist-info/RECORD": "".join(
+        f"{path},,\n"
+        for path in ("p/__init__.py", "p-1.0.dist-info/METADATA", "p-1.0.dist-info/RECORD")
+    ),
     f"{SITE}/p-1.0.dist-info/WHEEL": "",
     f"{SITE}/p-1.0.dist-info/licenses/TERMS": "",
     f"{SITE}/p-1.0.dist-info/entry_points.txt": "",
@@ -182,7 +188,10 @@ def _stack() -> VirtualStack:
 
 
 def glob(data: bytes) -> None:
-    """The target: a pattern, a line end, a path. Bounded, as the reference says, and never over a protected file."""
+    """The target: a pattern, a line end, a path.
+
+    Bounded, as the reference says, and never over a protected file.
+    """
     first, _, second = data.partition(b"\n")
     pattern, path = first.decode("utf-8", "replace"), second[:200].decode("utf-8", "replace")
     try:

@@ -133,7 +133,7 @@ def test_tar_unpacks(archive: Path, tmp_path: Path) -> None:
 @every_tar
 @pytest.mark.parametrize("arm64", [False, True], ids=["", "arm64-filter"])
 def test_bsdtar_and_7zip_unpack(archive: Path, tmp_path: Path, arm64: bool) -> None:
-    """Blocks of machine code have a filter that the others haven't: readers have to go by each block's own header."""
+    """Blocks of machine code have a filter of their own: readers must go by each block's header."""
     if arm64:
         if not archive.name.endswith(".xz"):
             pytest.skip("a filter of xz")

@@ -1,4 +1,4 @@
-"""What is written is read again, and what is read is what the standard library lists, for whatever is thrown at it."""
+"""Round trips: what is written is read again, and listed alike by the standard library."""
 
 from __future__ import annotations
 
@@ -51,7 +51,10 @@ TIMES = st.integers(0, 8**11 - 1)
 
 @st.composite
 def trees(draw: st.DrawFn) -> list[Member]:
-    """Members in an order that a reader accepts, folders before what is in them, and hard links after their files."""
+    """Members in an order that a reader accepts.
+
+    Folders come before what is in them, and hard links after their files.
+    """
     found: dict[str, Member] = {}
     folders: set[str] = set()
     for path in draw(st.lists(PATHS, max_size=12, unique=True)):

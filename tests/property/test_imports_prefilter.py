@@ -32,7 +32,10 @@ LONG = st.sampled_from([" ", " " * 5000, " \\\n" + " " * 3000 + "\\\n" + " " * 3
 
 @st.composite
 def spelled(draw: st.DrawFn, tokens: list[str]) -> str:
-    """The tokens with blanks, continuations and, in parentheses, newlines and comments between them."""
+    """The tokens with blanks and continuations between them.
+
+    In parentheses there are newlines and comments, too.
+    """
     text = tokens[0]
     depth = 0
     for token in tokens[1:]:
@@ -182,7 +185,7 @@ def _encoded(source: str, newline: str, encoding: str = "utf-8") -> bytes:
 
 
 def _check_covered(data: bytes) -> Hints:
-    """Everything that either scan finds must be in the hints, or the hints must say to parse."""
+    """Check that all that either scan finds is in the hints, or that the hints say to parse."""
     for undotted in (False, True):
         hints = text_hints(data, undotted=undotted)
         for found in (scan(data), scan_lines(data, "")):

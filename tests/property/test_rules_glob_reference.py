@@ -1,4 +1,4 @@
-"""Globs against an independent, slow and obvious implementation, and random text against the parser."""
+"""Globs against an independent, slow and obvious implementation; random text against the parser."""
 
 from __future__ import annotations
 

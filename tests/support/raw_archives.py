@@ -1,4 +1,4 @@
-"""Builders of tar and zip files, byte by byte, so that tests can state what no honest tool would write."""
+"""Builders of tar and zip files, byte by byte: tests can state what no honest tool would write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def options(
     siblings: bool = True,
     limits: Limits | None = None,
 ) -> ReadOptions:
-    """How the tests read."""
+    """Options with which the tests read."""
     return ReadOptions(
         spool_dir=folder, platform=platform, siblings=siblings, limits=limits or Limits()
     )
@@ -89,7 +89,10 @@ def entry(
     prefix: bytes = b"",
     checksum: bytes | None = None,
 ) -> bytes:
-    """One member: a header block and its padded content. ``size``, ``mtime`` and ``checksum`` are raw fields."""
+    """One member: a header block and its padded content.
+
+    ``size``, ``mtime`` and ``checksum`` are raw fields.
+    """
     block = b"".join(
         (
             _bytes(name).ljust(100, b"\0"),

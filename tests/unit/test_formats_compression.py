@@ -1,4 +1,4 @@
-"""Compressed tar files that are bombs, damaged, or more than one stream; and telling formats by their magic."""
+"""Compressed tar files that are bombs, damaged, or more than one stream; formats by their magic."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How hard to compress and with how much memory: what that makes of the encoders' numbers."""
+"""The encoders' numbers for each effort and memory budget."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ BUDGETS = (MIN_MEMORY, 700_000_000, 1_000_000_000, DEFAULT_MEMORY, 8_000_000_000
 
 
 def xz_memory(dictionary: int) -> float:
-    """Liblzma 5.4, lz_encoder_mf.c: bt4 takes two 32-bit links a position, hashes, and the window with some more."""
+    """Bytes that liblzma's encoder takes (liblzma 5.4, lz_encoder_mf.c).
+
+    bt4 takes two 32-bit links a position, hashes, and the window with some more.
+    """
     return 11.5 * dictionary
 
 

@@ -1,4 +1,4 @@
-"""Large pages for encoders' tables: asked for where there is such a thing, and never a reason to fail."""
+"""Large pages for encoders' tables: asked for where there are any, and never a reason to fail."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux o
 
 
 def is_advised(memory: mmap.mmap) -> bool:
-    """Whether the kernel has the advice for a mapping, or for the one that it was merged with (proc(5), VmFlags)."""
+    """True if the kernel has the advice for a mapping, or for the one that it was merged with.
+
+    Source: proc(5), VmFlags.
+    """
     first = ctypes.c_char.from_buffer(memory)
     address = ctypes.addressof(first)
     del first

@@ -1,4 +1,4 @@
-"""Tar archives that would do harm, or that two tools would read differently: each is refused, with a reason."""
+"""Tar archives that would do harm, or that two tools would read differently, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the writers write: the tar stream that venvstacks would, and containers whose bytes depend on nothing else."""
+"""The writers: venvstacks' tar stream, and containers whose bytes depend on nothing else."""
 
 from __future__ import annotations
 

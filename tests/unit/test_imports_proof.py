@@ -266,7 +266,7 @@ def test_packages_around_what_stays_stay() -> None:
         ("x = 1", False),
     ],
 )
-def test_data_beside_a_module_that_looks_for_it_stays(source: str, stays: bool) -> None:
+def test_data_next_to_a_module_that_looks_for_it_stays(source: str, stays: bool) -> None:
     virtual = make_stack(
         {
             "app-x": {
@@ -300,7 +300,9 @@ def test_launch_modules_and_entry_points_count() -> None:
                 "$site/tool/cli.py": "",
                 "$site/tool/other.py": "",
                 "$site/tool-1.dist-info/METADATA": "Name: tool\n",
-                "$site/tool-1.dist-info/entry_points.txt": "[console_scripts]\n\ntool = tool.cli:main\n",
+                "$site/tool-1.dist-info/entry_points.txt": (
+                    "[console_scripts]\n\ntool = tool.cli:main\n"
+                ),
             }
         },
         launch={"app-x": "server"},
@@ -316,7 +318,8 @@ def test_launch_modules_and_entry_points_count() -> None:
     (entry,) = proof.refused[virtual.key("app-x/$site/tool/cli.py")]
     assert (entry.kind, entry.line) == ("entry-point", 3)
     assert str(entry) == (
-        f"console_scripts tool = tool.cli:main of tool 1 (app-x/{SITE}/tool-1.dist-info/entry_points.txt:3)"
+        "console_scripts tool = tool.cli:main of tool 1 "
+        f"(app-x/{SITE}/tool-1.dist-info/entry_points.txt:3)"
     )
     whole = _prove(virtual, ("app-x/$site/tool", "app-x/$site/tool-1.dist-info"))
     assert not whole.refused, "an entry point that goes itself holds nothing"
@@ -377,7 +380,7 @@ def test_vendored_packages_are_found_by_their_path(case: str) -> None:
     assert bool(proof.refused) is (strength is Strength.STRONG)
 
 
-def test_a_program_finds_what_lies_beside_it() -> None:
+def test_a_program_finds_what_lies_next_to_it() -> None:
     layer = {
         "$site/pkg/run.py": "import helper",
         "$site/pkg/helper.py": "",
@@ -537,7 +540,9 @@ def test_the_table_of_old_module_names_imports_nothing() -> None:
         {
             "cpython3.13": {
                 "$stdlib/os.py": "",
-                "$stdlib/_compat_pickle.py": "IMPORT_MAPPING = {'tkColorChooser': 'tkinter.colorchooser'}",
+                "$stdlib/_compat_pickle.py": (
+                    "IMPORT_MAPPING = {'tkColorChooser': 'tkinter.colorchooser'}"
+                ),
                 "$stdlib/tkinter/__init__.py": "",
                 "$stdlib/tkinter/colorchooser.py": "",
             }

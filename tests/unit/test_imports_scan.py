@@ -1,4 +1,4 @@
-"""What one Python file imports: tables of sources and what is found in them."""
+"""Imports of one Python file: tables of sources and what is found in them."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_relative_imports_are_seen(source: bytes) -> None:
     assert not hints.opaque
 
 
-def test_what_only_parsing_can_tell_is_said_to_be_opaque() -> None:
+def test_what_only_parsing_can_tell_is_opaque() -> None:
     assert text_hints("import ｆoo".encode()).opaque
     assert text_hints(b"# coding: shift_jis\nimport a").opaque
     assert text_hints(b"x = '" + b"y" * 5000 + b"'; import a").opaque

@@ -1,4 +1,7 @@
-"""Who gets what for which needed name on macOS: the rules of dyld, over stacks that exist as text only."""
+"""Needed names on macOS, and the files that answer: the rules of dyld.
+
+The stacks exist as text only.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +71,7 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
         [("@rpath/libx.dylib", "plain/p/b/libx.dylib", "rpath")],
     ),
     (
-        "@executable_path is the folder of the runtime's Python, the run path of which counts for all",
+        "@executable_path is the folder of the runtime's Python, whose run path counts for all",
         {
             "cpython3.13": {
                 "bin/python3.13": macho(
@@ -98,7 +101,7 @@ CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
         ],
     ),
     (
-        "the wrapper's DYLD_LIBRARY_PATH comes before the path in the file, but signed programs may ignore it",
+        "the wrapper's DYLD_LIBRARY_PATH comes first, but signed programs may ignore it",
         {
             "framework-a": {
                 f"{P}/libx.dylib": X,
@@ -186,7 +189,7 @@ def test_what_answers(
     ] == expected
 
 
-def test_what_breaks_is_told_with_the_way_it_was_found() -> None:
+def test_what_breaks_is_given_with_the_way_it_was_found() -> None:
     linkage = graph(
         {
             "framework-a": {

@@ -1,4 +1,7 @@
-"""Who gets what for which needed name: the rules of ld.so, over stacks that exist as text only."""
+"""Needed names on Linux, and the files that answer: the rules of ld.so.
+
+The stacks exist as text only.
+"""
 
 from __future__ import annotations
 
@@ -282,7 +285,7 @@ def test_needed(
 
 
 def test_each_process_has_its_own_library_path() -> None:
-    """A library that lies in no search path of its own layer's process, but in that of the application above."""
+    """A library that is only in a search path of the process of the application above its layer."""
     made = linked_stack(
         {
             "framework-a": {
@@ -299,7 +302,7 @@ def test_each_process_has_its_own_library_path() -> None:
 
 
 def test_origin_is_the_folder_of_the_link_that_was_found() -> None:
-    """ld.so takes $ORIGIN from the path it opened, so a dynlib link moves its target's RUNPATH away."""
+    """ld.so takes $ORIGIN from the path it opened: a link moves its target's RUNPATH away."""
     made = linked_stack(
         {
             "framework-a": {

@@ -1,4 +1,4 @@
-"""Signs that libraries of macOS and Windows are opened by name, and the verdicts that come of them."""
+"""Signs that libraries of macOS and Windows are opened by name, and the verdicts on them."""
 
 from __future__ import annotations
 
@@ -58,19 +58,43 @@ def test_words_in_text() -> None:
 
 MACOS: list[tuple[str, dict[str, Contents], str]] = [
     ("nothing", {}, "none"),
-    ("linked", {f"{P}/m.so": macho("@loader_path/libfoo.1.dylib", kind="bundle", inits=("PyInit_m",))}, "linked"),
-    ("weakly linked", {f"{P}/m.so": macho("weak @loader_path/libfoo.1.dylib", inits=("PyInit_m",))}, "linked"),
-    ("through a link", {
-        f"{P}/m.so": macho("@loader_path/libfoo.dylib", inits=("PyInit_m",)),
-        f"{P}/libfoo.dylib": Link("libfoo.1.dylib"),
-    }, "linked"),
-    ("opened by its name", {f"{P}/a.py": LOADS.format("ctypes.CDLL('libfoo.1.dylib')")}, "signalled"),
-    ("opened by its stem", {f"{P}/a.py": LOADS.format("ctypes.util.find_library('foo')")}, "signalled"),
-    ("named by a native file", {f"{P}/m.so": macho(inits=("PyInit_m",), strings=("libfoo.1.dylib",))}, "signalled"),
+    (
+        "linked",
+        {f"{P}/m.so": macho("@loader_path/libfoo.1.dylib", kind="bundle", inits=("PyInit_m",))},
+        "linked",
+    ),
+    (
+        "weakly linked",
+        {f"{P}/m.so": macho("weak @loader_path/libfoo.1.dylib", inits=("PyInit_m",))},
+        "linked",
+    ),
+    (
+        "through a link",
+        {
+            f"{P}/m.so": macho("@loader_path/libfoo.dylib", inits=("PyInit_m",)),
+            f"{P}/libfoo.dylib": Link("libfoo.1.dylib"),
+        },
+        "linked",
+    ),
+    (
+        "opened by its name",
+        {f"{P}/a.py": LOADS.format("ctypes.CDLL('libfoo.1.dylib')")},
+        "signalled",
+    ),
+    (
+        "opened by its stem",
+        {f"{P}/a.py": LOADS.format("ctypes.util.find_library('foo')")},
+        "signalled",
+    ),
+    (
+        "named by a native file",
+        {f"{P}/m.so": macho(inits=("PyInit_m",), strings=("libfoo.1.dylib",))},
+        "signalled",
+    ),
     ("a prefix", {f"{P}/a.py": LOADS.format("n = 'libfoo.' + v\nctypes.CDLL(n)")}, "weak"),
     ("a pattern", {f"{P}/a.py": LOADS.format("ctypes.CDLL(f'{x}foo.{v}.dylib')")}, "weak"),
     ("data", {f"{P}/a.json": '{"lib": "libfoo.1.dylib"}'}, "weak"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(

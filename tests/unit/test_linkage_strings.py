@@ -34,7 +34,10 @@ def test_python_names(line: str, text: str, kind: MentionKind) -> None:
 
 
 def test_documentation_is_no_name() -> None:
-    source = b'"""Loads libdoc.so with ctypes."""\nimport ctypes\ndef f():\n    """Or libdoc.so."""\n    return CDLL(x)\n'
+    source = (
+        b'"""Loads libdoc.so with ctypes."""\nimport ctypes\n'
+        b'def f():\n    """Or libdoc.so."""\n    return CDLL(x)\n'
+    )
     assert "libdoc.so" not in {mention.text for mention in scan_python(source).mentions}
 
 
@@ -50,7 +53,8 @@ def test_without_a_loader_only_whole_names_count() -> None:
     [
         ("import os, ctypes\nfor n in os.listdir(d):\n    ctypes.CDLL(n)\n", 3, True),
         (
-            "import ctypes\nfrom pathlib import Path\nfor n in Path(d).glob('*.so'): ctypes.CDLL(str(n))\n",
+            "import ctypes\nfrom pathlib import Path\n"
+            "for n in Path(d).glob('*.so'): ctypes.CDLL(str(n))\n",
             3,
             True,
         ),

@@ -25,7 +25,7 @@ def judge(
 
 # What lies beside the library (in the same distribution p, in another one q, or elsewhere), and its
 # status.
-BESIDE: list[tuple[str, dict[str, Contents], str]] = [
+NEIGHBOURS: list[tuple[str, dict[str, Contents], str]] = [
     ("nothing", {}, "none"),
     (
         "an extension module that needs it",
@@ -114,7 +114,7 @@ BESIDE: list[tuple[str, dict[str, Contents], str]] = [
 
 
 @pytest.mark.parametrize(
-    ("files", "status"), [case[1:] for case in BESIDE], ids=[case[0] for case in BESIDE]
+    ("files", "status"), [case[1:] for case in NEIGHBOURS], ids=[case[0] for case in NEIGHBOURS]
 )
 def test_status(files: dict[str, Contents], status: str) -> None:
     base: dict[str, Contents] = {

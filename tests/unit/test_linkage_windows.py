@@ -1,4 +1,4 @@
-"""Who gets what for which imported name on Windows, over stacks that exist as text only."""
+"""Imported names on Windows, and the files that answer, over stacks that exist as text only."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from tests.support.native_headers import pe
 from tests.support.virtual_stacks import SITE, Contents
 
 Layers = dict[str, dict[str, Contents]]
-ADDS = "import os\nos.add_dll_directory(os.path.join(os.path.dirname(__file__), os.pardir, 'p.libs'))\n"
+ADDS = (
+    "import os\n"
+    "os.add_dll_directory(os.path.join(os.path.dirname(__file__), os.pardir, 'p.libs'))\n"
+)
 
 CASES: list[tuple[str, Layers, str, list[tuple[str, str | None, str]]]] = [
     (
@@ -123,7 +126,7 @@ def test_strings_of_a_python_file_that_adds_no_folder_say_nothing() -> None:
 
 
 def test_each_distribution_keeps_its_own_copy_of_a_library() -> None:
-    """Repaired wheels carry the same runtime under the same name; which is imported first, nobody knows."""
+    """Repaired wheels carry one runtime under one name; which is imported first isn't known."""
     files: dict[str, Contents] = {}
     for name in ("p", "q"):
         files |= {

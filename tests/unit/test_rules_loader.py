@@ -22,7 +22,13 @@ from slim.rules.loader import (
 from tests.support.rule_schemas import SCHEMAS, SITE, make_rule
 
 HEAD = 'schema = 1\ndescription = "d"\n'
-RULE = '[[rule]]\nid = "r"\npass = "tests"\nreason = "because"\nsafety = "safe"\nsource = "a measurement"\n'
+RULE = """[[rule]]
+id = "r"
+pass = "tests"
+reason = "because"
+safety = "safe"
+source = "a measurement"
+"""
 GOOD = HEAD + RULE + 'remove = ["$site/**/tests/**"]\n'
 
 
@@ -407,7 +413,7 @@ def test_examples_run_where_the_rule_applies(
     assert len(check_examples(swapped)) == 2
 
 
-def test_a_rule_for_no_known_platform_is_told() -> None:
+def test_a_rule_for_no_known_platform_is_a_problem() -> None:
     assert check_examples(make_rule(platforms=("amiga_*",)))[0].place == "rule r: platforms"
 
 

@@ -1,4 +1,4 @@
-"""Which rules select which files."""
+"""Rules, and the files that they select."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def stage(target: Path, content: str, *, force: bool = False) -> None:
         publish(folder / "set", target, force=force)
 
 
-def test_a_set_appears_whole_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+def test_a_set_appears_whole_and_nothing_is_left_next_to_it(tmp_path: Path) -> None:
     stage(tmp_path / "out", "new")
     assert (tmp_path / "out" / "a").read_text() == "new"
     assert os.listdir(tmp_path) == ["out"]
