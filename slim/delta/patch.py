@@ -259,14 +259,14 @@ def _new(
             return None
         return numbers[member.path]
 
-    for item in runs((member, as_before(member)) for member in new.tree.members.values()):
-        if not isinstance(item, Member):
-            yield item
+    for new_member in runs((member, as_before(member)) for member in new.tree.members.values()):
+        if isinstance(new_member, CopiedRun):
+            yield new_member
             continue
-        entry, digest = entry_of(item), new.digests.get(item.path, "")
+        entry, digest = entry_of(new_member), new.digests.get(new_member.path, "")
         if entry.type is not EntryType.FILE:
-            yield NewMember(entry, item.mtime)
-        elif digest in places or not item.size:
-            yield NewMember(entry, item.mtime, slice=places.get(digest, (0, 0)))
+            yield NewMember(entry, new_member.mtime)
+        elif digest in places or not new_member.size:
+            yield NewMember(entry, new_member.mtime, slice=places.get(digest, (0, 0)))
         else:
-            yield NewMember(entry, item.mtime, source=numbers[known[digest]])
+            yield NewMember(entry, new_member.mtime, source=numbers[known[digest]])
