@@ -1,1 +1,1 @@
-"""Reading staging back: whether what is about to be published is what was planned, and still works."""
+"""Proof that what is about to be published is what was planned, and that it still works."""

@@ -1,4 +1,4 @@
-"""``slim verify``: tries a slimmed stack against its original, whoever made it smaller."""
+"""Comparison of a slimmed stack with its original (``slim verify``), whoever made it smaller."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from slim.rules.loader import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
-from slim.verification.dynamic.checks import find_targets
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
+from slim.verification.dynamic.targets import find_targets
 from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
@@ -38,7 +38,7 @@ DIFFERENCE = "difference"
 
 @dataclass(frozen=True, kw_only=True)
 class VerifyRequest:
-    """What to compare. ``platforms`` limits it to some manifests; empty means all of the original's."""
+    """Two stacks to compare. ``platforms`` limits it to some manifests; empty means all."""
 
     original: Path
     slimmed: Path
@@ -47,11 +47,10 @@ class VerifyRequest:
 
 
 def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[RunResult, ...]:
-    """Check the slimmed stack, one result for each manifest of the original. Nothing is written or changed.
+    """Check the slimmed stack, one result for each manifest of the original; write nothing.
 
     Raises ConfigError where the two don't belong together, and the errors of reading.
     """
-    watch = progress or Silent()
     with (
         fetched(request.original) as original,
         fetched(request.slimmed) as other,
@@ -59,7 +58,7 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
     ):
         originals = locate(original, platforms=request.platforms, deployed=True)
         slimmed = locate(other, platforms=request.platforms, deployed=True)
-        context = request.config.context(spool, watch)
+        context = request.config.context(spool, progress or Silent())
         return tuple(
             _verify_one(request, one, _counterpart(one, slimmed, request), context)
             for one in originals
@@ -69,7 +68,7 @@ def verify(request: VerifyRequest, progress: Progress | None = None) -> tuple[Ru
 def _counterpart(
     original: Located, slimmed: tuple[Located, ...], request: VerifyRequest
 ) -> Located:
-    """The slimmed stack with the same layers; of several, the one for the same platform."""
+    """Return the slimmed stack with the same layers; of several, the one for the same platform."""
     names = {layer.name for layer in original.stack}
     found = [one for one in slimmed if {layer.name for layer in one.stack} == names]
     same = [one for one in found if one.stack.platform.tag == original.stack.platform.tag]
@@ -121,7 +120,7 @@ def _verify_one(
 
 
 def _matched(before: LoadedStack, after: LoadedStack) -> dict[str, Tree]:
-    """The slimmed trees under the names of the original's layers."""
+    """Return the slimmed trees under the names of the original's layers."""
     names = [layer.name for layer in before.stack]
     others = [layer.name for layer in after.stack]
     pairs = zip(names, others, strict=True) if len(names) == 1 else ((name, name) for name in names)
@@ -129,7 +128,7 @@ def _matched(before: LoadedStack, after: LoadedStack) -> dict[str, Tree]:
 
 
 def _digests(after: LoadedStack, trees: Mapping[str, Tree]) -> dict[FileKey, str]:
-    """SHA-256 of every file of the slimmed stack."""
+    """Return SHA-256 of every file of the slimmed stack."""
     found = after.inventory
     by_tree = {id(after.trees[layer.name]): layer.name for layer in after.stack}
     return {
@@ -145,7 +144,7 @@ def _plan(
     digests: Mapping[FileKey, str],
     dropped: set[str],
 ) -> Plan:
-    """What was done, told from what there is."""
+    """Plan that tells what was done, from what there is."""
     actions: dict[FileKey, Action] = {}
     for record in inventory:
         member = trees[record.layer].members.get(record.path)
@@ -177,7 +176,7 @@ def _checks(
     plan: Plan,
     dropped: set[str],
 ) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """The dynamic checks, where they can run here."""
+    """Run the dynamic checks, where they can run here; return them, and notes."""
     config, inventory = request.config, before.inventory
     targets = find_targets(before.stack, inventory, before.read, config.verify, dropped)
     original = before.members
@@ -200,7 +199,7 @@ def _checks(
 def _meant(
     before: LoadedStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
 ) -> Iterator[FileKey]:
-    """Removed files that a built-in rule of any profile selects, or that belong to what the user drops."""
+    """List removed files that a built-in rule of any profile selects, or that the user drops."""
     builtin = tuple(rule for rule in config.rules if rule.builtin)
     for layer in before.stack:
         matcher = RuleMatcher(builtin).for_layer(layer)

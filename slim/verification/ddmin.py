@@ -1,4 +1,4 @@
-"""Delta debugging: the smallest part of a set that still does the trick. Pure: knows nothing of files.
+"""Delta debugging: the smallest part of a set that still passes a test. Knows nothing of files.
 
 Source: Zeller and Hildebrandt, "Simplifying and Isolating Failure-Inducing Input", IEEE TSE 28(2),
 2002.
@@ -13,11 +13,11 @@ T = TypeVar("T")
 
 
 class BudgetError(Exception):
-    """More tries were needed than allowed. Internal: callers go on with what they have."""
+    """Raised where more tries are needed than allowed. Callers go on with what they have."""
 
 
 class Counted(Generic[T]):
-    """A test that remembers what it was asked, counts what it really tried, and stops at a limit."""
+    """Test that remembers what it was asked, counts what it tried, and stops at a limit."""
 
     def __init__(self, test: Callable[[tuple[T, ...]], bool], limit: int) -> None:
         self._test = test
@@ -26,7 +26,7 @@ class Counted(Generic[T]):
         self.tries = 0
 
     def __call__(self, items: Sequence[T]) -> bool:
-        """Whether these items do it. Raises BudgetError past the limit."""
+        """Return whether these items pass. Raises BudgetError past the limit."""
         key = frozenset(items)
         if key not in self._known:
             if self.tries >= self._limit:
@@ -37,9 +37,9 @@ class Counted(Generic[T]):
 
 
 def first_enough(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tuple[T, ...] | None:
-    """The shortest of the prefixes of length 1, 2, 4, 8 ... that passes, or None where not even all of them do.
+    """Return the shortest prefix of length 1, 2, 4, 8 ... that passes; None where not even all do.
 
-    Put the most likely ones first.
+    Put the most likely items first.
     """
     length = 1
     while length < len(items):
@@ -50,7 +50,7 @@ def first_enough(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tup
 
 
 def ddmin(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tuple[T, ...]:
-    """A part of ``items`` that passes ``test`` and of which nothing can be left out singly; in the given order.
+    """Return a part of ``items`` that passes ``test`` and needs each of its items; in their order.
 
     ``items`` must pass. Where a larger part always passes when a smaller one does, the result is of
     least size among all parts within it. Takes about log2(n) tries for each item of the result.
@@ -93,7 +93,7 @@ def _split(items: list[T], parts: int) -> list[list[T]]:
 
 
 def one_minimal(items: Sequence[T], test: Callable[[Sequence[T]], bool]) -> tuple[T, ...]:
-    """Leave out singly what isn't needed: quicker than :func:`ddmin` where nearly everything is."""
+    """Leave out, one by one, what isn't needed: quicker than :func:`ddmin` where most is."""
     current = list(items)
     for item in items:
         rest = [other for other in current if other != item]

@@ -61,7 +61,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What came of judging edits: why each bad one is refused, and what LIEF was asked about."""
+    """Outcome of judging edits: why each bad one is refused, and what LIEF was asked about."""
 
     refused: Mapping[FileKey, Evidence]
     check: Check
@@ -80,7 +80,7 @@ def second_opinion(plan: Plan) -> Iterator[SecondOpinion]:
 
 
 def judge(edits: Mapping[FileKey, Edit], second: SecondOpinion) -> Judgement:
-    """Have each edit judged by its editor's oracle, and the native ones by LIEF at the same time."""
+    """Judge each edit by its editor's oracle, and the native ones by LIEF at the same time."""
     questions = {
         key: Question(reader=reader, original=edit.original, edited=edit.edited)
         for key, edit in edits.items()
@@ -105,7 +105,7 @@ def judge(edits: Mapping[FileKey, Edit], second: SecondOpinion) -> Judgement:
 def refused_edits(
     edits: Mapping[FileKey, Edit], oracles: Mapping[str, Oracle] = ORACLES
 ) -> dict[FileKey, Evidence]:
-    """Have each edit judged by its editor's oracle; return the first complaint about each bad one."""
+    """Judge each edit by its editor's oracle; return the first complaint about each bad one."""
     refused: dict[FileKey, Evidence] = {}
     for key, edit in edits.items():
         oracle = _oracle(edit.editor, oracles)

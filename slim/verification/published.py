@@ -1,4 +1,4 @@
-"""Published equals planned: the written archive or folder is read again and compared member by member."""
+"""Compare what was written with what was planned: it is read again, member by member."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def compare(
     *,
     times: bool,
 ) -> tuple[int, tuple[str, ...]]:
-    """Read what was written at ``place`` and compare names, types, modes, link targets, sizes and SHA-256.
+    """Read what was written at ``place``; compare names, types, modes, targets, sizes and SHA-256.
 
-    ``digests`` are hexadecimal, by path. ``times`` says whether modification times are compared too
+    ``digests`` are hexadecimal, by path. ``times`` says that modification times are compared, too
     (zip can't hold all of them). Raises StorageError. Returns how many members were compared, and
     the differences in words.
     """

@@ -1,4 +1,4 @@
-"""What can be proved without running anything: edited files, RECORD, libraries, links, licences."""
+"""Checks that run nothing: RECORD, libraries, links, licences."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_records(
     digests: Mapping[str, str],
     distributions: Iterable[Distribution],
 ) -> Check:
-    """Every row of every RECORD names a file of the new layer, and has its hash and size."""
+    """Check that every row of every RECORD names a file of the layer, with its hash and size."""
     by_path = {member.path: member for member in members}
     failures: list[str] = []
     tried = 0
@@ -39,12 +39,12 @@ def check_records(
                 bytes(member.content.view()).decode("utf-8"), site=site, file=f"{layer}/{path}"
             )
         except (SlimError, UnicodeDecodeError) as error:
-            told = (
+            problem = (
                 f"{error.where}: {error.message}"
                 if isinstance(error, SlimError)
                 else f"{layer}/{path}: not UTF-8"
             )
-            failures.append(told)
+            failures.append(problem)
             continue
         for row in rows:
             tried += 1
@@ -67,7 +67,7 @@ def _hex(digest: str) -> str:
 
 
 def check_links(linkage: Linkage, inventory: Inventory, plan: Plan) -> Check:
-    """Every needed library that resolved before still resolves, and no symbolic link dangles that didn't before."""
+    """Check that needed libraries resolve as before, and that no symbolic link dangles anew."""
     gone = frozenset(key for key, action in plan.actions.items() if isinstance(action, Remove))
     broken = linkage.broken_links(gone)
     failures = [str(link) for link in broken]
@@ -89,7 +89,7 @@ def check_links(linkage: Linkage, inventory: Inventory, plan: Plan) -> Check:
 
 
 def check_licences(inventory: Inventory, plan: Plan) -> Check:
-    """Every licence file of the original is there, but for those of distributions that the user dropped whole."""
+    """Check that every licence file is there, but for those of what the user drops whole."""
     licences = [record for record in inventory if record.kind is FileKind.LICENCE]
     return Check(
         name="licences",

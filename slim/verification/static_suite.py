@@ -1,4 +1,4 @@
-"""The check ``links`` where nothing is run: a suite whose deployment is a set of removed files."""
+"""Check ``links`` where nothing is run: a suite whose deployment is a set of removed files."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from slim.model.verify import Broken, Subject
 
 
 @dataclass(kw_only=True)
-class PaperSuite:
-    """Which needed libraries resolve, with some removals taken back. Its ``after`` is itself."""
+class StaticSuite:
+    """Libraries that resolve with some removals taken back. Its ``after`` is itself."""
 
     linkage: Linkage
     gone: Collection[FileKey]
@@ -22,23 +22,23 @@ class PaperSuite:
 
     @property
     def after(self) -> Self:
-        """What files are put into."""
+        """Deployment that files are put into."""
         return self
 
     def put(self, member: Member, layer: str) -> None:
-        """The file is there again."""
+        """Put the file back."""
         self.back.add((layer, member.path))
 
     def take_back(self, key: FileKey) -> None:
-        """The file is gone again."""
+        """Take the file away again."""
         self.back.discard(key)
 
     def broken(self) -> list[Broken]:
-        """Every link that resolved in the original and doesn't now."""
+        """List every link that resolved in the original and doesn't now."""
         return [_broken(link) for link in self.linkage.broken_links(set(self.gone) - self.back)]
 
     def still_broken(self, broken: Sequence[Broken]) -> list[Broken]:
-        """Which of these are broken now."""
+        """List those of ``broken`` that are broken now."""
         wanted = {one.subject for one in broken}
         return [one for one in self.broken() if one.subject in wanted]
 

@@ -41,6 +41,7 @@ FINISHED = frozenset(
         "sources",
         "symbols",
         "system",
+        "verification",
     }
 )
 UNFINISHED = frozenset(ROOMS) - FINISHED

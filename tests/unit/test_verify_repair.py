@@ -1,4 +1,4 @@
-"""The search for what to take back, over deployments that only exist on paper."""
+"""The search for what to take back, over deployments that are made up."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventor
 from slim.model.stack import Layer, LayerKind, Platform, Stack, StackKind
 from slim.model.verify import Broken, Subject
 from slim.plan.planned import PlannedStack
-from slim.verification.repair import group_actions, search
+from slim.verification.search import group_actions, search
 
 LAYER = "app"
 SITE = "lib/python3.13/site-packages"
 Needs = Callable[[set[str]], bool]
 
 
-class Paper:
+class FakeDeployment:
     """A deployment and its suite: what is broken follows from which files were put back."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Paper:
         self.rounds = 0
 
     @property
-    def after(self) -> Paper:
+    def after(self) -> FakeDeployment:
         return self
 
     def put(self, member: Member, layer: str) -> None:
@@ -105,10 +105,10 @@ def planned(removed: Mapping[str, tuple[str, str]]) -> PlannedStack:
     )
 
 
-def find(paper: Paper, plan: PlannedStack) -> tuple[list[list[str]], Broken | None]:
-    broken = [paper.broken(name) for name in paper.needs]
-    repairs, left = search(cast(Any, paper), plan, broken, Silent())
-    assert paper.there == set()  # the deployment is as it was
+def find(fake: FakeDeployment, plan: PlannedStack) -> tuple[list[list[str]], Broken | None]:
+    broken = [fake.broken(name) for name in fake.needs]
+    repairs, left = search(cast(Any, fake), plan, broken, Silent())
+    assert fake.there == set()  # the deployment is as it was
     return [[path for _, path in repair.files] for repair in repairs], left
 
 
@@ -122,32 +122,32 @@ def crowd(packages: int = 100, files: int = 100) -> dict[str, tuple[str, str]]:
 
 def test_one_of_ten_thousand_takes_few_rounds() -> None:
     culprit = f"{SITE}/p037/d/f042"
-    paper = Paper({"command": lambda there: culprit in there})
-    assert find(paper, planned(crowd())) == ([[culprit]], None)
-    assert paper.rounds < 60
+    fake = FakeDeployment({"command": lambda there: culprit in there})
+    assert find(fake, planned(crowd())) == ([[culprit]], None)
+    assert fake.rounds < 60
 
 
 def test_two_that_only_help_together() -> None:
     one, two = f"{SITE}/p001/d/f001", f"{SITE}/p099/d/f098"
-    paper = Paper({"command": lambda there: {one, two} <= there})
-    assert find(paper, planned(crowd())) == ([[one, two]], None)
-    assert paper.rounds < 250
+    fake = FakeDeployment({"command": lambda there: {one, two} <= there})
+    assert find(fake, planned(crowd())) == ([[one, two]], None)
+    assert fake.rounds < 250
 
 
 def test_either_of_two_is_enough_and_only_one_is_taken() -> None:
     one, two = f"{SITE}/p001/d/f001", f"{SITE}/p099/d/f098"
-    paper = Paper({"command": lambda there: bool({one, two} & there)})
-    found, _ = find(paper, planned(crowd()))
+    fake = FakeDeployment({"command": lambda there: bool({one, two} & there)})
+    found, _ = find(fake, planned(crowd()))
     assert found in ([[one]], [[two]])
 
 
 def test_what_a_later_finding_makes_unnecessary_is_dropped() -> None:
     """The first command is content with either; the second needs b: then a isn't needed."""
     removed = {"a/x": ("rule-a", "a"), "b/x": ("rule-b", "b")}
-    paper = Paper(
+    fake = FakeDeployment(
         {"1": lambda there: bool(there & {"a/x", "b/x"}), "2": lambda there: "b/x" in there}
     )
-    assert find(paper, planned(removed)) == ([["b/x"]], None)
+    assert find(fake, planned(removed)) == ([["b/x"]], None)
 
 
 def test_messages_lead_the_way() -> None:
@@ -167,8 +167,8 @@ def test_messages_lead_the_way() -> None:
         for path, (rule, owner) in crowd().items()
         if "/p050/" in path or "f09" in path
     }
-    paper = Paper({"command": lambda there: set(wanted) <= there}, {"command": text})
-    assert find(paper, planned(names)) == ([wanted], None)
+    fake = FakeDeployment({"command": lambda there: set(wanted) <= there}, {"command": text})
+    assert find(fake, planned(names)) == ([wanted], None)
 
 
 def test_a_module_comes_back_with_its_packages() -> None:
@@ -178,21 +178,21 @@ def test_a_module_comes_back_with_its_packages() -> None:
         f"{SITE}/a/b/c.py",
         f"{SITE}/a/d/__init__.py",
     ]
-    paper = Paper({"command": lambda there: f"{SITE}/a/b/c.py" in there})
-    assert find(paper, planned(dict.fromkeys(paths, ("rule", "a")))) == ([paths[:3]], None)
+    fake = FakeDeployment({"command": lambda there: f"{SITE}/a/b/c.py" in there})
+    assert find(fake, planned(dict.fromkeys(paths, ("rule", "a")))) == ([paths[:3]], None)
 
 
 def test_where_nothing_helps_it_says_what() -> None:
-    paper = Paper({"command": lambda there: False})
-    found, left = find(paper, planned(crowd(5, 5)))
+    fake = FakeDeployment({"command": lambda there: False})
+    found, left = find(fake, planned(crowd(5, 5)))
     assert found == []
     assert left is not None and left.subject.name == "command"
 
 
 def test_two_faults_are_two_findings() -> None:
     removed = {"a/x": ("rule-a", "a"), "a/y": ("rule-a", "a"), "b/x": ("rule-b", "b")}
-    paper = Paper({"1": lambda there: "a/x" in there, "2": lambda there: "b/x" in there})
-    assert find(paper, planned(removed)) == ([["a/x"], ["b/x"]], None)
+    fake = FakeDeployment({"1": lambda there: "a/x" in there, "2": lambda there: "b/x" in there})
+    assert find(fake, planned(removed)) == ([["a/x"], ["b/x"]], None)
 
 
 @pytest.mark.parametrize("packages", [1, 3])

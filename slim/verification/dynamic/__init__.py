@@ -1,1 +1,1 @@
-"""Trying what is about to be published: private deployments, a sandbox, and checks before against after."""
+"""Trial of what is about to be published: private deployments, a sandbox, checks of both."""

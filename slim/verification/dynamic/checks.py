@@ -1,24 +1,26 @@
-"""All dynamic checks over two deployments: the original is tried once, the slimmed stack as often as needed."""
+"""Suite of dynamic checks over two deployments, the original and the slimmed one.
+
+The original is tried once, the slimmed stack as often as needed.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from slim.analysis import ReadFile
-from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.model.outcome import Check
 from slim.model.progress import Progress
-from slim.model.record import FileKey, Inventory
-from slim.model.stack import LayerKind, Stack
-from slim.model.verify import Broken, Command, Subject, VerifySettings
+from slim.model.record import FileKey
+from slim.model.stack import LayerKind
+from slim.model.verify import Broken, Command, Subject
 from slim.verification.dynamic import imports, launch, links, metadata
 from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, install
 from slim.verification.dynamic.imports import Imported
+from slim.verification.dynamic.targets import Targets
 
 DEPLOY: Final = "deploy"
 ALONE: Final = 12
@@ -27,47 +29,12 @@ _SHOWN: Final = 8
 _WORKED: Final = "worked"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Targets:
-    """What there is to try. ``modules`` maps each public module to its files; ``dropped`` are distributions (by
-    normalised name) that the user removes whole."""
-
-    stack: Stack
-    inventory: Inventory
-    settings: VerifySettings
-    modules: Mapping[Subject, frozenset[FileKey]]
-    dropped: frozenset[str] = frozenset()
-
-
-def find_targets(
-    stack: Stack,
-    inventory: Inventory,
-    read: ReadFile,
-    settings: VerifySettings,
-    dropped: Iterable[str] = (),
-) -> Targets:
-    """Everything that the original offers. Raises ConfigError for a command in a layer that doesn't exist."""
-    launch.check_layers(settings.commands, stack)
-    index = ModuleIndex(stack, inventory, read)
-    modules: dict[Subject, set[FileKey]] = {}
-    for key, names in index.modules.items():
-        for module in names:
-            name = dotted(module.name)
-            if module.rooted and imports.is_public(name):
-                subject = Subject(check=imports.NAME, layer=key[0], name=name)
-                modules.setdefault(subject, set()).add(key)
-    return Targets(
-        stack=stack,
-        inventory=inventory,
-        settings=settings,
-        modules={subject: frozenset(keys) for subject, keys in modules.items()},
-        dropped=frozenset(dropped),
-    )
-
-
 @dataclass(kw_only=True)
 class Suite:
-    """The checks. ``given_up`` says of a removed file that it was meant to go though its module worked."""
+    """Suite of checks.
+
+    ``given_up`` tells of a removed file that it was meant to go though its module worked.
+    """
 
     targets: Targets
     before: Deployment
@@ -82,7 +49,7 @@ class Suite:
     _launched: dict[Subject, launch.Launched] = field(default_factory=dict)
 
     def check_all(self) -> tuple[Check, ...]:
-        """Every check. What was seen of the original is kept for the next time."""
+        """Run every check. What was seen of the original is remembered for the next time."""
         self.notes.clear()
         checks = [self._check_deploy()]
         if not checks[0].broken:
@@ -96,7 +63,7 @@ class Suite:
         return tuple(checks)
 
     def still_broken(self, broken: Sequence[Broken]) -> list[Broken]:
-        """Which of these fail now; nothing else is tried."""
+        """List those of ``broken`` that fail now; nothing else is tried."""
         by_check: dict[str, list[Subject]] = {}
         for one in broken:
             by_check.setdefault(one.subject.check, []).append(one.subject)
@@ -120,7 +87,7 @@ class Suite:
             found += self._broken_launch(self._command(subject), subject, retry=False)
         return sorted(found, key=lambda one: one.subject)
 
-    # -- deploy ----------------------------------------------------------------------------------------------------
+    # -- deploy ------------------------------------------------------------------------------------
 
     def _check_deploy(self) -> Check:
         tried = sum(POSTINSTALL in files for files in self.after.members.values())
@@ -139,7 +106,7 @@ class Suite:
             if text not in before
         ]
 
-    # -- links -----------------------------------------------------------------------------------------------------
+    # -- links -------------------------------------------------------------------------------------
 
     @cached_property
     def _loader(self) -> Path | None:
@@ -185,7 +152,7 @@ class Suite:
                 )
         return found
 
-    # -- imports ---------------------------------------------------------------------------------------------------
+    # -- imports -----------------------------------------------------------------------------------
 
     def _check_imports(self) -> Check:
         started = time.monotonic()
@@ -223,7 +190,10 @@ class Suite:
         return _check(imports.NAME, worked, broken, started, note)
 
     def _forgiven(self, subject: Subject) -> bool:
-        """Whether a module may be missing: every file of it was removed on purpose, or the user said so."""
+        """Return whether a module may be missing.
+
+        It may if every file of it was removed on purpose, or if the user lists it.
+        """
         if imports.may_go(subject.name, self.targets.settings.without):
             return True
         keys = self.targets.modules[subject]
@@ -244,7 +214,10 @@ class Suite:
         )[which]
 
     def _confirm(self, suspects: Sequence[Subject]) -> tuple[list[Broken], int]:
-        """Try again, each alone, what failed together with others; what fails so in the original too isn't broken."""
+        """Try again, each alone, what failed together with others; return what is broken.
+
+        What fails alone in the original, too, isn't broken: how many these are is returned as well.
+        """
         few = len(suspects) <= 5 * ALONE
         again = self._import("after", suspects, alone=few)
         failing = [subject for subject in suspects if self._lost(subject, again[subject])]
@@ -262,8 +235,8 @@ class Suite:
 
     def _note_imports(self, subjects: Sequence[Subject], after: Mapping[Subject, Imported]) -> None:
         ends = [(one, self._imported[one]) for one in subjects if self._imported[one].fatal]
-        said = [f"{one.name}: {seen.text}" for one, seen in ends]
-        self._note_some("ended or blocked their process in the original", said)
+        endings = [f"{one.name}: {seen.text}" for one, seen in ends]
+        self._note_some("ended or blocked their process in the original", endings)
         forked = [one.name for one in subjects if self._imported[one].forked]
         self._note_some("started a process when imported, which was ended", forked)
         wrote = [one.name for one, seen in after.items() if seen.written]
@@ -275,7 +248,7 @@ class Suite:
             noun = "module" if len(names) == 1 else "modules"
             self.notes.append(f"{len(names)} {noun} {what}: {', '.join(names[:_SHOWN])}{more}")
 
-    # -- metadata --------------------------------------------------------------------------------------------------
+    # -- metadata ----------------------------------------------------------------------------------
 
     def _check_metadata(self) -> Check:
         started = time.monotonic()
@@ -309,7 +282,7 @@ class Suite:
                 )
         return found
 
-    # -- launch ----------------------------------------------------------------------------------------------------
+    # -- launch ------------------------------------------------------------------------------------
 
     def _check_launch(self) -> Check:
         started = time.monotonic()
@@ -356,12 +329,15 @@ class Suite:
         if retry:
             differs = list(launch.different(command, before, launch.observe(self.before, command)))
             if differs:
-                text = f"not even the original does the same twice: {differs[0]}; name what may differ under ignore"
+                text = (
+                    f"not even the original does the same twice: {differs[0]}; "
+                    "name what may differ under ignore"
+                )
                 yield Broken(subject=subject, before=differs[0], after=text, reproducible=False)
                 return
         yield Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
 
-    # -- what programs did to the deployments ----------------------------------------------------------------------
+    # -- what programs did to the deployments ------------------------------------------------------
 
     def _note_changes(self) -> None:
         self.before.changes()
@@ -369,7 +345,8 @@ class Suite:
         if changed:
             more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             self.notes.append(
-                f"programs changed files of the deployed stack, which was undone: {', '.join(changed[:_SHOWN])}{more}"
+                "programs changed files of the deployed stack, which was undone: "
+                f"{', '.join(changed[:_SHOWN])}{more}"
             )
 
 

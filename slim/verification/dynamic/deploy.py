@@ -1,4 +1,4 @@
-"""Deploys layers as an installer does, privately, and changes single files of a deployment there and back."""
+"""Deployment of layers as an installer does it, privately, with single files changed and back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ Members = Mapping[str, Sequence[Member]]
 
 @dataclass(kw_only=True)
 class Deployment:
-    """A deployed stack below ``root``, one folder a layer. ``failures`` tell which post-install steps failed."""
+    """Deployed stack below ``root``, one folder a layer.
+
+    ``failures`` tell which post-install steps failed.
+    """
 
     root: Path
     stack: Stack
@@ -43,17 +46,17 @@ class Deployment:
     _number: Iterator[int] = field(default_factory=itertools.count)
 
     def python(self, layer: str) -> Path:
-        """The command that starts a layer's Python."""
+        """Return the command that starts a layer's Python."""
         return self.pythons[layer]
 
     def place(self, key: FileKey) -> Path:
-        """Where a file of a layer lies."""
+        """Path of a file of a layer."""
         return self.root / key[0] / key[1]
 
-    # -- single files ----------------------------------------------------------------------------------------------
+    # -- single files ------------------------------------------------------------------------------
 
     def put(self, member: Member, layer: str) -> None:
-        """Make a file what ``member`` says. What lay there before comes back with :meth:`take_back`."""
+        """Make a file what ``member`` says; :meth:`take_back` brings back what lay there before."""
         key = (layer, member.path)
         place = self.place(key)
         if os.path.lexists(place):
@@ -90,7 +93,7 @@ class Deployment:
             parent = parent.parent
 
     def settle(self) -> None:
-        """What was put stays."""
+        """Keep what was put for good."""
         for hidden in self._stash.values():
             hidden.unlink()
         self._stash.clear()
@@ -100,10 +103,10 @@ class Deployment:
             return self.members[layer][member.link_target or ""].content
         return member.content
 
-    # -- what programs did to it -----------------------------------------------------------------------------------
+    # -- what programs did to it -------------------------------------------------------------------
 
     def remember(self) -> None:
-        """Take down what there is, so that :meth:`changes` can tell what programs changed."""
+        """Remember what there is, so that :meth:`changes` can tell what programs changed."""
         self._snapshot = self._state()
 
     def _state(self) -> dict[str, tuple[int, int]]:
@@ -128,7 +131,10 @@ class Deployment:
         self._snapshot[self._name(place)] = (status.st_size, status.st_mtime_ns)
 
     def changes(self) -> list[str]:
-        """Deployed paths that programs created, changed or removed since :meth:`remember`; they are put right."""
+        """Put right what programs changed since :meth:`remember`; return the deployed paths.
+
+        These are files that they created, changed or removed.
+        """
         now = self._state()
         changed = sorted(
             path
@@ -159,9 +165,10 @@ def deploy(
     *,
     workers: int = 1,
 ) -> Deployment:
-    """Write every layer below ``root``, beside each other, and run each ``postinstall.py`` with the runtime's Python.
+    """Write every layer below ``root``, side by side, and run each ``postinstall.py``.
 
-    Raises StorageError where writing fails. Programs that fail don't raise: see ``failures``.
+    It is run with the runtime's Python. Raises StorageError where writing fails. Programs that fail
+    don't raise: see ``failures``.
     """
     made = Deployment(root=root, stack=stack, sandbox=sandbox)
     try:
@@ -201,16 +208,16 @@ def install(made: Deployment, progress: Progress) -> None:
             environment={"PYTHONDONTWRITEBYTECODE": ""},
         )
         if done.code != 0:
-            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
             ended = "took too long" if done.timed_out else f"ended with {done.code}"
             made.failures.append(
-                f"{layer.name}/{POSTINSTALL}: {ended}: {said[-1] if said else 'no output'}"
+                f"{layer.name}/{POSTINSTALL}: {ended}: {errors[-1] if errors else 'no output'}"
             )
         progress.advance()
 
 
 def _python(folder: Path, layer: Layer) -> Path:
-    """What starts the layer: as its own metadata says, or where Python usually lies."""
+    """Return the layer's Python: as its own metadata says, or where Python usually lies."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         named = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("python")
         if isinstance(named, str) and not posixpath.normpath(named).startswith(("../", "/")):
@@ -228,7 +235,7 @@ def _python(folder: Path, layer: Layer) -> Path:
 
 
 def _unpack(folder: Path, members: Iterable[Member]) -> None:
-    """Members into a fresh folder. Not durable: it is thrown away."""
+    """Write members into a fresh folder. Not durable: it is thrown away."""
     contents: dict[str, Content | None] = {}
     made: set[str] = set()
     folder.mkdir()
@@ -263,7 +270,10 @@ def _write(place: Path, member: Member, content: Content | None) -> None:
 
 
 def update(made: Deployment, members: Members, progress: Progress) -> None:
-    """Make a deployment what an installer would make of other members: change what differs, then install again."""
+    """Change a deployment into what an installer would make of other members.
+
+    What differs is changed, then the post-install steps run again.
+    """
     made.settle()
     for layer in made.stack:
         old = made.members[layer.name]

@@ -1,4 +1,4 @@
-"""The check ``imports``: what could be imported can still be imported.
+"""Check ``imports``: what could be imported can still be imported.
 
 Several modules share a worker process. A module that ends its worker (a crash, ``os._exit``) or
 keeps it busy for too long is told by name, and a new worker goes on behind it.
@@ -32,9 +32,12 @@ _TESTS: Final = re.compile(r"(tests?|test_.*|.*_tests?|idle_test|conftest)\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Imported:
-    """What came of one module. ``text`` is the error; ``forked`` and ``written`` (deployed paths) what else it did.
-    ``whole`` is False where nothing but an empty namespace package was found: a folder without
-    ``__init__``."""
+    """Outcome of importing one module.
+
+    ``text`` is the error; ``fatal`` says that the module ended its process or took too long;
+    ``forked`` and ``written`` (deployed paths) tell what else it did. ``whole`` is False where
+    nothing but an empty namespace package was found: a folder without ``__init__``.
+    """
 
     ok: bool
     text: str = ""
@@ -45,7 +48,7 @@ class Imported:
 
 
 def lost(before: Imported, after: Imported) -> str:
-    """What is wrong with a module that could be imported in the original, in words; empty where nothing is."""
+    """Tell what is wrong with a module that the original could import; empty where nothing is."""
     if not before.ok:
         return ""
     if not after.ok:
@@ -54,9 +57,10 @@ def lost(before: Imported, after: Imported) -> str:
 
 
 def is_public(name: str) -> bool:
-    """Whether a module is part of what a distribution offers: no private name below the top, and no tests.
+    """Return whether a module is part of what a distribution offers.
 
-    ``__main__`` isn't: to import it is to run the program.
+    Private names below the top aren't, tests aren't, and neither is ``__main__``: to import it is
+    to run the program.
     """
     top, *inner = name.split(".")
     if top in ("__init__", "__main__", "sitecustomize", "usercustomize") or not all(
@@ -69,7 +73,10 @@ def is_public(name: str) -> bool:
 
 
 def may_go(name: str, without: Iterable[str]) -> bool:
-    """Whether the user said that a module may stop working. A package's glob covers what is in it."""
+    """Return whether the user lists a module as dispensable.
+
+    A package's glob covers what is in it.
+    """
     return any(
         fnmatch.fnmatchcase(name, glob) or fnmatch.fnmatchcase(name, f"{glob}.*")
         for glob in without
@@ -77,7 +84,7 @@ def may_go(name: str, without: Iterable[str]) -> bool:
 
 
 def batches(subjects: Iterable[Subject], size: int = BATCH) -> list[list[Subject]]:
-    """Subjects of one layer a batch; a top-level package stays together where it fits."""
+    """Group subjects by layer into batches; a top-level package stays together where it fits."""
     found: list[list[Subject]] = []
     groups: dict[tuple[str, str], list[Subject]] = {}
     for subject in sorted(subjects):
@@ -107,7 +114,7 @@ def observe(
     advance: Callable[[int], None] = lambda _: None,
     alone: bool = False,
 ) -> dict[str, dict[Subject, Imported]]:
-    """Import every subject in every deployment. The workers of all deployments share the processors."""
+    """Import every subject in every deployment; the workers of all share the processors."""
     parts = [[subject] for subject in subjects] if alone else batches(subjects)
     jobs = sorted(
         ((name, part) for part in parts for name in deployments), key=lambda job: -len(job[1])
@@ -141,7 +148,7 @@ def _batch(
 
 
 def _worker(deployment: Deployment, subjects: Sequence[Subject], timeout: float) -> list[Imported]:
-    """Results for the first subjects, at least one: as far as one process comes."""
+    """Return results for the first subjects, at least one: as far as one process comes."""
     job = {"modules": [subject.name for subject in subjects], "root": str(deployment.root)}
     python = deployment.python(subjects[0].layer)
     sandbox = deployment.sandbox
@@ -201,8 +208,8 @@ def _end(
     else:
         text = f"ended its process with exit code {code}"
     if not started:
-        said = running.errors.decode("utf-8", "replace").strip().splitlines()
-        text = f"the interpreter didn't start: {said[-1] if said else text}"
+        errors = running.errors.decode("utf-8", "replace").strip().splitlines()
+        text = f"the interpreter didn't start: {errors[-1] if errors else text}"
     return text
 
 
@@ -228,7 +235,7 @@ def _job_file(deployment: Deployment, job: Mapping[str, object]) -> Iterator[str
 
 
 class _Lines:
-    """The JSON lines of a worker, with a deadline for each. None: the stream has ended."""
+    """JSON lines of a worker, with a deadline for each. None: the stream has ended."""
 
     def __init__(self, running: Running) -> None:
         self._queue: queue.Queue[list[Any] | None] = queue.Queue()
@@ -249,5 +256,5 @@ class _Lines:
         self._queue.put(None)
 
     def get(self, timeout: float) -> list[Any] | None:
-        """The next event. Raises :class:`queue.Empty` after ``timeout`` seconds."""
+        """Return the next event. Raises :class:`queue.Empty` after ``timeout`` seconds."""
         return self._queue.get(timeout=timeout)

@@ -1,4 +1,4 @@
-"""The check ``launch``: the commands that the configuration names do what they did in the original."""
+"""Check ``launch``: the configuration's commands do what they did in the original."""
 
 from __future__ import annotations
 
@@ -25,9 +25,12 @@ _TERM: Final = (-15, 143)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """How a command went. ``code`` is None where it had to be killed; ``files`` hold contents, None where there is no
-    such file; ``answers`` are (status, body, error) for each request; ``left`` counts processes it
-    left behind."""
+    """Outcome of a command.
+
+    ``code`` is None where it had to be killed; ``files`` hold contents, None where there is no such
+    file; ``answers`` are (status, body, error) for each request; ``ended`` tells how a server came
+    to its end; ``left`` counts processes that were left behind.
+    """
 
     code: int | None
     stdout: bytes = b""
@@ -40,24 +43,25 @@ class Launched:
 
 
 def check_layers(commands: Sequence[Command], stack: Stack) -> None:
-    """Raises ConfigError for a command whose layer isn't in the stack."""
+    """Raise ConfigError for a command whose layer isn't in the stack."""
     names = {layer.name for layer in stack} | {layer.layer_name for layer in stack}
     for command in commands:
         if command.layer not in names:
             raise ConfigError(
-                f"the command {command.name!r} runs in layer {command.layer!r}, which isn't in this stack",
+                f"the command {command.name!r} runs in layer {command.layer!r}, "
+                "which isn't in this stack",
                 place="verify.command",
                 hint=f"there is {', '.join(layer.name for layer in stack)}",
             )
 
 
 def layer_of(command: Command, stack: Stack) -> str:
-    """The install target of a command's layer, which may also be told by its layer name."""
+    """Return the install target of a command's layer, which may also be told by its layer name."""
     return next(layer.name for layer in stack if command.layer in (layer.name, layer.layer_name))
 
 
 def subjects(commands: Sequence[Command], stack: Stack) -> list[Subject]:
-    """Every command."""
+    """List a subject for every command."""
     return [
         Subject(check=NAME, layer=layer_of(command, stack), name=command.name)
         for command in commands
@@ -116,22 +120,22 @@ def _program(deployment: Deployment, layer: str, name: str) -> Path:
 
 
 def _plain(data: bytes, deployment: Deployment) -> bytes:
-    """Without the places that differ from one deployment to the other."""
+    """Return output without the places that differ from one deployment to the other."""
     data = data.replace(str(deployment.root).encode(), b"STACK")
     return re.sub(re.escape(str(deployment.sandbox.work).encode()) + rb"/run-\d+", b"WORK", data)
 
 
 def wrong(command: Command, seen: Launched) -> Iterator[str]:
-    """What a command didn't do that its configuration demands, in words."""
+    """Tell what a command didn't do that its configuration demands."""
     if command.ready is not None:
         yield from _wrong_server(command, seen)
     elif seen.code is None:
         yield f"didn't end within {command.timeout} seconds"
     elif seen.code != command.exit_code:
-        said = seen.stderr.decode("utf-8", "replace").strip().splitlines()
+        errors = seen.stderr.decode("utf-8", "replace").strip().splitlines()
         ended = f"exit code {seen.code}" if seen.code >= 0 else f"signal {-seen.code}"
         wanted = f" instead of {command.exit_code}" if seen.code >= 0 else ""
-        yield f"{ended}{wanted}: {said[-1] if said else 'no error output'}"
+        yield f"{ended}{wanted}: {errors[-1] if errors else 'no error output'}"
     text = seen.stdout.decode("utf-8", "replace")
     for pattern in command.output:
         if not re.search(pattern, text, re.MULTILINE):
@@ -143,13 +147,13 @@ def wrong(command: Command, seen: Launched) -> Iterator[str]:
 
 def _wrong_server(command: Command, seen: Launched) -> Iterator[str]:
     if not seen.ready:
-        said = seen.stderr.decode("utf-8", "replace").strip().splitlines()
+        errors = seen.stderr.decode("utf-8", "replace").strip().splitlines()
         ended = (
             f"ended with {seen.code}"
             if seen.ended == "by itself"
             else f"wasn't ready in {command.timeout} seconds"
         )
-        yield f"the server {ended}: {said[-1] if said else 'no error output'}"
+        yield f"the server {ended}: {errors[-1] if errors else 'no error output'}"
         return
     for request, (status, body, error) in zip(command.requests, seen.answers, strict=False):
         if error:
@@ -169,7 +173,7 @@ def _wrong_server(command: Command, seen: Launched) -> Iterator[str]:
 
 
 def different(command: Command, before: Launched, after: Launched) -> Iterator[str]:
-    """Where two runs of a command differ though they must not, in words."""
+    """Tell where two runs of a command differ though they must not."""
     if command.same_output and (text := _difference(command, before.stdout, after.stdout)):
         yield f"it prints something else: {text}"
     for name in command.files:
@@ -184,7 +188,7 @@ def different(command: Command, before: Launched, after: Launched) -> Iterator[s
 
 
 def _difference(command: Command, before: bytes, after: bytes) -> str:
-    """The first line that differs, or nothing."""
+    """Tell of the first line that differs; empty where none does."""
     one, other = (_ignoring(command, data) for data in (before, after))
     if one == other:
         return ""

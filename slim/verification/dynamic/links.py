@@ -1,4 +1,4 @@
-"""The check ``links``, its dynamic half: what the dynamic linker finds for every ELF file, before and after."""
+"""Check ``ld.so``: what the dynamic linker finds for every ELF file, before and after."""
 
 from __future__ import annotations
 
@@ -26,15 +26,18 @@ _LOADER: Final = re.compile(rb"/[\w./+-]*/ld-[\w.+-]+\.so[\w.]*\0")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """What the dynamic linker said about a file: where each library is (deployed paths inside the stack, absolute ones
-    outside, None: nowhere), and the error where it couldn't even read the file."""
+    """Answer of the dynamic linker about a file.
+
+    ``libraries`` tell where each library is: a deployed path inside of the stack, an absolute one
+    outside, None for nowhere. ``error`` is there where it couldn't even read the file.
+    """
 
     libraries: Mapping[str, str | None] = field(default_factory=dict)
     error: str = ""
 
 
 def subjects(inventory: Inventory) -> list[Subject]:
-    """Every ELF file of the stack."""
+    """List a subject for every ELF file of the stack."""
     return [
         Subject(check=NAME, layer=record.layer, name=record.path)
         for record in inventory
@@ -45,13 +48,15 @@ def subjects(inventory: Inventory) -> list[Subject]:
 
 
 def search_path(stack: Stack, layer: Layer, root: Path) -> str:
-    """What the layer's wrapper puts on LD_LIBRARY_PATH."""
+    """Return what the layer's wrapper puts on LD_LIBRARY_PATH."""
     return ":".join(str(root / folder) for folder in layer.dynlib_dirs)
 
 
 def find_loader(deployment: Deployment) -> Path | None:
-    """The dynamic linker that the stack's own interpreters name (PT_INTERP); where they are scripts, slim's own does,
-    which is for the same platform."""
+    """Return the dynamic linker that the stack's own interpreters name (PT_INTERP).
+
+    Where they are scripts, slim's own interpreter tells, which is for the same platform.
+    """
     pythons = [deployment.python(layer.name).resolve() for layer in deployment.stack]
     for python in (*pythons, Path(sys.executable).resolve()):
         if not python.is_file():
@@ -74,7 +79,7 @@ def observe(
     workers: int = 1,
     advance: Callable[[int], None] = lambda _: None,
 ) -> dict[Subject, Linked]:
-    """Ask for every file that is there; one that isn't was removed on purpose and has no entry."""
+    """Ask about every file that is there; one that was removed on purpose has no entry."""
     there = [one for one in files if deployment.place((one.layer, one.name)).is_file()]
     parts = [there[at : at + _BATCH] for at in range(0, len(there), _BATCH)]
     found: dict[Subject, Linked] = {}
@@ -128,8 +133,11 @@ def _failed(done: Finished) -> str:
 
 
 def lost(before: Linked, after: Linked) -> Iterable[str]:
-    """What resolved in the original and doesn't any more, in words. A file of the stack that is now found somewhere
-    else on this machine is lost too: another machine may not have it."""
+    """Tell what resolved in the original and doesn't any more.
+
+    A file of the stack that is now found somewhere else on this machine is lost, too: another
+    machine may not have it.
+    """
     if after.error and not before.error:
         yield after.error
     for soname, place in sorted(before.libraries.items()):

@@ -1,4 +1,7 @@
-"""The check ``metadata``: the same distributions, versions and entry points, requirements as met, and true RECORDs."""
+"""Check ``metadata``: distributions, versions and entry points as before, and true RECORDs.
+
+Requirements are met as they were.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,11 @@ TIMEOUT: Final = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
-    """What a layer's Python says about its distributions, as facts that can be compared; ``error`` where it can't."""
+    """Facts that a layer's Python tells of its distributions, which can be compared.
+
+    ``problems`` are unmet requirements and rows of RECORD that aren't true; ``rows`` counts rows;
+    ``error`` is there where the interpreter couldn't tell.
+    """
 
     facts: frozenset[str] = frozenset()
     problems: frozenset[str] = frozenset()
@@ -32,7 +39,7 @@ class Described:
 
 
 def subjects(stack: Stack) -> list[Subject]:
-    """Every layer that has packages of its own."""
+    """List a subject for every layer that has packages of its own."""
     return [
         Subject(check=NAME, layer=layer.name, name="site-packages")
         for layer in stack
@@ -68,8 +75,8 @@ def _describe(deployment: Deployment, name: str) -> Described:
     try:
         value: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return Described(error=said[-1] if said else f"the interpreter ended with {done.code}")
+        errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return Described(error=errors[-1] if errors else f"the interpreter ended with {done.code}")
     problems = [*value["record"], *unmet(value["distributions"], value["environment"])]
     if value["pip"]:
         problems += _pip_check(deployment, python)
@@ -96,7 +103,10 @@ def _facts(distributions: Mapping[str, Any]) -> Iterator[str]:
 
 
 def unmet(distributions: Mapping[str, Any], environment: Mapping[str, str]) -> Iterator[str]:
-    """Requirements that no installed version meets, as ``pip check`` tells them. Extras aren't asked for."""
+    """List requirements that no installed version meets, as ``pip check`` tells them.
+
+    Extras aren't asked for.
+    """
     versions = {
         canonicalize_name(name): str(found["version"]) for name, found in distributions.items()
     }
@@ -113,7 +123,8 @@ def unmet(distributions: Mapping[str, Any], environment: Mapping[str, str]) -> I
             if version is None:
                 yield f"{name} requires {requirement.name}, which isn't installed"
             elif not _meets(requirement, version):
-                yield f"{name} requires {requirement.name}{requirement.specifier}, there is {version}"
+                wanted = f"{requirement.name}{requirement.specifier}"
+                yield f"{name} requires {wanted}, there is {version}"
 
 
 def _meets(requirement: Requirement, version: str) -> bool:
@@ -124,8 +135,11 @@ def _meets(requirement: Requirement, version: str) -> bool:
 
 
 def lost(before: Described, after: Described, dropped: Iterable[str] = ()) -> Iterator[str]:
-    """What is different, in words. ``dropped`` are distributions that the user removes whole: they may be missing, and
-    what requires them may say so."""
+    """Tell what is different.
+
+    ``dropped`` are distributions that the user removes whole: they may be missing, and what
+    requires them may say so.
+    """
     gone = tuple(dropped)
     if after.error and not before.error:
         yield after.error
@@ -141,5 +155,5 @@ def lost(before: Described, after: Described, dropped: Iterable[str] = ()) -> It
 
 
 def canonicalize_name_in(text: str) -> str:
-    """Lower case with dashes, as normalised names are written (PEP 503)."""
+    """Return lower case with dashes, as normalised names are written (PEP 503)."""
     return text.lower().replace("_", "-")

@@ -1,4 +1,4 @@
-"""Runs the stack's programs where they can do no harm: private folders, no network, limits, and no survivors.
+"""Sandbox for the stack's programs: private folders, no network, limits, and no survivors.
 
 What the kernel allows is found out once; what it doesn't is part of every report.
 """
@@ -38,8 +38,11 @@ _KILL_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Isolation:
-    """What the sandbox could do here. ``network``: none but a loopback of its own; ``processes``: none survives the
-    command, whatever it does; ``files``: nothing outside of the private folders can be written."""
+    """Isolation that the sandbox achieves here.
+
+    ``network``: no network but a loopback of its own; ``processes``: no process survives the
+    command, whatever it does; ``files``: nothing outside of the private folders can be written.
+    """
 
     network: bool = False
     processes: bool = False
@@ -47,7 +50,7 @@ class Isolation:
 
     @property
     def missing(self) -> str:
-        """What it couldn't do, in words; empty where it could do everything."""
+        """Tell what the sandbox can't do here; empty where it can do everything."""
         words = {
             "network": "without a network",
             "processes": "in a process namespace",
@@ -59,7 +62,10 @@ class Isolation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """How a program ended. ``code`` is None after a timeout; a signal is told by ``signal``."""
+    """End of a program.
+
+    ``code`` is None after a timeout; a signal is told by ``signal``; ``elapsed`` is in seconds.
+    """
 
     code: int | None
     stdout: bytes
@@ -69,13 +75,13 @@ class Finished:
 
     @property
     def timed_out(self) -> bool:
-        """Whether it had to be killed."""
+        """True if it had to be killed."""
         return self.code is None
 
 
 @dataclass(kw_only=True)
 class Running:
-    """A program in the sandbox. Always :meth:`stop` it: that kills whatever is left of it."""
+    """Program in the sandbox. Always :meth:`stop` it: that kills whatever is left of it."""
 
     process: subprocess.Popen[bytes]
     folder: Path
@@ -85,17 +91,20 @@ class Running:
     _reader: threading.Thread | None = None
 
     def keep_errors(self) -> None:
-        """Read what it says on stderr in the background."""
+        """Read the program's stderr in the background."""
         assert self.process.stderr is not None
         self._reader = _collect(self.process.stderr, self._kept)
 
     @property
     def errors(self) -> bytes:
-        """What it said on stderr so far."""
+        """Return what came on stderr so far."""
         return b"".join(self._kept)
 
     def stop(self) -> dict[str, object]:
-        """Kill what still runs, free everything, and return the jail's own report (empty where it gave none)."""
+        """Kill what still runs, free everything, and return the jail's own report.
+
+        The report is empty where the jail gave none.
+        """
         if self.lifeline >= 0:
             os.close(self.lifeline)
             self.lifeline = -1
@@ -129,7 +138,7 @@ class Running:
 
 
 class Sandbox:
-    """Starts programs below ``work``, a private folder. Safe to use from several threads.
+    """Sandbox that starts programs below ``work``, a private folder. Safe to use from threads.
 
     ``memory`` is the limit for a process's data in bytes. Raises StorageError where a program can't
     be started at all.
@@ -143,7 +152,7 @@ class Sandbox:
         self.isolation = self._probe()
 
     def _probe(self) -> Isolation:
-        """Try a program with everything, then with less, until one starts."""
+        """Try a program with every kind of isolation, then with less, until one starts."""
         if not _POSIX:
             return Isolation()
         for aspects in _ATTEMPTS if sys.platform == "linux" else ((),):
@@ -247,7 +256,10 @@ class Sandbox:
         writable: Sequence[Path] = (),
         data: bytes | None = None,
     ) -> Finished:
-        """Run a program to its end, feeding it ``data``. After ``timeout`` seconds it is killed with all it started."""
+        """Run a program to its end, feeding it ``data``; kill it after ``timeout`` seconds.
+
+        It is killed with all that it started.
+        """
         started = time.monotonic()
         running = self.start(
             argv, environment=environment, cwd=cwd, writable=writable, stdin=data is not None
@@ -266,12 +278,12 @@ class Sandbox:
         for thread in (reader, feeder):
             if thread is not None:
                 thread.join(timeout=_KILL_SECONDS)
-        told = report.get("signal")
+        number = report.get("signal")
         return Finished(
             code=None if timed_out else code,
             stdout=b"".join(output),
             stderr=running.errors,
-            signal=told if isinstance(told, int) else 0,
+            signal=number if isinstance(number, int) else 0,
             elapsed=time.monotonic() - started,
         )
 
@@ -300,7 +312,10 @@ def _popen(
 
 
 def _limits(memory: int | None) -> dict[str, int]:
-    """Limits of getrlimit(2) for each program: no core files, no endless files, no endless memory or processes."""
+    """Return the limits of each program (getrlimit(2)).
+
+    No core files, no endless files, no endless memory or processes.
+    """
     limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 8 << 30, "RLIMIT_NOFILE": 4096}
     if memory is None and hasattr(os, "sysconf"):
         with contextlib.suppress(ValueError, OSError):
@@ -313,7 +328,7 @@ def _limits(memory: int | None) -> dict[str, int]:
 
 
 def _readable(work: Path) -> list[str]:
-    """Folders that must stay visible though they may lie below a temporary folder that the jail replaces."""
+    """List folders that must stay visible though the jail may replace a folder above them."""
     places = [work, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, WORKERS]
     return list(
         dict.fromkeys(str(path) for path in (*places, *(path.resolve() for path in places)))

@@ -1,4 +1,4 @@
-"""Opens a session: a workspace, a sandbox, and the original and the slimmed stack deployed beside each other."""
+"""Session: a workspace, a sandbox, and the original and the slimmed stack deployed in it."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.stack import LayerKind, Platform, Stack, System
 from slim.system.workspace import workspace
-from slim.verification.dynamic.checks import Suite, Targets
+from slim.verification.dynamic.checks import Suite
 from slim.verification.dynamic.deploy import Members, deploy
 from slim.verification.dynamic.sandbox import Sandbox
+from slim.verification.dynamic.targets import Targets
 
 _SYSTEMS: Final = {"linux": "linux", "darwin": "macosx", "win32": "win"}
 
 
 def host() -> Platform:
-    """The platform of this machine, as layers call theirs."""
+    """Return the platform of this machine, as layers call theirs."""
     return Platform.parse(
         f"{_SYSTEMS.get(sys.platform, sys.platform)}_{platform.machine().lower()}"
     )
 
 
 def obstacle(stack: Stack, members: Members) -> str:
-    """Why the stack can't be tried here, as a sentence; empty where it can."""
+    """Return why the stack can't be tried here, as a sentence; empty where it can."""
     here, there = host(), stack.platform
     if there.system is System.UNKNOWN:
         return "nothing was run: the stack's platform isn't known"
@@ -58,7 +59,10 @@ def session(
     workers: int,
     parent: Path | None = None,
 ) -> Iterator[Suite]:
-    """Deploy both and yield the checks. Everything is gone when the block ends. Raises StorageError."""
+    """Deploy both stacks and yield the checks; all is gone when the block ends.
+
+    Raises StorageError.
+    """
     with workspace(parent or Path(tempfile.gettempdir())) as work:
         sandbox = Sandbox(work)
         progress.stage(
@@ -83,6 +87,6 @@ def session(
 
 
 def sandbox_note(suite: Suite) -> Iterable[str]:
-    """What the sandbox couldn't do, where that is something."""
+    """Return what the sandbox can't do here; empty where it can do everything."""
     missing = suite.before.sandbox.isolation.missing
     return (missing,) if missing else ()

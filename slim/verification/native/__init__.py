@@ -1,1 +1,1 @@
-"""Oracles that judge an edited native file against its original, each with no code of the editor it judges."""
+"""Oracles that judge edited native files; none shares code with the editor that it judges."""

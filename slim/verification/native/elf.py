@@ -1,8 +1,9 @@
-"""Whether an edited ELF file loads exactly as the original did. Shares no code and no shortcut with the editor.
+"""Oracle of edited ELF files: whether one loads exactly as its original did.
 
-The editor decides from the headers what may go; this module looks at two files and asks whether the
-second one can possibly behave differently. So it knows nothing of levels or layouts. It is as
-suspicious of other strippers: it finds every library that GNU strip has broken after patchelf.
+Shares no code and no shortcut with the editor. The editor decides from the headers what may go;
+this module looks at two files and asks whether the second one can possibly behave differently. So
+it knows nothing of levels or layouts. It is as suspicious of other strippers: it finds every
+library that GNU strip has broken after patchelf.
 
 Source: System V gABI, chapters 4 and 5; ld.so (glibc, ``elf/dl-load.c``), for what a loader looks
 at.
@@ -10,16 +11,15 @@ at.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
+
+from slim.verification.native.elf_image import Elf, Section, Unreadable, union
 
 _BLOCK = 1 << 20
 _LOAD, _INTERPRETER = 1, 3
 _LIBRARY = 3
-_NO_BITS = (0, 8)
-_ALLOC = 2
 
 # The only fields of the ELF header that an edit may change: where the section header table is, how
 # many entries it has, and which of them holds the names. No loader reads them.
@@ -61,134 +61,8 @@ _PADDING = 16
 _PAGE = 4096
 
 
-@dataclass(frozen=True)
-class _Program:
-    kind: int
-    offset: int
-    address: int
-    file_size: int
-    memory_size: int
-    alignment: int
-    others: tuple[int, ...]
-
-    @property
-    def end(self) -> int:
-        return self.offset + self.file_size
-
-
-@dataclass(frozen=True)
-class _Section:
-    name: str
-    kind: int
-    flags: int
-    address: int
-    offset: int
-    size: int
-    link: int
-    alignment: int
-    entry_size: int
-
-    @property
-    def loaded(self) -> bool:
-        return bool(self.flags & _ALLOC)
-
-    @property
-    def span(self) -> tuple[int, int]:
-        return (self.offset, self.offset + (0 if self.kind in _NO_BITS else self.size))
-
-
-class _Unreadable(Exception):
-    """The file isn't an ELF image whose headers lie within it."""
-
-
-class _Elf:
-    """The headers of one file, read from scratch."""
-
-    def __init__(self, data: memoryview) -> None:
-        self.data = data
-        if (
-            len(data) < 52
-            or bytes(data[:4]) != b"\x7fELF"
-            or data[4] not in (1, 2)
-            or data[5] not in (1, 2)
-        ):
-            raise _Unreadable("not an ELF file")
-        self.wide = data[4] == 2
-        self.order = "<" if data[5] == 1 else ">"
-        word = "Q" if self.wide else "I"
-        layout = f"16sHHI{word}{word}{word}IHHHHHH"
-        self.header = self._unpack(layout, 0, 1)[0]
-        self.header_size = struct.calcsize(self.order + layout)
-        self.program_range = self._table(
-            self.header[5], self.header[9], self.header[10], 56 if self.wide else 32
-        )
-        self.table_range = self._table(
-            self.header[6], self.header[11], self.header[12], 64 if self.wide else 40
-        )
-        self.programs = list(self._read_programs())
-        self.sections = self._read_sections(word)
-
-    def _unpack(self, layout: str, offset: int, count: int) -> list[tuple[int, ...]]:
-        one = struct.Struct(self.order + layout)
-        if offset + one.size * count > len(self.data):
-            raise _Unreadable(f"the header at offset {offset:#x} isn't wholly in the file")
-        return list(one.iter_unpack(self.data[offset : offset + one.size * count]))
-
-    def _table(self, offset: int, entry: int, count: int, expected: int) -> tuple[int, int]:
-        if count and (entry != expected or offset + entry * count > len(self.data)):
-            raise _Unreadable(f"the header table at offset {offset:#x} isn't wholly in the file")
-        return (offset, offset + entry * count)
-
-    def _read_programs(self) -> Iterator[_Program]:
-        layout = "IIQQQQQQ" if self.wide else "IIIIIIII"
-        for row in self._unpack(layout, self.program_range[0], self.header[10]):
-            if self.wide:
-                kind, _, offset, address, _, in_file, in_memory, alignment = row
-            else:
-                kind, offset, address, _, in_file, in_memory, _, alignment = row
-            if kind and in_file and offset + in_file > len(self.data):
-                raise _Unreadable(f"the segment at offset {offset:#x} isn't wholly in the file")
-            others = (row[1], row[4]) if self.wide else (row[6], row[3])
-            yield _Program(kind, offset, address, in_file, in_memory, alignment, others)
-
-    def _read_sections(self, word: str) -> list[_Section]:
-        rows = self._unpack(f"II{word * 4}II{word * 2}", self.table_range[0], self.header[12])
-        if not rows:
-            return []
-        if self.header[13] >= len(rows):
-            raise _Unreadable("the section name table doesn't exist")
-        start, size = rows[self.header[13]][4:6]
-        names = bytes(self.data[start : start + size])
-        if start + size > len(self.data):
-            raise _Unreadable("the section name table isn't wholly in the file")
-        sections = []
-        for name, kind, flags, address, offset, size, link, _, alignment, entry_size in rows:
-            end = names.find(b"\0", name)
-            if kind and end < 0:
-                raise _Unreadable("a section has no name")
-            text = names[name:end].decode("latin-1") if kind else ""
-            section = _Section(
-                text, kind, flags, address, offset, size, link, alignment, entry_size
-            )
-            if kind not in _NO_BITS and section.span[1] > len(self.data):
-                raise _Unreadable(f"section {text} isn't wholly in the file")
-            sections.append(section)
-        return sections
-
-    def claimed(self) -> list[tuple[int, int]]:
-        """Every range that some header answers for, sorted."""
-        ranges = [(0, self.header_size), self.program_range, self.table_range]
-        ranges += [
-            (program.offset, program.offset + program.file_size)
-            for program in self.programs
-            if program.kind
-        ]
-        ranges += [section.span for section in self.sections]
-        return _union(ranges)
-
-
 def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]:
-    """Compare an edited ELF file with its original; returns what is wrong, one sentence each, nothing if all is well.
+    """Compare an edited ELF file with its original; return what is wrong, a sentence each.
 
     Checked are the ELF header (but for the place of the section header table), the program headers
     (but for where in the file a library's segments lie, which may be whole pages earlier), every
@@ -199,17 +73,17 @@ def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]
     """
     before, after = memoryview(original), memoryview(edited)
     try:
-        old = _Elf(before)
-    except _Unreadable as error:
+        old = Elf(before)
+    except Unreadable as error:
         return [f"the original can't be judged: {error}"]
     try:
-        new = _Elf(after)
-    except _Unreadable as error:
+        new = Elf(after)
+    except Unreadable as error:
         return [f"the edited file is broken: {error}"]
     return list(_problems(old, new))
 
 
-def _problems(old: _Elf, new: _Elf) -> Iterator[str]:
+def _problems(old: Elf, new: Elf) -> Iterator[str]:
     if len(new.data) >= len(old.data):
         yield f"the file isn't smaller: {len(new.data)} bytes, {len(old.data)} before"
     yield from _header_problems(old, new)
@@ -219,7 +93,7 @@ def _problems(old: _Elf, new: _Elf) -> Iterator[str]:
     yield from _unclaimed_problems(old, new)
 
 
-def _header_problems(old: _Elf, new: _Elf) -> Iterator[str]:
+def _header_problems(old: Elf, new: Elf) -> Iterator[str]:
     for index, name in enumerate(_FIELD_NAMES):
         if index not in _FREE_FIELDS and old.header[index] != new.header[index]:
             yield f"{name} has changed"
@@ -231,15 +105,15 @@ def _header_problems(old: _Elf, new: _Elf) -> Iterator[str]:
         yield from _move_problems(old, new)
 
 
-def _moves(old: _Elf, new: _Elf) -> list[int]:
-    """By how many bytes each segment lies elsewhere in the file."""
+def _moves(old: Elf, new: Elf) -> list[int]:
+    """List by how many bytes each segment lies elsewhere in the file."""
     return [
         now.offset - before.offset for before, now in zip(old.programs, new.programs, strict=False)
     ]
 
 
-def _move_of(old: _Elf, moves: list[int], address: int) -> int:
-    """By how many bytes the content of an address lies elsewhere in the file."""
+def _move_of(old: Elf, moves: list[int], address: int) -> int:
+    """Return by how many bytes the content of an address lies elsewhere in the file."""
     for program, move in zip(old.programs, moves, strict=False):
         if (
             program.kind == _LOAD
@@ -249,14 +123,17 @@ def _move_of(old: _Elf, moves: list[int], address: int) -> int:
     return 0
 
 
-def _move_problems(old: _Elf, new: _Elf) -> Iterator[str]:
-    """A library's segments may lie earlier in the file, by so many bytes that it can be mapped as before."""
+def _move_problems(old: Elf, new: Elf) -> Iterator[str]:
+    """Check that a library's segments lie earlier in the file by what can be mapped as before."""
     moves = _moves(old, new)
     if old.header[1] != _LIBRARY or any(program.kind == _INTERPRETER for program in old.programs):
         yield "segments of a program lie elsewhere in the file"
     step = max(_PAGE, *(program.alignment for program in old.programs if program.kind == _LOAD), 0)
     if any(move > 0 or move % step for move in moves):
-        yield f"a segment lies elsewhere in the file, by other than whole multiples of {step:#x} bytes"
+        yield (
+            "a segment lies elsewhere in the file, "
+            f"by other than whole multiples of {step:#x} bytes"
+        )
     spans = sorted(
         (program.offset, program.end) for program in new.programs if program.kind == _LOAD
     )
@@ -264,12 +141,15 @@ def _move_problems(old: _Elf, new: _Elf) -> Iterator[str]:
         yield "segments overlap in the file"
     for program, move in zip(old.programs, moves, strict=True):
         if program.kind and program.file_size and move != _move_of(old, moves, program.address):
-            yield f"the segment at address {program.address:#x} and the one that loads it don't lie together any more"
+            yield (
+                f"the segment at address {program.address:#x} and the one that loads it "
+                "don't lie together any more"
+            )
         if move and program.offset < old.program_range[1]:
             yield "a segment from before the program headers' end lies elsewhere in the file"
 
 
-def _segment_problems(old: _Elf, new: _Elf) -> Iterator[str]:
+def _segment_problems(old: Elf, new: Elf) -> Iterator[str]:
     # The ELF header itself has been compared field by field, and where something has moved the
     # program headers too.
     moves = _moves(old, new)
@@ -280,9 +160,12 @@ def _segment_problems(old: _Elf, new: _Elf) -> Iterator[str]:
             for program, one in zip(old.programs, moves, strict=False)
             if program.kind and one == move
         ]
-        for start, end in _without(_union(spans), _union(compared)):
+        for start, end in _without(union(spans), union(compared)):
             if end + move > len(new.data):
-                yield f"mapped bytes are missing: {start:#x} to {end:#x}, the file ends at {len(new.data):#x}"
+                yield (
+                    f"mapped bytes are missing: {start:#x} to {end:#x}, "
+                    f"the file ends at {len(new.data):#x}"
+                )
             elif not _same(old.data, new.data, start, end, shift=move):
                 yield f"mapped bytes have changed between {start:#x} and {end:#x}"
     last = 0
@@ -296,8 +179,8 @@ def _segment_problems(old: _Elf, new: _Elf) -> Iterator[str]:
         last = program.address + program.memory_size
 
 
-def _loaded_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
-    """Symbols refer to loaded sections by number, so each has to have the number it had."""
+def _loaded_section_problems(old: Elf, new: Elf) -> Iterator[str]:
+    """Check that each loaded section has the number it had: symbols refer to them by number."""
     moves = _moves(old, new)
     for number, section in enumerate(old.sections):
         if not section.loaded:
@@ -317,7 +200,8 @@ def _loaded_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
         changed = [field for field in fields if getattr(section, field) != getattr(now, field)]
         changed += [] if move in due else ["offset"]
         if changed:
-            yield f"loaded section {section.name} (number {number}) has another {', '.join(changed)}"
+            fields_changed = ", ".join(changed)
+            yield f"loaded section {section.name} (number {number}) has another {fields_changed}"
         elif not _same(old.data, new.data, *section.span, shift=move):
             yield f"the bytes of loaded section {section.name} have changed"
         if now.link and (
@@ -329,13 +213,13 @@ def _loaded_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
             yield f"loaded section {section.name} has been added"
 
 
-def _target(elf: _Elf, section: _Section) -> tuple[str, int]:
+def _target(elf: Elf, section: Section) -> tuple[str, int]:
     linked = elf.sections[section.link] if section.link < len(elf.sections) else None
     return ("", 0) if linked is None else (linked.name, linked.size)
 
 
-def _other_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
-    """Each other section is either still there with the same bytes, or one of those that may go."""
+def _other_section_problems(old: Elf, new: Elf) -> Iterator[str]:
+    """Check that each other section is there with the same bytes, or is one that may go."""
     left = [section for section in new.sections if section.kind and not section.loaded]
     for section in old.sections:
         if not section.kind or section.loaded:
@@ -350,20 +234,23 @@ def _other_section_problems(old: _Elf, new: _Elf) -> Iterator[str]:
             ):
                 yield f"section {section.name} isn't aligned any more"
         elif not (section.name in _MAY_GO_NAMES or section.name.startswith(_MAY_GO_PREFIXES)):
-            yield f"section {section.name} is lost, and it is neither symbols nor debugging information"
+            yield (
+                f"section {section.name} is lost, "
+                "and it is neither symbols nor debugging information"
+            )
     for section in left:
         if section is not new.sections[new.header[13]]:
             yield f"section {section.name} isn't in the original"
 
 
-def _identical(old: _Elf, section: _Section, new: _Elf, now: _Section) -> bool:
+def _identical(old: Elf, section: Section, new: Elf, now: Section) -> bool:
     if replace(now, offset=section.offset, link=section.link) != section:
         return False
     return _same(old.data, new.data, *section.span, shift=now.offset - section.offset)
 
 
-def _unclaimed_problems(old: _Elf, new: _Elf) -> Iterator[str]:
-    """Bytes that no header answers for must be where they were, unless they are padding."""
+def _unclaimed_problems(old: Elf, new: Elf) -> Iterator[str]:
+    """Check that bytes that no header answers for are where they were, unless they are padding."""
     at = 0
     for start, end in [*old.claimed(), (len(old.data), len(old.data))]:
         if start > at:
@@ -375,26 +262,17 @@ def _unclaimed_problems(old: _Elf, new: _Elf) -> Iterator[str]:
                 for move in places
             )
             if not padding and not kept:
-                yield f"a payload is lost: {start - at} bytes at offset {at:#x} that no header answers for"
+                yield (
+                    f"a payload is lost: {start - at} bytes at offset {at:#x} "
+                    "that no header answers for"
+                )
         at = max(at, end)
-
-
-def _union(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(ranges):
-        if end <= start:
-            continue
-        if joined and start <= joined[-1][1]:
-            joined[-1] = (joined[-1][0], max(joined[-1][1], end))
-        else:
-            joined.append((start, end))
-    return joined
 
 
 def _without(
     ranges: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
-    """The ranges less the holes; both are sorted and disjoint."""
+    """Return the ranges less the holes; both are sorted and disjoint."""
     gaps = list(holes)
     for start, end in ranges:
         for first, last in gaps:
@@ -407,7 +285,7 @@ def _without(
 
 
 def _same(old: memoryview, new: memoryview, start: int, end: int, *, shift: int = 0) -> bool:
-    """Whether a range of the original is in the new file, ``shift`` bytes further on."""
+    """Return whether a range of the original is in the new file, ``shift`` bytes further on."""
     if start + shift < 0 or end + shift > len(new):
         return start >= end
     # In blocks, as bytes: comparing memory views directly goes item by item and is thirty times

@@ -1,8 +1,8 @@
-"""Whether an edited Mach-O file loads exactly as the original did. Shares no code and no shortcut with the editor.
+"""Oracle of edited Mach-O files: whether one loads exactly as its original did.
 
-The editor decides what may go and where the rest is put; this module looks at two files and asks
-whether the second one can possibly behave differently, and whether macOS would accept it. So it
-knows nothing of levels or layouts.
+Shares no code and no shortcut with the editor. The editor decides what may go and where the rest is
+put; this module looks at two files and asks whether the second one can possibly behave differently,
+and whether macOS would accept it. So it knows nothing of levels or layouts.
 
 Source: Apple's ``mach-o/loader.h``, ``mach-o/nlist.h`` and ``mach-o/fat.h``; dyld
 (``MachOAnalyzer``), for what a loader looks at. Signatures:
@@ -39,7 +39,7 @@ _FAT = {b"\xca\xfe\xba\xbe": ">5I", b"\xca\xfe\xba\xbf": ">2I2Q2I"}
 
 
 def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]:
-    """Compare an edited Mach-O file with its original; returns what is wrong, nothing if all is well.
+    """Compare an edited Mach-O file with its original; return what is wrong, a sentence each.
 
     Checked are that the file is smaller; the layout of each image by itself (:func:`check_layout`),
     with every page hash of its signature; and, against the original, each load command, every byte
@@ -74,7 +74,7 @@ def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]
 
 
 def check_layout(data: bytes | memoryview) -> list[str]:
-    """What is wrong with a file by itself, nothing if all is well. Raises nothing."""
+    """Return what is wrong with a file by itself, nothing if all is well. Raises nothing."""
     try:
         return [
             problem
@@ -102,7 +102,7 @@ def _is_thin(data: memoryview) -> bool:
 
 
 def _slices(data: memoryview) -> dict[tuple[int, int], memoryview]:
-    """The images of a file by CPU type and subtype, in file order."""
+    """Return the images of a file by CPU type and subtype, in file order."""
     if _is_thin(data):
         if len(data) < 12:
             raise Unreadable("not a Mach-O file")
@@ -260,7 +260,7 @@ def _changes(old: Image, new: Image) -> Iterator[str]:
 
 
 def _lost_debug(old: Image, new: Image) -> LoadedSegment | None:
-    """The original's debugging information, if it is the last thing before ``__LINKEDIT`` and isn't there any more."""
+    """Return the original's ``__DWARF``, if it lies just before ``__LINKEDIT`` and is emptied."""
     before = [one for one in old.segments if one.size and one.start < old.linkedit.start]
     last = max(before, key=lambda one: one.start, default=None)
     if last is None or last.name != _DEBUG or last.start == 0:
@@ -270,7 +270,7 @@ def _lost_debug(old: Image, new: Image) -> LoadedSegment | None:
 
 
 def _blank(command: bytes, moved: bool) -> bytes:
-    """A load command with zeros for what an edit may change; more if ``__LINKEDIT`` has ``moved`` in the file."""
+    """Blank what an edit may change in a load command; more if ``__LINKEDIT`` has ``moved``."""
     data = bytearray(command)
     kind = int.from_bytes(data[:4], "little")
     free: list[tuple[int, int]] = []

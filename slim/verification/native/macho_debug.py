@@ -1,7 +1,7 @@
-"""Whether the one segment of a Mach-O image that may lose its content, ``__DWARF``, is one that nothing needs.
+"""Oracle of emptied ``__DWARF`` segments: whether nothing needs what one held.
 
-The part of :mod:`slim.verification.native.macho` that is about debugging information; shares no code with
-the editor either.
+The part of :mod:`slim.verification.native.macho` that is about debugging information, the one
+segment that may lose its content; shares no code with the editor either.
 
 Source: Apple's ``mach-o/loader.h`` and ``mach-o/fixup-chains.h``, for how fixups name segments;
 dyld (``UnsafeHeader::validSegment``), for what an empty segment has to look like.
@@ -39,9 +39,10 @@ _BIND = re.compile(
 
 
 def debug_problems(index: int, command: bytes, table: Callable[[str], memoryview]) -> Iterator[str]:
-    """Why segment ``index``, whose load command is ``command``, may not lose its content; nothing if it may.
+    """Tell why a segment may not lose its content; nothing if it may.
 
-    ``table`` gives a table of the image by its name.
+    ``index`` is its number, ``command`` its load command; ``table`` gives a table of the image by
+    its name.
     """
     count = (len(command) - 72) // _ROW
     flags = [
@@ -64,7 +65,7 @@ def debug_problems(index: int, command: bytes, table: Callable[[str], memoryview
 
 
 def emptied(command: bytes) -> bytes:
-    """The load command of a segment as it has to be when its content is gone."""
+    """Return a segment's load command as it has to be when its content is gone."""
     data = bytearray(command)
     address = data[24:32]
     data[48:56] = bytes(8)
@@ -74,7 +75,7 @@ def emptied(command: bytes) -> bytes:
 
 
 def _chained(data: bytes) -> set[int]:
-    """Indexes of segments with chains of pointers; -1 for data that can't be read."""
+    """Return indexes of segments with chains of pointers; -1 for data that can't be read."""
     if not data:
         return set()
     if len(data) < 8:
@@ -88,7 +89,7 @@ def _chained(data: bytes) -> set[int]:
 
 
 def _streamed(data: bytes, opcode: re.Pattern[bytes]) -> set[int]:
-    """Indexes of segments that opcodes name; -1 for what isn't one."""
+    """Return indexes of segments that opcodes name; -1 for what isn't one."""
     found: set[int] = set()
     at = 0
     while at < len(data):

@@ -54,7 +54,7 @@ class Command:
 
 @dataclass(frozen=True)
 class LoadedSegment:
-    """A segment: where its command is, its range in memory and in the file in bytes, its sections as numbers."""
+    """Segment: where its command is, its ranges in memory and file in bytes, its sections."""
 
     at: int
     name: bytes
@@ -174,7 +174,7 @@ class Image:
             )
 
     def indirect(self) -> list[Symbol | int]:
-        """What each entry of the indirect symbol table stands for."""
+        """List what each entry of the indirect symbol table stands for."""
         entries = [row[0] for row in struct.iter_unpack("<I", self.table("indirect symbols"))]
         total = self.tables["symbols"][1] // 16
         if any(entry >= total for entry in entries if not entry & _NONE_NAMED):

@@ -1,7 +1,7 @@
-"""Whether a Mach-O file's ad-hoc signature is right, and is the one it had but for the hashes of pages.
+"""Oracle of ad-hoc signatures: right, and the one that was there but for the hashes of pages.
 
-The part of :mod:`slim.verification.native.macho` that is about signatures; shares no code with the editor
-either.
+The part of :mod:`slim.verification.native.macho` that is about signatures; shares no code with the
+editor either.
 
 Source: Apple's ``cs_blobs.h`` (xnu, ``osfmk/kern``), for what the kernel checks when it maps a
 page.
@@ -51,7 +51,10 @@ class _Broken(Exception):
 
 @dataclass(frozen=True)
 class _Directory:
-    """A code directory. ``rest`` is all that may not change: everything but length, number of pages, limit, hashes."""
+    """Code directory. ``rest`` is all that may not change.
+
+    That is everything but length, number of pages, limit and hashes.
+    """
 
     limit: int
     adhoc: bool
@@ -68,7 +71,7 @@ class _Directory:
 
 
 def _blobs(data: bytes) -> dict[int, bytes]:
-    """The blobs of a signature by slot, in the order of the index."""
+    """Return the blobs of a signature by slot, in the order of the index."""
     if len(data) < 12:
         raise _Broken("it is cut short")
     magic, length, count = struct.unpack_from(">3I", data)
@@ -142,7 +145,10 @@ def _directory(blob: bytes) -> _Directory:
 
 
 def signature_problems(image: memoryview, start: int, size: int) -> Iterator[str]:
-    """What is wrong with the signature at an offset of an image: blobs, limits, every page hash, hashes of blobs."""
+    """Tell what is wrong with the signature at an offset of an image.
+
+    Checked are its blobs, limits, every page hash, and the hashes of blobs.
+    """
     try:
         blobs = _blobs(bytes(image[start : start + size]))
         directories = [_directory(blob) for slot, blob in blobs.items() if _is_directory(slot)]
@@ -172,7 +178,10 @@ def signature_problems(image: memoryview, start: int, size: int) -> Iterator[str
 
 
 def signature_changes(before: memoryview, after: memoryview) -> Iterator[str]:
-    """What an edit has changed in a signature that it may not: all but lengths, the limit and the hashes of pages."""
+    """Tell what an edit has changed in a signature that it may not.
+
+    That is all but lengths, the limit and the hashes of pages.
+    """
     try:
         old, new = _blobs(bytes(before)), _blobs(bytes(after))
         if list(old) != list(new):

@@ -1,4 +1,4 @@
-"""What LIEF reads in an ELF file, as far as a loader looks at it.
+"""Facts of an ELF file as LIEF reads them, as far as a loader looks at it.
 
 The section header table isn't for the loader, and neither are the static symbols: both may change.
 So may the places in the file where segments lie, if they are as well aligned as before.
@@ -61,7 +61,7 @@ def _header(header: Any) -> Iterator[object]:
 
 
 def _segments(binary: Any) -> Iterator[tuple[object, ...]]:
-    """Each segment with its bytes, but for those that no loader reads after it has mapped the file."""
+    """List the segments with their bytes, but for what no loader reads in the mapped file."""
     header = binary.header
     bits = list(header.identity)[_CLASS]
     first, last = _OFFSET_FIELD.get(bits, (0, 0))
@@ -104,14 +104,14 @@ def _names(binary: Any) -> Iterator[tuple[str, object]]:
 
 
 def _symbol(one: Any) -> tuple[Any, ...]:
-    """Name, version, type and binding, visibility, value, size, and whether it is defined."""
+    """Row of a symbol: name, version, type and binding, visibility, value, size, if defined."""
     version = one.symbol_version
     number = -1 if version is None else version.value
     return one.name, number, one.information, one.other, one.value, one.size, one.shndx != 0
 
 
 def _relocations(binary: Any) -> Iterator[tuple[object, ...]]:
-    """How many relocations there are, and the tables that they are read from.
+    """Count the relocations, and give the tables that they are read from.
 
     One by one they would take more time than everything else: a big library has 100,000.
     """

@@ -40,12 +40,13 @@ def differences(before: Images, after: Images) -> list[str]:
 
 
 def _first(was: Sequence[object], now: Sequence[object]) -> str:
-    """The first row that differs, before and after."""
+    """Tell of the first row that differs, before and after."""
     for number, (old, new) in enumerate(zip(was, now, strict=False)):
         if old != new:
             return f"number {number} was {old!s:.{_LONGEST}}, is {new!s:.{_LONGEST}}"
     row = (was if len(was) > len(now) else now)[min(len(was), len(now))]
-    return f"there were {len(was)}, there are {len(now)}; the first of the others is {row!s:.{_LONGEST}}"
+    numbers = f"there were {len(was)}, there are {len(now)}"
+    return f"{numbers}; the first of the others is {row!s:.{_LONGEST}}"
 
 
 def digest(content: memoryview, masked: Iterable[tuple[int, int]] = ()) -> str:

@@ -1,4 +1,4 @@
-"""What LIEF reads in a Mach-O file, as far as dyld and the kernel look at it.
+"""Facts of a Mach-O file as LIEF reads them, as far as dyld and the kernel look at it.
 
 Local symbols and the order of the tables in ``__LINKEDIT`` aren't for the loader, and nothing of
 ``__DWARF`` is. Signatures are judged by :mod:`slim.verification.native.macho_signature`.
@@ -90,13 +90,16 @@ def _facts(image: Any) -> Facts:
 
 
 def _symbol(one: Any) -> tuple[object, ...]:
-    """Name, type, section, description, and value; of an alias that is a place in a table."""
+    """Row of a symbol: name, type, section, description, value; None for the value of an alias.
+
+    That is a place in the table of names, which is written anew.
+    """
     value = None if one.raw_type & _TYPE == _ALIAS else one.value
     return one.name, one.raw_type, one.numberof_sections, one.description, value
 
 
 def _commands(image: Any) -> Iterator[tuple[object, ...]]:
-    """Each load command, whole where it doesn't say where something lies that may be rewritten."""
+    """List the load commands, whole where they don't tell a place that may have changed."""
     for one in image.commands:
         kind = int(one.command)
         whole = kind not in _PLACES and not (kind == _SEGMENT and one.name in _REWRITTEN)
@@ -104,7 +107,7 @@ def _commands(image: Any) -> Iterator[tuple[object, ...]]:
 
 
 def _segments(image: Any) -> Iterator[tuple[object, ...]]:
-    """Each segment with its bytes, but for the load commands, which are compared one by one."""
+    """List the segments with their bytes, but for the load commands, which have their own rows."""
     commands = image.header.sizeof_cmds + _HEADER
     for one in image.segments:
         whole: tuple[object, ...] = ()
@@ -139,7 +142,7 @@ def _sections(image: Any) -> Iterator[tuple[object, ...]]:
 
 
 def _fixups(image: Any) -> Iterator[tuple[str, str]]:
-    """What dyld writes into the image, as it is encoded."""
+    """List what dyld writes into the image, as it is encoded."""
     info, chained = image.dyld_info, image.dyld_chained_fixups
     if info is not None:
         yield "rebases", digest(info.rebase_opcodes)
@@ -151,7 +154,7 @@ def _fixups(image: Any) -> Iterator[tuple[str, str]]:
 
 
 def _bindings(image: Any) -> Iterator[tuple[object, ...]]:
-    """What dyld looks up, and where it writes the address."""
+    """List what dyld looks up, and where it writes the address."""
     for table in (image.dyld_info, image.dyld_chained_fixups):
         for one in () if table is None else table.bindings:
             name = one.symbol.name if one.has_symbol else ""
@@ -172,7 +175,7 @@ def _indirect(image: Any) -> Iterator[str]:
 
 
 def _tables(image: Any) -> Iterator[tuple[str, str]]:
-    """The tables that only the image itself and debuggers read, as they are encoded."""
+    """List the tables that only the image itself and debuggers read, as they are encoded."""
     for name, one in (
         ("function starts", image.function_starts),
         ("data in code", image.data_in_code),
@@ -183,7 +186,7 @@ def _tables(image: Any) -> Iterator[tuple[str, str]]:
 
 
 def _layout(image: Any) -> Iterator[str]:
-    """What is wrong with the layout, as dyld and codesign see it; nothing if all is well."""
+    """Tell what is wrong with the layout, as dyld and codesign see it; nothing if all is well."""
     good, problem = lief.MachO.check_layout(image)
     if not good:
         yield problem

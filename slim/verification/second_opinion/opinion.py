@@ -1,4 +1,4 @@
-"""The parent's side of the second opinion: asks LIEF about each edit, and bears with its accidents."""
+"""Parent's side of the second opinion: asks LIEF about each edit, and bears its accidents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODULE: Final = "slim.verification.second_opinion.worker"
 MAX_SIZE: Final = 512 << 20
 """Bytes of the largest file that LIEF is asked about; it has three copies of it in memory."""
 SECONDS: Final = 60.0
-"""Seconds that LIEF may take for one file. Real ones of 400 MB take three."""
+"""Seconds that LIEF may take for one file. Real ones, of 400 MB even, take a few."""
 _PATIENCE: Final = 10
 """An edited file may take this many times as long as its original: a slow host proves nothing."""
 MAX_ACCIDENTS: Final = 10
@@ -36,9 +36,9 @@ class Question:
 
 @dataclass(kw_only=True)
 class Opinion:
-    """What LIEF says: for each file what differs, or why it can't judge it.
+    """Answers of LIEF: for each file what differs, or why it can't judge it.
 
-    ``judged`` is how many files it could compare, whatever came of it.
+    ``judged`` is how many files it could compare, whatever came of it; ``elapsed`` in seconds.
     """
 
     differing: dict[FileKey, str] = field(default_factory=dict)
@@ -68,7 +68,11 @@ class SecondOpinion:
             return
 
     def ask(self, questions: Mapping[FileKey, Question]) -> Opinion:
-        """Have every file compared. A file that LIEF can't read, or not any more, is no accident of ours."""
+        """Compare every file, original and edited. Raises nothing.
+
+        What LIEF can't read in the original is left to slim's own oracle; what it can't read in the
+        edited file alone differs.
+        """
         started = time.monotonic()
         opinion = Opinion()
         obstacle = self._obstacle() if questions else ""
@@ -87,11 +91,11 @@ class SecondOpinion:
         return opinion
 
     def close(self) -> None:
-        """End the child; an ``ask`` that runs in another thread comes to its end, judging nothing more."""
+        """End the child. An ``ask`` that runs in another thread ends soon, judging nothing more."""
         self._worker.close()
 
     def _obstacle(self) -> str:
-        """Why LIEF can't be asked at all; nothing if it can."""
+        """Return why LIEF can't be asked at all; nothing if it can."""
         try:
             self._worker.ask({"task": "hello"}, seconds=self._seconds)
         except NoAnswer as error:
@@ -99,7 +103,7 @@ class SecondOpinion:
         return ""
 
     def _original(self, question: Question) -> str:
-        """Have the original read; return why LIEF can't judge the file, nothing if it can."""
+        """Let LIEF read the original; return why it can't judge the file, nothing if it can."""
         size = len(question.original)
         if size > self._max_size:
             return f"it has {size} bytes, more than the {self._max_size} that LIEF is given"
@@ -119,7 +123,7 @@ class SecondOpinion:
         return "" if answer.get("read") is True else "LIEF can't read the original"
 
     def _edited(self, question: Question) -> str:
-        """Have the edited file compared; return the first difference, nothing if there is none."""
+        """Let LIEF compare the edited file; return the first difference, nothing if none."""
         try:
             answer = self._worker.ask(
                 {"task": "edited", "reader": question.reader},

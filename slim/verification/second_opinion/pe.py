@@ -1,4 +1,4 @@
-"""What LIEF reads in a PE file, as far as the Windows loader looks at it.
+"""Facts of a PE file as LIEF reads them, as far as the Windows loader looks at it.
 
 No editor changes such files yet; the first one that does finds its second opinion here.
 

@@ -1,1 +1,4 @@
-"""Scripts that run as processes of their own, with the standard library alone; nothing imports them."""
+"""Scripts that run as processes of their own; nothing imports them.
+
+They need the standard library alone.
+"""

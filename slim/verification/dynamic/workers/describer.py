@@ -1,21 +1,22 @@
-"""Tells what ``importlib.metadata`` finds, and whether RECORD is true. Runs in the stack's own Python (3.9 or newer).
+"""Describes what ``importlib.metadata`` finds, and whether RECORD is true.
 
-``argv``: the layer's own site-packages folder. One JSON object goes to standard output:
-``distributions`` (everything the layer's Python sees: version, entry points, requirements by
-normalised name), ``record`` (rows of the RECORDs below that folder which aren't true), ``rows``
-(how many there are), ``environment`` (the variables of environment markers), ``pip`` (whether it
-can be imported).
+Runs in the stack's own Python (3.9 or newer). ``argv``: the layer's own site-packages folder. One
+JSON object goes to standard output: ``distributions`` (all that the layer's Python sees: version,
+entry points, requirements by normalised name), ``record`` (rows of the RECORDs below that folder
+which aren't true), ``rows`` (how many there are), ``environment`` (the variables of environment
+markers), ``pip`` (whether it can be imported).
 
 Sources: PyPA "Recording installed projects", "Dependency specifiers"; PEP 503.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
-sys.path[:] = [
-    entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")
-]
+# The script's own folder isn't one that the application would search.
+_OWN = os.path.realpath(os.path.dirname(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry or os.curdir) != _OWN]
 
 import base64  # noqa: E402
 import csv  # noqa: E402
@@ -23,14 +24,13 @@ import hashlib  # noqa: E402
 import importlib.metadata  # noqa: E402
 import importlib.util  # noqa: E402
 import json  # noqa: E402
-import os  # noqa: E402
 import platform  # noqa: E402
 import re  # noqa: E402
 from typing import Any  # noqa: E402
 
 
 def describe() -> dict[str, Any]:
-    """Every distribution on the path."""
+    """Describe every distribution on the path."""
     found: dict[str, Any] = {}
     for distribution in importlib.metadata.distributions():
         name = re.sub(r"[-_.]+", "-", str(distribution.metadata["Name"])).lower()
@@ -49,7 +49,7 @@ def describe() -> dict[str, Any]:
 
 
 def check_records(site: str) -> tuple[list[str], int]:
-    """Rows of RECORD that aren't true, and how many there are."""
+    """List rows of RECORD that aren't true, and count all rows."""
     wrong: list[str] = []
     rows = 0
     for name in sorted(os.listdir(site)) if os.path.isdir(site) else ():
@@ -68,7 +68,7 @@ def check_records(site: str) -> tuple[list[str], int]:
 
 
 def check_row(site: str, row: list[str]) -> str:
-    """What is wrong with a row, or nothing."""
+    """Return what is wrong with a row, or nothing."""
     path = os.path.normpath(os.path.join(site, row[0]))
     if not os.path.lexists(path):
         return "isn't there"
@@ -84,7 +84,7 @@ def check_row(site: str, row: list[str]) -> str:
 
 
 def environment() -> dict[str, str]:
-    """The variables of environment markers."""
+    """Return the variables of environment markers."""
     version = platform.python_version()
     return {
         "implementation_name": sys.implementation.name,
@@ -102,7 +102,7 @@ def environment() -> dict[str, str]:
 
 
 def main() -> None:
-    """Describe it all."""
+    """Write the description."""
     wrong, rows = check_records(sys.argv[1])
     value = {
         "distributions": describe(),

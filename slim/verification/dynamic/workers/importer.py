@@ -1,25 +1,25 @@
-"""Imports modules one after the other and tells what happened. Runs in the stack's own Python (3.9 or newer).
+"""Imports modules one after the other and tells what happened.
 
-``argv``: a JSON file with ``{"modules": [name, ...], "root": folder of the deployment}``. One JSON
-line for each event goes to standard output: ``["start", index]``, then ``["end", index, ok, text,
-forked, written files, whole]``. Whatever the modules print is dropped. What a module does to this
-process (a crash, ``os._exit``, an endless loop) shows as the missing line.
+Runs in the stack's own Python (3.9 or newer). ``argv``: a JSON file with ``{"modules": [name, ...],
+"root": folder of the deployment}``. One JSON line for each event goes to standard output:
+``["start", index]``, then ``["end", index, ok, text, forked, written files, whole]``. Whatever the
+modules print is dropped. What a module does to this process (a crash, ``os._exit``, an endless
+loop) shows as the missing line.
 
 Sources: the Python documentation of ``sys.addaudithook``, ``os.register_at_fork``.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 # The script's own folder isn't one that the application would search.
-sys.path[:] = [
-    entry for entry in sys.path if not entry.replace("\\", "/").endswith("/verify/dynamic/workers")
-]
+_OWN = os.path.realpath(os.path.dirname(__file__))
+sys.path[:] = [entry for entry in sys.path if os.path.realpath(entry or os.curdir) != _OWN]
 
 import importlib  # noqa: E402
 import json  # noqa: E402
-import os  # noqa: E402
 from typing import Any  # noqa: E402
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
@@ -27,8 +27,8 @@ _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _EVENTS = ("open", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.link")
 
 
-class _Watch:
-    """What a module does beside being imported."""
+class _Observer:
+    """Observer of what a module does apart from being imported."""
 
     def __init__(self, root: str) -> None:
         self.root = os.path.join(os.path.realpath(root), "")
@@ -37,7 +37,7 @@ class _Watch:
         self.busy = False
 
     def audit(self, event: str, arguments: Any) -> None:
-        """See ``sys.addaudithook``: an error here would be one of the module's."""
+        """Take an event of ``sys.addaudithook``: an error here would be one of the module's."""
         if self.busy or event not in _EVENTS:
             return
         self.busy = True
@@ -65,7 +65,7 @@ class _Watch:
             self.busy = False
 
     def after_fork(self) -> None:
-        """A module forked; the child mustn't go on as if it were this process."""
+        """Note that a module forked; the child mustn't go on as if it were this process."""
         self.forked = True
 
 
@@ -77,17 +77,17 @@ def main() -> None:
     null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(null, standard)
-    watch = _Watch(job["root"])
+    observer = _Observer(job["root"])
     parent = os.getpid()
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_parent=watch.after_fork)
-    sys.addaudithook(watch.audit)
+        os.register_at_fork(after_in_parent=observer.after_fork)
+    sys.addaudithook(observer.audit)
     sys.argv[:] = [""]
     os.chdir(os.environ.get("TMPDIR", os.getcwd()))
     for index, name in enumerate(job["modules"]):
         channel.write(json.dumps(["start", index]) + "\n")
-        watch.written.clear()
-        watch.forked = False
+        observer.written.clear()
+        observer.forked = False
         ok, text, whole = True, "", True
         try:
             module = importlib.import_module(name)
@@ -101,9 +101,9 @@ def main() -> None:
                 text = type(error).__name__
         if os.getpid() != parent:
             os._exit(0)
-        written = sorted(set(watch.written))[:20]
+        written = sorted(set(observer.written))[:20]
         channel.write(
-            json.dumps(["end", index, ok, text[:2000], watch.forked, written, whole]) + "\n"
+            json.dumps(["end", index, ok, text[:2000], observer.forked, written, whole]) + "\n"
         )
     channel.flush()
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Runs one command so that nothing of it can get out or survive. A script: standard library only.
+"""Runs one command so that nothing of it can get out or survive. Standard library only.
 
 The process that slim starts (the warden) makes new user, network, process and mount namespaces
 where the kernel allows it, and forks: the child is the namespaces' first process, so that the
@@ -73,7 +73,7 @@ class _Libc:
         )
 
     def mount_read_only(self, path: str, *, on: bool) -> None:
-        """mount_setattr(2) on a whole tree (on) or on one mount (off)."""
+        """Make a whole tree (on) read-only, or one mount (off) writable: mount_setattr(2)."""
         attributes = struct.pack(
             "=QQQQ", _MOUNT_ATTR_RDONLY if on else 0, 0 if on else _MOUNT_ATTR_RDONLY, 0, 0
         )
@@ -85,7 +85,11 @@ class _Libc:
 
 
 def main() -> int:
-    """The warden. ``argv[1]`` is the configuration as JSON; the file descriptor ``status`` in it gets one JSON line."""
+    """Run the warden; return its exit code.
+
+    ``argv[1]`` is the configuration as JSON; the file descriptor ``status`` in it gets one JSON
+    line.
+    """
     config: dict[str, Any] = json.loads(sys.argv[1])
     if _LINUX:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -101,7 +105,7 @@ def main() -> int:
     if child == 0:
         signal.set_wakeup_fd(-1)
         _guarded(lambda: _first(config, kept if wanted else []))
-    return _watch(child, config["lifeline"], wake, own=wanted and "processes" in kept)
+    return _attend(child, config["lifeline"], wake, own=wanted and "processes" in kept)
 
 
 def _guarded(work: Any) -> None:
@@ -147,7 +151,7 @@ def _put(path: str, text: str) -> None:
         os.close(handle)
 
 
-def _watch(child: int, lifeline: int, wake: int, *, own: bool) -> int:
+def _attend(child: int, lifeline: int, wake: int, *, own: bool) -> int:
     """Wait for the child, or for slim to let go."""
     while True:
         ready, _, _ = select.select([lifeline, wake], [], [])
@@ -210,7 +214,7 @@ def _code(status: int) -> int:
 
 
 def _first(config: dict[str, Any], kept: list[str]) -> int:
-    """The first process in the namespaces: sets them up, starts the command, and reaps until it ends."""
+    """Set the namespaces up, as their first process; start the command, and reap until it ends."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.close(config["lifeline"])
@@ -259,7 +263,7 @@ def _loopback() -> bool:
 
 
 def _hide_files(config: dict[str, Any]) -> bool:
-    """Give the command private temporary folders, its own /proc, and read-only access to everything else."""
+    """Give the command private temporary folders, its own /proc, and all else read-only."""
     libc = _Libc()
     try:
         libc.mount(None, "/", None, _MS_REC | _MS_PRIVATE)

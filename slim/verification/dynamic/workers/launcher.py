@@ -1,7 +1,7 @@
-"""Runs one command, or one server with its requests. Run by slim's Python inside the sandbox.
+"""Runs one command, or one server with its requests; run by slim's Python in the sandbox.
 
-Standard input: the job as JSON (see :mod:`slim.verification.dynamic.launch`). One JSON object goes to
-standard output: ``code`` (null: it had to be killed), ``stdout``, ``stderr`` (base64), ``files``
+Standard input: the job as JSON (see :mod:`slim.verification.dynamic.launch`). One JSON object goes
+to standard output: ``code`` (null: it had to be killed), ``stdout``, ``stderr`` (base64), ``files``
 (name: SHA-256 or null), ``ready``, ``answers`` ([status, base64 body, error] for each request),
 ``ended`` (how a server went away), ``left`` (how many processes it left behind).
 """
@@ -46,11 +46,14 @@ class _Output:
                 self.data += piece[: max(_KEPT - len(self.data), 0)]
 
     def text(self) -> str:
-        """What came so far."""
+        """Return what came so far."""
         return bytes(self.data).decode("utf-8", "replace")
 
     def finish(self) -> str:
-        """Wait for the end of the stream (not for ever: a daemon may hold it), and return it in base64."""
+        """Wait for the end of the stream and return it in base64.
+
+        Not for ever: a daemon may hold it.
+        """
         self._thread.join(timeout=2)
         return base64.b64encode(bytes(self.data)).decode("ascii")
 
@@ -127,7 +130,7 @@ def _wait(
     streams: tuple[_Output, _Output],
     deadline: float,
 ) -> bool:
-    """Whether the server became ready in time."""
+    """Return whether the server became ready in time."""
     line = re.compile(ready["line"]) if ready["line"] is not None else None
     while time.monotonic() < deadline and process.poll() is None:
         if line is not None and any(
@@ -157,7 +160,10 @@ def _ask(request: dict[str, Any], deadline: float) -> list[Any]:
 
 
 def _others() -> int:
-    """Processes in this sandbox beside its first one, this one and zombies: what the command left running."""
+    """Count what the command left running.
+
+    That is all processes of this sandbox but its first one, this one and zombies.
+    """
     count = 0
     if os.getppid() != 1:
         return 0

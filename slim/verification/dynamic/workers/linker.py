@@ -1,4 +1,4 @@
-"""Asks the dynamic linker what it finds for each file. Run by slim's Python inside the sandbox.
+"""Asks the dynamic linker what it finds for each file; run by slim's Python in the sandbox.
 
 Standard input: ``{"loader": path, "root": folder, "files": [[index, path, {environment}], ...]}``.
 One JSON line a file: ``[index, {soname: resolved path or null}, error]``; paths inside ``root`` are
@@ -21,7 +21,7 @@ _SECONDS = 60
 
 
 def main() -> None:
-    """Go through the files."""
+    """Ask about every file of the job."""
     job = json.load(sys.stdin)
     root = os.path.join(os.path.realpath(job["root"]), "")
     for index, path, environment in job["files"]:
@@ -55,14 +55,14 @@ def _ask(
             found[match[1] or match[2]] = None
     error = ""
     if done.returncode != 0 and None not in found.values():
-        said = (
+        lines = (
             (done.stderr or done.stdout)
             .decode("utf-8", "replace")
             .strip()
             .replace(root, "")
             .splitlines()
         )
-        error = said[-1] if said else f"the dynamic linker ended with {done.returncode}"
+        error = lines[-1] if lines else f"the dynamic linker ended with {done.returncode}"
         # "FILE: error while loading shared libraries: LIBRARY: MESSAGE"; the file is known.
         error = error.rpartition("error while loading shared libraries: ")[2].removeprefix(
             f"{path[len(root) :]}: "
