@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.importers import ModuleMention
+from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileRecord, OwnerKind

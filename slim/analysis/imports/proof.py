@@ -18,9 +18,10 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.importers import ImportReader, ModuleMention
+from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
 from slim.analysis.imports.native_strings import name_searches, names_in_binary
+from slim.analysis.imports.reader import ImportReader
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack

@@ -1,4 +1,4 @@
-"""Candidates that one file imports.
+"""Reads the Python code of a stack, and remembers what it has read.
 
 Reading thousands of files for a handful of names must be quick:
 :func:`slim.analysis.imports.text_scan.text_hints` tells, once for each file, which words its
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from slim.analysis import ReadFile
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.candidates import Candidates
+from slim.analysis.imports.mentions import ModuleMention, mentions_in, weakened
 from slim.analysis.imports.modules import (
     SOURCE_SUFFIXES,
     Module,
@@ -22,22 +23,13 @@ from slim.analysis.imports.modules import (
     as_bytes,
     parents,
 )
-from slim.analysis.imports.scans import Import, Scan
+from slim.analysis.imports.scans import Scan
 from slim.analysis.imports.text_scan import Hints, text_hints
-from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
 MAX_SCRIPT = 1 << 20
 """A file without a suffix and of more bytes than this is no Python script."""
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleMention:
-    """A module that a file names, and the evidence of it."""
-
-    name: str
-    evidence: Evidence
 
 
 @dataclass(slots=True)
@@ -52,7 +44,7 @@ class _FileFacts:
 
 
 class ImportReader:
-    """Reads the Python code of a stack and remembers what it has read."""
+    """Finds the candidates that files of a stack import; each file is read once."""
 
     def __init__(
         self, inventory: Inventory, index: ModuleIndex, read: ReadFile, *, thorough: bool
@@ -73,14 +65,14 @@ class ImportReader:
         if depth:
             found = self._scan(record, known, expressions=depth > 1)
             for module in known.modules:
-                yield from _mentions(record, module, found, candidates, self._index)
+                yield from mentions_in(record, module, found, candidates, self._index)
         if (
             known.stub is not None
         ):  # lazy_loader.attach_stub imports what the stub says, when it is used
             stub = scan(bytes(self._read(known.stub)), expressions=False)
             for module in known.modules:
-                for mention in _mentions(known.stub, module, stub, candidates, self._index):
-                    yield _weaker(mention, "a stub that is loaded lazily")
+                for mention in mentions_in(known.stub, module, stub, candidates, self._index):
+                    yield weakened(mention, "a stub that is loaded lazily")
 
     def exports_of(self, package: str, names: frozenset[str]) -> frozenset[str]:
         """Those names that a package's literal ``__all__`` lists.
@@ -209,117 +201,4 @@ def _code_of_pth(source: bytes) -> bytes:
     """
     return b"\n".join(
         line if line.startswith((b"import ", b"import\t")) else b"" for line in source.splitlines()
-    )
-
-
-def _mentions(
-    record: FileRecord, module: Module, found: Scan, candidates: Candidates, index: ModuleIndex
-) -> Iterator[ModuleMention]:
-    """Candidates that a file names, under one of its own names."""
-    for item in found.imports:
-        for name, text, strength in _imported(item, module, candidates, index):
-            if name in candidates:
-                note = f"{text}; {item.note}" if item.note else text
-                yield ModuleMention(name, _evidence(record, item.line, note, strength, item.kind))
-    for text, line in found.strings:
-        name = text.replace(".", "/")
-        if name in candidates:
-            yield ModuleMention(
-                name, _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
-            )
-    if module.package and module.name in candidates.below:
-        for text, line in found.listed:
-            name = f"{module.name}/{text.replace('.', '/')}"
-            if name in candidates and text.partition(".")[0] not in found.bound:
-                yield ModuleMention(
-                    name, _evidence(record, line, f'"{text}" in a list', Strength.WEAK, "string")
-                )
-
-
-def _evidence(record: FileRecord, line: int, text: str, strength: Strength, kind: str) -> Evidence:
-    return Evidence(kind=kind, text=text, file=record.deployed_path, line=line, strength=strength)
-
-
-def _weaker(mention: ModuleMention, note: str) -> ModuleMention:
-    old = mention.evidence
-    text = f"{old.text}; {note}"
-    return ModuleMention(
-        mention.name,
-        Evidence(kind=old.kind, text=text, file=old.file, line=old.line, strength=Strength.WEAK),
-    )
-
-
-def _imported(
-    item: Import, module: Module, candidates: Candidates, index: ModuleIndex
-) -> Iterator[tuple[str, str, Strength]]:
-    """Every name that an import brings in.
-
-    That is the module, the packages around it, and the names that may be its submodules.
-    """
-    target = _target(item, module)
-    if target is None:
-        return
-    text = (
-        item.text
-        if not item.names
-        else f"{item.text} {item.names[0]}{', ...' if len(item.names) > 1 else ''}"
-    )
-    statement = item.text.endswith(" import")
-    named = [
-        (f"{target}/{name}", f"{item.text} {name}" if statement else item.text)
-        for name in item.names
-    ]
-    full = [(target, text if statement else item.text), *named]
-    full.extend((parent, full[0][1]) for parent in parents(target))
-    if item.runs:
-        full.append((f"{target}/__main__", item.text))
-    for name, shown in full:
-        yield name, shown, item.strength
-    if "*" in item.names:
-        for name in candidates.exported.get(target, ()):
-            yield name, f"{item.text} *, and __all__ names it", item.strength
-    if not item.level and target.partition("/")[0] not in index.top_level:
-        for name, shown in full:
-            yield from _elsewhere(name, shown, item.strength, module, candidates)
-
-
-def _target(item: Import, module: Module) -> str | None:
-    """The absolute name of the module that an import names.
-
-    None where a relative one leads out of its package.
-    """
-    name = item.module.replace(".", "/")
-    if not item.level:
-        return name or None
-    base = {None: module.container, "__name__": module.name}.get(item.anchor)
-    if base is None:
-        base = (item.anchor or "").replace(".", "/")
-    for _ in range(item.level - 1):
-        base = base.rpartition("/")[0]
-    if not base:
-        return None
-    return f"{base}/{name}" if name else base
-
-
-def _elsewhere(
-    name: str, text: str, strength: Strength, module: Module, candidates: Candidates
-) -> Iterator[tuple[str, str, Strength]]:
-    """Candidates that the importer reaches by changing ``sys.path``.
-
-    For names that no search path provides. Such a candidate is a vendored package (its full dotted
-    name ends a candidate's path and reaches into what is to go), or a module in the importer's own
-    folder, which Python searches first where a file is run as a program.
-    """
-    if "/" in name:
-        for candidate in candidates.by_word.get(name.rpartition("/")[2], ()):
-            prefix = candidate[: -len(name)]
-            if candidate.endswith("/" + name) and len(candidates.head(candidate)) > len(prefix):
-                inside = module.name.startswith(prefix)
-                yield candidate, f"{text}; by its path", strength if inside else Strength.WEAK
-        return
-    folder = module.name.rpartition("/")[0] if not module.package else module.name
-    yield (
-        f"{folder}/{name}",
-        f"{text}; from its own folder",
-        Strength.WEAK if module.rooted else strength,
     )
