@@ -39,6 +39,17 @@ _NO_MEMORY: Final = 77
 _LATE: Final = {-signal.SIGXCPU} if hasattr(signal, "SIGXCPU") else set()
 """Exit codes of a child that has used up its processor time."""
 
+# A path of one's own would come before the standard library, so it isn't set where it isn't needed.
+_START: Final = """
+import os, runpy, sys
+own, module = sys.argv[1:]
+if own not in map(os.path.realpath, sys.path):
+    sys.path.insert(0, own)
+runpy.run_module(module, run_name="__main__", alter_sys=True)
+"""
+_OWN: Final = str(Path(slim.__file__).resolve().parent.parent)
+"""The folder that this very slim lies in."""
+
 Answer = Mapping[str, object]
 
 
@@ -69,11 +80,10 @@ class Worker:
         _LOG.info("starting %s in a process of its own", self._module)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", self._module],
+                [sys.executable, "-P", "-c", _START, _OWN, self._module],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
             )
         except OSError as error:
             raise NoAnswer(f"it can't be started: {error.strerror}") from error
@@ -160,13 +170,6 @@ class Worker:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _environment() -> dict[str, str]:
-    """The environment of a child, in which it finds this very slim."""
-    own = str(Path(slim.__file__).resolve().parent.parent)
-    paths = [own, *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
 
 
 def _exchange(
