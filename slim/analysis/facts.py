@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
 
 from slim.analysis import ReadFile
+from slim.analysis.compiling import compiling_code
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
-from slim.model.record import Inventory
+from slim.model.finding import Evidence
+from slim.model.record import FileKey, Inventory
 from slim.model.stack import Stack
 
 
@@ -47,6 +50,11 @@ class Facts:
     def imports(self) -> ImportProof:
         """The import graph."""
         return ImportProof(self.stack, self.inventory, self.read)
+
+    @cached_property
+    def compiling_code(self) -> Mapping[FileKey, Evidence]:
+        """The Python files that compile C when they run, each with what shows it."""
+        return compiling_code(self.inventory, self.read)
 
     @cached_property
     def libraries(self) -> Linkage:

@@ -79,6 +79,7 @@ class SkipReason(StrEnum):
     SIGNED = "signed"
     REQUIRED = "required"
     NEEDED = "needed"
+    UNIT = "unit"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +117,8 @@ class Plan:
     """What was refused."""
     unmatched: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    units: frozenset[str] = frozenset()
+    """Ids of the rules whose files stand or fall together."""
     notes: tuple[str, ...] = ()
     """Remarks for people that are no warnings."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
+from slim.model.facts import Fact
 from slim.model.stack import LayerKind
 
 
@@ -41,12 +42,6 @@ class Phase(IntEnum):
     LINK = 1
     REWRITE = 2
 
-
-FACTS: Mapping[str, str] = {
-    "embedded": "a program outside of the stack may start Python through libpython "
-    "(the setting embedded)",
-}
-"""Facts about a run that a rule may name under ``unless``, each with its meaning."""
 
 OptionValue = str | bool | int | tuple[str, ...]
 
@@ -143,8 +138,10 @@ class Rule:
     platforms: tuple[str, ...] = ()
     options: Mapping[str, OptionValue] = field(default_factory=dict)
     """Options for its pass, by name."""
-    unless: tuple[str, ...] = ()
-    """Names of :data:`FACTS`: where one of them holds, the rule takes nothing."""
+    unless: tuple[Fact, ...] = ()
+    """Facts about the stack; where one of them holds, the rule isn't applied."""
+    unit: bool = False
+    """True if what it selects in one distribution of one layer stands or falls together."""
     source: str = ""
     """Where the knowledge comes from, such as a URL."""
     examples: Examples = field(default_factory=Examples)
@@ -166,6 +163,26 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FactSource:
+    """Knowledge from which a fact about a stack follows: a ``[[fact]]`` table of a pack.
+
+    Without ``packages`` the row only says which files' code proves nothing.
+    """
+
+    fact: Fact
+    """The fact that holds in a stack with one of the packages."""
+    reason: str
+    """What those packages do, for people."""
+    packages: tuple[PackageSpec, ...] = ()
+    together_with: tuple[PackageSpec, ...] = ()
+    """Distributions of which one has to be there as well; none means that nothing more is asked."""
+    ignore: tuple[str, ...] = ()
+    """Globs of files whose code is no evidence for the fact."""
+    source: str = ""
+    """Where the knowledge comes from, such as a URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RulePack:
     """One rule file. ``name`` is its stem; ``origin`` the path it was read from, for messages."""
 
@@ -173,5 +190,7 @@ class RulePack:
     origin: str
     description: str
     """One line for people."""
-    rules: tuple[Rule, ...]
+    rules: tuple[Rule, ...] = ()
     """Its rules, in order."""
+    facts: tuple[FactSource, ...] = ()
+    """What it knows of facts about stacks."""

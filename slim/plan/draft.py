@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from slim.model.finding import Evidence
 from slim.model.plan import Action, Plan, Remove, Skipped, SkipReason
-from slim.model.record import FileKey
+from slim.model.record import FileKey, FileRecord
+from slim.plan.units import UnitKey, rest_of_units, unit_of
 
 Failures = Mapping[FileKey, tuple[SkipReason, tuple[Evidence, ...]]]
 """Actions that can't stay in a plan, each with its reason and what shows it."""
@@ -19,6 +20,8 @@ class Draft:
 
     actions: dict[FileKey, Action] = field(default_factory=dict)
     skipped: dict[tuple[FileKey, str], Skipped] = field(default_factory=dict)
+    units: frozenset[str] = frozenset()
+    """Ids of the rules whose files stand or fall together."""
 
     @property
     def gone(self) -> frozenset[FileKey]:
@@ -31,12 +34,25 @@ class Draft:
         self.actions.pop(key, None)
         self.skipped[(key, action.rule)] = _skipped(action, reason, evidence)
 
+    def hold_units(self) -> bool:
+        """Take back the rest of each unit of which a file is refused. Return whether any was."""
+        broken: dict[UnitKey, FileRecord] = {}
+        for key, skipped in sorted(self.skipped.items()):
+            unit = unit_of(skipped.record, skipped.rule, self.units)
+            if unit is not None and key[0] not in self.actions:
+                broken.setdefault(unit, skipped.record)
+        rest = rest_of_units(self.actions, broken, self.units) if broken else {}
+        for removed, evidence in rest.items():
+            self.refuse(self.actions[removed], SkipReason.UNIT, evidence)
+        return bool(rest)
+
     def plan(self, *, unmatched: tuple[str, ...], warnings: tuple[str, ...]) -> Plan:
         """Return the finished plan: everything in the order of layers and paths."""
         return Plan(
             actions=dict(sorted(self.actions.items())),
             skipped=tuple(self.skipped[key] for key in sorted(self.skipped)),
             unmatched=unmatched,
+            units=self.units,
             warnings=warnings,
         )
 
@@ -44,12 +60,20 @@ class Draft:
 def withdraw(plan: Plan, failures: Failures) -> Plan:
     """Return the plan without some actions, which become refusals.
 
-    Used for what verification refused: such a file is published as it was.
+    Used for what verification refused: such a file is published as it was. The rest of its unit
+    goes with it.
     """
     skipped = list(plan.skipped)
     actions = dict(plan.actions)
+    broken: dict[UnitKey, FileRecord] = {}
     for key, (reason, evidence) in sorted(failures.items()):
-        skipped.append(_skipped(actions.pop(key), reason, evidence))
+        action = actions.pop(key)
+        skipped.append(_skipped(action, reason, evidence))
+        unit = unit_of(action.record, action.rule, plan.units)
+        if unit is not None and isinstance(action, Remove):
+            broken.setdefault(unit, action.record)
+    for key, evidence in rest_of_units(actions, broken, plan.units).items():
+        skipped.append(_skipped(actions.pop(key), SkipReason.UNIT, evidence))
     return replace(plan, actions=actions, skipped=tuple(skipped))
 
 

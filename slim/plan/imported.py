@@ -11,33 +11,50 @@ from slim.model.rule import Safety
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
+from slim.plan.units import UnitKey, rest_of_units, unit_of
 
 
 def hold_imported(draft: Draft, imports: ImportProof, scope: Scope) -> None:
     """Take back what something that stays imports.
 
     A dropped distribution goes whole or not at all, so one file that has to stay takes all of it
-    back, and its own imports count from then on.
+    back, and its own imports count from then on. So does a unit.
     """
     rules = _Weights(draft=draft, scope=scope)
     while True:
+        draft.hold_units()
         proof = imports.prove(draft.gone, weak_counts=rules.weak_counts, accepted=rules.accepted)
         dropped = {
             (key[0], draft.actions[key].rule): evidence
             for key, evidence in proof.refused.items()
             if draft.actions[key].rule.startswith(DROP_PREFIX)
         }
-        if not dropped:
+        broken = {
+            unit: draft.actions[key].record
+            for key in sorted(proof.refused, reverse=True)
+            if (unit := _unit(draft, key)) is not None
+        }
+        rest = rest_of_units(draft.actions, broken, draft.units)
+        if not dropped and not rest:
             break
         for key, action in sorted(draft.actions.items()):
             whole = dropped.get((key[0], action.rule))
             if whole is not None:
                 draft.refuse(action, SkipReason.IMPORTED, proof.refused.get(key, whole))
+        for key, evidence in rest.items():
+            imported = proof.refused.get(key)
+            reason = SkipReason.UNIT if imported is None else SkipReason.IMPORTED
+            draft.refuse(draft.actions[key], reason, imported or evidence)
     for key, evidence in sorted(proof.refused.items()):
         draft.refuse(draft.actions[key], SkipReason.IMPORTED, evidence)
     for key, evidence in proof.weak.items():
         action = draft.actions[key]
         draft.actions[key] = replace(action, evidence=(*action.evidence, *evidence))
+
+
+def _unit(draft: Draft, key: FileKey) -> UnitKey | None:
+    action = draft.actions[key]
+    return unit_of(action.record, action.rule, draft.units)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,6 +18,7 @@ from slim.model.rule import Phase, Rule
 from slim.passes import PASSES, passes_of
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft
+from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
 from slim.plan.links import follow_links, keep_shared_bytes
 from slim.plan.protected import check_signed_records
@@ -52,7 +53,8 @@ class Planner:
         self._scope = Scope(facts.stack, facts.inventory, config, only)
         self._selection = Selection(facts.stack, facts.inventory, config, matchers)
         self._remembered = {} if remembered is None else remembered
-        self._draft = Draft()
+        self._rules = {rule.id: rule for rule in self._selection.rules}
+        self._draft = Draft(units=frozenset(rule.id for rule in self._selection.rules if rule.unit))
 
     def plan(self) -> Plan:
         """Run every pass and settle every proposal.
@@ -63,12 +65,16 @@ class Planner:
         draft, inventory = self._draft, self.facts.inventory
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
+        keep_shared_bytes(draft, inventory)
         if self._proved:
             hold_imported(draft, self.facts.imports, self._scope)
             self._progress.advance()
+        self._hold_facts()
+        if self._proved:
             self._ask(Phase.LINK)
         follow_links(draft, self.facts, self._scope)
         keep_shared_bytes(draft, inventory)
+        draft.hold_units()
         self._ask(Phase.REWRITE)
         check_signed_records(inventory, draft)
         self._note_blocked()
@@ -99,6 +105,14 @@ class Planner:
             for proposal in asked.propose(self._context()):
                 self._settle(asked, proposal)
             self._progress.advance()
+
+    def _hold_facts(self) -> None:
+        """Find the facts that hold, and take back what they forbid; later passes respect them."""
+        asked = {fact for rule in self._selection.rules for fact in rule.unless}
+        held = HeldFacts(self.facts, self._config, self._draft.gone).established(asked)
+        self._selection.conditions.establish(held)
+        refuse_by_facts(self._draft, self._rules, self._selection.conditions)
+        self._draft.hold_units()
 
     def _context(self) -> Context:
         return Context(

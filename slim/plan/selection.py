@@ -34,7 +34,7 @@ class Selection:
         self._matchers: Matchers = matchers or {
             layer.name: RuleMatcher(self._enabled[layer.name]).for_layer(layer) for layer in stack
         }
-        self._conditions = Conditions(config)
+        self.conditions = Conditions(config)
         self._matched: set[str] = set()
         self.blocked: dict[tuple[FileKey, str], tuple[Rule, tuple[Evidence, ...]]] = {}
         """What rules would have selected if it weren't for a fact, by file and rule's id."""
@@ -80,7 +80,7 @@ class Selection:
             return rules
         allowed = []
         for rule in rules:
-            evidence = self._conditions.against(rule)
+            evidence = self.conditions.against(rule)
             if evidence:
                 self.blocked[record.key, rule.id] = (rule, evidence)
             else:

@@ -18,9 +18,10 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from slim.errors import ConfigError, Problem, StorageError
+from slim.model.facts import Fact
 from slim.model.rule import (
-    FACTS,
     Examples,
+    FactSource,
     OptionSchema,
     OptionValue,
     PackageSpec,
@@ -36,7 +37,8 @@ from slim.rules.protected import protected_target
 from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
 
 SCHEMA: Final = 1
-PACK_KEYS: Final = ("schema", "description", "rule")
+PACK_KEYS: Final = ("schema", "description", "rule", "fact")
+FACT_KEYS: Final = ("fact", "reason", "packages", "together_with", "ignore", "source")
 RULE_KEYS: Final = (
     "id",
     "pass",
@@ -50,10 +52,12 @@ RULE_KEYS: Final = (
     "keep",
     "options",
     "unless",
+    "unit",
     "source",
     "examples",
 )
 SAFETIES: Final = {safety.label: safety for safety in Safety}
+FACT_NAMES: Final = {fact.value: fact for fact in Fact}
 LAYER_KINDS: Final = {kind.value: kind for kind in LayerKind if kind is not LayerKind.PLAIN}
 
 _ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*\Z")
@@ -126,7 +130,9 @@ def parse_pack(
     name = Path(origin).stem
     rules = parse_rules(top.tables("rule"), schemas, pack=name, origin=origin, builtin=builtin)
     problems.found += duplicate_ids(rules)
-    return RulePack(name=name, origin=origin, description=description, rules=rules), problems.found
+    facts = _facts(top.tables("fact"), builtin=builtin)
+    pack = RulePack(name=name, origin=origin, description=description, rules=rules, facts=facts)
+    return pack, problems.found
 
 
 def parse_rules(
@@ -183,6 +189,7 @@ def rules_digest(rules: Iterable[Rule]) -> str:
             "platforms": sorted(rule.platforms),
             "options": dict(rule.options),
             "unless": sorted(rule.unless),
+            "unit": rule.unit,
             "builtin": rule.builtin,
         }
         for rule in sorted(rules, key=lambda rule: rule.id)
@@ -202,10 +209,11 @@ def _rule(
     safety = table.text("safety", required=True, choices=tuple(SAFETIES))
     layers = table.texts("layers", check=_one_of(LAYER_KINDS))
     platforms = table.texts("platforms", check=_platform_problem)
-    unless = table.texts("unless", check=_one_of(FACTS))
     package = _package(table)
     examples = _examples(table)
     source = table.text("source", required=builtin)
+    unless = table.texts("unless", check=_one_of(FACT_NAMES))
+    unit = table.flag("unit")
     schema = _pass_schema(table, schemas)
     if schema is None:
         return None
@@ -223,13 +231,51 @@ def _rule(
         package=package,
         platforms=platforms,
         options=options,
-        unless=unless,
+        unless=tuple(FACT_NAMES[name] for name in unless),
+        unit=unit is True,
         source=(source or "").strip(),
         examples=examples,
         pack=pack,
         origin=origin,
         builtin=builtin,
     )
+
+
+def _facts(tables: Iterable[Table], *, builtin: bool) -> tuple[FactSource, ...]:
+    """Read ``[[fact]]`` tables; those with a problem are left out, and the problem is noted."""
+    sources: list[FactSource] = []
+    for table in tables:
+        before = len(table.problems.found)
+        table.allow(FACT_KEYS)
+        fact = table.text("fact", required=True, choices=tuple(FACT_NAMES))
+        reason = table.text("reason", required=True)
+        packages = table.texts("packages", check=_package_problem)
+        together_with = table.texts("together_with", check=_package_problem)
+        ignore = table.texts("ignore", check=lambda text: _glob_problem(text, None))
+        source = table.text("source", required=builtin)
+        if not packages and not ignore:
+            table.note("packages", "is missing: the distributions from which the fact follows")
+        if fact is None or reason is None or len(table.problems.found) > before:
+            continue
+        sources.append(
+            FactSource(
+                fact=FACT_NAMES[fact],
+                reason=reason.strip(),
+                packages=tuple(map(parse_package, packages)),
+                together_with=tuple(map(parse_package, together_with)),
+                ignore=ignore,
+                source=(source or "").strip(),
+            )
+        )
+    return tuple(sources)
+
+
+def _package_problem(text: str) -> str | None:
+    try:
+        parse_package(text)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def _pass_schema(table: Table, schemas: Mapping[str, PassSchema]) -> PassSchema | None:

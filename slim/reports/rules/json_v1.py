@@ -25,6 +25,8 @@ def render(rules: Iterable[Rule]) -> str:
                     "globs": list(rule.globs),
                     "keep": list(rule.keep),
                     "options": options_document(rule.options),
+                    "unless": [fact.value for fact in rule.unless],
+                    "unit": rule.unit,
                     "examples": {
                         "match": list(rule.examples.match),
                         "no_match": list(rule.examples.no_match),

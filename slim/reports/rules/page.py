@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slim.model.facts import FACTS
 from slim.model.rule import OptionValue, PassSchema, Rule, Verb
 from slim.reports.common.text import printable
 
@@ -22,6 +23,10 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
         ("layers", ", ".join(sorted(kind.value for kind in rule.layers)) or "any"),
         ("platforms", ", ".join(rule.platforms) or "any"),
     ]
+    if rule.unless:
+        facts.append(("unless", "; ".join(f"{fact} ({FACTS[fact]})" for fact in rule.unless)))
+    if rule.unit:
+        facts.append(("unit", "what it selects in a distribution stands or falls together"))
     if rule.source:
         facts.append(("source", rule.source))
     lines = [f"# {rule.id}", "", *rule.reason.strip().splitlines(), ""]

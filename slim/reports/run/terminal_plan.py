@@ -28,6 +28,7 @@ _REASONS = {
     SkipReason.SIGNED: "signed",
     SkipReason.REQUIRED: "required to run",
     SkipReason.NEEDED: "needed: something stopped working without them",
+    SkipReason.UNIT: "held by another file of the same unit",
 }
 
 
