@@ -21,6 +21,7 @@ import click
 from slim.cli import root
 from slim.cli.groups import walk
 from slim.cli.reporting import TargetType
+from slim.config.kinds import Word
 from slim.config.schema import PARTS
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Config, Setting
 from slim.errors import RefusedError, SlimError
@@ -68,7 +69,7 @@ def all_keys() -> str:
     """Table of the keys of a configuration file: what must be there, settings, then tables."""
     rows = {part.name: (part.type_name, part.default, part.meaning) for part in PARTS}
     settings = {
-        name: (setting.kind.type_name, _default(name, setting), setting.meaning)
+        name: (setting.kind.type_name, _default(name, setting), _meaning(setting))
         for name, setting in STACK_SETTINGS.items()
     }
     leading = {name: rows.pop(name) for name in ("schema", "packs")}
@@ -76,6 +77,13 @@ def all_keys() -> str:
     for name, cells in {**leading, **settings, **rows}.items():
         lines.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join([*lines, ""])
+
+
+def _meaning(setting: Setting) -> str:
+    if not isinstance(setting.kind, Word):
+        return setting.meaning
+    choices = ", ".join(f"`{word}`" for word in setting.kind.choices)
+    return setting.meaning.replace("{choices}", choices)
 
 
 def layer_keys() -> str:

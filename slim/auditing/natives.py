@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from slim.analysis import ReadFile
-from slim.binaries import describe
+from slim.binaries import TITLES, describe
 from slim.binaries.base import UNKNOWN_MACHINE, NativeInfo
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.binaries.macho.fat import is_fat, read_fat
@@ -15,7 +15,6 @@ from slim.model.record import EntryType, FileRecord, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack, System
 
 _LEVEL = "unneeded"
-_FORMATS = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFormat.PE: "PE"}
 
 
 def natives(inventory: Inventory) -> Iterator[FileRecord]:
@@ -30,10 +29,10 @@ def natives(inventory: Inventory) -> Iterator[FileRecord]:
 def headers_text(view: memoryview) -> str:
     """Summary of a native file's headers: ``PE for windows on x86_64, signed, .NET``."""
     info = describe(view)
-    if info is None or info.format not in _FORMATS:
+    if info is None or info.format not in TITLES:
         return ""
     machines = ", ".join(info.machines or (info.machine,))
-    facts = [f"{_FORMATS[info.format]} for {info.system.value} on {machines}"]
+    facts = [f"{TITLES[info.format]} for {info.system.value} on {machines}"]
     facts += ["signed"] * info.signed + [".NET"] * info.clr
     return ", ".join(facts)
 

@@ -9,6 +9,8 @@ theirs: the loader's rules (:data:`slim.analysis.linkage.loaders.LOADERS`), the 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from slim.binaries import ar
 from slim.binaries.base import BinaryFormat, Buffer, Dynamic, NativeInfo
 from slim.binaries.elf import layout as elf_layout
@@ -26,6 +28,7 @@ from slim.model.record import NativeFormat
 BINARIES: tuple[BinaryFormat, ...] = (
     BinaryFormat(
         format=NativeFormat.ELF,
+        title="ELF",
         magics=(elf_layout.MAGIC,),
         describe=elf_layout.describe_elf,
         read_dynamic=read_elf_dynamic,
@@ -33,6 +36,7 @@ BINARIES: tuple[BinaryFormat, ...] = (
     ),
     BinaryFormat(
         format=NativeFormat.MACHO,
+        title="Mach-O",
         magics=(*macho.THIN_MAGICS, *macho.FAT_MAGICS),
         describe=macho.describe_macho,
         read_dynamic=read_macho_dynamic,
@@ -40,6 +44,7 @@ BINARIES: tuple[BinaryFormat, ...] = (
     ),
     BinaryFormat(
         format=NativeFormat.PE,
+        title="PE",
         magics=(pe.MAGIC,),
         describe=pe.describe_pe,
         read_dynamic=read_pe_dynamic,
@@ -50,6 +55,9 @@ BINARIES: tuple[BinaryFormat, ...] = (
     ),
 )
 """Every native format that slim recognises, by the first bytes of the file."""
+
+TITLES: Mapping[NativeFormat, str] = {row.format: row.title for row in BINARIES if row.title}
+"""Names of native formats, as reports write them."""
 
 _LONGEST_MAGIC = max(len(magic) for row in BINARIES for magic in row.magics)
 _FIRST_BYTES = frozenset(magic[:2] for row in BINARIES for magic in row.magics)

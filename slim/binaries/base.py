@@ -93,7 +93,8 @@ class Dynamic(Protocol):
 class BinaryFormat:
     """One row of the table of native formats.
 
-    ``magics`` are the first bytes of such a file. ``describe`` reads its headers, and returns None
+    ``magics`` are the first bytes of such a file. ``title`` is what reports call the format; empty
+    for containers of native files. ``describe`` reads its headers, and returns None
     where a file that begins like one isn't (a Java class, a DOS program). ``read_dynamic`` reads
     what the file needs of its loader; it is None for a format that no loader maps, and returns None
     for a file that needs no loader or can't be followed. ``read_floors`` reads the oldest systems
@@ -102,6 +103,7 @@ class BinaryFormat:
 
     format: NativeFormat
     magics: tuple[bytes, ...]
+    title: str = ""
     describe: Callable[[Buffer], NativeInfo | None]
     read_dynamic: Callable[[Buffer], Dynamic | None] | None = None
     read_floors: Callable[[Buffer], tuple[PlatformFloor, ...]] | None = None

@@ -41,7 +41,8 @@ class Setting:
 
     ``help`` and ``metavar`` are those of its command-line option; without ``help`` there is none.
     ``meaning`` and ``layer_meaning`` (Markdown) are its rows in the documentation: for the whole
-    stack and for one layer. ``unset`` says what holds where the default is None.
+    stack and for one layer; ``{choices}`` in the former stands for the words that it takes.
+    ``unset`` says what holds where the default is None.
     """
 
     kind: Kind[Any]
@@ -160,7 +161,7 @@ class Config(RuleSettings):
         metadata=setting(
             Word(LateChoices(_formats)),
             help="Format of the new archives. [default: that of the old ones]",
-            meaning="format of the new archives: `tar.xz`, `tar.gz`, `tar.bz2`, `tar.zst`, `zip`",
+            meaning="format of the new archives: {choices}",
             unset="as the input",
         ),
     )

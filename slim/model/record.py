@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
+from typing import ClassVar
 
 
 class EntryType(StrEnum):
@@ -39,13 +40,25 @@ class FileKind(StrEnum):
     LINK = "links"
 
 
-class NativeFormat(StrEnum):
-    """Native formats, told by magic and never by name."""
+class NativeFormat(str):
+    """Name of a native format. Formats are told by magic and never by the names of files.
 
-    ELF = "elf"
-    MACHO = "mach-o"
-    PE = "pe"
-    ARCHIVE = "ar"
+    These are the formats that other rooms have rows about. A format that none has is named in its
+    own folder.
+    """
+
+    __slots__ = ()
+
+    ELF: ClassVar[NativeFormat]
+    MACHO: ClassVar[NativeFormat]
+    PE: ClassVar[NativeFormat]
+    ARCHIVE: ClassVar[NativeFormat]
+
+
+NativeFormat.ELF = NativeFormat("elf")
+NativeFormat.MACHO = NativeFormat("mach-o")
+NativeFormat.PE = NativeFormat("pe")
+NativeFormat.ARCHIVE = NativeFormat("ar")
 
 
 class OwnerKind(StrEnum):

@@ -162,7 +162,7 @@ def test_machines_are_named_as_platform_tags_name_them() -> None:
 def test_every_format_has_its_own_magic() -> None:
     magics = [magic for row in BINARIES for magic in row.magics]
     assert len(magics) == len(set(magics))
-    assert {row.format for row in BINARIES} == set(NativeFormat)
+    assert len({row.format for row in BINARIES}) == len(BINARIES)
 
 
 @pytest.mark.parametrize(
