@@ -9,6 +9,7 @@ from typing import Self
 
 from slim.analysis import ReadFile
 from slim.analysis.compiling import compiling_code
+from slim.analysis.digests import DigestBook
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree
@@ -45,6 +46,11 @@ class Facts:
     def tree(self) -> VirtualTree:
         """The files by deployed path, as they are."""
         return VirtualTree(self.inventory)
+
+    @cached_property
+    def digests(self) -> DigestBook:
+        """The digests and signatures of files that other files hold."""
+        return DigestBook(self.inventory, self.read)
 
     @cached_property
     def imports(self) -> ImportProof:

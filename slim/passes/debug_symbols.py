@@ -6,9 +6,12 @@ and static archives are left alone: they hold nothing that is worth an edit.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 
+from slim.binaries.elf.dynamic import read_dynamic
 from slim.binaries.elf.edit import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
+from slim.binaries.elf.image import read_image
 from slim.errors import IntegrityError
 from slim.formats.base import Content
 from slim.model.finding import EditSpec, Evidence, Finding
@@ -22,6 +25,12 @@ EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
 
 DEFAULT_LEVEL = "unneeded"
+
+_OWN_FILE = (re.compile(rb"/proc/self/exe\0"), re.compile(rb"/proc/curproc/file\0"))
+_SYMBOLS = (re.compile(rb"symtab\0"), re.compile(rb"no symbol table in ELF executable"))
+"""Strings of what opens its own file, and of what looks for symbols in one (LLVM, libbacktrace)."""
+_SYMBOL_READERS = ("libbfd", "libdw", "libelf", "libbacktrace")
+"""Beginnings of the names of libraries that read symbol tables (binutils, elfutils)."""
 
 SCHEMA = PassSchema(
     name="debug-symbols",
@@ -73,10 +82,54 @@ class DebugSymbols:
             if rules:
                 key = (record.key, rules[0].id)
                 if key not in context.remembered:
-                    context.remembered[key] = propose(record, rules[0], context)
+                    proposal = propose(record, rules[0], context)
+                    context.remembered[key] = _unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
                     yield proposal
+
+
+def _unless_stated(
+    proposal: Proposal | None, record: FileRecord, context: Context
+) -> Proposal | None:
+    """Return the proposal, or a refusal where another file states the digest of this one."""
+    if not isinstance(proposal, Finding):
+        return proposal
+    evidence = context.facts.digests.against_change(record)
+    if evidence is None:
+        return proposal
+    return Refusal(
+        key=record.key,
+        rule=proposal.rule,
+        reason=SkipReason.UNSAFE_TO_EDIT,
+        evidence=(evidence,),
+    )
+
+
+def _reads_itself(view: memoryview) -> bool:
+    """Return whether a file speaks of its own file and of symbol tables, or links their reader.
+
+    Just-in-time compilers and crash reporters look their own functions up in ``.symtab``.
+    """
+    dynamic = read_dynamic(view)
+    if dynamic is not None and any(name.startswith(_SYMBOL_READERS) for name in dynamic.needed):
+        return True
+    image = read_image(view)
+    if isinstance(image, NotEditable):
+        return False
+    loaded = [
+        (section.offset, section.offset + section.file_size)
+        for index, section in enumerate(image.sections)
+        if section.allocated and index != image.header.shstrndx
+    ]
+    return all(
+        any(
+            any(start <= found.start() and found.end() <= end for start, end in loaded)
+            for wanted in words
+            for found in wanted.finditer(view)
+        )
+        for words in (_OWN_FILE, _SYMBOLS)
+    )
 
 
 def _level(options: Mapping[str, OptionValue]) -> str:
@@ -87,7 +140,11 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     level = _level(rule.options)
     if level == "none":
         return None
-    edit = plan_edit(context.read(record), level)
+    view = context.read(record)
+    edit = plan_edit(view, level)
+    if level == DEFAULT_LEVEL and isinstance(edit, ElfEdit) and _reads_itself(view):
+        level = "debug"
+        edit = plan_edit(view, level)
     if isinstance(edit, ElfEdit):
         return Finding(
             key=record.key,

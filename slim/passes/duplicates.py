@@ -4,19 +4,23 @@ Wheels can't hold symbolic links, so a library that has three names where it was
 three copies. Windows layers are left alone: links take a privilege there.
 
 Native files are only joined within a folder, because loaders look for libraries relative to a
-file's own folder, and only if at most one of them is opened: two names of one file are one library
-in memory, two copies are two. What opens a library is asked of the library graph and its signals;
-programs may all be run. Of other files nobody can tell whether code compares their paths, so which
-of them may go is up to bold rules.
+file's own folder, and only if their names differ by the version (``libx.so``, ``libx.so.1.2``) and
+at most one of them is opened: two names of one file are one library in memory, two copies are two.
+What opens a library is asked of the library graph and its signals. Programs, scripts and what
+speaks of ``/proc/self/exe`` stay: a program may ask for its own path or name. Of other files nobody
+can tell whether code compares their paths or writes to them, so which of them may go is up to bold
+rules.
 """
 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from slim.analysis.linkage.graph import Linkage
+from slim.analysis.linkage.loaders import LOADERS
 from slim.analysis.linkage.verdicts import LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.plan import LINK_EDITOR, SkipReason
@@ -27,6 +31,8 @@ from slim.passes.base import Context, Proposal, Refusal
 
 _NAME = "duplicates"
 _SMALLEST = 4096
+_VERSION = re.compile(r"\.so(?:\.\d+)*\Z|(?:\.\d+)*\.dylib\Z")
+_OWN_PATH = re.compile(rb"/proc/self/exe|/proc/curproc/file|_NSGetExecutablePath")
 _WITH_LINKS = (System.LINUX, System.MACOS)
 
 _Group = tuple[FileRecord, ...]
@@ -81,7 +87,7 @@ class Duplicates:
 def _groups(context: Context) -> Iterator[_Group]:
     """Yield files with the same bytes and permissions, shortest paths first.
 
-    Native files also have to lie in the same folder.
+    Native files also have to lie in the same folder, under names of one library.
     """
     for layer in context.stack:
         if layer.platform.system not in _WITH_LINKS:
@@ -94,8 +100,8 @@ def _groups(context: Context) -> Iterator[_Group]:
                 continue
             if record.path in shared:
                 continue
-            folder = posixpath.dirname(record.path) if record.native is not None else None
-            found.setdefault((record.sha256, record.size, record.mode, folder), []).append(record)
+            place = _VERSION.sub("", record.path) if record.native is not None else None
+            found.setdefault((record.sha256, record.size, record.mode, place), []).append(record)
         for group in found.values():
             if len(group) > 1:
                 yield tuple(sorted(group, key=lambda record: (len(record.path), record.path)))
@@ -106,6 +112,8 @@ def _eligible(context: Context, group: _Group) -> dict[FileKey, Rule]:
     found: dict[FileKey, Rule] = {}
     for record in group:
         if context.held(record):
+            continue
+        if _may_be_run(context, record):
             continue
         for rule in context.select(_NAME, record):
             native = bool(rule.options.get("natives", True))
@@ -118,6 +126,17 @@ def _eligible(context: Context, group: _Group) -> dict[FileKey, Rule]:
                 found[record.key] = rule
                 break
     return found
+
+
+def _may_be_run(context: Context, record: FileRecord) -> bool:
+    """Return whether a file is a program or a script, or knows of the program it is part of."""
+    if record.native is None:
+        return bool(record.mode & 0o111)
+    if record.native in LOADERS:
+        dynamic = context.facts.libraries.dynamics.get(record.key)
+        if dynamic is None or dynamic.kind == "executable":
+            return True
+    return _OWN_PATH.search(context.read(record)) is not None
 
 
 def _opened(context: Context, groups: list[_Group]) -> frozenset[FileKey]:

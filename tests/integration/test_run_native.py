@@ -23,6 +23,7 @@ from tests.support.published_stacks import (
 
 DYLIB = build(LIBRARY)
 TOOL = macho(kind="executable", strings=("tool" * 2000,))
+COPY = macho(name="@rpath/libcopy.1.dylib", strings=("copy" * 2000,))
 
 
 def stack(folder: Path, platform: str = "macosx_arm64") -> Path:
@@ -37,6 +38,8 @@ def stack(folder: Path, platform: str = "macosx_arm64") -> Path:
             "natives/sample.so": DYLIB,
             "natives/bin/tool": TOOL,
             "natives/bin/tool-1.0": TOOL,
+            "natives/lib/libcopy.dylib": COPY,
+            "natives/lib/libcopy.1.dylib": COPY,
             "natives/old/helper.dylib": macho(machine="x86_64"),
             "natives/old/helper.dll": pe(),
         },
@@ -79,10 +82,12 @@ def test_copies_become_links_and_a_second_run_changes_nothing(tmp_path: Path) ->
         opened = archive.extractfile(f"framework-native/{SITE}/natives-1.0.dist-info/RECORD")
         assert opened is not None
         rows = opened.read().decode()
-    link = names["bin/tool-1.0"]
-    assert link.issym() and link.linkname == "tool" and names["bin/tool"].isfile()
+    link = names["lib/libcopy.1.dylib"]
+    assert link.issym() and link.linkname == "libcopy.dylib"
+    assert names["lib/libcopy.dylib"].isfile()
+    assert names["bin/tool"].isfile() and names["bin/tool-1.0"].isfile()
     assert not any(name.startswith("old/") for name in names)
-    digests = [row.split(",", 1)[1] for row in rows.splitlines() if "natives/bin/tool" in row]
+    digests = [row.split(",", 1)[1] for row in rows.splitlines() if "natives/lib/libcopy" in row]
     assert len(digests) == 2 and digests[0] == digests[1], (
         "through the link the same bytes are read"
     )

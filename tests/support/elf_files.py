@@ -12,7 +12,8 @@ A description has one directive a line, in file order:
     table                           the section header table (otherwise at the end)
     bytes SIZE [zero]               bytes that no header knows
 
-Sections are filled with a pattern that depends on their name and has no zeros.
+Sections are filled with a pattern that depends on their name and has no zeros; ``.comment`` with
+a compiler's name.
 """
 
 from __future__ import annotations
@@ -88,7 +89,9 @@ class _Builder:
 
 
 def pattern(name: str, size: int) -> bytes:
-    """Bytes without a zero, different for each name."""
+    """Bytes without a zero, different for each name; for ``.comment`` what a compiler writes."""
+    if name == ".comment":
+        return b"GCC: (GNU) 14.2.0 ".ljust(size, b"x")[:size]
     return random.Random(name).randbytes(size).replace(b"\0", b"\1")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
 
 import pytest
@@ -15,7 +17,7 @@ from slim.model.rule import OptionValue, Rule, Safety, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.debug_symbols import EDITOR, SCHEMA, DebugSymbols, elf_symbols
 from slim.verification.native.elf import check
-from tests.support.elf_files import build
+from tests.support.elf_files import build, pattern
 from tests.support.virtual_stacks import Contents, HardLink, Link, make_stack
 
 LIBRARY = build("""
@@ -168,3 +170,55 @@ def test_the_schema_offers_the_levels_of_the_editor() -> None:
     assert option.default in LEVELS
     assert DebugSymbols().schema is SCHEMA
     assert SCHEMA.verb is Verb.REWRITE
+
+
+@pytest.mark.parametrize(
+    ("strings", "kept"),
+    [
+        ((b"/proc/self/exe", b".symtab"), True),  # opens itself, looks for the section by its name
+        ((b"/proc/self/exe", b"no symbol table in ELF executable"), True),  # libbacktrace
+        ((b"/proc/self/exe",), False),
+        ((b".symtab",), False),
+    ],
+)
+def test_symbols_of_programs_that_read_their_own_stay(
+    strings: tuple[bytes, ...], kept: bool
+) -> None:
+    text = b"\0" + b"\0".join(strings) + b"\0"
+    start = LIBRARY.index(pattern(".text", 200))
+    data = LIBRARY[:start] + text + LIBRARY[start + len(text) :]
+    (found,) = propose({"lib/a.so": data})
+    assert isinstance(found, Finding) and found.edit is not None
+    assert found.edit.options == {"level": "debug" if kept else "unneeded"}
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("$site/p/fips.so.hmac", "?"),
+        ("$site/p/.fips.so.hmac", "?"),
+        ("$site/p/fips.sig", "?"),
+        ("$site/p/ICCSIG.txt", "?"),
+        ("$site/ICCSIG.txt", "?"),
+        ("$site/p/sums.txt", "sha256"),
+        ("$site/p/check.py", "sha512"),
+        ("$site/p/sums.json", "md5"),
+        ("$site/p/sums.cfg", "base64"),
+    ],
+)
+def test_a_file_whose_digest_or_signature_is_there_stays_as_it_is(path: str, text: str) -> None:
+    forms = {"base64": f"sha256-{base64.b64encode(hashlib.sha256(LIBRARY).digest()).decode()}"}
+    for name in ("md5", "sha256", "sha512"):
+        forms[name] = hashlib.new(name, LIBRARY).hexdigest().upper()
+    package: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/fips.so": LIBRARY,
+        "$site/p/other.txt": "0" * 64 + "\n",
+    }
+    (found,) = propose(package)
+    assert isinstance(found, Finding)
+    proposals = propose({**package, path: f'digest = "{forms.get(text, text)}"\n'})
+    (refusal,) = [item for item in proposals if item.key == found.key]
+    assert isinstance(refusal, Refusal)
+    assert refusal.reason is SkipReason.UNSAFE_TO_EDIT
+    assert [evidence.kind for evidence in refusal.evidence] == ["digest"]

@@ -149,6 +149,15 @@ def test_only_the_header_and_what_follows_the_image_changes() -> None:
         ".qtmetadata",
         ".debugger",
         ".symtable",
+        ".stabilizer",
+        ".debug_payload",
+        ".zdebug_of_mine",
+        ".symtab",  # no symbol table by its type
+        ".annobin.payload",
+        ".gnu.build.attributes",
+        ".gnu.lto_payload",
+        ".rela.debug_info",
+        ".comments",
     ],
 )
 def test_sections_that_slim_does_not_know_stay(name: str) -> None:
@@ -421,3 +430,19 @@ def test_a_section_over_the_elf_header_is_refused() -> None:
     found = refusal(section_field(build(SMALL), 1, SH_OFFSET, 0))
     assert found.kind is MALFORMED
     assert "overlaps the ELF header" in found.reason
+
+
+@pytest.mark.parametrize(
+    ("remarks", "goes"),
+    [
+        (b"GCC: (GNU) 14.2.0\0clang version 19.1.7 (rev)\0", True),
+        (b"\0Linker: LLD 19.1.7\0rustc version 1.91.0 (abc)\0", True),
+        (b"GCC: (GNU) 14.2.0\0licence=12345-67890\0", False),
+        (b"\x01\x02\x03 payload", False),
+    ],
+)
+def test_a_comment_goes_where_the_toolchain_wrote_it(remarks: bytes, goes: bool) -> None:
+    size = len(remarks)
+    data = build(SMALL.replace("section .comment progbits 30", f"section .comment progbits {size}"))
+    data = data.replace(pattern(".comment", size), remarks)
+    assert (".comment" not in sections(edited(data))) is goes

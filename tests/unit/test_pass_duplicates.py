@@ -50,29 +50,29 @@ def test_the_copy_that_is_linked_stays_a_file() -> None:
 
 def test_two_copies_that_are_opened_stay_two() -> None:
     files: dict[str, Contents] = {
-        f"{P}/m.so": macho("@loader_path/liba.dylib", "@loader_path/libb.dylib"),
+        f"{P}/m.so": macho("@loader_path/liba.dylib", "@loader_path/liba.1.dylib"),
         f"{P}/liba.dylib": X,
-        f"{P}/libb.dylib": X,
+        f"{P}/liba.1.dylib": X,
     }
     made = make_stack({"app-x": files}, platform="macosx_arm64")
     found = propose(Duplicates(), made, NATIVES)
     assert findings(found) == {}
     held = refusals(found)
-    assert sorted(held) == [f"app-x/{P}/liba.dylib", f"app-x/{P}/libb.dylib"]
+    assert sorted(held) == [f"app-x/{P}/liba.1.dylib", f"app-x/{P}/liba.dylib"]
     assert {one.reason for one in held.values()} == {SkipReason.REFERENCED}
-    assert held[f"app-x/{P}/liba.dylib"].evidence[0].file == f"app-x/{P}/libb.dylib"
+    assert held[f"app-x/{P}/liba.dylib"].evidence[0].file == f"app-x/{P}/liba.1.dylib"
 
 
 def test_a_library_named_by_code_counts_as_opened() -> None:
     files: dict[str, Contents] = {
-        f"{P}/load.py": "import ctypes\nctypes.CDLL('liba.dylib')\nctypes.CDLL('libb.dylib')\n",
+        f"{P}/load.py": "import ctypes\nctypes.CDLL('liba.dylib')\nctypes.CDLL('liba.1.dylib')\n",
         f"{P}/liba.dylib": X,
-        f"{P}/libb.dylib": X,
+        f"{P}/liba.1.dylib": X,
     }
     assert links(files, NATIVES) == {}
 
 
-def test_extension_modules_are_each_opened_programs_may_be_links() -> None:
+def test_extension_modules_are_each_opened_and_programs_may_look_at_their_path() -> None:
     module = macho(kind="bundle", inits=("PyInit_a", "PyInit_b"))
     tool = macho(kind="executable")
     files: dict[str, Contents] = {
@@ -81,7 +81,20 @@ def test_extension_modules_are_each_opened_programs_may_be_links() -> None:
         f"{P}/protoc": tool,
         f"{P}/protoc-1.0": tool,
     }
-    assert links(files, NATIVES) == {f"app-x/{P}/protoc-1.0": "protoc"}
+    assert links(files, NATIVES) == {}
+
+
+@pytest.mark.parametrize(
+    ("names", "string"),
+    [
+        (("liba.dylib", "libb.dylib"), "plug-ins of one build, each with its own state"),
+        (("liba.dylib", "liba.1.dylib"), "_NSGetExecutablePath"),
+        (("liba.dylib", "liba.1.dylib"), "/proc/self/exe"),
+    ],
+)
+def test_libraries_that_stay_two(names: tuple[str, str], string: str) -> None:
+    library = macho(strings=(string,))
+    assert links({f"{P}/{name}": library for name in names}, NATIVES) == {}
 
 
 def test_native_files_are_joined_within_a_folder_only_data_anywhere() -> None:

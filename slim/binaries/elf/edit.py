@@ -28,6 +28,7 @@ from itertools import pairwise
 
 from slim.binaries.base import Buffer
 from slim.binaries.elf.compact import Cuts, plan_cuts, program_headers
+from slim.binaries.elf.droppable import is_droppable
 from slim.binaries.elf.dynamic import ElfDynamic, read_dynamic
 from slim.binaries.elf.image import (
     ElfImage,
@@ -66,19 +67,6 @@ LEVELS = ("none", "debug", "unneeded")
 Nothing goes; what only debuggers read; also the static symbol table and the toolchain's remarks.
 """
 
-_DEBUG_PREFIXES = (
-    b".debug_",
-    b".zdebug_",
-    b".gnu.debuglto_",
-    b".stab",
-    b".rela.debug_",
-    b".rel.debug_",
-)
-_DEBUG_NAMES = frozenset(
-    {b".debug", b".line", b".gdb_index", b".gnu_debuglink", b".gnu_debugaltlink", b".gnu_debugdata"}
-)
-_UNNEEDED_PREFIXES = (b".gnu.build.attributes", b".annobin.", b".gnu.lto_")
-_UNNEEDED_NAMES = frozenset({b".symtab", b".strtab", b".symtab_shndx", b".comment"})
 _NAME_TABLES = frozenset({b".shstrtab", b".strtab"})
 # Everything else outside of the image is kept: a section that slim doesn't know may be somebody's
 # payload.
@@ -147,7 +135,7 @@ def plan_edit(view: Buffer, level: str) -> ElfEdit | NotEditable:
     image = read_image(view)
     if isinstance(image, NotEditable):
         return image
-    kept = _kept(image, level)
+    kept = _kept(view, image, level)
     dropped = sorted(
         (section.offset, index)
         for index, section in enumerate(image.sections)
@@ -177,17 +165,7 @@ def plan_edit(view: Buffer, level: str) -> ElfEdit | NotEditable:
     )
 
 
-def _droppable(name: bytes, section: Section, level: str) -> bool:
-    if section.allocated or level == "none":
-        return False
-    if name in _DEBUG_NAMES or name.startswith(_DEBUG_PREFIXES):
-        return True
-    if level == "debug":
-        return False
-    return name in _UNNEEDED_NAMES or name.startswith(_UNNEEDED_PREFIXES)
-
-
-def _kept(image: ElfImage, level: str) -> set[int]:
+def _kept(view: Buffer, image: ElfImage, level: str) -> set[int]:
     """The numbers of the sections that stay.
 
     The section name table is among them only if something else needs it.
@@ -200,7 +178,7 @@ def _kept(image: ElfImage, level: str) -> set[int]:
             section.file_size > 0 and contains(image.mapped, _range(section))
         )
         rewritten = index == image.header.shstrndx and name in _NAME_TABLES
-        if mapped or not (rewritten or _droppable(name, section, level)):
+        if mapped or not (rewritten or is_droppable(name, section, level, view)):
             kept.add(index)
     # What a kept section outside of the image refers to is kept with it: relocations (ld
     # --emit-relocs) keep their symbols, symbols keep their strings. Loaded sections may refer to

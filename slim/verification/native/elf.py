@@ -11,6 +11,7 @@ at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
@@ -20,6 +21,7 @@ from slim.verification.native.elf_image import Elf, Section, Unreadable, union
 _BLOCK = 1 << 20
 _LOAD, _INTERPRETER = 1, 3
 _LIBRARY = 3
+_EXCLUDE = 0x8000_0000
 
 # The only fields of the ELF header that an edit may change: where the section header table is, how
 # many entries it has, and which of them holds the names. No loader reads them.
@@ -39,23 +41,30 @@ _FIELD_NAMES = (
     *("e_phentsize", "e_phnum", "e_shentsize", "e_shnum", "e_shstrndx"),
 )
 
-_MAY_GO_PREFIXES = (
-    *(".debug", ".zdebug", ".gnu.debuglto_", ".stab", ".rela.debug", ".rel.debug"),
-    *(".annobin.", ".gnu.build.attributes", ".gnu.lto_"),
+_PROGBITS, _SYMTAB, _STRTAB, _RELA, _NOTE, _REL, _INDEXES = 1, 2, 3, 4, 7, 9, 18
+# Debugging information (DWARF 2 to 5, stabs), what points at it, symbols and remarks: a name, and
+# the types that a section of that name has.
+_MAY_GO = re.compile(
+    r"\.z?debug_(?:abbrev|addr|aranges|[ct]u_index|frame|gdb_scripts|gnu_pub(?:name|type)s|info"
+    r"|line|line_str|loc|loclists|macinfo|macro|names|pubnames|pubtypes|ranges|rnglists|sfnames"
+    r"|srcinfo|str|str_offsets|sup|types|(?:func|type|var|weak)names)(?:\.dwo)?"
 )
-_MAY_GO_NAMES = frozenset(
-    {
-        *(
-            ".line",
-            ".gdb_index",
-            ".gnu_debuglink",
-            ".gnu_debugaltlink",
-            ".gnu_debugdata",
-            ".comment",
+_MAY_GO_TYPES = {
+    **dict.fromkeys(
+        (
+            *(".gdb_index", ".gnu_debuglink", ".gnu_debugaltlink", ".gnu_debugdata", ".comment"),
+            *(".stab", ".stab.excl", ".stab.index"),
         ),
-        *(".symtab", ".symtab_shndx", ".strtab", ".shstrtab"),
-    }
-)
+        (_PROGBITS,),
+    ),
+    **dict.fromkeys((".stabstr", ".stab.exclstr", ".stab.indexstr"), (_STRTAB,)),
+    ".annobin.notes": (_PROGBITS, _STRTAB, _NOTE),
+    ".gnu.build.attributes": (_NOTE,),
+    ".symtab": (_SYMTAB,),
+    ".symtab_shndx": (_INDEXES,),
+    ".strtab": (_STRTAB,),
+    ".shstrtab": (_STRTAB,),
+}
 # Fewer bytes than this, all of them zero, are padding between sections or at the end of the file.
 _PADDING = 16
 _PAGE = 4096
@@ -233,7 +242,7 @@ def _other_section_problems(old: Elf, new: Elf) -> Iterator[str]:
                 and not section.offset % section.alignment
             ):
                 yield f"section {section.name} isn't aligned any more"
-        elif not (section.name in _MAY_GO_NAMES or section.name.startswith(_MAY_GO_PREFIXES)):
+        elif not _may_go(old, section):
             yield (
                 f"section {section.name} is lost, "
                 "and it is neither symbols nor debugging information"
@@ -241,6 +250,24 @@ def _other_section_problems(old: Elf, new: Elf) -> Iterator[str]:
     for section in left:
         if section is not new.sections[new.header[13]]:
             yield f"section {section.name} isn't in the original"
+
+
+def _may_go(old: Elf, section: Section) -> bool:
+    """Return whether a section's name, type and content are those of something nobody reads."""
+    name, kind = section.name, section.kind
+    for prefix, relocations in ((".rela.", _RELA), (".rel.", _REL)):
+        if name.startswith(prefix) and kind == relocations:
+            return _MAY_GO.fullmatch("." + name.removeprefix(prefix)) is not None
+    if _MAY_GO.fullmatch(name.removeprefix(".gnu.debuglto_")):
+        return kind == _PROGBITS
+    if name == ".comment" and kind == _PROGBITS:
+        remarks = bytes(old.data[slice(*section.span)]).decode("latin-1").split("\0")
+        return all(remark.isprintable() and remark[:1].isalpha() for remark in remarks if remark)
+    if name.startswith(".gnu.lto_"):
+        return kind == _PROGBITS and bool(section.flags & _EXCLUDE)
+    if name.startswith(".gnu.build.attributes."):
+        return kind == _NOTE
+    return kind in _MAY_GO_TYPES.get(name, ())
 
 
 def _identical(old: Elf, section: Section, new: Elf, now: Section) -> bool:
