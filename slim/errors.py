@@ -132,6 +132,13 @@ class LimitError(SlimError):
     label = "limit"
 
 
+class OutputError(SlimError):
+    """What a command did stands, but it can't be told: stdout or a report's file can't be written."""
+
+    exit_code = 7
+    label = "output"
+
+
 class IntegrityError(SlimError):
     """The input isn't what its manifest says it is (size or hash)."""
 

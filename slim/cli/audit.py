@@ -74,7 +74,7 @@ def audit_command(
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an
     unpacked application, a container layer, or a plain folder. No configuration is needed.
     """
-    reporting.check(None)
+    reporting.check(None, (path,), new_files_may=True)
     drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in reporting.targets)
     config = chosen_config([path], options)
     with reporting.progress() as progress:
@@ -87,5 +87,4 @@ def audit_command(
             findings=not why or bool(reporting.targets),
             progress=progress,
         )
-    reporting.show(AUDIT_REPORTERS["terminal"], results)
-    reporting.deliver(results)
+    reporting.deliver(AUDIT_REPORTERS["terminal"], results)

@@ -119,7 +119,7 @@ def check_command(
         raise click.UsageError("--allow-raise goes with --update-budget")
     if delta is not None and baseline is None:
         raise click.UsageError("--delta is from a baseline to OUT; give --baseline, too")
-    reporting.check(None)
+    reporting.check(None, (out, baseline, budget, delta), new_files_may=True)
     from slim.cli.budgets import BudgetFile, parse_headroom
 
     share = parse_headroom(headroom)
@@ -154,21 +154,23 @@ def _report(verdict: Verdict, reporting: Reporting, notes: Iterable[str]) -> Non
     from slim.reports.common.text import printable
 
     lines = "".join(f"{printable(note)}\n" for note in notes)
-    reporting.show(VERDICT_REPORTERS["terminal"], verdict, notes=lines)
-    reporting.deliver(verdict)
-    _append_summary(VERDICT_REPORTERS["markdown"].render(verdict))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        annotations = VERDICT_REPORTERS["annotations"].render(verdict)
-        if reporting.stdout_is_free:
-            emit(annotations)
-        else:
-            click.echo(annotations, err=True, nl=False)
-    over = [exceeded_text(result, limit) for result, limit in verdict.exceeded()]
-    if over:
-        more = f", and {len(over) - 1} more" if len(over) > 1 else ""
-        raise RefusedError(
-            f"over budget: {over[0]}{more}", hint="slim diff BASELINE OUT -v shows all that changed"
-        )
+    try:
+        reporting.deliver(VERDICT_REPORTERS["terminal"], verdict, notes=lines)
+        _append_summary(VERDICT_REPORTERS["markdown"].render(verdict))
+        if os.environ.get("GITHUB_ACTIONS") == "true":
+            annotations = VERDICT_REPORTERS["annotations"].render(verdict)
+            if reporting.stdout_is_free:
+                emit(annotations)
+            else:
+                click.echo(annotations, err=True, nl=False)
+    finally:  # whether the budget held matters more than whether that could be told
+        over = [exceeded_text(result, limit) for result, limit in verdict.exceeded()]
+        if over:
+            more = f", and {len(over) - 1} more" if len(over) > 1 else ""
+            raise RefusedError(
+                f"over budget: {over[0]}{more}",
+                hint="slim diff BASELINE OUT -v shows all that changed",
+            )
 
 
 def _append_summary(text: str) -> None:

@@ -103,13 +103,12 @@ def make_command(
 
     OLD and NEW are published stacks, exports, archives or folders. Neither is changed.
     """
-    reporting.check(output)
+    reporting.check(output, (old, new))
     with reporting.progress() as progress:
         results = api.make_delta(
             old, new, output, platforms=platforms, force=force, progress=progress
         )
-    reporting.show(DELTA_REPORTERS["terminal"], results)
-    reporting.deliver(results)
+    reporting.deliver(DELTA_REPORTERS["terminal"], results)
 
 
 @delta_group.command(
@@ -164,7 +163,7 @@ def apply_command(
     manifest of the new stack says, if slim wrote it; --level, --memory and --xz-arm64 say it
     otherwise.
     """
-    reporting.check(output)
+    reporting.check(output, (old, delta))
     from slim.model.settings import Effort
 
     config = chosen_config([old, delta], {**options, "packs": (), "keep_file": None})
@@ -180,5 +179,4 @@ def apply_command(
             force=force,
             progress=progress,
         )
-    reporting.show(APPLIED_REPORTERS["terminal"], results)
-    reporting.deliver(results)
+    reporting.deliver(APPLIED_REPORTERS["terminal"], results)

@@ -51,9 +51,8 @@ def diff_command(
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
     report in git. The configuration only matters for rules that stopped covering a version.
     """
-    reporting.check(None)
+    reporting.check(None, (before, after), new_files_may=True)
     config = chosen_config([Path(before), Path(after)], options)
     with reporting.progress() as progress:
         comparisons = api.diff(before, after, config=config, platforms=platforms, progress=progress)
-    reporting.show(DIFF_REPORTERS["terminal"], comparisons)
-    reporting.deliver(comparisons)
+    reporting.deliver(DIFF_REPORTERS["terminal"], comparisons)

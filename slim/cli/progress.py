@@ -13,7 +13,7 @@ from slim.model.progress import Progress, Silent
 @contextmanager
 def terminal_progress(*, quiet: bool) -> Iterator[Progress]:
     """Give bars on a terminal that vanish when done; nothing elsewhere, or where ``quiet``."""
-    if quiet or not sys.stderr.isatty():
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield Silent()
         return
     from slim.cli.bars import bars  # late: it needs rich

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from click.shell_completion import CompletionItem
 from slim.cli.options import Function, combined, option
 from slim.cli.progress import terminal_progress
 from slim.cli.terminal import emit, style_for
-from slim.errors import StorageError
+from slim.errors import ConfigError, OutputError, StorageError
 from slim.model.progress import Progress
 from slim.reports.reporter import Reporter
 
@@ -88,11 +88,20 @@ class Reporting:
         """Return the same with one more report."""
         return replace(self, targets=(*self.targets, target))
 
-    def check(self, output: Path | None) -> None:
+    def check(
+        self,
+        output: Path | None,
+        inputs: Iterable[Path | str | None],
+        *,
+        new_files_may: bool = False,
+    ) -> None:
         """Find out before a long run what would go wrong after it.
 
-        Raises :class:`click.UsageError` and :class:`StorageError`.
+        ``inputs`` are what the command reads: no report may replace any of it, or come to lie in it
+        (``new_files_may``: a new file may, for commands that only look). Raises
+        :class:`click.UsageError`, :class:`ConfigError` and :class:`StorageError`.
         """
+        read = [Path(name) for name in inputs if name is not None]
         if sum(target.file is None for target in self.targets) > 1:
             raise click.UsageError("only one report can go to stdout")
         files = [target.file.resolve() for target in self.targets if target.file is not None]
@@ -106,6 +115,18 @@ class Reporting:
                 raise click.UsageError(f"the report {str(file)!r} {where}")
             if file.is_dir():
                 raise StorageError("the report's file is a folder", file=file)
+            if file.exists() and any(_is_read(file, path) for path in read):
+                raise ConfigError(
+                    "the report would replace a file that is read",
+                    file=file,
+                    hint="give the report another name, outside of what is looked at",
+                )
+            if not new_files_may and any(
+                path.is_dir() and file.is_relative_to(path.resolve()) for path in read
+            ):
+                raise ConfigError(
+                    "the report would lie in the input, which stays as it is", file=file
+                )
             if not file.parent.is_dir():
                 raise StorageError(
                     "the report's folder doesn't exist", file=file.parent, hint="create it first"
@@ -117,21 +138,51 @@ class Reporting:
         with terminal_progress(quiet=self.quiet or self.verbose >= LOGGING) as progress:
             yield progress
 
-    def show(self, reporter: Reporter[T], results: T, *, notes: str = "") -> None:
-        """Print for people, unless they want nothing or a report takes its place."""
-        if not self.quiet and self.stdout_is_free:
-            emit(reporter.render(results, style_for(sys.stdout), self.verbose) + notes)
+    def deliver(self, reporter: Reporter[T], results: T, *, notes: str = "") -> None:
+        """Write every report of the results of a command, and print for people with ``reporter``.
 
-    def deliver(self, results: object) -> None:
-        """Write every report of the results of a command. Raises :class:`StorageError`."""
-        from slim.system.atomic import replace_file
-
+        Nothing is printed where they want nothing or a report takes its place. Whatever can't be
+        written, the rest is; then the first :class:`OutputError` is raised.
+        """
+        failures: list[OutputError] = []
         for target in self.targets:
-            text = target.reporter.render(results)
-            if target.file is None:
-                emit(text)
-            else:
-                replace_file(target.file, text.encode())
+            try:
+                _write(target.file, target.reporter.render(results))
+            except OutputError as error:
+                failures.append(error)
+        if not self.quiet and self.stdout_is_free:
+            try:
+                emit(reporter.render(results, style_for(sys.stdout), self.verbose) + notes)
+            except OutputError as error:
+                failures.append(error)
+        if failures:
+            raise failures[0]
+
+
+def _is_read(file: Path, source: Path) -> bool:
+    """Return whether a file that exists is an input, or a file in one: by device and inode."""
+    if not source.exists():
+        return False
+    if file.samefile(source) or (source.is_dir() and file.is_relative_to(source.resolve())):
+        return True
+    if file.stat().st_nlink == 1 or not source.is_dir():
+        return False
+    return any(
+        other.is_file() and file.samefile(other) for other in source.rglob("*")
+    )  # another name of a file in the folder
+
+
+def _write(file: Path | None, text: str) -> None:
+    """Write a report. Raises :class:`OutputError`."""
+    from slim.system.atomic import replace_file
+
+    if file is None:
+        emit(text)
+        return
+    try:
+        replace_file(file, text.encode())
+    except StorageError as error:
+        raise OutputError(error.message, file=file, hint=error.hint) from error
 
 
 def verbose_option(section: str, help: str) -> Callable[[Function], Function]:

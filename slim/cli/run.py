@@ -140,7 +140,7 @@ def run_command(
     _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
-    reporting.check(output)
+    reporting.check(output, (stack, previous))
     config = chosen_config([stack], options)
     with reporting.progress() as progress:
         results = api.run(
@@ -159,9 +159,10 @@ def run_command(
             progress=progress,
         )
     write_keep_file(results, keep_file_for(options, config))
-    reporting.show(RUN_REPORTERS["terminal"], results)
-    reporting.deliver(results)
-    refuse_failures(results, "verification refused the result")
+    try:
+        reporting.deliver(RUN_REPORTERS["terminal"], results)
+    finally:
+        refuse_failures(results, "verification refused the result")
 
 
 def _check_options(

@@ -8,19 +8,22 @@ from typing import TextIO
 
 import click
 
-from slim.errors import StorageError
+from slim.errors import OutputError, StorageError
 from slim.reports.common.style import TerminalStyle
 
 _SIGNS = "→·━─└✓✗"
 _WIDTH = 100
+_NARROWEST, _WIDEST = 20, 400
 
 
-def style_for(stream: TextIO) -> TerminalStyle:
+def style_for(stream: TextIO | None) -> TerminalStyle:
     """Return the style in which a stream can be drawn on.
 
     Colours only on a terminal, and never where ``NO_COLOR`` is set (no-color.org) or the terminal
     is dumb; ``FORCE_COLOR`` asks for them anyway. ``COLUMNS`` beats the terminal's own width.
     """
+    if stream is None:  # it was closed when Python started
+        return TerminalStyle(width=_WIDTH, color=False, unicode=False)
     terminal = stream.isatty()
     environ = os.environ
     capable = terminal and environ.get("TERM") != "dumb"
@@ -30,7 +33,11 @@ def style_for(stream: TextIO) -> TerminalStyle:
         import shutil
 
         width = shutil.get_terminal_size((_WIDTH, 24)).columns
+        width = min(max(width, _NARROWEST), _WIDEST)  # COLUMNS may say anything
     return TerminalStyle(width=width, color=color, unicode=_encodes(stream, _SIGNS))
+
+
+_DONE = "what the command was asked to do is done; only this output is missing"
 
 
 def _encodes(stream: TextIO, text: str) -> bool:
@@ -42,11 +49,13 @@ def _encodes(stream: TextIO, text: str) -> bool:
 
 
 def emit(text: str) -> None:
-    """Write to stdout. Raise StorageError where that fails.
+    """Write to stdout. Raise OutputError where that fails.
 
     A character that the encoding lacks is escaped. A reader that went away is no error, because
     what the command was asked to do is done.
     """
+    if sys.stdout is None:
+        raise OutputError("it is closed", file="stdout", hint=_DONE)
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
@@ -56,4 +65,6 @@ def emit(text: str) -> None:
         os.dup2(hole, sys.stdout.fileno())  # or Python complains when it flushes at exit
         os.close(hole)
     except OSError as error:
-        raise StorageError.from_os_error(error, file="stdout") from error
+        raise OutputError(
+            StorageError.from_os_error(error).message, file="stdout", hint=_DONE
+        ) from error

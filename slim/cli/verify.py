@@ -56,12 +56,13 @@ def verify_command(
     Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is
     changed. The commands of the configuration are run in both.
     """
-    reporting.check(None)
+    reporting.check(None, (original, slimmed))
     config = chosen_config([original, slimmed], options)
     with reporting.progress() as progress:
         results = api.verify(
             original, slimmed, config=config, platforms=platforms, progress=progress
         )
-    reporting.show(RUN_REPORTERS["terminal"], results)
-    reporting.deliver(results)
-    refuse_failures(results, "not everything works any more")
+    try:
+        reporting.deliver(RUN_REPORTERS["terminal"], results)
+    finally:
+        refuse_failures(results, "not everything works any more")

@@ -37,6 +37,10 @@ def check_target(target: Path, source: Path, *, force: bool) -> None:
 
     Raises ConfigError.
     """
+    if target.is_symlink() and not target.exists():
+        raise ConfigError(
+            "is a link that leads nowhere", file=target, hint="remove it, or give another place"
+        )
     here, there = target.resolve(), source.resolve()
     folder = there if there.is_dir() else there.parent
     if there.is_dir() and (here == there or there in here.parents):

@@ -252,9 +252,9 @@ def test_a_report_that_cannot_be_written_leaves_nothing(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("slim.system.atomic.os.fsync", full)
-    assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 6
+    assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 7
     assert capsys.readouterr().err == (
-        "slim: input/output: report.json: No space left on device\n"
+        "slim: output: report.json: No space left on device\n"
         "  hint: free space there, or choose another place\n"
     )
     assert _names(folder) == ["stack"]

@@ -1,0 +1,134 @@
+"""Odd surroundings: closed descriptors, full devices, reports that point at the input, links as output."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SLIM = (sys.executable, "-m", "slim")
+posix = pytest.mark.skipif(os.name == "nt", reason="shells and descriptors of POSIX")
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    (tmp_path / "stack/lib/python3.13/site-packages/pkg/tests").mkdir(parents=True)
+    package = tmp_path / "stack/lib/python3.13/site-packages/pkg"
+    (package / "__init__.py").write_text("VALUE = 1\n")
+    (package / "tests/test_pkg.py").write_text("import pkg\n")
+    return tmp_path
+
+
+def shell(here: Path, command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run ``slim`` in bash, where descriptors can be closed."""
+    line = command.replace("slim", " ".join(SLIM), 1)
+    return subprocess.run(
+        ["bash", "-c", line],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+def published(here: Path) -> bool:
+    return (here / "out/lib/python3.13/site-packages/pkg/__init__.py").is_file()
+
+
+@posix
+@pytest.mark.parametrize("option", ["", "--json"])
+@pytest.mark.parametrize("lost", [">&-", "> /dev/full"])
+def test_output_that_is_lost_changes_nothing_that_was_done(
+    here: Path, option: str, lost: str
+) -> None:
+    done = shell(here, f"slim run stack -o out {option} {lost}")
+    assert (done.returncode, published(here)) == (7, True), done.stderr
+    assert done.stderr.startswith("slim: output: stdout: ")
+    assert "Traceback" not in done.stderr
+
+
+@posix
+def test_a_report_that_cannot_be_written_does_not_keep_the_others_from_it(here: Path) -> None:
+    done = shell(
+        here, "slim run stack -o out --report html=/dev/full --report json=told.json > shown"
+    )
+    assert (done.returncode, published(here)) == (7, True), done.stderr
+    assert json.loads((here / "told.json").read_text())["runs"]
+    assert "profile standard" in (here / "shown").read_text()
+
+
+@posix
+def test_a_closed_stderr_is_no_refusal(here: Path) -> None:
+    done = shell(here, "slim run stack -o out 2>&-")
+    assert (done.returncode, published(here)) == (0, True)
+
+
+@posix
+def test_nothing_is_opened_under_the_number_of_a_closed_descriptor(here: Path) -> None:
+    done = shell(here, "slim run stack -o out <&- >&- 2>&-")
+    assert (done.returncode, published(here)) == (7, True)
+    written = (here / "out/lib/python3.13/site-packages/pkg/__init__.py").read_text()
+    assert written == "VALUE = 1\n"
+
+
+@posix
+def test_a_width_that_nobody_has_is_bounded(here: Path) -> None:
+    done = shell(here, "slim run stack --dry-run", COLUMNS="99999999")
+    assert done.returncode == 0
+    assert max(map(len, done.stdout.splitlines())) <= 400
+
+
+@posix
+def test_a_refusal_stays_a_refusal_where_it_cannot_be_printed(here: Path) -> None:
+    (here / "budget.toml").write_text('schema = 1\n[[budget]]\nname = "all"\nunpacked = "1 B"\n')
+    done = shell(here, "slim check stack --budget budget.toml > /dev/full")
+    assert done.returncode == 1
+    assert "over budget" in done.stderr
+
+
+@pytest.mark.parametrize("command", ["run stack -o out", "audit stack", "diff stack stack"])
+@pytest.mark.parametrize("name", ["same", "link", "hard"])
+def test_a_report_never_replaces_what_is_read(here: Path, command: str, name: str) -> None:
+    source = here / "stack/lib/python3.13/site-packages/pkg/__init__.py"
+    places = {"same": source, "link": here / "link", "hard": here / "hard"}
+    if name == "link":
+        places[name].symlink_to(source)
+    elif name == "hard":
+        os.link(source, places[name])
+    done = subprocess.run(
+        [*SLIM, *command.split(), "--report", f"json={places[name]}"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "would replace a file that is read" in done.stderr
+    assert source.read_text() == "VALUE = 1\n"
+    assert not (here / "out").exists()
+
+
+def test_a_report_of_a_run_does_not_come_to_lie_in_the_input(here: Path) -> None:
+    run = [*SLIM, "run", "stack", "-o", "out", "--report", "json=stack/told.json"]
+    done = subprocess.run(run, cwd=here, capture_output=True, text=True, check=False)
+    assert (done.returncode, (here / "stack/told.json").exists()) == (2, False)
+    audit = [*SLIM, "audit", "stack", "--report", "json=stack/told.json"]
+    assert subprocess.run(audit, cwd=here, capture_output=True, check=False).returncode == 0
+
+
+def test_an_output_that_is_a_dangling_link_is_found_out_at_once(here: Path) -> None:
+    (here / "out").symlink_to("nowhere")
+    done = subprocess.run(
+        [*SLIM, "run", "stack", "-o", "out"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "is a link that leads nowhere" in done.stderr
