@@ -133,7 +133,7 @@ class LimitError(SlimError):
 
 
 class OutputError(SlimError):
-    """What a command did stands, but it can't be told: stdout or a report's file can't be written."""
+    """Output can't be written: stdout, or a report's file. What the command did stands."""
 
     exit_code = 7
     label = "output"
