@@ -12,11 +12,11 @@ from slim.analysis.compiling import compiling_code
 from slim.analysis.digests import DigestBook
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
-from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.analysis.linkage.virtual_tree import VirtualTree, Way
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
-from slim.model.record import FileKey, Inventory
+from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Stack
 
 
@@ -46,6 +46,14 @@ class Facts:
     def tree(self) -> VirtualTree:
         """The files by deployed path, as they are."""
         return VirtualTree(self.inventory)
+
+    @cached_property
+    def links(self) -> tuple[Way, ...]:
+        """The ways of the symbolic links, of those that lead somewhere in the stack."""
+        ways = (
+            self.tree.way(record) for record in self.inventory if record.type is EntryType.SYMLINK
+        )
+        return tuple(way for way in ways if way is not None)
 
     @cached_property
     def digests(self) -> DigestBook:

@@ -20,7 +20,7 @@ from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
-from slim.plan.links import follow_links, keep_shared_bytes
+from slim.plan.links import Links, keep_shared_bytes
 from slim.plan.protected import check_signed_records
 from slim.plan.scope import Scope
 from slim.plan.selection import Matchers, Selection
@@ -66,15 +66,20 @@ class Planner:
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
         keep_shared_bytes(draft, inventory)
+        links = self._links()
+        links.hold()
         if self._proved:
             hold_imported(draft, self.facts.imports, self._scope)
+            # What is held under another name imports in turn.
+            while keep_shared_bytes(draft, inventory) or links.hold():
+                hold_imported(draft, self.facts.imports, self._scope)
             self._progress.advance()
         self._hold_facts()
         if self._proved:
             self._ask(Phase.LINK)
-        follow_links(draft, self.facts, self._scope)
-        keep_shared_bytes(draft, inventory)
-        draft.hold_units()
+        links.follow()
+        while keep_shared_bytes(draft, inventory) or draft.hold_units():
+            links.follow()
         self._ask(Phase.REWRITE)
         check_signed_records(inventory, draft)
         self._note_blocked()
@@ -105,6 +110,14 @@ class Planner:
             for proposal in asked.propose(self._context()):
                 self._settle(asked, proposal)
             self._progress.advance()
+
+    def _links(self) -> Links:
+        return Links(
+            draft=self._draft,
+            facts=self.facts,
+            scope=self._scope,
+            selects=self._selection.would_select,
+        )
 
     def _hold_facts(self) -> None:
         """Find the facts that hold, and take back what they forbid; later passes respect them."""

@@ -47,6 +47,11 @@ class Selection:
         """Return the rules of a pass that select a file, the strongest first."""
         return self._noted(record, self._matchers[record.layer].select(pass_name, record))
 
+    def would_select(self, pass_name: str, record: FileRecord) -> bool:
+        """Return whether a rule of a pass selects a file, which need not be in the stack."""
+        rules = self._matchers[record.layer].select(pass_name, record)
+        return any(not self.conditions.against(rule) for rule in rules)
+
     def selected(self, pass_name: str) -> Iterator[Selected]:
         """Yield every file that rules of a pass select, with those rules."""
         for layer, files in self._inventory.records.items():

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cached_property
 
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
@@ -17,6 +18,20 @@ DYNLIB = "share/venv/dynlib/"
 
 MAX_LINKS = 40
 """Symbolic links that Linux follows in one path before ELOOP (path_resolution(7))."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Way:
+    """The way that a symbolic link leads.
+
+    ``records`` are the links on it after the first, and the file at its end, if it is one: for a
+    hard link also the file that it shares its bytes with. ``folder`` is the deployed path of the
+    folder at its end.
+    """
+
+    link: FileRecord
+    records: tuple[FileRecord, ...]
+    folder: str | None
 
 
 class VirtualTree:
@@ -56,15 +71,50 @@ class VirtualTree:
     def _folded(self) -> dict[str, str]:
         return {path.lower(): path for path in sorted(self._by_path, reverse=True)}
 
+    def way(self, link: FileRecord) -> Way | None:
+        """The way that a symbolic link leads; None where it leads nowhere in the stack."""
+        place, passed = self._walk(link.deployed_path)
+        if place is None:
+            return None
+        end = self._by_path.get(place)
+        content = self._content_of(end)
+        if content is not None and end is not None:
+            others = dict.fromkeys((*passed[1:], end, content))
+            return Way(link=link, records=tuple(others), folder=None)
+        if place not in self.folders:
+            return None
+        return Way(link=link, records=passed[1:], folder=place)
+
+    @cached_property
+    def folders(self) -> frozenset[str]:
+        """Every folder that holds something, and those that are entries themselves."""
+        found = {
+            path for path, record in self._by_path.items() if record.type is EntryType.DIRECTORY
+        }
+        for path in self._by_path:
+            folder = posixpath.dirname(path)
+            while folder and folder not in found:
+                found.add(folder)
+                folder = posixpath.dirname(folder)
+        return frozenset(found)
+
     def _open(self, path: str) -> FileRecord | None:
+        place, _ = self._walk(path)
+        return None if place is None else self._content_of(self._by_path.get(place))
+
+    def _walk(self, path: str) -> tuple[str | None, tuple[FileRecord, ...]]:
+        """Follow the links in every component.
+
+        Return the place where that ends and the links on the way; None for a way that breaks off.
+        """
         pending = [part for part in reversed(path.split("/")) if part not in ("", ".")]
         done: list[str] = []
-        links = 0
+        passed: list[FileRecord] = []
         while pending:
             part = pending.pop()
             if part == "..":
                 if not done:
-                    return None
+                    return None, ()
                 done.pop()
                 continue
             done.append(part)
@@ -72,17 +122,17 @@ class VirtualTree:
             if record is None:
                 continue
             if record.key in self._gone:
-                return None
+                return None, ()
             if record.type is EntryType.SYMLINK:
                 target = record.link_target or ""
-                links += 1
-                if links > MAX_LINKS or not target or target.startswith("/"):
-                    return None
+                passed.append(record)
+                if len(passed) > MAX_LINKS or not target or target.startswith("/"):
+                    return None, ()
                 done.pop()
                 pending.extend(
                     piece for piece in reversed(target.split("/")) if piece not in ("", ".")
                 )
-        return self._content_of(self._by_path.get("/".join(done)))
+        return "/".join(done), tuple(passed)
 
     def _content_of(self, record: FileRecord | None) -> FileRecord | None:
         if record is not None and record.type is EntryType.HARDLINK:
