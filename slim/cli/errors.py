@@ -12,6 +12,7 @@ import click
 
 from slim.cli.terminal import style_for
 from slim.errors import ConfigError, RefusedError, SlimError, StorageError
+from slim.reports.common.text import printable
 from slim.system.interrupts import Interrupted, raise_on_signals
 
 if TYPE_CHECKING:
@@ -101,8 +102,6 @@ def _hint(text: str) -> None:
 
 def _line(text: str, prefix: str = "") -> None:
     """Write lines to stderr, each made printable, because names in them may be hostile."""
-    from slim.reports.common.text import printable
-
     body = "\n".join(printable(line) for line in text.split("\n"))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     click.echo(
