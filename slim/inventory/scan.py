@@ -16,6 +16,7 @@ from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
 from slim.inventory.distributions import find_distributions
 from slim.inventory.manifest import POSTINSTALL
+from slim.inventory.recorded import with_differing
 from slim.model.context import RunContext
 from slim.model.record import (
     UNOWNED,
@@ -55,8 +56,10 @@ def scan(
         tree = trees[layer.name]
         installed, warned = find_distributions(layer, tree, lenient=lenient)
         remarks.extend(warned)
-        distributions[layer.name] = installed
-        records[layer.name] = _scan_layer(layer, tree, installed, context)
+        found = _scan_layer(layer, tree, installed, context)
+        records[layer.name] = found
+        distributions[layer.name], warned = with_differing(installed, tree, found, lenient=lenient)
+        remarks.extend(warned)
         remarks.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
         tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(remarks))

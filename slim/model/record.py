@@ -174,6 +174,9 @@ class Distribution:
     files: frozenset[str]
     licences: frozenset[str] = frozenset()
     requires: tuple[str, ...] = ()
+    differing: frozenset[str] = frozenset()
+    """Those of its files whose row in RECORD isn't true, or has a form of hash that can't be
+    compared."""
     entry_points: tuple[EntryPoint, ...] = ()
     """The lines of its ``entry_points.txt``."""
 

@@ -7,7 +7,6 @@ is known.
 
 from __future__ import annotations
 
-import base64
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from slim.errors import SlimError
 from slim.formats.base import BytesContent, Content, Member, Tree
 from slim.formats.digests import digest_of
 from slim.inventory.distributions import RecordRow, read_record, render_record
+from slim.inventory.recorded import follow, row_for
 from slim.model.finding import EditSpec, Evidence
 from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.record import Distribution, EntryType, FileKey, Inventory
@@ -28,6 +28,9 @@ RECORD_RULE = "record-update"
 They are written again because their distribution changed, or because they named files that aren't
 there.
 """
+
+_MAX_ROUNDS = 8
+"""How often RECORDs are written again because another one, which they list, was."""
 
 _LINK_MODE = 0o755
 """Permissions of links, which mean nothing but are written; venvstacks writes these, too."""
@@ -79,22 +82,27 @@ def update_records(
 ) -> tuple[Plan, dict[FileKey, Edited]]:
     """Write RECORD again for each distribution that changed or that lists what isn't there.
 
+    Rows that weren't true before stay as they are. A RECORD that another one lists comes first.
     Returns the plan with a Rewrite for each such RECORD, and the new contents. Source: PyPA
     "Recording installed projects": each file is listed with its hash and size; RECORD itself has
     neither.
     """
     actions = dict(plan.actions)
     contents = dict(edited)
-    for layer in layers:
-        for distribution in inventory.distributions.get(layer, {}).values():
-            key = (layer, f"{distribution.info_dir}/RECORD")
+    waiting = [
+        distribution
+        for layer in layers
+        for distribution in inventory.distributions.get(layer, {}).values()
+    ]
+    for _ in range(_MAX_ROUNDS):
+        written: set[FileKey] = set()
+        for distribution in waiting:
+            key = (distribution.layer, f"{distribution.info_dir}/RECORD")
             record = inventory.get(key)
             if record is None or isinstance(actions.get(key), Remove):
                 continue
-            original = trees[layer].members[key[1]].content
-            assert original is not None
-            new = _new_record(distribution, trees[layer], plan, edited)
-            if new is None:
+            new = _new_record(distribution, trees[key[0]], plan, contents)
+            if new is None or (key in contents and new == bytes(contents[key].content.view())):
                 continue
             content = BytesContent(new)
             contents[key] = Edited(content=content, digest=digest_of(content))
@@ -108,7 +116,26 @@ def update_records(
                     Evidence(kind="record", text="rows, hashes and sizes as the files now are"),
                 ),
             )
+            written.add(key)
+        waiting = _listing(written, inventory)
+        if not waiting:
+            break
     return replace(plan, actions=dict(sorted(actions.items()))), contents
+
+
+def _listing(records: set[FileKey], inventory: Inventory) -> list[Distribution]:
+    """Return the distributions whose RECORD lists one of these RECORDs with a true hash."""
+    layers = {layer for layer, _ in records}
+    return [
+        distribution
+        for layer in sorted(layers)
+        for distribution in inventory.distributions.get(layer, {}).values()
+        if any(
+            (layer, path) in records
+            for path in distribution.files - distribution.differing
+            if path.endswith("/RECORD") and path != f"{distribution.info_dir}/RECORD"
+        )
+    ]
 
 
 def _new_record(
@@ -136,17 +163,15 @@ def _rows(
         key = (distribution.layer, row.path)
         if row.path not in distribution.files or plan.removes(key):
             continue
-        member = tree.members[row.path]
-        shared = member.link_target if member.type is EntryType.HARDLINK else None
         link = plan.link_target(key)
+        path = row.path
         if link is not None:
-            shared = posixpath.normpath(posixpath.join(posixpath.dirname(row.path), link))
-        new = edited.get((distribution.layer, shared or row.path))
-        if new is None or not row.digest:
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), link))
+        new = edited.get((distribution.layer, follow(tree.members, path) or path))
+        if new is None or row.path in distribution.differing:
             yield row
-            continue
-        digest = base64.urlsafe_b64encode(new.digest).rstrip(b"=").decode("ascii")
-        yield replace(row, digest=f"sha256={digest}", size=str(new.content.size))
+        else:
+            yield row_for(row, new.digest, new.content.size)
 
 
 def new_members(

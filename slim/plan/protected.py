@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from slim.errors import UnsafeInputError
-from slim.model.record import FileKind, FileRecord, Inventory
+from slim.model.record import Distribution, EntryType, FileKind, FileRecord, Inventory
 from slim.model.stack import Layer
 from slim.plan.draft import Draft
 
@@ -22,6 +22,8 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
             found[f"{distribution.info_dir}/{name}"] = (
                 "importlib.metadata, pip or an entry point reads it"
             )
+        for path in _unlike_record(distribution, inventory.records[layer.name]):
+            found[path] = "it differs from its RECORD, so somebody changed it"
         for path in distribution.licences:
             found[path] = "a licence has to be shipped with the code it covers"
     launch = launch_files(layer, inventory.records[layer.name])
@@ -32,6 +34,19 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
         elif record.kind is FileKind.LICENCE:
             found[path] = "a licence has to be shipped with the code it covers"
     return found
+
+
+def _unlike_record(distribution: Distribution, records: Mapping[str, FileRecord]) -> Iterator[str]:
+    """Yield the files of a distribution that differ from RECORD, and those whose bytes they share.
+
+    Bytecode isn't among them: Python writes it again at will.
+    """
+    for path in distribution.differing:
+        if not path.endswith(".pyc"):
+            yield path
+            record = records[path]
+            if record.type is EntryType.HARDLINK and record.link_target is not None:
+                yield record.link_target
 
 
 def launch_files(layer: Layer, records: Mapping[str, FileRecord]) -> tuple[str, ...]:

@@ -60,12 +60,17 @@ def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
 
 
 def true_records(layers: Iterable[NextLayer], inventory: Inventory) -> Check:
-    """Check every RECORD of these layers against the files that are to be written."""
+    """Check every RECORD of these layers against the files that are to be written.
+
+    ``inventory`` is that of the original: rows that weren't true there need not be.
+    """
     records = Check(name="record", tried=0)
     for layer in layers:
         name = layer.new.layer.name
         distributions = inventory.distributions[name].values()
-        checked = check_records(name, layer.new.members, layer.digests, distributions)
+        checked = check_records(
+            name, layer.new.members, layer.digests, distributions, inventory.records[name]
+        )
         records = replace(
             records,
             tried=records.tried + checked.tried,

@@ -230,7 +230,8 @@ def _static(
             if name == layer.name and digest
         }
         there = [one for one in inventory.distributions[layer.name].values() if one.info_dir]
-        found = check_records(layer.name, list(tree.members.values()), own, there)
+        original = inventory.records[layer.name]
+        found = check_records(layer.name, list(tree.members.values()), own, there, original)
         records = replace(
             records,
             tried=records.tried + found.tried,

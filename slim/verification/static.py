@@ -10,10 +10,18 @@ from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.errors import SlimError
 from slim.formats.base import Member
-from slim.inventory.distributions import parse_record
+from slim.inventory.distributions import RecordRow, parse_record
+from slim.inventory.recorded import follow
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Remove
-from slim.model.record import Distribution, EntryType, FileKey, FileKind, Inventory
+from slim.model.record import (
+    Distribution,
+    EntryType,
+    FileKey,
+    FileKind,
+    FileRecord,
+    Inventory,
+)
 
 DROP_PASS = "packages"
 
@@ -23,8 +31,13 @@ def check_records(
     members: Sequence[Member],
     digests: Mapping[str, str],
     distributions: Iterable[Distribution],
+    before: Mapping[str, FileRecord],
 ) -> Check:
-    """Check that every row of every RECORD names a file of the layer, with its hash and size."""
+    """Check that every row of every RECORD names a file of the layer, with its hash.
+
+    Rows that weren't true in the original (``before`` holds its files) need not be; their files
+    have to be what they were. ``digests`` are the SHA-256 of the files by path, in hexadecimal.
+    """
     by_path = {member.path: member for member in members}
     failures: list[str] = []
     tried = 0
@@ -48,14 +61,34 @@ def check_records(
             continue
         for row in rows:
             tried += 1
-            there = by_path.get(row.path)
-            if there is None or there.type is EntryType.DIRECTORY:
-                failures.append(f"{layer}/{path}: names {row.written}, which isn't there")
-            elif row.digest.startswith("sha256=") and _hex(row.digest) != digests.get(
-                row.path, _hex(row.digest)
-            ):
-                failures.append(f"{layer}/{path}: the hash of {row.written} is wrong")
+            is_untrue = row.path in distribution.differing
+            problem = _problem(row, is_untrue, by_path, digests, before)
+            if problem:
+                failures.append(f"{layer}/{path}: {problem}")
     return Check(name="record", tried=tried, failures=tuple(failures))
+
+
+def _problem(
+    row: RecordRow,
+    is_untrue: bool,
+    members: Mapping[str, Member],
+    digests: Mapping[str, str],
+    before: Mapping[str, FileRecord],
+) -> str:
+    """Say what is wrong with a row, or nothing. ``is_untrue``: it wasn't true before either."""
+    named = members.get(row.path)
+    if named is None or named.type is EntryType.DIRECTORY:
+        return f"names {row.written}, which isn't there"
+    sha256 = digests.get(follow(members, row.path) or "")
+    if sha256 is None:
+        return ""
+    if is_untrue:
+        old = before.get(row.path)
+        unchanged = old is None or old.sha256 in ("", sha256) or row.path.endswith(".pyc")
+        return "" if unchanged else f"{row.written} isn't what it was"
+    if row.digest.startswith("sha256=") and _hex(row.digest) != sha256:
+        return f"the hash of {row.written} is wrong"
+    return ""
 
 
 def _hex(digest: str) -> str:
