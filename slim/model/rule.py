@@ -113,6 +113,24 @@ class Examples:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RuleEvidence:
+    """Outcome of the field trial of a rule: real packages, before and after it took files.
+
+    Built-in rules get theirs from ``rules/evidence.toml``, which the trial writes; a rule of
+    somebody's own may carry it inline.
+    """
+
+    tried: Mapping[str, tuple[str, ...]]
+    """Versions that it was tried on, by normalised name of the distribution."""
+    uses: int = 0
+    """Programs that passed in trees from which the rule had taken files."""
+    tests: int = 0
+    """Tests of the packages' own suites that passed against such trees."""
+    saved: int = 0
+    """Bytes that it saved in the trial, each version of a distribution counted once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """One row of knowledge. Empty ``layers``, ``platforms`` (globs) or no ``package`` means: any.
 
@@ -146,6 +164,8 @@ class Rule:
     """Where the knowledge comes from, such as a URL."""
     examples: Examples = field(default_factory=Examples)
     """Paths that it is tried on."""
+    evidence: RuleEvidence | None = None
+    """Outcome of its field trial; None means that it wasn't tried."""
     pack: str = ""
     """Name of its pack."""
     origin: str = ""

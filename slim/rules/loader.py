@@ -32,6 +32,7 @@ from slim.model.rule import (
     Verb,
 )
 from slim.model.stack import LayerKind
+from slim.rules.evidence import EVIDENCE_FILE, inline_evidence, read_evidence, with_evidence
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.protected import protected_target
 from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
@@ -55,6 +56,7 @@ RULE_KEYS: Final = (
     "unit",
     "source",
     "examples",
+    "evidence",
 )
 SAFETIES: Final = {safety.label: safety for safety in Safety}
 FACT_NAMES: Final = {fact.value: fact for fact in Fact}
@@ -88,7 +90,11 @@ def builtin_packs(schemas: Mapping[str, PassSchema]) -> tuple[RulePack, ...]:
 
     Raises :class:`ConfigError` with all problems of all packs.
     """
-    return load_packs(sorted(packs_folder().glob("*.toml")), schemas, builtin=True)
+    folder = packs_folder()
+    paths = sorted(path for path in folder.glob("*.toml") if path.name != EVIDENCE_FILE)
+    packs = load_packs(paths, schemas, builtin=True)
+    path = folder / EVIDENCE_FILE
+    return with_evidence(packs, read_evidence(path)) if path.is_file() else packs
 
 
 def load_packs(
@@ -211,6 +217,7 @@ def _rule(
     platforms = table.texts("platforms", check=_platform_problem)
     package = _package(table)
     examples = _examples(table)
+    evidence = inline_evidence(table, package)
     source = table.text("source", required=builtin)
     unless = table.texts("unless", check=_one_of(FACT_NAMES))
     unit = table.flag("unit")
@@ -235,6 +242,7 @@ def _rule(
         unit=unit is True,
         source=(source or "").strip(),
         examples=examples,
+        evidence=evidence,
         pack=pack,
         origin=origin,
         builtin=builtin,

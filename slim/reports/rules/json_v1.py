@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from slim.model.rule import Rule
+from slim.model.rule import Rule, RuleEvidence
 from slim.reports.common.json_parts import SCHEMA_VERSION, options_document, rule_summary
-from slim.system.json_text import dumps
+from slim.system.json_text import Json, dumps
 
 
 def render(rules: Iterable[Rule]) -> str:
@@ -31,8 +31,18 @@ def render(rules: Iterable[Rule]) -> str:
                         "match": list(rule.examples.match),
                         "no_match": list(rule.examples.no_match),
                     },
+                    "evidence": None if rule.evidence is None else _evidence(rule.evidence),
                 }
                 for rule in rules
             ],
         }
     )
+
+
+def _evidence(evidence: RuleEvidence) -> Json:
+    return {
+        "tried": {name: list(versions) for name, versions in sorted(evidence.tried.items())},
+        "uses": evidence.uses,
+        "tests": evidence.tests,
+        "saved": evidence.saved,
+    }

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from slim.model.facts import FACTS
-from slim.model.rule import OptionValue, PassSchema, Rule, Verb
-from slim.reports.common.text import printable
+from slim.model.rule import OptionValue, PassSchema, Rule, RuleEvidence, Verb
+from slim.model.size import format_size
+from slim.reports.common.text import count, printable
+
+_NAMED = 6
+"""Distributions that a line of evidence names."""
 
 
 def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
@@ -27,6 +31,8 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
         facts.append(("unless", "; ".join(f"{fact} ({FACTS[fact]})" for fact in rule.unless)))
     if rule.unit:
         facts.append(("unit", "what it selects in a distribution stands or falls together"))
+    if rule.evidence or rule.builtin:
+        facts.append(("tried", evidence_words(rule.evidence)))
     if rule.source:
         facts.append(("source", rule.source))
     lines = [f"# {rule.id}", "", *rule.reason.strip().splitlines(), ""]
@@ -43,6 +49,20 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
     lines += _code("Examples: selected", rule.examples.match)
     lines += _code("Examples: not selected", rule.examples.no_match)
     return "\n".join(printable(line) for line in lines) + "\n"
+
+
+def evidence_words(evidence: RuleEvidence | None) -> str:
+    """Return a rule's evidence in one line: the distributions, and what passed on them."""
+    if evidence is None:
+        return "not tried"
+    names = [f"{name} {', '.join(versions)}" for name, versions in sorted(evidence.tried.items())]
+    more = len(names) - _NAMED
+    where = "; ".join(names[:_NAMED]) + (f" and {count(more, 'other')}" if more > 0 else "")
+    passed = count(evidence.uses, "use")
+    if evidence.tests:
+        passed += f", {count(evidence.tests, 'test')}"
+    saved = f"; saved {format_size(evidence.saved)}" if evidence.saved else ""
+    return f"on {where}: {passed}{saved}"
 
 
 def _profiles(rule: Rule) -> str:

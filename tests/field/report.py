@@ -1,0 +1,175 @@
+"""The trial's table, its JSON, the list of what broke, and the rules' evidence."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.field.trial import Broken, GroupTrial
+
+HEAD = ("distributions", "versions", "profile", "uses", "--help", "tests", "saved", "broken")
+
+
+def table(trials: Sequence[GroupTrial]) -> str:
+    """Return the trial as a Markdown table, a row for each tree and profile, and what broke."""
+    rows = [row for trial in trials for row in _rows(trial)]
+    lines = [
+        "| " + " | ".join(HEAD) + " |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    lines += ["", _totals(trials)]
+    failures = [
+        (trial, name, text) for trial in trials for name, text in trial.failed_before.items()
+    ]
+    errors = [trial for trial in trials if trial.error]
+    if failures or errors:
+        lines += ["", "Not counted, since they fail in the original tree too:", ""]
+        lines += [f"- `{name}`: `{_short(text)}`" for _, name, text in failures]
+        lines += [f"- all of `{trial.group.name}`: `{_short(trial.error)}`" for trial in errors]
+    broken = [item for trial in trials for item in trial.broken]
+    for title, given_up in (("Broken:", False), ("Given up by promise:", True)):
+        items = [item for item in broken if bool(item.given_up) == given_up]
+        if items:
+            lines += ["", title, ""]
+            lines += [f"- {_item(item)}" for item in items]
+    return "\n".join(lines) + "\n"
+
+
+def _item(item: Broken) -> str:
+    if item.given_up:
+        return f"`{item.use}` ({item.profile}): {item.given_up}"
+    removed = f"; removed `{item.file}` by rule `{item.rule}`" if item.file else ""
+    return f"`{item.use}` ({item.profile}): `{_short(item.error)}`{removed}"
+
+
+def _short(text: str) -> str:
+    return text.replace("`", "'")[:160]
+
+
+def _rows(trial: GroupTrial) -> Iterable[tuple[str, ...]]:
+    names = sorted({canonicalize_name(Requirement(n).name) for n in trial.group.requirements})
+    versions = ", ".join(trial.versions.get(name, "?") for name in names)
+    for profile, slimmed in trial.slimmed.items():
+        broken = [item for item in trial.broken if item.profile == profile and not item.given_up]
+        scripts = [name.endswith(" --help") for name in trial.before]
+        after = [name.endswith(" --help") for name in trial.after.get(profile, [])]
+        tests = trial.tests.get(profile, {}).values()
+        yield (
+            ", ".join(names) or "standard library",
+            versions or "3.13",
+            profile,
+            f"{after.count(False)}/{scripts.count(False)}",
+            f"{after.count(True)}/{scripts.count(True)}",
+            f"{sum(t[1] for t in tests)}/{sum(t[0] for t in tests)}" if tests else "",
+            "refused" if slimmed.refused else f"{slimmed.bytes_saved / 1e6:.1f} MB",
+            str(len(broken)),
+        )  # fmt: skip
+
+
+def _totals(trials: Sequence[GroupTrial]) -> str:
+    uses = sum(1 for t in trials for name in t.before if not name.endswith(" --help"))
+    scripts = sum(1 for t in trials for name in t.before if name.endswith(" --help"))
+    distributions = {item for t in trials for item in t.versions.items()}
+    broken = [item for t in trials for item in t.broken if not item.given_up]
+    given_up = {item.use for t in trials for item in t.broken if item.given_up}
+    return (
+        f"{len(distributions)} distributions in {len(trials)} trees; {uses} uses and {scripts} "
+        f"console scripts passed before; {len(broken)} broke, {len(given_up)} given up by promise."
+    )
+
+
+def document(trials: Sequence[GroupTrial]) -> str:
+    """Return all outcomes as JSON."""
+    found = []
+    for trial in trials:
+        values = asdict(trial)
+        values["group"] = trial.group.name
+        for slimmed in values["slimmed"].values():
+            slimmed["removed"] = len(slimmed["removed"])
+            slimmed["test_files"] = len(slimmed["test_files"])
+        found.append(values)
+    return json.dumps(found, indent=1) + "\n"
+
+
+def write_broken(trials: Sequence[GroupTrial], path: Path) -> None:
+    """Write what broke, one line each: use, profile, removed file, rule, error."""
+    lines = [
+        "\t".join((item.use, item.profile, item.file or "-", item.rule or "-", item.error))
+        for trial in trials
+        for item in trial.broken
+        if not item.given_up
+    ]
+    path.write_text("".join(line + "\n" for line in lines), encoding="utf-8")
+
+
+def write_evidence(trials: Sequence[GroupTrial], path: Path, known: Iterable[str]) -> None:
+    """Write what each rule was tried on; earlier evidence of other distributions stays.
+
+    ``known`` are the IDs of rules that exist. A rule that broke a use gets nothing from that tree.
+    """
+    evidence: dict[str, dict[str, Any]] = {}
+    if path.is_file():
+        evidence = tomllib.loads(path.read_text(encoding="utf-8"))
+    fresh: dict[str, dict[str, Any]] = {}
+    for trial in trials:
+        for profile in trial.after:
+            _add(fresh, trial, profile)
+    for rule, found in fresh.items():
+        old = evidence.get(rule)
+        if old and not set(old["tried"]) <= set(found["tried"]):
+            tried = {**old["tried"]}
+            for name, versions in found["tried"].items():
+                tried[name] = sorted({*tried.get(name, []), *versions})
+            found["tried"] = tried
+            for key in ("uses", "tests", "saved"):
+                found[key] = max(found[key], old[key])
+        evidence[rule] = found
+    names = set(known)
+    lines = [
+        "# Written by `python -m tests.field --write-evidence`, never by hand:",
+        "# what the field trial tried each rule on.",
+    ]
+    for rule in sorted(names & evidence.keys()):
+        found = evidence[rule]
+        lines += ["", f"[{rule}]", f"uses = {found['uses']}", f"tests = {found['tests']}"]
+        lines.append(f"saved = {found['saved']}")
+        pairs = [f"{json.dumps(n)} = {json.dumps(v)}" for n, v in sorted(found["tried"].items())]
+        line = "tried = { " + ", ".join(pairs) + " }"
+        lines.append(line)
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def _add(fresh: dict[str, dict[str, Any]], trial: GroupTrial, profile: str) -> None:
+    bad = {item.rule for item in trial.broken if item.profile == profile and not item.given_up}
+    passed = trial.after[profile]
+    tests = trial.tests.get(profile, {})
+    for rule, owners in trial.slimmed[profile].saved.items():
+        if rule in bad:
+            continue
+        found = fresh.setdefault(rule, {"tried": {}, "uses": 0, "tests": 0, "saved": 0, "seen": {}})
+        for name, saved in owners.items():
+            version = trial.versions.get(canonicalize_name(name))
+            if version is None:
+                version = "3.13" if name == "cpython" else ""
+            if not version:
+                continue
+            found["seen"][name, version] = max(saved, found["seen"].get((name, version), 0))
+            found["tried"][name] = sorted({*found["tried"].get(name, []), version})
+            runs = found.setdefault("runs", {})
+            runs[trial.group.name] = len(passed)
+            cases = found.setdefault("cases", {})
+            if name in tests:
+                cases[name, version] = tests[name][1]
+            found["uses"] = sum(runs.values())
+            found["tests"] = sum(cases.values())
+            found["saved"] = sum(found["seen"].values())
+        if not found["tried"]:
+            del fresh[rule]

@@ -1,0 +1,91 @@
+"""The field trial's own judgement: groups, what a failure is blamed on, tables, evidence."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+from slim.passes import SCHEMAS
+from slim.rules.loader import builtin_packs
+from tests.field.report import table, write_evidence
+from tests.field.trees import read_locked
+from tests.field.trial import Broken, GroupTrial, Slimmed, blamed
+from tests.field.uses import LARGEST_GROUP, Group, Use, groups, read_given_up, read_uses
+
+
+def use(name: str, *needs: str, alone: bool = False) -> Use:
+    return Use(id=name, code="pass", needs=needs, report="", alone=alone)
+
+
+def test_uses_share_trees_but_those_that_have_to_be_alone_do_not() -> None:
+    found = groups([use("a", "numpy"), use("b", "numpy", "pandas"), use("c", "numpy", alone=True)])
+    assert {group.name: [one.id for one in group.uses] for group in found} == {
+        "numpy+pandas": ["a", "b"],
+        "numpy-alone": ["c"],
+    }
+
+
+def test_groups_stay_small_and_hold_every_use_once() -> None:
+    uses = read_uses()
+    found = groups(uses)
+    assert sorted(one.id for group in found for one in group.uses) == sorted(u.id for u in uses)
+    assert len({group.name for group in found}) == len(found)
+    largest = max(len(one.needs) for one in uses)
+    assert all(len(group.requirements) <= max(LARGEST_GROUP, largest) for group in found)
+
+
+def test_locks_and_what_is_given_up_name_what_is_there() -> None:
+    uses = read_uses()
+    assert set(read_locked()) <= {group.name for group in groups(uses)}
+    assert {name for name, _ in read_given_up()} <= {one.id for one in uses}
+
+
+def test_a_failure_is_blamed_on_the_removed_file_that_it_names() -> None:
+    site = "lib/python3.13/site-packages"
+    removed = {f"{site}/a/tests/__init__.py": "r1", f"{site}/a/data.json": "r2"}
+    assert blamed("No module named 'a.tests'", removed) == f"{site}/a/tests/__init__.py"
+    error = f"No such file: '/cache/tree/{site}/a/data.json'"
+    assert blamed(error, removed) == f"{site}/a/data.json"
+    assert blamed("assert 1 == 2", removed) == ""
+
+
+def trial(tmp_path: Path) -> GroupTrial:
+    slimmed = Slimmed(
+        bytes_before=3_000_000,
+        bytes_after=1_000_000,
+        saved={"tests-folders": {"a": 2_000_000}, "numpy-stubs": {"a": 5}},
+    )
+    found = GroupTrial(
+        Group("a", ("a",), (use("one", "a"), use("two", "a"))),
+        versions={"a": "1.0"},
+        before=["one", "two", "x --help"],
+        after={"standard": ["one", "x --help"]},
+        tests={"standard": {"a": (9, 9)}},
+        slimmed={"standard": slimmed},
+    )
+    found.broken.append(Broken("two", "standard", "gone", "a/b.py", "numpy-stubs"))
+    return found
+
+
+def test_the_table_counts_what_passed_and_tells_what_broke(tmp_path: Path) -> None:
+    text = table([trial(tmp_path)])
+    assert "| a | 1.0 | standard | 1/2 | 1/1 | 9/9 | 2.0 MB | 1 |" in text
+    assert "- `two` (standard): `gone`; removed `a/b.py` by rule `numpy-stubs`" in text
+
+
+def test_evidence_leaves_out_rules_that_broke_something(tmp_path: Path) -> None:
+    file = tmp_path / "evidence.toml"
+    known = [rule.id for pack in builtin_packs(SCHEMAS) for rule in pack.rules]
+    write_evidence([trial(tmp_path)], file, known)
+    assert tomllib.loads(file.read_text()) == {
+        "tests-folders": {"uses": 2, "tests": 9, "saved": 2_000_000, "tried": {"a": ["1.0"]}}
+    }
+
+
+def test_evidence_of_other_distributions_stays(tmp_path: Path) -> None:
+    file = tmp_path / "evidence.toml"
+    file.write_text("[tests-folders]\nuses = 5\ntests = 1\nsaved = 7\ntried = { b = ['2'] }\n")
+    write_evidence([trial(tmp_path)], file, ["tests-folders"])
+    found = tomllib.loads(file.read_text())["tests-folders"]
+    assert found["tried"] == {"a": ["1.0"], "b": ["2"]}
+    assert (found["uses"], found["tests"]) == (5, 9)

@@ -1,0 +1,86 @@
+"""Evidence of rules: the file of the built-in ones, and the key of a rule of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slim.errors import ConfigError
+from slim.model.rule import RuleEvidence
+from slim.passes import SCHEMAS
+from slim.reports.rules.page import evidence_words
+from slim.rules.evidence import read_evidence, with_evidence
+from slim.rules.loader import builtin_packs, parse_pack
+
+PACK = """
+schema = 1
+description = "Ours"
+
+[[rule]]
+id = "maths-headers"
+pass = "leftovers"
+safety = "standard"
+reason = "nobody compiles"
+package = "Maths"
+remove = ["$package/maths/include/**"]
+evidence = {}
+"""
+
+
+def test_a_rule_of_ones_own_carries_its_evidence() -> None:
+    inline = '{ tried = ["3.1.0", "3.2.1"], uses = 4, tests = 812 }'
+    pack, problems = parse_pack(PACK.format(inline), "ours.toml", SCHEMAS)
+    assert not problems
+    assert pack is not None
+    expected = RuleEvidence(tried={"maths": ("3.1.0", "3.2.1")}, uses=4, tests=812)
+    assert pack.rules[0].evidence == expected
+
+
+@pytest.mark.parametrize(
+    ("inline", "place"),
+    [
+        ("{ uses = 4 }", "rule[0].evidence.tried"),
+        ('{ tried = ["1"], uses = -1 }', "rule[0].evidence.uses"),
+        ('{ tried = ["1"], proof = 1 }', "rule[0].evidence.proof"),
+    ],
+)
+def test_wrong_evidence_is_told(inline: str, place: str) -> None:
+    _, problems = parse_pack(PACK.format(inline), "ours.toml", SCHEMAS)
+    assert [problem.place for problem in problems] == [place]
+
+
+def test_versions_of_no_package_are_told() -> None:
+    text = PACK.format('{ tried = ["1"] }').replace('package = "Maths"\n', "")
+    _, problems = parse_pack(text, "ours.toml", SCHEMAS)
+    assert [problem.place for problem in problems] == ["rule[0].evidence.tried"]
+
+
+def test_the_file_is_no_pack_and_gives_built_in_rules_their_evidence(tmp_path: Path) -> None:
+    packs = builtin_packs(SCHEMAS)
+    assert "evidence" not in {pack.name for pack in packs}
+    rule = packs[0].rules[0]
+    file = tmp_path / "evidence.toml"
+    file.write_text(
+        f"[{rule.id}]\nuses = 3\ntests = 0\nsaved = 5\ntried = {{ NumPy = ['2.1'] }}\n"
+        "[gone]\nuses = 1\ntried = { a = ['1'] }\n"
+    )
+    found = with_evidence(packs, read_evidence(file))
+    assert found[0].rules[0].evidence == RuleEvidence(tried={"numpy": ("2.1",)}, uses=3, saved=5)
+
+
+def test_a_broken_file_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "evidence.toml"
+    file.write_text("a = 1\n[b]\nuses = 'x'\ntried = { c = ['1'] }\n")
+    with pytest.raises(ConfigError) as caught:
+        read_evidence(file)
+    assert [problem.place for problem in caught.value.problems] == ["a", "b.uses"]
+
+
+def test_words_name_versions_and_what_passed() -> None:
+    assert evidence_words(None) == "not tried"
+    evidence = RuleEvidence(tried={"numpy": ("2.3.5", "2.4.0")}, uses=4, tests=812, saved=6_700_000)
+    words = evidence_words(evidence)
+    assert words == "on numpy 2.3.5, 2.4.0: 4 uses, 812 tests; saved 6.7 MB"
+    many = RuleEvidence(tried={name: ("1",) for name in "abcdefgh"}, uses=1)
+    assert evidence_words(many) == "on a 1; b 1; c 1; d 1; e 1; f 1 and 2 others: 1 use"
