@@ -1,4 +1,4 @@
-"""Whole runs with --verify over small stacks that really run: faults are found, undone and written down."""
+"""Runs with --verify over small stacks that really run: faults are found, undone, written down."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the small stacks start through a shell script"
 )
 
-LAZY = "import importlib\n\ndef __getattr__(name):\n    return importlib.import_module('maths.' + name)\n"
+LAZY = (
+    "import importlib\n\n"
+    "def __getattr__(name):\n    return importlib.import_module('maths.' + name)\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +79,7 @@ def command(text: str) -> None:
 LAUNCH = 'argv = ["python", "-m", "main_app"]\nsame_output = true'
 
 
-# -- nothing wrong -----------------------------------------------------------------------------------------------------
+# -- nothing wrong ---------------------------------------------------------------------------------
 
 
 def test_a_sound_stack_passes_every_check() -> None:
@@ -116,7 +119,7 @@ def test_a_stack_for_another_platform_is_not_run() -> None:
     assert note.startswith("nothing was run: the stack is for macosx_arm64, this host is linux_")
 
 
-# -- faults ------------------------------------------------------------------------------------------------------------
+# -- faults ----------------------------------------------------------------------------------------
 
 
 def test_a_public_subpackage_comes_back_and_the_next_run_needs_no_search() -> None:
@@ -221,7 +224,11 @@ def test_two_removals_that_only_help_together_and_that_no_message_names() -> Non
 
 
 def test_two_faults_at_once_are_two_findings() -> None:
-    application = "import maths\nif __name__ == '__main__':\n    print(open(maths.__path__[0] + '/da' + 'ta.bin').read())\n"
+    application = (
+        "import maths\n"
+        "if __name__ == '__main__':\n"
+        "    print(open(maths.__path__[0] + '/da' + 'ta.bin').read())\n"
+    )
     running_stack(
         Path("stack"),
         maths={"__init__.py": LAZY, "extra.py": "", "data.bin": "1"},
@@ -243,7 +250,8 @@ def test_a_library_that_is_opened_by_a_name_put_together(place: Path) -> None:
     subprocess.run(["cc", "-shared", "-fPIC", "-o", "libanswer.so.1", "answer.c"], check=True)
     module = (
         "import ctypes, os\n"
-        "path = os.path.join(os.path.dirname(__file__), 'plug' + 'ins', 'lib' + 'ans' + 'wer' + '.so' + '.1')\n"
+        "name = 'lib' + 'ans' + 'wer' + '.so' + '.1'\n"
+        "path = os.path.join(os.path.dirname(__file__), 'plug' + 'ins', name)\n"
         "answer = ctypes.CDLL(path).answer()\n"
     )
     library = Path("libanswer.so.1").read_bytes()
@@ -275,7 +283,10 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
         "deep/libdeep.so.1": Path("libdeep.so.1").read_bytes(),
         "deep/other.bin": "x",
     }
-    module = "import ctypes, os\nctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libanswer.so')).answer()\n"
+    module = (
+        "import ctypes, os\n"
+        "ctypes.CDLL(os.path.join(os.path.dirname(__file__), 'libanswer.so')).answer()\n"
+    )
     running_stack(Path("stack"), maths={"native.py": module, **libraries})
     result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/deep/**")))
     assert taken_back(result) == [f"{FRAMEWORK}/{IN_FRAMEWORK}/deep/libdeep.so.1"]
@@ -289,9 +300,9 @@ def test_a_library_that_another_needs_comes_back_whatever_the_host(
 def test_an_edit_that_breaks_a_library_is_taken_back(
     monkeypatch: pytest.MonkeyPatch, lief: bool
 ) -> None:
-    """The editor leaves a file that the loader refuses, as GNU strip does with some; our own judge looks away.
+    """The editor leaves a file that the loader refuses, as GNU strip does with some.
 
-    LIEF sees it; where LIEF looks away, too, trying the result tells.
+    Our own judge looks away. LIEF sees it; where LIEF looks away, too, trying the result tells.
     """
     from slim.formats.base import BytesContent
     from slim.passes import EDITORS
@@ -367,7 +378,7 @@ def test_output_that_differs_each_time_is_told_apart_from_a_fault() -> None:
     assert checks(run())["launch"]["passed"]
 
 
-# -- servers -----------------------------------------------------------------------------------------------------------
+# -- servers ---------------------------------------------------------------------------------------
 
 SERVER = """
 import http.server, pathlib, subprocess, sys, maths
@@ -398,7 +409,7 @@ def test_a_server_is_asked_and_shut_down_with_its_children() -> None:
     assert processes_with("time.sleep(600)") == []
 
 
-# -- hostile modules ---------------------------------------------------------------------------------------------------
+# -- hostile modules -------------------------------------------------------------------------------
 
 
 SPAWN = "import subprocess, sys\nsubprocess.Popen([sys.executable, *{}])\n"
@@ -434,7 +445,8 @@ def test_what_modules_do_is_contained_and_told(
             "forks.py": "import os\nos.fork()\n",
             "hangs.py": "while True:\n    pass\n",
             "quits.py": "import sys\nsys.exit(1)\n",
-            "writes.py": "import pathlib\npathlib.Path(__file__).with_name('cache.bin').write_text('x')\n",
+            "writes.py": "import pathlib\n"
+            "pathlib.Path(__file__).with_name('cache.bin').write_text('x')\n",
             "spawns.py": SPAWN.format(["-c", "import time; time.sleep(601)"]),
             "z_last.py": "x = 1\n",
         },
@@ -465,8 +477,10 @@ def test_nothing_gets_out(place: Path) -> None:
         + repr(os.environ.get("HOME", ""))
         + "]\n"
         "told.append(not any(name.startswith('PYTHONPATHX') for name in os.environ))\n"
-        "try:\n    secret.write_text('gone')\n    told.append('wrote')\nexcept OSError:\n    told.append('read-only')\n"
-        "try:\n    socket.create_connection(('192.0.2.1', 80), timeout=1)\n    told.append('network')\n"
+        "try:\n    secret.write_text('gone')\n    told.append('wrote')\n"
+        "except OSError:\n    told.append('read-only')\n"
+        "try:\n    socket.create_connection(('192.0.2.1', 80), timeout=1)\n"
+        "    told.append('network')\n"
         "except OSError as error:\n    told.append(error.errno)\n"
         "if __name__ == '__main__':\n    print(told)\n"
     )
@@ -484,7 +498,7 @@ def test_nothing_gets_out(place: Path) -> None:
     )
 
 
-# -- a killed run ------------------------------------------------------------------------------------------------------
+# -- a killed run ----------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -535,7 +549,7 @@ def test_a_workspace_that_is_in_use_stays(tmp_path: Path) -> None:
     assert not first.exists()
 
 
-# -- slim verify -------------------------------------------------------------------------------------------------------
+# -- slim verify -----------------------------------------------------------------------------------
 
 
 def test_verify_alone_finds_what_somebody_else_broke(capsys: pytest.CaptureFixture[str]) -> None:

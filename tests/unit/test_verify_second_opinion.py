@@ -1,4 +1,4 @@
-"""The second opinion: LIEF finds what slim's own oracles are told to overlook, and its accidents are borne."""
+"""LIEF finds what slim's own oracles are told to overlook, and its accidents are borne."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lief_child() -> Iterator[SecondOpinion]:
         yield second
 
 
-# -- what LIEF finds ---------------------------------------------------------------------------------------------------
+# -- what LIEF finds -------------------------------------------------------------------------------
 
 # LC_LOAD_DYLIB and LC_RPATH, as the description of a library has them.
 _NEEDED = struct.pack("<4I", 24, 2, 0x10203, 0x10000) + b"/usr/lib/libz.dylib".ljust(24, b"\0")
@@ -184,7 +184,7 @@ def test_lief_is_loaded_in_the_child_only() -> None:
             assert "import lief" not in file.read_text("utf-8").split("lief_", 1)[0], file
 
 
-# -- accidents ---------------------------------------------------------------------------------------------------------
+# -- accidents -------------------------------------------------------------------------------------
 
 
 def ask(second: SecondOpinion, *words: tuple[str, str]) -> tuple[Opinion, Callable[[int], FileKey]]:
