@@ -28,6 +28,7 @@ def run(
     dry_run: bool = False,
     force: bool = False,
     verify: bool = False,
+    unverified: bool = False,
     repair: bool = True,
     keep_removed: PathName | None = None,
     symbols: PathName | None = None,
@@ -42,7 +43,9 @@ def run(
     limits what is changed; the others are carried over as they are.
 
     ``verify`` deploys the result privately and tries it before it is published; what broke
-    something is taken back, or with ``repair=False`` refused. ``keep_removed`` is an archive that
+    something is taken back, or with ``repair=False`` refused. What the profile ``aggressive`` makes
+    is only published with ``verify`` and a launch command for each application layer, unless
+    ``unverified`` says that it may go out untried. ``keep_removed`` is an archive that
     the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
     debuggers need of stripped files is added to. ``previous`` is what was published before (a
     folder or a manifest): a layer with the same files keeps its archive.
@@ -62,6 +65,7 @@ def run(
         dry_run=dry_run,
         force=force,
         verify=verify,
+        unverified=unverified,
         repair=repair,
         keep_removed=optional_path(keep_removed),
         symbols=optional_path(symbols),

@@ -90,6 +90,13 @@ _EXAMPLES = (
     help="With --verify: fail instead of taking anything back.",
 )
 @option(
+    "--unverified",
+    is_flag=True,
+    section=_PROOF,
+    help="Publish what the profile aggressive infers though no launch command tried it; report "
+    "and manifest say so.",
+)
+@option(
     "--keep-removed",
     type=FILE,
     metavar="FILE",
@@ -126,6 +133,7 @@ def run_command(
     force: bool,
     verify: bool,
     no_repair: bool,
+    unverified: bool,
     keep_removed: Path | None,
     symbols: Path | None,
     signing_list: Path | None,
@@ -153,6 +161,7 @@ def run_command(
             force=force,
             verify=verify,
             repair=not no_repair,
+            unverified=unverified,
             keep_removed=keep_removed,
             symbols=symbols,
             previous=previous,

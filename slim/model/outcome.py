@@ -53,6 +53,8 @@ class Verification:
     """The checks."""
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
+    unverified: bool = False
+    """True where the profile ``aggressive`` was published though nothing tried the result."""
 
     @property
     def passed(self) -> bool:

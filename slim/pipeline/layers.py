@@ -16,12 +16,16 @@ from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 
 
-def _carrying(planned: PlannedStack, state: NextLayer, rules_sha256: str) -> NextLayer:
-    carry = _carries(planned, state.new.layer, rules_sha256, state.tree_sha256)
+def _carrying(
+    planned: PlannedStack, state: NextLayer, rules_sha256: str, *, unverified: bool
+) -> NextLayer:
+    carry = _carries(planned, state.new.layer, rules_sha256, state.tree_sha256, unverified)
     return replace(state, new=replace(state.new, carry=carry))
 
 
-def _carries(planned: PlannedStack, layer: Layer, rules_sha256: str, tree_sha256: str) -> bool:
+def _carries(
+    planned: PlannedStack, layer: Layer, rules_sha256: str, tree_sha256: str, unverified: bool
+) -> bool:
     """True if the source archive can stand as it is.
 
     Nothing in it changes, and either it may not change at all, or this very slim with these very
@@ -36,10 +40,12 @@ def _carries(planned: PlannedStack, layer: Layer, rules_sha256: str, tree_sha256
         note.get("version"),
         note.get("rules_sha256"),
         note.get("tree_sha256"),
+        note.get("unverified", False),
     ) == (
         __version__,
         rules_sha256,
         tree_sha256,
+        unverified,
     )
 
 
@@ -50,13 +56,19 @@ def write_layers(
     rules_sha256: str,
     context: RunContext,
     previous: Previous | None = None,
+    *,
+    unverified: bool = False,
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer; without a ``publisher``, only count.
 
+    ``unverified``: the manifest says that nothing tried what the profile infers.
     Returns each layer's outcome, and the checks of what was to be written and of what was.
     """
     stack = planned.loaded.stack
-    states = [_carrying(planned, next_layer(planned, layer), rules_sha256) for layer in stack]
+    states = [
+        _carrying(planned, next_layer(planned, layer), rules_sha256, unverified=unverified)
+        for layer in stack
+    ]
     # What may not change is carried over as it is, with whatever its RECORDs say.
     records = true_records(
         [state for state in states if state.new.layer.name in planned.layers],
@@ -73,7 +85,10 @@ def write_layers(
     )
     if published.passed:
         notes = {
-            state.new.layer.name: _note(request, state, result, outcome, rules_sha256)
+            state.new.layer.name: {
+                **_note(request, state, result, outcome, rules_sha256),
+                **({"unverified": True} if unverified else {}),
+            }
             for state, result, outcome in zip(states, written, outcomes, strict=True)
             if not state.new.carry
         }

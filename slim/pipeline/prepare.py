@@ -43,6 +43,8 @@ class RunRequest:
     """Replace an output that is there."""
     verify: bool = False
     """Try the result before it is published."""
+    unverified: bool = False
+    """Publish what the profile ``aggressive`` infers though nothing tried it."""
     repair: bool = True
     """Take back what broke the result, instead of refusing it."""
     keep_removed: Path | None = None

@@ -19,6 +19,7 @@ from slim.model.context import RunContext
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
+from slim.pipeline.gate import check_gate, check_tried, is_unverified
 from slim.pipeline.layers import write_layers
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
@@ -57,6 +58,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     started = time.monotonic()
     stacks = locate(request.source, platforms=request.platforms)
     _check_layers(request, stacks)
+    check_gate(request, stacks)
     previous = _previous(request, stacks)
     if request.dry_run:
         if request.keep_removed is not None or request.symbols is not None:
@@ -134,8 +136,13 @@ def _run_one(
         tried = Verification()
         if request.verify:
             planned, tried = _tried(request, planned, planner.facts)
+        check_tried(request, planned.loaded.stack, tried)
         publisher = publisher if tried.passed else None
-        layers, checks = write_layers(request, planned, publisher, digest, context, previous)
+        unverified = publisher is not None and is_unverified(request, planned.loaded.stack, tried)
+        tried = replace(tried, unverified=unverified)
+        layers, checks = write_layers(
+            request, planned, publisher, digest, context, previous, unverified=unverified
+        )
         static = Verification(checks=(*_static_checks(planned, planner.facts), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)

@@ -489,6 +489,16 @@ def failed() -> RunResult:
     )
 
 
+def unverified() -> RunResult:
+    """A run with the profile aggressive whose result nothing tried."""
+    found = finished()
+    return replace(
+        found,
+        profile=Safety.AGGRESSIVE,
+        verification=replace(found.verification, unverified=True),
+    )
+
+
 def folder() -> RunResult:
     """A plain folder with nothing to do: no archives, no known platform."""
     rows = [Row(layer="app", path="main.py", size=120, kind=FileKind.PYTHON, bytecode=180)]

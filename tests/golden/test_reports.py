@@ -23,6 +23,7 @@ SAMPLES = {
     "relocked": samples.relocked,
     "dry": samples.dry,
     "failed": samples.failed,
+    "unverified": samples.unverified,
     "folder": samples.folder,
     "hostile": samples.hostile,
 }

@@ -96,7 +96,7 @@ def test_only_grafted_libraries_go_without_evidence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "stays"),
-    [((), True), (("--profile", "aggressive"), True), (("--no-embedded",), False)],
+    [((), True), (("--profile", "aggressive", "--unverified"), True), (("--no-embedded",), False)],
 )
 def test_libpython_stays_for_those_who_embed_python(
     options: tuple[str, ...], stays: bool, tmp_path: Path

@@ -110,6 +110,7 @@ class Runs(RuleBasedStateMachine):
             "--force",
             "--profile",
             profile,
+            "--unverified",
             "-q",
             "--no-config",
         ]

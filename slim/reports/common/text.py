@@ -34,6 +34,10 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+UNVERIFIED = "not verified: profile aggressive removes by inference, and nothing tried the result"
+"""Said of a result that was published with ``--unverified``."""
+
+
 def count(number: int, noun: str, plural: str | None = None) -> str:
     """Return ``1 file``, ``1,234 files``."""
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"

@@ -13,7 +13,7 @@ from slim.model.record import FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import Layer, Stack
 from slim.reports.common.floors import floor_text, needs_text
-from slim.reports.common.text import printable
+from slim.reports.common.text import UNVERIFIED, printable
 from slim.system.json_text import Json
 
 
@@ -38,6 +38,8 @@ class Page:
     rules: Mapping[str, Rule]
     findings: Sequence[Json] = ()
     warnings: tuple[str, ...] = ()
+    alert: str = ""
+    """Said in red at the top."""
 
 
 def audit_page(audit: Audit) -> Page:
@@ -78,6 +80,7 @@ def run_page(result: RunResult) -> Page:
         views=(View(name=result.profile.label, proved=True, plan=result.plan),),
         rules=result.rules,
         warnings=result.plan.warnings,
+        alert=UNVERIFIED if result.verification.unverified else "",
     )
 
 

@@ -60,6 +60,7 @@ def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str
             mode=mode,
             version=version,
             warnings=[printable(text) for page in pages for text in page.warnings],
+            alerts=sorted({page.alert for page in pages if page.alert}),
             style=Markup(_part("page.css")),
             script=Markup("\n".join(_part(name) for name in SCRIPTS)),
             data=pack(page_data(pages, default_view=view)),

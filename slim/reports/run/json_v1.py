@@ -227,6 +227,7 @@ def _verification(verification: Verification) -> Json:
         ],
         "repairs": [_repair(repair) for repair in verification.repairs],
         "notes": [prose(note) for note in verification.notes],
+        "unverified": verification.unverified,
     }
 
 

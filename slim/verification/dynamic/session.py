@@ -30,13 +30,24 @@ def host() -> Platform:
     )
 
 
+def foreign(there: Platform) -> str:
+    """Return, as a sentence, that a known platform isn't this machine's; empty where it may be."""
+    here = host()
+    if there.system is not System.UNKNOWN and (here.system, here.machine) != (
+        there.system,
+        there.machine,
+    ):
+        return f"nothing was run: the stack is for {there.tag}, this host is {here.tag}"
+    return ""
+
+
 def obstacle(stack: Stack, members: Members) -> str:
     """Return why the stack can't be tried here, as a sentence; empty where it can."""
-    here, there = host(), stack.platform
-    if there.system is System.UNKNOWN:
+    if stack.platform.system is System.UNKNOWN:
         return "nothing was run: the stack's platform isn't known"
-    if (here.system, here.machine) != (there.system, there.machine):
-        return f"nothing was run: the stack is for {there.tag}, this host is {here.tag}"
+    elsewhere = foreign(stack.platform)
+    if elsewhere:
+        return elsewhere
     layers = [layer for layer in stack if layer.kind in (LayerKind.RUNTIME, LayerKind.PLAIN)]
     if not layers:
         return "nothing was run: the stack has no runtime layer"
