@@ -213,7 +213,7 @@ source_options = combined(
 
 config_options = combined(
     (
-        *(setting_option(name, _WHAT) for name in (*RULE_SETTINGS, "embedded")),
+        *(setting_option(name, _WHAT) for name in (*RULE_SETTINGS, "embedded", "strict_evidence")),
         source_options,
     )
 )

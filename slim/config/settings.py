@@ -183,6 +183,15 @@ class Config(RuleSettings):
             "as a launcher or an app bundle does; `false` lets an unused libpython go",
         ),
     )
+    strict_evidence: bool = field(
+        default=False,
+        metadata=setting(
+            Flag(),
+            help="Leave out built-in rules for packages where the version wasn't tried.",
+            meaning="leave out built-in rules for packages where the installed version isn't one "
+            "that the rule [was tried on](field.md)",
+        ),
+    )
     jobs: int | None = field(
         default=None,
         metadata=setting(

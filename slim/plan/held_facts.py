@@ -98,7 +98,7 @@ def refuse_by_facts(draft: Draft, rules: Mapping[str, Rule], conditions: Conditi
     """Take back what rules selected that don't apply, since a fact holds."""
     for action in list(draft.actions.values()):
         rule = rules.get(action.rule)
-        evidence = () if rule is None else conditions.against(rule)
+        evidence = () if rule is None else conditions.against(rule, action.record.owner)
         if evidence:
             draft.refuse(action, SkipReason.CONDITION, evidence)
 

@@ -50,7 +50,7 @@ class Selection:
     def would_select(self, pass_name: str, record: FileRecord) -> bool:
         """Return whether a rule of a pass selects a file, which need not be in the stack."""
         rules = self._matchers[record.layer].select(pass_name, record)
-        return any(not self.conditions.against(rule) for rule in rules)
+        return any(not self.conditions.against(rule, record.owner) for rule in rules)
 
     def selected(self, pass_name: str) -> Iterator[Selected]:
         """Yield every file that rules of a pass select, with those rules."""
@@ -81,11 +81,11 @@ class Selection:
 
     def _noted(self, record: FileRecord, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         self._matched.update(rule.id for rule in rules)
-        if not any(rule.unless for rule in rules):
+        if not any(self.conditions.may_refuse(rule) for rule in rules):
             return rules
         allowed = []
         for rule in rules:
-            evidence = self.conditions.against(rule)
+            evidence = self.conditions.against(rule, record.owner)
             if evidence:
                 self.blocked[record.key, rule.id] = (rule, evidence)
             else:

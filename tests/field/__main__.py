@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slim.rules.evidence import EVIDENCE_FILE
 from slim.rules.loader import packs_folder
-from tests.field.report import document, table, write_broken, write_evidence
+from tests.field.report import document, read_document, table, write_broken, write_evidence
 from tests.field.selecting import by_name, changed_rules, rule_tables, touched
 from tests.field.trees import InstallError, Trees, read_locked, write_locked
 from tests.field.trial import GroupTrial, Plan, try_group
@@ -30,6 +30,9 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if options.lock:
         return _lock(trees, chosen, locked, {group.name for group in every})
+    if options.read:
+        trials = [trial for file in options.read for trial in read_document(file, every)]
+        return _tell(options, trials)
     plan = Plan(
         profiles=tuple(options.profiles.split(",")),
         given_up=read_given_up(),
@@ -54,6 +57,10 @@ def main(arguments: list[str] | None = None) -> int:
 
     with ThreadPoolExecutor(options.jobs) as pool:
         trials = list(pool.map(attempt, chosen))
+    return _tell(options, trials)
+
+
+def _tell(options: argparse.Namespace, trials: list[GroupTrial]) -> int:
     print(table(trials), end="")
     if options.json:
         options.json.write_text(document(trials), encoding="utf-8")
@@ -117,6 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--lock", action="store_true", help="write locked.toml anew for the chosen uses")
     add("--list", action="store_true", help="list the chosen trees and their uses")
     add("--json", type=Path, metavar="FILE", help="write all outcomes")
+    add("--read", type=Path, nargs="+", metavar="FILE", help="tell what --json wrote; run nothing")
     add("--broken", type=Path, metavar="FILE", help="write what broke, a line each")
     add("--write-evidence", action="store_true", help="write rules/evidence.toml")
     return parser

@@ -12,7 +12,8 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.field.trial import Broken, GroupTrial
+from tests.field.trial import Broken, GroupTrial, Slimmed
+from tests.field.uses import Group
 
 HEAD = ("distributions", "versions", "profile", "uses", "--help", "tests", "saved", "broken")
 
@@ -97,6 +98,22 @@ def document(trials: Sequence[GroupTrial]) -> str:
             slimmed["test_files"] = len(slimmed["test_files"])
         found.append(values)
     return json.dumps(found, indent=1) + "\n"
+
+
+def read_document(path: Path, every: Iterable[Group]) -> list[GroupTrial]:
+    """Read outcomes that :func:`document` wrote; trees that are no longer tried are left out."""
+    by_name = {group.name: group for group in every}
+    found: list[GroupTrial] = []
+    for values in json.loads(path.read_text(encoding="utf-8")):
+        if values["group"] not in by_name:
+            continue
+        values["group"] = by_name[values["group"]]
+        values["broken"] = [Broken(**item) for item in values["broken"]]
+        for slimmed in values["slimmed"].values():
+            slimmed.update(removed={}, test_files=[])
+        values["slimmed"] = {name: Slimmed(**item) for name, item in values["slimmed"].items()}
+        found.append(GroupTrial(**values))
+    return found
 
 
 def write_broken(trials: Sequence[GroupTrial], path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import re
@@ -82,6 +83,11 @@ class Plan:
 
 def try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) -> GroupTrial:
     """Install, slim with each profile, run before and after."""
+    with held(trees.cache / f"{group.name}.lock"):
+        return _try_group(trees, group, requirements, plan)
+
+
+def _try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) -> GroupTrial:
     begun = time.monotonic()
     trial = GroupTrial(group)
     tree = trees.tree(group, requirements)
@@ -107,6 +113,14 @@ def try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) -
             shutil.rmtree(output, ignore_errors=True)
     trial.seconds = time.monotonic() - begun
     return trial
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Hold a lock file, so that two trials don't use one tree at a time."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def slim(tree: Path, output: Path, profile: str) -> Slimmed:

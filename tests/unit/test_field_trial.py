@@ -7,7 +7,7 @@ from pathlib import Path
 
 from slim.passes import SCHEMAS
 from slim.rules.loader import builtin_packs
-from tests.field.report import table, write_evidence
+from tests.field.report import document, read_document, table, write_evidence
 from tests.field.trees import read_locked
 from tests.field.trial import Broken, GroupTrial, Slimmed, blamed
 from tests.field.uses import LARGEST_GROUP, Group, Use, groups, read_given_up, read_uses
@@ -89,3 +89,11 @@ def test_evidence_of_other_distributions_stays(tmp_path: Path) -> None:
     found = tomllib.loads(file.read_text())["tests-folders"]
     assert found["tried"] == {"a": ["1.0"], "b": ["2"]}
     assert (found["uses"], found["tests"]) == (5, 9)
+
+
+def test_outcomes_that_were_written_are_read_again(tmp_path: Path) -> None:
+    before = trial(tmp_path)
+    file = tmp_path / "outcomes.json"
+    file.write_text(document([before]), encoding="utf-8")
+    assert table(read_document(file, [before.group])) == table([before])
+    assert read_document(file, []) == []

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from slim.config.settings import Config
 from slim.errors import ConfigError
+from slim.model.progress import Silent
 from slim.model.rule import RuleEvidence
 from slim.passes import SCHEMAS
+from slim.plan.planner import Planner
 from slim.reports.rules.page import evidence_words
 from slim.rules.evidence import read_evidence, with_evidence
 from slim.rules.loader import builtin_packs, parse_pack
+from tests.support.virtual_stacks import make_stack
 
 PACK = """
 schema = 1
@@ -84,3 +88,37 @@ def test_words_name_versions_and_what_passed() -> None:
     assert words == "on numpy 2.3.5, 2.4.0: 4 uses, 812 tests; saved 6.7 MB"
     many = RuleEvidence(tried={name: ("1",) for name in "abcdefgh"}, uses=1)
     assert evidence_words(many) == "on a 1; b 1; c 1; d 1; e 1; f 1 and 2 others: 1 use"
+
+
+HEADER = "include/maths.h"
+
+
+@pytest.mark.parametrize(
+    ("evidence", "builtin", "strict", "goes"),
+    [
+        ('{ tried = ["2.0"] }', True, True, True),
+        ('{ tried = ["1.9"] }', True, True, False),
+        (None, True, True, False),
+        (None, True, False, True),
+        (None, False, True, True),  # one's own rule is one's own decision
+    ],
+)
+def test_strict_evidence_leaves_out_versions_that_were_not_tried(
+    evidence: str | None, builtin: bool, strict: bool, goes: bool
+) -> None:
+    text = PACK.format(evidence) if evidence else PACK.replace("evidence = {}\n", "")
+    text = text.replace("reason =", 'source = "a test"\nreason =')
+    pack, problems = parse_pack(text, "ours.toml", SCHEMAS, builtin=builtin)
+    assert pack is not None, problems
+    files = {
+        "$site/maths-2.0.dist-info/METADATA": "Name: maths\nVersion: 2.0\n",
+        "$site/maths/__init__.py": "",
+        f"$site/maths/{HEADER}": "int x;",
+    }
+    made = make_stack({"cpython3.13": {"$stdlib/os.py": ""}, "app-main": files})
+    config = Config(packs=(pack,), strict_evidence=strict)
+    plan = Planner(made.facts, config, Silent()).plan()
+    removed = [action.record.path for action in plan.actions.values()]
+    assert any(path.endswith(HEADER) for path in removed) == goes
+    told = [str(item) for skipped in plan.skipped for item in skipped.evidence]
+    assert any("wasn't tried on maths 2.0" in text for text in told) == (not goes)
