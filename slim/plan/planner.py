@@ -18,6 +18,7 @@ from slim.model.rule import Phase, Rule
 from slim.passes import PASSES, passes_of
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft
+from slim.plan.dropped import settle_dropped
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
 from slim.plan.links import Links, keep_shared_bytes
@@ -70,8 +71,12 @@ class Planner:
         links.hold()
         if self._proved:
             hold_imported(draft, self.facts.imports, self._scope)
-            # What is held under another name imports in turn.
-            while keep_shared_bytes(draft, inventory) or links.hold():
+            # What is held imports in turn.
+            while (
+                settle_dropped(draft, self.facts, self._scope)
+                or keep_shared_bytes(draft, inventory)
+                or links.hold()
+            ):
                 hold_imported(draft, self.facts.imports, self._scope)
             self._progress.advance()
         self._hold_facts()
