@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim.analysis.facts import Facts
@@ -19,6 +19,7 @@ from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.stack import Layer
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
+from slim.plan.origins import origin_warnings
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
 from slim.verification.oracles import Edit, judge, second_opinion
@@ -68,7 +69,7 @@ def prepared(
         planner = Planner(Facts.of(loaded), request.config, context.progress, only=only)
         plan = planner.plan()
         context.progress.stage("Editing", total=None)
-        planned = _edited(loaded, planner, plan)
+        planned = _with_origins(_edited(loaded, planner, plan))
         _log(planned.plan)
         yield planned, planner
 
@@ -118,3 +119,10 @@ def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
     return PlannedStack(
         loaded=loaded, plan=plan, edited=edited, layers=layers, checks=(judgement.check,)
     ).with_records()
+
+
+def _with_origins(planned: PlannedStack) -> PlannedStack:
+    """The same with warnings about files that lead into the folder that was read."""
+    plan, loaded = planned.plan, planned.loaded
+    warnings = (*plan.warnings, *origin_warnings(loaded, plan))
+    return replace(planned, plan=replace(plan, warnings=warnings))
