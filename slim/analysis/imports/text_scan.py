@@ -55,13 +55,21 @@ _NAMES = re.compile(
     rb"(?:[ \t\f]|\\\n)*+"
     rb"(\((?:[\w\x80-\xff,\s\\]++|#[^\n]*+)*+|(?:[^\n\\;#]++|\\[\s\S])*+)"
 )
-_FROM = re.compile(rb"(?s)(?>.*(?<![\w\x80-\xff])from(?![\w\x80-\xff]))([\w.\s\\\x80-\xff]*+)\Z")
+_FROM = re.compile(rb"(?<![\w\x80-\xff])from(?![\w\x80-\xff])")
+_MODULE = re.compile(rb"[\w.\s\\\x80-\xff]*+")
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _COMMENT = re.compile(rb"#[^\n]*")
+_BACKSLASH = ord("\\")
 _BLANKS = b" \t\n\v\f\\"
-_QUOTED_DOTTED = re.compile(rb"[\"']([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)++)(?=[\"'])")
-_QUOTED = re.compile(rb"[\"']([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)*+)(?=[\"'])")
+_QUOTED_DOTTED = tuple(  # one a quotation mark: a literal at the start, again
+    re.compile(mark + rb"([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)++)(?=[\"'])")
+    for mark in (b"'", b'"')
+)
+_QUOTED = tuple(
+    re.compile(mark + rb"([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)*+)(?=[\"'])")
+    for mark in (b"'", b'"')
+)
 _DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
 _DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'")
 _COOKIE = re.compile(rb"\A(?:[ \t\f]*(?:#[^\n]*)?\n)??[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
@@ -110,7 +118,11 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
             relative = relative or region.origin.startswith(b".")
         words.update(_WORD.findall(region.tail))
         star = star or b"*" in region.tail
-    quoted = frozenset((_QUOTED if undotted else _QUOTED_DOTTED).findall(source))
+    quoted = frozenset(
+        word
+        for pattern in (_QUOTED if undotted else _QUOTED_DOTTED)
+        for word in pattern.findall(source)
+    )
     if not all(map(bytes.isascii, words)) or not all(map(bytes.isascii, quoted)):
         opaque = True  # identifiers are compared after NFKC normalisation
     return Hints(
@@ -146,7 +158,7 @@ def _doubt(source: bytes) -> bool:
     if unicodedata.is_normalized("NFKC", text):
         return False
     normalised = unicodedata.normalize("NFKC", text)
-    return any(token in normalised and token not in text for token in _DYNAMIC_NAMES)
+    return any(name in normalised for name in _DYNAMIC_NAMES)
 
 
 def _regions(source: bytes) -> Iterator[_Region | None]:
@@ -159,16 +171,18 @@ def _regions(source: bytes) -> Iterator[_Region | None]:
     left = _MAX_OVERLAP * len(source)
     for match in _IMPORT.finditer(source):
         begin, end = match.span()
-        floor = max(0, begin - MAX_LINE)
+        floor = begin - MAX_LINE if begin > MAX_LINE else 0
         line = start = source.rfind(b"\n", floor, begin) + 1
-        while start > floor and source[start - 2 : start] == b"\\\n":
+        while start > 1 and start > floor and source[start - 2] == _BACKSLASH:
             start = source.rfind(b"\n", floor, start - 1) + 1
         if floor and not start:
             yield None
             continue
-        bare = source[line:begin].rstrip(b" \t\f")
-        origin = _origin(source[start:begin])
-        if origin is None and bare and bare[-1:] not in b";:":
+        head = source[start:begin]
+        bare = head[line - start :].rstrip(b" \t\f")
+        origin = _origin(head) if b"from" in head else None
+        begins = not bare or bare[-1] in b";:"
+        if origin is None and not begins:
             continue
         names = _NAMES.match(source, end)
         tail = b"" if names is None else names[1]
@@ -178,7 +192,7 @@ def _regions(source: bytes) -> Iterator[_Region | None]:
             return
         if origin is not None:
             yield _Region(start + origin[0], origin[1], tail)
-        if not bare or bare[-1:] in b";:":
+        if begins:
             yield _Region(begin, None, tail)
 
 
@@ -187,10 +201,13 @@ def _origin(head: bytes) -> tuple[int, bytes] | None:
 
     None where the head doesn't end like that.
     """
-    if b"from" not in head or _WORD_END.match(head, len(head) - 1):
+    if _WORD_END.match(head, len(head) - 1):
         return None
-    match = _FROM.match(head)
-    return None if match is None else (match.start(1) - 4, match[1].translate(None, _BLANKS))
+    at = head.rfind(b"from")
+    while at >= 0 and not _FROM.match(head, at):
+        at = head.rfind(b"from", 0, at)
+    module = _MODULE.fullmatch(head, at + 4) if at >= 0 else None
+    return None if module is None else (at, module[0].translate(None, _BLANKS))
 
 
 def scan_lines(source: bytes, problem: str) -> Scan:
@@ -207,7 +224,8 @@ def scan_lines(source: bytes, problem: str) -> Scan:
             imports.extend(_imports_of(region, line, problem))
     strings = {
         (match[1].decode("utf-8", "replace"), bisect_right(starts, match.start()) + 1)
-        for match in _QUOTED_DOTTED.finditer(source)
+        for pattern in _QUOTED_DOTTED
+        for match in pattern.finditer(source)
     }
     return Scan(imports=tuple(imports), strings=tuple(sorted(strings)), problem=problem)
 
