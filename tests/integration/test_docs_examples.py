@@ -59,6 +59,7 @@ SHELL_NOT_RUN = {
     ): "test_reproducibility.py tries a part of it",
     ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
+    ("extending.md", "-X importtime"): "prints a few hundred lines",
 }
 """Shell blocks that are only checked for syntax: (page, a part of the block), and why."""
 

@@ -259,6 +259,34 @@ def test_a_native_format_is_a_folder_and_a_row(house: House) -> None:
     assert house.touched == {"slim/binaries/wasm/__init__.py", "slim/binaries/__init__.py"}
 
 
+def test_a_source_is_a_module_and_a_row(house: House) -> None:
+    house.write(
+        "slim/sources/toy.py",
+        "from pathlib import Path\n"
+        "from slim.sources.base import Holds, Scheme\n"
+        "\n"
+        "def _fetch(text, folder):\n"
+        "    place = folder / 'stack'\n"
+        "    place.mkdir()\n"
+        "    (place / 'module.py').write_text('import os\\n' * int(text.removeprefix('toy+')))\n"
+        "    return place\n"
+        "\n"
+        "TOY = Scheme(\n"
+        "    name='toy', holds=Holds.STACK, recognises=lambda t: t.startswith('toy+'), fetch=_fetch\n"
+        ")\n",
+    )
+    house.insert(
+        "slim/sources/fetch.py",
+        "from slim.sources.path import PATH\n",
+        "from slim.sources.toy import TOY\n",
+    )
+    path = house.top / "slim/sources/fetch.py"
+    path.write_text(path.read_text().replace("= (PATH, GIT)", "= (PATH, GIT, TOY)"))
+    assert "30 B" in house.slim("audit", "toy+3")
+    assert "20 B" in house.slim("diff", "toy+1", "toy+3")
+    assert house.touched == {"slim/sources/toy.py", "slim/sources/fetch.py"}
+
+
 def test_a_setting_is_a_field(house: House) -> None:
     house.insert(
         "slim/config/settings.py",
