@@ -119,12 +119,14 @@ class RuleSettings:
             layer_meaning="distributions to remove from this layer",
         ),
     )
-    bytecode: BytecodePolicy = field(
-        default=BytecodePolicy.NONE,
+    bytecode: BytecodePolicy | None = field(
+        default=None,
         metadata=setting(
             Word({policy.value: policy for policy in BytecodePolicy}),
-            help="Shipped bytecode: none of it stays, all, or one file a source. [default: none]",
+            help="Shipped bytecode: none of it stays, all, or one file a source. "
+            "[default: none where a post-install step compiles it again, else one]",
             meaning="shipped bytecode: `none` of it stays, `keep` all, or `one` file a source",
+            unset="`none` in archives whose `postinstall.py` compiles, else `one`",
             layer_meaning="shipped bytecode of this layer",
         ),
     )

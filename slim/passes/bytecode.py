@@ -1,10 +1,12 @@
 """Bytecode that was shipped: variants nobody loads, orphans, and, by policy, all of it.
 
-The post-install step compiles every source anyway, so a layer that ships no bytecode is the small
-one. Policies, for each layer: ``none`` ships no bytecode for sources that are there, ``one`` ships
-just the runtime's own plain variant, ``keep`` ships what was there but for variants that this
-runtime never loads. A sourceless ``.pyc`` outside ``__pycache__`` is code, not a cache, and always
-stays.
+Where a post-install step compiles every source again, a layer that ships no bytecode is the small
+one. That step is known to run for published archives whose ``postinstall.py`` compiles; a folder or
+an export may be copied into an application as it is, and would then be compiled at every start.
+Where the configuration states no policy, that decides it. Policies, for each layer: ``none`` ships
+no bytecode for sources that are there, ``one`` ships just the runtime's own plain variant, ``keep``
+ships what was there but for variants that this runtime never loads. A sourceless ``.pyc`` outside
+``__pycache__`` is code, not a cache, and always stays.
 
 Source: PEP 3147 (``__pycache__`` and cache tags), PEP 488 (``opt-1``, ``opt-2``).
 """
@@ -15,15 +17,17 @@ import posixpath
 import re
 from collections.abc import Iterator
 
+from slim.analysis.facts import Facts
 from slim.model.finding import Evidence, Finding
 from slim.model.record import FileRecord
 from slim.model.rule import PassSchema, Verb
 from slim.model.settings import BytecodePolicy
-from slim.model.stack import Layer
+from slim.model.stack import Layer, StackKind
 from slim.passes.base import Context
 
 _CACHED = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+[^.]*)(\.opt-(?P<level>[12]))?\.pyc\Z")
 
+_POST_INSTALL = "postinstall.py"
 _CACHE_FOLDER = "__pycache__/"
 _COMPILED_AGAIN = Evidence(
     kind="bytecode", text="compiled again from its source when the layer is installed"
@@ -48,7 +52,8 @@ class Bytecode:
     def propose(self, context: Context) -> Iterator[Finding]:
         """Propose to remove the caches that a layer's policy doesn't ship."""
         for layer in context.stack:
-            policy, tag = context.settings(layer.name).bytecode, _tag_of(layer, context)
+            stated = context.settings(layer.name).bytecode
+            policy, tag = stated or usual_policy(layer, context.facts), _tag_of(layer, context)
             for record in context.inventory.records[layer.name].values():
                 if _CACHE_FOLDER not in record.path:
                     continue
@@ -58,6 +63,15 @@ class Bytecode:
                 rules = context.select(self.schema.name, record)
                 if rules:
                     yield Finding(key=record.key, rule=rules[0].id, evidence=(why,))
+
+
+def usual_policy(layer: Layer, facts: Facts) -> BytecodePolicy:
+    """Return the policy for a layer where none is stated: ``none`` where it is compiled again."""
+    step = facts.inventory.records[layer.name].get(_POST_INSTALL)
+    if facts.stack.kind not in (StackKind.PUBLISHED, StackKind.ARCHIVE) or step is None:
+        return BytecodePolicy.ONE
+    compiles = b"compile" in bytes(facts.read(step))
+    return BytecodePolicy.NONE if compiles else BytecodePolicy.ONE
 
 
 def _why(

@@ -28,6 +28,7 @@ from typing import ClassVar
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import DYNLIB
+from slim.binaries import describe
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileKind, FileRecord, NativeFormat
@@ -118,8 +119,16 @@ def _selected(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, ...]]]:
         if context.marked(_NAME, record):
             continue
         rules = _rules(context, record)
-        if rules:
+        if rules and not _is_assembly(context, record):
             yield record.key, rules
+
+
+def _is_assembly(context: Context, record: FileRecord) -> bool:
+    """Return whether a file is a .NET assembly: no linker's table names those."""
+    if record.native is not NativeFormat.PE:
+        return False
+    info = describe(context.read(record))
+    return info is not None and info.clr
 
 
 def _rules(context: Context, record: FileRecord) -> tuple[Rule, ...]:

@@ -11,8 +11,8 @@ a file could be used for all the same decides which rule may take it:
 ==============  ===================================================================================
 
 A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign,
-nor is a universal file that has the layer's machine among others: the debug-symbols pass thins it.
-A foreign library stays as long as a file that stays needs it.
+nor is a .NET assembly, nor is a universal file that has the layer's machine among others: the
+debug-symbols pass thins it. A foreign library stays as long as a file that stays needs it.
 """
 
 from __future__ import annotations
@@ -123,12 +123,13 @@ def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
     """Reason why a file with such headers can't be loaded on a platform, in words.
 
     None where it can, or where that isn't known.
+    A .NET assembly is a PE file on every platform (ECMA-335, II.25), so it is never foreign.
     ELF says nothing of its system that tells Linux from others with the same format, so it counts
     as Linux.
     """
     machines = info.machines or (info.machine,)
     what = f"{_FORMAT_NAMES[info.format]} for {info.system.value} on {', '.join(machines)}"
-    if UNKNOWN_MACHINE in machines:
+    if UNKNOWN_MACHINE in machines or info.clr:
         return None
     if info.system is not platform.system:
         return f"{what}, in a layer for {platform.tag}"

@@ -7,6 +7,7 @@ an action or as a :class:`~slim.model.plan.Skipped` with its reason.
 from __future__ import annotations
 
 from collections.abc import Iterable, MutableMapping
+from dataclasses import replace
 
 from slim.analysis.facts import Facts
 from slim.config.settings import Config
@@ -22,6 +23,7 @@ from slim.plan.dropped import settle_dropped
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
 from slim.plan.links import Links, keep_shared_bytes
+from slim.plan.notes import bytecode_notes
 from slim.plan.protected import check_signed_records
 from slim.plan.scope import Scope
 from slim.plan.selection import Matchers, Selection
@@ -88,10 +90,11 @@ class Planner:
         self._ask(Phase.REWRITE)
         check_signed_records(inventory, draft)
         self._note_blocked()
-        return draft.plan(
+        plan = draft.plan(
             unmatched=self._selection.unmatched(),
             warnings=warnings_of(self._config, inventory, self._selection, self._scope),
         )
+        return replace(plan, notes=tuple(bytecode_notes(self.facts, plan, self._scope)))
 
     def may_change(self, layer: str) -> bool:
         """Return whether the user lets slim change a layer."""

@@ -536,7 +536,12 @@ def test_bytecode_that_goes_is_counted_again_as_what_the_post_install_step_compi
     tmp_path: Path,
 ) -> None:
     cached = f"{STDLIB}/__pycache__/os.cpython-313.pyc"
-    files = {f"{STDLIB}/os.py": "x = 1\n", f"{STDLIB}/site.py": "", cached: b"c" * 1000}
+    files = {
+        f"{STDLIB}/os.py": "x = 1\n",
+        f"{STDLIB}/site.py": "",
+        cached: b"c" * 1000,
+        "postinstall.py": "import compileall\n",
+    }
     publish(tmp_path / "stack", {"cpython3.13": LayerSpec("runtime", files)})
     result = slim(tmp_path / "stack", None, dry_run=True)
     assert ("cpython3.13", cached) in result.plan.actions

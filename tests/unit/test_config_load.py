@@ -74,7 +74,7 @@ def test_without_anything_the_defaults_hold() -> None:
     config = load_config(SCHEMAS)
     assert (config.profile, config.bytecode, config.format) == (
         Safety.STANDARD,
-        BytecodePolicy.NONE,
+        None,
         None,
     )
     assert (config.jobs, config.strict, config.limits, config.origin) == (

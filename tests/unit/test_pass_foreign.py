@@ -59,6 +59,14 @@ def test_what_is_foreign_where(platform: str, data: bytes, expected: str | None)
     assert why_foreign(info, Platform.parse(platform)) == expected
 
 
+@pytest.mark.parametrize("platform", ["linux_x86_64", "linux_aarch64", "macosx_arm64", "win_arm64"])
+@pytest.mark.parametrize("machine", ["i686", "x86_64"])
+def test_a_dotnet_assembly_is_at_home_everywhere(platform: str, machine: str) -> None:
+    info = describe(pe(machine=machine, clr=True))
+    assert info is not None
+    assert why_foreign(info, Platform.parse(platform)) is None
+
+
 def test_device_code_is_nobodys() -> None:
     """ELF with a machine that slim doesn't know: CUDA, eBPF and AMD GPU code, for a driver."""
     gpu = bytearray(elf())
