@@ -20,18 +20,27 @@ from tests.field.uses import Use
 MINUTE = 60
 PASSED_ON = ("PIP_", "SSL_", "REQUESTS_", "CURL_", "HTTP", "http", "https", "NO_PROXY", "no_proxy")
 OVERLAY = """
-import importlib.machinery, importlib.util, os, sys
+import importlib, importlib.util, os, sys
 class Behind:
     def find_spec(self, name, path=None, target=None):
         base = os.path.join(os.environ["FIELD_OVERLAY"], *name.split("."))
         for place, inner in ((os.path.join(base, "__init__.py"), [base]), (base + ".py", None)):
-            if os.path.isfile(place):
+            if os.path.isfile(place) and open(place, "rb").read(12) != b"# beside it\\n":
                 return importlib.util.spec_from_file_location(
                     name, place, submodule_search_locations=inner)
         return None
 sys.meta_path.append(Behind())
+for name in os.environ["FIELD_PACKAGES"].split():
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
 """
-"""A pytest plug-in: what no other finder finds is looked for among the removed test files."""
+"""A pytest plug-in: what no other finder finds is looked for among the removed test files.
+
+The packages around the tests are imported first, else pytest takes the folders beside the tree for
+namespace packages of their names.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +50,13 @@ class Ran:
     passed: bool
     error: str = ""
     output: str = ""
+
+
+BESIDE = "# beside it\n"
+"""Text of ``__init__.py`` in folders around tests, by which pytest knows the tests' full names.
+
+The plug-in passes over it: a package that is gone from the tree isn't found there.
+"""
 
 
 def run_use(use: Use, tree: Path, timeout: int = 5 * MINUTE) -> Ran:
@@ -86,6 +102,8 @@ def copy_suite(original: Path, removed: Iterable[str], target: Path) -> int:
         for parent in folder.parents:
             if (site / parent / "conftest.py").is_file() and parent != Path():
                 shutil.copy2(site / parent / "conftest.py", target / parent / "conftest.py")
+            if parent != Path() and not (target / parent / "__init__.py").exists():
+                (target / parent / "__init__.py").write_text(BESIDE)
     return sum(1 for path in target.rglob("*") if path.is_file()) if folders else 0
 
 
@@ -104,7 +122,13 @@ def run_suite(
                    f"--junitxml={result}"]  # fmt: skip
         command += ["-m", select] if select else []
         command += [str(overlay / file) for file in files if (overlay / file).exists()]
-        more = {"PYTHONPATH": f"{there}:{pytest}", "FIELD_OVERLAY": str(overlay)}
+        inside = [Path(file).parent for file in files]
+        packages = {".".join(p.parts) for folder in inside for p in (folder, *folder.parents)}
+        more = {
+            "PYTHONPATH": f"{there}:{pytest}",
+            "FIELD_OVERLAY": str(overlay),
+            "FIELD_PACKAGES": " ".join(sorted(packages - {""})),
+        }
         ran = _run(command, tree, 10 * MINUTE, more)
         if not result.is_file():
             return {"(collected)": False, ran.error: False}
