@@ -19,7 +19,7 @@ PARTS_WITHOUT_TOOLS = ("tests/unit", "tests/property", "tests/golden")
 
 
 def _install(session: nox.Session, *groups: str) -> None:
-    """Install slim and dependency groups, unless the environment is the caller's (``--no-venv``)."""
+    """Install slim and groups, unless the environment is the caller's (``--no-venv``)."""
     if session.venv_backend == "none":
         return
     session.install("pip>=25.1")  # the first that knows dependency groups
@@ -103,7 +103,7 @@ def wheel(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """The bench against a hand-written recipe: ``nox -s bench -- STACK...``, stacks built before."""
+    """The bench against a hand-written recipe: ``nox -s bench -- STACK...``."""
     _install(session, "dev")
     if not session.posargs:
         session.error(

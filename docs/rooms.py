@@ -50,7 +50,8 @@ def draw(rows: list[list[str]]) -> str:
             x = left + place * (width + GAP)
             y = MARGIN + number * FLOOR
             parts.append(
-                f'<rect class="room" x="{x:.1f}" y="{y}" width="{width:.1f}" height="{BOX}" rx="5"/>'
+                f'<rect class="room" x="{x:.1f}" y="{y}" width="{width:.1f}" '
+                f'height="{BOX}" rx="5"/>'
             )
             parts.append(
                 f'<text class="name" x="{x + width / 2:.1f}" y="{y + BOX / 2 + 5:.0f}">'

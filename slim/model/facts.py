@@ -1,4 +1,4 @@
-"""Facts about a whole stack that rules may ask: in a stack where one holds, a rule may not apply."""
+"""Facts about a whole stack that rules may ask: where one holds, a rule may not apply."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Fact(StrEnum):
-    """Facts that a rule may name under ``unless``. The values are stable: rule packs rely on them."""
+    """Facts that a rule may name under ``unless``. Values are stable: packs rely on them."""
 
     COMPILES = "compiles-at-run-time"
     TYPE_CHECKS = "type-checks"
@@ -15,10 +15,11 @@ class Fact(StrEnum):
 
 
 FACTS: Mapping[Fact, str] = {
-    Fact.COMPILES: "something in the stack compiles C, C++ or Cython code when it runs, so headers, "
-    "static libraries and build settings are read",
-    Fact.TYPE_CHECKS: "an editor, a language server, a type checker or another reader of stubs is in "
-    "the stack",
-    Fact.EMBEDDED: "a program outside of the stack may start Python through libpython (the setting embedded)",
+    Fact.COMPILES: "something in the stack compiles C, C++ or Cython code when it runs, so "
+    "headers, static libraries and build settings are read",
+    Fact.TYPE_CHECKS: "an editor, a language server, a type checker or another reader of stubs is "
+    "in the stack",
+    Fact.EMBEDDED: "a program outside of the stack may start Python through libpython (the "
+    "setting embedded)",
 }
 """Meaning of each fact, for people."""
