@@ -32,6 +32,9 @@ ELSEWHERE = {"audit.md", "verify.md"}
 PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name not in ELSEWHERE)
 SHELL_NOT_RUN = {
     ("index.md", "slim demo"): "the demo has tests of its own",
+    ("extending.md", "importtime"): "measures; test_startup.py says what isn't imported",
+    ("extending.md", "docs/generate.py"): "the documentation session of the noxfile runs it",
+    ("field.md", "python -m tests.field"): "takes hours; test_field.py tries a part",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
     (
