@@ -89,7 +89,7 @@ def extract_originals(
 
     limits = (config or Config()).limits
     with logged_stages(progress) as observed:
-        written, left_out = extract.extract(
+        written, left_out = extract.write_originals(
             Path(backup),
             Path(folder),
             globs,

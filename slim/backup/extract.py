@@ -33,7 +33,7 @@ def list_originals(
         return backup.select(globs, platforms)
 
 
-def extract(
+def write_originals(
     file: Path,
     target: Path,
     globs: Iterable[str],
