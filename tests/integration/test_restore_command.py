@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.backup.extract import extract
+from slim.backup.extract import write_originals
 from slim.cli import main
 from slim.model.limits import Limits
 from tests.support.backup_runs import (
@@ -39,7 +39,7 @@ def test_extracting_leaves_out_links_that_lead_out(tmp_path: Path) -> None:
         tmp_path / "kept.tar.zst",
         config=taking("$site/**/tests/**"),
     )
-    found, left = extract(
+    found, left = write_originals(
         tmp_path / "kept.tar.zst", tmp_path / "look", ("**/tests/**",), (), Limits()
     )
     assert left == (f"venv/{SITE}/maths/tests/link.py",)

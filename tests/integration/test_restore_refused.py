@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from slim.backup.extract import extract, list_originals
+from slim.backup.extract import list_originals, write_originals
 from slim.errors import ConfigError, IntegrityError, UnsafeInputError
 from slim.model.limits import Limits
 from tests.support.backup_runs import (
@@ -230,7 +230,7 @@ def test_hostile_members(made: Path, tmp_path: Path, what: str) -> None:
     store = rewritten(made / "removed.tar.zst", tmp_path / "bad.tar.zst", HOSTILE_MEMBERS[what])
     for act in (
         lambda: put_back(store, made / "_slim", tmp_path / "back"),
-        lambda: extract(store, tmp_path / "look", (), (), Limits()),
+        lambda: write_originals(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(UnsafeInputError):
             act()
@@ -245,7 +245,7 @@ def test_a_changed_content(made: Path, tmp_path: Path) -> None:
     )
     for act in (
         lambda: put_back(store, made / "_slim", tmp_path / "back"),
-        lambda: extract(store, tmp_path / "look", (), (), Limits()),
+        lambda: write_originals(store, tmp_path / "look", (), (), Limits()),
     ):
         with pytest.raises(IntegrityError):
             act()
