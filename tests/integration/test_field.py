@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,13 @@ from tests.field.trees import Trees, read_locked
 from tests.field.trial import Plan, try_group
 from tests.field.uses import Group, groups, read_given_up, read_uses
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not os.environ.get("SLIM_FIELD"), reason="SLIM_FIELD=1 runs the field trial"
+    ),
+]
 
 TREES = {
     (): ("venv-without-pip", "pydoc-topics", "pydoc-script", "tkinter-window"),
