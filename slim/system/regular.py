@@ -1,6 +1,5 @@
 """Regular files, read within a bound: never a device without an end, never a pipe nobody writes.
 
-
 Sources: open(2) (O_NONBLOCK on a FIFO), inode(7) (file types).
 """
 
