@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
 
 def open_standard_descriptors() -> None:
@@ -27,4 +26,6 @@ def open_standard_descriptors() -> None:
                 os.close(opened)
             os.set_inheritable(number, True)
     if sys.stderr is None:
+        from pathlib import Path
+
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (for good)

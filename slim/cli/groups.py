@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -78,6 +77,8 @@ class SuggestingGroup(click.Group):
         """Find the command. Raise :class:`click.UsageError` that says which one is close."""
         name, names = args[0], self.list_commands(ctx)
         if name not in names and not name.startswith("-"):
+            import difflib
+
             close = difflib.get_close_matches(name[:80], names, n=1)
             known = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}"
             raise click.UsageError(f"there is no command {name[:80]!r}; {known}", ctx)
