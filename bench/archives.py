@@ -1,5 +1,7 @@
-"""The archive engine beside its rivals: time, memory, bytes, and how long the system's tar takes to unpack: to
-nowhere (``tar -xO``), and to a disk, where making the files takes most of the time.
+"""The archive engine beside its rivals: time, memory, bytes, and how long unpacking takes.
+
+The system's tar unpacks to nowhere (``tar -xO``), and to a disk, where making the files takes most
+of the time.
 
     python bench/archives.py STACK [STACK ...]
 
@@ -9,8 +11,8 @@ publish`` packs). In turn, ``--repeat`` times each:
 - ``venvstacks publish``: the original layers, packed by what publishes them;
 - ``recipe.sh``: delete by name, strip, ``xz -6 -T0``;
 - ``slim run``, to ``.tar.xz`` and to ``.tar.zst``;
-- the layers that slim leaves, packed with ``tar | xz -6 -T0`` and ``tar | zstd -19 --long``: the same files, so that
-  only the engines differ.
+- the layers that slim leaves, packed with ``tar | xz -6 -T0`` and ``tar | zstd -19 --long``: the
+  same files, so that only the engines differ.
 
 The share of slim's processor time that isn't decoding or encoding is what ``slim run --format tar``
 takes beyond ``xz -dc`` over the input. conda-pack packs conda environments only, and no layer is
@@ -39,7 +41,8 @@ SLIM = (sys.executable, "-m", "slim", "run", "--no-config", "--quiet")
 def packing(trees: Path, out: Path, suffix: str, compress: str) -> str:
     """A shell command that packs every folder in ``trees`` with tar and a compressor."""
     return (
-        f"set -e; mkdir -p {out}; cd {trees}; for layer in *; do tar --sort=name --owner=0 --group=0 --numeric-owner "
+        f"set -e; mkdir -p {out}; cd {trees}; for layer in *; do tar --sort=name --owner=0 "
+        "--group=0 --numeric-owner "
         f'--mtime=@0 -cf - "$layer" | {compress} >{out}/"$layer"{suffix}; done'
     )
 
@@ -47,7 +50,8 @@ def packing(trees: Path, out: Path, suffix: str, compress: str) -> str:
 def unpacking(archives: Path, target: Path) -> str:
     """A shell command that unpacks every archive with the system's tar."""
     return (
-        f"set -e; mkdir {target}; cd {target}; for archive in {archives}/*.tar*; do case $archive in "
+        f"set -e; mkdir {target}; cd {target}; for archive in {archives}/*.tar*; do "
+        "case $archive in "
         '*.zst) zstd -q -dc --long=27 "$archive" | tar -xf - ;; *) tar -xf "$archive" ;; esac; done'
     )
 
@@ -56,7 +60,8 @@ def decoding(archives: Path) -> str:
     """A shell command that has the system's tar go through every archive and write no file."""
     return (
         f"set -e; for archive in {archives}/*.tar*; do case $archive in "
-        '*.zst) zstd -q -dc --long=27 "$archive" | tar -xOf - ;; *) tar -xOf "$archive" ;; esac; done >/dev/null'
+        '*.zst) zstd -q -dc --long=27 "$archive" | tar -xOf - ;; *) tar -xOf "$archive" ;; esac; '
+        "done >/dev/null"
     )
 
 
@@ -68,17 +73,26 @@ def archive_bytes(folder: Path) -> int:
 def ways(stack: Path, published: Path, work: Path) -> dict[str, tuple[list[str], Path]]:
     """What is measured: a command, and the folder with its result."""
     trees = work / "slimmed"
+
+    def run_as(archive_format: str, out: str) -> list[str]:
+        return [*SLIM, str(published), "-o", str(work / out), "--format", archive_format]
+
+    def pack(out: str, suffix: str, compress: str) -> list[str]:
+        return ["bash", "-c", packing(trees, work / out, suffix, compress)]
+
     told = {
         "recipe.sh": [str(BENCH / "recipe.sh"), str(published), str(work / "recipe")],
         "slim run": [*SLIM, str(published), "-o", str(work / "slim-xz")],
-        "slim run --format tar.zst": [*SLIM, str(published), "-o", str(work / "slim-zst"), "--format", "tar.zst"],
-        "same files, xz -6 -T0": ["bash", "-c", packing(trees, work / "plain-xz", ".tar.xz", "xz -6 -T0")],
-        "same files, zstd -19 --long": [
-            "bash", "-c", packing(trees, work / "plain-zst", ".tar.zst", "zstd -q -19 --long=27 -T0"),
+        "slim run --format tar.zst": run_as("tar.zst", "slim-zst"),
+        "same files, xz -6 -T0": pack("plain-xz", ".tar.xz", "xz -6 -T0"),
+        "same files, zstd -19 --long": pack("plain-zst", ".tar.zst", "zstd -q -19 --long=27 -T0"),
+        "slim run --format tar": run_as("tar", "slim-tar"),
+        "decoding the input": [
+            "bash",
+            "-c",
+            f"for archive in {published}/*.tar.xz; do xz -dc $archive; done",
         ],
-        "slim run --format tar": [*SLIM, str(published), "-o", str(work / "slim-tar"), "--format", "tar"],
-        "decoding the input": ["bash", "-c", f"for archive in {published}/*.tar.xz; do xz -dc $archive; done"],
-    }  # fmt: skip
+    }
     folders = ("recipe", "slim-xz", "slim-zst", "plain-xz", "plain-zst", "slim-tar", "nothing")
     found = {
         name: (command, work / folder)
@@ -88,8 +102,8 @@ def ways(stack: Path, published: Path, work: Path) -> dict[str, tuple[list[str],
         stack / ".tools" / "bin" / "venvstacks"
     ).is_file():
         publish = (
-            f'cd {shlex.quote(str(stack))}; PATH="$PWD/.tools/bin:$PATH" venvstacks publish --force '
-            f"--output-dir {work / 'publish'} venvstacks.toml"
+            f'cd {shlex.quote(str(stack))}; PATH="$PWD/.tools/bin:$PATH" '
+            f"venvstacks publish --force --output-dir {work / 'publish'} venvstacks.toml"
         )
         found = {"venvstacks publish": (["bash", "-c", publish], work / "publish"), **found}
     return found
@@ -185,7 +199,8 @@ def shown(name: str, measures: dict[str, Measure]) -> str:
         rest = median(tar.processor) - median(decode.processor)
         share = rest / median(slim.processor)
         lines.append(
-            f"- processor time that isn't decoding or encoding: {rest:.1f} s, {share:.1%} of slim run"
+            f"- processor time that isn't decoding or encoding: {rest:.1f} s,"
+            f" {share:.1%} of slim run"
         )
     return "\n".join([*lines, ""])
 

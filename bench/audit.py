@@ -28,7 +28,10 @@ AUDIT = (
 
 
 def timed(command: tuple[str | Path, ...] | str) -> tuple[float, int]:
-    """Seconds, and the peak resident memory in bytes (getrusage(2), ``ru_maxrss`` in KiB on Linux)."""
+    """Return seconds, and the peak resident memory in bytes.
+
+    Source: getrusage(2), ``ru_maxrss`` in KiB on Linux.
+    """
     started = time.monotonic()
     process = subprocess.Popen(command, shell=isinstance(command, str), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
@@ -48,7 +51,8 @@ def compare(name: str, source: Path, rival: str, rounds: int, most: float) -> No
     fastest, rival_fastest = min(seconds for seconds, _ in ours), min(theirs)
     memory = max(size for _, size in ours) / 1e6
     print(
-        f"{name}: audit {fastest:.1f} s, rival {rival_fastest:.1f} s, ratio {fastest / rival_fastest:.2f} "
+        f"{name}: audit {fastest:.1f} s, rival {rival_fastest:.1f} s, ratio "
+        f"{fastest / rival_fastest:.2f} "
         f"(goal: at most {most:g}), peak memory {memory:.0f} MB"
     )
 
@@ -65,7 +69,10 @@ def main() -> None:
         compare(f"{stack} (xz -dc)", stack, f"xz -dc {archives} >{os.devnull}", said.rounds, 2)
     for venv in said.venv:
         count = sum(len(files) for _, _, files in os.walk(venv))
-        rival = f"du -a '{venv}' >{os.devnull} && find '{venv}' -type f -print0 | xargs -0 sha256sum >{os.devnull}"
+        rival = (
+            f"du -a '{venv}' >{os.devnull} && "
+            f"find '{venv}' -type f -print0 | xargs -0 sha256sum >{os.devnull}"
+        )
         compare(f"{venv}, {count:,} files (du -a + sha256sum)", venv, rival, said.rounds, 3)
 
 

@@ -1,4 +1,4 @@
-"""How far slim's estimate of compiled bytecode is off, on a deployed stack; and what a fresh fit would give.
+"""Error of slim's estimate of compiled bytecode, on a deployed stack; what a fresh fit would give.
 
     python bench/bytecode_estimate.py DEPLOYED [DEPLOYED ...] [--fit]
 
@@ -73,8 +73,10 @@ def report(name: str, samples: Sequence[tuple[bytes, int]]) -> None:
     estimated = sum(bytecode.estimate(source) for source, _ in samples)
     errors = sorted(abs(bytecode.estimate(source) - size) / size for source, size in samples)
     print(
-        f"{name}: {len(samples)} files, {actual / 1e6:.1f} MB compiled, estimate {estimated / 1e6:.1f} MB"
-        f" ({(estimated / actual - 1) * 100:+.1f}%); per file: median {statistics.median(errors) * 100:.1f}%,"
+        f"{name}: {len(samples)} files, {actual / 1e6:.1f} MB compiled, estimate "
+        f"{estimated / 1e6:.1f} MB"
+        f" ({(estimated / actual - 1) * 100:+.1f}%); per file: median "
+        f"{statistics.median(errors) * 100:.1f}%,"
         f" nine in ten below {errors[len(errors) * 9 // 10] * 100:.1f}%"
     )
 

@@ -1,4 +1,6 @@
-"""What updates download: patches of `slim delta` for bumps of real distributions and runtimes, beside whole archives.
+"""Downloads of updates: patches of `slim delta` beside whole archives.
+
+The updates are bumps of real distributions and runtimes.
 
     python bench/delta.py [--work DIR] [--case NAME ...]
 
@@ -81,7 +83,8 @@ def main() -> int:
         work = options.work or Path(scratch)
         work.mkdir(parents=True, exist_ok=True)
         print(
-            "| layer | from | to | archive | patch | of it | how | make | apply | zstd --patch-from | xdelta3 |"
+            "| layer | from | to | archive | patch | of it | how | make | apply | zstd "
+            "--patch-from | xdelta3 |"
         )
         print(
             "| --- | --- | --- | ---: | ---: | ---: | --- | ---: | ---: | ---: | ---: |", flush=True
@@ -240,7 +243,8 @@ def measure(name: str, sides: tuple[tuple[str, Path], tuple[str, Path]], work: P
         )
         cells = [
             name, sides[0][0], sides[1][0], format_size(size), format_size(layer.delta.download),
-            f"{100 * layer.delta.download / size:.2f}%", how or "", f"{making:.1f} s", f"{applying:.1f} s",
+            f"{100 * layer.delta.download / size:.2f}%", how or "",
+            f"{making:.1f} s", f"{applying:.1f} s",
             *rivals(archives, place),
         ]  # fmt: skip
         return f"| {' | '.join(cells)} |"

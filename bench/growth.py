@@ -139,7 +139,8 @@ def exponents(values: list[float]) -> Iterator[float]:
 def grow(options: argparse.Namespace, work: Path) -> int:
     """The table of growth."""
     print(
-        "| scale | files | unpacked | wall | processor | peak memory |\n| --- | ---: | ---: | ---: | ---: | ---: |"
+        "| scale | files | unpacked | wall | processor | peak memory |\n| --- | ---: | ---: | ---: "
+        "| ---: | ---: |"
     )
     wall, processor, memory = [], [], []
     for scale in SCALES:
@@ -153,7 +154,8 @@ def grow(options: argparse.Namespace, work: Path) -> int:
         processor.append(statistics.median(found.processor))
         memory.append(max(found.memory))
         print(
-            f"| {scale}x | {options.files * scale:,} | {size / MB:.0f} MB | {wall[-1]:.1f} s | {processor[-1]:.1f} s "
+            f"| {scale}x | {options.files * scale:,} | {size / MB:.0f} MB | {wall[-1]:.1f} s | "
+            f"{processor[-1]:.1f} s "
             f"| {memory[-1] / MB:.0f} MB |",
             flush=True,
         )
@@ -192,7 +194,8 @@ def main() -> int:
         big_layer(source)
         found = run(source, work, 1, "--memory", "2GB")
         print(
-            f"one file of 2 GB, --memory 2GB: {found.wall[0]:.0f} s, peak memory {found.memory[0] / MB:.0f} MB"
+            f"one file of 2 GB, --memory 2GB: {found.wall[0]:.0f} s, peak memory "
+            f"{found.memory[0] / MB:.0f} MB"
         )
         return 0 if found.memory[0] <= BUDGET else 1
 

@@ -3,7 +3,8 @@
     python bench/growth_links.py [--links N]
 
 Makes a layer of N files and N links to them (half of the files go), and runs slim on 1x and 4x of
-it (``--level fast``). Prints seconds of processor time, and the exponent of their growth: 1 is linear.
+it (``--level fast``). Prints seconds of processor time, and the exponent of their growth: 1 is
+linear.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every module that could be imported before can be imported after, unless slim said that it removes it.
+"""Every module that could be imported before can be imported after, unless slim said otherwise.
 
     slim run PUBLISHED -o OUT --report json=report.json
     bench/deploy.sh PUBLISHED before; bench/deploy.sh OUT after
@@ -11,7 +11,8 @@ its worker counts as not importable, and the worker starts again behind it. A mo
 importable before and isn't after is
 
 - removed: the report says that its own file, or a package's above it, went
-- missing: it doesn't import, and nothing in the report explains it. One of these, and the exit code is 1.
+- missing: it doesn't import, and nothing in the report explains it. One of these, and the exit code
+  is 1.
 
 Importing every module runs much code that nobody meant to be run. Do it where that does no harm.
 """
@@ -51,9 +52,10 @@ def walk(folder, prefix):
         if entry.is_dir():
             if name.isidentifier() and name != "__pycache__":
                 package = prefix + name
-                init = [s for s in suffixes if os.path.isfile(os.path.join(entry.path, "__init__" + s))]
+                inits = [os.path.join(entry.path, "__init__" + suffix) for suffix in suffixes]
+                init = next(filter(os.path.isfile, inits), None)
                 if init:
-                    found.setdefault(package, os.path.join(entry.path, "__init__" + init[0]))
+                    found.setdefault(package, init)
                 walk(entry.path, package + ".")
             continue
         suffix = next((s for s in suffixes if name.endswith(s)), None)
@@ -132,8 +134,10 @@ class Deployment:
         return found
 
     def importable(self, names: list[str]) -> dict[str, str | None]:
-        """For each module None if it can be imported, or why not. In one process after the other, from the start
-        where nothing happens."""
+        """For each module None if it can be imported, or why not.
+
+        In one process after the other, from the start where nothing happens.
+        """
         found: dict[str, str | None] = {}
         left = list(names)
         while left:
@@ -302,8 +306,8 @@ def main() -> int:
         bad += len(missing)
         print(
             f"{layer}: {len(names)} modules, {len(could)} importable before;"
-            f" after: {len(could) - len(removed) - len(missing)} importable, {len(removed)} removed,"
-            f" {len(missing)} missing",
+            f" after: {len(could) - len(removed) - len(missing)} importable,"
+            f" {len(removed)} removed, {len(missing)} missing",
             flush=True,
         )
         for name in missing:

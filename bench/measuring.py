@@ -1,4 +1,4 @@
-"""How the benchmarks measure: whole processes with all of their children, as the system accounts for them."""
+"""Measures of the benchmarks: whole processes with their children, by the system's account."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ MB = 1_000_000
 
 @dataclass
 class Measure:
-    """What one way of slimming took, each time, and what came of it. Sizes in bytes, times in seconds."""
+    """What one way of slimming took, each time, and what came of it.
+
+    Sizes in bytes, times in seconds.
+    """
 
     name: str
     wall: list[float] = field(default_factory=list)

@@ -1,8 +1,8 @@
-"""What slim saves in native layers for macOS and Windows, and whether every edited file is still what it was.
+"""Savings in native layers for macOS and Windows, and whether edited files are what they were.
 
-    python bench/native.py fetch WHEELS        # download the wheels (pip, from the package index): about 1 GB
-    python bench/native.py measure WHEELS      # lay them out as layers, run slim, judge every file, print tables
-    python bench/native.py speed WHEELS        # the editors beside llvm-strip 19 (Mach-O) and GNU strip (ELF)
+    python bench/native.py fetch WHEELS        # download wheels (pip, package index): about 1 GB
+    python bench/native.py measure WHEELS      # lay out layers, run slim, judge files, print tables
+    python bench/native.py speed WHEELS        # the editors beside llvm-strip 19 and GNU strip
     python bench/native.py signatures WHEELS   # how many signatures are reproduced to the byte
 
 Everything runs on Linux. ``measure`` asks four judges about each edited Mach-O file: slim's own
@@ -72,7 +72,10 @@ UNIVERSAL = tuple(
 
 @dataclass(frozen=True)
 class WheelSet:
-    """What is downloaded and laid out together. ``layers`` maps layer names to requirements, lowest first."""
+    """What is downloaded and laid out together.
+
+    ``layers`` maps layer names to requirements, lowest first.
+    """
 
     name: str
     target: str
@@ -234,7 +237,7 @@ def publish(one: WheelSet, layers: Path, target: Path, suffix: str) -> None:
 
 
 def _opened(archive: Path) -> tarfile.TarFile:
-    """As venvstacks writes it (xz preset 6), or a plain tar: what is measured then is what is installed."""
+    """As venvstacks writes it (xz preset 6), or a plain tar, to measure installed files."""
     if archive.suffix == ".xz":
         return tarfile.open(archive, "w:xz", format=tarfile.PAX_FORMAT, preset=6)
     return tarfile.open(archive, "w", format=tarfile.PAX_FORMAT)
@@ -265,7 +268,7 @@ def _normal(info: tarfile.TarInfo) -> tarfile.TarInfo:
     return info
 
 
-# -- judging ---------------------------------------------------------------------------------------------------------
+# -- judging ---------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -348,7 +351,7 @@ def _dump(objdump: str, place: Path, arch: str) -> str:
     return done.stdout.replace(str(place), "")
 
 
-# -- measuring -------------------------------------------------------------------------------------------------------
+# -- measuring -------------------------------------------------------------------------------------
 
 
 def measure(wheels: Path, chosen: Sequence[str], profile: str, suffix: str) -> None:
@@ -430,7 +433,10 @@ def _table(result: RunResult) -> str:
 
 
 _COLUMN = 50_000
-"""Bytes that a pass must save to get a column. What is taken out of universal files has one of its own, "slices"."""
+"""Bytes that a pass must save to get a column.
+
+What is taken out of universal files has one of its own, "slices".
+"""
 _THINNED = re.compile(r"\bslice \S+ (\d+)")
 _SLICE = re.compile(r"\A@\d+: ")
 _SHOWN = 1_000_000
@@ -444,7 +450,8 @@ def _mb(size: int) -> str:
 def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
     invalid = {name: len(texts) for name, texts in judged.complaints.items()}
     print(
-        f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; absent: {judged.absent or 'none'}"
+        f"Edited Mach-O files: {judged.files}; complaints: {invalid or 'none'}; absent: "
+        f"{judged.absent or 'none'}"
     )
     for name, texts in judged.complaints.items():
         for text in texts[:5]:
@@ -455,12 +462,14 @@ def _tell(judged: Judged, result: RunResult, folder: Path) -> None:
     print("Native files kept:", dict(sorted(refused.items())) or "none")
 
 
-# -- speed and signatures --------------------------------------------------------------------------------------------
+# -- speed and signatures --------------------------------------------------------------------------
 
 
 def speed(wheels: Path) -> None:
-    """Seconds for all Mach-O files of the arm64 set and all ELF files of the Linux set: the editors, one file after
-    the other, and a stripper over the same files."""
+    """Seconds for the Mach-O files of the arm64 set, and for the ELF files of the Linux set.
+
+    The editors one file after the other, and a stripper over the same files.
+    """
     _race(
         wheels,
         "arm64",
@@ -519,7 +528,10 @@ def _race(
 
 
 def _write_edit(edit: ElfEdit | MachoEdit | NotEditable, target: Path) -> int:
-    """Write an edited file as it comes; give the bytes saved. Frees what it holds of the original."""
+    """Write an edited file as it comes; give the bytes saved.
+
+    Frees what it holds of the original.
+    """
     if isinstance(edit, NotEditable):
         return 0
     with target.open("wb") as written:
@@ -534,7 +546,7 @@ def _starts(path: Path, magic: bytes) -> bool:
 
 
 def signatures(wheels: Path) -> None:
-    """How many ad-hoc signatures come out as they were when they are written again without any edit."""
+    """Count ad-hoc signatures that come out as they were when written again without an edit."""
     counts: Counter[str] = Counter()
     for wheel in sorted((wheels / "arm64").glob("*.whl")):
         with zipfile.ZipFile(wheel) as opened:

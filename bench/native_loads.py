@@ -23,7 +23,10 @@ from slim.verification.native.elf import check
 
 
 def edit_all(folder: Path) -> tuple[int, int, int]:
-    """Edit every ELF file in place; gives how many there are, the bytes saved, and how many the verifier refuses."""
+    """Edit every ELF file in place.
+
+    Return how many there are, the bytes saved, and how many the verifier refuses.
+    """
     files = saved = refused = 0
     for path in elf_files(folder):
         data = path.read_bytes()

@@ -78,10 +78,12 @@ def main() -> None:
         files = [path for path in said.venv.rglob("*") if path.is_file() and not path.is_symlink()]
         weight = sum(path.stat().st_size for path in files) / 1e6
         print(
-            f"{said.venv}: {len(files):,} files, {weight:.0f} MB; the page has {page.stat().st_size / 1e3:.0f} kB"
+            f"{said.venv}: {len(files):,} files, {weight:.0f} MB; the page has "
+            f"{page.stat().st_size / 1e3:.0f} kB"
         )
         print(
-            f"pip install {install:.1f} s + slim audit --report html=FILE {audit:.1f} s = {install + audit:.1f} s"
+            f"pip install {install:.1f} s + slim audit --report html=FILE {audit:.1f} s = "
+            f"{install + audit:.1f} s"
         )
         print(f"goal: {GOAL} s. The page says: {shown(page)}")
 

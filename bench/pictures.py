@@ -48,7 +48,8 @@ PICTURES = {
     "audit-map": ["slimPage.theme(false)"],
     "audit-state-dark": ["slimPage.theme(true); slimPage.set('colour', 'state')"],
     "audit-tables": [
-        "slimPage.theme(false); slimPage.set('colour', 'category'); slimPage.tab = 'rules'; slimPage.refresh()",
+        "slimPage.theme(false); slimPage.set('colour', 'category'); slimPage.tab = 'rules'; "
+        "slimPage.refresh()",
         "document.getElementById('tables').scrollIntoView()",
     ],
 }

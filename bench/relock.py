@@ -1,4 +1,4 @@
-"""A relock, with the real venvstacks: one requirement touched, two publishes, and what clients download for it.
+"""A relock with the real venvstacks: one requirement touched, two publishes, what clients download.
 
     python bench/relock.py [--stack fixtures/stacks/assistant] [--work DIR] [--built DIR]
                            [--touch 'httpx==0.28.1' 'httpx==0.28.0']
@@ -50,7 +50,10 @@ def main() -> int:
 def published(
     stack: Path, built: Path | None, work: Path, old: str, new: str
 ) -> tuple[Path, Path, Path]:
-    """Three sets as venvstacks published them: before the relock, after it, and after it once more, by force."""
+    """Three sets as venvstacks published them.
+
+    Before the relock, after it, and after it once more, by force.
+    """
     sets = (work / "first", work / "second", work / "forced")
     if all(one.is_dir() for one in sets):
         return sets
@@ -106,7 +109,8 @@ def compare(work: Path, first: Path, second: Path, forced: Path) -> int:
             "run", source, "-o", sets[name], *(["--previous", previous] if previous else [])
         )
     print(
-        "| layer | venvstacks: new bytes | slim, no --previous | slim --previous | after a forced publish |"
+        "| layer | venvstacks: new bytes | slim, no --previous | slim --previous | after a forced "
+        "publish |"
     )
     print("| --- | ---: | ---: | ---: | ---: |")
     before, after = archives(first), archives(second)
@@ -139,7 +143,8 @@ def compare(work: Path, first: Path, second: Path, forced: Path) -> int:
     for layer in delta["layers"]:
         size, download = layer["archive_after"], layer["download"]
         print(
-            f"| {layer['layer']} | {format_size(size)} | {format_size(download)} | {100 * download / size:.2f}% |"
+            f"| {layer['layer']} | {format_size(size)} | {format_size(download)} | "
+            f"{100 * download / size:.2f}% |"
         )
     print()
     print(

@@ -1,4 +1,4 @@
-"""slim beside what one would do without it: time, memory, sizes, and whether the applications still work.
+"""slim beside what one would do without it: time, memory, sizes, and what still works.
 
     python bench/run.py STACK [STACK ...]
 
@@ -29,7 +29,10 @@ BENCH = Path(__file__).resolve().parent
 RIVAL = f"{shlex.quote(str(BENCH / 'recipe.sh'))} {{stack}} {{out}}"
 SLIM = f"{shlex.quote(sys.executable)} -m slim run {{stack}} -o {{out}} --quiet"
 ARGUMENTS = {"assistant_server": ["--selftest"]}
-"""What an application has to be told to test itself and end; ``--argument MODULE=ARG`` adds to it."""
+"""Arguments with which an application tests itself and ends.
+
+``--argument MODULE=ARG`` adds to it.
+"""
 
 
 def file_bytes(folder: Path) -> int:
@@ -72,8 +75,14 @@ def started(deployed: Path, layer: str, module: str, arguments: list[str]) -> tu
     return False, (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:300]
 
 
-def inspect(result: Path, measure: Measure, work: Path, lines: dict[str, str] | None, told: dict[str, list[str]],
-            apps: list[tuple[str, str]]) -> dict[str, str]:  # fmt: skip
+def inspect(
+    result: Path,
+    measure: Measure,
+    work: Path,
+    lines: dict[str, str] | None,
+    told: dict[str, list[str]],
+    apps: list[tuple[str, str]],
+) -> dict[str, str]:
     """Weigh and deploy a result, start its applications, and return what they printed."""
     measure.archives = sum(path.stat().st_size for path in result.glob("*.tar.*"))
     target = work / "deployed"
@@ -154,10 +163,12 @@ def shown(name: str, measures: list[Measure]) -> str:
         return f"{value / MB:.1f} MB" if value else "-"
 
     rows = [
-        ("wall time", "-", times(rival.wall), times(slim.wall), ratio(median(slim.wall), median(rival.wall))),
+        ("wall time", "-", times(rival.wall), times(slim.wall),
+         ratio(median(slim.wall), median(rival.wall))),
         ("processor time", "-", times(rival.processor), times(slim.processor),
          ratio(median(slim.processor), median(rival.processor))),
-        ("largest process", "-", size(max(rival.memory, default=0)), size(max(slim.memory, default=0)),
+        ("largest process", "-",
+         size(max(rival.memory, default=0)), size(max(slim.memory, default=0)),
          ratio(max(slim.memory, default=0), max(rival.memory, default=0))),
     ]  # fmt: skip
     for label, key in (
@@ -199,8 +210,13 @@ def main() -> int:
     parser.add_argument(
         "--slim", default=SLIM, metavar="COMMAND", help="with {stack} and {out} in it"
     )
-    parser.add_argument("--argument", action="append", default=[], metavar="MODULE=ARG",
-                        help="start the application with this argument (write --argument=x=--flag)")  # fmt: skip
+    parser.add_argument(
+        "--argument",
+        action="append",
+        default=[],
+        metavar="MODULE=ARG",
+        help="start the application with this argument (write --argument=x=--flag)",
+    )
     parser.add_argument("--work", type=Path, help="folder for results (default: a temporary one)")
     parser.add_argument(
         "--json", type=Path, metavar="FILE", help="write everything that was measured"

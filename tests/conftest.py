@@ -1,4 +1,7 @@
-"""Its presence puts the folder above on the import path: tests say ``from tests.support.virtual_stacks import ...``."""
+"""Puts the folder above on the import path, by being here.
+
+Tests say ``from tests.support.virtual_stacks import ...``.
+"""
 
 from hypothesis import settings
 

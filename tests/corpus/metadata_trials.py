@@ -1,4 +1,4 @@
-"""What describes a stack: RECORD, the manifest, a layer's own metadata, and sources that are read for their imports."""
+"""Descriptions of a stack: RECORD, manifest, a layer's metadata, sources read for their imports."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ _WARNED = Expected(0, ("but the manifest says",))
 
 
 def _differs(says: str) -> dict[str, Expected]:
-    """An audit and an update read the archive itself; an update has a better hash to compare it with."""
+    """An audit and an update read the archive itself, and an update has a better hash for it."""
     refused = refusal(UnsafeInputError, says)
     return everywhere(_DIFFERS, **{"audit": refused, "delta apply": refused})
 

@@ -1,4 +1,4 @@
-"""A place where hostile input is tried: a good stack, a bad one, and canaries around them that nothing may touch."""
+"""A place where hostile input is tried: a good stack, a bad one, and canaries around them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ class Ended:
 
 @dataclass(frozen=True)
 class Scene:
-    """``good`` is an honest stack of one layer, ``bad`` the one that is tried, ``out`` where results go.
+    """``good`` is an honest stack of one layer, ``bad`` the one that is tried.
+
+    ``out`` is where results go.
 
     ``top/v`` and ``top/work/v`` are canaries: what an archive's ``../v`` would hit, whether it is
     unpacked into the current folder, beside the output or into the temporary folder.
@@ -79,7 +81,7 @@ class Scene:
         return self.bad / "__venvstacks__" / "venvstacks.json"
 
     def run(self, *arguments: str | Path) -> Ended:
-        """Run slim in this process, in the scene's folder and with its own folder for temporary files."""
+        """Run slim in this process, in the scene's folder, with its own temporary folder."""
         out, err = io.StringIO(), io.StringIO()
         with (
             contextlib.chdir(self.work),
@@ -94,8 +96,10 @@ class Scene:
         return Ended(code, out.getvalue(), err.getvalue())
 
     def state(self) -> dict[str, tuple[object, ...]]:
-        """Everything but the output: type, mode, links, content, times. Folders that slim stages in are known by what
-        is in them, not by when that changed."""
+        """Everything but the output: type, mode, links, content, times.
+
+        Folders that slim stages in are known by what is in them, not by when that changed.
+        """
         found: dict[str, tuple[object, ...]] = {}
         for path in sorted(self.top.rglob("*")):
             if path == self.out or self.out in path.parents:
@@ -115,7 +119,7 @@ def _read_packs() -> tuple[RulePack, ...]:
 
 
 def _packs(schemas: object) -> tuple[RulePack, ...]:
-    """The built-in rules, read once: a thousand command lines differ in what they read, not in these."""
+    """The built-in rules, read once: a thousand command lines don't differ in these."""
     del schemas
     return _read_packs()
 
@@ -144,7 +148,10 @@ def update(layer: str, platform: str, version: str = "1") -> dict[str, bytes]:
 
 @contextlib.contextmanager
 def scene(layer: str = "app", *, platform: str = "linux_x86_64") -> Iterator[Scene]:
-    """Make a scene; the good and the bad stack are the same at first. ``layer`` is the install target."""
+    """Make a scene; the good and the bad stack are the same at first.
+
+    ``layer`` is the install target.
+    """
     with tempfile.TemporaryDirectory(prefix="corpus-") as top:
         made = Scene(Path(top).resolve())
         for canary in (made.top / "v", made.work / "v"):

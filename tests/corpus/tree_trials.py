@@ -164,7 +164,7 @@ def _refused(name: str, fill: Fill, says: str, platform: str, seen: str | None) 
 
 
 def _twin(layer: Path) -> None:
-    """A library that somebody else's folder holds as well: editing it in place would change theirs."""
+    """A library that another folder holds as well: editing it in place would change theirs."""
     flag = layer.parent.parent / "v" / "library.so"
     flag.write_bytes(ELF)
     (layer / "lib" / "library.so").hardlink_to(flag)

@@ -1,4 +1,4 @@
-"""The table: each case of the corpus with how it is built and how each command has to end, and what tries it."""
+"""The table: each case of the corpus, how it is built and tried, how each command has to end."""
 
 from __future__ import annotations
 
@@ -30,9 +30,12 @@ UNMATCHED = Expected(
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One case. ``prepare`` makes the bad stack of a scene whose only layer is ``layer``; ``inspect`` looks at what a
-    run published, and tells what is wrong with it. ``lines`` are the command lines, ``more`` is
-    added to some."""
+    """One case.
+
+    ``prepare`` makes the bad stack of a scene whose only layer is ``layer``; ``inspect`` looks at
+    what a run published, and tells what is wrong with it. ``lines`` are the command lines, ``more``
+    is added to some.
+    """
 
     group: str
     name: str
@@ -57,7 +60,10 @@ def refusal(error: type[SlimError], *says: str) -> Expected:
 
 
 def compared(expected: Expected) -> dict[str, Expected]:
-    """The same from every command that looks into what layers hold; updates only ask whether they are the same."""
+    """The same from every command that looks into layers.
+
+    Updates only ask whether they are the same.
+    """
     fine = Expected(0)
     return {**everywhere(expected), "delta": fine, "delta of old": fine, "delta apply": UNMATCHED}
 

@@ -64,7 +64,10 @@ def kills(box: Sandbox, chosen: Sequence[Point]) -> Tally:
 
 
 def errors(box: Sandbox, chosen: Sequence[Point], name: str) -> Tally:
-    """Let every call fail. The run says so (exit 6 or 7, file and advice), or its result is whole."""
+    """Let every call fail.
+
+    The run says so (exit 6 or 7, file and advice), or its result is whole.
+    """
     tally = Tally(box.scenario.name, name)
     for point, run in _tries(box, chosen, f"error={name}", tally):
         judge_end(box, tally, point, run)

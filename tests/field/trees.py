@@ -28,8 +28,9 @@ class Trees:
     """Trees by group, below one folder.
 
     ``python`` is the prefix of the CPython that is copied: the interpreter with its standard
-    library, as python-build-standalone would deliver it: no site-packages, no bytecode, no static library, of the
-    standard library's tests only what third parties import (``test.support``), no debug sections.
+    library, as python-build-standalone would deliver it: no site-packages, no bytecode, no static
+    library, of the standard library's tests only what third parties import (``test.support``), no
+    debug sections.
     """
 
     def __init__(self, cache: Path, python: Path | None = None) -> None:
@@ -52,8 +53,10 @@ class Trees:
         if requirements:
             listed = folder / "requirements.txt"
             listed.write_text(text)
-            self._uv("install", "--python", str(python_of(tree)), "--break-system-packages",
-                     "--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "-r", str(listed))  # fmt: skip
+            self._uv(
+                "install", "--python", str(python_of(tree)), "--break-system-packages",
+                "--no-deps", "--only-binary", ":all:", "--link-mode", "copy", "-r", str(listed),
+            )  # fmt: skip
         done.write_text(text)
         return tree
 

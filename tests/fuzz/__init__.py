@@ -1,1 +1,1 @@
-"""Every parser of slim against bytes that nobody wrote on purpose; see ``python -m tests.fuzz --help``."""
+"""Every parser of slim against random bytes; see ``python -m tests.fuzz --help``."""

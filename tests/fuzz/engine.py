@@ -1,4 +1,6 @@
-"""One target in a process of its own: ``python -m tests.fuzz.engine TARGET SECONDS SEED FOLDER ENGINE``.
+"""One target in a process of its own.
+
+``python -m tests.fuzz.engine TARGET SECONDS SEED FOLDER ENGINE``.
 
 With atheris, whose coverage leads it, or without it by plain mutation of the seeds. The last line
 says how it went, in JSON. A finding ends the process; its input lies in FOLDER as ``finding-*``.

@@ -180,8 +180,14 @@ def pes() -> list[bytes]:
 
 def records() -> list[bytes]:
     """RECORD, METADATA and entry points, apart by 0x1E."""
-    honest = b"a.py,,\na-1.0.dist-info/METADATA,sha256=AAAA,12\n../../../bin/a,,\na-1.0.dist-info/RECORD,,\n"
-    metadata = b"Metadata-Version: 2.4\nName: a\nVersion: 1.0\nLicense-File: LICENSE\nRequires-Dist: b>=1; extra == 'x'\n"
+    honest = (
+        b"a.py,,\na-1.0.dist-info/METADATA,sha256=AAAA,12\n../../../bin/a,,\n"
+        b"a-1.0.dist-info/RECORD,,\n"
+    )
+    metadata = (
+        b"Metadata-Version: 2.4\nName: a\nVersion: 1.0\nLicense-File: LICENSE\n"
+        b"Requires-Dist: b>=1; extra == 'x'\n"
+    )
     points = b"[console_scripts]\na = a:main [x]\n"
     rows = (text if isinstance(text, bytes) else text.encode() for _, text, _ in RECORDS)
     return [
@@ -292,7 +298,8 @@ def sources() -> list[bytes]:
     """Every way to import that is looked for."""
     return [
         b"import a.b as c, d\nfrom . import e\nfrom ..f import g as h, i\nfrom j import *\n",
-        b"import importlib\nm = importlib.import_module('.a', __package__)\nn = __import__('b.c')\n",
+        b"import importlib\nm = importlib.import_module('.a', __package__)\nn = "
+        b"__import__('b.c')\n",
         b"try:\n    import a\nexcept ImportError:\n    a = None\nif TYPE_CHECKING:\n    import b\n",
         b"__all__ = ['a', 'b']\n_lazy = {'c': 'd.e'}\ndef __getattr__(name):\n    import f\n",
         b"# coding: latin-1\nx = '\xe9'\nimport a\n",

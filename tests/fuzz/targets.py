@@ -1,4 +1,7 @@
-"""The table of targets: one for each parser, with the seeds that lead into it. A new parser is a line here."""
+"""The table of targets: one for each parser, with the seeds that lead into it.
+
+A new parser is a line here.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +51,10 @@ def target(name: str) -> Target:
 
 
 def mutated(data: bytes, chance: random.Random, others: list[bytes]) -> bytes:
-    """One small damage, or a few: bytes changed, cut out, doubled, set to extremes, or spliced with another input."""
+    """One small damage, or a few.
+
+    Bytes changed, cut out, doubled, set to extremes, or spliced with another input.
+    """
     found = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
         at = chance.randrange(len(found) + 1)

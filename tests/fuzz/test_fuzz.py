@@ -1,4 +1,7 @@
-"""The fuzzers' targets in the ordinary test run: every seed, damage by a fixed seed, and what hypothesis makes up."""
+"""The fuzzers' targets in the ordinary test run.
+
+Every seed, damage by a fixed seed, and what hypothesis makes up.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every example in the documentation is executed, in the order of its page, on a small published stack."""
+"""Every example in the documentation is executed, in the order of its page, on a small stack."""
 
 from __future__ import annotations
 

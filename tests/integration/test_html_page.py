@@ -130,11 +130,11 @@ def test_blocks_are_drawn_in_proportion_and_apart(page: Any) -> None:
     assert max(per_byte) / min(per_byte) == pytest.approx(1, abs=0.01)
     for index, one in enumerate(blocks):
         for other in blocks[index + 1 :]:
-            apart = (
-                one["x"] + one["w"] <= other["x"] + 0.01 or other["x"] + other["w"] <= one["x"] + 0.01
-                or one["y"] + one["h"] <= other["y"] + 0.01 or other["y"] + other["h"] <= one["y"] + 0.01
-            )  # fmt: skip
-            assert apart
+            assert any(
+                first[start] + first[length] <= second[start] + 0.01
+                for start, length in (("x", "w"), ("y", "h"))
+                for first, second in ((one, other), (other, one))
+            )
 
 
 def test_click_a_file_and_read_why_it_goes(page: Any) -> None:
@@ -273,8 +273,9 @@ def test_dark_and_light_are_two_looks(page: Any) -> None:
 def test_every_control_has_a_name(page: Any) -> None:
     nameless = page.execute_script("""
         return [...document.querySelectorAll("button, input, canvas, [role]")].filter((one) =>
-          !one.closest("[hidden]") && one.getAttribute("role") !== "presentation" && !one.getAttribute("aria-label")
-          && !one.textContent.trim() && !one.labels?.length && !one.title && !one.getAttribute("aria-labelledby"))
+          !one.closest("[hidden]") && one.getAttribute("role") !== "presentation"
+          && !one.getAttribute("aria-label") && !one.getAttribute("aria-labelledby")
+          && !one.textContent.trim() && !one.labels?.length && !one.title)
           .map((one) => one.outerHTML.slice(0, 80))""")
     assert nameless == []
 
@@ -301,7 +302,7 @@ def contrast(one: str, other: str) -> float:
 
 @pytest.mark.parametrize(("dark", "ink"), [(False, "#1c1b19"), (True, "#ffffff")])
 def test_everything_can_be_read(page: Any, dark: bool, ink: str) -> None:
-    """WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text, on every colour that text is written on."""
+    """WCAG 2.2, success criterion 1.4.3: 4.5 to 1 for text, on every colour it is written on."""
     page.execute_script("slimPage.theme(arguments[0])", dark)
     colours = page.execute_script(
         """
@@ -313,7 +314,8 @@ def test_everything_can_be_read(page: Any, dark: bool, ink: str) -> None:
     assert {colour for colour in colours if contrast(colour, ink) < 4.5} == set()
     style = {
         name: page.execute_script(
-            "return getComputedStyle(document.documentElement).getPropertyValue(arguments[0]).trim()",
+            "return getComputedStyle(document.documentElement)"
+            ".getPropertyValue(arguments[0]).trim()",
             f"--{name}",
         )
         for name in ("bg", "panel", "ink", "soft", "accent", "goes", "shrinks", "held")

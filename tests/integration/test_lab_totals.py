@@ -1,4 +1,4 @@
-"""The totals of stacks that venvstacks built are those of ``tar -tv`` and ``du``, byte for byte and file for file.
+"""Totals of stacks that venvstacks built are those of ``tar -tv`` and ``du``, byte for byte.
 
 ``SLIM_LAB_STACKS`` names a folder with the stacks; see ``test_real_stack.py``.
 """

@@ -1,4 +1,4 @@
-"""The library graph against the dynamic linker of this machine, over libraries that are compiled on the spot."""
+"""The library graph against the dynamic linker of this machine, over libraries compiled here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Current wheels for macOS and Windows as layers, through the whole of slim on whatever host this is.
+"""Current wheels for macOS and Windows as layers, through the whole of slim on any host.
 
 Nothing of them can be run here. What can be shown: every edited file passes the verifier, every
 library that was found before is found after, signatures are told, and foreign code goes.

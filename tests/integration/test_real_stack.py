@@ -1,4 +1,4 @@
-"""Stacks that venvstacks itself built: smaller than promised, and every application says what it said before.
+"""Stacks that venvstacks built: smaller than promised, and every application says what it said.
 
 ``SLIM_LAB_STACKS`` names a folder with ``assistant`` and ``science``, each as
 ``bench/make_stack.sh`` leaves it. They take several minutes to build and need a package index, so

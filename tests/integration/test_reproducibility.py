@@ -1,4 +1,7 @@
-"""A quick part of ``python -m tests.reproducibility``: everything different at once, and slim on its own result."""
+"""A quick part of ``python -m tests.reproducibility``.
+
+Everything different at once, and slim on its own result.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs over small stacks with native files of macOS: copies that become links, signatures, thinning."""
+"""Whole runs over small stacks with files of macOS: copies become links, signatures, thinning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole runs over small stacks: what the profile "standard" leaves where a program could read it."""
+"""Whole runs over small stacks: what "standard" leaves where a program could read it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Runs, kills and runs again in any order: what lies at the output is always one whole set, and the input is as it was.
+"""Runs, kills and runs again in any order.
+
+What lies at the output is always one whole set, and the input is as it was.
 
 A stateful test: hypothesis chooses what happens next. Each kill hits a process of its own at a
 moment of chance.

@@ -1,4 +1,4 @@
-"""Odd surroundings: closed descriptors, full devices, reports that point at the input, links as output."""
+"""Odd surroundings: closed descriptors, full devices, reports onto the input, links as output."""
 
 from __future__ import annotations
 

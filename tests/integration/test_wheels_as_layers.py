@@ -60,7 +60,8 @@ USES = {
     "numpy": """
 import numpy as np
 a = np.arange(12.0).reshape(3, 4)
-result = [np.linalg.norm(a).round(6), float(np.random.default_rng(1).random()), np.fft.fft(a).real.sum().round(6)]
+chance = float(np.random.default_rng(1).random())
+result = [np.linalg.norm(a).round(6), chance, np.fft.fft(a).real.sum().round(6)]
 """,
     "numpy-testing": """
 import numpy.testing as t
@@ -96,7 +97,8 @@ app = fastapi.FastAPI()
 def add(a: int, b: int) -> dict[str, int]:
     return {"sum": a + b}
 async def ask():
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://x") as client:
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
         good = await client.get("/add", params={"a": 1, "b": 2})
         bad = await client.get("/add", params={"a": "x"})
         return [good.json(), bad.status_code, bad.json()]
@@ -109,7 +111,8 @@ result = jinja2.Template("{% for x in y %}{{ x|upper }} {% endfor %}").render(y=
     "lxml": """
 from lxml import etree, html
 sheet = '<x:stylesheet version="1.0" xmlns:x="http://www.w3.org/1999/XSL/Transform">'
-sheet += '<x:template match="/"><y><x:value-of select="count(//b)"/></y></x:template></x:stylesheet>'
+sheet += '<x:template match="/"><y><x:value-of select="count(//b)"/></y></x:template>'
+sheet += '</x:stylesheet>'
 done = etree.XSLT(etree.fromstring(sheet))(etree.fromstring("<a><b/><b/></a>"))
 result = [str(done), html.fromstring("<p>x<b>y").text_content()]
 """,
@@ -122,7 +125,8 @@ found = {}
 for kind in ("PNG", "JPEG", "WEBP", "TIFF", "GIF"):
     stream = io.BytesIO()
     image.filter(ImageFilter.BLUR).save(stream, kind)
-    found[kind] = hashlib.sha256(Image.open(io.BytesIO(stream.getvalue())).convert("RGB").tobytes()).hexdigest()[:12]
+    pixels = Image.open(io.BytesIO(stream.getvalue())).convert("RGB").tobytes()
+    found[kind] = hashlib.sha256(pixels).hexdigest()[:12]
 result = [found, features.get_supported()]
 """,
     "pydantic": """
@@ -140,7 +144,8 @@ result = regex.findall(r"\\p{Lu}\\p{Ll}+", "Größe Zürich x")
 from tokenizers import Tokenizer, models, trainers, pre_tokenizers
 t = Tokenizer(models.BPE(unk_token="u"))
 t.pre_tokenizer = pre_tokenizers.Whitespace()
-t.train_from_iterator(["low lower lowest"] * 5, trainers.BpeTrainer(special_tokens=["u"], show_progress=False))
+trainer = trainers.BpeTrainer(special_tokens=["u"], show_progress=False)
+t.train_from_iterator(["low lower lowest"] * 5, trainer)
 result = t.encode("lowest low").tokens
 """,
     "tzdata": """
@@ -151,7 +156,8 @@ result = str(datetime.datetime(2024, 7, 1, tzinfo=zoneinfo.ZoneInfo("Europe/Pari
     "metadata": """
 import importlib.metadata as m
 names = sorted({d.metadata["Name"] for d in m.distributions()})
-entry_points = sorted(f"{e.group}:{e.name}={e.value}" for d in m.distributions() for e in d.entry_points)
+points = [e for d in m.distributions() for e in d.entry_points]
+entry_points = sorted(f"{e.group}:{e.name}={e.value}" for e in points)
 licences = sorted(d.metadata["Name"] for d in m.distributions()
                   if any("licen" in str(f).lower() for f in d.files or ()))
 result = [{n: m.version(n) for n in names}, entry_points, licences]
@@ -162,10 +168,12 @@ gone = [str(f) for d in m.distributions() for f in d.files or () if not f.locate
 result = [f for f in gone if not f.startswith("..") and not f.endswith(".pyc")]
 """,
     "standard library": """
-import asyncio, bz2, concurrent.futures, csv, ctypes, curses, dbm, decimal, email, hashlib, html.parser, http.client
-import locale, logging.config, lzma, mimetypes, multiprocessing, pdb, pickle, queue, sqlite3, ssl, statistics, tarfile
-import tomllib, unicodedata, unittest.mock, urllib.request, uuid, venv, wsgiref, xml.dom.minidom, xmlrpc.client, zipfile
-result = [hashlib.blake2b(b"x").hexdigest()[:8], str(decimal.Decimal(1) / 3), sqlite3.sqlite_version]
+import asyncio, bz2, concurrent.futures, csv, ctypes, curses, dbm, decimal, email, hashlib
+import html.parser, http.client, locale, logging.config, lzma, mimetypes, multiprocessing, pdb
+import pickle, queue, sqlite3, ssl, statistics, tarfile, tomllib, unicodedata, unittest.mock
+import urllib.request, uuid, venv, wsgiref, xml.dom.minidom, xmlrpc.client, zipfile
+digest = hashlib.blake2b(b"x").hexdigest()[:8]
+result = [digest, str(decimal.Decimal(1) / 3), sqlite3.sqlite_version]
 """,
 }
 

@@ -1,4 +1,6 @@
-"""Wheels for Windows as layers: what a loader of Windows loads before, it loads after, and it is what slim says.
+"""Wheels for Windows as layers: a loader of Windows loads the same after as before.
+
+What it loads is also what slim says.
 
 The loader is Wine's. Python itself isn't to be had from the package index: a program that opens
 libraries as Python opens extension modules stands for it, and libraries with its names that do
@@ -60,7 +62,10 @@ class Layers:
     wine: Wine
 
     def load(self, top: Path, path: str) -> Loaded:
-        """Load a library of the framework layer as Python would with its package imported; files below ``top``."""
+        """Load a library of the framework layer as Python would with its package imported.
+
+        Returns files below ``top``.
+        """
         package = path.removeprefix(f"{SITE}/").partition("/")[0].removesuffix(".libs").lower()
         added = PACKAGES.get({"pil": "pillow"}.get(package, package), [])
         site = top / FRAMEWORK / SITE

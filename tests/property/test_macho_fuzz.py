@@ -1,4 +1,4 @@
-"""Whatever the bytes of a Mach-O file are: no exception, and an edit that the oracle accepts or none at all."""
+"""Any bytes as a Mach-O file: no exception, and an edit that the oracle accepts or none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Damaged native files of every format: left alone with a reason, or edited rightly, in bounded time and memory."""
+"""Damaged native files of every format: left alone with a reason, or edited rightly.
+
+In bounded time and memory.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A headless Chromium for tests and for the pictures in the docs. Skips visibly where there is none."""
+"""A headless Chromium for tests and for the pictures in the docs.
+
+Skips visibly where there is none.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,9 @@ import pytest
 
 SECONDS = 30
 _FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-    "--disable-sync", "--disable-dev-shm-usage", "--no-first-run", "--hide-scrollbars",
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--no-first-run",
+    "--hide-scrollbars",
 )  # fmt: skip
 
 
@@ -23,7 +27,10 @@ _FLAGS = (
 def chromium(
     width: int = 1440, height: int = 1040, *, scale: float = 1, still: bool = True
 ) -> Iterator[Any]:
-    """A browser driver. ``still`` asks pages not to animate, so that nothing depends on when one looks."""
+    """A browser driver.
+
+    ``still`` asks pages not to animate, so that nothing depends on when one looks.
+    """
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium isn't installed")
     browser = (
         os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")

@@ -1,7 +1,8 @@
 """Reading the examples out of a page of documentation.
 
-- ``console``: lines after ``$`` are commands; what follows is their output, where ``...`` stands for anything (alone on
-  a line: for any number of lines). A last line ``# exit code N`` says that the command ends so.
+- ``console``: lines after ``$`` are commands; what follows is their output, where ``...`` stands
+  for anything (alone on a line: for any number of lines). A last line ``# exit code N`` says that
+  the command ends so.
 - A block with ``title="FILE"`` is written to that file, where the commands after it find it.
 """
 
@@ -29,7 +30,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Step:
-    """A command of a console block, the exit code it ends with, and its output as a pattern (None: not told)."""
+    """A command of a console block, its exit code, and its output as a pattern (None: not told)."""
 
     command: str
     code: int
@@ -59,7 +60,10 @@ def steps(body: str) -> list[Step]:
 
 
 def matches(expected: str, told: str) -> bool:
-    """Whether an output is as told. Blanks at the ends of lines don't count, nor do empty lines at the end."""
+    """Whether an output is as told.
+
+    Blanks at the ends of lines don't count, nor do empty lines at the end.
+    """
     pattern = ""
     for line in expected.split("\n"):
         if line == "...":

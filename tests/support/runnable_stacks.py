@@ -1,4 +1,4 @@
-"""Small published stacks that really run: their runtime layer starts the Python that runs the tests."""
+"""Small published stacks that really run: their runtime layer starts the tests' own Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _BASE = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def python_script(*layers: str) -> str:
-    """A command that starts the tests' Python with the packages of these layers, the layer's own first."""
+    """A command that starts the tests' Python with the packages of these layers, own first."""
     sites = ":".join(f"$layers/{layer}/{SITE}" for layer in layers)
     return (
         "#!/bin/sh\n"
@@ -45,8 +45,11 @@ def running_stack(
     more: Files | None = None,
     metadata: str = "",
 ) -> Path:
-    """Publish a stack whose framework holds the distribution ``maths`` with these files (relative to its package),
-    and whose application layer runs ``main_app``. ``more`` are files of the application layer."""
+    """Publish a stack whose application layer runs ``main_app``.
+
+    Its framework holds the distribution ``maths`` with these files (relative to its package).
+    ``more`` are files of the application layer.
+    """
     files = {
         f"maths/{name}": content for name, content in {"__init__.py": "", **(maths or {})}.items()
     }

@@ -1,4 +1,7 @@
-"""ELF libraries for tests of the versions that they need, made of a description: tables, no code."""
+"""ELF libraries for tests of the versions that they need, made of a description.
+
+Tables, no code.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The loader of Windows, as Wine has it: what comes into a process with a library, asked of a small program.
+"""The loader of Windows, as Wine has it: which libraries come into a process with one.
 
 Wine finds imports, delayed ones excepted, by the same rules and in the same order as Windows. Its
 own libraries of the system and of Microsoft's C and C++ run times stand for those that Windows has.
@@ -31,7 +31,7 @@ def find_wine() -> str | None:
 
 @dataclass(frozen=True)
 class Loaded:
-    """What the loader said of one library: the files that came with it, or the number of its error."""
+    """The loader's answer for one library: files that came with it, or the number of its error."""
 
     files: frozenset[Path] = frozenset()
     error: int = 0
@@ -74,7 +74,10 @@ class Wine:
         self.run("wineboot", "--kill")
 
     def load(self, program: Path, library: Path, folders: Iterable[Path] = ()) -> Loaded:
-        """Load a library into a process of ``program``, which is :data:`SOURCE`, with folders added to the search."""
+        """Load a library into a process of ``program``, with folders added to the search.
+
+        ``program`` is built from :data:`SOURCE`.
+        """
         names = {"LOAD_FILE": _windows(library), "LOAD_FOLDERS": "|".join(map(_windows, folders))}
         done = self.run(program, **names)
         if done.returncode:
@@ -92,7 +95,9 @@ def _unix(path: str) -> Path:
 
 
 def runtime(zig: Zig, folder: Path, libraries: Iterable[Path]) -> dict[str, bytes]:
-    """A stand-in for Python's own files: a program that only loads, and libraries with every name that some import.
+    """A stand-in for Python's own files.
+
+    A program that only loads, and libraries with every name that some import.
 
     Nothing is ever called by those names: only what a library does when it is loaded is done.
     """

@@ -1,4 +1,4 @@
-"""What a stack runs on: the newest version that any of its files asks for, and which file that is."""
+"""Lowest system that a stack runs on: the newest version that a file asks for, and which file."""
 
 from __future__ import annotations
 

@@ -65,8 +65,8 @@ COMMANDS = {path: command for path, command in walk(root) if path}
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain", "restore",
-        "rules", "rules check", "rules list", "rules show", "run", "verify",
+        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain",
+        "restore", "rules", "rules check", "rules list", "rules show", "run", "verify",
     ]  # fmt: skip
 
 

@@ -243,12 +243,17 @@ def test_a_native_format_is_a_folder_and_a_row(house: House) -> None:
         "slim/binaries/__init__.py",
         "BINARIES: tuple[BinaryFormat, ...] = (\n",
         "    BinaryFormat(\n"
-        "        format=wasm.WASM, title='Wasm', magics=(wasm.MAGIC,), describe=wasm.describe_wasm\n"
+        "        format=wasm.WASM,\n"
+        "        title='Wasm',\n"
+        "        magics=(wasm.MAGIC,),\n"
+        "        describe=wasm.describe_wasm,\n"
         "    ),\n",
     )
     house.insert(
-        "slim/binaries/__init__.py", "from slim.binaries import ar\n", "from slim.binaries import wasm\n"
-    )  # fmt: skip
+        "slim/binaries/__init__.py",
+        "from slim.binaries import ar\n",
+        "from slim.binaries import wasm\n",
+    )
     folder = house.top / "work/plain"
     folder.mkdir()
     (folder / "module.bin").write_bytes(b"\0asm\1\0\0\0")
@@ -272,7 +277,10 @@ def test_a_source_is_a_module_and_a_row(house: House) -> None:
         "    return place\n"
         "\n"
         "TOY = Scheme(\n"
-        "    name='toy', holds=Holds.STACK, recognises=lambda t: t.startswith('toy+'), fetch=_fetch\n"
+        "    name='toy',\n"
+        "    holds=Holds.STACK,\n"
+        "    recognises=lambda t: t.startswith('toy+'),\n"
+        "    fetch=_fetch,\n"
         ")\n",
     )
     house.insert(

@@ -132,7 +132,7 @@ def test_a_room_keeps_the_conventions(room: str) -> None:
 
 
 def _undocumented(tree: ast.Module) -> Iterator[str]:
-    """Fields of dataclasses that neither the class's docstring names nor a string below explains."""
+    """Fields of dataclasses that neither the class's docstring nor a string below explains."""
     for node in ast.walk(tree):
         if not isinstance(node, ast.ClassDef) or not any(
             "dataclass" in ast.unparse(decorator) for decorator in node.decorator_list

@@ -1,4 +1,4 @@
-"""Nothing in slim unpacks an archive by the standard library's own means, or opens one with it to read."""
+"""No part of slim unpacks an archive with the standard library, or opens one with it to read."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def test_packs_are_described_and_rules_are_reasoned() -> None:
 
 
 def removed_at(profile: Safety, path: str, package: str | None, kind: LayerKind) -> set[str]:
-    """The ids of the rules that would remove a file under a profile, if its owner is in the stack."""
+    """Ids of the rules that would remove a file under a profile, if its owner is in the stack."""
     owner = RUNTIME if package is None else distribution(package, "2.0")
     held = {
         source.fact

@@ -71,7 +71,8 @@ def test_starting_imports_no_command(code: str) -> None:
     modules = loaded(code)
     assert heavy(modules) == set()
     assert {name for name in modules if name.startswith("slim.")} <= {
-        "slim.cli", "slim.cli.descriptors", "slim.cli.errors", "slim.cli.groups", "slim.cli.terminal", "slim.errors",
+        "slim.cli", "slim.cli.descriptors", "slim.cli.errors", "slim.cli.groups",
+        "slim.cli.terminal", "slim.errors",
         "slim.reports", "slim.reports.common", "slim.reports.common.style",
         "slim.reports.common.text",
         "slim.system", "slim.system.interrupts",

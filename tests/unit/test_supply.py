@@ -1,4 +1,4 @@
-"""The supply side: what CI installs is locked, what workflows use is pinned, and nobody has more rights than needed."""
+"""The supply side: CI's packages are locked, what workflows use is pinned, rights are few."""
 
 from __future__ import annotations
 
