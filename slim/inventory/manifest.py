@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from slim.errors import LimitError, StorageError, UnsafeInputError
+from slim.errors import LimitError, UnsafeInputError
 from slim.model.stack import UNKNOWN_PLATFORM, ArchiveInfo, Layer, LayerKind, Platform
 from slim.system.json_cursor import JsonCursor, JsonSource
-from slim.system.regular import NotRegularError, TooLargeError, read_regular
+from slim.system.regular import read_input
 from slim.system.strict_json import parse_json
 
 FOLDER = "__venvstacks__"
@@ -45,18 +45,7 @@ def read_json(path: Path) -> Any:
     Raises UnsafeInputError where it isn't, LimitError where it is too large, StorageError where it
     can't be read.
     """
-    try:
-        raw = read_regular(path, LARGEST)
-    except NotRegularError as error:
-        raise UnsafeInputError(
-            "not a regular file", file=path, hint="give a file, not a device or a pipe"
-        ) from error
-    except TooLargeError as error:
-        raise LimitError(
-            f"larger than {LARGEST} bytes", file=path, hint="no manifest is as large as that"
-        ) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=path) from None
+    raw = read_input(path, LARGEST, noun="manifest")
     return parse_json(raw, file=path, hint=_HINT)
 
 

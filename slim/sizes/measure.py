@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.config.settings import Config
-from slim.errors import ConfigError, LimitError, StorageError, UnsafeInputError
+from slim.errors import ConfigError
 from slim.inventory.load import LoadedStack, load
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
@@ -22,7 +21,7 @@ from slim.plan.accounts import cells
 from slim.sizes.report_file import is_report, parse_report
 from slim.sources.base import Holds
 from slim.sources.fetch import fetched, parse
-from slim.system.regular import NotRegularError, TooLargeError, read_regular
+from slim.system.regular import read_input
 from slim.system.workspace import workspace
 
 LARGEST_REPORT = 256 << 20
@@ -47,7 +46,7 @@ def measure(
     named = parse(source, wanted=Holds.STACK | Holds.REPORT)
     with fetched(named) as path:
         if named.is_report or (path.is_file() and path.suffix == ".json"):
-            text = _read(path, source)
+            text = read_input(path, LARGEST_REPORT, noun="report", source=source)
             if named.is_report or is_report(text):
                 return _only(parse_report(text, source), platforms, source)
         stacks = locate(path, platforms=platforms, any_archive=True)
@@ -131,16 +130,3 @@ def _only(
             f"no stack for platform {', '.join(missing)}", file=source, hint=f"there is: {known}"
         )
     return tuple(snapshot for snapshot in snapshots if snapshot.platform in platforms)
-
-
-def _read(path: Path, source: str) -> bytes:
-    try:
-        return read_regular(path, LARGEST_REPORT)
-    except NotRegularError as error:
-        raise UnsafeInputError(
-            "not a regular file", file=source, hint="give a file, not a device or a pipe"
-        ) from error
-    except TooLargeError as error:
-        raise LimitError(f"a report of more than {LARGEST_REPORT} bytes", file=source) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=source) from error

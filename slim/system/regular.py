@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
+from slim.errors import LimitError, SlimError, StorageError, UnsafeInputError
+
 _PIECE = 1 << 20
 
 
@@ -54,3 +56,31 @@ def read_regular(path: Path, limit: int) -> bytes:
                 raise TooLargeError(limit)
             pieces.append(data)
     return b"".join(pieces)
+
+
+def read_input(
+    path: Path,
+    limit: int,
+    *,
+    noun: str,
+    source: object = None,
+    irregular: type[SlimError] = UnsafeInputError,
+    too_large: type[SlimError] = LimitError,
+) -> bytes:
+    """Return the bytes of a file that slim was given, at most ``limit`` of them.
+
+    Raises ``irregular`` for what is no regular file, ``too_large`` for more bytes, and StorageError
+    for what can't be read. Errors call the file ``source`` (its path by default), and a hint calls
+    what it should be a ``noun``.
+    """
+    file = path if source is None else source
+    try:
+        return read_regular(path, limit)
+    except NotRegularError as error:
+        hint = "give a file, not a device or a pipe"
+        raise irregular("not a regular file", file=file, hint=hint) from error
+    except TooLargeError as error:
+        hint = f"no {noun} is as large as that"
+        raise too_large(f"more than {limit} bytes", file=file, hint=hint) from error
+    except OSError as error:
+        raise StorageError.from_os_error(error, file=file) from error

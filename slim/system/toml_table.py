@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
-from slim.errors import ConfigError, Problem, StorageError
+from slim.errors import ConfigError, Problem
 from slim.system.key_path import item_path, key_path
-from slim.system.regular import NotRegularError, TooLargeError, read_regular
+from slim.system.regular import read_input
 
 T = TypeVar("T", str, bool, int)
 
@@ -39,20 +39,11 @@ def read_text(path: Path) -> str:
     Raises :class:`StorageError`, and :class:`ConfigError` for what isn't UTF-8, isn't a regular
     file, or is larger than :data:`MAX_TOML_SIZE`.
     """
+    raw = read_input(
+        path, MAX_TOML_SIZE, noun="configuration", irregular=ConfigError, too_large=ConfigError
+    )
     try:
-        return read_regular(path, MAX_TOML_SIZE).decode("utf-8")
-    except NotRegularError as error:
-        raise ConfigError(
-            "not a regular file", file=path, hint="give a file, not a device or a pipe"
-        ) from error
-    except TooLargeError as error:
-        raise ConfigError(
-            f"more than {MAX_TOML_SIZE} bytes",
-            file=path,
-            hint="no configuration is as large as that",
-        ) from error
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=path) from error
+        return raw.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(
             "the file isn't UTF-8", file=path, place=f"byte {error.start}", hint="save it as UTF-8"

@@ -1,7 +1,8 @@
-"""Layouts of products that ship venvstacks layers, rebuilt small: slimmed, put in place their way, started.
+"""Layouts of products that ship venvstacks layers, rebuilt small.
 
-Each case follows the packaging scripts of a kind of product (public ones, read in 2026-11): which layers
-there are, what is changed by hand, which post-install steps run, and what starts Python.
+They are slimmed, put in place their way, and started. Each case follows the packaging scripts of a
+kind of product (public ones, read in 2026-11): which layers there are, what is changed by hand,
+which post-install steps run, and what starts Python.
 """
 
 from __future__ import annotations
@@ -157,7 +158,7 @@ def test_an_installer_that_runs_only_some_post_install_steps() -> None:
 
 
 def launcher(folder: Path) -> Path:
-    """A program that opens the runtime's libpython by its name and calls it, as an app bundle's does."""
+    """A program that opens the runtime's libpython by name and calls it, as an app bundle does."""
     if shutil.which("cc") is None:
         pytest.skip("no C compiler")
     (folder / "python.c").write_text('const char *Py_GetVersion(void) { return "3.13 small"; }\n')
@@ -203,7 +204,7 @@ def test_an_embedder_without_application_layer(tmp_path: Path) -> None:
     gone = removed(result)
     assert f"{SITE}/wheel_by_hand/tests/test_it.py" in gone
     assert f"{STDLIB}/test/test_os.py" in gone
-    # Nobody makes bytecode at the user's: the step that would isn't run, and this export can't tell.
+    # Nobody makes bytecode at the user's: that step isn't run, and this export can't tell.
     out = Path("out")
     assert (out / RUNTIME / STDLIB / "__pycache__/os.cpython-313.pyc").exists()
     assert (out / "framework-mlx" / SITE / "maths/__pycache__/__init__.cpython-313.pyc").exists()
@@ -293,7 +294,7 @@ def test_an_export_that_is_slimmed_copied_installed_and_signed(tmp_path: Path) -
 
 
 def test_an_export_that_was_signed_before_it_is_slimmed(tmp_path: Path) -> None:
-    """What RECORD no longer tells the truth of is told and stays byte for byte; the rest is slimmed."""
+    """Files that RECORD is wrong about are told and stay byte for byte; the rest is slimmed."""
     made = export("export", bundled(tmp_path))
     (signed,) = sign(made)
     before = signed.read_bytes()
@@ -308,7 +309,7 @@ def test_an_export_that_was_signed_before_it_is_slimmed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("installed", [("torch-gpu", "torch-cpu"), ("torch-cpu",), ("torch-gpu",)])
 def test_either_framework_alone_serves_the_application(installed: tuple[str, ...]) -> None:
-    """An installer leaves out the GPU's framework where there is no GPU: no link may lead into it."""
+    """An installer leaves out the GPU's framework without a GPU: no link may lead into it."""
     shared = "# a long file that both builds hold\n" * 200
     layers = {
         RUNTIME: runtime(),
