@@ -2,7 +2,7 @@
 
 Every Python file is searched for a few words; only a file that has one of them is parsed, so that
 neither a comment, nor a docstring, nor the definition of such a function counts. What can't be
-parsed counts by its words.
+parsed counts by its words, as does code without a source (bytecode alone, extension modules).
 
 Sources: docs.python.org "sysconfig" (installation paths, configuration variables),
 "numpy.get_include", setuptools "Building Extension Modules".
@@ -20,10 +20,16 @@ from slim.analysis import ReadFile
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 
+_SOURCES = (".py", ".pyw")
 MAX_SOURCE = 8 << 20
 """A Python file of more bytes than this isn't parsed: its words decide."""
 
-_ASKING = frozenset({"get_include", "get_includes", "get_python_inc", "get_numpy_include"})
+_ASKING = frozenset(
+    {
+        *("get_include", "get_includes", "get_python_inc", "get_numpy_include"),
+        *("get_config_h_filename", "get_makefile_filename"),
+    }
+)
 _BUILDING = frozenset({"new_compiler", "cythonize", "load_inline", "pyximport"})
 _BUILDING_MODULES = ("pyximport", "torch.utils.cpp_extension")
 _BUILD_EXT = re.compile(
@@ -32,8 +38,15 @@ _BUILD_EXT = re.compile(
 _VARIABLES = frozenset({"INCLUDEPY", "CONFINCLUDEPY", "LIBPL", "platinclude", "INCLUDEDIR"})
 _PATHS = frozenset({"include", "platinclude"})
 _SETTINGS = frozenset({"CC", "CXX", "CFLAGS", "LDSHARED", "BLDSHARED", *_VARIABLES})
+_PREFIXES = frozenset({"prefix", "base_prefix", "exec_prefix", "base_exec_prefix"})
+_CONFIG_SCRIPT = re.compile(r"python[\w.]*-config\Z")
+_EXTENSION_MODULES = re.compile(r"(setuptools|distutils)(\.(core|extension))?\Z")
+_INCLUDE_FLAGS = ("-I", "-isystem", "/I")
 _COMPILERS = frozenset(
-    {"gcc", "g++", "cc", "c++", "clang", "clang++", "cl", "cl.exe", "nvcc", "nvcc.exe", "hipcc"}
+    {
+        *("gcc", "g++", "cc", "c++", "clang", "clang++", "cl", "cl.exe", "nvcc", "nvcc.exe"),
+        *("hipcc", "tcc", "icx", "icpx", "clang-cl", "zig", "ccache"),
+    }
 )
 _WORDS = (
     b"get_include",
@@ -50,7 +63,18 @@ _WORDS = (
     b"cpp_extension",
     b"build_ext",
     b"get_config_var",
+    b"get_config_h_filename",
+    b"get_makefile_filename",
+    b"get_path_names",
 )
+_WITHOUT_SOURCE = (
+    *(b"get_python_inc", b"get_config_h_filename", b"get_makefile_filename"),
+    *(b"INCLUDEPY", b"platinclude", b"get_numpy_include"),
+)
+"""Words that are enough in compiled code, where neither comments nor definitions can be told."""
+_INCLUDE_FOLDERS = (b'"include', b"'include", b"/include", b"include/", b"\\include", b"Include")
+_SYS_PREFIX = re.compile(rb"sys\s*\.\s*(?:base_)?(?:exec_)?prefix")
+_CONFIG_WORD = re.compile(rb"python[\w.{}%]*-config\b")
 _DRIVERS = tuple(
     quote + name.encode() + quote for name in sorted(_COMPILERS) for quote in (b"'", b'"')
 )
@@ -66,7 +90,7 @@ class _Sight:
 
 
 def compiling_code(inventory: Inventory, read: ReadFile) -> Mapping[FileKey, Evidence]:
-    """Return the Python files that compile C when they run, each with its first evidence.
+    """Return the files of Python code that compile C when they run, each with its first evidence.
 
     Evidence is weak where the code only defines a command of a build, which somebody has to import
     first. The standard library doesn't count (it only offers the means), nor do test suites.
@@ -75,8 +99,13 @@ def compiling_code(inventory: Inventory, read: ReadFile) -> Mapping[FileKey, Evi
     for record in inventory:
         if not _may_count(record):
             continue
-        source = bytes(read(record))
-        sight = _first_sight(source) if _has_words(source) else None
+        content = bytes(read(record))
+        if not record.path.endswith(_SOURCES):
+            sight = _sight_without_source(content)
+        elif _has_words(content):
+            sight = _first_sight(content, _top_level_name(record))
+        else:
+            sight = None
         if sight is not None:
             found[record.key] = Evidence(
                 kind="compiles",
@@ -91,21 +120,45 @@ def compiling_code(inventory: Inventory, read: ReadFile) -> Mapping[FileKey, Evi
 def _may_count(record: FileRecord) -> bool:
     return (
         record.type is EntryType.FILE
-        and record.path.endswith((".py", ".pyw"))
+        and (
+            record.path.endswith(_SOURCES)
+            or (record.path.endswith(".pyc") and "__pycache__" not in record.path)
+            or record.kind is FileKind.EXTENSION
+        )
         and record.owner.kind is not OwnerKind.RUNTIME
         and record.kind is not FileKind.TESTS
     )
 
 
+def _top_level_name(record: FileRecord) -> str:
+    """Return the name of the package that a file in site-packages belongs to."""
+    below = record.path.rpartition("-packages/")[2]
+    return below.partition("/")[0].removesuffix(".py")
+
+
+def _sight_without_source(content: bytes) -> _Sight | None:
+    word = next((word for word in _WITHOUT_SOURCE if word in content), None)
+    return None if word is None else _Sight(1, f"compiled code has the word {word.decode()}")
+
+
 def _has_words(source: bytes) -> bool:
     return (
         any(word in source for word in _WORDS)
-        or (b"get_path" in source and b"include" in source)
-        or (b"-I" in source and any(word in source for word in _DRIVERS))
+        or (b"get_path" in source and b"include" in source and b"sysconfig" in source)
+        or (b"Extension" in source and (b"setuptools" in source or b"distutils" in source))
+        or (
+            _SYS_PREFIX.search(source) is not None
+            and any(map(source.__contains__, _INCLUDE_FOLDERS))
+        )
+        or (b"-config" in source and _CONFIG_WORD.search(source) is not None)
+        or (
+            any(flag.encode() in source for flag in _INCLUDE_FLAGS)
+            and any(word in source for word in _DRIVERS)
+        )
     )
 
 
-def _first_sight(source: bytes) -> _Sight | None:
+def _first_sight(source: bytes, package: str) -> _Sight | None:
     if len(source) > MAX_SOURCE:
         return _Sight(1, "it is too large to be read closely, and has words of builds")
     try:
@@ -114,39 +167,78 @@ def _first_sight(source: bytes) -> _Sight | None:
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _Sight(1, "it can't be parsed, and has words of builds")
+    search = _Search(package, _docstrings(tree))
     return min(
-        _sights(tree),
+        search.sights(tree),
         key=lambda sight: (sight.strength is Strength.WEAK, sight.line),
         default=None,
     )
 
 
-def _sights(tree: ast.Module) -> Iterator[_Sight]:
-    drivers: list[_Sight] = []
-    includes = False
-    documentation = _docstrings(tree)
-    for node in ast.walk(tree):
+class _Search:
+    """A search of one file. Some words only count together, so the file is walked to its end.
+
+    ``package`` is the file's own package: what it imports from itself it only offers.
+    """
+
+    def __init__(self, package: str, documentation: frozenset[int]) -> None:
+        self._package = package
+        self._documentation = documentation
+        self._drivers: list[_Sight] = []
+        self._computed: list[_Sight] = []
+        self._folders: list[_Sight] = []
+        self._has_flag = self._names_include = self._uses_prefix = False
+
+    def sights(self, tree: ast.Module) -> Iterator[_Sight]:
+        for node in ast.walk(tree):
+            yield from self._sights_of(node)
+        if self._has_flag:
+            yield from self._drivers
+        if self._names_include:
+            yield from self._computed
+        if self._uses_prefix:
+            yield from self._folders
+
+    def _sights_of(self, node: ast.AST) -> Iterator[_Sight]:
         match node:
             case ast.Call():
                 yield from _calls(node)
+                self._note_computed(node)
             case ast.Subscript(value=value, slice=ast.Constant(value=str(key))):
                 if key in _PATHS and _last_name(value) == "get_paths":
                     yield _Sight(node.lineno, f'get_paths()["{key}"]')
             case ast.Import() | ast.ImportFrom():
-                yield from _imports(node)
-            case ast.Constant(value=str(text)) if id(node) not in documentation:
-                includes = includes or text.startswith("-I")
-                if text in _VARIABLES:
-                    yield _Sight(node.lineno, f'"{text}"')
-                elif text in _COMPILERS:
-                    drivers.append(_Sight(node.lineno, f'starts "{text}" with "-I"'))
+                yield from _imports(node, self._package)
+            case ast.Attribute(value=ast.Name(id="sys"), attr=name):
+                self._uses_prefix = self._uses_prefix or name in _PREFIXES
+            case ast.Constant(value=str(text)) if id(node) not in self._documentation:
+                yield from self._words(node.lineno, text)
             case _:
                 pass
-    if includes:
-        yield from drivers
+
+    def _note_computed(self, call: ast.Call) -> None:
+        """Note a request for folders of which the code says elsewhere which ones."""
+        name = _last_name(call.func)
+        if name == "get_path_names":
+            self._names_include = True
+        constant = bool(call.args) and isinstance(call.args[0], ast.Constant)
+        if name == "get_paths" or (name == "get_path" and call.args and not constant):
+            self._computed.append(_Sight(call.lineno, f'{name}(), and names "include"'))
+
+    def _words(self, line: int, text: str) -> Iterator[_Sight]:
+        self._has_flag = self._has_flag or text.startswith(_INCLUDE_FLAGS)
+        self._names_include = self._names_include or text in _PATHS
+        if text in _VARIABLES:
+            yield _Sight(line, f'"{text}"')
+        elif text in _COMPILERS:
+            self._drivers.append(_Sight(line, f'starts "{text}" with "-I"'))
+        elif _CONFIG_SCRIPT.search(text):
+            yield _Sight(line, f'"{text}"')
+        elif "include" in text.lower().replace("\\", "/").split("/"):
+            self._folders.append(_Sight(line, f'"{text}" below the prefix'))
 
 
-def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[_Sight]:
+def _imports(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[_Sight]:
     names = [alias.name for alias in node.names]
     if isinstance(node, ast.Import):
         for name in names:
@@ -157,6 +249,8 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[_Sight]:
     text = f"from {module} import {names[0]}"
     if node.level == 0 and module in _BUILDING_MODULES:
         yield _Sight(node.lineno, text)
+    elif node.level == 0 and module.partition(".")[0] != package and _ASKING & set(names):
+        yield _Sight(node.lineno, f"from {module} import {min(_ASKING & set(names))}")
     elif node.level == 0 and _builds_extensions(module, names):
         yield _Sight(node.lineno, text, Strength.WEAK)
 
@@ -164,6 +258,8 @@ def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[_Sight]:
 def _builds_extensions(module: str, names: list[str]) -> bool:
     if module.endswith(".command.build_ext"):
         return _BUILD_EXT.match(module.removesuffix(".build_ext")) is not None
+    if "Extension" in names:
+        return _EXTENSION_MODULES.match(module) is not None
     return "build_ext" in names and _BUILD_EXT.match(module) is not None
 
 
@@ -176,12 +272,24 @@ def _calls(call: ast.Call) -> Iterator[_Sight]:
     ]
     if name in _ASKING or name in _BUILDING:
         yield _Sight(call.lineno, f"{name}()")
+    elif name == "Extension" and _is_builder(call.func):
+        yield _Sight(call.lineno, "setuptools.Extension()", Strength.WEAK)
     elif name == "get_path" and words and words[0] in _PATHS:
         yield _Sight(call.lineno, f'get_path("{words[0]}")')
     elif name in ("get_config_var", "get_config_vars"):
         for word in words:
             if word in _SETTINGS:
                 yield _Sight(call.lineno, f'{name}("{word}")')
+
+
+def _is_builder(function: ast.expr) -> bool:
+    """Return whether a function is reached through the name of a build back end."""
+    return isinstance(function, ast.Attribute) and _last_name(function.value) in (
+        "setuptools",
+        "distutils",
+        "core",
+        "extension",
+    )
 
 
 def _last_name(node: ast.expr) -> str:

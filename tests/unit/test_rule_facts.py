@@ -129,6 +129,17 @@ def test_headers_go_where_nothing_compiles() -> None:
         "import pyximport\n",
         "from torch.utils.cpp_extension import load\n",
         "def broken(:\n    get_include()\n",
+        "import sysconfig\nx = sysconfig.get_paths()\ny = x.get('include')\n",
+        "import sysconfig\nk = 'include'\nx = sysconfig.get_path(k)\n",
+        "import sysconfig as s\nx = {n: s.get_path(n) for n in s.get_path_names()}\n",
+        "import sysconfig\nx = sysconfig.get_config_h_filename()\n",
+        "import sysconfig\nx = open(sysconfig.get_makefile_filename())\n",
+        "from distutils.sysconfig import get_python_inc as inc\n",
+        "import subprocess\nsubprocess.run(['python3-config', '--includes'])\n",
+        "import os, sys\nx = os.path.join(sys.base_prefix, 'include')\n",
+        "import sys\nx = f'{sys.prefix}/include/python3.13'\n",
+        "from pathlib import Path\nimport sys\nx = Path(sys.exec_prefix) / 'Include'\n",
+        "import subprocess\nsubprocess.run(['zig', 'cc', '-isystem', x])\n",
     ],
 )
 def test_code_that_asks_for_headers_keeps_them_and_is_named(code: str) -> None:
@@ -149,11 +160,21 @@ def test_code_that_asks_for_headers_keeps_them_and_is_named(code: str) -> None:
         "import sysconfig\nx = sysconfig.get_config_var('EXT_SUFFIX')\n",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-I', 'x.py'])\n",
         "KNOWN = {'gcc': 1, 'clang': 2}\n",
+        "from app.core import get_include\n",
+        "import sysconfig\nx = sysconfig.get_path(kind)\n",
+        "import sys\nx = sys.prefix + '/share'\ny = 'includes'\n",
     ],
 )
 def test_code_that_only_mentions_headers_keeps_nothing(code: str) -> None:
     made = stack_with({"$site/app.py": code})
     assert dict(made.facts.compiling_code) == {}
+
+
+@pytest.mark.parametrize("path", ["$site/app.pyc", "$site/app.cpython-313-x86_64-linux-gnu.so"])
+def test_compiled_code_that_asks_for_headers_keeps_them(path: str) -> None:
+    content = b"\x7fELF" + bytes(60) + b"\x00get_config_var\x00INCLUDEPY\x00"
+    assert HEADER not in removed(plan(stack_with({path: content})))
+    assert HEADER in removed(plan(stack_with({path: content.replace(b"INCLUDEPY", b"SOABI")})))
 
 
 def test_code_of_a_test_suite_that_goes_or_of_a_back_end_proves_nothing() -> None:
