@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from slim.model.record import NativeFormat
 from slim.model.rule import PassSchema, Phase
 from slim.passes.base import Editor, Pass
 from slim.passes.bytecode import Bytecode
@@ -49,9 +50,24 @@ def passes_of(phase: Phase) -> tuple[Pass, ...]:
 EDITORS: Mapping[str, Editor] = {
     editor.name: editor
     for editor in (
-        Editor(name=ELF_SYMBOLS, edit=elf_symbols, oracle="elf"),
-        Editor(name=MACHO_SYMBOLS, edit=macho_symbols, oracle="macho"),
-        Editor(name=METADATA_DESCRIPTION, edit=edit_description, oracle="core-metadata"),
+        Editor(
+            name=ELF_SYMBOLS,
+            edit=elf_symbols,
+            oracle="elf",
+            suits=lambda record: record.native == NativeFormat.ELF,
+        ),
+        Editor(
+            name=MACHO_SYMBOLS,
+            edit=macho_symbols,
+            oracle="macho",
+            suits=lambda record: record.native == NativeFormat.MACHO,
+        ),
+        Editor(
+            name=METADATA_DESCRIPTION,
+            edit=edit_description,
+            oracle="core-metadata",
+            suits=Description().concerns,
+        ),
     )
 }
 """The editors by name, each with the oracle that judges it."""

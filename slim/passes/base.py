@@ -24,12 +24,14 @@ class Editor:
     ``name`` is what an ``EditSpec`` refers to. ``edit`` makes the new content from the bytes of the
     file and the options of the ``EditSpec``; it raises SlimError where it can't. ``oracle`` names
     what judges each edit before it is published: a key of
-    :data:`slim.verification.oracles.ORACLES`.
+    :data:`slim.verification.oracles.ORACLES`. ``suits`` tells whether a file is of the kind that it
+    edits, for ``slim verify``, which sees edited files and doesn't know the editor.
     """
 
     name: str
     edit: Callable[[memoryview, Mapping[str, OptionValue]], Content]
     oracle: str
+    suits: Callable[[FileRecord], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -95,7 +95,8 @@ def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:
 
 def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
     """Do the rewrites, have them checked independently, and take back what fails."""
-    with second_opinion(plan) as second:
+    rewrites = {key: action for key, action in plan.actions.items() if isinstance(action, Rewrite)}
+    with second_opinion({action.edit.editor for action in rewrites.values()}) as second:
         edited, failed = edit_files(plan, loaded.trees)
         edits = {
             key: Edit(
@@ -103,8 +104,8 @@ def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
                 original=loaded.read(action.record),
                 edited=edited[key].content,
             )
-            for key, action in plan.actions.items()
-            if key in edited and isinstance(action, Rewrite)
+            for key, action in rewrites.items()
+            if key in edited
         }
         judgement = judge(edits, second)
     refused = {key: Evidence(kind="oracle", text=text) for key, text in failed.items()}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from slim import __version__
-from slim.analysis.linkage.graph import Linkage
+from slim.analysis.facts import Facts
 from slim.config.settings import Config
 from slim.errors import ConfigError
 from slim.formats.base import Member, Tree
@@ -30,6 +30,7 @@ from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
 from slim.verification.dynamic.targets import find_targets
+from slim.verification.oracles import Edit, editor_for, judge, second_opinion
 from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
@@ -102,7 +103,7 @@ def _verify_one(
         }
         plan = _plan(inventory, trees, digests, dropped)
         checks, notes = _checks(request, before, trees, plan, dropped)
-        static = tuple(_static(before, trees, digests, plan))
+        static = (*_static(before, trees, digests, plan), *_edits(before, trees, plan))
         return RunResult(
             stack=before.stack,
             plan=plan,
@@ -219,7 +220,7 @@ def _static(
 ) -> Iterator[Check]:
     inventory = before.inventory
     before.context.progress.stage("Resolving libraries")
-    yield check_links(Linkage.build(before.stack, inventory, before.read), inventory, plan)
+    yield check_links(Facts.of(before).libraries, inventory, plan)
     yield check_licences(inventory, plan)
     records = Check(name="record", tried=0)
     for layer in before.stack:
@@ -238,6 +239,33 @@ def _static(
             failures=(*records.failures, *found.failures),
         )
     yield records
+
+
+def _edits(before: LoadedStack, trees: Mapping[str, Tree], plan: Plan) -> tuple[Check, ...]:
+    """Judge each changed file by the oracle of the editor for its kind, and native ones by LIEF.
+
+    RECORD has a check of its own. Changed files that no editor is for are counted in a remark.
+    """
+    edits: dict[FileKey, Edit] = {}
+    others = 0
+    for key, action in plan.actions.items():
+        if not isinstance(action, Rewrite) or key[1].endswith(".dist-info/RECORD"):
+            continue
+        editor = editor_for(action.record)
+        content = trees[key[0]].members[key[1]].content
+        if editor is None or content is None:
+            others += 1
+        else:
+            edits[key] = Edit(editor=editor, original=before.read(action.record), edited=content)
+    before.context.progress.stage("Judging edits")
+    with second_opinion({edit.editor for edit in edits.values()}) as second:
+        judgement = judge(edits, second, differing="LIEF sees a difference")
+    failures = tuple(
+        f"{layer}/{path}: {why.text}" for (layer, path), why in judgement.refused.items()
+    )
+    note = f"changed files of kinds that slim doesn't edit, not judged: {others}"
+    check = Check(name="edits", tried=len(edits), failures=failures, note=note if others else "")
+    return check, judgement.check
 
 
 def _outcomes(

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from slim.formats.base import Content
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
-from slim.model.plan import Plan, Rewrite
-from slim.model.record import FileKey
+from slim.model.record import FileKey, FileRecord
 from slim.passes import EDITORS
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
@@ -68,19 +67,25 @@ class Judgement:
 
 
 @contextmanager
-def second_opinion(plan: Plan) -> Iterator[SecondOpinion]:
-    """Get LIEF ready, in a process of its own, where the plan edits something that it can read."""
+def second_opinion(editors: Iterable[str]) -> Iterator[SecondOpinion]:
+    """Get LIEF ready, in a process of its own, where an editor edits what it can read."""
     with SecondOpinion() as second:
-        editors = {
-            action.edit.editor for action in plan.actions.values() if isinstance(action, Rewrite)
-        }
         if any(_reader(editor) for editor in editors):
             second.start()
         yield second
 
 
-def judge(edits: Mapping[FileKey, Edit], second: SecondOpinion) -> Judgement:
-    """Judge each edit by its editor's oracle, and the native ones by LIEF at the same time."""
+def judge(
+    edits: Mapping[FileKey, Edit],
+    second: SecondOpinion,
+    *,
+    differing: str = "not edited, because LIEF sees a difference",
+) -> Judgement:
+    """Judge each edit by its editor's oracle, and the native ones by LIEF at the same time.
+
+    ``differing`` is what the check says of files in which LIEF sees a difference, before their
+    paths.
+    """
     questions = {
         key: Question(reader=reader, original=edit.original, edited=edit.edited)
         for key, edit in edits.items()
@@ -94,12 +99,12 @@ def judge(edits: Mapping[FileKey, Edit], second: SecondOpinion) -> Judgement:
         except BaseException:
             second.close()  # Ctrl-C, say: the thread shall not be waited for
             raise
-    differing = {
+    by_lief = {
         key: Evidence(kind=CHECK, text=text)
         for key, text in opinion.differing.items()
         if key not in refused
     }
-    return Judgement(refused={**refused, **differing}, check=_check(opinion))
+    return Judgement(refused={**refused, **by_lief}, check=_check(opinion, differing))
 
 
 def refused_edits(
@@ -118,6 +123,11 @@ def refused_edits(
     return refused
 
 
+def editor_for(record: FileRecord) -> str | None:
+    """Return the name of the editor that a file is of the kind for; None where there is none."""
+    return next((name for name, row in EDITORS.items() if row.suits(record)), None)
+
+
 def _oracle(editor: str, oracles: Mapping[str, Oracle] = ORACLES) -> Oracle | None:
     row = EDITORS.get(editor)
     return None if row is None else oracles.get(row.oracle)
@@ -128,11 +138,11 @@ def _reader(editor: str) -> str | None:
     return None if oracle is None else oracle.reader
 
 
-def _check(opinion: Opinion) -> Check:
+def _check(opinion: Opinion, differing: str) -> Check:
     """Tell of the files that LIEF compared, and of those that it couldn't."""
     notes = []
     if opinion.differing:
-        notes.append(f"not edited, because LIEF sees a difference: {_paths(opinion.differing)}")
+        notes.append(f"{differing}: {_paths(opinion.differing)}")
     notes += [
         f"judged without LIEF: {path}: {reason}"
         for path, reason in list(_unjudged(opinion))[:_SHOWN]

@@ -21,8 +21,10 @@ import pytest
 from slim.cli import main
 from slim.system.workspace import workspace
 from slim.verification.dynamic.sandbox import Sandbox
+from tests.support.elf_files import build as build_elf
 from tests.support.published_stacks import Content
 from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, IN_FRAMEWORK, fault, running_stack
+from tests.unit.test_binaries_oracle import TEXT
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the small stacks start through a shell script"
@@ -51,6 +53,15 @@ def run(*arguments: str, code: int = 0) -> dict[str, Any]:
     assert told == code
     result: dict[str, Any] = json.loads(Path("report.json").read_text())["runs"][0]
     return result
+
+
+def elsewhere(stack: Path) -> None:
+    """Say that a stack is for another platform than this machine's, so that nothing is run."""
+    for file in (stack / "__venvstacks__").rglob("*.json"):
+        text = re.sub(
+            r'"target_platform": "[^"]*"', '"target_platform": "macosx_arm64"', file.read_text()
+        )
+        file.write_text(text)
 
 
 def checks(result: dict[str, Any]) -> dict[str, Any]:
@@ -101,12 +112,7 @@ def test_a_sound_stack_passes_every_check() -> None:
 
 def test_a_stack_for_another_platform_is_not_run() -> None:
     running_stack(Path("stack"))
-    for file in Path("stack/__venvstacks__").rglob("*.json"):
-        file.write_text(
-            re.sub(
-                r'"target_platform": "[^"]*"', '"target_platform": "macosx_arm64"', file.read_text()
-            )
-        )
+    elsewhere(Path("stack"))
     result = run()
     assert set(checks(result)) == {
         "second-opinion",
@@ -570,6 +576,32 @@ def test_verify_alone_finds_what_somebody_else_broke(capsys: pytest.CaptureFixtu
     assert main(["verify", "stack", "bad", "--json"]) == 1
     told = json.loads(capsys.readouterr().out)["runs"][0]
     assert [one["name"] for one in checks(told)["imports"]["broken"]] == ["maths.extra"]
+
+
+def test_verify_alone_judges_files_that_differ(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each native file and METADATA that differs is judged as a run judges its own edits."""
+    from slim.passes import EDITORS
+
+    data = build_elf(TEXT)
+    edited = bytes(EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"}).view())
+    broken = bytearray(edited)
+    broken[24] ^= 1  # e_entry of the ELF header
+    for name, library, table in (
+        ("stack", data, "1"),
+        ("good", edited, "1"),
+        ("bad", bytes(broken), "2"),
+    ):
+        running_stack(Path(name), maths={"libx.so": library, "table.csv": table})
+        elsewhere(Path(name))
+    assert main(["verify", "stack", "good", "--json"]) == 0
+    found = checks(json.loads(capsys.readouterr().out)["runs"][0])
+    assert (found["edits"]["tried"], found["edits"]["failures"]) == (1, [])
+    assert found["second-opinion"]["tried"] + bool(found["second-opinion"]["note"]) == 1
+    assert main(["verify", "stack", "bad", "--json"]) == 1
+    found = checks(json.loads(capsys.readouterr().out)["runs"][0])
+    (failure,) = found["edits"]["failures"]
+    assert failure == f"{FRAMEWORK}/{IN_FRAMEWORK}/libx.so: e_entry has changed"
+    assert found["edits"]["note"] == "changed files of kinds that slim doesn't edit, not judged: 1"
 
 
 @pytest.mark.slow
