@@ -19,12 +19,25 @@ from slim.model.record import EntryType, FileRecord, Inventory, Owner, OwnerKind
 
 _SIDECARS = (
     *(".sig", ".sign", ".asc", ".p7s", ".minisig", ".chk", ".hmac", ".digest"),
-    *(".md5", ".sha1", ".sha256", ".sha384", ".sha512"),
+    *(".p7", ".p7b", ".p7m", ".cms", ".tsr", ".sigstore", ".sigstore.json", ".intoto.jsonl"),
+    *(".md5", ".sha1", ".sha224", ".sha256", ".sha384", ".sha512", ".sha3", ".b2", ".b3"),
+    *(".checksum", ".hash", ".sum", ".crc", ".crc32"),
 )
+_FIPS_CONFIGURATION = "fipsmodule.cnf"
+"""Holds the MAC of OpenSSL's FIPS provider, wherever it lies (man page fips_config)."""
+_FIPS_PROVIDER = "fips."
 _SIGNATURES_OF_FOLDERS = ("ICCSIG.txt", "iccsig.txt")
 _LARGEST_TEXT = 1 << 20
 """Bytes of a file that is looked through for digests."""
-_ALGORITHMS = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
+_LARGEST_BINARIES = 32 << 20
+"""Bytes of an owner's small binary files that are searched, the smallest files first."""
+_ALGORITHMS = {
+    **{"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64},
+    **{"sha3_224": 28, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64},
+    **{"blake2s": 32, "blake2b": 64},
+}
+_IN_BINARY = ("sha256", "sha1", "sha512")
+_COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
 _PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
 _HEX = re.compile(rb"[0-9a-fA-F]+\Z")
@@ -37,10 +50,11 @@ class DigestBook:
         self._inventory = inventory
         self._read = read
         self._stated: dict[tuple[str, Owner], Mapping[bytes, str]] = {}
+        self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
 
     def against_change(self, record: FileRecord) -> Evidence | None:
         """Return what states a file's digest or signs it, if anything does."""
-        return self._in_folder(record) or self._in_text(record)
+        return self._in_folder(record) or self._in_text(record) or self._in_binary(record)
 
     def _in_folder(self, record: FileRecord) -> Evidence | None:
         folder, name = posixpath.split(record.path)
@@ -51,6 +65,11 @@ class DigestBook:
                 path = posixpath.join(folder, stem + suffix)
                 if path in files and path != record.path:
                     text = "signs it, or holds its digest"
+                    return Evidence(kind="digest", text=text, file=f"{record.layer}/{path}")
+        if name.startswith(_FIPS_PROVIDER):
+            for path in files:
+                if posixpath.basename(path) == _FIPS_CONFIGURATION:
+                    text = "holds the MAC of the FIPS provider"
                     return Evidence(kind="digest", text=text, file=f"{record.layer}/{path}")
         while True:
             for name in _SIGNATURES_OF_FOLDERS:
@@ -63,7 +82,7 @@ class DigestBook:
             folder = posixpath.dirname(folder)
 
     def _in_text(self, record: FileRecord) -> Evidence | None:
-        if record.owner.kind is not OwnerKind.DISTRIBUTION:
+        if record.owner.kind is OwnerKind.RUNTIME:
             return None
         key = (record.layer, record.owner)
         if key not in self._stated:
@@ -73,34 +92,75 @@ class DigestBook:
         for algorithm, size in _ALGORITHMS.items():
             if size not in sizes:
                 continue
-            if algorithm == "sha256":
-                digest = bytes.fromhex(record.sha256)
-            else:
-                content = self._read(record)
-                digest = hashlib.new(algorithm, content, usedforsecurity=False).digest()
+            digest = self._digest(record, algorithm)
             if digest in stated:
                 text = f"states its {algorithm.upper()}"
                 return Evidence(kind="digest", text=text, file=stated[digest])
         return None
 
-    def _digests(self, layer: str, owner: Owner) -> Iterator[tuple[bytes, str]]:
-        """Yield what looks like a digest in the small files of a distribution, with their paths."""
+    def _in_binary(self, record: FileRecord) -> Evidence | None:
+        """Return the small binary file of the same owner that holds a digest byte for byte."""
+        if record.owner.kind is OwnerKind.RUNTIME:
+            return None
+        others = [
+            (other, content)
+            for other, content in self._small_binaries(record.layer, record.owner)
+            if other.key != record.key
+        ]
+        for algorithm in _IN_BINARY if others else ():
+            digest = self._digest(record, algorithm)
+            for other, content in others:
+                if digest in content:
+                    text = f"states its {algorithm.upper()}"
+                    return Evidence(kind="digest", text=text, file=other.deployed_path)
+        return None
+
+    def _small_binaries(self, layer: str, owner: Owner) -> list[tuple[FileRecord, bytes]]:
+        """Return the small binary files of an owner. Only the last owner's are remembered."""
+        if self._binaries is None or self._binaries[0] != (layer, owner):
+            found: list[tuple[FileRecord, bytes]] = []
+            left = _LARGEST_BINARIES
+            for record in sorted(self._small_files(layer, owner), key=lambda record: record.size):
+                if record.size > left:
+                    break
+                if self._is_binary(record):
+                    left -= record.size
+                    found.append((record, bytes(self._read(record))))
+            self._binaries = ((layer, owner), found)
+        return self._binaries[1]
+
+    def _digest(self, record: FileRecord, algorithm: str) -> bytes:
+        if algorithm == "sha256":
+            return bytes.fromhex(record.sha256)
+        return hashlib.new(algorithm, self._read(record), usedforsecurity=False).digest()
+
+    def _is_binary(self, record: FileRecord) -> bool:
+        return b"\0" in bytes(self._read(record)[:1024])
+
+    def _small_files(self, layer: str, owner: Owner) -> Iterator[FileRecord]:
         for record in self._inventory.records[layer].values():
             if (
-                record.owner != owner
-                or record.type is not EntryType.FILE
-                or record.native is not None
-                or not 0 < record.size <= _LARGEST_TEXT
-                or record.path.endswith((".dist-info/RECORD", ".pyc"))
+                record.owner == owner
+                and record.type is EntryType.FILE
+                and record.native is None
+                and 0 < record.size <= _LARGEST_TEXT
+                and not record.path.endswith(".dist-info/RECORD")
+                and not (record.path.endswith(".pyc") and "__pycache__" in record.path)
             ):
-                continue
+                yield record
+
+    def _digests(self, layer: str, owner: Owner) -> Iterator[tuple[bytes, str]]:
+        """Yield what looks like a digest in the small files of an owner, with their paths."""
+        for record in self._small_files(layer, owner):
             content = self._read(record)
-            if b"\0" in bytes(content[:1024]):
+            if self._is_binary(record) and not record.path.endswith(".pyc"):
                 continue
             for token in _TOKEN.findall(content):
                 digest = _decoded(token)
                 if digest is not None:
                     yield digest, record.deployed_path
+            for spelled in _COLONS.findall(content):
+                yield bytes.fromhex(spelled.replace(b":", b"").decode()), record.deployed_path
 
 
 def _decoded(token: bytes) -> bytes | None:

@@ -204,12 +204,19 @@ def test_symbols_of_programs_that_read_their_own_stay(
         ("$site/p/check.py", "sha512"),
         ("$site/p/sums.json", "md5"),
         ("$site/p/sums.cfg", "base64"),
+        ("$site/p/sums.b2", "blake2b"),
+        ("$site/p/sums.sha3", "sha3_256"),
+        ("$site/p/only.pyc", "sha256"),
+        ("$site/p/colons.txt", "colons"),
+        ("$site/p/fips.so.sigstore.json", "?"),
+        ("share/ssl/fipsmodule.cnf", "?"),
     ],
 )
 def test_a_file_whose_digest_or_signature_is_there_stays_as_it_is(path: str, text: str) -> None:
     forms = {"base64": f"sha256-{base64.b64encode(hashlib.sha256(LIBRARY).digest()).decode()}"}
-    for name in ("md5", "sha256", "sha512"):
+    for name in ("md5", "sha256", "sha512", "sha3_256", "blake2b"):
         forms[name] = hashlib.new(name, LIBRARY).hexdigest().upper()
+    forms["colons"] = hashlib.sha256(LIBRARY).digest().hex(":")
     package: dict[str, Contents] = {
         "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
         "$site/p/fips.so": LIBRARY,
@@ -222,3 +229,16 @@ def test_a_file_whose_digest_or_signature_is_there_stays_as_it_is(path: str, tex
     assert isinstance(refusal, Refusal)
     assert refusal.reason is SkipReason.UNSAFE_TO_EDIT
     assert [evidence.kind for evidence in refusal.evidence] == ["digest"]
+
+
+def test_a_digest_within_a_binary_file_keeps_what_it_is_of() -> None:
+    package: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/core.so": LIBRARY,
+    }
+    stated = b"\0\1" + hashlib.sha256(LIBRARY).digest() + b"\2"
+    (finding,) = propose({**package, "$site/p/sums.bin": stated[:-4] + b"\0\0\0\0"})
+    assert isinstance(finding, Finding)
+    (refusal,) = propose({**package, "$site/p/sums.bin": stated})
+    assert isinstance(refusal, Refusal)
+    assert [evidence.text for evidence in refusal.evidence] == ["states its SHA256"]
