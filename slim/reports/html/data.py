@@ -48,8 +48,8 @@ def pack(value: Json) -> str:
 def page_data(pages: Sequence[Page], *, default_view: int) -> Json:
     """Return all that the script draws."""
     root = Node(name="everything", kind="stack")
-    for page in pages:
-        place = root if len(pages) == 1 else root.child(printable(page.stack.platform.tag), "stack")
+    for page, name in zip(pages, _stack_names(pages), strict=True):
+        place = root if len(pages) == 1 else root.child(name, "stack")
         grow(((layer.name, page.records.get(layer.name, ())) for layer in page.stack), place)
     finish(root)
     numbers: dict[int, int] = {}
@@ -76,6 +76,15 @@ def page_data(pages: Sequence[Page], *, default_view: int) -> Json:
         "rules": [_rule(name, known.get(name)) for name in rules.known],
         "findings": [finding for page in pages for finding in page.findings],
     }
+
+
+def _stack_names(pages: Sequence[Page]) -> list[str]:
+    """Return a name for each stack: its platform, numbered where several are for the same one."""
+    tags = [printable(page.stack.platform.tag) for page in pages]
+    return [
+        tag if tags.count(tag) == 1 else f"{tag} ({tags[:position].count(tag) + 1})"
+        for position, tag in enumerate(tags)
+    ]
 
 
 def _columns(root: Node, numbers: dict[int, int]) -> Json:
