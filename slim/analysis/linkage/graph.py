@@ -11,7 +11,7 @@ needed if it is needed in any process.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -26,11 +26,12 @@ from slim.analysis.linkage.loader import (
     Process,
 )
 from slim.analysis.linkage.loaders import LOADERS
+from slim.analysis.linkage.processes import processes_of
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries import read_any_dynamic
 from slim.binaries.base import Dynamic
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
-from slim.model.stack import Layer, Stack, System
+from slim.model.stack import Stack
 
 ReadDynamic = Callable[[memoryview], Dynamic | None]
 """Reads what a native file needs; None where it says nothing of the kind."""
@@ -113,11 +114,7 @@ class Linkage:
                 if dynamic is not None:
                     dynamics[record.key] = dynamic
         tree = VirtualTree(inventory)
-        processes = tuple(
-            process
-            for layer in stack
-            for process in _starts(_process(stack, layer.name, inventory, dynamics), layer)
-        )
+        processes = tuple(processes_of(stack, inventory, dynamics, tree))
         added = (
             rules.added_folders(inventory, read, sorted(_of(dynamics, native)))
             for native, rules in LOADERS.items()
@@ -360,49 +357,3 @@ class Linkage:
 
 def _of(dynamics: Mapping[FileKey, Dynamic], native: NativeFormat) -> Mapping[FileKey, Dynamic]:
     return {key: dynamic for key, dynamic in dynamics.items() if dynamic.format is native}
-
-
-def _starts(process: Process, layer: Layer) -> tuple[Process, ...]:
-    """The ways in which a layer's program may be started.
-
-    Signed programs of macOS ignore ``DYLD_LIBRARY_PATH`` unless an entitlement allows it (hardened
-    runtime), so libraries have to be found without it, too.
-    """
-    if layer.platform.system is System.MACOS and process.library_path:
-        return process, replace(process, library_path=())
-    return (process,)
-
-
-def _process(
-    stack: Stack, name: str, inventory: Inventory, dynamics: Mapping[FileKey, Dynamic]
-) -> Process:
-    layer = stack.layer(name)
-    layers = (name, *layer.requires)
-    tree = VirtualTree(inventory)
-    programs: dict[str, None] = {}
-    found: list[tuple[Dynamic, str, bool]] = []
-    for below in layers:
-        for path, record in inventory.records.get(below, {}).items():
-            # The interpreter, or the libpython that opens extension modules for it.
-            if not path.rpartition("/")[2].startswith(("python", "libpython")):
-                continue
-            target = tree.file(record.deployed_path)
-            dynamic = None if target is None else dynamics.get(target.key)
-            if dynamic is None:
-                continue
-            folder = record.deployed_path.rpartition("/")[0]
-            if dynamic.kind == "executable":
-                programs[folder] = None
-            found.append((dynamic, folder, record is not target))
-    run_paths = (
-        path
-        for dynamic, folder, linked in found
-        for path in LOADERS[dynamic.format].run_paths(dynamic, folder, tuple(programs), linked)
-    )
-    return Process(
-        layer=name,
-        layers=layers,
-        library_path=layer.dynlib_dirs,
-        base_rpaths=tuple(dict.fromkeys(run_paths)),
-        programs=tuple(programs),
-    )
