@@ -38,6 +38,9 @@ def test_locks_and_what_is_given_up_name_what_is_there() -> None:
     uses = read_uses()
     assert set(read_locked()) <= {group.name for group in groups(uses)}
     assert {name for name, _ in read_given_up()} <= {one.id for one in uses}
+    page = (Path(__file__).parents[2] / "docs/field.md").read_text(encoding="utf-8")
+    rows = {f"| `{name}` | {reason} |" for (name, _), reason in read_given_up().items()}
+    assert rows <= set(page.splitlines())
 
 
 def test_a_failure_is_blamed_on_the_removed_file_that_it_names() -> None:

@@ -21,6 +21,7 @@ from slim.analysis.linkage.loader import (
     LoadedImage,
     LoaderRules,
     Process,
+    load_all,
 )
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.elf.dynamic import ElfDynamic
@@ -53,15 +54,7 @@ class ElfLoader:
     def load(self, root: FileRecord, path: str) -> list[Edge]:
         """Load ``root`` and all that it needs; see :class:`.loader.Loader`."""
         first = _Loaded(root, path, self.dynamics[root.key], None, {posixpath.basename(path)})
-        loaded = [first]
-        edges: list[Edge] = []
-        for item in loaded:
-            for name in dict.fromkeys(item.dynamic.needed):
-                edge, new = self._need(item, name, loaded)
-                edges.append(edge)
-                if new is not None:
-                    loaded.append(new)
-        return edges
+        return load_all(first, self._need)
 
     def _need(self, item: _Loaded, name: str, loaded: list[_Loaded]) -> tuple[Edge, _Loaded | None]:
         for other in loaded:

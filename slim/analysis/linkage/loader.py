@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from slim.analysis import ReadFile
 from slim.analysis.linkage.virtual_tree import VirtualTree
@@ -87,6 +87,26 @@ class LoadedImage(Generic[D]):
         while image is not None:
             yield image
             image = image.loader
+
+
+L = TypeVar("L", bound=LoadedImage[Any])
+
+
+def load_all(first: L, need: Callable[[L, str, list[L]], tuple[Edge, L | None]]) -> list[Edge]:
+    """Load what an image needs, what that needs, and so on, breadth first; return every edge once.
+
+    ``need`` gives the edge of an image and a name that it needs, and the image that is loaded for
+    it; None where none is, or where it is among those that are loaded.
+    """
+    loaded = [first]
+    edges: list[Edge] = []
+    for image in loaded:
+        for name in dict.fromkeys(image.dynamic.needed):
+            edge, new = need(image, name, loaded)
+            edges.append(edge)
+            if new is not None:
+                loaded.append(new)
+    return edges
 
 
 class Loader(Protocol):

@@ -15,6 +15,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from slim.analysis.linkage.loader import (
     AddedFolder,
@@ -24,6 +25,7 @@ from slim.analysis.linkage.loader import (
     LoadedImage,
     LoaderRules,
     Process,
+    load_all,
 )
 from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.binaries.macho.dynamic import MachoDynamic
@@ -65,18 +67,10 @@ class DyldLoader:
         """Load ``root`` and all that it needs; see :class:`.loader.Loader`."""
         first = _Loaded(root, path, self.dynamics[root.key], None)
         programs = first.origins() if first.dynamic.kind == "executable" else self.programs
-        loaded = [first]
-        edges: list[Edge] = []
-        for item in loaded:
-            for name in item.dynamic.needed:
-                edge, new = self._need(item, name, loaded, programs)
-                edges.append(edge)
-                if new is not None:
-                    loaded.append(new)
-        return edges
+        return load_all(first, partial(self._need, programs))
 
     def _need(
-        self, item: _Loaded, name: str, loaded: list[_Loaded], programs: tuple[str, ...]
+        self, programs: tuple[str, ...], item: _Loaded, name: str, loaded: list[_Loaded]
     ) -> tuple[Edge, _Loaded | None]:
         for path, found_by in self._places(item, name, programs):
             target = self.tree.folded(path)
