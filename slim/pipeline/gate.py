@@ -1,13 +1,15 @@
 """The gate of the profile ``aggressive``: what it infers is published only after it was tried.
 
-A trial is ``--verify`` with a launch command that passes for each application layer; in a stack
-without such layers, one for any layer. ``--unverified`` opens the gate without.
+A rule of that profile infers under any profile, so the gate stands before one that is enabled by
+name as well. A trial is ``--verify`` with a launch command that passes for each application layer;
+in a stack without such layers, one for any layer. ``--unverified`` opens the gate without.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from slim.config.settings import LayerSettings
 from slim.errors import ConfigError
 from slim.inventory.located import Located
 from slim.model.outcome import Verification
@@ -17,7 +19,7 @@ from slim.pipeline.prepare import RunRequest
 from slim.verification.dynamic import launch
 from slim.verification.dynamic.session import foreign
 
-_INFERS = "the profile aggressive removes by inference, and publishes only what was tried"
+_INFERS = "removes by inference, and publishes only what was tried"
 
 
 def check_gate(request: RunRequest, located: Iterable[Located]) -> None:
@@ -25,17 +27,18 @@ def check_gate(request: RunRequest, located: Iterable[Located]) -> None:
     for stack in (one.stack for one in located):
         if request.unverified or not needs_trial(request, stack):
             continue
+        infers = _infers(request, stack)
         missing = _missing(request, stack)
         wanted = _wanted(missing) if missing else ""
         if not request.verify:
             with_command = f" with a {wanted}" if wanted else ""
-            raise _refused(_INFERS, request, f"give --verify{with_command}")
+            raise _refused(infers, request, f"give --verify{with_command}")
         if missing:
-            message = f"{_INFERS}: no [[verify.command]] starts {_layers(missing)}"
+            message = f"{infers}: no [[verify.command]] starts {_layers(missing)}"
             raise _refused(message, request, f"add a {wanted}")
         obstacle = foreign(stack.platform)
         if obstacle:
-            raise _refused(f"{_INFERS}: {obstacle}", request, "run slim on such a host")
+            raise _refused(f"{infers}: {obstacle}", request, "run slim on such a host")
 
 
 def check_tried(request: RunRequest, stack: Stack, tried: Verification) -> None:
@@ -43,7 +46,8 @@ def check_tried(request: RunRequest, stack: Stack, tried: Verification) -> None:
     if request.unverified or not needs_trial(request, stack) or _launched(tried):
         return
     obstacle = tried.notes[-1] if tried.notes else "nothing was run"
-    raise _refused(f"{_INFERS}: {obstacle}", request, "run slim on a host that can run it")
+    message = f"{_infers(request, stack)}: {obstacle}"
+    raise _refused(message, request, "run slim on a host that can run it")
 
 
 def is_unverified(request: RunRequest, stack: Stack, tried: Verification) -> bool:
@@ -54,16 +58,46 @@ def is_unverified(request: RunRequest, stack: Stack, tried: Verification) -> boo
 
 
 def needs_trial(request: RunRequest, stack: Stack) -> bool:
-    """Return whether a run publishes what the profile ``aggressive`` makes of any layer."""
+    """Return whether a run publishes what rules of the profile ``aggressive`` make of any layer."""
     if request.dry_run:
         return False
+    chosen = _settings(request, stack)
+    return any(_is_aggressive(layer) for layer in chosen) or bool(_enabled(request, chosen))
+
+
+def _settings(request: RunRequest, stack: Stack) -> list[LayerSettings]:
+    """Settings of the layers that the run may change."""
     chosen = [
         layer
         for layer in stack
         if not request.layers or {layer.name, layer.layer_name} & set(request.layers)
     ]
-    settings = [request.config.settings_for(layer.name) for layer in chosen]
-    return any(not layer.skip and layer.profile >= Safety.AGGRESSIVE for layer in settings)
+    return [request.config.settings_for(layer.name) for layer in chosen]
+
+
+def _is_aggressive(layer: LayerSettings) -> bool:
+    return not layer.skip and layer.profile >= Safety.AGGRESSIVE
+
+
+def _enabled(request: RunRequest, layers: Iterable[LayerSettings]) -> list[str]:
+    """Rules of the profile ``aggressive`` that are enabled by name for any of the layers."""
+    inferring = [rule for rule in request.config.rules if rule.safety >= Safety.AGGRESSIVE]
+    found = {
+        rule.id
+        for layer in layers
+        for rule in inferring
+        if rule.id in layer.enable and layer.applies(rule)
+    }
+    return sorted(found)
+
+
+def _infers(request: RunRequest, stack: Stack) -> str:
+    """Say what makes a trial necessary."""
+    layers = _settings(request, stack)
+    if any(_is_aggressive(layer) for layer in layers):
+        return f"the profile aggressive {_INFERS}"
+    rules = ", ".join(_enabled(request, layers))
+    return f"what is enabled is of the profile aggressive, which {_INFERS} ({rules})"
 
 
 def _launched(tried: Verification) -> bool:

@@ -190,5 +190,6 @@ def _refused(verification: Verification) -> RefusedError:
     more = f"\n  and {len(failures) - 10} more" if len(failures) > 10 else ""
     return RefusedError(
         f"verification refused the result, nothing was published:\n  {shown}{more}",
-        hint="take the rule that did it back with --disable, and report it as a bug in slim",
+        hint="a rule or `drop` of your own may take what others need: list it under `keep`, or "
+        "take the rule back with --disable; please report what a built-in rule did",
     )

@@ -58,6 +58,7 @@ def notes() -> dict[str, Any]:
 
 
 BOLD = 'profile = "aggressive"\n'
+ONE = 'enable = ["documentation-folders"]\n'
 REFUSED = [
     (BOLD, (), f"--verify with a [[verify.command]] for layer {APPLICATION}"),
     (BOLD + LAUNCH.format(APPLICATION), (), "give --verify;"),
@@ -65,6 +66,11 @@ REFUSED = [
     (BOLD + LAUNCH.format(FRAMEWORK), ("--verify",), f"for layer {APPLICATION}"),
     (f'[layer.{FRAMEWORK}]\nprofile = "aggressive"\n', (), "--verify with"),
     ("", ("--profile", "aggressive", "--layer", FRAMEWORK), "--verify with"),
+    (ONE, (), f"--verify with a [[verify.command]] for layer {APPLICATION}"),
+    (ONE, ("--verify",), f"add a [[verify.command]] for layer {APPLICATION}"),
+    (ONE, ("--profile", "safe"), "(documentation-folders)"),
+    (f"[layer.{FRAMEWORK}]\n{ONE}", (), "(documentation-folders)"),
+    ("", ("--enable", "documentation-folders"), "(documentation-folders)"),
 ]
 
 
@@ -75,7 +81,7 @@ def test_what_nothing_tries_is_refused_before_work_begins(
     configure(text)
     assert run(*options) == 2
     told = " ".join(capsys.readouterr().err.split())
-    assert "the profile aggressive removes by inference" in told
+    assert re.search("the profile aggressive,?( which)? removes by inference", told)
     assert hint in told
     assert "--unverified" in told
     assert not Path("out").exists()
@@ -88,6 +94,12 @@ def test_what_nothing_tries_is_refused_before_work_begins(
         (f'{BOLD}[layer.{FRAMEWORK}]\nprofile = "safe"\n', ("--layer", FRAMEWORK)),
         (f'[layer.{FRAMEWORK}]\nprofile = "aggressive"\nskip = true\n', ()),
         ("", ("--profile", "standard", "--unverified")),
+        (ONE, ("--disable", "documentation-folders")),
+        (
+            f'{ONE}[layer.{FRAMEWORK}]\ndisable = ["documentation-folders"]\n',
+            ("--layer", FRAMEWORK),
+        ),
+        ('enable = ["datashader-examples"]\n', ("--profile", "safe")),
     ],
 )
 def test_other_runs_need_no_trial(text: str, options: tuple[str, ...]) -> None:
@@ -110,6 +122,18 @@ def test_what_a_command_tried_is_published() -> None:
     assert report()["verification"]["unverified"] is False
     assert set(notes()) >= {RUNTIME, FRAMEWORK, APPLICATION}
     assert not any("unverified" in note for note in notes().values())
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "unverified"),
+    [(ONE + LAUNCH.format(APPLICATION), "--verify", False), (ONE, "--unverified", True)],
+)
+def test_a_rule_that_is_enabled_by_name_needs_a_trial_too(
+    text: str, options: str, unverified: bool
+) -> None:
+    configure(text)
+    assert run(options) == 0
+    assert report()["verification"]["unverified"] is unverified
 
 
 @pytest.mark.parametrize("options", [("--unverified",), ("--unverified", "--verify")])
