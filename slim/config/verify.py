@@ -12,14 +12,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from slim.config import KEEP_NAME
-from slim.config.kinds import glob_problem
+from slim.config.kinds import glob_problem, read_size
 from slim.errors import ConfigError
 from slim.model.verify import Command, Ready, Request, VerifySettings
 from slim.system.toml_table import Problems, Table, parse_toml, read_text, show
 
 KEEP_SCHEMA: Final = 1
 MAX_SECONDS: Final = 24 * 3600
-_KEYS: Final = ("timeout", "without", "command")
+MIN_MEMORY: Final = 64 << 20
+_KEYS: Final = ("timeout", "without", "memory", "devices", "command")
 _COMMAND_KEYS: Final = (
     "name",
     "layer",
@@ -59,7 +60,17 @@ def read_verify(table: Table) -> VerifySettings:
         commands=tuple(commands),
         timeout=inner.number("timeout", minimum=1, maximum=MAX_SECONDS) or VerifySettings().timeout,
         without=inner.texts("without"),
+        memory=_memory(inner),
+        devices=inner.texts("devices", check=_device_problem),
     )
+
+
+def _memory(table: Table) -> int | None:
+    size = read_size(table, "memory")
+    if size is not None and size < MIN_MEMORY:
+        table.note("memory", "must be at least 64 MiB", "an interpreter has to start")
+        return None
+    return size
 
 
 def _command(table: Table, name: str) -> Command | None:
@@ -173,6 +184,12 @@ def _regex_problem(text: str) -> str | None:
 def _file_problem(text: str) -> str | None:
     if text.startswith(("/", "~")) or ".." in text.split("/"):
         return "must be relative to the command's current folder"
+    return None
+
+
+def _device_problem(text: str) -> str | None:
+    if not text.startswith("/dev/") or ".." in text.split("/") or text.rstrip("/") == "/dev":
+        return "expected a file or folder of /dev, such as /dev/nvidia0"
     return None
 
 

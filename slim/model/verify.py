@@ -72,13 +72,17 @@ class VerifySettings:
     """The ``[verify]`` table.
 
     ``timeout`` is how many seconds a module may take to import; ``without`` are globs over module
-    names that may stop working (``package.extras.*``).
+    names that may stop working (``package.extras.*``). ``memory`` is how many bytes a program may
+    take with all that it starts; None: what the machine has left says. ``devices`` are files of
+    /dev that programs may use.
     """
 
     commands: tuple[Command, ...] = ()
     """The commands to try."""
     timeout: int = 30
     without: tuple[str, ...] = ()
+    memory: int | None = None
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slim.model.verify import Command, Ready, Request, Subject
@@ -235,8 +237,13 @@ def test_outputs_are_compared_but_for_what_is_ignored() -> None:
 
 
 def test_what_the_sandbox_lacks_is_said() -> None:
-    assert Isolation(network=True, processes=True, files=True).missing == ""
-    assert (
-        Isolation(processes=True, files=True).missing
-        == "this host doesn't let programs run without a network"
+    whole = Isolation(
+        network=True, processes=True, files=True, proc=True, syscalls=True, memory=True
     )
+    assert whole.missing == ""
+    assert replace(whole, network=False).missing == (
+        "this host doesn't let programs run without a network. "
+        "They could: reach other machines and services of this one"
+    )
+    for text in ("connect to sockets", "command lines", "keyrings", "leave some behind"):
+        assert text in Isolation().missing

@@ -101,6 +101,30 @@ def test_mistakes_are_told_with_their_place(text: str, message: str, tmp_path: P
     assert any(message in str(problem) for problem in error.value.problems), str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('memory = "1 KiB"', "verify.memory: must be at least 64 MiB"),
+        ('memory = "much"', "verify.memory:"),
+        ('devices = ["/etc/passwd"]', "verify.devices[0]: expected a file or folder of /dev"),
+        ('devices = ["/dev/../etc"]', "verify.devices[0]: expected a file or folder of /dev"),
+        ('devices = ["/dev/"]', "verify.devices[0]: expected a file or folder of /dev"),
+    ],
+)
+def test_what_the_sandbox_gives_is_checked(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        read(tmp_path, f"[verify]\n{text}\n")
+    assert any(message in str(problem) for problem in error.value.problems), str(error.value)
+
+
+def test_what_the_sandbox_gives_is_read(tmp_path: Path) -> None:
+    (tmp_path / "slim.toml").write_text(
+        'schema = 1\n[verify]\nmemory = "2 GiB"\ndevices = ["/dev/dri"]\n', encoding="utf-8"
+    )
+    settings = load_config(SCHEMAS, file=tmp_path / "slim.toml").verify
+    assert (settings.memory, settings.devices) == (2 << 30, ("/dev/dri",))
+
+
 def test_two_commands_need_two_names(tmp_path: Path) -> None:
     one = '[[verify.command]]\nname = "x"\nlayer = "a"\nargv = ["x"]\n'
     with pytest.raises(ConfigError, match="is the name of an earlier command"):

@@ -16,6 +16,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from slim.model.verify import Subject
@@ -154,7 +155,9 @@ def _worker(deployment: Deployment, subjects: Sequence[Subject], timeout: float)
     sandbox = deployment.sandbox
     with _job_file(deployment, job) as file:
         running = sandbox.start(
-            [str(python), "-B", str(WORKERS / "importer.py"), file], writable=(deployment.root,)
+            [str(python), "-B", str(WORKERS / "importer.py"), file],
+            readable=(Path(file),),
+            writable=(deployment.root,),
         )
         running.keep_errors()
         lines = _Lines(running)
@@ -203,6 +206,8 @@ def _end(
             if started
             else "the interpreter didn't start"
         )
+    if report.get("stopped"):
+        return f"was stopped: {report['stopped']}"
     if report.get("signal"):
         text = f"ended its process by signal {report['signal']}"
     else:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from slim.errors import ConfigError
 from slim.model.stack import Stack
 from slim.model.verify import Command, Subject
 from slim.verification.dynamic.deploy import Deployment
-from slim.verification.dynamic.sandbox import WORKERS
+from slim.verification.dynamic.sandbox import PYTHON, WORKERS
 
 NAME: Final = "launch"
 _STOP_SECONDS: Final = 30.0
@@ -29,7 +28,8 @@ class Launched:
 
     ``code`` is None where it had to be killed; ``files`` hold contents, None where there is no such
     file; ``answers`` are (status, body, error) for each request; ``ended`` tells how a server came
-    to its end; ``left`` counts processes that were left behind.
+    to its end; ``left`` counts processes that were left behind; ``stopped`` is what it took too
+    much of.
     """
 
     code: int | None
@@ -40,6 +40,7 @@ class Launched:
     files: Mapping[str, bytes | None] = field(default_factory=dict)
     answers: tuple[tuple[int, bytes, str], ...] = ()
     left: int = 0
+    stopped: str = ""
 
 
 def check_layers(commands: Sequence[Command], stack: Stack) -> None:
@@ -83,7 +84,7 @@ def observe(deployment: Deployment, command: Command) -> Launched:
         "requests": [{"url": request.url} for request in command.requests],
     }
     done = deployment.sandbox.run(
-        [sys.executable, "-I", "-S", str(WORKERS / "launcher.py")],
+        [PYTHON, "-I", "-S", str(WORKERS / "launcher.py")],
         timeout=command.timeout + _STOP_SECONDS,
         writable=(deployment.root,),
         data=json.dumps(job).encode(),
@@ -91,7 +92,7 @@ def observe(deployment: Deployment, command: Command) -> Launched:
     try:
         value: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        return Launched(code=None, stderr=done.stderr)
+        return Launched(code=None, stderr=done.stderr, stopped=done.stopped)
     return Launched(
         code=value["code"],
         stdout=_plain(base64.b64decode(value["stdout"]), deployment),
@@ -127,6 +128,9 @@ def _plain(data: bytes, deployment: Deployment) -> bytes:
 
 def wrong(command: Command, seen: Launched) -> Iterator[str]:
     """Tell what a command didn't do that its configuration demands."""
+    if seen.stopped:
+        yield f"it was stopped: {seen.stopped}"
+        return
     if command.ready is not None:
         yield from _wrong_server(command, seen)
     elif seen.code is None:

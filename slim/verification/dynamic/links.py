@@ -16,7 +16,7 @@ from slim.model.record import EntryType, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack
 from slim.model.verify import Subject
 from slim.verification.dynamic.deploy import Deployment
-from slim.verification.dynamic.sandbox import WORKERS, Finished
+from slim.verification.dynamic.sandbox import PYTHON, WORKERS, Finished
 
 NAME: Final = "links"
 TIMEOUT: Final = 600.0
@@ -111,8 +111,9 @@ def _ask(deployment: Deployment, loader: Path, part: Sequence[Subject]) -> dict[
         ],
     }
     done = deployment.sandbox.run(
-        [sys.executable, "-I", "-S", str(WORKERS / "linker.py")],
+        [PYTHON, "-I", "-S", str(WORKERS / "linker.py")],
         timeout=TIMEOUT,
+        readable=(root,),
         data=json.dumps(job).encode(),
     )
     found: dict[Subject, Linked] = {}

@@ -70,7 +70,9 @@ def _describe(deployment: Deployment, name: str) -> Described:
     python = str(deployment.python(name))
     site = deployment.root / name / layer.site_dirs[0]
     done = deployment.sandbox.run(
-        [python, "-B", str(WORKERS / "describer.py"), str(site)], timeout=TIMEOUT
+        [python, "-B", str(WORKERS / "describer.py"), str(site)],
+        timeout=TIMEOUT,
+        readable=(deployment.root,),
     )
     try:
         value: dict[str, Any] = json.loads(done.stdout)
@@ -88,7 +90,9 @@ def _describe(deployment: Deployment, name: str) -> Described:
 
 
 def _pip_check(deployment: Deployment, python: str) -> list[str]:
-    done = deployment.sandbox.run([python, "-B", "-m", "pip", "check"], timeout=TIMEOUT)
+    done = deployment.sandbox.run(
+        [python, "-B", "-m", "pip", "check"], timeout=TIMEOUT, readable=(deployment.root,)
+    )
     if done.code == 0:
         return []
     lines = done.stdout.decode("utf-8", "replace").splitlines()

@@ -1,4 +1,4 @@
-"""Sandbox for the stack's programs: private folders, no network, limits, and no survivors.
+"""Sandbox for the stack's programs: an empty root, no network, limits, and no survivors.
 
 What the kernel allows is found out once; what it doesn't is part of every report.
 """
@@ -27,11 +27,37 @@ _LOG = logging.getLogger(__name__)
 
 WORKERS: Final = Path(__file__).parent / "workers"
 ASPECTS: Final = ("network", "processes", "files")
+PYTHON: Final = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+"""slim's interpreter, outside of the virtual environment that slim may be in."""
+MAX_TASKS: Final = max(1024, 64 * (os.cpu_count() or 1))
+"""Processes and threads that a program may have at once; it is stopped when half are processes."""
 MAX_OUTPUT: Final = 4 << 20
 """Bytes of each stream that are kept of what a program prints; the rest is read and dropped."""
 
+_LACKING: Final = {
+    "network": ("without a network", "reach other machines and services of this one"),
+    "processes": ("in a process namespace", "see and signal processes, and leave some behind"),
+    "files": (
+        "with a root of their own",
+        "read and write files, connect to sockets and write to terminals as the caller can",
+    ),
+    "proc": ("with a /proc of their own", "read the command lines of other processes"),
+    "syscalls": ("with filtered system calls", "open sockets of any kind, and use keyrings"),
+    "memory": ("with a bound on memory for all together", "each take as much as one may"),
+}
+"""For each kind of isolation that a host may lack: in words, and what programs could do then."""
 _ATTEMPTS: Final = (ASPECTS, ("network", "processes"), ("network",), ("processes",), ())
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_INTERPRETER: Final = (
+    PYTHON,
+    *(str(Path(sys.base_prefix).resolve() / name) for name in ("bin", "lib", "lib64")),
+    str(WORKERS),
+)
+"""Places that slim's interpreter and the scripts of this folder need."""
+_WARDEN: Final = (
+    "import sys; sys.path.append(sys.argv[1]); from workers.jail import warden; "
+    "sys.exit(warden.main(sys.argv[2]))"
+)
 _POSIX: Final = os.name == "posix"
 _KILL_SECONDS: Final = 10.0
 
@@ -41,23 +67,28 @@ class Isolation:
     """Isolation that the sandbox achieves here.
 
     ``network``: no network but a loopback of its own; ``processes``: no process survives the
-    command, whatever it does; ``files``: nothing outside of the private folders can be written.
+    command, whatever it does; ``files``: nothing of the machine is there but what programs need,
+    and nothing outside of the private folders can be written; ``proc``: /proc shows the command's
+    processes alone; ``syscalls``: sockets, keyrings and the like are filtered; ``memory``: a bound
+    holds for all of its processes together.
     """
 
     network: bool = False
     processes: bool = False
     files: bool = False
+    proc: bool = False
+    syscalls: bool = False
+    memory: bool = False
 
     @property
     def missing(self) -> str:
         """Tell what the sandbox can't do here; empty where it can do everything."""
-        words = {
-            "network": "without a network",
-            "processes": "in a process namespace",
-            "files": "with a read-only file system",
-        }
-        lacking = [text for name, text in words.items() if not getattr(self, name)]
-        return f"this host doesn't let programs run {' or '.join(lacking)}" if lacking else ""
+        lacking = [words for name, words in _LACKING.items() if not getattr(self, name)]
+        if not lacking:
+            return ""
+        without = " or ".join(how for how, _ in lacking)
+        could = "; ".join(what for _, what in lacking)
+        return f"this host doesn't let programs run {without}. They could: {could}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +96,7 @@ class Finished:
     """End of a program.
 
     ``code`` is None after a timeout; a signal is told by ``signal``; ``elapsed`` is in seconds.
+    ``stopped`` is what it took too much of, as half a sentence.
     """
 
     code: int | None
@@ -72,6 +104,7 @@ class Finished:
     stderr: bytes
     signal: int = 0
     elapsed: float = 0.0
+    stopped: str = ""
 
     @property
     def timed_out(self) -> bool:
@@ -130,23 +163,26 @@ class Running:
             self.status = -1
         with contextlib.suppress(OSError):  # the workspace around it goes too
             remove_tree(self.folder)
-        try:
-            value = json.loads(report)
-        except ValueError:
-            return {}
-        return value if isinstance(value, dict) else {}
+        return _merged(report)
 
 
 class Sandbox:
     """Sandbox that starts programs below ``work``, a private folder. Safe to use from threads.
 
-    ``memory`` is the limit for a process's data in bytes. Raises StorageError where a program can't
-    be started at all.
+    ``memory`` bounds a program with all that it starts, in bytes; without it, three quarters of
+    what this machine has left do. ``devices`` are files of /dev that programs may use. Raises
+    StorageError where a program can't be started at all.
     """
 
-    def __init__(self, work: Path, *, memory: int | None = None) -> None:
+    def __init__(
+        self, work: Path, *, memory: int | None = None, devices: Sequence[str] = ()
+    ) -> None:
         self.work = work
-        self._limits = _limits(memory)
+        self._memory = memory or available_memory() * 3 // 4
+        self._devices = tuple(devices)
+        self._limits = _limits(self._memory)
+        self._root = work / "root"
+        self._root.mkdir()
         self._number = itertools.count()
         self._aspects: tuple[str, ...] = ()
         self.isolation = self._probe()
@@ -159,11 +195,11 @@ class Sandbox:
             self._aspects = aspects
             held = self._held()
             if all(held.get(name) for name in aspects):
-                return Isolation(**{name: name in aspects for name in ASPECTS})
+                return Isolation(**{name: held.get(name) is True for name in _LACKING})
         return Isolation()
 
     def _held(self) -> dict[str, bool]:
-        running = self.start([sys.executable, "-I", "-S", "-c", "pass"])
+        running = self.start([PYTHON, "-I", "-S", "-c", "pass"])
         try:
             running.process.communicate(timeout=60)
         except subprocess.TimeoutExpired:
@@ -179,12 +215,14 @@ class Sandbox:
         *,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        readable: Sequence[Path] = (),
         writable: Sequence[Path] = (),
         stdin: bool = False,
     ) -> Running:
         """Start a program with a private HOME, TMPDIR and, unless ``cwd`` is given, current folder.
 
-        ``writable`` are folders that it may change; its own private ones always are.
+        It sees the system's libraries, and the files and folders ``readable`` and ``writable``;
+        the latter it may change, as it may its own private ones.
         """
         folder = self.work / f"run-{next(self._number)}"
         for name in ("home", "tmp", "cwd"):
@@ -210,21 +248,20 @@ class Sandbox:
             "argv": list(argv),
             "environment": own,
             "cwd": str(where),
+            "root": str(self._root),
             "writable": [str(path) for path in (folder, *writable)],
-            "readable": _readable(self.work),
+            "readable": [*_INTERPRETER, *map(str, readable)],
+            "devices": list(self._devices),
             "isolate": list(self._aspects),
             "limits": self._limits,
+            "memory": self._memory,
+            "processes": MAX_TASKS // 2,
             "lifeline": lifeline,
             "status": status,
         }
+        command = [PYTHON, "-I", "-S", "-c", _WARDEN, str(WORKERS.parent), json.dumps(config)]
         try:
-            process = _popen(
-                [sys.executable, "-I", "-S", str(WORKERS / "jail.py"), json.dumps(config)],
-                own,
-                self.work,
-                stdin=stdin,
-                handles=(lifeline, status),
-            )
+            process = _popen(command, own, self.work, stdin=stdin, handles=(lifeline, status))
         except BaseException:
             os.close(lifeline_in)
             os.close(status_out)
@@ -253,6 +290,7 @@ class Sandbox:
         timeout: float,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
+        readable: Sequence[Path] = (),
         writable: Sequence[Path] = (),
         data: bytes | None = None,
     ) -> Finished:
@@ -262,7 +300,12 @@ class Sandbox:
         """
         started = time.monotonic()
         running = self.start(
-            argv, environment=environment, cwd=cwd, writable=writable, stdin=data is not None
+            argv,
+            environment=environment,
+            cwd=cwd,
+            readable=readable,
+            writable=writable,
+            stdin=data is not None,
         )
         output: list[bytes] = []
         assert running.process.stdout is not None
@@ -285,6 +328,7 @@ class Sandbox:
             stderr=running.errors,
             signal=number if isinstance(number, int) else 0,
             elapsed=time.monotonic() - started,
+            stopped=str(report.get("stopped", "")),
         )
 
 
@@ -311,28 +355,41 @@ def _popen(
         raise StorageError.from_os_error(error, file=argv[0]) from error
 
 
-def _limits(memory: int | None) -> dict[str, int]:
+def _limits(memory: int) -> dict[str, int]:
     """Return the limits of each program (getrlimit(2)).
 
     No core files, no endless files, no endless memory or processes.
     """
     limits = {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 8 << 30, "RLIMIT_NOFILE": 4096}
-    if memory is None and hasattr(os, "sysconf"):
-        with contextlib.suppress(ValueError, OSError):
-            memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    if memory:
+    if memory > 0:
         limits["RLIMIT_DATA"] = memory
     if sys.platform == "linux":
-        limits["RLIMIT_NPROC"] = 4096
+        limits["RLIMIT_NPROC"] = MAX_TASKS
     return limits
 
 
-def _readable(work: Path) -> list[str]:
-    """List folders that must stay visible though the jail may replace a folder above them."""
-    places = [work, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, WORKERS]
-    return list(
-        dict.fromkeys(str(path) for path in (*places, *(path.resolve() for path in places)))
-    )
+def available_memory() -> int:
+    """Bytes of memory that this machine, or the container that this runs in, has left."""
+    found = []
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        text = Path("/proc/meminfo").read_text(encoding="ascii")
+        found.append(int(text.partition("MemAvailable:")[2].split()[0]) << 10)
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):
+            found.append(int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii")))
+    return max(min(found, default=0), 0)
+
+
+def _merged(report: bytes) -> dict[str, object]:
+    """Return the objects of the jail's report, one a line, as one."""
+    found: dict[str, object] = {}
+    for line in report.splitlines():
+        with contextlib.suppress(ValueError):
+            value = json.loads(line)
+            found.update(value if isinstance(value, dict) else {})
+    return found
 
 
 def _windows_environment(folder: Path) -> dict[str, str]:

@@ -75,7 +75,8 @@ def session(
     Raises StorageError.
     """
     with workspace(parent or Path(tempfile.gettempdir())) as work:
-        sandbox = Sandbox(work)
+        settings = targets.settings
+        sandbox = Sandbox(work, memory=settings.memory, devices=settings.devices)
         progress.stage(
             "Deploying for verification", total=2 * len(targets.stack.layers), unit="layers"
         )
