@@ -74,9 +74,9 @@ def audit_command(
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an
     unpacked application, a container layer, or a plain folder. No configuration is needed.
     """
-    reporting.check(None, (path,), new_files_may=True)
-    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in reporting.targets)
     config = chosen_config([path], options)
+    reporting.check(None, (path, *config.files), new_files_may=True)
+    drawn = any(target.reporter is AUDIT_REPORTERS.get("html") for target in reporting.targets)
     with reporting.progress() as progress:
         results = api.audit(
             path,

@@ -119,12 +119,12 @@ def check_command(
         raise click.UsageError("--allow-raise goes with --update-budget")
     if delta is not None and baseline is None:
         raise click.UsageError("--delta is from a baseline to OUT; give --baseline, too")
-    reporting.check(None, (out, baseline, budget, delta), new_files_may=True)
     from slim.cli.budgets import BudgetFile, parse_headroom
 
     share = parse_headroom(headroom)
     inputs = [Path(name) for name in (out, baseline) if name is not None]
     config = chosen_config(inputs, options)
+    reporting.check(None, (out, baseline, budget, delta, *config.files), new_files_may=True)
     file = BudgetFile.of(config, budget)
     budgets = file.read(config, may_be_missing=update_budget)
     package = None if delta is None else api.read_delta(delta)

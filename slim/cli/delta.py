@@ -163,10 +163,10 @@ def apply_command(
     manifest of the new stack says, if slim wrote it; --level, --memory and --xz-arm64 say it
     otherwise.
     """
-    reporting.check(output, (old, delta))
     from slim.model.settings import Effort
 
     config = chosen_config([old, delta], {**options, "packs": (), "keep_file": None})
+    reporting.check(output, (old, delta, *config.files))
     with reporting.progress() as progress:
         results = api.apply_delta(
             old,

@@ -51,8 +51,8 @@ def diff_command(
     Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
     report in git. The configuration only matters for rules that stopped covering a version.
     """
-    reporting.check(None, (before, after), new_files_may=True)
     config = chosen_config([Path(before), Path(after)], options)
+    reporting.check(None, (before, after, *config.files), new_files_may=True)
     with reporting.progress() as progress:
         comparisons = api.diff(before, after, config=config, platforms=platforms, progress=progress)
     reporting.deliver(DIFF_REPORTERS["terminal"], comparisons)

@@ -148,8 +148,8 @@ def run_command(
     _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
-    reporting.check(output, (stack, previous))
     config = chosen_config([stack], options)
+    reporting.check(output, (stack, previous, *config.files))
     with reporting.progress() as progress:
         results = api.run(
             stack,

@@ -56,8 +56,8 @@ def verify_command(
     Both are folders that venvstacks (or slim) published, or trees that were deployed. Neither is
     changed. The commands of the configuration are run in both.
     """
-    reporting.check(None, (original, slimmed))
     config = chosen_config([original, slimmed], options)
+    reporting.check(None, (original, slimmed, *config.files))
     with reporting.progress() as progress:
         results = api.verify(
             original, slimmed, config=config, platforms=platforms, progress=progress

@@ -115,6 +115,11 @@ def load_config(
         budgets=settings.budgets,
         verify=settings.verify,
         origin=None if file is None else str(file),
+        files=tuple(
+            path
+            for path in (file, *(base / path for path in settings.packs), *extra, keep_file)
+            if path is not None
+        ),
     )
 
 

@@ -155,7 +155,8 @@ class Config(RuleSettings):
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack. ``origin`` is the file it was read from, if any.
+    tried on a deployed stack. ``origin`` is the file it was read from, if any;
+    ``files`` are all that were read for it: rule packs and ``slim.keep.toml`` too.
     """
 
     format: str | None = field(
@@ -238,6 +239,7 @@ class Config(RuleSettings):
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
     origin: str | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def workers(self) -> int:

@@ -91,6 +91,22 @@ def test_a_refusal_stays_a_refusal_where_it_cannot_be_printed(here: Path) -> Non
     assert "over budget" in done.stderr
 
 
+@pytest.mark.parametrize("name", ["slim.toml", "own.toml", "slim.keep.toml"])
+@pytest.mark.parametrize("command", ["run stack -o out", "audit stack"])
+def test_a_report_never_replaces_configuration(here: Path, command: str, name: str) -> None:
+    (here / "slim.toml").write_text('schema = 1\npacks = ["own.toml"]\n')
+    (here / "own.toml").write_text('schema = 1\ndescription = "none"\n')
+    (here / "slim.keep.toml").write_text("schema = 1\n")
+    before = (here / name).read_bytes()
+    arguments = [*command.split(), "--keep-file", "slim.keep.toml", "--report", f"json={name}"]
+    done = subprocess.run(
+        [*SLIM, *arguments], cwd=here, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "would replace a file that is read" in done.stderr
+    assert (here / name).read_bytes() == before
+
+
 @pytest.mark.parametrize("command", ["run stack -o out", "audit stack", "diff stack stack"])
 @pytest.mark.parametrize("name", ["same", "link", "hard"])
 def test_a_report_never_replaces_what_is_read(here: Path, command: str, name: str) -> None:
