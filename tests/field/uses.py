@@ -43,9 +43,16 @@ class Group:
     uses: tuple[Use, ...]
 
 
-def read_uses(path: Path = HERE / "uses.toml") -> tuple[Use, ...]:
-    """Read the uses, in the file's order."""
-    tables = tomllib.loads(path.read_text(encoding="utf-8"))["use"]
+def read_uses(
+    given: Path = HERE / "uses.toml", own: Path = HERE / "own_uses.toml"
+) -> tuple[Use, ...]:
+    """Read the uses that were given, then those of this project's own, in the files' order.
+
+    Own uses stand below the tree that they share with each other, and with no other use.
+    """
+    tables = tomllib.loads(given.read_text(encoding="utf-8"))["use"]
+    for tree in tomllib.loads(own.read_text(encoding="utf-8"))["tree"]:
+        tables += [{**table, "needs": tree["needs"], "alone": True} for table in tree["use"]]
     return tuple(Use(**{**table, "needs": tuple(table["needs"])}) for table in tables)
 
 
