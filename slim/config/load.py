@@ -99,6 +99,7 @@ def load_config(
     problems += duplicate_ids(rules)
     known = {rule.id for rule in rules}
     problems += _unknown_ids(settings, known, str(file))
+    problems += _unknown_choices(settings, packs, str(file))
     kept = _kept(keep_file, problems)
     stated = _command_line(options, known, problems)
     layers = {name: overruled(layer, stated) for name, layer in settings.layers.items()}
@@ -114,6 +115,7 @@ def load_config(
         layers=layers,
         budgets=settings.budgets,
         verify=settings.verify,
+        choose=settings.choose,
         origin=None if file is None else str(file),
         files=tuple(
             path
@@ -215,6 +217,20 @@ def _unknown_ids(settings: FileSettings, known: Collection[str], file: str) -> l
         for name in _RULE_LISTS
         for rule_id in stated.get(name, ())
         if rule_id not in known
+    ]
+
+
+def _unknown_choices(settings: FileSettings, packs: Iterable[RulePack], file: str) -> list[Problem]:
+    known = {choice.name for pack in packs for choice in pack.choices}
+    return [
+        Problem(
+            file=file,
+            place=key_path("choose", name),
+            message=f"there is nothing called {name[:80]!r} to choose",
+            hint=did_you_mean(name, known) or f"there is {', '.join(sorted(known))}",
+        )
+        for name in settings.choose
+        if name not in known
     ]
 
 

@@ -53,6 +53,12 @@ PARTS: Final = (
         meaning="how much input slim is willing to read",
     ),
     Part(
+        name="choose",
+        type_name="table",
+        default="none",
+        meaning="what to keep of many alike, such as locales ([Choices](rules.md#choices))",
+    ),
+    Part(
         name="layer",
         type_name="tables",
         default="none",
@@ -96,6 +102,7 @@ class FileSettings:
     layers: Mapping[str, Stated] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
     budgets: tuple[Budget, ...] = ()
+    choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def read_settings(table: Table, text: str) -> FileSettings:
@@ -112,7 +119,19 @@ def read_settings(table: Table, text: str) -> FileSettings:
         layers=_layers(table),
         budgets=read_budgets(table, text),
         verify=read_verify(table),
+        choose=_choose(table),
     )
+
+
+def _choose(table: Table) -> dict[str, tuple[str, ...]]:
+    inner = table.table("choose")
+    if inner is None:
+        return {}
+    chosen = {name: inner.texts(name) for name in inner.values}
+    for name, values in chosen.items():
+        if isinstance(inner.values[name], list) and not values:
+            inner.note(name, "choose at least one")
+    return chosen
 
 
 def _read_stated(table: Table, settings: Mapping[str, Setting]) -> Stated:

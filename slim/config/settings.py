@@ -25,7 +25,7 @@ from slim.system.cpus import available_cpus
 
 if TYPE_CHECKING:
     from slim.model.budget import Budget
-    from slim.model.rule import Rule, RulePack
+    from slim.model.rule import Choice, Rule, RulePack
     from slim.model.stack import Layer
 
 Stated = Mapping[str, Any]
@@ -145,7 +145,7 @@ class LayerSettings(RuleSettings):
         """Return whether a rule is switched on: by the profile or by name, and not disabled."""
         if self.skip or rule.id in self.disable:
             return False
-        return rule.safety <= self.profile or rule.id in self.enable
+        return rule.safety <= self.profile or rule.id in self.enable or bool(rule.choose)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,8 +155,9 @@ class Config(RuleSettings):
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack. ``origin`` is the file it was read from, if any;
-    ``files`` are all that were read for it: rule packs and ``slim.keep.toml`` too.
+    tried on a deployed stack. ``choose`` has what the user keeps, by choice. ``origin`` is the
+    file it was read from, if any; ``files`` are all that were read for it: rule packs and
+    ``slim.keep.toml`` too.
     """
 
     format: str | None = field(
@@ -238,6 +239,7 @@ class Config(RuleSettings):
     layers: Mapping[str, Stated] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
+    choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     origin: str | None = None
     files: tuple[Path, ...] = ()
 
@@ -270,10 +272,20 @@ class Config(RuleSettings):
     def rules_for(self, layer: Layer) -> tuple[Rule, ...]:
         """Return the rules that are switched on for a layer.
 
-        Whether they match its kind and platform is asked later.
+        Whether they match its kind and platform is asked later. A rule that serves a choice is on
+        where the user made it.
         """
         settings = self.settings_for(layer.name)
-        return tuple(rule for rule in self.rules if settings.applies(rule))
+        return tuple(
+            rule
+            for rule in self.rules
+            if settings.applies(rule) and (not rule.choose or rule.choose in self.choose)
+        )
+
+    @property
+    def choices(self) -> Mapping[str, Choice]:
+        """The choices that packs know, by name."""
+        return {choice.name: choice for pack in self.packs for choice in pack.choices}
 
     def unknown_layers(self, names: Iterable[str]) -> tuple[str, ...]:
         """Return the layers that are configured and aren't among ``names``, sorted."""

@@ -158,6 +158,10 @@ class Rule:
     """Options for its pass, by name."""
     unless: tuple[Fact, ...] = ()
     """Facts about the stack; where one of them holds, the rule isn't applied."""
+    choose: str = ""
+    """Name of the choice that it serves: it takes what the user didn't choose; empty: none."""
+    choice_globs: tuple[str, ...] = ()
+    """Its globs as written, with ``<value>`` where ``globs`` have a star."""
     unit: bool = False
     """True if what it selects in one distribution of one layer stands or falls together."""
     source: str = ""
@@ -203,6 +207,22 @@ class FactSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Something of which a user may keep a part: a ``[[choice]]`` table of a pack."""
+
+    name: str
+    """Its key in the table ``[choose]`` of a configuration."""
+    meaning: str
+    """What is chosen, for people."""
+    parts: bool = False
+    """True if values have parts, as locales do: ``de`` is a part of ``de_AT``."""
+    asked_by: tuple[str, ...] = ()
+    """Names of functions whose first argument asks for a value: what they ask for stays."""
+    source: str = ""
+    """Where the knowledge comes from, such as a URL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RulePack:
     """One rule file. ``name`` is its stem; ``origin`` the path it was read from, for messages."""
 
@@ -214,3 +234,5 @@ class RulePack:
     """Its rules, in order."""
     facts: tuple[FactSource, ...] = ()
     """What it knows of facts about stacks."""
+    choices: tuple[Choice, ...] = ()
+    """The choices that its rules serve."""

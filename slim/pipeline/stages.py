@@ -29,7 +29,7 @@ from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
 from slim.publish.publisher import Publisher
 from slim.publish.staging import check_target, publish, staging
-from slim.rules.loader import rules_digest
+from slim.rules.digest import rules_digest
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 from slim.verification.repair import prove

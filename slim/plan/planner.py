@@ -133,7 +133,24 @@ class Planner:
         held = HeldFacts(self.facts, self._config, self._draft.gone).established(asked)
         self._selection.conditions.establish(held)
         refuse_by_facts(self._draft, self._rules, self._selection.conditions)
+        self._hold_asked()
         self._draft.hold_units()
+
+    def _hold_asked(self) -> None:
+        """Take back what a choice left out and code that stays asks for."""
+        choices, draft = self._selection.choices, self._draft
+        chosen = {
+            key: (rule.choose, choices.value(rule, action.record) or "")
+            for key, action in draft.actions.items()
+            if (rule := self._rules.get(action.rule)) is not None and rule.choose
+        }
+        wanted: dict[str, set[str]] = {}
+        for name, value in chosen.values():
+            wanted.setdefault(name, set()).add(value)
+        asked = choices.asked_for(wanted, self.facts.inventory, self.facts.read, draft.gone)
+        for key, choice in chosen.items():
+            if choice in asked:
+                draft.refuse(draft.actions[key], SkipReason.CONDITION, (asked[choice],))
 
     def _context(self) -> Context:
         return Context(

@@ -10,6 +10,7 @@ from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.rule import Rule
 from slim.model.stack import Stack
 from slim.passes import PASSES
+from slim.plan.choices import Choices
 from slim.plan.conditions import Conditions
 from slim.rules.match import LayerMatcher, RememberingMatcher, RuleMatcher, Selected
 
@@ -35,6 +36,7 @@ class Selection:
             layer.name: RuleMatcher(self._enabled[layer.name]).for_layer(layer) for layer in stack
         }
         self.conditions = Conditions(config)
+        self.choices = Choices(stack, inventory, config)
         self._matched: set[str] = set()
         self.blocked: dict[tuple[FileKey, str], tuple[Rule, tuple[Evidence, ...]]] = {}
         """What rules would have selected if it weren't for a fact, by file and rule's id."""
@@ -50,7 +52,11 @@ class Selection:
     def would_select(self, pass_name: str, record: FileRecord) -> bool:
         """Return whether a rule of a pass selects a file, which need not be in the stack."""
         rules = self._matchers[record.layer].select(pass_name, record)
-        return any(not self.conditions.against(rule, record.owner) for rule in rules)
+        return any(
+            not self.conditions.against(rule, record.owner)
+            for rule in rules
+            if not rule.choose or not self.choices.leaves(rule, record)
+        )
 
     def selected(self, pass_name: str) -> Iterator[Selected]:
         """Yield every file that rules of a pass select, with those rules."""
@@ -80,6 +86,10 @@ class Selection:
         return tuple(sorted({rule.id for rule in self.rules} - self._matched))
 
     def _noted(self, record: FileRecord, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        if any(rule.choose for rule in rules):
+            rules = tuple(
+                rule for rule in rules if not rule.choose or not self.choices.leaves(rule, record)
+            )
         self._matched.update(rule.id for rule in rules)
         if not any(self.conditions.may_refuse(rule) for rule in rules):
             return rules

@@ -7,8 +7,6 @@ hands in.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -32,13 +30,14 @@ from slim.model.rule import (
     Verb,
 )
 from slim.model.stack import LayerKind
+from slim.rules.choices import VALUE, read_choices, selecting_globs
 from slim.rules.evidence import EVIDENCE_FILE, inline_evidence, read_evidence, with_evidence
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.protected import protected_target
 from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
 
 SCHEMA: Final = 1
-PACK_KEYS: Final = ("schema", "description", "rule", "fact")
+PACK_KEYS: Final = ("schema", "description", "rule", "fact", "choice")
 FACT_KEYS: Final = ("fact", "reason", "packages", "together_with", "ignore", "source")
 RULE_KEYS: Final = (
     "id",
@@ -53,6 +52,7 @@ RULE_KEYS: Final = (
     "keep",
     "options",
     "unless",
+    "choose",
     "unit",
     "source",
     "examples",
@@ -136,8 +136,14 @@ def parse_pack(
     name = Path(origin).stem
     rules = parse_rules(top.tables("rule"), schemas, pack=name, origin=origin, builtin=builtin)
     problems.found += duplicate_ids(rules)
-    facts = _facts(top.tables("fact"), builtin=builtin)
-    pack = RulePack(name=name, origin=origin, description=description, rules=rules, facts=facts)
+    pack = RulePack(
+        name=name,
+        origin=origin,
+        description=description,
+        rules=rules,
+        facts=_facts(top.tables("fact"), builtin=builtin),
+        choices=read_choices(top.tables("choice"), builtin=builtin),
+    )
     return pack, problems.found
 
 
@@ -178,32 +184,6 @@ def duplicate_ids(rules: Iterable[Rule]) -> list[Problem]:
     return problems
 
 
-def rules_digest(rules: Iterable[Rule]) -> str:
-    """SHA-256, in hexadecimal, of all that decides what the rules do; texts for people don't count.
-
-    The order of the rules doesn't matter, nor where they were read from.
-    """
-    canonical = [
-        {
-            "id": rule.id,
-            "pass": rule.pass_name,
-            "safety": rule.safety.label,
-            "globs": sorted(rule.globs),
-            "keep": sorted(rule.keep),
-            "layers": sorted(rule.layers),
-            "package": str(rule.package or ""),
-            "platforms": sorted(rule.platforms),
-            "options": dict(rule.options),
-            "unless": sorted(rule.unless),
-            "unit": rule.unit,
-            "builtin": rule.builtin,
-        }
-        for rule in sorted(rules, key=lambda rule: rule.id)
-    ]
-    text = json.dumps(canonical, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
 def _rule(
     table: Table, schemas: Mapping[str, PassSchema], *, pack: str, origin: str, builtin: bool
 ) -> Rule | None:
@@ -224,7 +204,10 @@ def _rule(
     schema = _pass_schema(table, schemas)
     if schema is None:
         return None
+    choose = table.text("choose")
     globs, keep, options = _selection(table, schema)
+    choice_globs = globs if choose else ()
+    globs = selecting_globs(table, schema.verb.value, choose) or globs
     if rule_id is None or reason is None or safety is None:
         return None
     return Rule(
@@ -239,6 +222,8 @@ def _rule(
         platforms=platforms,
         options=options,
         unless=tuple(FACT_NAMES[name] for name in unless),
+        choose=choose or "",
+        choice_globs=choice_globs,
         unit=unit is True,
         source=(source or "").strip(),
         examples=examples,
@@ -327,7 +312,7 @@ def _selection(
 
 def _glob_problem(text: str, verb: Verb | None) -> str | None:
     try:
-        glob = compile_glob(text)
+        glob = compile_glob(text.replace(VALUE, "*"))
     except GlobError as error:
         return f"{error}: {text[:80]!r}"
     named = None if verb is None else protected_target(glob, verb)

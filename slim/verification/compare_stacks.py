@@ -24,7 +24,7 @@ from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.rule import Phase
 from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
-from slim.rules.loader import rules_digest
+from slim.rules.digest import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace

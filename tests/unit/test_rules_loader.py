@@ -10,6 +10,7 @@ import pytest
 from slim.errors import ConfigError, StorageError
 from slim.model.rule import Examples, PackageSpec, Rule, RulePack, Safety
 from slim.model.stack import LayerKind
+from slim.rules.digest import rules_digest
 from slim.rules.examples import check_examples
 from slim.rules.loader import (
     builtin_packs,
@@ -17,7 +18,6 @@ from slim.rules.loader import (
     packs_folder,
     parse_pack,
     parse_package,
-    rules_digest,
 )
 from tests.support.rule_schemas import SCHEMAS, SITE, make_rule
 
