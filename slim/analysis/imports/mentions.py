@@ -70,11 +70,10 @@ def _imported(
     target = _target(statement, module)
     if target is None:
         return
-    text = (
-        statement.text
-        if not statement.names
-        else f"{statement.text} {statement.names[0]}{', ...' if len(statement.names) > 1 else ''}"
-    )
+    text = statement.text
+    if statement.names:
+        more = ", ..." if len(statement.names) > 1 else ""
+        text = f"{text} {statement.names[0]}{more}"
     is_from = statement.text.endswith(" import")
     named = [
         (f"{target}/{name}", f"{statement.text} {name}" if is_from else statement.text)
