@@ -29,7 +29,7 @@ class House:
         self.top = top
         self.touched: set[str] = set()
         for part in ("slim", "rules", "docs"):
-            # With the bytecode, which holds for a copy that keeps the times: nothing is compiled anew.
+            # Bytecode too: it holds for a copy that keeps the times, so nothing is compiled anew.
             ignored = shutil.ignore_patterns("images")
             shutil.copytree(ROOT / part, top / part, ignore=ignored)
         shutil.copy(ROOT / "venvstacks_slim.py", top)
