@@ -10,6 +10,7 @@ from slim import __version__
 from slim.analysis.facts import Facts
 from slim.auditing import measure, mentions, natives
 from slim.auditing.floors import floors
+from slim.auditing.orphans import orphans, shadowed
 from slim.auditing.savings import plans, savings
 from slim.auditing.why import Asker
 from slim.config.settings import Config
@@ -72,6 +73,7 @@ def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit
         else ({}, [])
     )
     progress.stage("Looking closer")
+    unused = mentions.unused(stack, inventory, loaded.read) if request.findings else ()
     return Audit(
         stack=stack,
         inventory=inventory,
@@ -82,7 +84,9 @@ def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit
         largest=measure.largest(inventory),
         foreign=natives.foreign(stack, inventory, loaded.read) if request.findings else (),
         unstripped=natives.unstripped(inventory, loaded.read) if request.findings else (),
-        unused=mentions.unused(stack, inventory, loaded.read) if request.findings else (),
+        unused=unused,
+        orphans=orphans(stack, inventory, loaded.read, unused) if request.findings else (),
+        shadowed=shadowed(stack, inventory) if request.findings else (),
         duplicates=measure.duplicates(inventory),
         unowned=measure.unowned(inventory),
         floors=floors(stack, inventory, loaded.read) if request.findings else (),

@@ -52,7 +52,7 @@ class _SoughtModule:
 def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDistribution, ...]:
     """Distributions that nothing else mentions, the largest first."""
     names = {
-        (layer, distribution.name): (distribution, frozenset(_top_level(distribution)))
+        (layer, distribution.name): (distribution, frozenset(top_level(distribution)))
         for layer, installed in inventory.distributions.items()
         for distribution in installed.values()
     }
@@ -62,7 +62,7 @@ def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDi
     sought = _sought(names.values(), launched)
     used = _used(inventory, read, sought)
     requirements = Requirements(stack, inventory)
-    sizes = _sizes(inventory)
+    sizes = size_by_owner(inventory)
     result = []
     for (layer, _), (distribution, modules) in names.items():
         if not modules or distribution.owner in used or modules & launched:
@@ -89,8 +89,8 @@ def unused(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[UnusedDi
     return tuple(sorted(result, key=lambda row: (-row.size, row.layer, row.owner)))
 
 
-def _top_level(distribution: Distribution) -> Iterable[str]:
-    """Top-level names of all that is importable from a distribution's site folder."""
+def top_level(distribution: Distribution) -> Iterable[str]:
+    """Yield the top-level names of all that is importable from a distribution's site folder."""
     site = posixpath.dirname(distribution.info_dir)
     prefix = f"{site}/" if site else ""
     for path in distribution.files:
@@ -132,7 +132,7 @@ def _used(inventory: Inventory, read: ReadFile, sought: dict[bytes, _SoughtModul
 
     # What distributions and applications import is found soon there; the runtime, which imports
     # none of them, is last.
-    code_files = [record for record in inventory if _is_code(record)]
+    code_files = [record for record in inventory if is_code(record)]
     code_files.sort(key=lambda record: record.owner.kind is OwnerKind.RUNTIME)
     for find in (_imported, _in_strings):
         for record in code_files:
@@ -172,7 +172,8 @@ def _begins_statement(code: bytes, position: int) -> bool:
     return not before or before.endswith((b";", b":"))
 
 
-def _is_code(record: FileRecord) -> bool:
+def is_code(record: FileRecord) -> bool:
+    """Return whether a file's text may import: Python, ``.pth``, and small scripts."""
     if record.type is not EntryType.FILE or not record.size:
         return False
     name = record.path.rpartition("/")[2]
@@ -186,7 +187,8 @@ def _is_code(record: FileRecord) -> bool:
     )
 
 
-def _sizes(inventory: Inventory) -> Mapping[tuple[str, Owner], tuple[int, int]]:
+def size_by_owner(inventory: Inventory) -> Mapping[tuple[str, Owner], tuple[int, int]]:
+    """Bytes and number of the files of each owner, layer by layer."""
     sums: dict[tuple[str, Owner], tuple[int, int]] = {}
     for record in inventory:
         size, files = sums.get((record.layer, record.owner), (0, 0))

@@ -99,6 +99,41 @@ class UnusedDistribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Orphan:
+    """A distribution that nothing in the stack requires, imports, links or starts."""
+
+    layer: str
+    """Name of the layer that it is installed in."""
+    owner: Owner
+    """The distribution."""
+    size: int
+    """Bytes of its files."""
+    files: int
+    """Number of its files."""
+
+    @property
+    def drop(self) -> str:
+        """The line of a configuration that drops it."""
+        return f'drop = ["{self.owner.name}"]'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowedPackage:
+    """An import package that every application finds in another layer first."""
+
+    package: str
+    """Its name."""
+    layer: str
+    """Name of the layer with the copy that is never imported."""
+    above: tuple[str, ...]
+    """Names of the layers whose copy is."""
+    size: int
+    """Bytes of the files of the copy that is never imported."""
+    files: int
+    """Number of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
     """Files with the same bytes. ``size`` is that of one of them."""
 
@@ -208,6 +243,10 @@ class Audit:
     """Native files that can be stripped."""
     unused: tuple[UnusedDistribution, ...] = ()
     """Distributions that no Python file outside them imports."""
+    orphans: tuple[Orphan, ...] = ()
+    """Distributions that are left over."""
+    shadowed: tuple[ShadowedPackage, ...] = ()
+    """Import packages that are there in two layers."""
     duplicates: tuple[Duplicate, ...] = ()
     """Groups of files with the same bytes."""
     unowned: tuple[SizeRow, ...] = ()

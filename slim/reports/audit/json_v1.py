@@ -77,6 +77,26 @@ def _audit(result: Audit) -> Json:
         ],
         "unstripped": [{**_file(one.record), "saved": one.saved} for one in result.unstripped],
         "unused": [_unused(one) for one in result.unused],
+        "orphans": [
+            {
+                **named("layer", one.layer),
+                "owner": owner_document(one.owner),
+                "size": one.size,
+                "files": one.files,
+                "drop": one.drop,
+            }
+            for one in result.orphans
+        ],
+        "shadowed": [
+            {
+                **named("layer", one.layer),
+                "package": one.package,
+                "above": [prose(name) for name in one.above],
+                "size": one.size,
+                "files": one.files,
+            }
+            for one in result.shadowed
+        ],
         "duplicates": [_duplicate(one) for one in result.duplicates],
         "stale": [{**named("name", one.name), "size": one.size} for one in result.stack.stale],
         "unowned": _rows(result.unowned),

@@ -70,6 +70,21 @@ def _findings(result: Audit, *, verbose: bool) -> Iterator[_Finding]:
         ],
     )
     yield _Finding(
+        title="orphans",
+        amount=count(len(result.orphans), "distribution"),
+        meaning="nothing requires, imports, links or starts them",
+        rows=[(f"{one.owner.label} in {one.layer}", one.size, one.drop) for one in result.orphans],
+    )
+    yield _Finding(
+        title="import packages in two layers",
+        amount=count(len(result.shadowed), "package"),
+        meaning="every application imports the copy above",
+        rows=[
+            (f"{one.package} in {one.layer}", one.size, f"found in {', '.join(one.above)}")
+            for one in result.shadowed
+        ],
+    )
+    yield _Finding(
         title="files no distribution owns",
         amount=count(sum(row.size.files for row in result.unowned), "file"),
         meaning="by folder",
