@@ -24,6 +24,11 @@ class Metric(StrEnum):
     FILES = "files"
     UPDATE = "update"
 
+    @property
+    def explained(self) -> Metric:
+        """Metric that growth is explained in: archive bytes can't be split among owners."""
+        return Metric.UNPACKED if self is Metric.ARCHIVE else self
+
     def of(self, footprint: Footprint) -> int:
         """Return the metric's value: bytes, or a number of files.
 

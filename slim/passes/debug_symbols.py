@@ -19,7 +19,7 @@ from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
-from slim.passes.macho_symbols import THIN_OPTION, propose_macho
+from slim.passes.macho_symbols import THIN_OPTION, level_of, propose_macho
 
 EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
@@ -132,12 +132,8 @@ def _reads_itself(view: memoryview) -> bool:
     )
 
 
-def _level(options: Mapping[str, OptionValue]) -> str:
-    return str(options.get("level", DEFAULT_LEVEL))
-
-
 def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
-    level = _level(rule.options)
+    level = level_of(rule.options)
     if level == "none":
         return None
     view = context.read(record)
@@ -193,7 +189,7 @@ def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content
     Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
     that can't, so these aren't the bytes that were looked at.
     """
-    edit = plan_edit(view, _level(options))
+    edit = plan_edit(view, level_of(options))
     if isinstance(edit, NotEditable):
         raise IntegrityError(
             f"the file can't be edited any more: {edit.reason}",

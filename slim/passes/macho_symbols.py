@@ -41,7 +41,7 @@ def propose_macho(record: FileRecord, rule: Rule, context: Context) -> Proposal 
 
     A refusal for a file that can't be edited.
     """
-    level = _level(rule.options)
+    level = level_of(rule.options)
     machine = _machine(rule.options, context.stack.layer(record.layer).platform)
     if level == "none" and machine is None:
         return None
@@ -71,7 +71,8 @@ def _plan(view: memoryview, level: str, machine: str | None) -> MachoEdit | NotE
     return plan_macho_edit(view, level, machine)
 
 
-def _level(options: Mapping[str, OptionValue]) -> str:
+def level_of(options: Mapping[str, OptionValue]) -> str:
+    """Return how much goes: the option ``level``, a key of the editors' levels."""
     return str(options.get("level", DEFAULT_LEVEL))
 
 
@@ -113,7 +114,7 @@ def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Conte
     Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
     that can't, so these aren't the bytes that were looked at.
     """
-    level = _level(options)
+    level = level_of(options)
     machine = options.get("machine")
     edit = _plan(view, level, None if machine is None else str(machine))
     if isinstance(edit, NotEditable):

@@ -229,15 +229,10 @@ def _amount(snapshot: Snapshot, metric: Metric) -> int | None:
     return metric.of(snapshot.total)
 
 
-def _content(metric: Metric) -> Metric:
-    """The metric that owners are ranked by: archive bytes can't be split among them."""
-    return Metric.UNPACKED if metric is Metric.ARCHIVE else metric
-
-
 def _causes(change: Comparison | None, metric: Metric) -> tuple[OwnerChange, ...]:
     if change is None or metric is Metric.UPDATE:
         return ()
-    by = _content(metric)
+    by = metric.explained
     grown = [owner for owner in change.owners if owner.delta(by) > 0]
     return tuple(sorted(grown, key=lambda owner: (-owner.delta(by), owner.name)))
 
@@ -246,7 +241,7 @@ def _largest(snapshot: Snapshot, metric: Metric) -> tuple[tuple[str, int], ...]:
     if metric is Metric.UPDATE:
         layers = [(layer.layer_name, layer.update) for layer in snapshot.layers if layer.update]
         return tuple(sorted(layers, key=lambda item: (-item[1], item[0]))[:_LARGEST])
-    by = _content(metric)
+    by = metric.explained
     sums: dict[str, int] = {}
     for cell in snapshot.cells:
         label = f"{cell.owner} {cell.version}".strip()

@@ -152,7 +152,8 @@ def test_kinds_of_sockets_and_calls_that_no_namespace_contains(sandbox: Sandbox)
         sandbox,
         TRY
         + f"""
-families = {{"vsock": 40, "packet": 17, "bluetooth": 31, "alg": 38, "can": 29, "tipc": 30, "xdp": 44}}
+families = {{"vsock": 40, "packet": 17, "bluetooth": 31, "alg": 38, "can": 29}}
+families |= {{"tipc": 30, "xdp": 44}}
 for name, family in families.items():
     attempt(name, lambda: socket.socket(family, socket.SOCK_STREAM).close())
 attempt("audit", lambda: socket.socket(16, socket.SOCK_RAW, 9).close())
@@ -297,7 +298,8 @@ if __name__ == "__main__":
     database.close()
     with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as file:
         file.write(b"x")
-    assert subprocess.run(["sh", "-c", "echo $((6 * 7)) | cat"], capture_output=True).stdout == b"42\\n"
+    done = subprocess.run(["sh", "-c", "echo $((6 * 7)) | cat"], capture_output=True)
+    assert done.stdout == b"42\\n"
     assert subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True).returncode == 0
     locale.setlocale(locale.LC_ALL, "")
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED

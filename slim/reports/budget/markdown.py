@@ -11,7 +11,7 @@ from slim.reports.budget.words import (
     exceeded_text,
     limit_text,
 )
-from slim.reports.common.growth import amount, cause_lines, content_metric
+from slim.reports.common.growth import amount, cause_lines
 from slim.reports.common.markdown import cell, items, page, table
 from slim.reports.common.text import count
 
@@ -58,7 +58,7 @@ def _baseline(limit: LimitResult) -> str:
 
 
 def _causes(limit: LimitResult) -> list[str]:
-    metric = content_metric(limit.limit.metric)
+    metric = limit.limit.metric.explained
     if limit.causes:
         causes = cause_lines(limit.causes, metric, most=_CAUSES, arrow="→")
         return [f"What grew since the baseline ({metric.value}):", "", *items(causes)]

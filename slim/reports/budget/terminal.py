@@ -13,7 +13,7 @@ from slim.reports.budget.words import (
     limit_text,
 )
 from slim.reports.common.canvas import Canvas, add_numbers, plain_table
-from slim.reports.common.growth import amount, cause_lines, content_metric
+from slim.reports.common.growth import amount, cause_lines
 from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, printable
 
@@ -76,7 +76,7 @@ def _mark(style: TerminalStyle, status: Status) -> str:
 
 
 def _causes(canvas: Canvas, limit: LimitResult, most: int) -> None:
-    metric = content_metric(limit.limit.metric)
+    metric = limit.limit.metric.explained
     if limit.causes:
         canvas.line(Text(f"what grew since the baseline ({metric.value})", "dim"), indent=2)
         lines = cause_lines(limit.causes, metric, most=most, arrow=canvas.style.arrow)

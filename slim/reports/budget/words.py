@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from slim.model.budget import BudgetResult, LimitKind, LimitResult, Status, Verdict
 from slim.model.diff import Metric
-from slim.reports.common.growth import content_metric, number
+from slim.reports.common.growth import number
 from slim.reports.common.text import percent, printable
 
 _NOUNS = {
@@ -38,7 +38,7 @@ def exceeded_budgets(verdict: Verdict) -> list[Exceeded]:
         limits = tuple(limit for limit in result.limits if limit.status is Status.EXCEEDED)
         explained: dict[Metric, LimitResult] = {}
         for limit in limits:
-            explained.setdefault(content_metric(limit.limit.metric), limit)
+            explained.setdefault(limit.limit.metric.explained, limit)
         if limits:
             found.append(
                 Exceeded(result=result, limits=limits, explained=tuple(explained.values()))

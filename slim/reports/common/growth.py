@@ -15,11 +15,6 @@ _PLACES = 3
 _KINDS = {PlaceKind.NEW: "new", PlaceKind.GONE: "gone", PlaceKind.CHANGED: "changed"}
 
 
-def content_metric(metric: Metric) -> Metric:
-    """Return the metric that growth is explained in: archive bytes can't be split among owners."""
-    return Metric.UNPACKED if metric is Metric.ARCHIVE else metric
-
-
 def amount(metric: Metric, value: int) -> str:
     """Return ``1.2 MB``, or ``12 files``."""
     return count(value, "file") if metric is Metric.FILES else format_size(value)
@@ -37,7 +32,7 @@ def signed(metric: Metric, value: int) -> str:
 
 def owner_text(change: OwnerChange, metric: Metric, arrow: str = "->") -> str:
     """Return one owner's growth on one line: ``pandas 3.1.0 -> 3.1.1 +1.2 MB: tests``."""
-    metric = content_metric(metric)
+    metric = metric.explained
     growth = signed(metric, change.delta(metric))
     words = f"{printable(change.name)}{versions_text(change, arrow)} {growth}"
     categories = main_categories(change, metric)
@@ -106,7 +101,7 @@ def cause_lines(
 
 def more_owners(owners: Sequence[OwnerChange], metric: Metric) -> str:
     """Return ``3 more: +1.2 MB`` for owners that aren't shown."""
-    metric = content_metric(metric)
+    metric = metric.explained
     return f"{len(owners)} more: {signed(metric, sum(owner.delta(metric) for owner in owners))}"
 
 
