@@ -5,6 +5,7 @@ What may go depends on the rule that selects a library:
 =============  ==================================================================================
 ``evidence``   the library goes if
 =============  ==================================================================================
+``unspoken``   nothing links it, and no file has its bare name as a word or names its folder
 ``none``       nothing links it and nothing speaks of it (the default)
 ``weak``       at most weak evidence speaks of it: part of its name, a mention in data, a folder
                that may be listed
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from slim.analysis.linkage.graph import Linkage
+from slim.analysis.linkage.spoken import speakers
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import DYNLIB
 from slim.binaries import describe
@@ -37,8 +39,10 @@ from slim.passes.base import Context, Proposal, Refusal
 from slim.rules.match import marks_roots
 
 _NAME = "dylibs"
+_UNSPOKEN = "unspoken"
 _SHARED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
 _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
+    _UNSPOKEN: frozenset({LibraryStatus.NONE}),
     "none": frozenset({LibraryStatus.NONE}),
     "weak": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
     "curated": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
@@ -57,7 +61,7 @@ class UnusedLibraries:
                 type=str,
                 default="none",
                 help="how much may speak of a library that goes all the same",
-                choices=("none", "weak", "curated"),
+                choices=(_UNSPOKEN, "none", "weak", "curated"),
             ),
             "roots": OptionSchema(
                 type=bool,
@@ -88,6 +92,14 @@ class UnusedLibraries:
             key for key, record in judge.candidates.items() if _is_held(context, linkage, record)
         )
         removed = _unused(judge, rules, context.gone, held)
+        while spoken := _spoken(context, removed):
+            rules = {
+                key: tuple(rule for rule in found if _evidence_option(rule) != _UNSPOKEN)
+                if key in spoken
+                else found
+                for key, found in rules.items()
+            }
+            removed = _unused(judge, rules, context.gone, held)
         verdicts = judge.verdicts(context.gone | removed.keys(), held)
         for key in sorted(removed):
             yield Finding(key=key, rule=removed[key].rule.id, evidence=removed[key].evidence)
@@ -180,6 +192,19 @@ def _unused(
         if not fresh:
             return removed
         removed |= fresh
+
+
+def _spoken(context: Context, removed: Mapping[FileKey, _Candidate]) -> Mapping[FileKey, Evidence]:
+    """Return what a file that stays may yet speak of, of what goes because nothing names it."""
+    records = context.inventory.records
+    unnamed = [
+        records[key[0]][key[1]]
+        for key, candidate in sorted(removed.items())
+        if _evidence_option(candidate.rule) == _UNSPOKEN
+    ]
+    if not unnamed:
+        return {}
+    return speakers(unnamed, context.inventory, context.read, context.gone | removed.keys())
 
 
 def _candidate(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Candidate | None:

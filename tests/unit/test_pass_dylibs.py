@@ -315,4 +315,55 @@ def test_the_evidence_of_a_removal_tells_what_was_looked_for() -> None:
 def test_schema() -> None:
     assert UnusedLibraries.schema.name == "dylibs"
     assert not UnusedLibraries.schema.needs_globs
-    assert UnusedLibraries.schema.options["evidence"].choices == ("none", "weak", "curated")
+    assert UnusedLibraries.schema.options["evidence"].choices == (
+        "unspoken",
+        "none",
+        "weak",
+        "curated",
+    )
+
+
+UNSPOKEN = rule("unspoken")
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("p/load.py", "import glob\nglob.glob(here + '/../p.libs/*.so*')\n"),
+        ("p/load.py", "import os\nos.listdir(__package__ + '.libs')\n"),
+        ("p/load.py", "kind = 'foo'\n"),
+        ("p/data.json", '{"backend": "Foo"}'),
+        ("p/m.so", elf("", "foo")),
+        ("p/m.so", elf("", "libfoo")),
+        ("q/other.bin", b"\0\1FOO\0"),
+    ],
+)
+def test_what_may_yet_be_spoken_of_stays(name: str, text: str | bytes) -> None:
+    library = "p.libs/libfoo-1a2b3c4d.so.1.2"
+    made = linked_stack({"plain": {library: elf(), "p/other.py": "food = libfoobar = 1\n"}})
+    assert removed(propose(made, UNSPOKEN)) == {f"plain/{library}": "dylibs.unspoken"}
+    spoken = linked_stack({"plain": {library: elf(), name: text}})
+    assert removed(propose(spoken, UNSPOKEN)) == {}
+    milder = propose(spoken, UNSPOKEN, rule("none", safety=Safety.AGGRESSIVE))
+    assert removed(milder) == {f"plain/{library}": "dylibs.none"}
+
+
+def test_a_name_too_short_to_be_searched_for_stays() -> None:
+    made = linked_stack({"plain": {"p.libs/libz-1a2b3c4d.so.1": elf()}})
+    assert removed(propose(made, UNSPOKEN)) == {}
+
+
+def test_lists_of_files_and_what_goes_do_not_speak() -> None:
+    library = "p.libs/libfoo-1a2b3c4d.so.1"
+    other = "p.libs/libbar-1a2b3c4d.so.1"
+    made = linked_stack(
+        {
+            "plain": {
+                library: elf(),
+                other: elf("", "foo"),
+                "p-1.dist-info/RECORD": f"{library},,\n{other},,\n",
+                "p-1.dist-info/sboms/auditwheel.cdx.json": '{"name": "foo"}',
+            }
+        }
+    )
+    assert removed(propose(made, UNSPOKEN)).keys() == {f"plain/{library}", f"plain/{other}"}
