@@ -9,6 +9,7 @@ from slim.model.facts import Fact
 from slim.model.finding import Evidence
 from slim.model.record import Owner
 from slim.model.rule import Rule
+from slim.model.untried import is_untried
 
 _EMBEDDER = "a program outside of the stack may load it (embedded = false says that none does)"
 
@@ -41,10 +42,3 @@ class Conditions:
     def may_refuse(self, rule: Rule) -> bool:
         """Return whether anything could speak against a rule."""
         return bool(rule.unless) or (self._strict_evidence and rule.package is not None)
-
-
-def is_untried(rule: Rule, owner: Owner) -> bool:
-    """Return whether a built-in rule for a package wasn't tried on this version of it."""
-    if not rule.builtin or rule.package is None:
-        return False
-    return rule.evidence is None or owner.version not in rule.evidence.tried.get(owner.name, ())

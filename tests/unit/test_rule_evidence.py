@@ -10,6 +10,7 @@ from slim.config.settings import Config
 from slim.errors import ConfigError
 from slim.model.progress import Silent
 from slim.model.rule import RuleEvidence
+from slim.model.untried import untried
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.reports.rules.page import evidence_words
@@ -120,5 +121,9 @@ def test_strict_evidence_leaves_out_versions_that_were_not_tried(
     plan = Planner(made.facts, config, Silent()).plan()
     removed = [action.record.path for action in plan.actions.values()]
     assert any(path.endswith(HEADER) for path in removed) == goes
+    if goes:
+        marked = untried({rule.id: rule for rule in pack.rules}, plan.actions.values())
+        wrong = evidence is None or '"2.0"' not in evidence
+        assert list(marked.values()) == ([("maths 2.0",)] if builtin and wrong else [])
     told = [str(item) for skipped in plan.skipped for item in skipped.evidence]
     assert any("wasn't tried on maths 2.0" in text for text in told) == (not goes)

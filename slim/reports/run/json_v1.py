@@ -20,6 +20,7 @@ from slim.model.outcome import Accounts, CellDelta, LayerOutcome, RunResult, Ver
 from slim.model.plan import Skipped
 from slim.model.report import RUN_REPORT
 from slim.model.stack import ArchiveInfo
+from slim.model.untried import untried
 from slim.model.verify import Broken, Repair
 from slim.reports.common.accounts import with_untouched
 from slim.reports.common.json_parts import (
@@ -76,6 +77,7 @@ def _run(result: RunResult) -> Json:
     actions = [action for layer in result.layers for action in plan.for_layer(layer.layer.name)]
     skipped = _in_layer_order(result)
     rules = {item.rule for item in (*actions, *skipped)}
+    untried_on = untried(result.rules, actions)
     stale = sorted(result.stack.stale, key=lambda archive: archive.name)
     return {
         "stack": stack_document(result.stack),
@@ -92,7 +94,10 @@ def _run(result: RunResult) -> Json:
         "kept": None if result.backup is None else _backup(result.backup),
         "symbols": None if result.symbols is None else _symbols(result.symbols),
         "stale": [{**named("name", archive.name), "size": archive.size} for archive in stale],
-        "rules": rule_summaries(result.rules, rules),
+        "rules": [
+            {**rule, "untried": [prose(owner) for owner in untried_on.get(str(rule["id"]), ())]}
+            for rule in rule_summaries(result.rules, rules)
+        ],
         "unmatched_rules": sorted(plan.unmatched),
         "warnings": [prose(warning) for warning in plan.warnings],
         "notes": [prose(note) for note in plan.notes],

@@ -10,6 +10,7 @@ from slim.model.footprint import FootprintDelta
 from slim.model.outcome import RunResult, SigningReason
 from slim.model.plan import SkipReason
 from slim.model.size import format_size
+from slim.model.untried import untried
 from slim.reports.common.accounts import contributors, first_rows
 from slim.reports.common.canvas import Canvas, number_table
 from slim.reports.common.stacks import shortener
@@ -35,6 +36,7 @@ _REASONS = {
 def draw_plan(canvas: Canvas, result: RunResult, *, verbose: bool) -> None:
     """Draw what the plan of a run is about; with ``verbose`` all rows, not only the largest."""
     _contributions(canvas, result, verbose=verbose)
+    _untried(canvas, result, verbose=verbose)
     _refusals(canvas, result, verbose=verbose)
     _signing(canvas, result, verbose=verbose)
     _stale(canvas, result, verbose=verbose)
@@ -53,6 +55,18 @@ def _contributions(canvas: Canvas, result: RunResult, *, verbose: bool) -> None:
     if verbose:
         _account(canvas, "by rule", contributors(accounts.by_rule))
         _account(canvas, "by category", contributors(accounts.by_category))
+
+
+def _untried(canvas: Canvas, result: RunResult, *, verbose: bool) -> None:
+    rows = untried(result.rules, result.plan.actions.values())
+    if not rows:
+        return
+    words = f"{count(len(rows), 'rule')} took files of versions that the field trial didn't try"
+    canvas.line(Text(words, "dim"))
+    if verbose:
+        listed = [f"{rule}: {', '.join(map(printable, rows[rule]))}" for rule in rows]
+        canvas.listing(listed, len(listed), color="dim")
+    canvas.blank()
 
 
 def _account(
