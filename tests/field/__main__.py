@@ -10,10 +10,17 @@ from pathlib import Path
 
 from slim.rules.evidence import EVIDENCE_FILE
 from slim.rules.loader import packs_folder
-from tests.field.report import document, read_document, table, write_broken, write_evidence
+from tests.field.report import (
+    document,
+    read_document,
+    table,
+    write_broken,
+    write_evidence,
+    write_page,
+)
 from tests.field.selecting import by_name, changed_rules, rule_tables, touched
 from tests.field.trees import InstallError, Trees, read_locked, write_locked
-from tests.field.trial import GroupTrial, Plan, try_group
+from tests.field.trial import ROOT, GroupTrial, Plan, try_group
 from tests.field.uses import Group, groups, read_given_up, read_suites, read_uses
 
 
@@ -68,6 +75,8 @@ def _tell(options: argparse.Namespace, trials: list[GroupTrial]) -> int:
         write_broken(trials, options.broken)
     if options.write_evidence:
         write_evidence(trials, packs_folder() / EVIDENCE_FILE, rule_tables())
+    if options.write_docs:
+        write_page(trials, ROOT / "docs/field.md")
     return int(any(not item.given_up for trial in trials for item in trial.broken))
 
 
@@ -126,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="write all outcomes")
     add("--read", type=Path, nargs="+", metavar="FILE", help="tell what --json wrote; run nothing")
     add("--broken", type=Path, metavar="FILE", help="write what broke, a line each")
+    add("--write-docs", action="store_true", help="write the table into docs/field.md")
     add("--write-evidence", action="store_true", help="write rules/evidence.toml")
     return parser
 

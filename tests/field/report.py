@@ -15,6 +15,8 @@ from packaging.utils import canonicalize_name
 from tests.field.trial import Broken, GroupTrial, Slimmed
 from tests.field.uses import Group
 
+BEGIN = "<!-- the trial's table, written by --write-docs -->"
+END = "<!-- its end -->"
 HEAD = ("distributions", "versions", "profile", "uses", "--help", "tests", "saved", "broken")
 
 
@@ -42,6 +44,15 @@ def table(trials: Sequence[GroupTrial]) -> str:
             lines += ["", title, ""]
             lines += [f"- {_item(item)}" for item in items]
     return "\n".join(lines) + "\n"
+
+
+def write_page(trials: Sequence[GroupTrial], path: Path) -> None:
+    """Put the table into a page of the documentation, between two marks."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not end:
+        raise ValueError(f"{path} lacks the marks {BEGIN} and {END}")
+    path.write_text(f"{before}{BEGIN}\n\n{table(trials)}\n{END}{after}", encoding="utf-8")
 
 
 def _item(item: Broken) -> str:

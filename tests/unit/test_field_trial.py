@@ -7,7 +7,15 @@ from pathlib import Path
 
 from slim.passes import SCHEMAS
 from slim.rules.loader import builtin_packs
-from tests.field.report import document, read_document, table, write_evidence
+from tests.field.report import (
+    BEGIN,
+    END,
+    document,
+    read_document,
+    table,
+    write_evidence,
+    write_page,
+)
 from tests.field.trees import read_locked
 from tests.field.trial import Broken, GroupTrial, Slimmed, blamed
 from tests.field.uses import LARGEST_GROUP, Group, Use, groups, read_given_up, read_uses
@@ -100,3 +108,13 @@ def test_outcomes_that_were_written_are_read_again(tmp_path: Path) -> None:
     file.write_text(document([before]), encoding="utf-8")
     assert table(read_document(file, [before.group])) == table([before])
     assert read_document(file, []) == []
+
+
+def test_the_table_goes_between_its_marks_in_a_page(tmp_path: Path) -> None:
+    page = tmp_path / "field.md"
+    page.write_text(f"# A\n\n{BEGIN}\nold\n{END}\n\n## B\n")
+    write_page([trial(tmp_path)], page)
+    text = page.read_text()
+    assert text.startswith(f"# A\n\n{BEGIN}\n\n| distributions |")
+    assert "old" not in text
+    assert text.endswith(f"{END}\n\n## B\n")
