@@ -19,6 +19,7 @@ from slim.formats.tar.parse import TarParser
 from slim.rules.glob import Alternative
 from tests.fuzz import containers, natives, texts, updates
 from tests.fuzz.targets import TARGETS, Target, mutated, target
+from tests.support.examples import examples
 
 MUTATIONS = 150
 
@@ -40,7 +41,7 @@ def test_damaged_seeds(one: Target) -> None:
 
 
 @by_target
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 @given(data=st.binary(max_size=600))
 def test_noise(one: Target, data: bytes) -> None:
     one.run(data)

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.audits import adds_up, audit_of, by_du
+from tests.support.examples import examples
 
 NAMES = st.sampled_from(
     ["a", "b.py", "c.so", "site-packages", "x-1.dist-info", "METADATA", "RECORD", "__pycache__",
@@ -41,7 +42,7 @@ def without_conflicts(tree: dict[str, bytes]) -> dict[str, bytes]:
     return {path: content for path, content in tree.items() if path not in folders}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(tree=TREES)
 def test_totals_are_exact_in_every_container(tree: dict[str, bytes]) -> None:
     tree = without_conflicts(tree)
@@ -69,7 +70,7 @@ def test_totals_are_exact_in_every_container(tree: dict[str, bytes]) -> None:
             assert adds_up(found) == by_disk
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     tree=TREES,
     names=st.lists(st.tuples(st.integers(0, 20), st.booleans()), max_size=6),

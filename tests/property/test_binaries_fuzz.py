@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.natives import hold_elf as hold
 from tests.support.elf_files import build
+from tests.support.examples import examples
 
 BODY = """
 load 0x10000 align 0x1000
@@ -60,7 +61,7 @@ def test_250_flipped_bytes(seed: int) -> None:
     assert 0 < edits < 250
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(SEEDS),
     st.lists(
@@ -75,7 +76,7 @@ def test_patched_and_cut(data: bytes, patches: list[tuple[int, bytes]], cut: int
     hold(data[: len(data) - cut] if cut < 200 else data)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(
     st.sampled_from(
         [b"", b"\x7fELF", b"\x7fELF\2\1\1", b"MZ", b"\xca\xfe\xba\xbe\0\0\0\2", b"!<arch>\n"]

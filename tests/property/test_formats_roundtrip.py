@@ -20,6 +20,7 @@ from slim.formats.zip.parse import ZipParser
 from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
 from tests.fuzz.containers import flat, hold_tar, hold_zip, with_checksums
+from tests.support.examples import examples
 from tests.support.raw_archives import (
     ZipMember,
     entry,
@@ -35,7 +36,9 @@ from tests.support.raw_archives import (
 )
 
 RELAXED = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 # U+0000..U+001F, the C1 controls and what deceives the eye are refused, so honest names don't have
@@ -200,7 +203,7 @@ PARTS = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(parts=st.lists(PARTS, max_size=6), tail=st.binary(max_size=3))
 def test_any_sequence_of_tar_headers(parts: list[bytes], tail: bytes) -> None:
     hold_tar(tar(*parts) + tail)
@@ -214,7 +217,7 @@ HONEST = tar(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(at=st.integers(0, len(HONEST) - 1), flip=st.integers(1, 255), fix=st.booleans())
 def test_flipped_tar_bytes(at: int, flip: int, fix: bool) -> None:
     data = bytearray(HONEST)
@@ -222,7 +225,7 @@ def test_flipped_tar_bytes(at: int, flip: int, fix: bool) -> None:
     hold_tar(with_checksums(bytes(data)) if fix else bytes(data))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.binary(max_size=2048))
 def test_noise_is_refused(data: bytes) -> None:
     for parse in (
@@ -241,7 +244,7 @@ HONEST_ZIP = zip_file(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(at=st.integers(0, len(HONEST_ZIP) - 1), flip=st.integers(1, 255))
 def test_flipped_zip_bytes(at: int, flip: int) -> None:
     data = bytearray(HONEST_ZIP)
@@ -249,7 +252,7 @@ def test_flipped_zip_bytes(at: int, flip: int) -> None:
     hold_zip(bytes(data))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(cut=st.integers(0, len(HONEST_ZIP) - 1), insert=st.binary(max_size=4))
 def test_cut_and_stretched_zip_files_are_refused(cut: int, insert: bytes) -> None:
     assert not hold_zip(HONEST_ZIP[:cut])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.proof import ImportProof, Proof
 from slim.analysis.imports.text_scan import Hints, scan_lines, text_hints
+from tests.support.examples import examples
 from tests.support.virtual_stacks import VirtualStack, make_stack
 
 NAMES = st.sampled_from(["tests", "helper", "pkg", "a", "b", "conftest", "from_", "reimport"])
@@ -203,7 +204,7 @@ def _check_covered(data: bytes) -> Hints:
     return hints
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(SOURCE, NEWLINES)
 def test_words_hold_everything_that_statements_name(source: str, newline: str) -> None:
     data = _encoded(source, newline)
@@ -212,21 +213,21 @@ def test_words_hold_everything_that_statements_name(source: str, newline: str) -
     assert not (hints.opaque and data.isascii())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400), deadline=None)
 @given(ODD_SOURCE, NEWLINES, COOKIES)
 def test_words_hold_it_in_any_encoding(source: str, newline: str, cookie: tuple[str, str]) -> None:
     line, encoding = cookie
     _check_covered(_encoded(line + source, newline, encoding))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(imports(), LONG, NEWLINES)
 def test_words_hold_it_over_long_lines(statement: str, blank: str, newline: str) -> None:
     _check_covered(_encoded(statement.replace(" ", blank, 1), newline))
     _check_covered(_encoded(f"x = '{'y' * 5000}';{statement}", newline))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(
         st.sampled_from(
@@ -285,7 +286,7 @@ def _prove(virtual: VirtualStack, going: set[str], *, thorough: bool) -> Proof:
     return proof.prove(removals, weak_counts=lambda key: "helper" in key[1])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.fixed_dictionaries({path: SOURCE | ODD_SOURCE for path in PATHS}),
     st.sets(st.sampled_from(PATHS)),
@@ -298,7 +299,7 @@ def test_the_proof_is_the_same_with_and_without_looking_first(
     assert _prove(virtual, going, thorough=False) == _prove(virtual, going, thorough=True)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 @given(st.binary(max_size=200) | SOURCE.map(str.encode))
 def test_reading_never_fails(source: bytes) -> None:
     scan(source)

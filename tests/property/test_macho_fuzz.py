@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from slim.binaries.macho.edit import resign
 from tests.fuzz.natives import hold_macho as hold
+from tests.support.examples import examples
 from tests.support.macho_files import LIBRARY, build, command, fat
 
 UNSIGNED = LIBRARY.replace("arm64", "x86_64").replace("signed linker libsample.dylib", "")
@@ -65,7 +66,7 @@ def test_100_flipped_bytes(seed: int) -> None:
     assert edits < 100
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.integers(0, len(SEEDS) - 1),
     st.lists(
@@ -85,7 +86,7 @@ def test_patched_and_cut(seed: int, patches: list[tuple[int, int, bytes]], cut: 
     hold(data[: len(data) - cut] if cut < 200 else data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(
     st.sampled_from(
         [

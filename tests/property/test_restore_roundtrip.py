@@ -27,6 +27,7 @@ from slim.model.record import EntryType
 from slim.model.settings import Effort, Level
 from slim.plan.apply import Edited
 from slim.plan.planned import PlannedStack
+from tests.support.examples import examples
 from tests.support.published_stacks import Link, distribution, raw
 from tests.support.raw_archives import directory, file, hardlink, options, symlink
 
@@ -113,7 +114,7 @@ def planned(data: st.DataObject, loaded: LoadedStack, layer: str) -> PlannedStac
     ).with_records()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(members=layers(), data=st.data())
 def test_what_is_kept_comes_back(members: list[Member], data: st.DataObject) -> None:
     with tempfile.TemporaryDirectory() as name:

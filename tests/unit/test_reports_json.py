@@ -17,6 +17,7 @@ from slim.model.rule import Safety
 from slim.model.stack import LayerKind, StackKind
 from slim.reports.run import json_v1
 from tests.golden import samples
+from tests.support.examples import examples
 from tests.support.report_schemas import schema
 
 VALIDATOR = Draft202012Validator(schema("report-v1"))
@@ -115,7 +116,7 @@ def _rows(draw: st.DrawFn) -> list[samples.Row]:
     return found
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(_rows())
 def test_bytes_reconcile(rows: list[samples.Row]) -> None:
     layers = [

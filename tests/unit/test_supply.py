@@ -152,3 +152,14 @@ def test_issue_forms_are_what_github_reads(path: Path) -> None:
     for item in content["body"]:
         assert item["type"] in {"input", "textarea", "dropdown", "checkboxes"}
         assert item["attributes"]["label"]
+
+
+def test_ci_runs_every_part_of_the_tests_once() -> None:
+    """CI leaves out of the README's command what its coverage session runs, and no more."""
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    noxfile = (ROOT / "noxfile.py").read_text(encoding="utf-8")
+    left_out = re.search(r"^measured_parts=\((.*)\)$", script, re.M)
+    measured = re.search(r"^MEASURED = \((.*)\)$", noxfile, re.M)
+    assert left_out and measured
+    assert left_out[1].split() == re.findall(r'"([^"]+)"', measured[1])
+    assert all((ROOT / part).is_dir() for part in left_out[1].split())
