@@ -10,9 +10,11 @@ from typing import Self
 from slim.analysis import ReadFile
 from slim.analysis.compiling import compiling_code
 from slim.analysis.digests import DigestBook
+from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
+from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
@@ -69,6 +71,12 @@ class Facts:
     def compiling_code(self) -> Mapping[FileKey, Evidence]:
         """The Python files that compile C when they run, each with what shows it."""
         return compiling_code(self.inventory, self.read)
+
+    @cached_property
+    def unimportable(self) -> UnimportableModules:
+        """The modules that can't be imported, whoever tries."""
+        index = ModuleIndex(self.stack, self.inventory, self.read)
+        return UnimportableModules(self.stack, self.inventory, index, self.read)
 
     @cached_property
     def libraries(self) -> Linkage:

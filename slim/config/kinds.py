@@ -194,6 +194,16 @@ class Globs(_Texts):
         return glob_problem(text)
 
 
+class ModuleNames(_Texts):
+    """Top-level names of modules, as an import statement has them."""
+
+    def problem(self, text: str) -> str | None:
+        """See :class:`_Texts`."""
+        if text.isidentifier():
+            return None
+        return f"{text!r} is no top-level name of a module, such as torch"
+
+
 class RuleIds(Kind[Iterable[str]]):
     """Rules by id, switched on or off; what is switched here isn't the other way in lower sources.
 

@@ -14,7 +14,18 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from slim.config.kinds import Drops, Flag, Globs, Kind, LateChoices, Number, RuleIds, Size, Word
+from slim.config.kinds import (
+    Drops,
+    Flag,
+    Globs,
+    Kind,
+    LateChoices,
+    ModuleNames,
+    Number,
+    RuleIds,
+    Size,
+    Word,
+)
 from slim.model.context import RunContext
 from slim.model.limits import Limits
 from slim.model.progress import Progress
@@ -117,6 +128,19 @@ class RuleSettings:
             meaning='whole distributions to remove: a name, or `{name = "x", despite = ["y"]}` '
             "although y imports it",
             layer_meaning="distributions to remove from this layer",
+        ),
+    )
+    provided: tuple[str, ...] = field(
+        default=(),
+        metadata=setting(
+            ModuleNames(),
+            help="A module that is there at run time though no layer has it, such as one that "
+            "users install later. Repeatable.",
+            metavar="MODULE",
+            meaning="top-level modules that are there at run time though no layer has them: users "
+            "install them later, or `PYTHONPATH` leads to them "
+            "([Modules that can't be imported](unimportable.md))",
+            layer_meaning="more such modules, for this layer",
         ),
     )
     bytecode: BytecodePolicy | None = field(

@@ -12,6 +12,8 @@ from slim.model.record import NativeFormat
 from slim.model.rule import PassSchema, Phase
 from slim.passes.base import Editor, Pass
 from slim.passes.bytecode import Bytecode
+from slim.passes.cut_module import EDITOR as CUT_MODULE
+from slim.passes.cut_module import cut_module
 from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
 from slim.passes.debug_symbols import DebugSymbols, elf_symbols
 from slim.passes.description import EDITOR as METADATA_DESCRIPTION
@@ -23,6 +25,7 @@ from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
+from slim.passes.unimportable import Unimportable
 
 PASSES: tuple[Pass, ...] = (
     Packages(),
@@ -35,6 +38,7 @@ PASSES: tuple[Pass, ...] = (
     ForeignFiles(),
     UnusedLibraries(),
     Duplicates(),
+    Unimportable(),
     DebugSymbols(),
     Description(),
 )
@@ -67,6 +71,12 @@ EDITORS: Mapping[str, Editor] = {
             edit=edit_description,
             oracle="core-metadata",
             suits=Description().concerns,
+        ),
+        Editor(
+            name=CUT_MODULE,
+            edit=cut_module,
+            oracle="cut-module",
+            suits=lambda _record: False,  # a source may differ for any reason
         ),
     )
 }

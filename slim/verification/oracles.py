@@ -17,6 +17,7 @@ from slim.model.finding import Evidence
 from slim.model.outcome import Check
 from slim.model.record import FileKey, FileRecord
 from slim.passes import EDITORS
+from slim.verification.cut_modules import check as check_cut_module
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
 from slim.verification.native.macho import check as check_macho
@@ -45,6 +46,7 @@ ORACLES: Mapping[str, Oracle] = {
     "elf": Oracle(check=check_elf, reader="elf"),
     "macho": Oracle(check=check_macho, reader="macho"),
     "core-metadata": Oracle(check=check_metadata),
+    "cut-module": Oracle(check=check_cut_module),
 }
 """Every oracle, by the name under which editors refer to it."""
 

@@ -55,7 +55,9 @@ def prove(
     progress = loaded.context.progress
     builtin = {rule.id for rule in config.rules if rule.builtin}
     dropped = {spec.name for layer in loaded.stack for spec in config.settings_for(layer.name).drop}
-    targets = find_targets(loaded.stack, loaded.inventory, loaded.read, config.verify, dropped)
+    targets = find_targets(
+        loaded.stack, loaded.inventory, loaded.read, config.verify, dropped, planned.plan
+    )
     static, planned = _repair_links(planned, facts) if repair else ([], planned)
     why_not = obstacle(loaded.stack, loaded.members)
     if why_not:

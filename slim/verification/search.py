@@ -258,6 +258,6 @@ def _hinted(key: FileKey, broken: Broken) -> bool:
     stem = stem.removesuffix("/__init__")
     wanted = [match.group(1) for match in _MODULE.finditer(text)]
     wanted += [f"{match.group(2)}.{match.group(1)}" for match in _NAME.finditer(text)]
-    if broken.subject.check == "imports":
+    if broken.subject.check in ("imports", "unimportable"):
         wanted.append(broken.subject.name)
     return any(f"/{stem}".endswith("/" + module.replace(".", "/")) for module in wanted)

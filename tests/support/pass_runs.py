@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from slim.config.settings import LayerSettings
 from slim.model.finding import Finding
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule, Safety
@@ -29,6 +30,7 @@ def propose(
     *rules: Rule,
     gone: frozenset[FileKey] = frozenset(),
     held: Callable[[FileRecord], bool] = lambda _: False,
+    settings: Callable[[str], LayerSettings] = lambda _: LayerSettings(),
 ) -> list[Proposal]:
     """What the pass proposes."""
     matchers = {layer.name: RuleMatcher(rules).for_layer(layer) for layer in made.stack}
@@ -44,6 +46,7 @@ def propose(
         marked=lambda name, record: matchers[record.layer].marked(name, record),
         gone=gone,
         held=held,
+        settings=settings,
     )
     return list(one.propose(context))
 

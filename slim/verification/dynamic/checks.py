@@ -17,7 +17,7 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.stack import LayerKind
 from slim.model.verify import Broken, Command, Subject
-from slim.verification.dynamic import imports, launch, links, metadata
+from slim.verification.dynamic import imports, launch, links, metadata, unimportable
 from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, install
 from slim.verification.dynamic.imports import Imported
 from slim.verification.dynamic.targets import Targets
@@ -44,6 +44,7 @@ class Suite:
     workers: int = 1
     notes: list[str] = field(default_factory=list)
     _imported: dict[Subject, Imported] = field(default_factory=dict)
+    _cut: dict[Subject, Imported] = field(default_factory=dict)
     _linked: dict[Subject, links.Linked] = field(default_factory=dict)
     _described: dict[Subject, metadata.Described] = field(default_factory=dict)
     _launched: dict[Subject, launch.Launched] = field(default_factory=dict)
@@ -56,6 +57,7 @@ class Suite:
             checks += [
                 self._check_links(),
                 self._check_imports(),
+                *self._check_unimportable(),
                 self._check_metadata(),
                 self._check_launch(),
             ]
@@ -81,6 +83,14 @@ class Suite:
                 for one, now in seen.items()
                 if (text := self._lost(one, now))
             ]
+        if unimportable.NAME in by_check:
+            found += unimportable.still_broken(
+                by_check[unimportable.NAME],
+                self.after,
+                self._cut,
+                timeout=self.targets.settings.timeout,
+                workers=self.workers,
+            )
         if metadata.NAME in by_check:
             found += self._broken_metadata(by_check[metadata.NAME])
         for subject in by_check.get(launch.NAME, ()):
@@ -247,6 +257,26 @@ class Suite:
             more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
             noun = "module" if len(names) == 1 else "modules"
             self.notes.append(f"{len(names)} {noun} {what}: {', '.join(names[:_SHOWN])}{more}")
+
+    def _check_unimportable(self) -> Iterator[Check]:
+        """Yield the check of modules that were cut, unless none are."""
+        wanted = sorted(one for one in self.targets.cut if self._is_cut(one))
+        if wanted:
+            self.progress.stage("Importing what was cut", total=len(wanted), unit="modules")
+            yield unimportable.check(
+                wanted,
+                self.before,
+                self._imported,
+                self._cut,
+                timeout=self.targets.settings.timeout,
+                workers=self.workers,
+                advance=self.progress.advance,
+            )
+
+    def _is_cut(self, subject: Subject) -> bool:
+        """Return whether a module is still cut: cuts of what could be imported are taken back."""
+        known = self._cut.get(subject)
+        return known is None or not known.ok
 
     # -- metadata ----------------------------------------------------------------------------------
 

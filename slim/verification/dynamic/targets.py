@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import ModuleIndex, dotted
+from slim.model.plan import Plan
 from slim.model.record import FileKey, Inventory
 from slim.model.stack import Stack
 from slim.model.verify import Subject, VerifySettings
-from slim.verification.dynamic import imports, launch
+from slim.verification.dynamic import imports, launch, unimportable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +27,8 @@ class Targets:
     settings: VerifySettings
     modules: Mapping[Subject, frozenset[FileKey]]
     dropped: frozenset[str] = frozenset()
+    cut: frozenset[Subject] = frozenset()
+    """The modules that a plan cuts, since they can't be imported."""
 
 
 def find_targets(
@@ -34,6 +37,7 @@ def find_targets(
     read: ReadFile,
     settings: VerifySettings,
     dropped: Iterable[str] = (),
+    plan: Plan | None = None,
 ) -> Targets:
     """Find all that the original offers.
 
@@ -54,4 +58,5 @@ def find_targets(
         settings=settings,
         modules={subject: frozenset(keys) for subject, keys in modules.items()},
         dropped=frozenset(dropped),
+        cut=frozenset() if plan is None else unimportable.subjects(plan, stack, index),
     )

@@ -1,0 +1,187 @@
+"""Reasons to leave a module whole though it can't be imported: somebody may read it as a file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from functools import cached_property
+
+from slim.analysis import ReadFile
+from slim.analysis.imports.modules import ModuleIndex, dotted
+from slim.analysis.unimportable.search import UnimportableModules
+from slim.model.finding import Evidence
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
+from slim.model.stack import Stack
+
+_NAMED = re.compile(rb"\.py['\"]")
+_BEGIN = re.compile(rb"[\w*-]*\Z")
+_LONGEST = 80
+_TEXTS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
+_MAX_TEXT = 1 << 20
+_METADATA = re.compile(r"\.(?:dist|egg)-info/|share/venv/metadata/")
+_TEMPLATES = re.compile(
+    r"(?:\A|[_-])(?:templates?|skeletons?|scaffold(?:s|ing)?|cookiecutters?|boilerplates?)\Z"
+)
+_NOT_PYTHON = re.compile(
+    rb"^(?:class|def|import|from)\b[^\n\"'#]*\{\{|^\s*\{%|^\s*<%"
+    rb"|^[ \t]*(?:(?:print|exec)[ \t]+[\"'\w]|raise[ \t]+\w+[ \t]*,"
+    rb"|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:)",
+    re.M,
+)
+"""Lines of templates, and of Python 2."""
+
+
+class Holds:
+    """Evidence that holds modules. ``dead`` can't be imported, so they read nothing either."""
+
+    def __init__(
+        self,
+        stack: Stack,
+        inventory: Inventory,
+        modules: UnimportableModules,
+        read: ReadFile,
+        dead: Collection[FileKey],
+    ) -> None:
+        self._stack = stack
+        self._inventory = inventory
+        self._modules = modules
+        self._index: ModuleIndex = modules.index
+        self._read = read
+        self._dead = dead
+        self._texts: dict[tuple[str, Owner], list[tuple[FileRecord, bytes]]] = {}
+
+    def against(self, record: FileRecord, tail: bytes) -> Evidence | None:
+        """Return what shows that a module has to stay whole; None where nothing does.
+
+        ``tail`` is what would go of it.
+        """
+        name = self._index.modules[record.key][0].name
+        folder, _, own = record.path.rpartition("/")
+        if own == "__main__.py":
+            return Evidence(kind="held", text="it is run as a program")
+        if name in self._started:
+            return self._started[name]
+        if (record.layer, folder) not in self._packages and not self._index.is_root(
+            (record.layer, folder)
+        ):
+            return Evidence(kind="held", text="its folder is no package, so it may be data")
+        if any(_TEMPLATES.search(part) for part in record.path.split("/")[:-1]):
+            return Evidence(kind="held", text="it lies in a folder of templates")
+        if _NOT_PYTHON.search(tail):
+            return Evidence(kind="held", text="it isn't Python of this version, so it may be data")
+        if record.key in self._linked:
+            return self._linked[record.key]
+        return self._named.get(own) or self._listed_in(record) or self._stated(record)
+
+    @cached_property
+    def _packages(self) -> frozenset[FileKey]:
+        return frozenset(
+            (layer, path.rpartition("/")[0])
+            for layer, path in self._index.modules
+            if path.rpartition("/")[2].startswith("__init__.")
+        )
+
+    @cached_property
+    def _started(self) -> Mapping[str, Evidence]:
+        """The modules that entry points and launch modules name."""
+        found: dict[str, Evidence] = {}
+        for layer in self._stack:
+            if layer.launch_module:
+                text = f"{layer.launch_module} is the launch module of {layer.name}"
+                found[layer.launch_module.replace(".", "/")] = Evidence(
+                    kind="launch-module", text=text
+                )
+        for distributions in self._inventory.distributions.values():
+            for distribution in distributions.values():
+                for point in distribution.entry_points:
+                    text = f"{point.group} {point.name} = {point.value}"
+                    found.setdefault(
+                        point.module.replace(".", "/"),
+                        Evidence(
+                            kind="entry-point",
+                            text=f"{text} of {distribution.owner.label}",
+                            file=f"{distribution.layer}/{distribution.info_dir}/entry_points.txt",
+                        ),
+                    )
+        return found
+
+    @cached_property
+    def _linked(self) -> Mapping[FileKey, Evidence]:
+        """The files that links lead to: they may have other neighbours under the other name."""
+        found: dict[FileKey, Evidence] = {}
+        for record in self._inventory:
+            if record.type is EntryType.HARDLINK and record.link_target:
+                key = (record.layer, record.link_target)
+                found[key] = Evidence(
+                    kind="held", text="has the same bytes", file=record.deployed_path
+                )
+        return found
+
+    @cached_property
+    def _named(self) -> dict[str, Evidence]:
+        """The names of Python files that strings of living files end in."""
+        found: dict[str, Evidence] = {}
+        for record in self._inventory:
+            if not self._may_name(record):
+                continue
+            source = bytes(self._read(record))
+            if b'.py"' not in source and b".py'" not in source:
+                continue
+            for match in _NAMED.finditer(source):
+                begin = _BEGIN.search(source, max(0, match.start() - _LONGEST), match.start())
+                name = begin[0].decode() + ".py" if begin else ".py"
+                if name == "*.py":
+                    self._globs.append(record)
+                elif name not in found:
+                    line = source.count(b"\n", 0, match.start()) + 1
+                    text = f'"{name}" in a string: it may be read as a file'
+                    found[name] = Evidence(
+                        kind="named", text=text, file=record.deployed_path, line=line
+                    )
+        return found
+
+    @cached_property
+    def _globs(self) -> list[FileRecord]:
+        return []
+
+    def _may_name(self, record: FileRecord) -> bool:
+        if record.type is not EntryType.FILE or record.key in self._dead:
+            return False
+        if record.path.endswith(".py"):
+            return record.key in self._modules.sources()
+        return (
+            record.path.endswith(_TEXTS)
+            and record.size <= _MAX_TEXT
+            and not _METADATA.search(record.path)
+        )
+
+    def _stated(self, record: FileRecord) -> Evidence | None:
+        """Return the file of the same owner that states a module's SHA-256, if there is one."""
+        owned = (record.layer, record.owner)
+        if owned not in self._texts:
+            self._texts[owned] = [
+                (other, bytes(self._read(other)).lower())
+                for other in self._inventory.records[record.layer].values()
+                if other.owner == record.owner
+                and other.type is EntryType.FILE
+                and other.native is None
+                and other.size <= _MAX_TEXT
+                and not other.path.endswith((".py", ".pyc", ".dist-info/RECORD"))
+            ]
+        digest = record.sha256.encode()
+        for other, text in self._texts[owned] if digest else ():
+            if digest in text:
+                return Evidence(kind="digest", text="states its SHA-256", file=other.deployed_path)
+        return None
+
+    def _listed_in(self, record: FileRecord) -> Evidence | None:
+        """Return the file that lists every ``*.py`` around it, if the module is among those."""
+        for other in self._globs:
+            folder = other.path.rpartition("/")[0]
+            inside = other.layer == record.layer and record.path.startswith(f"{folder}/")
+            if inside and not self._index.is_root((other.layer, folder)):
+                text = (
+                    f'"*.py" in a string: {dotted(folder.rpartition("/")[2])} may be read as files'
+                )
+                return Evidence(kind="named", text=text, file=other.deployed_path)
+        return None

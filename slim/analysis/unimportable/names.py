@@ -1,0 +1,286 @@
+"""Top-level names that an import can find though no search path of the stack's layers shows them.
+
+The interpreter brings its own; code adds folders to ``sys.path``, puts modules into ``sys.modules``
+or finders on ``sys.meta_path``. Which names those are is read from the code that does it, and
+whatever can't be told counts as there.
+
+Sources: the Python documentation of ``sys`` (``path``, ``modules``, ``meta_path``,
+``stdlib_module_names``), ``site`` and "What's New" 3.10 to 3.14 (removed modules).
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from slim.model.record import FileKey, FileRecord
+
+_FORMER = """
+asynchat asyncore distutils imp smtpd aifc audioop cgi cgitb chunk crypt imghdr mailcap msilib nis
+nntplib ossaudiodev pipes sndhdr spwd sunau telnetlib uu xdrlib lib2to3 binhex formatter macpath
+parser symbol dummy_threading macurl2path tkinter annotationlib compression test __main__
+"""
+STANDARD = frozenset(sys.stdlib_module_names).union(_FORMER.split())
+"""Names of the standard library of any version and system: a module may be built in, or left out
+of a runtime and brought along by a distribution's finder."""
+
+_CHANGES_PATH = re.compile(
+    rb"\bpath\b\s*(?:\.\s*(?:insert|append|extend)\b|\[|\+?=(?!=))|\baddsitedir\b"
+)
+_CHANGES_MODULES = re.compile(
+    rb"\bmodules\s*\[\s*(?!__name__\s*\])[^\]\n]*\]\s*(?::\s*\w+\s*)?=(?!=)"
+    rb"|\bmodules\.(?:setdefault|update)\b|\bmeta_path\b|\bpath_hooks\b|\bModuleType\s*\("
+)
+_PATH_WORDS = (b"sys.path", b"addsitedir", b"from sys import", b"import sys as")
+_MODULE_WORDS = (
+    b"sys.modules",
+    b"meta_path",
+    b"path_hooks",
+    b"ModuleType(",
+    b"from sys import",
+    b"import sys as",
+)
+_LAZY = re.compile(
+    rb"\b(?:builtins|__builtin__|__builtins__)\.__import__\s*=(?!=)|set_lazy_imports"
+)
+_LAZY_WORDS = (b".__import__", b"set_lazy_imports")
+_TESTING = (b"import unittest", b"from unittest", b"import pytest")
+_INSTALLS = re.compile(
+    rb"""['"]pip['"]\s*,\s*['"]install['"]|\bpip\.main\b|\bpip\._internal\b|__lazy_modules__"""
+)
+_NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
+_QUOTED = re.compile(rb"""['"]([A-Za-z_]\w*)""")
+_ADDING = frozenset({"insert", "append", "extend"})
+_VENDOR = re.compile(r"_?(?:vendor(?:ed)?|third_?party|thirdparty|extern(?:al)?s?|libs?|deps)\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Changes that a file makes to the import system, as far as its text tells."""
+
+    path: bool = False
+    """It adds folders to ``sys.path``."""
+    modules: frozenset[str] = frozenset()
+    """Top-level names that it puts into ``sys.modules``, or may put there."""
+    helpers: frozenset[str] = frozenset()
+    """Functions of it that put a module there under a name that they are called with."""
+    lazy: bool = False
+    """It replaces the import statement."""
+
+    def __bool__(self) -> bool:
+        return bool(self.path or self.modules or self.helpers or self.lazy)
+
+
+def signals_of(source: bytes) -> Signals:
+    """Read what a file does to the import system. Never raises for what is in it."""
+    modules: frozenset[str] = frozenset()
+    helpers: frozenset[str] = frozenset()
+    if changes_modules(source):
+        modules, helpers = _aliases(source)
+    return Signals(
+        path=changes_path(source), modules=modules, helpers=helpers, lazy=changes_import(source)
+    )
+
+
+def changes_path(source: bytes) -> bool:
+    """Return whether code may add folders to ``sys.path``."""
+    return _has(source, _PATH_WORDS, _CHANGES_PATH)
+
+
+def changes_modules(source: bytes) -> bool:
+    """Return whether code may put modules into ``sys.modules``, or finders beside it."""
+    return _has(source, _MODULE_WORDS, _CHANGES_MODULES)
+
+
+def changes_import(source: bytes) -> bool:
+    """Return whether code replaces the import statement. What serves tests doesn't count."""
+    return _has(source, _LAZY_WORDS, _LAZY) and not any(word in source for word in _TESTING)
+
+
+def prepares(head: bytes) -> bool:
+    """Return whether a module's own head may bring about what it then imports."""
+    return (
+        changes_path(head)
+        or changes_modules(head)
+        or changes_import(head)
+        or _INSTALLS.search(head) is not None
+    )
+
+
+def _has(source: bytes, words: Iterable[bytes], pattern: re.Pattern[bytes]) -> bool:
+    return any(word in source for word in words) and pattern.search(source) is not None
+
+
+def called_with(helpers: Iterable[str], source: bytes) -> Iterator[str]:
+    """Yield the names that calls of such functions are given in a file."""
+    for name in helpers:
+        if name.encode() in source:
+            for match in re.finditer(rb"\b" + re.escape(name.encode()) + rb"\s*\(([^()]*)", source):
+                yield from quoted_names(match[1])
+
+
+def quoted_names(source: bytes) -> Iterator[str]:
+    """Yield the first component of every string that begins like a name."""
+    for match in _QUOTED.finditer(source):
+        yield match[1].decode()
+
+
+def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str]]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return frozenset(quoted_names(source)), frozenset()
+    reader = _Aliases(plain=b"from sys import" in source)
+    reader.read(tree, tree, "")
+    return frozenset(reader.names), frozenset(reader.helpers)
+
+
+@dataclass(slots=True)
+class _Aliases:
+    """Names that a module puts into ``sys.modules``, and functions that do so for others."""
+
+    plain: bool
+    """True if ``modules`` alone may be ``sys.modules``."""
+    names: set[str] = field(default_factory=set)
+    helpers: set[str] = field(default_factory=set)
+
+    def read(self, node: ast.AST, scope: ast.AST, function: str) -> None:
+        """Look at everything below a node, which stands in a function or class of that name."""
+        for child in ast.iter_child_nodes(node):
+            for key in self._keys(child):
+                self._key(key, scope, function)
+            match child:
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                    self.read(child, child, function if name.startswith("__") else name)
+                case ast.ClassDef(name=name):
+                    self.read(child, child, name)
+                case _:
+                    self.read(child, scope, function)
+
+    def _key(self, key: ast.expr | None, scope: ast.AST, function: str) -> None:
+        begin: ast.expr | None
+        match key:
+            case ast.Constant(value=str(text)):
+                self.names.add(text.partition(".")[0])
+                return
+            case ast.BinOp(left=left, op=ast.Add()):
+                begin = left
+            case ast.JoinedStr(values=[ast.FormattedValue(value=left), *_]):
+                begin = left
+            case ast.JoinedStr():
+                return  # it begins with a literal of its own
+            case _:
+                begin = key
+        if isinstance(begin, ast.Name) and begin.id in ("__name__", "__package__"):
+            return
+        self.names.update(_strings(scope))
+        if function:
+            self.helpers.add(function)
+
+    def _keys(self, node: ast.AST) -> Iterator[ast.expr | None]:
+        """Yield the keys under which a node puts modules; None for one that isn't in sight."""
+        match node:
+            case ast.Assign(targets=targets):
+                yield from (key for target in targets for key in self._subscripts(target))
+            case ast.AnnAssign(target=target) | ast.AugAssign(target=target):
+                yield from self._subscripts(target)
+            case ast.Call(func=function, args=[key, *_]) if _is(function, "ModuleType"):
+                yield key
+            case ast.Call(func=ast.Attribute(value=value, attr="setdefault"), args=[key, *_]):
+                if self._is_modules(value):
+                    yield key
+            case ast.Call(func=ast.Attribute(value=value, attr=change)):
+                finders = _is(value, "meta_path") or _is(value, "path_hooks")
+                if change == "update" and self._is_modules(value):
+                    yield None
+                if change in _ADDING and finders:
+                    yield None
+
+    def _subscripts(self, target: ast.expr) -> Iterator[ast.expr | None]:
+        match target:
+            case ast.Subscript(value=value, slice=key) if self._is_modules(value):
+                yield key
+            case ast.Attribute(
+                value=ast.Name(id=name), attr="meta_path" | "path_hooks" | "modules"
+            ):
+                if "sys" in name:
+                    yield None
+            case ast.Subscript(value=value) if _is(value, "meta_path") or _is(value, "path_hooks"):
+                yield None
+            case ast.Tuple(elts=elements) | ast.List(elts=elements):
+                for element in elements:
+                    yield from self._subscripts(element)
+
+    def _is_modules(self, node: ast.expr) -> bool:
+        match node:
+            case ast.Attribute(value=ast.Name(), attr="modules"):
+                return True
+            case ast.Name(id="modules"):
+                return self.plain
+        return False
+
+
+def _is(node: ast.expr, name: str) -> bool:
+    return (isinstance(node, ast.Attribute) and node.attr == name) or (
+        isinstance(node, ast.Name) and node.id == name
+    )
+
+
+def _strings(scope: ast.AST) -> Iterator[str]:
+    """Yield the first components of what could be names among the strings of a scope.
+
+    That is a function or class; in a module, what stands outside of both.
+    """
+    waiting = list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop()
+        if isinstance(scope, ast.Module) and isinstance(
+            node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+        ):
+            continue
+        match node:
+            case ast.Constant(value=str(text)) if _NAME.match(text):
+                yield text.partition(".")[0]
+        waiting.extend(ast.iter_child_nodes(node))
+
+
+def names_of_added_folders(
+    adding: FileRecord, records: Mapping[str, FileRecord], packages: frozenset[FileKey]
+) -> Iterator[str]:
+    """Yield the names in the folders that a file may add to ``sys.path``.
+
+    They are its own and those around it, and of its owner's other folders those that aren't
+    packages, and those that are called like one for other projects' code. ``packages`` are the
+    folders that hold an ``__init__``.
+    """
+    around = set(_folders(adding.path))
+    counts: dict[str, bool] = {}
+    for path, record in records.items():
+        if record.owner != adding.owner:
+            continue
+        parts = path.split("/")
+        for depth, name in enumerate(parts):
+            folder = "/".join(parts[:depth])
+            if folder not in counts:
+                package = (record.layer, folder) in packages
+                counts[folder] = (
+                    folder in around
+                    or not package
+                    or _VENDOR.match(posixpath.basename(folder)) is not None
+                )
+            if counts[folder]:
+                yield name.partition(".")[0]
+
+
+def _folders(path: str) -> Iterator[str]:
+    """Yield the folder of a file, and the two around it."""
+    for _ in range(3):
+        path = path.rpartition("/")[0]
+        yield path
