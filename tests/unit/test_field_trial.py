@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tests.field.report import (
     write_evidence,
     write_page,
 )
+from tests.field.selecting import rule_tables
 from tests.field.trees import read_locked
 from tests.field.trial import Broken, GroupTrial, Slimmed, blamed
 from tests.field.uses import LARGEST_GROUP, Group, Use, groups, read_given_up, read_uses
@@ -118,3 +120,12 @@ def test_the_table_goes_between_its_marks_in_a_page(tmp_path: Path) -> None:
     assert text.startswith(f"# A\n\n{BEGIN}\n\n| distributions |")
     assert "old" not in text
     assert text.endswith(f"{END}\n\n## B\n")
+
+
+def test_own_uses_name_the_rules_that_they_are_for() -> None:
+    known = set(rule_tables())
+    for one in read_uses():
+        if one.id.startswith("own-"):
+            named = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", one.report))
+            assert named, one.id
+            assert named <= known, one.id
