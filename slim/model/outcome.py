@@ -46,13 +46,15 @@ class Verification:
     """All checks of a run.
 
     ``repairs`` are what was taken back until they passed; ``notes`` are sentences for people, such
-    as why the dynamic checks did not run.
+    as what programs changed; ``untried`` are sentences about what a run with ``--verify`` couldn't
+    try: why nothing was run, what the sandbox didn't cover, what failed in the original already.
     """
 
     checks: tuple[Check, ...] = ()
     """The checks."""
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
     unverified: bool = False
     """True where the profile ``aggressive`` was published though nothing tried the result."""
 

@@ -173,7 +173,9 @@ def _tried(
 ) -> tuple[PlannedStack, Verification]:
     """Deploy and try what would be published; take back what broke it."""
     proved = prove(planned, request.config, facts, repair=request.repair)
-    verification = Verification(checks=proved.checks, repairs=proved.repairs, notes=proved.notes)
+    verification = Verification(
+        checks=proved.checks, repairs=proved.repairs, notes=proved.notes, untried=proved.untried
+    )
     return proved.planned, verification
 
 

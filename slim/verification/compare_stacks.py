@@ -102,14 +102,14 @@ def _verify_one(
             for spec in request.config.settings_for(layer.name).drop
         }
         plan = _plan(inventory, trees, digests, dropped)
-        checks, notes = _checks(request, before, trees, plan, dropped)
+        tried = _checks(request, before, trees, plan, dropped)
         static = (*_static(before, trees, digests, plan), *_edits(before, trees, plan))
         return RunResult(
             stack=before.stack,
             plan=plan,
             accounts=account(inventory, plan),
             layers=tuple(_outcomes(before, after, inventory, plan)),
-            verification=Verification(checks=(*static, *checks), notes=notes),
+            verification=replace(tried, checks=(*static, *tried.checks)),
             profile=request.config.profile,
             rules={rule.id: rule for rule in request.config.rules},
             rules_sha256=rules_digest(request.config.rules),
@@ -176,14 +176,14 @@ def _checks(
     trees: Mapping[str, Tree],
     plan: Plan,
     dropped: set[str],
-) -> tuple[tuple[Check, ...], tuple[str, ...]]:
-    """Run the dynamic checks, where they can run here; return them, and notes."""
+) -> Verification:
+    """Run the dynamic checks, where they can run here."""
     config, inventory = request.config, before.inventory
     targets = find_targets(before.stack, inventory, before.read, config.verify, dropped)
     original = before.members
     why_not = obstacle(before.stack, original)
     if why_not:
-        return (), (why_not,)
+        return Verification(untried=(why_not,))
     meant = frozenset(_meant(before, inventory, plan, config, dropped))
     with session(
         targets,
@@ -194,7 +194,8 @@ def _checks(
         workers=before.context.workers,
     ) as suite:
         checks = suite.check_all()
-        return checks, (*sandbox_note(suite), *suite.notes)
+        untried = (*sandbox_note(suite), *suite.untried)
+        return Verification(checks=checks, notes=tuple(suite.notes), untried=untried)
 
 
 def _meant(

@@ -31,12 +31,16 @@ MAX_ROUNDS: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class Proved:
-    """Outcome: the plan without what had to be taken back, and the checks of the last round."""
+    """Outcome: the plan without what had to be taken back, and the checks of the last round.
+
+    ``untried`` are sentences about what couldn't be tried.
+    """
 
     planned: PlannedStack
     checks: tuple[Check, ...] = ()
     repairs: tuple[Repair, ...] = ()
     notes: tuple[str, ...] = ()
+    untried: tuple[str, ...] = ()
 
 
 def prove(
@@ -61,7 +65,7 @@ def prove(
     static, planned = _repair_links(planned, facts) if repair else ([], planned)
     why_not = obstacle(loaded.stack, loaded.members)
     if why_not:
-        return Proved(planned=planned, repairs=tuple(static), notes=(why_not,))
+        return Proved(planned=planned, repairs=tuple(static), untried=(why_not,))
     meant = {
         key
         for key, action in planned.plan.actions.items()
@@ -94,8 +98,15 @@ def prove(
             )
             update(suite.after, planned.members, progress)
             checks = suite.check_all()
-        notes += [*sandbox_note(suite), *suite.notes]
-    return Proved(planned=planned, checks=checks, repairs=tuple(repairs), notes=tuple(notes))
+        notes += suite.notes
+        untried = (*sandbox_note(suite), *suite.untried)
+    return Proved(
+        planned=planned,
+        checks=checks,
+        repairs=tuple(repairs),
+        notes=tuple(notes),
+        untried=untried,
+    )
 
 
 def _repair_links(planned: PlannedStack, facts: Facts) -> tuple[list[Repair], PlannedStack]:

@@ -484,9 +484,9 @@ def failed() -> RunResult:
         tried=4,
         failures=("framework-science/lib/a.so needs libb.so.1, which nothing provides any more",),
     )
-    return replace(
-        finished(), verification=Verification(checks=(*_CHECKS[:4], broken)), output=None
-    )
+    untried = ("app-science wasn't started: no [[verify.command]] is for it",)
+    checks = Verification(checks=(*_CHECKS[:4], broken), untried=untried)
+    return replace(finished(), verification=checks, output=None)
 
 
 def unverified() -> RunResult:

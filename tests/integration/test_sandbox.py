@@ -152,8 +152,8 @@ def test_kinds_of_sockets_and_calls_that_no_namespace_contains(sandbox: Sandbox)
         sandbox,
         TRY
         + f"""
-families = {{"vsock": 40, "packet": 17, "bluetooth": 31, "alg": 38, "can": 29}}
-families |= {{"tipc": 30, "xdp": 44}}
+families = {{"vsock": 40, "packet": 17, "bluetooth": 31, "alg": 38}}
+families |= {{"can": 29, "tipc": 30, "xdp": 44}}
 for name, family in families.items():
     attempt(name, lambda: socket.socket(family, socket.SOCK_STREAM).close())
 attempt("audit", lambda: socket.socket(16, socket.SOCK_RAW, 9).close())
@@ -298,8 +298,8 @@ if __name__ == "__main__":
     database.close()
     with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as file:
         file.write(b"x")
-    done = subprocess.run(["sh", "-c", "echo $((6 * 7)) | cat"], capture_output=True)
-    assert done.stdout == b"42\\n"
+    answer = subprocess.run(["sh", "-c", "echo $((6 * 7)) | cat"], capture_output=True)
+    assert answer.stdout == b"42\\n"
     assert subprocess.run([sys.executable, "-c", "print(1)"], capture_output=True).returncode == 0
     locale.setlocale(locale.LC_ALL, "")
     assert ssl.create_default_context().verify_mode is ssl.CERT_REQUIRED
@@ -410,6 +410,6 @@ def test_where_nothing_is_allowed_the_report_says_what_was_not_covered(
     monkeypatch.setattr("slim.verification.dynamic.sandbox._ATTEMPTS", ((),))
     running_stack(Path("stack"))
     launch()
-    notes = "\n".join(verify()["verification"]["notes"])
+    notes = "\n".join(verify()["verification"]["untried"])
     for text in ("reach other machines", "connect to sockets", "see and signal processes"):
         assert text in notes

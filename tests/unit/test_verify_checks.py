@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from slim.model.stack import UNKNOWN_PLATFORM, Layer, LayerKind, Stack, StackKind
 from slim.model.verify import Command, Ready, Request, Subject
-from slim.verification.dynamic import imports, launch, links, metadata
+from slim.verification.dynamic import imports, launch, links, metadata, probes
 from slim.verification.dynamic.imports import Imported
 from slim.verification.dynamic.launch import Launched
 from slim.verification.dynamic.links import Linked
+from slim.verification.dynamic.opened import Opened
+from slim.verification.dynamic.probes import Answer
 from slim.verification.dynamic.sandbox import Isolation
 
 
@@ -247,3 +253,64 @@ def test_what_the_sandbox_lacks_is_said() -> None:
     )
     for text in ("connect to sockets", "command lines", "keyrings", "leave some behind"):
         assert text in Isolation().missing
+
+
+def test_what_a_library_or_program_lost() -> None:
+    good, bad = Answer(ok=True, output=b"1.2\n"), Answer(ok=False, text="exit code 1: no")
+    assert probes.lost(good, good) == probes.lost(bad, good) == probes.lost(bad, bad) == ""
+    assert probes.lost(good, bad) == "exit code 1: no"
+    other = Answer(ok=True, output=b"1.3\n")
+    assert probes.lost(good, other) == "--version was '1.2\\n', now '1.3\\n'"
+
+
+def layers(*names: str) -> Stack:
+    kinds = {"app": LayerKind.APPLICATION, "framework": LayerKind.FRAMEWORK}
+    return Stack(
+        kind=StackKind.FOLDER,
+        source=".",
+        platform=UNKNOWN_PLATFORM,
+        layers=tuple(
+            Layer(
+                name=name,
+                layer_name=name,
+                kind=kinds[name.partition("-")[0]],
+                platform=UNKNOWN_PLATFORM,
+                requires=("framework-a",) if name == "app-x" else (),
+            )
+            for name in names
+        ),
+    )
+
+
+def test_what_no_command_starts_is_said() -> None:
+    stack = layers("framework-a", "framework-b", "app-x", "app-y")
+    command = Command(name="c", layer="app-x", argv=("python",))
+    assert list(launch.untried([command], stack)) == [
+        "app-y wasn't started: no [[verify.command]] is for it",
+        "no application uses framework-b: its modules were imported, and nothing more",
+    ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="inotify")
+def test_what_is_opened_is_seen_whoever_opens_it(tmp_path: Path) -> None:
+    (tmp_path / "layer/lib").mkdir(parents=True)
+    for name in ("layer/a", "layer/lib/b", "layer/lib/c", "layer/lib/d"):
+        (tmp_path / name).write_text("x")
+    seen = Opened()
+    (tmp_path / "layer/lib/d").read_text()
+    with seen.observe(tmp_path):
+        (tmp_path / "layer/a").read_text()
+        subprocess.run(["cat", tmp_path / "layer/lib/b"], check=True, capture_output=True)
+        list((tmp_path / "layer/lib").iterdir())
+        (tmp_path / "layer/lib/c").stat()
+    assert (seen.files, seen.gap) == ({("layer", "a"), ("layer", "lib/b")}, "")
+
+
+def test_where_nobody_tells_what_is_opened_that_is_a_gap(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "darwin")
+    seen = Opened()
+    with seen.observe(tmp_path):
+        pass
+    assert "doesn't tell which files programs open" in seen.gap

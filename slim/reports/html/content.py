@@ -79,7 +79,10 @@ def run_page(result: RunResult) -> Page:
         layers=tuple((item.layer, item.before, item.after) for item in result.layers),
         views=(View(name=result.profile.label, proved=True, plan=result.plan),),
         rules=result.rules,
-        warnings=result.plan.warnings,
+        warnings=(
+            *result.plan.warnings,
+            *(f"not tried: {sentence}" for sentence in result.verification.untried),
+        ),
         alert=UNVERIFIED if result.verification.unverified else "",
     )
 

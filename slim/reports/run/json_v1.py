@@ -232,6 +232,7 @@ def _verification(verification: Verification) -> Json:
         ],
         "repairs": [_repair(repair) for repair in verification.repairs],
         "notes": [prose(note) for note in verification.notes],
+        "untried": [prose(sentence) for sentence in verification.untried],
         "unverified": verification.unverified,
     }
 

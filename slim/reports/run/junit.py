@@ -29,7 +29,8 @@ def _suite(root: ET.Element, result: RunResult) -> None:
     for total, tag in (("failures", "failure"), ("skipped", "skipped")):
         suite.set(total, str(sum(case.find(tag) is not None for case in cases)))
     suite.set("time", f"{sum(check.elapsed for check in result.verification.checks):.3f}")
-    lines = [*result.verification.notes]
+    lines = [f"not tried: {sentence}" for sentence in result.verification.untried]
+    lines += result.verification.notes
     for repair in result.verification.repairs:
         files = ", ".join(f"{layer}/{path}" for layer, path in repair.files)
         lines.append(f"taken back ({', '.join(repair.rules)}): {files}")

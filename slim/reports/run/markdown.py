@@ -227,6 +227,9 @@ def _verification(result: RunResult) -> list[str]:
     ]
     if taken_back:
         lines += ["#### Taken back: without them something stopped working", "", *taken_back, ""]
+    untried = [f"- {cell(sentence)}" for sentence in result.verification.untried]
+    if untried:
+        lines += ["#### Not tried", "", *untried, ""]
     notes = [f"- {cell(note)}" for note in result.verification.notes]
     return [*lines, *notes, ""] if notes else lines
 

@@ -34,6 +34,8 @@ def draw_verification(canvas: Canvas, result: RunResult, *, verbose: bool) -> No
             _check(canvas, check, verbose=verbose)
     for repair in verification.repairs:
         _repair(canvas, repair, verbose=verbose)
+    for sentence in verification.untried:
+        canvas.line(Text(f"not tried: {printable(sentence)}", "yellow"), indent=2)
     for note in verification.notes:
         canvas.line(Text(printable(note), "dim"), indent=2)
     canvas.blank()

@@ -5,6 +5,7 @@ The original is tried once, the slimmed stack as often as needed.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +18,18 @@ from slim.model.progress import Progress
 from slim.model.record import FileKey
 from slim.model.stack import LayerKind
 from slim.model.verify import Broken, Command, Subject
-from slim.verification.dynamic import imports, launch, links, metadata, unimportable
+from slim.verification.dynamic import (
+    imports,
+    launch,
+    links,
+    metadata,
+    opened,
+    probes,
+    unimportable,
+)
 from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, install
 from slim.verification.dynamic.imports import Imported
+from slim.verification.dynamic.opened import Opened
 from slim.verification.dynamic.targets import Targets
 
 DEPLOY: Final = "deploy"
@@ -33,7 +43,8 @@ _WORKED: Final = "worked"
 class Suite:
     """Suite of checks.
 
-    ``given_up`` tells of a removed file that it was meant to go though its module worked.
+    ``given_up`` tells of a removed file that it was meant to go though its module worked. ``notes``
+    and ``untried`` are sentences about the last time that everything was checked.
     """
 
     targets: Targets
@@ -43,23 +54,29 @@ class Suite:
     progress: Progress
     workers: int = 1
     notes: list[str] = field(default_factory=list)
+    untried: list[str] = field(default_factory=list)
     _imported: dict[Subject, Imported] = field(default_factory=dict)
     _cut: dict[Subject, Imported] = field(default_factory=dict)
     _linked: dict[Subject, links.Linked] = field(default_factory=dict)
     _described: dict[Subject, metadata.Described] = field(default_factory=dict)
     _launched: dict[Subject, launch.Launched] = field(default_factory=dict)
+    _probed: dict[str, dict[Subject, probes.Answer]] = field(default_factory=dict)
+    _opened: Opened = field(default_factory=Opened)
 
     def check_all(self) -> tuple[Check, ...]:
         """Run every check. What was seen of the original is remembered for the next time."""
         self.notes.clear()
+        self.untried.clear()
         checks = [self._check_deploy()]
         if not checks[0].broken:
             checks += [
                 self._check_links(),
+                *(self._check_probe(probe) for probe in probes.PROBES),
                 self._check_imports(),
                 *self._check_unimportable(),
                 self._check_metadata(),
                 self._check_launch(),
+                self._check_files(),
             ]
         self._note_changes()
         return tuple(checks)
@@ -75,6 +92,9 @@ class Suite:
             found += self._broken_deploy()
         if links.NAME in by_check:
             found += self._broken_links(by_check[links.NAME])
+        for probe in probes.PROBES:
+            found += self._broken_probe(probe, by_check.get(probe.name, ()))
+        found += self._broken_files(by_check.get(opened.NAME, ()))
         if imports.NAME in by_check:
             few = len(by_check[imports.NAME]) <= ALONE
             seen = self._import("after", by_check[imports.NAME], alone=few)
@@ -125,6 +145,7 @@ class Suite:
     def _check_links(self) -> Check:
         started = time.monotonic()
         if self._loader is None:
+            self.untried.append("this host has no dynamic linker to ask")
             return Check(
                 name="ld.so",
                 tried=0,
@@ -162,6 +183,54 @@ class Suite:
                 )
         return found
 
+    # -- libraries and programs, one by one --------------------------------------------------------
+
+    def _check_probe(self, probe: probes.Probe) -> Check:
+        started = time.monotonic()
+        subjects = probe.subjects(self.targets.inventory)
+        first = probe.name not in self._probed
+        self.progress.stage(probe.title, total=len(subjects) * (1 + first), unit="files")
+        if first:
+            self._probed[probe.name] = probe.observe(
+                self.before, subjects, workers=self.workers, advance=self.progress.advance
+            )
+        answers = self._probed[probe.name]
+        worked = [one for one in subjects if answers[one].ok]
+        failed = [one.name for one in subjects if answers[one].asked and not answers[one].ok]
+        self._leave_out("file", failed, f" by {probe.name}")
+        broken = self._broken_probe(probe, worked)
+        return _check(probe.name, len(worked), broken, started, probe.what)
+
+    def _broken_probe(self, probe: probes.Probe, subjects: Sequence[Subject]) -> list[Broken]:
+        """List what is broken; what isn't the same twice in the original isn't."""
+        if not subjects:
+            return []
+        answers = self._probed[probe.name]
+        now = probe.observe(
+            self.after, subjects, workers=self.workers, advance=self.progress.advance
+        )
+        suspects = [one for one, answer in now.items() if probes.lost(answers[one], answer)]
+        old, new = (probe.observe(one, suspects) for one in (self.before, self.after))
+        texts = ((one, probes.lost(old[one], new[one])) for one in suspects)
+        return [Broken(subject=one, before=_WORKED, after=text) for one, text in texts if text]
+
+    # -- files that programs opened ----------------------------------------------------------------
+
+    def _check_files(self) -> Check:
+        if self._opened.gap:
+            self.untried.append(f"not every file that programs opened is known: {self._opened.gap}")
+        keys = self._opened.data_files(self.before)
+        subjects = [Subject(check=opened.NAME, layer=layer, name=path) for layer, path in keys]
+        what = "files that programs opened in the original, Python's own left out"
+        return _check(opened.NAME, len(keys), self._broken_files(subjects), 0.0, what)
+
+    def _broken_files(self, subjects: Sequence[Subject]) -> list[Broken]:
+        return [
+            Broken(subject=one, before="opened", after="isn't there")
+            for one in subjects
+            if not self.after.place((one.layer, one.name)).exists()
+        ]
+
     # -- imports -----------------------------------------------------------------------------------
 
     def _check_imports(self) -> Check:
@@ -175,13 +244,14 @@ class Suite:
         wanted = {"before": self.before, "after": self.after} if first else {"after": self.after}
         self.progress.stage("Importing modules", total=len(subjects) * len(wanted), unit="modules")
         tried = [one for one in subjects if first or self._imported[one].ok]
-        seen = imports.observe(
-            wanted,
-            tried,
-            timeout=self.targets.settings.timeout,
-            workers=self.workers,
-            advance=self.progress.advance,
-        )
+        with self._opened.observe(self.before.root) if first else contextlib.nullcontext():
+            seen = imports.observe(
+                wanted,
+                tried,
+                timeout=self.targets.settings.timeout,
+                workers=self.workers,
+                advance=self.progress.advance,
+            )
         if first:
             self._imported = seen["before"]
             fatal = [subject for subject, one in self._imported.items() if one.fatal]
@@ -192,6 +262,8 @@ class Suite:
         broken, unsure = self._confirm(suspects)
         worked = sum(self._imported[one].ok for one in subjects)
         self._note_imports(subjects, after)
+        failed = [one.name for one in subjects if not self._imported[one].ok]
+        self._leave_out("module", failed)
         note = f"of {len(subjects)} modules these could be imported in the original"
         if gone:
             note += f"; {gone} more were removed on purpose"
@@ -252,11 +324,15 @@ class Suite:
         wrote = [one.name for one, seen in after.items() if seen.written]
         self._note_some("wrote into the stack when imported, which was undone", wrote)
 
+    def _leave_out(self, noun: str, names: Sequence[str], how: str = "") -> None:
+        if names:
+            verb, they = ("wasn't", "it") if len(names) == 1 else ("weren't", "they")
+            what = f"{_count(len(names), noun)} {verb} tried{how}: {they} failed in the original"
+            self.untried.append(_some(what, names))
+
     def _note_some(self, what: str, names: Sequence[str]) -> None:
         if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            noun = "module" if len(names) == 1 else "modules"
-            self.notes.append(f"{len(names)} {noun} {what}: {', '.join(names[:_SHOWN])}{more}")
+            self.notes.append(_some(f"{_count(len(names), 'module')} {what}", names))
 
     def _check_unimportable(self) -> Iterator[Check]:
         """Yield the check of modules that were cut, unless none are."""
@@ -317,13 +393,10 @@ class Suite:
     def _check_launch(self) -> Check:
         started = time.monotonic()
         commands = self.targets.settings.commands
+        self.untried += launch.untried(commands, self.targets.stack)
         if not commands:
             apps = any(layer.kind is LayerKind.APPLICATION for layer in self.targets.stack)
-            note = (
-                "no [[verify.command]] in the configuration: no application was started"
-                if apps
-                else ""
-            )
+            note = "no [[verify.command]] in the configuration" if apps else ""
             return Check(name=launch.NAME, tried=0, note=note)
         self.progress.stage("Running commands", total=len(commands), unit="commands")
         broken: list[Broken] = []
@@ -342,7 +415,8 @@ class Suite:
     ) -> Iterator[Broken]:
         before = self._launched.get(subject)
         if before is None:
-            before = self._launched[subject] = launch.observe(self.before, command)
+            with self._opened.observe(self.before.root):
+                before = self._launched[subject] = launch.observe(self.before, command)
         wrong = list(launch.wrong(command, before))
         if wrong:
             text = f"the original fails already: {'; '.join(wrong)}"
@@ -373,11 +447,18 @@ class Suite:
         self.before.changes()
         changed = [path for path in self.after.changes() if "/__pycache__/" not in path]
         if changed:
-            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
-            self.notes.append(
-                "programs changed files of the deployed stack, which was undone: "
-                f"{', '.join(changed[:_SHOWN])}{more}"
-            )
+            text = "programs changed files of the deployed stack, which was undone"
+            self.notes.append(_some(text, changed))
+
+
+def _some(what: str, names: Sequence[str]) -> str:
+    """Return a sentence with the first of some names."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return f"{what}: {', '.join(names[:_SHOWN])}{more}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _check(

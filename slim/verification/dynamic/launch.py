@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slim.errors import ConfigError
-from slim.model.stack import Stack
+from slim.model.stack import LayerKind, Stack
 from slim.model.verify import Command, Subject
 from slim.verification.dynamic.deploy import Deployment
 from slim.verification.dynamic.sandbox import PYTHON, WORKERS
@@ -67,6 +67,19 @@ def subjects(commands: Sequence[Command], stack: Stack) -> list[Subject]:
         Subject(check=NAME, layer=layer_of(command, stack), name=command.name)
         for command in commands
     ]
+
+
+def untried(commands: Sequence[Command], stack: Stack) -> Iterator[str]:
+    """Tell which layers no command starts, or rests on, one sentence each."""
+    started = {layer_of(command, stack) for command in commands}
+    for layer in stack:
+        if layer.kind is LayerKind.APPLICATION and layer.name not in started:
+            yield f"{layer.name} wasn't started: no [[verify.command]] is for it"
+    applications = {layer.name for layer in stack if layer.kind is LayerKind.APPLICATION}
+    used = {need for name in applications for need in stack.layer(name).requires}
+    for layer in stack:
+        if layer.kind is LayerKind.FRAMEWORK and layer.name not in used | started:
+            yield f"no application uses {layer.name}: its modules were imported, and nothing more"
 
 
 def observe(deployment: Deployment, command: Command) -> Launched:
