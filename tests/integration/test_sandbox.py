@@ -267,6 +267,20 @@ def test_what_is_given_is_there_behind_a_link(whole: Sandbox, tmp_path: Path) ->
     assert told(whole, f"print(len(open({str(path / 'file')!r}).read()))", readable=(path,)) == 4
 
 
+def test_only_a_real_installation_of_python_is_shown(whole: Sandbox, tmp_path: Path) -> None:
+    for name in ("keys/deep/id", "other/bin/python3", "other/lib/python3.13/os.py", "other/secret"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (whole.work / "shown").mkdir()
+    own = Sandbox(whole.work / "shown")
+    for number, target in enumerate(("keys/deep/id", "other/bin/python3")):
+        link = tmp_path / f"python{number}"
+        link.symlink_to(target)
+        own.show_interpreter(link)
+    text = "import json, os\nprint(json.dumps([sorted(f) for _, _, f in os.walk({!r})]))"
+    assert sorted(told(own, text.format(str(tmp_path)))) == [[], [], [], ["os.py"], ["python3"]]
+
+
 ORDINARY = """
 import concurrent.futures, getpass, http.server, json, locale, multiprocessing, os, pty, socket
 import sqlite3, ssl, subprocess, sys, tempfile, threading, urllib.request

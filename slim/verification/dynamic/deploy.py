@@ -186,6 +186,7 @@ def deploy(
     for layer in stack:
         made.members[layer.name] = {member.path: member for member in members[layer.name]}
         made.pythons[layer.name] = _python(root / layer.name, layer)
+        sandbox.show_interpreter(made.pythons[layer.name])
     install(made, progress)
     made.remember()
     return made

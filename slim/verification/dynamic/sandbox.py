@@ -181,11 +181,23 @@ class Sandbox:
         self._memory = memory or available_memory() * 3 // 4
         self._devices = tuple(devices)
         self._limits = _limits(self._memory)
+        self._shown = list(_INTERPRETER)
         self._root = work / "root"
         self._root.mkdir()
         self._number = itertools.count()
         self._aspects: tuple[str, ...] = ()
         self.isolation = self._probe()
+
+    def show_interpreter(self, program: Path) -> None:
+        """Show the installation of a Python that lies outside of the stack, as those of venvs do.
+
+        Nothing is shown for what isn't one: links of a stack mustn't open the caller's folders.
+        """
+        real = program.resolve()
+        if len(real.parts) > 2 and not real.is_relative_to(self.work.resolve()):
+            top = real.parents[1]
+            if any(top.glob("lib*/python3*/os.py")):
+                self._shown += [str(top / name) for name in ("bin", "lib", "lib64")]
 
     def _probe(self) -> Isolation:
         """Try a program with every kind of isolation, then with less, until one starts."""
@@ -250,7 +262,7 @@ class Sandbox:
             "cwd": str(where),
             "root": str(self._root),
             "writable": [str(path) for path in (folder, *writable)],
-            "readable": [*_INTERPRETER, *map(str, readable)],
+            "readable": [*self._shown, *map(str, readable)],
             "devices": list(self._devices),
             "isolate": list(self._aspects),
             "limits": self._limits,
