@@ -211,6 +211,7 @@ def install(made: Deployment, progress: Progress) -> None:
         if done.code != 0:
             errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
             ended = "took too long" if done.timed_out else f"ended with {done.code}"
+            ended = f"was stopped: {done.stopped}" if done.stopped else ended
             made.failures.append(
                 f"{layer.name}/{POSTINSTALL}: {ended}: {errors[-1] if errors else 'no output'}"
             )

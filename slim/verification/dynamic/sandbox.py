@@ -376,7 +376,7 @@ def _limits(memory: int) -> dict[str, int]:
     if memory > 0:
         limits["RLIMIT_DATA"] = memory
     if sys.platform == "linux":
-        limits["RLIMIT_NPROC"] = MAX_TASKS
+        limits["RLIMIT_NPROC"] = max(4096, MAX_TASKS)
     return limits
 
 

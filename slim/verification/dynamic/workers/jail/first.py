@@ -63,7 +63,7 @@ def _first(config: dict[str, Any], kept: list[str]) -> int:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         held["memory"] = True
         if held["processes"]:
-            _limit_processes(config["limits"]["RLIMIT_NPROC"])
+            _limit_processes(2 * config["processes"])
         if "files" in kept:
             held |= _enter_root(config)
         with contextlib.suppress(OSError):  # when memory ends, the kernel ends these first
@@ -105,13 +105,19 @@ def _loopback() -> bool:
 
 
 def _limit_processes(most: int) -> None:
-    """Limit the process ids of the new namespace: user 0 has no other limit on its processes.
+    """Limit the processes and threads in the new namespaces.
 
-    Before Linux 6.14 the number is the whole machine's, and must not be touched.
+    Before Linux 5.14 RLIMIT_NPROC counts what the user runs elsewhere, too. It isn't for user 0,
+    for whom the namespace's process ids are limited; before 6.14 that number is the whole
+    machine's, and must not be touched.
     """
     numbers = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    if numbers and (int(numbers[1]), int(numbers[2])) >= (6, 14):
-        with contextlib.suppress(OSError):
+    version = (int(numbers[1]), int(numbers[2])) if numbers else (0, 0)
+    with contextlib.suppress(OSError, ValueError):
+        if version >= (5, 14):
+            resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    with contextlib.suppress(OSError):
+        if version >= (6, 14):
             put("/proc/sys/kernel/pid_max", str(most))
 
 
