@@ -412,7 +412,8 @@ def test_a_launch_that_takes_too_much_is_told(
     monkeypatch.chdir(tmp_path)
     running_stack(Path("stack"), application=f"if __name__ == '__main__':\n    {program}\n")
     launch(settings="memory = '300 MiB'")
-    (failure,) = verify(code=1)["verification"]["checks"][-1]["broken"]
+    checks = {one["name"]: one for one in verify(code=1)["verification"]["checks"]}
+    (failure,) = checks["launch"]["broken"]
     assert re.search(told, failure["after"])
     assert not Path("out").exists()
 
