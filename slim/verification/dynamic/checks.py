@@ -31,11 +31,11 @@ from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, install
 from slim.verification.dynamic.imports import Imported
 from slim.verification.dynamic.opened import Opened
 from slim.verification.dynamic.targets import Targets
+from slim.verification.dynamic.wording import SHOWN, count, made_check, some
 
 DEPLOY: Final = "deploy"
 ALONE: Final = 12
 """So few modules are tried one a process when a failure is looked into."""
-_SHOWN: Final = 8
 _WORKED: Final = "worked"
 
 
@@ -122,7 +122,7 @@ class Suite:
     def _check_deploy(self) -> Check:
         tried = sum(POSTINSTALL in files for files in self.after.members.values())
         broken = tuple(self._broken_deploy())
-        return _check(DEPLOY, tried, broken, 0.0)
+        return made_check(DEPLOY, tried, broken, 0.0)
 
     def _broken_deploy(self) -> list[Broken]:
         before = set(self.before.failures)
@@ -166,7 +166,9 @@ class Suite:
         tried = sum(
             place is not None for one in self._linked.values() for place in one.libraries.values()
         )
-        return _check("ld.so", tried, broken, started, f"libraries of {len(self._linked)} files")
+        return made_check(
+            "ld.so", tried, broken, started, f"libraries of {len(self._linked)} files"
+        )
 
     def _broken_links(self, subjects: Sequence[Subject]) -> list[Broken]:
         assert self._loader is not None
@@ -179,7 +181,7 @@ class Suite:
             texts = list(links.lost(before, after)) if before is not None else []
             if texts:
                 found.append(
-                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:SHOWN]))
                 )
         return found
 
@@ -199,20 +201,14 @@ class Suite:
         failed = [one.name for one in subjects if answers[one].asked and not answers[one].ok]
         self._leave_out("file", failed, f" by {probe.name}")
         broken = self._broken_probe(probe, worked)
-        return _check(probe.name, len(worked), broken, started, probe.what)
+        return made_check(probe.name, len(worked), broken, started, probe.what)
 
     def _broken_probe(self, probe: probes.Probe, subjects: Sequence[Subject]) -> list[Broken]:
-        """List what is broken; what isn't the same twice in the original isn't."""
-        if not subjects:
-            return []
-        answers = self._probed[probe.name]
-        now = probe.observe(
-            self.after, subjects, workers=self.workers, advance=self.progress.advance
+        answers, both = self._probed[probe.name], (self.before, self.after)
+        texts = probes.find_lost(
+            probe, answers, both, subjects, workers=self.workers, advance=self.progress.advance
         )
-        suspects = [one for one, answer in now.items() if probes.lost(answers[one], answer)]
-        old, new = (probe.observe(one, suspects) for one in (self.before, self.after))
-        texts = ((one, probes.lost(old[one], new[one])) for one in suspects)
-        return [Broken(subject=one, before=_WORKED, after=text) for one, text in texts if text]
+        return [Broken(subject=one, before=_WORKED, after=text) for one, text in texts]
 
     # -- files that programs opened ----------------------------------------------------------------
 
@@ -222,7 +218,7 @@ class Suite:
         keys = self._opened.data_files(self.before)
         subjects = [Subject(check=opened.NAME, layer=layer, name=path) for layer, path in keys]
         what = "files that programs opened in the original, Python's own left out"
-        return _check(opened.NAME, len(keys), self._broken_files(subjects), 0.0, what)
+        return made_check(opened.NAME, len(keys), self._broken_files(subjects), 0.0, what)
 
     def _broken_files(self, subjects: Sequence[Subject]) -> list[Broken]:
         return [
@@ -269,7 +265,7 @@ class Suite:
             note += f"; {gone} more were removed on purpose"
         if unsure:
             note += f"; {unsure} depend on what was imported before them"
-        return _check(imports.NAME, worked, broken, started, note)
+        return made_check(imports.NAME, worked, broken, started, note)
 
     def _forgiven(self, subject: Subject) -> bool:
         """Return whether a module may be missing.
@@ -327,12 +323,12 @@ class Suite:
     def _leave_out(self, noun: str, names: Sequence[str], how: str = "") -> None:
         if names:
             verb, they = ("wasn't", "it") if len(names) == 1 else ("weren't", "they")
-            what = f"{_count(len(names), noun)} {verb} tried{how}: {they} failed in the original"
-            self.untried.append(_some(what, names))
+            what = f"{count(len(names), noun)} {verb} tried{how}: {they} failed in the original"
+            self.untried.append(some(what, names))
 
     def _note_some(self, what: str, names: Sequence[str]) -> None:
         if names:
-            self.notes.append(_some(f"{_count(len(names), 'module')} {what}", names))
+            self.notes.append(some(f"{count(len(names), 'module')} {what}", names))
 
     def _check_unimportable(self) -> Iterator[Check]:
         """Yield the check of modules that were cut, unless none are."""
@@ -367,7 +363,7 @@ class Suite:
         broken = self._broken_metadata(subjects)
         facts = sum(len(one.facts) for one in self._described.values())
         rows = sum(one.rows for one in self._described.values())
-        return _check(
+        return made_check(
             metadata.NAME,
             facts,
             broken,
@@ -384,7 +380,7 @@ class Suite:
             texts = list(metadata.lost(self._described[subject], after, self.targets.dropped))
             if texts:
                 found.append(
-                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+                    Broken(subject=subject, before=_WORKED, after="; ".join(texts[:SHOWN]))
                 )
         return found
 
@@ -405,7 +401,7 @@ class Suite:
         ):
             broken += self._broken_launch(command, subject, retry=True)
             self.progress.advance()
-        return _check(launch.NAME, len(commands), broken, started)
+        return made_check(launch.NAME, len(commands), broken, started)
 
     def _command(self, subject: Subject) -> Command:
         return next(one for one in self.targets.settings.commands if one.name == subject.name)
@@ -439,7 +435,7 @@ class Suite:
                 )
                 yield Broken(subject=subject, before=differs[0], after=text, reproducible=False)
                 return
-        yield Broken(subject=subject, before=_WORKED, after="; ".join(texts[:_SHOWN]))
+        yield Broken(subject=subject, before=_WORKED, after="; ".join(texts[:SHOWN]))
 
     # -- what programs did to the deployments ------------------------------------------------------
 
@@ -448,27 +444,4 @@ class Suite:
         changed = [path for path in self.after.changes() if "/__pycache__/" not in path]
         if changed:
             text = "programs changed files of the deployed stack, which was undone"
-            self.notes.append(_some(text, changed))
-
-
-def _some(what: str, names: Sequence[str]) -> str:
-    """Return a sentence with the first of some names."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"{what}: {', '.join(names[:_SHOWN])}{more}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _check(
-    name: str, tried: int, broken: Sequence[Broken], started: float, note: str = ""
-) -> Check:
-    return Check(
-        name=name,
-        tried=tried,
-        failures=tuple(str(one) for one in broken),
-        note=note,
-        elapsed=time.monotonic() - started if started else 0.0,
-        broken=tuple(broken),
-    )
+            self.notes.append(some(text, changed))

@@ -106,6 +106,30 @@ def lost(before: Answer, after: Answer) -> str:
     return ""
 
 
+def find_lost(
+    probe: Probe,
+    answers: Answers,
+    deployments: tuple[Deployment, Deployment],
+    subjects: Sequence[Subject],
+    *,
+    workers: int,
+    advance: Callable[[int], None],
+) -> list[tuple[Subject, str]]:
+    """List what doesn't work any more, with what is wrong.
+
+    ``answers`` are those of the original, the first of ``deployments``. What isn't the same twice
+    there isn't lost.
+    """
+    if not subjects:
+        return []
+    original, slimmed = deployments
+    now = probe.observe(slimmed, subjects, workers=workers, advance=advance)
+    suspects = [one for one, answer in now.items() if lost(answers[one], answer)]
+    old, new = (probe.observe(one, suspects, workers=workers) for one in (original, slimmed))
+    texts = ((one, lost(old[one], new[one])) for one in suspects)
+    return [(one, text) for one, text in texts if text]
+
+
 def _is_library(record: FileRecord) -> bool:
     return record.native in _NATIVE and not record.path.endswith(".o")
 
