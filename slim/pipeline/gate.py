@@ -21,6 +21,8 @@ from slim.verification.dynamic.session import foreign
 
 _INFERS = "removes by inference, and publishes only what was tried"
 
+_NOT_RUN = "nothing was run"
+
 
 def check_gate(request: RunRequest, located: Iterable[Located]) -> None:
     """Raise ConfigError for a run that would publish what nothing tries, before work begins."""
@@ -45,7 +47,8 @@ def check_tried(request: RunRequest, stack: Stack, tried: Verification) -> None:
     """Raise ConfigError where a trial that was needed couldn't run here."""
     if request.unverified or not needs_trial(request, stack) or _launched(tried):
         return
-    obstacle = tried.notes[-1] if tried.notes else "nothing was run"
+    reasons = (sentence for sentence in tried.untried if sentence.startswith(_NOT_RUN))
+    obstacle = next(reasons, _NOT_RUN)
     message = f"{_infers(request, stack)}: {obstacle}"
     raise _refused(message, request, "run slim on a host that can run it")
 

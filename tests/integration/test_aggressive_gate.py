@@ -181,7 +181,7 @@ def test_a_plain_folder_without_interpreter_is_refused_after_reading(place: Path
     (site / "a.py").write_text("")
     configure(BOLD + LAUNCH.format("venv"))
     config = slim.load_config(place / "slim.toml")
-    with pytest.raises(ConfigError, match="nothing was run"):
+    with pytest.raises(ConfigError, match="nothing was run: the stack's platform isn't known"):
         slim.run("venv", "out", config=config, verify=True)
     assert not Path("out").exists()
     (result,) = slim.run("venv", "out", config=config, unverified=True)
