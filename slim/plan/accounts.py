@@ -103,7 +103,7 @@ def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
     if isinstance(action, Remove):
         again = record.compiled_from and not plan.removes((record.layer, record.compiled_from))
         return before, Footprint(bytecode=record.size if again else 0)
-    if not isinstance(action, Rewrite) or not record.bytecode_size:
+    if not isinstance(action, Rewrite) or not record.bytecode_size or not record.size:
         size = action.size_after if isinstance(action, Rewrite) else record.size
         return before, Footprint(unpacked=size, bytecode=record.bytecode_size, files=1)
     bytecode = record.bytecode_size * action.size_after // record.size
