@@ -61,18 +61,23 @@ class HeldFacts:
     def _from_code(self, sources: Iterable[FactSource]) -> list[Evidence]:
         ignored = GlobSet(glob for source in sources for glob in source.ignore)
         patterns = {layer.name: ignored.for_layer(layer) for layer in self._facts.stack}
-        found: list[Evidence] = []
-        for key, evidence in self._facts.compiling_code.items():
-            pattern = patterns[key[0]]
-            if key in self._gone or (pattern is not None and pattern.match(key[1])):
-                continue
-            doubtful = evidence.strength is Strength.WEAK or _is_build_script(key[1])
-            if doubtful and not self._facts.imports.importers_of(key):
-                continue
-            found.append(evidence)
-            if len(found) == _MAX_EVIDENCE:
-                break
-        return found
+        shown = {
+            key: evidence
+            for key, evidence in self._facts.compiling_code.items()
+            if key not in self._gone
+            and not ((pattern := patterns[key[0]]) is not None and pattern.match(key[1]))
+        }
+        doubtful = {
+            key
+            for key, evidence in shown.items()
+            if evidence.strength is Strength.WEAK or _is_build_script(key[1])
+        }
+        certain = [evidence for key, evidence in shown.items() if key not in doubtful]
+        if doubtful and len(certain) < _MAX_EVIDENCE:
+            imported = self._facts.imports.importers_of_each(doubtful)
+            shown = {key: shown[key] for key in shown if key not in doubtful or key in imported}
+            return list(shown.values())[:_MAX_EVIDENCE]
+        return certain[:_MAX_EVIDENCE]
 
     def _installed(self, spec: PackageSpec) -> list[Distribution]:
         return [

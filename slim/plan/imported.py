@@ -2,28 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from slim.analysis.imports.proof import ImportProof
+from slim.analysis.facts import Facts
+from slim.model.finding import Evidence
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord
-from slim.model.rule import Safety
+from slim.model.rule import Rule, Safety
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
+from slim.plan.suites import Suites, is_generic
 from slim.plan.units import UnitKey, rest_of_units, unit_of
 
+_NO_IMPORTS = frozenset({"api", "data", "path", "stub", "beside", "listing"})
+"""Kinds of evidence of what needs a file without importing it."""
 
-def hold_imported(draft: Draft, imports: ImportProof, scope: Scope) -> None:
-    """Take back what something that stays imports.
+
+def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule]) -> None:
+    """Take back what something that stays imports, or reads, and what is no test after all.
 
     A dropped distribution goes whole or not at all, so one file that has to stay takes all of it
     back, and its own imports count from then on. So does a unit.
     """
-    rules = _Weights(draft=draft, scope=scope)
+    weights = _Weights(draft=draft, scope=scope)
+    generic = {rule.id for rule in rules if is_generic(rule)}
+    by_name = {key for key, action in draft.actions.items() if action.rule in generic}
+    suites = Suites(facts.stack, facts.inventory, facts.read)
+    reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
+    standing = {key: reason for key, reason in reasons.items() if reason is not None}
     while True:
         draft.hold_units()
-        proof = imports.prove(draft.gone, weak_counts=rules.weak_counts, accepted=rules.accepted)
+        proof = facts.imports.prove(
+            draft.gone,
+            weak_counts=weights.weak_counts,
+            accepted=weights.accepted,
+            by_name=by_name,
+            standing=standing,
+        )
         dropped = {
             (key[0], draft.actions[key].rule): evidence
             for key, evidence in proof.refused.items()
@@ -46,7 +63,7 @@ def hold_imported(draft: Draft, imports: ImportProof, scope: Scope) -> None:
             reason = SkipReason.UNIT if imported is None else SkipReason.IMPORTED
             draft.refuse(draft.actions[key], reason, imported or evidence)
     for key, evidence in sorted(proof.refused.items()):
-        draft.refuse(draft.actions[key], SkipReason.IMPORTED, evidence)
+        draft.refuse(draft.actions[key], _reason(evidence), evidence)
     for key, evidence in proof.weak.items():
         action = draft.actions[key]
         draft.actions[key] = replace(action, evidence=(*action.evidence, *evidence))
@@ -55,6 +72,11 @@ def hold_imported(draft: Draft, imports: ImportProof, scope: Scope) -> None:
 def _unit(draft: Draft, key: FileKey) -> UnitKey | None:
     action = draft.actions[key]
     return unit_of(action.record, action.rule, draft.units)
+
+
+def _reason(evidence: tuple[Evidence, ...]) -> SkipReason:
+    imported = any(piece.kind not in _NO_IMPORTS for piece in evidence)
+    return SkipReason.IMPORTED if imported else SkipReason.REFERENCED
 
 
 @dataclass(frozen=True, kw_only=True)

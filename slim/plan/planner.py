@@ -72,14 +72,14 @@ class Planner:
         links = self._links()
         links.hold()
         if self._proved:
-            hold_imported(draft, self.facts.imports, self._scope)
+            hold_imported(draft, self.facts, self._scope, self._selection.rules)
             # What is held imports in turn.
             while (
                 settle_dropped(draft, self.facts, self._scope)
                 or keep_shared_bytes(draft, inventory)
                 or links.hold()
             ):
-                hold_imported(draft, self.facts.imports, self._scope)
+                hold_imported(draft, self.facts, self._scope, self._selection.rules)
             self._progress.advance()
         self._hold_facts()
         if self._proved:

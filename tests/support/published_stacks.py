@@ -124,7 +124,7 @@ def publish(
         write_archive(
             archive,
             name,
-            _with_scaffolding(name, spec, runtime),
+            _with_scaffolding(name, spec, spec.extra.get("runtime_layer", runtime)),
             mode="w" if suffix == ".tar" else "w:xz",
         )
         data = archive.read_bytes()

@@ -96,10 +96,13 @@ def make_stack(
     layers: Mapping[str, Mapping[str, Contents]],
     *,
     launch: Mapping[str, str] | None = None,
+    requires: Mapping[str, tuple[str, ...]] | None = None,
     platform: str = "linux_x86_64",
     python_version: str | None = "3.13.0",
 ) -> VirtualStack:
-    """Build a stack. ``launch`` names the launch module of a layer.
+    """Build a stack. ``launch`` names the launch module of a layer, ``requires`` what it is on.
+
+    A layer that ``requires`` doesn't mention is on all layers before it but for applications.
 
     A ``*.dist-info/METADATA`` makes a distribution. Its files are those of RECORD, or, where there
     is no RECORD, the ``.dist-info`` folder and everything at or below its own name (``-`` as
@@ -130,10 +133,13 @@ def make_stack(
                 layer_name=name,
                 kind=kind,
                 platform=target,
-                requires=tuple(
-                    layer.name
-                    for layer in reversed(built)
-                    if layer.kind is not LayerKind.APPLICATION
+                requires=(requires or {}).get(
+                    name,
+                    tuple(
+                        layer.name
+                        for layer in reversed(built)
+                        if layer.kind is not LayerKind.APPLICATION
+                    ),
                 ),
                 python_version=python_version,
                 site_dirs=(SITE,),

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from slim.analysis.imports import modules
+from slim.analysis.imports.modules import Module, ModuleIndex
 from slim.analysis.imports.proof import MAX_EVIDENCE, ImportProof, Proof
 from slim.model.finding import Evidence, Strength
 from tests.support.virtual_stacks import SITE, Contents, HardLink, Link, VirtualStack, make_stack
@@ -81,7 +83,7 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
     ),
     "run as a program": ({"user.py": "run_module('pkg.tests')"}, {"__init__", "__main__"}, set()),
     "-m": ({"user.py": "run(['-m', 'pkg.tests'])"}, set(), {"__init__", "__main__"}),
-    "in a string": ({"user.py": "x = 'pkg.tests.run'"}, set(), {"run"}),
+    "in a string": ({"user.py": "x = 'pkg.tests.run'"}, set(), {"__init__", "run"}),
     "listed for a lazy loader": (
         {"pkg/__init__.py": "attach(__name__, submodules=['tests'], attrs={'tests.run': []})"},
         set(),
@@ -401,7 +403,7 @@ COMPILED: dict[str, tuple[str, bytes, Strength | None]] = {
         Strength.WEAK,
     ),
     "part of another name": ("pkg/_fast.abi3.so", b"\x7fELF\0pkg.tests.utility\0", None),
-    "another distribution": ("other/_fast.abi3.so", b"\x7fELF\0pkg.tests.util\0", None),
+    "another distribution": ("other/_fast.abi3.so", b"\x7fELF\0pkg.tests.util\0", Strength.WEAK),
     "a shared library": ("pkg/lib-fast.so.1", b"\x7fELF\0pkg.tests.util\0", None),
     "sourceless bytecode": ("pkg/fast.pyc", b"\xda\x0epkg.tests.util", Strength.WEAK),
     "a bare name in sourceless bytecode": ("pkg/fast.pyc", b"\xda\x04util", Strength.WEAK),
@@ -449,6 +451,47 @@ def test_accepted_importers_hold_nothing_but_are_shown() -> None:
     assert prove("one.py", "two.py").weak.keys() == {removals[0]}
     assert prove("one.py").refused.keys() == {removals[0]}
     assert len(prove("one.py").refused[removals[0]]) == 2
+
+
+def _linked(links: int, files: int) -> VirtualStack:
+    """Modules in a folder that so many links lead to; one of them imports another by a link."""
+    layer: dict[str, Contents] = {f"$site/link{number}": Link("real") for number in range(links)}
+    layer |= {f"$site/real/m{number}.py": "" for number in range(files)}
+    return make_stack({"app-x": {**layer, "$site/user.py": f"import link{links - 1}.m0"}})
+
+
+def test_many_links_to_a_folder_take_steps_in_proportion(monkeypatch: pytest.MonkeyPatch) -> None:
+    steps = 0
+
+    class Counted(Module):
+        def __hash__(self) -> int:
+            nonlocal steps
+            steps += 1
+            return hash((self.name, self.package))
+
+    monkeypatch.setattr(modules, "Module", Counted)
+
+    def taken(links: int, files: int) -> int:
+        nonlocal steps
+        virtual = _linked(links, files)
+        steps = 0
+        ModuleIndex(virtual.stack, virtual.inventory, virtual.read)
+        return steps
+
+    assert taken(800, 1) < 2.5 * taken(400, 1)
+    monkeypatch.setattr(modules, "MIN_ALIASES", 100)
+    assert taken(160, 160) < 2.5 * taken(80, 80), "links times files aren't all named"
+
+
+@pytest.mark.parametrize("limit", [10_000, 0])
+def test_modules_that_too_many_links_lead_to_stay(
+    limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(modules, "MIN_ALIASES", limit)
+    virtual = _linked(30, 20)
+    proof = _prove(virtual, ("app-x/$site/real",), weak=True)
+    everything = {f"app-x/$site/real/m{number}.py" for number in range(20)}
+    assert _short(proof.refused) == ({"app-x/$site/real/m0.py"} if limit else everything)
 
 
 def test_importers_of_a_module() -> None:

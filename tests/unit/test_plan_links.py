@@ -22,6 +22,7 @@ TESTS = Rule(
     reason="",
     safety=Safety.SAFE,
     globs=("**/tests/**", "**/*.md"),
+    builtin=False,
 )
 
 

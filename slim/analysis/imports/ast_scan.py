@@ -9,11 +9,20 @@ import ast
 import itertools
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from slim.analysis.imports.context import Context, expressions_of, statements_in
-from slim.analysis.imports.scans import BOM, NAME, Import, Scan
-from slim.analysis.imports.text_scan import scan_lines
+from slim.analysis.imports.names import (
+    COMPUTED,
+    anchors_of,
+    computed_module,
+    literal_module,
+    literal_names,
+)
+from slim.analysis.imports.path_scan import paths_of, words
+from slim.analysis.imports.scans import BOM, NAME, Import, Scan, StringName
+from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.model.finding import Strength
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
@@ -23,13 +32,20 @@ _CALLS = {
     "run_module": Strength.STRONG,
     "find_spec": Strength.WEAK,
 }
+_PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Name)
+_NO_NAMES = words(
+    "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
+    "lstrip rstrip find rfind count index"
+)
+"""Methods of strings that look for what their arguments say, and import nothing."""
+_RELATIVE = re.compile(r"\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
 
 
-def scan(source: bytes, *, expressions: bool = True) -> Scan:
+def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan:
     """Read a file; one that can't be parsed is read line by line instead.
 
     Never raises for what is in it. Without ``expressions`` only statements are looked at: no calls
-    of ``import_module`` and no strings.
+    of ``import_module`` and no strings; without ``paths`` no paths.
     """
     try:
         with warnings.catch_warnings():
@@ -37,10 +53,20 @@ def scan(source: bytes, *, expressions: bool = True) -> Scan:
             tree = ast.parse(source)
         reader = _TreeReader(source, expressions)
         reader.read(tree)
+        found = paths_of(tree) if paths else ()
     except _UNREADABLE as error:
         problem = error.msg if isinstance(error, SyntaxError) else type(error).__name__
         return scan_lines(source, f"read without a parser: {problem}")
-    return reader.result()
+    return replace(reader.result(), paths=found)
+
+
+def _inner(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes directly in an expression, but for those that say nothing here."""
+    for field in node._fields:
+        value = getattr(node, field, None)
+        for child in value if isinstance(value, list) else (value,):
+            if isinstance(child, ast.AST) and not isinstance(child, _PLAIN):
+                yield child
 
 
 class _TreeReader:
@@ -59,6 +85,8 @@ class _TreeReader:
         self._bound: set[str] = set()
         self._call_names = {name: name for name in _CALLS}
         self._used: set[int] = set()
+        self._documents: set[int] = set()
+        self._named: set[StringName] = set()
 
     def result(self) -> Scan:
         return Scan(
@@ -67,6 +95,7 @@ class _TreeReader:
             ),
             strings=tuple(sorted(set(self._strings), key=lambda item: (item[1], item[0]))),
             listed=tuple(sorted(set(self._listed), key=lambda item: (item[1], item[0]))),
+            named=tuple(sorted(self._named)),
             exported=frozenset(self._exported),
             bound=frozenset(self._bound),
         )
@@ -81,6 +110,9 @@ class _TreeReader:
             elif isinstance(node, ast.ImportFrom):
                 self._import_from(node, context)
             else:
+                self._alias(node)
+                if isinstance(node, ast.Expr):
+                    self._documents.add(id(node.value))
                 if not context.nested:
                     self._binding(node)
                 stack.extend(statements_in(node, context))
@@ -129,6 +161,14 @@ class _TreeReader:
             Import(strength=strength, note=context.note, **fields)  # type: ignore[arg-type]
         )
 
+    def _alias(self, node: ast.AST) -> None:
+        """Note another name for a function that imports: ``load = importlib.import_module``."""
+        match node:
+            case ast.Assign(targets=targets, value=value) if _last_name(value) in self._call_names:
+                for target in targets:
+                    if name := _last_name(target):
+                        self._call_names[name] = self._call_names[_last_name(value)]
+
     def _binding(self, node: ast.AST) -> None:
         """Note the names that a statement binds, and what it adds to ``__all__``.
 
@@ -162,6 +202,8 @@ class _TreeReader:
             match node:
                 case ast.Call():
                     self._call(node, context)
+                    if _last_name(node.func) in _NO_NAMES:
+                        self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)
                 case ast.List() | ast.Tuple() | ast.Set():
                     self._module_option(node.elts, context)
@@ -182,7 +224,55 @@ class _TreeReader:
                         and self._plain(node)
                     ):
                         self._strings.append((text, node.lineno))
-            stack.extend((child, context) for child in ast.iter_child_nodes(node))
+                    elif id(node) not in self._used and id(node) not in self._documents:
+                        self._text(text, node.lineno)
+            if id(node) not in self._used and isinstance(node, COMPUTED):
+                self._computed(node, context)
+            stack.extend((child, context) for child in _inner(node))
+
+    def _text(self, text: str, line: int) -> None:
+        """A string that is more than one name: ``pkg.mod:f``, a relative name, or code."""
+        if _RELATIVE.match(text):
+            for anchor in (None, "__name__"):
+                self._imports.append(
+                    Import(
+                        module=text.lstrip("."),
+                        level=len(text) - len(text.lstrip(".")),
+                        anchor=anchor,
+                        line=line,
+                        text=f'"{text}" in a string',
+                        strength=Strength.WEAK,
+                        kind="string",
+                    )
+                )
+            return
+        if "." in text:
+            for match in DOTTED.finditer(text.encode("utf-8", "surrogatepass")):
+                follows = match.string[match.end() : match.end() + 1] == b"."
+                self._named.add(StringName(match[0].decode("utf-8", "replace"), line, follows))
+        if "import" in text:
+            code = scan_lines(text.encode("utf-8", "surrogatepass"), "code in a string")
+            self._imports.extend(
+                replace(item, line=line, strength=Strength.WEAK, kind="string")
+                for item in code.imports
+            )
+
+    def _computed(self, node: ast.AST, context: Context) -> None:
+        found = computed_module(node)
+        if found is not None:
+            name, anchor, more = found
+            self._used.update(id(child) for child in ast.walk(node))
+            self._add(
+                module=name[1:],
+                level=1,
+                anchor=anchor,
+                line=getattr(node, "lineno", 0),
+                text=f'"{name}" put together',
+                context=context,
+                strength=Strength.WEAK,
+                kind="string",
+                whole=more,
+            )
 
     def _compared(self, operands: Sequence[ast.expr]) -> None:
         """``"a.b" in sys.modules`` looks whether somebody else imported it."""
@@ -245,14 +335,14 @@ class _TreeReader:
         name = node.args[0] if node.args else keywords.get("name", keywords.get("mod_name"))
         if name is None:
             return
-        found = _literal_module(name)
+        found = literal_module(name)
         if found is None:
             return
         text, anchor = found
         level = len(text) - len(text.lstrip("."))
         names: tuple[str, ...] = ()
         if function == "__import__":
-            names = _literal_names(node.args[3] if len(node.args) > 3 else keywords.get("fromlist"))
+            names = literal_names(node.args[3] if len(node.args) > 3 else keywords.get("fromlist"))
             given = node.args[4] if len(node.args) > 4 else keywords.get("level")
             if (
                 isinstance(given, ast.Constant)
@@ -260,10 +350,10 @@ class _TreeReader:
                 and 0 <= given.value < 100
             ):
                 level = given.value
-        self._used.add(id(name))
+        self._used.update(id(child) for child in ast.walk(name))
         anchors: tuple[str | None, ...] = (None if anchor == "__package__" else anchor,)
         if level and anchor is None and function in ("import_module", "find_spec"):
-            anchors = _anchors(node.args[1] if len(node.args) > 1 else keywords.get("package"))
+            anchors = anchors_of(node.args[1] if len(node.args) > 1 else keywords.get("package"))
         for base in anchors:
             self._add(
                 module=text.lstrip("."),
@@ -278,50 +368,15 @@ class _TreeReader:
             )
 
 
-def _literal_module(node: ast.expr) -> tuple[str, str | None] | None:
-    """The module that an expression names, and its anchor.
-
-    Such as ``"a.b"``, ``__name__ + ".b"``, ``f"{__package__}.b"``.
-    """
-    parts: list[ast.expr]
+def _last_name(node: ast.expr) -> str:
+    """``import_module`` of ``importlib.import_module``; of ``getattr(x, "import_module")`` too."""
     match node:
-        case ast.Constant(value=str(text)) if NAME.match(text.lstrip(".")):
-            return text, None
-        case ast.BinOp(left=left, op=ast.Add(), right=right):
-            parts = [left, right]
-        case ast.JoinedStr(
-            values=[ast.FormattedValue(value=left, conversion=-1, format_spec=None), right]
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+            return name
+        case ast.Call(
+            func=ast.Name(id="partial") | ast.Attribute(attr="partial"), args=[first, *_]
         ):
-            parts = [left, right]
-        case _:
-            return None
-    match parts:
-        case [ast.Name(id="__name__" | "__package__" as anchor), ast.Constant(value=str(text))]:
-            if text.startswith(".") and NAME.match(text[1:]):
-                return text, str(anchor)
-    return None
-
-
-def _literal_names(node: ast.expr | None) -> tuple[str, ...]:
-    if not isinstance(node, ast.List | ast.Tuple):
-        return ()
-    return tuple(
-        element.value
-        for element in node.elts
-        if isinstance(element, ast.Constant) and isinstance(element.value, str)
-    )
-
-
-def _anchors(package: ast.expr | None) -> tuple[str | None, ...]:
-    """Possible meanings of the ``package`` argument.
-
-    Where it can't be told, both usual ones count.
-    """
-    match package:
-        case ast.Constant(value=str(text)):
-            return (text,)
-        case ast.Name(id="__name__"):
-            return ("__name__",)
-        case ast.Name(id="__package__"):
-            return (None,)
-    return (None, "__name__")
+            return _last_name(first)
+    return ""

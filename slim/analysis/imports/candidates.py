@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from functools import cached_property
 
 from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
-from slim.model.record import FileKey
+from slim.model.record import FileKey, FileKind
 
+COMMON = frozenset(
+    {
+        *("test", "tests", "testing", "conftest", "doc", "docs", "example", "examples"),
+        *("benchmark", "benchmarks", "scripts"),
+    }
+)
+"""Top-level names that stand in every program, so that finding them says nothing."""
+_NEVER_READ = frozenset({FileKind.STUBS, FileKind.HEADERS, FileKind.SOURCES, FileKind.BYTECODE})
+"""Kinds of files that no program reads as data of a package."""
 ExportsOf = Callable[[str, frozenset[str]], frozenset[str]]
 """Gives those of some names that a package's ``__all__`` lists."""
 
@@ -16,23 +27,31 @@ class Candidates:
     """Importable files among those that are to go, by every name that they can be imported under.
 
     Names are those of :class:`slim.analysis.imports.modules.Module`. ``exports_of`` gives the
-    literal ``__all__`` of a package by name.
+    literal ``__all__`` of a package by name. ``by_name`` are the
+    removals that a generic rule selects for being called ``tests`` or the like.
     """
 
     def __init__(
-        self, index: ModuleIndex, removals: Collection[FileKey], exports_of: ExportsOf
+        self,
+        index: ModuleIndex,
+        removals: Collection[FileKey],
+        exports_of: ExportsOf,
+        by_name: Collection[FileKey] = (),
     ) -> None:
         self._keys: dict[str, list[FileKey]] = {}
         self._packages: dict[str, list[FileKey]] = {}
         self._exports_of = exports_of
-        for key in sorted(removals):
+        self._sorted = sorted(removals)
+        self._folders = _folders(index, self._sorted)
+        self.by_name = frozenset(by_name)
+        for key in self._sorted:
             for module in index.modules.get(key, ()):
                 self._keys.setdefault(module.name, []).append(key)
                 if module.package:
                     self._packages.setdefault(module.name, []).append(key)
 
     def __bool__(self) -> bool:
-        return bool(self._keys)
+        return bool(self._keys or self.by_name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._keys
@@ -49,6 +68,18 @@ class Candidates:
     def packages(self, name: str) -> Collection[FileKey]:
         """The ``__init__`` files of a package."""
         return self._packages.get(name, ())
+
+    def is_folder(self, name: str) -> bool:
+        """True for a package that goes, and for a folder of which everything goes."""
+        return name in self._folders
+
+    def keys_in(self, name: str) -> Collection[FileKey]:
+        """The removals in the folders of that name."""
+        found: list[FileKey] = []
+        for layer, folder in self._folders.get(name, ()):
+            start = bisect_left(self._sorted, (layer, f"{folder}/"))
+            found.extend(self._sorted[start : bisect_left(self._sorted, (layer, f"{folder}0"))])
+        return found
 
     def near(self, name: str) -> bool:
         """True if importing that name can import a candidate: it is one, or lies in one."""
@@ -78,6 +109,67 @@ class Candidates:
     def words(self) -> frozenset[bytes]:
         """The last component of every name."""
         return frozenset(as_bytes(name.rpartition("/")[2]) for name in self._keys)
+
+    @cached_property
+    def folder_words(self) -> frozenset[bytes]:
+        """The last component of every folder that goes whole."""
+        return frozenset(as_bytes(name.rpartition("/")[2]) for name in self._folders)
+
+    def words_in(self, top: str) -> frozenset[bytes]:
+        """The last component of every name, and of every folder, below a top-level name."""
+        return self._words_by_top.get(top, frozenset())
+
+    @cached_property
+    def _words_by_top(self) -> dict[str, frozenset[bytes]]:
+        found: dict[str, set[bytes]] = {}
+        for name in (*self._keys, *self._folders):
+            word = as_bytes(name.rpartition("/")[2])
+            found.setdefault(name.partition("/")[0], set()).add(word)
+        return {top: frozenset(words) for top, words in found.items()}
+
+    @cached_property
+    def folders_by_word(self) -> dict[str, tuple[str, ...]]:
+        """Folders that go whole by their last component."""
+        return _by_word(self._folders)
+
+    @cached_property
+    def children(self) -> dict[str, tuple[str, ...]]:
+        """The candidates directly in a package, by its name."""
+        found: dict[str, list[str]] = {}
+        for name in self._keys:
+            found.setdefault(name.rpartition("/")[0], []).append(name)
+        return {parent: tuple(names) for parent, names in found.items()}
+
+    @cached_property
+    def outermost(self) -> frozenset[str]:
+        """The candidates that lie in no other."""
+        return frozenset(self._heads.values())
+
+    @cached_property
+    def heads_by_top(self) -> dict[str, tuple[str, ...]]:
+        """The outermost candidates that absolute imports reach, by their first component.
+
+        Without names such as ``tests``, which occur in every program.
+        """
+        found: dict[str, list[str]] = {}
+        for name in sorted(self.outermost):
+            if not name.startswith("/") and name not in COMMON:
+                found.setdefault(name.partition("/")[0], []).append(name)
+        return {top: tuple(names) for top, names in found.items()}
+
+    @cached_property
+    def by_head(self) -> dict[str, tuple[str, ...]]:
+        """The candidates in each outermost candidate, itself included."""
+        found: dict[str, list[str]] = {}
+        for name, head in self._heads.items():
+            found.setdefault(head, []).append(name)
+        return {head: tuple(names) for head, names in found.items()}
+
+    @cached_property
+    def spoken(self) -> frozenset[str]:
+        """Every name that has a dot, those of folders included."""
+        names = (*self._keys, *self._folders)
+        return frozenset(name for name in names if "/" in name and not name.startswith("/"))
 
     @cached_property
     def dotted(self) -> frozenset[bytes]:
@@ -123,7 +215,35 @@ class Candidates:
     @cached_property
     def by_word(self) -> dict[str, tuple[str, ...]]:
         """Names by their last component."""
-        found: dict[str, list[str]] = {}
-        for name in self._keys:
-            found.setdefault(name.rpartition("/")[2], []).append(name)
-        return {word: tuple(names) for word, names in found.items()}
+        return _by_word(self._keys)
+
+
+def _by_word(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(name.rpartition("/")[2], []).append(name)
+    return {word: tuple(listed) for word, listed in found.items()}
+
+
+def _folders(index: ModuleIndex, removals: list[FileKey]) -> dict[str, list[FileKey]]:
+    """The folders of which everything goes, and the packages that go, by module name.
+
+    Folders of nothing but stubs and the like don't count.
+    """
+    going: Counter[FileKey] = Counter()
+    packages: set[FileKey] = set()
+    read: set[FileKey] = set()
+    for layer, path in removals:
+        around = tuple(index.folders_around((layer, path)))
+        going.update(around)
+        if index.kind((layer, path)) not in _NEVER_READ:
+            read.update(around)
+        if any(module.package for module in index.modules.get((layer, path), ())):
+            packages.add((layer, path.rpartition("/")[0]))
+    found: dict[str, list[FileKey]] = {}
+    for folder, count in going.items():
+        if folder in packages or (folder in read and count == index.folder_sizes[folder]):
+            name = index.folder_name(folder)
+            if name:
+                found.setdefault(name, []).append(folder)
+    return found

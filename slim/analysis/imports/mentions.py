@@ -2,52 +2,74 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.modules import Module, ModuleIndex, parents
-from slim.analysis.imports.scans import Import, Scan
+from slim.analysis.imports.modules import Module, ModuleIndex, dotted, parents
+from slim.analysis.imports.path_scan import TESTS_FOLDER
+from slim.analysis.imports.scans import ANY_PACKAGE, Import, Scan
+from slim.analysis.imports.text_files import TextNames
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileRecord
+
+MAX_REPEATS = 20
+"""How often a file's evidence for one name is kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModuleMention:
-    """A module that a file names, and the evidence of it."""
+    """A module that a file names; with ``whole`` everything in that package may be meant."""
 
     name: str
     evidence: Evidence
+    whole: bool = False
 
 
 def mentions_in(
-    record: FileRecord, module: Module, scan: Scan, candidates: Candidates, index: ModuleIndex
+    record: FileRecord, module: Module, found: Scan, candidates: Candidates, index: ModuleIndex
 ) -> Iterator[ModuleMention]:
-    """Candidates that a file names, under one of its own names."""
-    for statement in scan.imports:
+    """Candidates that a file names, under one of its own names.
+
+    Of a name that it says many times, the first times of each strength are enough.
+    """
+    repeats: Counter[tuple[str, Strength]] = Counter()
+    for statement in found.imports:
         for name, text, strength in _imported(statement, module, candidates, index):
-            if name in candidates:
+            if name in candidates or candidates.is_folder(name):
+                repeats[name, strength] += 1
+                if repeats[name, strength] > MAX_REPEATS and not statement.whole:
+                    continue
                 note = f"{text}; {statement.note}" if statement.note else text
-                yield ModuleMention(
-                    name, _evidence(record, statement.line, note, strength, statement.kind)
-                )
-    for text, line in scan.strings:
+                evidence = _evidence(record, statement.line, note, strength, statement.kind)
+                yield ModuleMention(name, evidence, statement.whole)
+    for named in found.named:
+        name = named.name.replace(".", "/")
+        for each in (name, *parents(name)):
+            if "/" in each and (each in candidates or candidates.is_folder(each)):
+                text = f'"{named.name}" in a string'
+                evidence = _evidence(record, named.line, text, Strength.WEAK, "string")
+                yield ModuleMention(each, evidence, named.open and each == name)
+    for text, line in found.strings:
         name = text.replace(".", "/")
-        if name in candidates:
-            yield ModuleMention(
-                name, _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
-            )
+        for each in (name, *parents(name)):
+            if "/" in each and (each in candidates or candidates.is_folder(each)):
+                evidence = _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
+                yield ModuleMention(each, evidence)
     if module.package and module.name in candidates.below:
-        for text, line in scan.listed:
+        for text, line in found.listed:
             name = f"{module.name}/{text.replace('.', '/')}"
-            if name in candidates and text.partition(".")[0] not in scan.bound:
+            if name in candidates and text.partition(".")[0] not in found.bound:
                 yield ModuleMention(
                     name, _evidence(record, line, f'"{text}" in a list', Strength.WEAK, "string")
                 )
 
 
 def _evidence(record: FileRecord, line: int, text: str, strength: Strength, kind: str) -> Evidence:
-    return Evidence(kind=kind, text=text, file=record.deployed_path, line=line, strength=strength)
+    return Evidence(
+        kind=kind, text=text, file=record.deployed_path, line=line or None, strength=strength
+    )
 
 
 def weakened(mention: ModuleMention, note: str) -> ModuleMention:
@@ -57,6 +79,7 @@ def weakened(mention: ModuleMention, note: str) -> ModuleMention:
     return ModuleMention(
         mention.name,
         Evidence(kind=old.kind, text=text, file=old.file, line=old.line, strength=Strength.WEAK),
+        mention.whole,
     )
 
 
@@ -67,6 +90,10 @@ def _imported(
 
     That is the module, the packages around it, and the names that may be its submodules.
     """
+    if statement.anchor == ANY_PACKAGE:
+        for name in _endings(statement, module, candidates):
+            yield name, statement.text, statement.strength
+        return
     target = _target(statement, module)
     if target is None:
         return
@@ -91,6 +118,44 @@ def _imported(
     if not statement.level and target.partition("/")[0] not in index.top_level:
         for name, shown in full:
             yield from _elsewhere(name, shown, statement.strength, module, candidates)
+
+
+def _endings(statement: Import, module: Module, candidates: Candidates) -> Iterator[str]:
+    """The candidates of the same top-level package that end like a name put together."""
+    ending = "/" + statement.module.replace(".", "/")
+    top = module.name.partition("/")[0] + "/"
+    word = ending.rpartition("/")[2]
+    for names in (candidates.by_word.get(word, ()), candidates.folders_by_word.get(word, ())):
+        yield from (name for name in names if name.startswith(top) and name.endswith(ending))
+
+
+def own_members(
+    record: FileRecord, modules: Iterable[Module], candidates: Candidates
+) -> Iterator[ModuleMention]:
+    """The modules of a package that lists what lies in it; its tests are no plug-ins."""
+    for module in modules:
+        for name in candidates.children.get(module.name, ()) if module.package else ():
+            if name.rpartition("/")[2] != TESTS_FOLDER:
+                text = "the package lists its own modules"
+                yield ModuleMention(name, _evidence(record, 0, text, Strength.WEAK, "listing"))
+
+
+def text_mentions(
+    record: FileRecord, text: TextNames, candidates: Candidates, index: ModuleIndex
+) -> Iterator[ModuleMention]:
+    """Candidates that a text names which is no Python; all of it is weak."""
+    for name in sorted(text.names):
+        if name in candidates or candidates.is_folder(name):
+            shown = f'"{dotted(name)}" in a text'
+            yield ModuleMention(name, _evidence(record, 0, shown, Strength.WEAK, "string"))
+    module = Module("/" + record.deployed_path, False)
+    for statement in text.imports:
+        for name, shown, _ in _imported(statement, module, candidates, index):
+            if name in candidates:
+                shown = f"{shown}; {statement.note}"
+                yield ModuleMention(
+                    name, _evidence(record, statement.line, shown, Strength.WEAK, "string")
+                )
 
 
 def _target(statement: Import, module: Module) -> str | None:

@@ -12,16 +12,22 @@ from __future__ import annotations
 
 import posixpath
 import re
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from slim.analysis import ReadFile
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory
-from slim.model.stack import Layer, Stack
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
+from slim.model.stack import Layer, LayerKind, Stack
 
 SOURCE_SUFFIXES = (".py", ".pyw")
 MAX_PTH = 1 << 20
 """A ``.pth`` file of more bytes than this is not read (``site`` expects a few lines)."""
+MIN_ALIASES = 10_000
+_ALIASES = 4
+"""How many further names links may give to modules, for each file of the layer, and at least."""
 _EXTENSION = re.compile(r"([^\W\d]\w*)(?:\.[\w-]+)*\.(?:so|pyd)\Z")
 _SITE = re.compile(r"(?:\A|.*/)(?:site|dist)-packages(?=/)")
 
@@ -40,6 +46,11 @@ class Module:
     def container(self) -> str:
         """The package that relative imports start from."""
         return self.name if self.package else self.name.rpartition("/")[0]
+
+    @property
+    def top(self) -> str:
+        """The first component of the name."""
+        return self.name.partition("/")[0]
 
     @property
     def rooted(self) -> bool:
@@ -71,7 +82,8 @@ class ModuleIndex:
 
     ``modules`` maps each importable file (sources, extension modules, bytecode without a source) to
     its names; ``top_level`` are the first components that absolute imports resolve to, ``standard``
-    those of the standard library; ``folders`` are the folders that hold a module.
+    those of the standard library; ``folders`` are the folders that hold a module; ``unnamed`` are
+    modules that so many links lead to that not all their names are known.
     """
 
     def __init__(self, stack: Stack, inventory: Inventory, read: ReadFile) -> None:
@@ -83,6 +95,7 @@ class ModuleIndex:
         }
         self.modules: dict[FileKey, tuple[Module, ...]] = {}
         self.folders: set[FileKey] = set()
+        self.unnamed: set[FileKey] = set()
         for layer in stack:
             self._index(layer.name)
         self.top_level = frozenset(
@@ -103,6 +116,75 @@ class ModuleIndex:
                     if path.startswith(prefixes) and not path.startswith(sites):
                         for module in self.modules.get((layer.name, path), ()):
                             yield module.name.partition("/")[0]
+
+    @cached_property
+    def folder_sizes(self) -> Counter[FileKey]:
+        """The number of files and links in each folder and below it, caches of bytecode aside."""
+        found: Counter[FileKey] = Counter()
+        for record in self._inventory:
+            if record.type is not EntryType.DIRECTORY:
+                found.update(self.folders_around(record.key))
+        return found
+
+    @cached_property
+    def known(self) -> frozenset[str]:
+        """The names of all modules, and of all folders below an import root."""
+        names = {module.name for modules in self.modules.values() for module in modules}
+        names.update(map(self.folder_name, self.folder_sizes))
+        return frozenset(names)
+
+    def folders_around(self, key: FileKey) -> Iterator[FileKey]:
+        """The folders that a file lies in, innermost first, up to its import root."""
+        layer, path = key
+        folder = path.rpartition("/")[0]
+        if folder.endswith("__pycache__"):
+            return
+        while folder and folder not in self.roots[layer]:
+            yield layer, folder
+            folder = folder.rpartition("/")[0]
+
+    def kind(self, key: FileKey) -> FileKind | None:
+        """The kind of a file; None for what isn't in the inventory."""
+        record = self._inventory.get(key)
+        return None if record is None else record.kind
+
+    def folder_name(self, folder: FileKey) -> str:
+        """A folder's name as a package; empty outside of every import root."""
+        name = self._module(folder[0], folder[1], "__init__").name
+        return "" if name.startswith("/") or name == "__init__" else name
+
+    def known_prefixes(self, name: str) -> Iterator[str]:
+        """The longest start of a dotted name that is known, and the packages around it."""
+        name = name.replace(".", "/")
+        if name.partition("/")[0] not in self.top_folders:
+            return
+        while "/" in name:
+            if name in self.known:
+                yield name
+            name = name.rpartition("/")[0]
+
+    @cached_property
+    def top_folders(self) -> frozenset[str]:
+        """The first components of all known names."""
+        return frozenset(name.partition("/")[0] for name in self.known)
+
+    def connected(self, layer: str, other: str) -> bool:
+        """True if two layers can share a process: those of two runtimes never do."""
+        ours, theirs = self._runtimes[layer], self._runtimes[other]
+        return not ours or not theirs or bool(ours & theirs)
+
+    @cached_property
+    def _runtimes(self) -> dict[str, frozenset[str]]:
+        """The runtimes that each layer runs on; none where that isn't known."""
+        kinds = {layer.name: layer.kind for layer in self._stack}
+        return {
+            layer.name: frozenset(
+                name
+                for name in (layer.name, *layer.requires)
+                if kinds.get(name) is LayerKind.RUNTIME
+            )
+            for layer in self._stack
+        }
 
     def is_root(self, folder: FileKey) -> bool:
         """True if Python searches a folder.
@@ -156,9 +238,7 @@ class ModuleIndex:
                 continue
             self.folders.add((layer, path.rpartition("/")[0]))
             self.modules[record.key] = (self._module(layer, path.rpartition("/")[0], stem),)
-        for path, record in records.items():
-            if record.type is EntryType.SYMLINK and record.link_target:
-                self._follow(layer, path, record.link_target)
+        self._follow_links(layer, records)
 
     def _module(self, layer: str, folder: str, stem: str) -> Module:
         package = stem == "__init__"
@@ -172,22 +252,45 @@ class ModuleIndex:
             package,
         )
 
-    def _follow(self, layer: str, path: str, target: str) -> None:
-        """Give all modules below a folder a second name, by a link to that folder."""
-        if not any(not root or path.startswith(root + "/") for root in self.roots[layer]):
-            return
-        folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        if folder.startswith("..") or path.startswith(folder + "/"):
-            return
-        for other in self._inventory.records[layer]:
-            if other.startswith(folder + "/") and (layer, other) in self.modules:
+    def _follow_links(self, layer: str, records: Mapping[str, FileRecord]) -> None:
+        """Give all modules below a folder further names, by the links to that folder.
+
+        Links times modules can be any number: beyond a bound, what a link leads to is noted in
+        ``unnamed`` instead, once a folder.
+        """
+        importable = sorted(path for path in records if (layer, path) in self.modules)
+        left = MIN_ALIASES + _ALIASES * len(records)
+        aliases: dict[str, list[Module]] = {}
+        unnamed: set[str] = set()
+        for path, record in records.items():
+            folder = self._followed_folder(layer, record)
+            if folder is None or folder in unnamed:
+                continue
+            start = bisect_left(importable, folder + "/")
+            below = importable[start : bisect_left(importable, folder + "0", lo=start)]
+            left -= len(below)
+            if left < 0:
+                unnamed.add(folder)
+                self.unnamed.update((layer, other) for other in below)
+                continue
+            for other in below:
                 alias = path + other[len(folder) :]
                 stem = importable_stem(alias)
                 if stem is not None:
                     module = self._module(layer, alias.rpartition("/")[0], stem)
-                    self.modules[layer, other] = tuple(
-                        dict.fromkeys((*self.modules[layer, other], module))
-                    )
+                    aliases.setdefault(other, []).append(module)
+        for path, named in aliases.items():
+            self.modules[layer, path] = tuple(dict.fromkeys((*self.modules[layer, path], *named)))
+
+    def _followed_folder(self, layer: str, record: FileRecord) -> str | None:
+        """The folder of its layer that a symbolic link below an import root may lead to."""
+        path, target = record.path, record.link_target
+        if record.type is not EntryType.SYMLINK or not target:
+            return None
+        if not any(not root or path.startswith(root + "/") for root in self.roots[layer]):
+            return None
+        folder = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        return None if folder.startswith("..") or path.startswith(folder + "/") else folder
 
 
 def importable_stem(path: str) -> str | None:

@@ -1,143 +1,217 @@
-"""Modules that compiled code names.
+"""Modules that compiled code names: it imports Python modules too, and says so only in strings.
 
-Extension modules import Python modules too, and say so only in strings.
+Cython 3.2 and newer keep their strings in one table without zero bytes between them, compressed by
+zlib where that is smaller (``Cython/Utility/StringTools.c``); Rust keeps its literals likewise;
+bytecode stores each with its length and type (``Python/marshal.c``). In such *packed* files a name
+counts wherever its characters stand.
 """
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slim.analysis import ReadFile
-from slim.analysis.imports.candidates import Candidates
+from slim.analysis.imports.candidates import COMMON, Candidates
 from slim.analysis.imports.mentions import ModuleMention
-from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
+from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileRecord, OwnerKind
+from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
 
-_RUN = re.compile(rb"\w+(?:\.\w+)*")
+_AFTER_DOT = re.compile(rb"\.(?<=\w\.)[^\W\d]\w*+(?:\.\w++)*+")
+_BEFORE = re.compile(rb"\w*\Z")
+_WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
+_RUNS = re.compile(rb"[\w.]{2,}+")
 _DELIMITERS = frozenset(b"\0\"'`")
-_COMMON = frozenset(
-    (
-        "test",
-        "tests",
-        "testing",
-        "conftest",
-        "doc",
-        "docs",
-        "example",
-        "examples",
-        "benchmark",
-        "benchmarks",
-        "scripts",
-    )
-)
-"""Top-level names that stand in every program, so that finding them says nothing."""
+_PACKED_MARKS = (b"cython_runtime", b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
+_MAX_TABLE = 1 << 23
+"""Bytes of a string table that are read after decompression."""
+_MAX_TABLES = 16
+_TRIED = 256
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Searches:
-    """Names to look for in compiled code.
+class _Compiled:
+    """Names in a compiled file.
 
-    ``packages`` are the first components of dotted candidates, ``top_level`` candidates that are
-    top-level themselves.
+    ``own`` are the top-level names that it belongs to. ``whole`` are modules of which a dotted name
+    is a whole string, and the packages around them; ``within`` those that occur in longer strings;
+    ``words`` are top-level modules that are a whole string. ``packed`` are texts in which a word
+    counts wherever it stands.
     """
 
-    packages: frozenset[str]
-    top_level: tuple[str, ...]
+    own: frozenset[str]
+    whole: frozenset[str]
+    within: frozenset[str]
+    words: frozenset[str]
+    packed: tuple[_Packed, ...]
 
 
-def name_searches(candidates: Candidates, index: ModuleIndex) -> Searches:
-    """Derive the searches from the candidates.
+class _Packed:
+    """A text that doesn't tell where a string ends. Remembers what was looked for in it."""
 
-    Only the outermost matter, what lies in them comes along.
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._answers: dict[str, bool] = {}
+
+    def holds(self, name: str) -> bool:
+        """Return whether a dotted name (or a word) stands anywhere in the text."""
+        if name not in self._answers:
+            self._answers[name] = as_bytes(dotted(name)) in self._text
+        return self._answers[name]
+
+
+class CompiledReader:
+    """Finds the candidates that compiled files of a stack name; each file is read once.
+
+    Extension modules, the interpreter itself, and bytecode without a source are searched. A dotted
+    name of the own package that is a whole string is strong evidence, all else is weak.
     """
-    packages: set[str] = set()
-    top_level: set[str] = set()
-    for name in candidates.names:
-        if name.startswith("/"):
+
+    def __init__(self, index: ModuleIndex, read: ReadFile) -> None:
+        self._index = index
+        self._read = read
+        self._compiled: dict[FileKey, _Compiled | None] = {}
+        self._opaque: dict[FileKey, _Packed] = {}
+        self._known_tops: dict[bytes, tuple[bytes, ...]] = {}
+
+    def mentions(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
+        """Every candidate that a compiled file names; nothing for other files."""
+        if record.key not in self._compiled:
+            self._compiled[record.key] = self._load(record)
+        compiled = self._compiled[record.key]
+        if compiled is None:
+            return
+        for name in sorted(name for name in compiled.whole if name in candidates):
+            strong = name.partition("/")[0] in compiled.own
+            strength = Strength.STRONG if strong else Strength.WEAK
+            yield ModuleMention(name, _named(record, dotted(name), strength))
+        for name in sorted(compiled.within | (compiled.words & candidates.outermost)):
+            if name in candidates:
+                yield ModuleMention(name, _named(record, dotted(name), Strength.WEAK))
+        for packed in compiled.packed:
+            yield from _names_in_packed(record, packed, compiled.own, candidates)
+
+    def opaque(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
+        """Every candidate of which the words occur in a file that isn't read more closely."""
+        if record.key not in self._opaque:
+            self._opaque[record.key] = _Packed(bytes(self._read(record)))
+        modules = self._index.modules.get(record.key, ())
+        own = frozenset(module.name.partition("/")[0] for module in modules)
+        yield from _names_in_packed(record, self._opaque[record.key], own, candidates)
+
+    def _load(self, record: FileRecord) -> _Compiled | None:
+        modules = self._index.modules.get(record.key, ())
+        bytecode = bool(modules) and record.path.endswith(".pyc")
+        runtime = not modules and record.owner.kind is OwnerKind.RUNTIME
+        if (
+            record.type is not EntryType.FILE
+            or not (bytecode or record.native is not None)
+            or not (modules or runtime)
+        ):
+            return None
+        data = bytes(self._read(record))
+        tables = [data]
+        if not bytecode and b"cython_runtime" in data:
+            tables.extend(_packed_tables(data))
+        whole: set[str] = set()
+        within: set[str] = set()
+        words: set[str] = set()
+        for table in tables:
+            self._dotted_names(table, whole, within)
+            found = (word.decode("utf-8", "replace") for word in set(_WHOLE.findall(table)))
+            words.update(word for word in found if word in self._index.top_folders)
+        packed = bytecode or any(mark in data for mark in _PACKED_MARKS)
+        own = frozenset(module.name.partition("/")[0] for module in modules if module.rooted)
+        return _Compiled(
+            own=own or self._index.standard,
+            whole=frozenset(whole),
+            within=frozenset(within - whole),
+            words=frozenset(words - COMMON),
+            packed=tuple(_Packed(_text_of(table)) for table in tables) if packed else (),
+        )
+
+    def _dotted_names(self, data: bytes, whole: set[str], within: set[str]) -> None:
+        """Add the modules that dotted names in some data name."""
+        seen: set[bytes] = set()
+        for match in _AFTER_DOT.finditer(data):
+            dot, end = match.span()
+            before = _BEFORE.search(data[max(0, dot - _MAX_NAME) : dot])
+            head = b"" if before is None else before[0]
+            start = dot - len(head)
+            delimited = (
+                start > 0
+                and end < len(data)
+                and data[start - 1] in _DELIMITERS
+                and data[end] in _DELIMITERS
+            )
+            run = data[start:end]
+            if run in seen and not delimited:
+                continue
+            seen.add(run)
+            for top in self._tops(head):
+                name = (top + data[dot:end]).decode("utf-8", "replace").replace(".", "/")
+                (whole if delimited else within).update((name, *parents(name)))
+        # Only names of modules matter; what else has dots is most of it.
+        whole &= self._index.known
+        within &= self._index.known
+
+    def _tops(self, head: bytes) -> tuple[bytes, ...]:
+        """The top-level modules whose names a word ends with."""
+        if head not in self._known_tops:
+            endings = (head[start:] for start in range(len(head)))
+            self._known_tops[head] = tuple(
+                ending
+                for ending in endings
+                if ending.decode("utf-8", "replace") in self._index.top_folders
+            )
+        return self._known_tops[head]
+
+
+def _names_in_packed(
+    record: FileRecord, packed: _Packed, own: frozenset[str], candidates: Candidates
+) -> Iterator[ModuleMention]:
+    """Candidates whose words occur in data that doesn't tell where a string ends.
+
+    Modules of the own top-level package need only their last component to occur, since imports may
+    be relative; others the packages around them too. Only the outermost are looked for, and then
+    what lies in them.
+    """
+    for top, heads in candidates.heads_by_top.items():
+        if top not in own and not packed.holds(top):
             continue
-        first = name.partition("/")[0]
-        if "/" in name:
-            packages.add(first)
-        elif name not in _COMMON and name not in index.standard:
-            top_level.add(name)
-    return Searches(packages=frozenset(packages), top_level=tuple(sorted(top_level)))
+        for head in heads:
+            parent, _, word = head.rpartition("/")
+            if top not in own and parent and not packed.holds(parent):
+                continue
+            for name in candidates.by_head[head] if packed.holds(word) else ():
+                last = name.rpartition("/")[2]
+                if name == head or packed.holds(last):
+                    yield ModuleMention(name, _named(record, last, Strength.WEAK))
 
 
-def names_in_binary(
-    record: FileRecord,
-    read: ReadFile,
-    candidates: Candidates,
-    searches: Searches,
-    index: ModuleIndex,
-) -> Iterator[ModuleMention]:
-    """Candidates that a compiled file names.
+def _text_of(data: bytes) -> bytes:
+    """The parts of data that names can be in, each once."""
+    return b"\n".join(sorted(set(_RUNS.findall(data))))
 
-    An extension module is searched for modules of its own top-level package (the interpreter
-    itself: of the standard library), and for removed top-level modules of any distribution. A
-    dotted name of the own package that is a whole string is strong evidence, all else is weak.
-    Bytecode without a source is searched in the same way, and for the bare names of its neighbours,
-    since its relative imports hold nothing more.
-    """
-    modules = index.modules.get(record.key, ())
-    bytecode = bool(modules) and record.path.endswith(".pyc")
-    runtime = not modules and record.owner.kind is OwnerKind.RUNTIME
-    if (
-        record.type is not EntryType.FILE
-        or not (bytecode or record.native is not None)
-        or not (modules or runtime)
-    ):
-        return
-    own = {module.name.partition("/")[0] for module in modules if module.rooted} or index.standard
-    data = read(record)
-    for package in sorted(own & searches.packages):
-        for match in re.finditer(re.escape(as_bytes(package) + b"."), data):
-            run = _RUN.match(data, match.start())
-            if run is not None:
-                strong = _delimited(data, run.start(), run.end())
-                yield from _run(
-                    record, run[0], Strength.STRONG if strong else Strength.WEAK, candidates
-                )
-    for package in searches.top_level:
-        if package in own:
+
+def _packed_tables(data: bytes) -> Iterator[bytes]:
+    """The tables of strings that a Cython module holds in compressed form."""
+    found = 0
+    for match in re.finditer(rb"x[\x01\x5e\x9c\xda]", data):
+        start = match.start()
+        try:
+            zlib.decompressobj().decompress(data[start : start + _TRIED])
+            table = zlib.decompressobj().decompress(data[start : start + _MAX_TABLE], _MAX_TABLE)
+        except zlib.error:
             continue
-        for match in re.finditer(b"\0" + re.escape(as_bytes(package)), data):
-            run = _RUN.match(data, match.start() + 1)
-            if run is not None and _delimited(data, run.start(), run.end()):
-                yield from _run(record, run[0], Strength.WEAK, candidates)
-    if bytecode:
-        for module in modules:
-            yield from _neighbours(record, bytes(data), module, candidates)
-
-
-def _delimited(data: memoryview, start: int, end: int) -> bool:
-    """True if a name is a whole string, and no part of a sentence or of a longer one."""
-    return (
-        start > 0
-        and end < len(data)
-        and data[start - 1] in _DELIMITERS
-        and data[end] in _DELIMITERS
-    )
-
-
-def _run(
-    record: FileRecord, text: bytes, strength: Strength, candidates: Candidates
-) -> Iterator[ModuleMention]:
-    name = text.decode("utf-8", "replace").replace(".", "/")
-    for each in (name, *parents(name)):
-        if each in candidates:
-            yield ModuleMention(each, _named(record, dotted(each), strength))
-
-
-def _neighbours(
-    record: FileRecord, data: bytes, module: Module, candidates: Candidates
-) -> Iterator[ModuleMention]:
-    package = module.name.partition("/")[0]
-    for name in candidates.names:
-        if name.startswith(package + "/") and as_bytes(name.rpartition("/")[2]) in data:
-            yield ModuleMention(name, _named(record, name.rpartition("/")[2], Strength.WEAK))
+        yield table
+        found += 1
+        if found == _MAX_TABLES:
+            return
 
 
 def _named(record: FileRecord, text: str, strength: Strength) -> Evidence:

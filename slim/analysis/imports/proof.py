@@ -11,16 +11,18 @@ string) refuses where the caller says so, and is shown where it doesn't.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from types import MappingProxyType
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
-from slim.analysis.imports.native_strings import name_searches, names_in_binary
+from slim.analysis.imports.native_strings import CompiledReader
+from slim.analysis.imports.path_evidence import PathIndex
 from slim.analysis.imports.reader import ImportReader
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
@@ -28,6 +30,9 @@ from slim.model.stack import Stack
 
 MAX_EVIDENCE = 20
 """Pieces of evidence kept for a file, the strongest first: ``import torch`` has thousands."""
+
+MAX_REPEATS = 3
+"""How many files of one owner count that each mention everything in a folder."""
 
 Accepts = Callable[[FileKey, FileRecord], bool]
 """Tells whether the user accepts that this file (second) imports that candidate (first).
@@ -133,19 +138,30 @@ class ImportProof:
     def _reader(self) -> ImportReader:
         return ImportReader(self._inventory, self._index, self._read, thorough=self._thorough)
 
+    @cached_property
+    def _compiled(self) -> CompiledReader:
+        return CompiledReader(self._index, self._read)
+
     def prove(
         self,
         removals: Collection[FileKey],
         *,
         weak_counts: Callable[[FileKey], bool],
         accepted: Accepts = _nobody,
+        by_name: Collection[FileKey] = (),
+        standing: Mapping[FileKey, Evidence] = MappingProxyType({}),
     ) -> Proof:
         """Find out which of the removals have to stay.
 
         ``weak_counts`` says for which files weak evidence is enough; ``accepted`` takes the weight
-        from single importers. Keys that are not in the inventory are ignored.
+        from single importers. ``by_name`` are the removals that a rule for every package selects by
+        their names, so that paths which lead to them count too; ``standing`` are removals that are
+        known to stay, each with the reason. Keys that are not in the inventory are ignored.
         """
-        run = _ProofRun(self, frozenset(removals), weak_counts, accepted)
+        going = frozenset(removals)
+        named = going.intersection(by_name)
+        run = _ProofRun(self, going, weak_counts, accepted, by_name=named)
+        run.hold(standing)
         run.settle()
         return run.proof()
 
@@ -154,15 +170,24 @@ class ImportProof:
 
         Empty for a file that can't be imported.
         """
+        return self.importers_of_each({key}).get(key, ())
+
+    def importers_of_each(
+        self, keys: Collection[FileKey]
+    ) -> Mapping[FileKey, tuple[Evidence, ...]]:
+        """Evidence of every import of each of some files; those that nothing imports are left out.
+
+        The files count as importers of each other.
+        """
         run = _ProofRun(
             self,
-            frozenset({key}),
+            frozenset(keys),
             lambda _key: False,
             lambda _key, _importer: True,
             companions=False,
         )
         run.settle()
-        return run.proof(limit=None).weak.get(key, ())
+        return run.proof(limit=None).weak
 
 
 class _ProofRun:
@@ -179,45 +204,86 @@ class _ProofRun:
         accepted: Accepts,
         *,
         companions: bool = True,
+        by_name: Collection[FileKey] = (),
     ) -> None:
         self._stack = owner._stack
         self._inventory = owner._inventory
         self._index = owner._index
         self._reader = owner._reader
+        self._compiled = owner._compiled
         self._read = owner._read
         self._removals = removals
         self._weak_counts = weak_counts
         self._accepted = accepted
+        self._candidates = Candidates(self._index, removals, self._reader.exports_of, by_name)
+        self._paths = PathIndex(self._index, self._inventory, self._candidates.by_name)
         self._companions = companions
-        self._candidates = Candidates(self._index, removals, self._reader.exports_of)
         self._evidence: dict[FileKey, set[Evidence]] = {}
         self._refused: set[FileKey] = set()
+        self._repeats: Counter[tuple[object, ...]] = Counter()
         self._active: set[FileKey] = set()
         self._waiting: deque[FileRecord] = deque()
 
+    def hold(self, standing: Mapping[FileKey, Evidence]) -> None:
+        """Have removals stay for a reason of their own."""
+        for key in sorted(self._removals & standing.keys()):
+            evidence = standing[key]
+            self._evidence.setdefault(key, set()).add(evidence)
+            self._refuse(key)
+
     def settle(self) -> None:
         """Look at every file that stays, until no more turn out to stay."""
-        if not self._candidates:
+        if not self._removals:
             return
         self._roots()
-        searches = name_searches(self._candidates, self._index)
         for record in self._inventory:
-            if record.key not in self._removals:
+            if record.key not in self._removals or not self._companions:
                 self._waiting.append(record)
         while self._waiting:
             record = self._waiting.popleft()
             if _is_name_table(record):
                 continue
-            for mention in self._reader.mentions(record, self._candidates):
-                self._note(mention, record)
-            for mention in names_in_binary(
-                record, self._read, self._candidates, searches, self._index
-            ):
-                self._note(mention, record)
+            if self._candidates:
+                self._imports(record)
+            self._stub(record)
             if self._companions:
                 self._packages_around(record)
         if self._companions:
             self._neighbouring_data()
+
+    def _imports(self, record: FileRecord) -> None:
+        """Note everything that a file which stays imports, names, or leads to by a path."""
+        if self._reader.is_opaque(record):
+            for mention in self._compiled.opaque(record, self._candidates):
+                self._note(mention, record)
+        for mention in self._reader.mentions(record, self._candidates):
+            self._note(mention, record)
+        for mention in self._compiled.mentions(record, self._candidates):
+            self._note(mention, record)
+        if self._paths:
+            paths, imported = self._reader.paths(record, self._candidates)
+            for use in paths:
+                evidence = Evidence(
+                    kind="path",
+                    text=f"the path {'/'.join(use.segments)} leads to it",
+                    file=record.deployed_path,
+                    line=use.line or None,
+                    strength=Strength.WEAK,
+                )
+                for found in self._paths.reached(record, use, imported):
+                    if self._counts((id(found),), evidence, record):
+                        for key in found:
+                            self._hold(key, evidence, record)
+
+    def _stub(self, record: FileRecord) -> None:
+        """Hold the stub that a lazy loader reads when it runs, since it was read as evidence."""
+        if record.key in self._removals and record.key not in self._refused:
+            return
+        stub = self._reader.stub_of(record)
+        if stub is not None and stub.key in self._removals:
+            text = "a lazy loader reads this stub when it runs"
+            evidence = Evidence(kind="stub", text=text, file=record.deployed_path)
+            self._hold(stub.key, evidence, record)
 
     def proof(self, limit: int | None = MAX_EVIDENCE) -> Proof:
         """The evidence so far, in the order of layers and paths."""
@@ -237,16 +303,38 @@ class _ProofRun:
     def _note(self, mention: ModuleMention, importer: FileRecord | None) -> None:
         """Add evidence for every candidate of that name, and refuse where it is enough."""
         for key in self._candidates.keys(mention.name):
-            if importer is not None and importer.key == key:
-                continue
-            self._evidence.setdefault(key, set()).add(mention.evidence)
-            if importer is not None and self._accepted(key, importer):
-                continue
-            if mention.evidence.strength is Strength.STRONG:
-                self._active.add(key)
-            elif not self._weak_counts(key):
-                continue
-            self._refuse(key)
+            if importer is None or importer.key != key:
+                self._hold(key, mention.evidence, importer)
+        if mention.whole and self._counts(("whole", mention.name), mention.evidence, importer):
+            text = f"{mention.evidence.text}, which may list or read all of it"
+            evidence = replace(mention.evidence, text=text)
+            for key in self._candidates.keys_in(mention.name):
+                if importer is None or importer.key != key:
+                    self._hold(key, evidence, importer)
+
+    def _counts(
+        self, meant: tuple[object, ...], evidence: Evidence, importer: FileRecord | None
+    ) -> bool:
+        """Return whether what holds many files at once is among the first to do so.
+
+        Thousands of files may each mention a suite of thousands: a few of each owner say it all.
+        """
+        place = None if importer is None else (importer.layer, importer.owner)
+        self._repeats[*meant, place, evidence.strength] += 1
+        return self._repeats[*meant, place, evidence.strength] <= MAX_REPEATS
+
+    def _hold(self, key: FileKey, evidence: Evidence, importer: FileRecord | None) -> None:
+        """Add evidence for a file, and refuse to remove it where that is enough."""
+        if importer is not None and not self._index.connected(importer.layer, key[0]):
+            return
+        self._evidence.setdefault(key, set()).add(evidence)
+        if importer is not None and self._accepted(key, importer):
+            return
+        if evidence.strength is Strength.STRONG:
+            self._active.add(key)
+        elif not self._weak_counts(key):
+            return
+        self._refuse(key)
 
     def _refuse(self, key: FileKey) -> None:
         record = self._inventory.get(key)
@@ -256,6 +344,9 @@ class _ProofRun:
 
     def _roots(self) -> None:
         """Note what is imported without any file saying so in Python."""
+        for key in sorted(self._index.unnamed & self._removals):
+            text = "too many links lead to it for all its names to be known"
+            self._hold(key, Evidence(kind="link", text=text, strength=Strength.WEAK), None)
         for layer in self._stack:
             if layer.launch_module:
                 name = layer.launch_module.replace(".", "/")
@@ -307,7 +398,15 @@ class _ProofRun:
     def _neighbouring_data(self) -> None:
         """Keep data in the folder of a needed module which looks for files there."""
         needed: dict[FileKey, FileKey] = {}
-        for key in sorted(self._active & self._refused):
+        folders = {(key[0], key[1].rpartition("/")[0]) for key in self._candidates.by_name}
+        neighbours = {
+            key
+            for key in self._index.modules
+            if (key[0], key[1].rpartition("/")[0]) in folders
+            and "/tests/" in key[1]
+            and (key not in self._removals or key in self._refused)
+        }
+        for key in sorted((self._active & self._refused) | neighbours):
             folder = (key[0], key[1].rpartition("/")[0])
             record = self._inventory.get(key)
             if folder not in needed and record is not None and not self._index.is_root(folder):
@@ -334,8 +433,9 @@ def _is_name_table(record: FileRecord) -> bool:
     return record.owner.kind is OwnerKind.RUNTIME and record.path.endswith("/_compat_pickle.py")
 
 
-def _weight(evidence: Evidence) -> tuple[bool, bool, str, int, str, str]:
+def _weight(evidence: Evidence) -> tuple[bool, bool, bool, str, int, str, str]:
     return (
+        evidence.kind in ("api", "data"),
         evidence.strength is not Strength.STRONG,
         evidence.kind == "parent",
         evidence.file or "",

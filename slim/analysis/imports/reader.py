@@ -10,12 +10,19 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from slim.analysis import ReadFile
+from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.mentions import ModuleMention, mentions_in, weakened
+from slim.analysis.imports.mentions import (
+    ModuleMention,
+    mentions_in,
+    own_members,
+    text_mentions,
+    weakened,
+)
 from slim.analysis.imports.modules import (
     SOURCE_SUFFIXES,
     Module,
@@ -23,13 +30,19 @@ from slim.analysis.imports.modules import (
     as_bytes,
     parents,
 )
+from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Scan
+from slim.analysis.imports.text_files import TextNames, may_be_text, names_in_text
 from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
-MAX_SCRIPT = 1 << 20
-"""A file without a suffix and of more bytes than this is no Python script."""
+MAX_PARSED = 1 << 21
+"""Bytes of the largest file that is read as a whole; a larger one counts as mentioning every name
+of which its bytes hold the words."""
+MAX_REPEATS = 20
+"""How often a file's evidence for one name is kept."""
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
+_LISTS_ITSELF = re.compile(rb"(?:iter_modules|walk_packages)\s*\([^)]*__(?:path|file)__")
 
 
 @dataclass(slots=True)
@@ -37,8 +50,11 @@ class _FileFacts:
     """Facts about one file, as far as they were asked for."""
 
     hints: Hints
+    dotted: frozenset[str] = frozenset()
+    lists_itself: bool = False
     scan: Scan | None = None
     expressions: bool = False
+    paths: bool = False
     stub: FileRecord | None = None
     modules: tuple[Module, ...] = field(default=())
 
@@ -54,18 +70,40 @@ class ImportReader:
         self._read = read
         self._thorough = thorough
         self._loaded: dict[FileKey, _FileFacts | None] = {}
+        self._archives: dict[FileKey, PythonArchive | None] = {}
+        self._inner: dict[FileKey, list[tuple[_FileFacts, bytes]]] = {}
+        self._texts: dict[FileKey, TextNames | None] = {}
         self._packages: dict[str, list[FileRecord]] | None = None
 
     def mentions(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
-        """Every candidate that a file imports or names; none for a file that isn't Python."""
+        """Every candidate that a file imports or names; nothing for a file that isn't Python."""
         known = self._facts(record)
-        if known is None:
-            return
-        depth = self._depth(known, candidates)
+        if not record.path.endswith(SOURCE_SUFFIXES):
+            text = self._text(record)
+            if text is not None:
+                yield from text_mentions(record, text, candidates, self._index)
+            for known_inner, source in self._members(record):
+                yield from self._mentions_of(record, known_inner, candidates, source)
+        if known is not None:
+            yield from self._mentions_of(record, known, candidates)
+
+    def _mentions_of(
+        self,
+        record: FileRecord,
+        known: _FileFacts,
+        candidates: Candidates,
+        source: bytes | None = None,
+    ) -> Iterator[ModuleMention]:
+        """Mentions in Python code; ``source`` is given where it isn't the file's own."""
+        depth = self._depth(record, known, candidates)
         if depth:
-            found = self._scan(record, known, expressions=depth > 1)
+            found = self._scan(record, known, expressions=depth > 1, source=source)
             for module in known.modules:
-                yield from mentions_in(record, module, found, candidates, self._index)
+                for mention in mentions_in(record, module, found, candidates, self._index):
+                    whole = known.hints.listing and candidates.is_folder(mention.name)
+                    yield replace(mention, whole=True) if whole else mention
+        if known.lists_itself:
+            yield from own_members(record, known.modules, candidates)
         if (
             known.stub is not None
         ):  # lazy_loader.attach_stub imports what the stub says, when it is used
@@ -73,6 +111,35 @@ class ImportReader:
             for module in known.modules:
                 for mention in mentions_in(known.stub, module, stub, candidates, self._index):
                     yield weakened(mention, "a stub that is loaded lazily")
+
+    def paths(
+        self, record: FileRecord, candidates: Candidates
+    ) -> tuple[tuple[PathUse, ...], frozenset[str]]:
+        """The paths in a file that may lead to tests, and the top-level packages it imports."""
+        known = self._facts(record)
+        if known is None:
+            text = self._text(record)
+            return (text.paths, frozenset()) if text else ((), frozenset())
+        if not self._may_build_paths(record, known):
+            return (), frozenset()
+        found = self._scan(record, known, expressions=True)
+        tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
+        return found.paths, tops
+
+    def stub_of(self, record: FileRecord) -> FileRecord | None:
+        """The stub that a file loads lazily, if it does."""
+        known = self._facts(record)
+        return None if known is None else known.stub
+
+    def is_opaque(self, record: FileRecord) -> bool:
+        """True for code and text too large to be read as a whole, and for unreadable archives."""
+        archive = self._archive(record)
+        if archive is not None:
+            return not archive.whole
+        if record.size <= MAX_PARSED or record.type is not EntryType.FILE:
+            return False
+        name = record.path.rpartition("/")[2]
+        return name.endswith(SOURCE_SUFFIXES) or may_be_text(record, self._read(record))
 
     def exports_of(self, package: str, names: frozenset[str]) -> frozenset[str]:
         """Those names that a package's literal ``__all__`` lists.
@@ -118,36 +185,75 @@ class ImportReader:
         modules = self._index.modules.get(record.key) or (
             Module("/" + record.deployed_path, False),
         )
-        known = _FileFacts(
-            hints=text_hints(source, undotted=any(module.package for module in modules)),
-            modules=modules,
-        )
+        known = self._facts_of(source, modules)
         if b"attach_stub" in source:
             known.stub = self._inventory.get(
                 (record.layer, record.path.rpartition(".")[0] + ".pyi")
             )
         return known
 
+    def _facts_of(self, source: bytes, modules: tuple[Module, ...]) -> _FileFacts:
+        hints = text_hints(source, undotted=any(module.package for module in modules))
+        dotted = frozenset(
+            name for run in hints.dotted for name in self._index.known_prefixes(run.decode())
+        )
+        return _FileFacts(
+            hints=replace(hints, dotted=frozenset()),
+            dotted=dotted,
+            lists_itself=hints.listing and _LISTS_ITSELF.search(source) is not None,
+            modules=modules,
+        )
+
+    def _archive(self, record: FileRecord) -> PythonArchive | None:
+        """The archive that a file is; None for what is none."""
+        if record.key not in self._archives:
+            archive = None
+            if record.type is EntryType.FILE and not record.path.endswith(SOURCE_SUFFIXES):
+                data = self._read(record)
+                if may_be_archive(record, data):
+                    archive = PythonArchive(data, MAX_PARSED)
+            self._archives[record.key] = archive
+        return self._archives[record.key]
+
+    def _members(self, record: FileRecord) -> list[tuple[_FileFacts, bytes]]:
+        """The Python sources in a file that is an archive, with what is known of each."""
+        if record.key not in self._inner:
+            archive = self._archive(record)
+            self._inner[record.key] = [
+                (self._facts_of(source, (module_of(path),)), source)
+                for path, source in (archive.sources.items() if archive else ())
+            ]
+        return self._inner[record.key]
+
+    def _text(self, record: FileRecord) -> TextNames | None:
+        """Names in a text that is no Python; None for other files."""
+        if record.key not in self._texts:
+            text = None
+            if record.type is EntryType.FILE and 0 < record.size <= MAX_PARSED:
+                data = self._read(record)
+                if may_be_text(record, data):
+                    text = names_in_text(data, self._index)
+            self._texts[record.key] = text
+        return self._texts[record.key]
+
     def _source(self, record: FileRecord) -> bytes | None:
-        """The Python code in a file; None where there is none."""
-        if record.type is EntryType.DIRECTORY:
+        """The Python code in a file; None where there is none, or too much of it."""
+        if record.type is EntryType.DIRECTORY or record.size > MAX_PARSED:
             return None
         name = record.path.rpartition("/")[2]
         if name.endswith(SOURCE_SUFFIXES):
-            return bytes(self._read(self._followed(record)))
+            followed = self._followed(record)
+            return bytes(self._read(followed)) if followed.size <= MAX_PARSED else None
         if name.endswith(".pth") and self._index.is_root(
             (record.layer, record.path.rpartition("/")[0])
         ):
             return _code_of_pth(bytes(self._read(record)))
-        if (
-            "." in name
-            or record.native is not None
-            or not record.mode & 0o111
-            or record.size > MAX_SCRIPT
-        ):
+        if record.native is not None or record.type is not EntryType.FILE or not record.size:
             return None
-        source = bytes(self._read(record))
-        return source if _SHEBANG.match(source) else None
+        data = self._read(record)
+        if bytes(data[:2]) != b"#!" or _SHEBANG.match(data) is None:
+            return None
+        return bytes(data) if b"\0" not in bytes(data[:4096]) else None
 
     def _followed(self, record: FileRecord) -> FileRecord:
         """The file that a link leads to, as far as it lies in the stack."""
@@ -159,13 +265,26 @@ class ImportReader:
         target = posixpath.normpath(posixpath.join(folder, record.link_target))
         return self._inventory.by_deployed_path.get(target, record)
 
-    def _scan(self, record: FileRecord, known: _FileFacts, *, expressions: bool) -> Scan:
-        if known.scan is None or (expressions and not known.expressions):
-            known.scan = scan(self._source(record) or b"", expressions=expressions)
-            known.expressions = expressions
+    def _scan(
+        self,
+        record: FileRecord,
+        known: _FileFacts,
+        *,
+        expressions: bool,
+        source: bytes | None = None,
+    ) -> Scan:
+        paths = expressions and self._may_build_paths(record, known)
+        if known.scan is None or (expressions, paths) > (known.expressions, known.paths):
+            code = self._source(record) if source is None else source
+            known.scan = scan(code or b"", expressions=expressions, paths=paths)
+            known.expressions, known.paths = expressions, paths
         return known.scan
 
-    def _depth(self, known: _FileFacts, candidates: Candidates) -> int:
+    def _may_build_paths(self, record: FileRecord, known: _FileFacts) -> bool:
+        inside = "/tests/" in record.path
+        return known.hints.paths or inside or self._thorough
+
+    def _depth(self, record: FileRecord, known: _FileFacts, candidates: Candidates) -> int:
         """Depth to which a file has to be read.
 
         0: not at all; 1: its statements; 2: its expressions too.
@@ -173,10 +292,20 @@ class ImportReader:
         hints = known.hints
         if self._thorough or hints.opaque or hints.dynamic or hints.quoted & candidates.dotted:
             return 2
+        if known.dotted & candidates.spoken:
+            return 2
+        if hints.tails and any(
+            hints.tails & candidates.words_in(module.top) for module in known.modules
+        ):
+            return 2
+        if candidates.by_name and self._may_build_paths(record, known):
+            return 2
         for module in known.modules:
             if module.package and hints.quoted & candidates.below.get(module.name, frozenset()):
                 return 2
         if hints.words & candidates.head_words:
+            return 1
+        if hints.listing and hints.words & candidates.folder_words:
             return 1
         inside = any(
             package in candidates

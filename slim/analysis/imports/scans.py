@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
+from slim.analysis.imports.path_scan import PathUse
 from slim.model.finding import Strength
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*\Z")
 """An identifier, or several with dots between."""
 BOM = b"\xef\xbb\xbf"
+
+ANY_PACKAGE = "*"
+"""Anchor of a name whose package only running tells."""
+
+
+class StringName(NamedTuple):
+    """A dotted name within a longer string. ``open`` says that a dot follows, so more may come."""
+
+    name: str
+    line: int
+    open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,10 +30,11 @@ class Import:
     """One import. ``level`` counts leading dots; ``names`` are those after ``from ... import``.
 
     ``anchor`` says what a relative name of ``import_module`` is relative to: ``None`` is the
-    package that the file lies in (as for a statement), ``__name__`` the module itself, anything
-    else the package of that name. ``kind`` is ``import``, or ``string`` for a module that is only
-    named in a string; ``note`` explains the strength. ``runs`` says that the module is run as a
-    program, so its ``__main__`` counts too.
+    package that the file lies in (as for a statement), ``__name__`` the module itself,
+    :data:`ANY_PACKAGE` one that only running tells, anything else the package of that name.
+    ``kind`` is ``import``, or ``string`` for a module that is only named in a string; ``note``
+    explains the strength. ``runs`` says that the module is run as a
+    program, so its ``__main__`` counts too; ``whole`` that anything in it may be meant.
     """
 
     module: str
@@ -33,6 +47,7 @@ class Import:
     kind: str = "import"
     note: str = ""
     runs: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +57,9 @@ class Scan:
     ``imports`` in order of lines. ``strings`` are dotted names that stand alone in a string
     literal; ``listed`` the names in lists, tuples, sets and dictionaries at module level (what lazy
     loaders are fed with); ``exported`` the literal part of ``__all__``; ``bound`` the names that
-    the module's own top level binds to something that is not its submodule. ``problem`` says why
-    the file was read without a parser, empty where it was parsed.
+    the module's own top level binds to something that is not its submodule. ``named`` are dotted
+    names within longer strings, ``paths`` those that name tests or start at the file. ``problem``
+    says why the file was read without a parser, empty where it was parsed.
     """
 
     imports: tuple[Import, ...]
@@ -51,4 +67,6 @@ class Scan:
     listed: tuple[tuple[str, int], ...] = ()
     exported: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
+    named: tuple[StringName, ...] = ()
+    paths: tuple[PathUse, ...] = ()
     problem: str = ""

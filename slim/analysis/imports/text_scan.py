@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from slim.analysis.imports.path_scan import may_name_tests
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan
 
 MAX_LINE = 4096
@@ -35,7 +36,9 @@ class Hints:
 
     ``words`` stand in import statements, ``quoted`` alone in quotation marks (without a dot only
     where asked for). ``relative`` and ``star`` say that there may be such imports, ``dynamic`` that
-    there may be calls that import by name; ``opaque`` that only parsing can tell.
+    there may be calls that import by name; ``opaque`` that only parsing can tell. ``dotted`` are
+    names with dots anywhere, ``tails`` the words after a dot that follows a string, ``listing``
+    says that members of packages may be listed or read, ``paths`` that paths may name tests.
     """
 
     words: frozenset[bytes]
@@ -44,6 +47,10 @@ class Hints:
     star: bool
     dynamic: bool
     opaque: bool
+    dotted: frozenset[bytes]
+    tails: frozenset[bytes]
+    listing: bool
+    paths: bool
 
 
 # Newlines are "\n" by the time these are used, as in the tokenizer. A literal at the start lets the
@@ -57,6 +64,8 @@ _NAMES = re.compile(
 )
 _FROM = re.compile(rb"(?<![\w\x80-\xff])from(?![\w\x80-\xff])")
 _MODULE = re.compile(rb"[\w.\s\\\x80-\xff]*+")
+_STARTS = (b";", b":", b'"', b"'", b"\\n", b"\\t", b"\\r")
+"""What a statement may follow on its line, that of code within a string included."""
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _COMMENT = re.compile(rb"#[^\n]*")
@@ -71,7 +80,16 @@ _QUOTED = tuple(
     for mark in (b"'", b'"')
 )
 _DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
-_DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'")
+_DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'", b"exec(", b"exec (")
+DOTTED = re.compile(rb"\b[^\W\d]\w*+(?:\.\w++)++")
+"""Dotted names of ASCII letters, anywhere."""
+_TAILS = re.compile(  # a literal at the start, once more
+    rb"\.(?:(?<=[\"'}]\.)|(?<=%[sr]\.)|(?<=\)[sr]\.))\.*+([^\W\d]\w*+(?:\.\w++)*+)(?!\()"
+)
+_LISTING = (
+    *(b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
+    *(b"resources", b"resource_", b"get_data", b"files(", b"PackageLoader"),
+)
 _COOKIE = re.compile(rb"\A(?:[ \t\f]*(?:#[^\n]*)?\n)??[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
 _UTF_8 = ("utf-8", "utf8")
 _ASCII_SUPERSETS = (
@@ -132,6 +150,10 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         star=star,
         dynamic=any(token in source for token in _DYNAMIC),
         opaque=opaque,
+        dotted=frozenset(DOTTED.findall(source)),
+        tails=frozenset(word for tail in set(_TAILS.findall(source)) for word in tail.split(b".")),
+        listing=any(token in source for token in _LISTING),
+        paths=may_name_tests(source),
     )
 
 
@@ -164,7 +186,8 @@ def _doubt(source: bytes) -> bool:
 def _regions(source: bytes) -> Iterator[_Region | None]:
     """Every place that may be an import statement; None for a place that only a parser can tell.
 
-    A statement's first word stands at the start of a line, or after ``;`` or ``:``. Text in
+    A statement's first word stands at the start of a line, after ``;`` or ``:``, or at the start of
+    a string that holds code. Text in
     comments and strings that looks the same is found too. Each word ``import`` is looked at by
     itself, since such text may reach over a real statement.
     """
@@ -181,7 +204,7 @@ def _regions(source: bytes) -> Iterator[_Region | None]:
         head = source[start:begin]
         bare = head[line - start :].rstrip(b" \t\f")
         origin = _origin(head) if b"from" in head else None
-        begins = not bare or bare[-1] in b";:"
+        begins = not bare or bare.endswith(_STARTS)
         if origin is None and not begins:
             continue
         names = _NAMES.match(source, end)
@@ -234,7 +257,8 @@ def _imports_of(region: _Region, line: int, problem: str) -> Iterator[Import]:
     """The imports that a place states, if it is a statement."""
     tail = _COMMENT.sub(b"", region.tail).decode("utf-8", "replace")
     parts = (part.split() for part in tail.replace("\\", " ").strip("() \n").split(","))
-    names = tuple(words[0] for words in parts if words)
+    # Code in a string or in a shell script may end with its quotation mark.
+    names = tuple(words[0].rstrip("\"'`") for words in parts if words)
     if region.origin is None:
         for name in names:
             if NAME.match(name):

@@ -1,0 +1,143 @@
+"""Modules that an expression names: ``"a.b"``, ``__name__ + ".b"``, ``f"{package}.b"``."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from slim.analysis.imports.scans import ANY_PACKAGE, NAME
+
+_TAIL = re.compile(r"((?:\.[^\W\d]\w*)+)(\.?)")
+COMPUTED = (ast.BinOp, ast.JoinedStr, ast.Call)
+"""Expressions that :func:`computed_module` can make something of."""
+_MAX_DEPTH = 50
+_FORMAT = re.compile(r"(?:%(?:\(\w+\))?[sr]|\{\w*(?:![rsa])?\})")
+
+
+def literal_module(node: ast.expr) -> tuple[str, str | None] | None:
+    """The module that an expression names, and its anchor.
+
+    Such as ``"a.b"``, ``"a." + "b"``, ``__name__ + ".b"``, ``f"{__package__}.b"``.
+    """
+    constant = folded(node)
+    if constant is not None and NAME.match(constant.lstrip(".")):
+        return constant, None
+    parts: list[ast.expr]
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            parts = [left, right]
+        case ast.JoinedStr(
+            values=[ast.FormattedValue(value=left, conversion=-1, format_spec=None), right]
+        ):
+            parts = [left, right]
+        case _:
+            return None
+    match parts:
+        case [ast.Name(id="__name__" | "__package__" as anchor), ast.Constant(value=str(text))]:
+            if text.startswith(".") and NAME.match(text[1:]):
+                return text, str(anchor)
+    return None
+
+
+def folded(node: ast.AST, depth: int = 0) -> str | None:
+    """The string that an expression of nothing but constants puts together."""
+    if depth > _MAX_DEPTH:
+        return None
+    pieces: list[ast.expr]
+    match node:
+        case ast.Constant(value=str(text)):
+            return text
+        case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+            return folded(value, depth + 1)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            between, pieces = "", [left, right]
+        case ast.JoinedStr(values=pieces):
+            between = ""
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            arguments = right.elts if isinstance(right, ast.Tuple) else [right]
+            return _filled(text, arguments, depth)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=arguments
+        ):
+            return _filled(text, arguments, depth)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Constant(value=str(between)), attr="join"),
+            args=[ast.List(elts=pieces) | ast.Tuple(elts=pieces)],
+        ):
+            pass
+        case _:
+            return None
+    texts = [folded(piece, depth + 1) for piece in pieces]
+    known = [text for text in texts if text is not None]
+    return between.join(known) if len(known) == len(texts) else None
+
+
+def _filled(text: str, arguments: list[ast.expr], depth: int) -> str | None:
+    """A template with plain placeholders, filled with constants."""
+    texts = [folded(argument, depth + 1) for argument in arguments]
+    known = iter([value for value in texts if value is not None])
+    if None in texts or len(_FORMAT.findall(text)) != len(texts):
+        return None
+    return _FORMAT.sub(lambda _: next(known), text)
+
+
+def literal_names(node: ast.expr | None) -> tuple[str, ...]:
+    """The strings of a list or tuple."""
+    if not isinstance(node, ast.List | ast.Tuple):
+        return ()
+    return tuple(
+        element.value
+        for element in node.elts
+        if isinstance(element, ast.Constant) and isinstance(element.value, str)
+    )
+
+
+def anchors_of(package: ast.expr | None) -> tuple[str | None, ...]:
+    """Possible meanings of the ``package`` argument.
+
+    Where it can't be told, both usual ones count.
+    """
+    match package:
+        case ast.Constant(value=str(text)):
+            return (text,)
+        case ast.Name(id="__name__"):
+            return ("__name__",)
+        case ast.Name(id="__package__"):
+            return (None,)
+    return (None, "__name__")
+
+
+def computed_module(node: ast.AST) -> tuple[str, str | None, bool] | None:
+    """The module that a string is put together to name, below a package that only running tells.
+
+    Its name with a dot before it, what it is relative to, and whether more follows:
+    ``f"{__name__}.tests.{name}"`` names something in ``tests``. None where no expression of that
+    kind is found.
+    """
+    parts: list[ast.expr] = []
+    match node:
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            parts = [left, right]
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            parts = _formatted(text, right.elts if isinstance(right, ast.Tuple) else [right])
+        case ast.JoinedStr(values=[ast.FormattedValue(value=left), *rest]):
+            parts = [left, *rest]
+        case ast.Call(
+            func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=arguments
+        ):
+            parts = _formatted(text, arguments)
+    match parts:
+        case [package, ast.Constant(value=str(text)), *_] if match := _TAIL.match(text):
+            known = isinstance(package, ast.Name) and package.id in ("__name__", "__package__")
+            anchor = ANY_PACKAGE if not known else package.id  # type: ignore[attr-defined]
+            return match[1], None if anchor == "__package__" else anchor, bool(match[2])
+    return None
+
+
+def _formatted(text: str, arguments: list[ast.expr]) -> list[ast.expr]:
+    """The first argument and what follows it, for a template that begins with a placeholder."""
+    match = _FORMAT.match(text)
+    if match is None:
+        return []
+    package = arguments[0] if arguments else ast.Name(id="")
+    return [package, ast.Constant(value=_FORMAT.sub("", text[match.end() :]))]

@@ -1,0 +1,110 @@
+"""Files called tests that a path leads to, which code or configuration that stays puts together.
+
+Where a path starts at a file's own place, it leads to that folder or one around it. Where its start
+is only known when it runs, every folder of the same distribution that ends like it may be meant. A
+path that names another distribution's package leads into that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from functools import cached_property
+
+from slim.analysis.imports.modules import ModuleIndex
+from slim.analysis.imports.path_scan import PathUse
+from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
+
+
+class PathIndex:
+    """Removals that a generic rule selects by name, arranged so that paths to them are found."""
+
+    def __init__(
+        self, index: ModuleIndex, inventory: Inventory, by_name: Collection[FileKey]
+    ) -> None:
+        self._index = index
+        self._inventory = inventory
+        self._packages: dict[str, dict[str, list[FileKey]]] = {}
+        self._owners: dict[Owner, set[str]] = {}
+        self._answers: dict[tuple[str, tuple[str, ...], str | None], tuple[FileKey, ...]] = {}
+        for key in sorted(by_name):
+            record = inventory.get(key)
+            if record is None:
+                continue
+            path = self._below_root(key)
+            folder = path.rpartition("/")[0]
+            top = path.partition("/")[0]
+            self._packages.setdefault(top, {}).setdefault(folder, []).append(key)
+            if record.owner.kind is OwnerKind.DISTRIBUTION:
+                self._owners.setdefault(record.owner, set()).add(top)
+
+    def __bool__(self) -> bool:
+        return bool(self._packages)
+
+    def reached(
+        self, record: FileRecord, use: PathUse, imported: Iterable[str]
+    ) -> Iterator[tuple[FileKey, ...]]:
+        """The removals that a path in a file may lead to; the same answer is the same object.
+
+        ``imported`` are the top-level packages that the file imports.
+        """
+        place = self._below_root(record.key)
+        own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
+        if use.own:
+            folder = place.rpartition("/")[0]
+            yield self._find(place.partition("/")[0], use.segments, folder)
+            if len(use.segments) > 1 and use.segments[0] in self._packages:
+                yield self._find(use.segments[0], use.segments, "")
+            return
+        tops = own & self._packages.keys()
+        if use.anchors:
+            tops |= {anchor.partition(".")[0] for anchor in use.anchors} & self._packages.keys()
+        elif len(use.segments) > 1:
+            tops |= set(imported) & self._packages.keys()
+        if use.segments[0] in self._packages:
+            tops.add(use.segments[0])
+        for top in sorted(tops):
+            yield self._find(top, use.segments, None)
+
+    def _find(self, top: str, segments: tuple[str, ...], place: str | None) -> tuple[FileKey, ...]:
+        """The removals at or below the segments in a package.
+
+        Anywhere, or, with a place, in that folder or one around it.
+        """
+        question = (top, segments, place)
+        if question not in self._answers:
+            self._answers[question] = tuple(self._search(top, "/".join(segments), place))
+        return self._answers[question]
+
+    def _search(self, top: str, tail: str, place: str | None) -> Iterator[FileKey]:
+        starts = None if place is None else tuple(f"{around}/{tail}" for around in _around(place))
+        if place == "":  # from the import root
+            starts = (f"/{tail}",)
+        for folder, keys in self._packages.get(top, {}).items():
+            if starts is None:
+                inside = f"/{tail}/" in f"/{folder}/"
+            else:
+                inside = f"/{folder}/".startswith(tuple(f"{start}/" for start in starts))
+            for key in keys:
+                path = f"/{folder}/{key[1].rpartition('/')[2]}"
+                if inside or (path.endswith(f"/{tail}") if starts is None else path in starts):
+                    yield key
+
+    def _below_root(self, key: FileKey) -> str:
+        for root in self._roots.get(key[0], ()):
+            if key[1].startswith(root):
+                return key[1][len(root) :]
+        return key[1]
+
+    @cached_property
+    def _roots(self) -> dict[str, tuple[str, ...]]:
+        return {
+            layer: tuple(f"{root}/" for root in roots if root)
+            for layer, roots in self._index.roots.items()
+        }
+
+
+def _around(folder: str) -> Iterator[str]:
+    """A folder and those around it, each with a slash before it; not the import root itself."""
+    while folder:
+        yield f"/{folder}"
+        folder = folder.rpartition("/")[0]

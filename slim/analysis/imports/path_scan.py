@@ -1,0 +1,251 @@
+"""Paths that a Python file builds out of string constants, as far as they name tests.
+
+A folder called ``tests`` may be data that code opens by its path: ``Path(__file__).parent /
+"tests" / "data"``, ``os.path.join(here, "tests")``, ``"tests/data/*.csv"``, ``folder = "tests"``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+def may_name_tests(source: bytes) -> bool:
+    """Return whether a file can build a path that names tests."""
+    return b"test" in source and any(hint.search(source) for hint in _PATH_HINTS)
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+TESTS_FOLDER = "tests"
+_PATH_HINTS = (
+    re.compile(rb"tests[\"'/\\](?<=[\"'/\\]tests.)"),
+    re.compile(rb"test_\w+\.py"),
+    re.compile(rb"conftest\.py"),
+)
+_TEST_FILE = re.compile(r"(?:test_\w+|conftest)\.py\Z")
+_OWN = frozenset({"__file__", "__path__", "__spec__", "__loader__"})
+_JOINERS = words(
+    "join joinpath Path PurePath PosixPath WindowsPath PurePosixPath abspath normpath realpath "
+    "resolve absolute files path fspath str open resource_filename resource_string resource_stream "
+    "resource_listdir get_data open_text open_binary read_text read_binary "
+    "with_name glob iglob rglob listdir walk scandir PackageLoader FileSystemLoader"
+)
+_NO_PATHS = words(
+    "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
+    "lstrip rstrip count index find rfind get pop setdefault append add remove discard getattr "
+    "hasattr setattr delattr add_argument add_parser add_option print warn debug info warning "
+    "error critical exception log isinstance attrgetter"
+)
+_TAKES_PACKAGE = words(
+    "files path find_spec import_module get_data open_text open_binary read_text read_binary "
+    "PackageLoader"
+)
+_GAP = "\0"
+
+
+@dataclass(frozen=True, slots=True)
+class PathUse:
+    """Consecutive parts of a path: ``("tests", "data")``.
+
+    ``own`` says that it starts at the file's own place (``__file__``). ``anchors`` are the dotted
+    names of modules at whose place it starts (``pkg.__file__``, ``files("pkg")``), as they are
+    written in the file.
+    """
+
+    segments: tuple[str, ...]
+    line: int
+    own: bool = False
+    anchors: tuple[str, ...] = ()
+
+
+def is_test_part(segment: str) -> bool:
+    """True for a part of a path that generic rules select by its name."""
+    return segment == TESTS_FOLDER or _TEST_FILE.match(segment) is not None
+
+
+def paths_of(tree: ast.AST) -> tuple[PathUse, ...]:
+    """Every path of a syntax tree that names tests, or starts at the file's own place."""
+    reader = _PathReader(tree)
+    return tuple(
+        sorted(set(reader.uses()), key=lambda use: (use.line, use.segments, use.anchors, use.own))
+    )
+
+
+def parts_of(text: str) -> Iterator[tuple[str, ...]]:
+    """The runs of plain parts of a path, which may hold wildcards and gaps, that name tests."""
+    for run in _runs(re.split(r"[/\\]", text)):
+        if any(map(is_test_part, run)):
+            yield run
+
+
+def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    run: list[str] = []
+    for part in (*parts, _GAP):
+        if part in ("", "."):
+            continue
+        if part == ".." or re.search(r"[\0*?\[\]{}%<>$|]", part):
+            if run:
+                yield tuple(run)
+            run = []
+        else:
+            run.append(part)
+
+
+class _PathReader:
+    """Reads one syntax tree: first what is no path, then every outermost expression that is one."""
+
+    def __init__(self, tree: ast.AST) -> None:
+        self._nodes = list(ast.walk(tree))
+        self._ignored: set[int] = set()
+        self._bare: set[int] = set()
+        self._iterated = {name for node in self._nodes if (name := _iterated(node))}
+        for node in self._nodes:
+            self._sort(node)
+
+    def uses(self) -> Iterator[PathUse]:
+        done: set[int] = set()
+        for node in self._nodes:  # breadth first: what is around comes before what is in it
+            if id(node) in done or id(node) in self._ignored or not _builds(node):
+                continue
+            text = "".join(_text(node, 0, done))
+            yield from self._path(node, text, list(ast.walk(node)))
+
+    def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
+        plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
+        if plain and id(node) not in self._bare and not _TEST_FILE.match(text):
+            return
+        names = {child.id for child in inner if isinstance(child, ast.Name)}
+        own = bool(names & _OWN)
+        anchors = tuple(sorted({name for child in inner if (name := _anchor(child))}))
+        line: int = getattr(node, "lineno", 0)
+        for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
+            if own or any(map(is_test_part, run)):
+                yield PathUse(run, line, own and not anchors, anchors)
+
+    def _sort(self, node: ast.AST) -> None:
+        """Note which constants are no paths, and which of those without a slash may be."""
+        match node:
+            case ast.Expr(value=ast.Constant() as value):
+                self._ignored.add(id(value))
+            case ast.Compare(left=left, comparators=operands):
+                for operand in (left, *operands):
+                    self._ignored.update(id(child) for child in ast.walk(operand))
+            case ast.Call(func=function, args=arguments, keywords=keywords):
+                named = [keyword.value for keyword in keywords if keyword.arg != "help"]
+                if _called(function) in _NO_PATHS:
+                    self._ignored.update(id(child) for child in arguments)
+                self._bare.update(id(child) for child in (*arguments, *named))
+            case ast.For(iter=source) | ast.AsyncFor(iter=source) | ast.comprehension(iter=source):
+                self._bare.update(map(id, _elements(source)))
+            case ast.Assign(targets=targets, value=value):
+                self._bare.add(id(value))
+                if any(
+                    isinstance(each, ast.Name) and each.id in self._iterated for each in targets
+                ):
+                    self._bare.update(map(id, _elements(value)))
+            case ast.AnnAssign(value=value) | ast.NamedExpr(value=value) | ast.Return(value=value):
+                self._bare.add(id(value))
+            case ast.arguments(defaults=defaults, kw_defaults=more):
+                self._bare.update(map(id, (*defaults, *more)))
+            case ast.Dict(values=values):
+                self._bare.update(map(id, values))
+            case ast.IfExp(body=body, orelse=orelse):
+                self._bare.update((id(body), id(orelse)))
+
+
+def _builds(node: ast.AST) -> bool:
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return True
+        case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
+            return True
+        case ast.Call(func=function):
+            return _called(function) in _JOINERS
+    return False
+
+
+def _iterated(node: ast.AST) -> str | None:
+    """The variable that a loop goes through, or a call takes as many arguments."""
+    match node:
+        case ast.For(iter=ast.Name(id=name)) | ast.AsyncFor(iter=ast.Name(id=name)):
+            return name
+        case ast.comprehension(iter=ast.Name(id=name)) | ast.Starred(value=ast.Name(id=name)):
+            return name
+    return None
+
+
+def _text(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
+    """The path that an expression builds, with gaps for what isn't constant.
+
+    Adds what it is made of to ``seen``.
+    """
+    seen.add(id(node))
+    if depth > 100:
+        yield _GAP
+        return
+    match node:
+        case ast.Constant(value=str(text)):
+            yield re.sub(r"%[-\d.]*[sdri]", _GAP, text)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            yield from _text(left, depth + 1, seen)
+            yield "/"
+            yield from _text(right, depth + 1, seen)
+        case ast.BinOp(left=left, op=ast.Add() | ast.Mod() as operator, right=right):
+            yield from _text(left, depth + 1, seen)
+            if isinstance(operator, ast.Add):
+                yield from _text(right, depth + 1, seen)
+        case ast.JoinedStr(values=values):
+            for value in values:
+                yield from _text(value, depth + 1, seen)
+        case ast.FormattedValue(value=value) | ast.Starred(value=value):
+            yield from _text(value, depth + 1, seen)
+        case ast.Attribute(attr="sep") | ast.Name(id="sep"):
+            yield "/"
+        case ast.List(elts=elements) | ast.Tuple(elts=elements):
+            for element in elements:
+                yield from (*_text(element, depth + 1, seen), "/")
+        case ast.Call(func=function, args=arguments) if _called(function) in _JOINERS:
+            first = [function.value] if isinstance(function, ast.Attribute) else []
+            for argument in (*first, *arguments):
+                yield from (*_text(argument, depth + 1, seen), "/")
+        case _:
+            yield _GAP
+
+
+def _called(function: ast.expr) -> str:
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
+
+
+def _anchor(node: ast.AST) -> str | None:
+    """The module at whose place a path starts: of ``pkg.__file__``, ``files("pkg")``."""
+    match node:
+        case ast.Attribute(value=value, attr="__file__" | "__path__" | "__spec__"):
+            return _dotted(value)
+        case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
+            called = _called(function)
+            if called in _TAKES_PACKAGE or "resource" in called:
+                return text
+        case ast.Call(func=function, args=[ast.Name() | ast.Attribute() as name, *_]):
+            if _called(function) == "files":
+                return _dotted(name)
+    return None
+
+
+def _dotted(node: ast.expr) -> str | None:
+    match node:
+        case ast.Name(id=name):
+            return None if name.startswith("__") else name
+        case ast.Attribute(value=value, attr=name):
+            inner = _dotted(value)
+            return f"{inner}.{name}" if inner else None
+    return None

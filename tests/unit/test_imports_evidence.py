@@ -1,0 +1,297 @@
+"""Evidence that text gives for tests: each line of what stays, and what it holds, whole."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+
+import pytest
+
+from slim.analysis.imports.proof import ImportProof, Proof
+from slim.analysis.imports.scans import Scan
+from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
+
+INIT, MOD, DATA, DEEP = "__init__.py", "mod.py", "data/a.csv", "deep/b.py"
+ALL = {INIT, MOD, DATA, DEEP}
+NAMED = {INIT, MOD}
+
+
+def held(files: dict[str, Contents], *, keep: str = "pkg/tests/") -> set[str]:
+    """What has to stay of ``pkg/tests``, relative to it, beside these files of site-packages."""
+    layer: dict[str, Contents] = {f"$site/{keep}{name}": "" for name in ALL}
+    layer |= {"$site/pkg/__init__.py": "", "$site/other/tests/x.py": "", **files}
+    virtual = make_stack({"app-x": {_placed(path): text for path, text in layer.items()}})
+    return {path.partition("/tests/")[2] for path in refused(virtual, "/tests/")}
+
+
+def _placed(path: str) -> str:
+    return path if path.startswith(("$", "bin/", "share/")) else f"$site/{path}"
+
+
+def refused(virtual: VirtualStack, going: str) -> set[str]:
+    """The paths that stay of everything that has ``going`` in its path."""
+    keys = {record.key for record in virtual.inventory if going in record.path}
+    return {key[1] for key in prove(virtual, keys).refused}
+
+
+def prove(virtual: VirtualStack, keys: set[tuple[str, str]]) -> Proof:
+    proof = ImportProof(virtual.stack, virtual.inventory, virtual.read)
+    return proof.prove(keys, weak_counts=lambda _key: True, by_name=keys)
+
+
+PATHS: dict[str, tuple[str, str, set[str]]] = {
+    "nothing": ("pkg/core.py", "x = 1", set()),
+    "pathlib": ("pkg/core.py", "x = Path(__file__).parent / 'tests' / 'data'", {DATA}),
+    "the folder": ("pkg/core.py", "x = Path(__file__).parent / 'tests'", ALL),
+    "join": ("pkg/core.py", "x = os.path.join(root, 'tests', 'data', name)", {DATA}),
+    "joinpath": ("pkg/core.py", "x = files('pkg').joinpath('tests').joinpath('data')", {DATA}),
+    "from a module's place": (
+        "user.py",
+        "import pkg\nx = Path(pkg.__file__).parent / 'tests/data'",
+        {DATA},
+    ),
+    "from another's place": (
+        "user.py",
+        "import other\nx = Path(other.__file__).parent / 'tests/data'",
+        set(),
+    ),
+    "a constant": ("pkg/core.py", "FOLDER = 'tests'", ALL),
+    "an argument": ("pkg/core.py", "example('tests')", ALL),
+    "a default": ("pkg/core.py", "def f(folder='tests'): pass", ALL),
+    "a loop": ("pkg/core.py", "for d in ('core', 'tests'): look(d)", ALL),
+    "a listed loop": ("pkg/core.py", "D = ['tests']\nx = [look(d) for d in D]", ALL),
+    "a file": ("pkg/core.py", "x = 'tests/data/a.csv'", {DATA}),
+    "a pattern": ("pkg/core.py", "setup(package_data={'pkg': ['tests/data/*.csv']})", {DATA}),
+    "an f-string": ("pkg/core.py", "x = f'{root}/tests/data/{name}.csv'", {DATA}),
+    "added": ("pkg/core.py", "x = root + '/tests' + os.sep + 'data'", {DATA}),
+    "formatted": ("pkg/core.py", "x = '%s/tests/data' % root", {DATA}),
+    "backslashes": ("pkg/core.py", r"x = 'tests\\data'", {DATA}),
+    "the whole path elsewhere": (
+        "user.py",
+        "x = os.path.join(site, 'pkg', 'tests', 'data')",
+        {DATA},
+    ),
+    "a user of the package": ("user.py", "import pkg\nx = root(pkg) / 'tests' / 'data'", {DATA}),
+    "no user of it": ("user.py", "x = root / 'tests' / 'data'", set()),
+    "a resource": ("user.py", "resource_filename('pkg', 'tests/data/a.csv')", {DATA}),
+    "configuration": ("pkg/conf.toml", "paths = ['tests/data']", {DATA}),
+    "a key of a table": ("pkg/core.py", "x = {'tests': 1}['tests']", set()),
+    "in a list": ("pkg/core.py", "names = {'core', 'tests'}", set()),
+    "compared": ("pkg/core.py", "x = 'tests' in parts or name.startswith('tests/')", set()),
+    "a docstring": ("pkg/core.py", "'''See tests/data.'''", set()),
+}
+
+
+@pytest.mark.parametrize("case", PATHS)
+def test_paths_hold_what_they_lead_to(case: str) -> None:
+    path, text, expected = PATHS[case]
+    assert held({path: text}) == expected
+
+
+NAMES: dict[str, tuple[str, str, set[str]]] = {
+    "an entry point in a string": ("user.py", "x = 'pkg.tests.mod:main'", NAMED),
+    "within a sentence": ("user.py", "x = 'run pkg.tests.mod please'", NAMED),
+    "JSON": ("pkg/conf.json", '{"class": "pkg.tests.mod.Class"}', NAMED),
+    "INI": ("conf.ini", "[x]\nfactory = pkg.tests.mod:main\n", NAMED),
+    "YAML": ("conf.yaml", "handler: pkg.tests.mod\n", NAMED),
+    "exec": ("user.py", "exec('from pkg.tests import mod')", NAMED),
+    "exec of pieces": ("user.py", "exec('from pkg'\n  '.tests import mod')", NAMED),
+    "code in a string": ("user.py", "run([exe, '-c', 'import pkg.tests.mod'])", NAMED),
+    "several lines of code": ("user.py", 'C = """\nimport os\nimport pkg.tests.mod\n"""', NAMED),
+    ".pth": ("a.pth", "import sys; exec('from pkg.tests import mod')\n", NAMED),
+    "an alias": (
+        "pkg/core.py",
+        "load = importlib.import_module\nload('.tests.mod', __package__)",
+        NAMED,
+    ),
+    "a partial": ("pkg/core.py", "load = partial(import_module)\nload('.tests.mod', 'pkg')", NAMED),
+    "a loader of one's own": ("pkg/__init__.py", "lazy('.tests.mod')", NAMED),
+    "%": ("pkg/__init__.py", "x = '%s.tests.mod' % __name__", NAMED),
+    "format": ("pkg/__init__.py", "x = '{}.tests.mod'.format(__name__)", NAMED),
+    "f-string": ("pkg/__init__.py", "x = f'{__name__}.tests.mod'", NAMED),
+    "+": ("pkg/core.py", "x = __package__ + '.tests.mod'", NAMED),
+    "below a package that isn't known": ("pkg/core.py", "x = f'{find()}.tests.mod'", NAMED),
+    "an open end": ("pkg/__init__.py", "x = f'{__name__}.tests.{name}'", ALL),
+    "another open end": ("user.py", "x = 'pkg.tests.' + name", ALL),
+    "only a suffix": ("pkg/core.py", "x = name.endswith('.tests')", set()),
+    "iter_modules": ("user.py", "from pkg import tests\niter_modules(tests.__path__)", ALL),
+    "walk_packages": ("user.py", "import pkg.tests as t\nwalk_packages(t.__path__)", ALL),
+    "files": ("user.py", "files('pkg.tests').joinpath('data/a.csv')", ALL),
+    "open_text": ("user.py", "resources.open_text('pkg.tests', 'x')", ALL),
+    "get_data": ("user.py", "pkgutil.get_data('pkg.tests', 'data/a.csv')", ALL),
+    "a notebook": ("nb.ipynb", '{"source": ["from pkg.tests import mod\\n", "x"]}', NAMED),
+    "a shell script": ("share/run.sh", "#!/bin/sh\nexec python -m pkg.tests.mod\n", NAMED),
+    "a batch file": ("$bin/run.bat", "python -m pkg.tests.mod\r\n", NAMED),
+    "a script that isn't executable": (
+        "share/tool",
+        "#!/usr/bin/env python\nimport pkg.tests.mod",
+        NAMED,
+    ),
+    "a script with a dot": ("$bin/tool-1.2", "#!/x/python3\nfrom pkg.tests import mod", NAMED),
+    "a comment": ("user.py", "# see pkg.tests.mod", set()),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_names_hold_what_they_name(case: str) -> None:
+    path, text, expected = NAMES[case]
+    assert held({path: text}) == expected
+
+
+def test_data_of_a_package_without_init_is_held_too() -> None:
+    virtual = make_stack(
+        {"app-x": {"$site/user.py": "files('pkg.tests') / 'y'", "$site/pkg/tests/y.json": "{}"}}
+    )
+    assert refused(virtual, "/tests/") == {f"{SITE}/pkg/tests/y.json"}
+
+
+def test_a_package_that_lists_itself_keeps_its_plug_ins_but_not_its_tests() -> None:
+    virtual = make_stack(
+        {
+            "app-x": {
+                "$site/pkg/__init__.py": "for m in iter_modules(__path__): load(m)",
+                "$site/pkg/test_plugin.py": "",
+                "$site/pkg/tests/__init__.py": "",
+            }
+        }
+    )
+    assert refused(virtual, "/test") == {f"{SITE}/pkg/test_plugin.py"}
+
+
+def archive(files: dict[str, str], start: bytes = b"") -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
+        for name, text in files.items():
+            made.writestr(name, text)
+    return start + stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "path", ["$site/x-1.egg", "$site/lib.zip", "share/app.pyz", "$bin/program"]
+)
+def test_archives_of_python_are_read(path: str) -> None:
+    start = b"#!/usr/bin/env python3\n" if path.endswith(("pyz", "program")) else b""
+    files = {"x/__init__.py": "", "x/core.py": "from pkg.tests import mod"}
+    assert held({path: archive(files, start)}) == NAMED
+
+
+def test_an_archive_that_cannot_be_read_holds_what_its_bytes_name() -> None:
+    assert held({"lib.zip": b"PK\x03\x04 pkg.tests.mod" + b"\0" * 50}) == NAMED
+
+
+COMPILED: dict[str, tuple[str, bytes, set[str]]] = {
+    "another distribution's": ("other/a.abi3.so", b"\x7fELF\0pkg.tests.mod\0", NAMED),
+    "bytecode elsewhere": ("other/a.pyc", b"\xe3\xda\x0dpkg.tests.modN", NAMED),
+    "bytecode, in pieces": ("other/a.pyc", b"\xda\x09pkg.tests)\x01\xda\x03mod", NAMED),
+    "Cython's table": ("other/a.so", b"\x7fELF\0cython_runtime\0xxpkg.tests.modyy\0", NAMED),
+    "Cython's relative import": ("pkg/a.so", b"\x7fELF\0cython_runtime\0xxtestsmodyy\0", NAMED),
+    "Cython's compressed table": (
+        "other/a.so",
+        b"\x7fELF\0cython_runtime\0" + zlib.compress(b"xxpkg.tests.modyy" * 9) + b"\0",
+        NAMED,
+    ),
+    "Rust": ("other/a.so", b"\x7fELF\0/rustc/x\0failedpkg.tests.modunwrap\0", NAMED),
+    "plain C": ("other/a.so", b"\x7fELF\0failedpkg.tests.modunwrap\0", {INIT}),
+    "something else": ("other/a.so", b"\x7fELF\0cython_runtime\0xxpkgyymod\0", set()),
+}
+
+
+@pytest.mark.parametrize("case", COMPILED)
+def test_compiled_importers_hold_modules_of_any_distribution(case: str) -> None:
+    path, data, expected = COMPILED[case]
+    assert NAMED & held({path: data}) == expected & NAMED
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("other/a.abi3.so", b"\x7fELF\0turtle\0"),
+        ("other/a.pyc", b"\xe3\xda\x06turtle"),
+        ("other/a.so", b"\x7fELF\0cython_runtime\0xxturtleyy"),
+    ],
+)
+def test_compiled_importers_hold_the_standard_library(path: str, data: bytes) -> None:
+    layers: dict[str, dict[str, Contents]] = {
+        "cpython3.13": {"$stdlib/turtle.py": "", "$stdlib/os.py": ""},
+        "app-x": {f"$site/{path}": data},
+    }
+    assert refused(make_stack(layers), "/turtle.py") == {"lib/python3.13/turtle.py"}
+
+
+@pytest.mark.parametrize("name", ["user.py", "user.json", "pkg/core.py"])
+def test_a_file_too_large_to_parse_counts_as_mentioning_all_its_words(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("slim.analysis.imports.reader.MAX_PARSED", 100)
+
+    def parsed(source: bytes, **_: bool) -> Scan:
+        assert len(source) <= 100
+        return Scan(imports=())
+
+    monkeypatch.setattr("slim.analysis.imports.reader.scan", parsed)
+    text = "x = [" + "'q.z', " * 1000 + "]\nfrom pkg.tests import mod"
+    assert held({name: text}) >= NAMED
+    assert not held({name: "x = [" + "'q.z', " * 1000 + "]"})
+
+
+def test_a_stub_that_a_lazy_loader_reads_stays() -> None:
+    virtual = make_stack(
+        {
+            "app-x": {
+                "$site/pkg/sub.py": "attach_stub(__name__, __file__)",
+                "$site/pkg/sub.pyi": "from . import a",
+                "$site/pkg/a.pyi": "",
+            }
+        }
+    )
+    assert refused(virtual, ".pyi") == {f"{SITE}/pkg/sub.pyi"}
+
+
+def _two_runtimes(importer: str, contents: Contents) -> set[str]:
+    """The layers whose ``test/a.py`` stays for a file of a runtime or an application on one."""
+    old, new = "cpython3.12", "cpython3.13"
+    layers: dict[str, dict[str, Contents]] = {
+        layer: {"$stdlib/os.py": "", "$stdlib/test/a.py": ""} for layer in (old, new)
+    }
+    layers |= {"app-old": {}, "app-new": {}}
+    layer, _, path = importer.partition("/")
+    layers[layer][path] = contents
+    requires = {old: (), new: (), "app-old": (old,), "app-new": (new,)}
+    virtual = make_stack(layers, requires=requires)
+    keys = {record.key for record in virtual.inventory if "/test/" in record.path}
+    return {key[0] for key in prove(virtual, keys).refused}
+
+
+@pytest.mark.parametrize(
+    ("importer", "contents", "expected"),
+    [
+        ("cpython3.13/$stdlib/io.py", "import test.a", "cpython3.13"),
+        ("cpython3.12/$stdlib/io.py", "import test.a", "cpython3.12"),
+        ("app-old/$site/user.py", "from test import a", "cpython3.12"),
+        ("app-new/$site/user.py", "from test import a", "cpython3.13"),
+        ("app-new/$site/a.abi3.so", b"\x7fELF\0test.a\0", "cpython3.13"),
+        ("app-old/$site/a.pyc", b"\xe3\xda\x06test.a", "cpython3.12"),
+    ],
+)
+def test_a_layer_imports_from_its_own_runtime_only(
+    importer: str, contents: Contents, expected: str
+) -> None:
+    assert _two_runtimes(importer, contents) == {expected}
+
+
+def test_an_entry_point_names_modules_of_its_own_runtime_only() -> None:
+    entry = "[console_scripts]\nx = test.a:main\n"
+    layers: dict[str, dict[str, Contents]] = {
+        layer: {"$stdlib/os.py": "", "$stdlib/test/a.py": ""}
+        for layer in ("cpython3.12", "cpython3.13")
+    }
+    app: dict[str, Contents] = {
+        "$site/x-1.dist-info/METADATA": "Name: x\nVersion: 1\n",
+        "$site/x-1.dist-info/entry_points.txt": entry,
+    }
+    virtual = make_stack(
+        {**layers, "app-x": app}, requires={"cpython3.13": (), "app-x": ("cpython3.13",)}
+    )
+    keys = {record.key for record in virtual.inventory if "/test/" in record.path}
+    assert {key[0] for key in prove(virtual, keys).refused} == {"cpython3.13"}
