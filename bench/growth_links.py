@@ -2,9 +2,9 @@
 
     python bench/growth_links.py [--links N]
 
-Makes a layer of N files and N links to them (half of the files go), and runs slim on 1x and 4x of
-it (``--level fast``). Prints seconds of processor time, and the exponent of their growth: 1 is
-linear.
+Makes a layer of N files and N links to them (half of the files go), or of N links to one package,
+and runs slim on 1x and 4x of it (``--level fast``). Prints seconds of processor time, and the
+exponent of their growth: 1 is linear.
 """
 
 from __future__ import annotations
@@ -31,9 +31,20 @@ remove = ["**/even/**"]
 """
 
 
+PACKAGE = b"package"
+"""Stands for symbolic links to one package, where tar's types stand for links to files."""
+
+
 def layer(target: Path, count: int, kind: bytes) -> None:
     """A layer archive of so many files, and as many links of a tar type to them."""
     with tarfile.open(target, "w:gz", compresslevel=1) as archive:
+        if kind == PACKAGE:
+            archive.addfile(tarfile.TarInfo(f"layer/{SITE}/real/even/__init__.py"))
+            for number in range(count):
+                info = tarfile.TarInfo(f"layer/{SITE}/link{number}")
+                info.type, info.linkname = tarfile.SYMTYPE, "real"
+                archive.addfile(info)
+            return
         names = [
             f"{SITE}/package{number // 100}/{('even', 'odd')[number % 2]}/file{number}.txt"
             for number in range(count)
@@ -58,7 +69,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         (folder / "pack.toml").write_text(PACK, "utf-8")
-        for kind, name in ((tarfile.SYMTYPE, "symbolic links"), (tarfile.LNKTYPE, "hard links")):
+        kinds = {
+            tarfile.SYMTYPE: "symbolic links",
+            tarfile.LNKTYPE: "hard links",
+            PACKAGE: "to one package",
+        }
+        for kind, name in kinds.items():
             seconds = []
             for scale in (1, 4):
                 archive = folder / f"layer{scale}.tar.gz"

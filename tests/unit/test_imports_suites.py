@@ -1,4 +1,4 @@
-"""Folders called tests that are data or API: what a generic rule leaves, and a package's own takes."""
+"""Folders called tests that are data or API: what a generic rule leaves."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ def _paths(source: bytes) -> Iterator[PathUse]:
 
 
 def _test_paths(source: bytes) -> Iterator[bytes]:
-    """Everything like a path that has a folder called tests in it, or ends with a test file."""
+    """Text like a path that has a folder called tests in it, or ends with a test file."""
     for pattern in _TEST_PATHS:
         for match in pattern.finditer(source):
             before = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
