@@ -76,6 +76,8 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "no user of it": ("user.py", "x = root / 'tests' / 'data'", set()),
     "a resource": ("user.py", "resource_filename('pkg', 'tests/data/a.csv')", {DATA}),
     "configuration": ("pkg/conf.toml", "paths = ['tests/data']", {DATA}),
+    "what runs the tests": ("pkg/testing/runtests.py", "find(os.path.join(d, 'tests'))", set()),
+    "data that it opens": ("pkg/testing/a.py", "open(os.path.join(d, 'tests', 'data'))", {DATA}),
     "a key of a table": ("pkg/core.py", "x = {'tests': 1}['tests']", set()),
     "in a list": ("pkg/core.py", "names = {'core', 'tests'}", set()),
     "compared": ("pkg/core.py", "x = 'tests' in parts or name.startswith('tests/')", set()),

@@ -125,12 +125,13 @@ class CompiledReader:
             found = (word.decode("utf-8", "replace") for word in set(_WHOLE.findall(table)))
             words.update(word for word in found if word in self._index.top_folders)
         packed = bytecode or any(mark in data for mark in _PACKED_MARKS)
-        own = frozenset(module.name.partition("/")[0] for module in modules if module.rooted)
+        own = frozenset(module.top for module in modules if module.rooted)
+        own = own or self._index.standard
         return _Compiled(
-            own=own or self._index.standard,
+            own=own,
             whole=frozenset(whole),
             within=frozenset(within - whole),
-            words=frozenset(words - COMMON),
+            words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
             packed=tuple(_Packed(_text_of(table)) for table in tables) if packed else (),
         )
 

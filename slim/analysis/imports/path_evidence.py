@@ -2,17 +2,24 @@
 
 Where a path starts at a file's own place, it leads to that folder or one around it. Where its start
 is only known when it runs, every folder of the same distribution that ends like it may be meant. A
-path that names another distribution's package leads into that.
+path that names another distribution's package leads into that. What runs a package's own tests
+(``pkg/testing/``, ``runtests.py``) holds no tests by that, only the data that it opens.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 
 from slim.analysis.imports.modules import ModuleIndex
-from slim.analysis.imports.path_scan import PathUse
+from slim.analysis.imports.path_scan import PathUse, is_test_part
 from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
+
+_RUNNERS = re.compile(
+    r"(?:\A|/)_?(?:testing/.*|(?:runtests?|run_tests?|pytesttester|conftest|setup|noxfile)\.py)\Z"
+)
+"""Modules that run the tests of their own package, or build it."""
 
 
 class PathIndex:
@@ -48,6 +55,8 @@ class PathIndex:
         ``imported`` are the top-level packages that the file imports.
         """
         place = self._below_root(record.key)
+        if _is_test(use) and _RUNNERS.search(place):
+            return
         own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
         if use.own:
             folder = place.rpartition("/")[0]
@@ -101,6 +110,11 @@ class PathIndex:
             layer: tuple(f"{root}/" for root in roots if root)
             for layer, roots in self._index.roots.items()
         }
+
+
+def _is_test(use: PathUse) -> bool:
+    """True for a path to tests as such, not to data among them."""
+    return is_test_part(use.segments[-1])
 
 
 def _around(folder: str) -> Iterator[str]:

@@ -40,11 +40,14 @@ class TextNames:
     paths: tuple[PathUse, ...]
 
 
+_BUILD_FILES = ("setup.cfg", "pyproject.toml", "tox.ini", "pytest.ini", "meson.build", "Makefile")
+
+
 def may_be_text(record: FileRecord, data: memoryview) -> bool:
     """True for a file that is neither Python nor native nor otherwise binary, and worth a look."""
     if record.type is not EntryType.FILE or record.native is not None or not record.size:
         return False
-    if record.kind in _NOT_READ or record.path.endswith(_SKIPPED):
+    if record.kind in _NOT_READ or record.path.endswith((*_SKIPPED, *_BUILD_FILES)):
         return False
     return b"\0" not in bytes(data[:_START])
 
@@ -66,7 +69,8 @@ def names_in_text(data: memoryview, index: ModuleIndex) -> TextNames:
 def _paths(source: bytes) -> Iterator[PathUse]:
     for text in sorted(set(_test_paths(source))):
         for run in parts_of(text.decode("utf-8", "replace")):
-            yield PathUse(run, 0)
+            if len(run) > 1:  # "tests/" alone is said by texts about tests
+                yield PathUse(run, 0)
 
 
 def _test_paths(source: bytes) -> Iterator[bytes]:

@@ -88,8 +88,17 @@ _TAILS = re.compile(  # a literal at the start, once more
 )
 _LISTING = (
     *(b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
-    *(b"resources", b"resource_", b"get_data", b"files(", b"PackageLoader"),
+    *(b"importlib.resources", b"importlib_resources", b"import resources", b"PackageLoader"),
+    *(
+        b"resources.",
+        b"pkg_resources",
+        b"resource_filename",
+        b"resource_string",
+        b"resource_stream",
+    ),
+    *(b"resource_listdir", b"get_data(", b" files(", b".files(", b"=files(", b"(files("),
 )
+"""Text by which the members of packages are listed or read."""
 _COOKIE = re.compile(rb"\A(?:[ \t\f]*(?:#[^\n]*)?\n)??[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
 _UTF_8 = ("utf-8", "utf8")
 _ASCII_SUPERSETS = (
@@ -152,7 +161,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         opaque=opaque,
         dotted=frozenset(DOTTED.findall(source)),
         tails=frozenset(word for tail in set(_TAILS.findall(source)) for word in tail.split(b".")),
-        listing=any(token in source for token in _LISTING),
+        listing=source.startswith(b"files(") or any(token in source for token in _LISTING),
         paths=may_name_tests(source),
     )
 
