@@ -406,7 +406,13 @@ COMPILED: dict[str, tuple[str, bytes, Strength | None]] = {
     "another distribution": ("other/_fast.abi3.so", b"\x7fELF\0pkg.tests.util\0", Strength.WEAK),
     "a shared library": ("pkg/lib-fast.so.1", b"\x7fELF\0pkg.tests.util\0", None),
     "sourceless bytecode": ("pkg/fast.pyc", b"\xda\x0epkg.tests.util", Strength.WEAK),
-    "a bare name in sourceless bytecode": ("pkg/fast.pyc", b"\xda\x04util", Strength.WEAK),
+    "bare names in sourceless bytecode": (
+        "pkg/fast.pyc",
+        b"\xda\x05tests\xda\x04util",
+        Strength.WEAK,
+    ),
+    "a bare name of its own": ("pkg/tests/fast.pyc", b"\xda\x04util", Strength.WEAK),
+    "a bare name of elsewhere": ("pkg/fast.pyc", b"\xda\x04util", None),
 }
 
 
@@ -414,7 +420,7 @@ COMPILED: dict[str, tuple[str, bytes, Strength | None]] = {
 def test_compiled_code_names_modules(case: str) -> None:
     path, data, strength = COMPILED[case]
     virtual = make_stack({"app-x": {f"$site/{path}": data, "$site/pkg/tests/util.py": ""}})
-    proof = _prove(virtual, (f"{PKG}/tests",))
+    proof = _prove(virtual, (f"{PKG}/tests/util.py",))
     key = virtual.key(f"{PKG}/tests/util.py")
     evidence = {**proof.refused, **proof.weak}.get(key, ())
     assert {item.strength for item in evidence} == ({strength} if strength else set())

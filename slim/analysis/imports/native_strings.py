@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import COMMON, Candidates
 from slim.analysis.imports.mentions import ModuleMention
-from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
+from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
 
@@ -92,8 +92,9 @@ class CompiledReader:
         for name in sorted(compiled.within | (compiled.words & candidates.outermost)):
             if name in candidates:
                 yield ModuleMention(name, _named(record, dotted(name), Strength.WEAK))
+        modules = self._index.modules.get(record.key, ())
         for packed in compiled.packed:
-            yield from _names_in_packed(record, packed, compiled.own, candidates)
+            yield from _names_in_packed(record, packed, compiled.own, modules, candidates)
 
     def opaque(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
         """Every candidate of which the words occur in a file that isn't read more closely."""
@@ -101,7 +102,7 @@ class CompiledReader:
             self._opaque[record.key] = _Packed(bytes(self._read(record)))
         modules = self._index.modules.get(record.key, ())
         own = frozenset(module.name.partition("/")[0] for module in modules)
-        yield from _names_in_packed(record, self._opaque[record.key], own, candidates)
+        yield from _names_in_packed(record, self._opaque[record.key], own, modules, candidates)
 
     def _load(self, record: FileRecord) -> _Compiled | None:
         modules = self._index.modules.get(record.key, ())
@@ -173,13 +174,17 @@ class CompiledReader:
 
 
 def _names_in_packed(
-    record: FileRecord, packed: _Packed, own: frozenset[str], candidates: Candidates
+    record: FileRecord,
+    packed: _Packed,
+    own: frozenset[str],
+    modules: tuple[Module, ...],
+    candidates: Candidates,
 ) -> Iterator[ModuleMention]:
     """Candidates whose words occur in data that doesn't tell where a string ends.
 
-    Modules of the own top-level package need only their last component to occur, since imports may
-    be relative; others the packages around them too. Only the outermost are looked for, and then
-    what lies in them.
+    Imports within the own top-level package may be relative: there the last component has to occur,
+    and the packages below those that both lie in. Of others all packages around have to. Only the
+    outermost are looked for, and then what lies in them.
     """
     for top, heads in candidates.heads_by_top.items():
         if top not in own and not packed.holds(top):
@@ -188,10 +193,24 @@ def _names_in_packed(
             parent, _, word = head.rpartition("/")
             if top not in own and parent and not packed.holds(parent):
                 continue
+            if top in own and not _within_reach(parent, modules, packed):
+                continue
             for name in candidates.by_head[head] if packed.holds(word) else ():
                 last = name.rpartition("/")[2]
                 if name == head or packed.holds(last):
                     yield ModuleMention(name, _named(record, last, Strength.WEAK))
+
+
+def _within_reach(parent: str, modules: tuple[Module, ...], packed: _Packed) -> bool:
+    """Return whether a relative import of what lies in a package may stand in a text."""
+    for module in modules:
+        shared = module.container
+        while shared and not f"{parent}/".startswith(f"{shared}/"):
+            shared = shared.rpartition("/")[0]
+        rest = parent[len(shared) :].strip("/")
+        if all(packed.holds(part) for part in rest.split("/") if part):
+            return True
+    return not modules
 
 
 def _text_of(data: bytes) -> bytes:
