@@ -32,6 +32,12 @@ _CALLS = {
     "run_module": Strength.STRONG,
     "find_spec": Strength.WEAK,
 }
+_OPENERS = words(
+    "iter_modules walk_packages files contents path open_text open_binary read_text read_binary "
+    "is_resource get_data resource_filename resource_string resource_stream resource_listdir "
+    "resource_exists resource_isdir PackageLoader find_spec find_loader get_loader"
+)
+"""Functions that list or read what lies in the package that they are given."""
 _PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Name)
 _NO_NAMES = words(
     "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
@@ -87,6 +93,8 @@ class _TreeReader:
         self._used: set[int] = set()
         self._documents: set[int] = set()
         self._named: set[StringName] = set()
+        self._opened: set[str] = set()
+        self._packages: dict[str, str] = {}
 
     def result(self) -> Scan:
         return Scan(
@@ -96,6 +104,7 @@ class _TreeReader:
             strings=tuple(sorted(set(self._strings), key=lambda item: (item[1], item[0]))),
             listed=tuple(sorted(set(self._listed), key=lambda item: (item[1], item[0]))),
             named=tuple(sorted(self._named)),
+            opened=frozenset(self._opened),
             exported=frozenset(self._exported),
             bound=frozenset(self._bound),
         )
@@ -131,6 +140,8 @@ class _TreeReader:
             self._add(
                 module=alias.name, line=node.lineno, text=f"import {alias.name}", context=context
             )
+            if alias.asname:
+                self._packages[alias.asname] = alias.name.rpartition(".")[2]
             if not context.nested:
                 self._bound.add(alias.asname or alias.name.partition(".")[0])
 
@@ -147,6 +158,8 @@ class _TreeReader:
             context=context,
         )
         for alias in node.names:
+            if alias.asname:
+                self._packages[alias.asname] = alias.name
             if alias.asname and alias.name in _CALLS:
                 self._call_names[alias.asname] = alias.name
             if not context.nested and module:
@@ -162,7 +175,14 @@ class _TreeReader:
         )
 
     def _alias(self, node: ast.AST) -> None:
-        """Note another name for a function that imports: ``load = importlib.import_module``."""
+        """Note another name for a function that imports: ``load = importlib.import_module``.
+
+        Likewise for a package: ``found = import_module("pkg.tests")``.
+        """
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            package = self._package(node.value)
+            if package:
+                self._packages[node.targets[0].id] = package
         match node:
             case ast.Assign(targets=targets, value=value) if _last_name(value) in self._call_names:
                 for target in targets:
@@ -200,8 +220,12 @@ class _TreeReader:
         while stack:
             node, context = stack.pop()
             match node:
+                case ast.Attribute(attr="__path__" | "submodule_search_locations"):
+                    self._opened.add(self._package(node.value))
                 case ast.Call():
                     self._call(node, context)
+                    if _last_name(node.func) in _OPENERS and node.args:
+                        self._opened.add(self._package(node.args[0]))
                     if _last_name(node.func) in _NO_NAMES:
                         self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)
@@ -229,6 +253,23 @@ class _TreeReader:
             if id(node) not in self._used and isinstance(node, COMPUTED):
                 self._computed(node, context)
             stack.extend((child, context) for child in _inner(node))
+
+    def _package(self, node: ast.expr) -> str:
+        """The last component of the package that an expression stands for; empty for others."""
+        while True:
+            match node:
+                case ast.Constant(value=str(text)):
+                    return text.rpartition(".")[2]
+                case ast.Name(id=name):
+                    return self._packages.get(name, name)
+                case ast.Attribute(value=value, attr="__path__" | "submodule_search_locations"):
+                    node = value
+                case ast.Attribute(attr=name):
+                    return name
+                case ast.Call(args=[first, *_]):
+                    node = first
+                case _:
+                    return ""
 
     def _text(self, text: str, line: int) -> None:
         """A string that is more than one name: ``pkg.mod:f``, a relative name, or code."""

@@ -100,7 +100,8 @@ class ImportReader:
             found = self._scan(record, known, expressions=depth > 1, source=source)
             for module in known.modules:
                 for mention in mentions_in(record, module, found, candidates, self._index):
-                    whole = known.hints.listing and candidates.is_folder(mention.name)
+                    opened = mention.name.rpartition("/")[2] in found.opened or found.problem
+                    whole = known.hints.listing and opened and candidates.is_folder(mention.name)
                     yield replace(mention, whole=True) if whole else mention
         if known.lists_itself:
             yield from own_members(record, known.modules, candidates)
@@ -298,14 +299,14 @@ class ImportReader:
             hints.tails & candidates.words_in(module.top) for module in known.modules
         ):
             return 2
+        if hints.listing and hints.words & candidates.folder_words:
+            return 2
         if candidates.by_name and self._may_build_paths(record, known):
             return 2
         for module in known.modules:
             if module.package and hints.quoted & candidates.below.get(module.name, frozenset()):
                 return 2
         if hints.words & candidates.head_words:
-            return 1
-        if hints.listing and hints.words & candidates.folder_words:
             return 1
         inside = any(
             package in candidates

@@ -58,7 +58,8 @@ class Scan:
     literal; ``listed`` the names in lists, tuples, sets and dictionaries at module level (what lazy
     loaders are fed with); ``exported`` the literal part of ``__all__``; ``bound`` the names that
     the module's own top level binds to something that is not its submodule. ``named`` are dotted
-    names within longer strings, ``paths`` those that name tests or start at the file. ``problem``
+    names within longer strings; ``opened`` are the last components of packages of which members are
+    listed or read; ``paths`` those that name tests or start at the file. ``problem``
     says why the file was read without a parser, empty where it was parsed.
     """
 
@@ -68,5 +69,6 @@ class Scan:
     exported: frozenset[str] = frozenset()
     bound: frozenset[str] = frozenset()
     named: tuple[StringName, ...] = ()
+    opened: frozenset[str] = frozenset()
     paths: tuple[PathUse, ...] = ()
     problem: str = ""
