@@ -196,8 +196,9 @@ def _names_in_packed(
             if top in own and not _within_reach(parent, modules, packed):
                 continue
             for name in candidates.by_head[head] if packed.holds(word) else ():
-                last = name.rpartition("/")[2]
-                if name == head or packed.holds(last):
+                inner = name[len(head) :].split("/")
+                if all(packed.holds(part) for part in inner if part):
+                    last = name.rpartition("/")[2]
                     yield ModuleMention(name, _named(record, last, Strength.WEAK))
 
 
