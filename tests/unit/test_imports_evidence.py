@@ -116,6 +116,11 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
     "below a package that isn't known": ("pkg/core.py", "x = f'{find()}.tests.mod'", NAMED),
     "an open end": ("pkg/__init__.py", "x = f'{__name__}.tests.{name}'", ALL),
     "another open end": ("user.py", "x = 'pkg.tests.' + name", ALL),
+    "an open end of what isn't there": (
+        "pkg/tests_of.py",
+        "from pkg import tests\nx = f'{__package__}.tests.Class.{name}'",
+        {INIT},
+    ),
     "only a suffix": ("pkg/core.py", "x = name.endswith('.tests')", set()),
     "iter_modules": ("user.py", "from pkg import tests\niter_modules(tests.__path__)", ALL),
     "walk_packages": ("user.py", "import pkg.tests as t\nwalk_packages(t.__path__)", ALL),

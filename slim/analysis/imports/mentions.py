@@ -36,14 +36,16 @@ def mentions_in(
     """
     repeats: Counter[tuple[str, Strength]] = Counter()
     for statement in found.imports:
+        ending = "/" + statement.module.replace(".", "/")
         for name, text, strength in _imported(statement, module, candidates, index):
             if name in candidates or candidates.is_folder(name):
                 repeats[name, strength] += 1
-                if repeats[name, strength] > MAX_REPEATS and not statement.whole:
+                whole = statement.whole and f"/{name}".endswith(ending)  # not what is around it
+                if repeats[name, strength] > MAX_REPEATS and not whole:
                     continue
                 note = f"{text}; {statement.note}" if statement.note else text
                 evidence = _evidence(record, statement.line, note, strength, statement.kind)
-                yield ModuleMention(name, evidence, statement.whole)
+                yield ModuleMention(name, evidence, whole)
     for named in found.named:
         name = named.name.replace(".", "/")
         for each in (name, *parents(name)):
