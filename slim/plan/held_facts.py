@@ -74,7 +74,7 @@ class HeldFacts:
         }
         certain = [evidence for key, evidence in shown.items() if key not in doubtful]
         if doubtful and len(certain) < _MAX_EVIDENCE:
-            imported = self._facts.imports.importers_of_each(doubtful)
+            imported = self._facts.imports.importers_of_each(doubtful, self._gone)
             shown = {key: shown[key] for key in shown if key not in doubtful or key in imported}
             return list(shown.values())[:_MAX_EVIDENCE]
         return certain[:_MAX_EVIDENCE]

@@ -173,11 +173,11 @@ class ImportProof:
         return self.importers_of_each({key}).get(key, ())
 
     def importers_of_each(
-        self, keys: Collection[FileKey]
+        self, keys: Collection[FileKey], without: Collection[FileKey] = ()
     ) -> Mapping[FileKey, tuple[Evidence, ...]]:
         """Evidence of every import of each of some files; those that nothing imports are left out.
 
-        The files count as importers of each other.
+        The files count as importers of each other; files ``without`` which is asked don't.
         """
         run = _ProofRun(
             self,
@@ -186,7 +186,7 @@ class ImportProof:
             lambda _key, _importer: True,
             companions=False,
         )
-        run.settle()
+        run.settle(without)
         return run.proof(limit=None).weak
 
 
@@ -231,13 +231,13 @@ class _ProofRun:
             self._evidence.setdefault(key, set()).add(evidence)
             self._refuse(key)
 
-    def settle(self) -> None:
+    def settle(self, without: Collection[FileKey] = ()) -> None:
         """Look at every file that stays, until no more turn out to stay."""
         if not self._removals:
             return
         self._roots()
         for record in self._inventory:
-            if record.key not in self._removals or not self._companions:
+            if record.key not in (self._removals if self._companions else without):
                 self._waiting.append(record)
         while self._waiting:
             record = self._waiting.popleft()
