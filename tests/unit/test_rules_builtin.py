@@ -56,7 +56,11 @@ def removed_at(profile: Safety, path: str, package: str | None, kind: LayerKind)
         for spec in source.packages
         if owner_matches(spec, owner)
     }
-    rules = [rule for rule in RULES if rule.safety <= profile and not held & set(rule.unless)]
+    rules = [
+        rule
+        for rule in RULES
+        if rule.safety <= profile and not rule.choose and not held & set(rule.unless)
+    ]
     matcher = RuleMatcher(rules).for_layer(make_layer(kind))
     record = make_record(path, owner)
     return {rule.id for name in PASSES for rule in matcher.select(name, record)}
