@@ -74,7 +74,8 @@ class HeldFacts:
         }
         certain = [evidence for key, evidence in shown.items() if key not in doubtful]
         if doubtful and len(certain) < _MAX_EVIDENCE:
-            imported = self._facts.imports.importers_of_each(doubtful, self._gone)
+            importers = self._facts.imports.importers_of_each(doubtful, self._gone)
+            imported = {key for key, pieces in importers.items() if any(map(_is_certain, pieces))}
             shown = {key: shown[key] for key in shown if key not in doubtful or key in imported}
             return list(shown.values())[:_MAX_EVIDENCE]
         return certain[:_MAX_EVIDENCE]
@@ -106,6 +107,14 @@ def refuse_by_facts(draft: Draft, rules: Mapping[str, Rule], conditions: Conditi
         evidence = () if rule is None else conditions.against(rule, action.record.owner)
         if evidence:
             draft.refuse(action, SkipReason.CONDITION, evidence)
+
+
+def _is_certain(piece: Evidence) -> bool:
+    """Return whether a name was found in code, not in bytes or text that happen to hold its words.
+
+    Such words are enough to keep a module, not to believe that it runs.
+    """
+    return piece.kind != "string" or piece.line is not None or piece.strength is Strength.STRONG
 
 
 def _is_build_script(path: str) -> bool:

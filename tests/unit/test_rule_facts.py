@@ -189,6 +189,8 @@ def test_a_build_script_counts_only_where_something_imports_it() -> None:
     assert HEADER in removed(plan(stack_with(alone)))
     used = alone | {"$site/pkg/__init__.py": "from pkg import _build_ext\n"}
     assert HEADER not in removed(plan(stack_with(used)))
+    words: dict[str, Contents] = {"$site/other/_o.abi3.so": b"\x7fELF\0/rustc/\0pkg x _build_ext"}
+    assert HEADER in removed(plan(stack_with(alone | words)))
 
 
 def test_a_distribution_that_compiles_keeps_headers() -> None:
