@@ -183,6 +183,14 @@ def test_archives_of_python_are_read(path: str) -> None:
     assert held({path: archive(files, start)}) == NAMED
 
 
+def test_a_zipapp_whose_offsets_count_its_first_line_is_read() -> None:
+    stream = io.BytesIO()
+    stream.write(b"#!/usr/bin/env python3\n")
+    with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("__main__.py", "from pkg.tests import mod")
+    assert held({"share/app.pyz": stream.getvalue()}) == NAMED
+
+
 def test_an_archive_that_cannot_be_read_holds_what_its_bytes_name() -> None:
     assert held({"lib.zip": b"PK\x03\x04 pkg.tests.mod" + b"\0" * 50}) == NAMED
 

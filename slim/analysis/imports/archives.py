@@ -5,60 +5,88 @@ Sources: the Python documentation of ``zipimport`` and ``zipapp``.
 
 from __future__ import annotations
 
-import io
-import zipfile
+import struct
 import zlib
 
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module
+from slim.errors import SlimError
+from slim.formats.zip.parse import DEFLATED, PYTHON_SUFFIXES, STORED, ZipParser, ZipRecord
 from slim.model.record import EntryType, FileRecord
 
-_SUFFIXES = (".zip", ".egg", ".whl", ".pyz", ".pyzw", ".exe")
+_SUFFIXES = (*PYTHON_SUFFIXES, ".exe")
 _END = b"PK\x05\x06"
+_END_RECORD = struct.Struct("<4s4H2IH")
 _END_WITHIN = 22 + (1 << 16)
 _MAX_MEMBERS = 50_000
 _MAX_TOTAL = 1 << 26
-_UNREADABLE = (
-    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError),
-    *(ValueError, IndexError, OverflowError),
-)
+"""Bytes of all sources of one archive that are read."""
 
 
 def may_be_archive(record: FileRecord, data: memoryview) -> bool:
     """True for a file that Python may import from or run as a zip file."""
     if record.type is not EntryType.FILE or record.size < 22:
         return False
-    name = record.path.rpartition("/")[2]
     start = bytes(data[:4])
-    if name.endswith(_SUFFIXES) and start[:2] in (b"PK", b"#!", b"MZ"):
+    if record.path.endswith(_SUFFIXES) and start[:2] in (b"PK", b"#!", b"MZ"):
         return start[:2] != b"MZ" or _END in bytes(data[-_END_WITHIN:])
     return start[:2] == b"#!" and _END in bytes(data[-_END_WITHIN:])
 
 
 class PythonArchive:
-    """The Python sources of a zip file, by path. ``whole`` is false where some can't be read."""
+    """The Python sources of a zip file, by path. ``whole`` is false where some can't be read.
+
+    A source of more than ``limit`` bytes isn't read.
+    """
 
     def __init__(self, data: memoryview, limit: int) -> None:
         self.whole = True
         self._limit = limit
         self.sources: dict[str, bytes] = {}
+        data = _without_prefix(data)
         try:
-            with zipfile.ZipFile(io.BytesIO(bytes(data))) as archive:
-                self._list(archive)
-        except _UNREADABLE:
+            parser = ZipParser(data, "archive", members=_MAX_MEMBERS, prefixed=True)
+            self._read(data, parser.records())
+        except (SlimError, struct.error):
             self.whole = False
 
-    def _list(self, archive: zipfile.ZipFile) -> None:
+    def _read(self, data: memoryview, records: list[ZipRecord]) -> None:
         total = 0
-        for number, info in enumerate(archive.infolist()):
-            if not info.filename.endswith(SOURCE_SUFFIXES):
-                self.whole = self.whole and not info.filename.endswith(".pyc")
+        for record in records:
+            if not record.name.endswith(SOURCE_SUFFIXES):
+                self.whole = self.whole and not record.name.endswith(".pyc")
                 continue
-            total += info.file_size
-            if number > _MAX_MEMBERS or total > _MAX_TOTAL or info.file_size > self._limit:
+            total += record.size
+            source = None
+            if total <= _MAX_TOTAL and record.size <= self._limit:
+                source = _content(record, data)
+            if source is None:
                 self.whole = False
-                continue
-            with archive.open(info) as member:
-                self.sources[info.filename] = member.read(self._limit)
+            else:
+                self.sources[record.name] = source
+
+
+def _without_prefix(data: memoryview) -> memoryview:
+    """Return the zip file alone where another file was put before it and its offsets stayed."""
+    at = len(data) - _END_RECORD.size
+    if at < 0 or bytes(data[at : at + 4]) != _END:
+        return data
+    *_, size, offset, _ = _END_RECORD.unpack_from(data, at)
+    return data[max(0, at - size - offset) :]
+
+
+def _content(record: ZipRecord, data: memoryview) -> bytes | None:
+    """Return a member's bytes; None where they aren't what the archive states."""
+    packed = data[record.data : record.data + record.packed]
+    if record.method == STORED:
+        found = bytes(packed)
+    elif record.method == DEFLATED:
+        try:
+            found = zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, record.size + 1)
+        except zlib.error:
+            return None
+    else:
+        return None
+    return found if len(found) == record.size and zlib.crc32(found) == record.crc else None
 
 
 def module_of(path: str) -> Module:

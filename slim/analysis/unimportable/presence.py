@@ -16,10 +16,10 @@ from slim.analysis.unimportable.names import (
     quoted_names,
 )
 from slim.model.finding import Evidence
+from slim.formats.zip.parse import PYTHON_SUFFIXES
 from slim.model.record import FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import LayerKind, Stack, StackKind
 
-_ARCHIVES = (".egg", ".whl", ".zip", ".pyz", ".pex")
 _DIRECTORY = 4 << 20
 """Bytes at the end of an archive in which its list of files is looked for."""
 
@@ -174,7 +174,7 @@ class Presence:
     def _listings(self) -> Mapping[str, list[bytes]]:
         found: dict[str, list[bytes]] = {}
         for record in self._inventory:
-            if record.path.endswith(_ARCHIVES) and record.size:
+            if record.path.endswith(PYTHON_SUFFIXES) and record.size:
                 view = self._read(record)
                 found.setdefault(record.layer, []).append(bytes(view[-_DIRECTORY:]))
         return found

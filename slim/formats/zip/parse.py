@@ -18,6 +18,8 @@ from slim.errors import LimitError, UnsafeInputError
 from slim.formats.names import display
 from slim.model.limits import Limits
 
+PYTHON_SUFFIXES = (".zip", ".egg", ".whl", ".pyz", ".pyzw", ".pex")
+"""Suffixes of zip files that Python imports from or runs."""
 STORED = 0
 DEFLATED = 8
 
@@ -72,15 +74,22 @@ class _End:
 class ZipParser:
     """Parses one zip file of at most ``members`` members.
 
-    Raises UnsafeInputError and LimitError.
+    ``prefixed``: something else may lie before the first member, such as the line that starts a
+    zipapp. Raises UnsafeInputError and LimitError.
     """
 
     def __init__(
-        self, data: memoryview, source: object, *, members: int = Limits().members
+        self,
+        data: memoryview,
+        source: object,
+        *,
+        members: int = Limits().members,
+        prefixed: bool = False,
     ) -> None:
         self._data = data
         self._source = source
         self._most = members
+        self._prefixed = prefixed
 
     def records(self) -> list[ZipRecord]:
         """The members, in the order of the central directory."""
@@ -94,7 +103,7 @@ class ZipParser:
         if end.offset + end.size != end.position:
             raise self._refuse("the central directory doesn't lie right before the end record")
         central = list(self._central(end))
-        at = 0
+        at = min((record.offset for record in central), default=0) if self._prefixed else 0
         found: dict[int, ZipRecord] = {}
         for record in sorted(central, key=lambda record: record.offset):
             if record.offset != at:
