@@ -15,8 +15,8 @@ from slim.analysis.unimportable.names import (
     names_of_added_folders,
     quoted_names,
 )
-from slim.model.finding import Evidence
 from slim.formats.zip.parse import PYTHON_SUFFIXES
+from slim.model.finding import Evidence
 from slim.model.record import FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import LayerKind, Stack, StackKind
 
