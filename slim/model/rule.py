@@ -158,6 +158,8 @@ class Rule:
     """Options for its pass, by name."""
     unless: tuple[Fact, ...] = ()
     """Facts about the stack; where one of them holds, the rule isn't applied."""
+    despite: tuple[str, ...] = ()
+    """Globs of files that may import what it takes: nobody runs those lines where that is gone."""
     choose: str = ""
     """Name of the choice that it serves: it takes what the user didn't choose; empty: none."""
     choice_globs: tuple[str, ...] = ()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from slim.analysis.facts import Facts
@@ -15,6 +16,7 @@ from slim.plan.draft import Draft
 from slim.plan.scope import Scope
 from slim.plan.suites import Suites, is_generic
 from slim.plan.units import UnitKey, rest_of_units, unit_of
+from slim.rules.match import GlobSet
 
 _NO_IMPORTS = frozenset({"api", "data", "path", "stub", "beside", "listing"})
 """Kinds of evidence of what needs a file without importing it."""
@@ -26,7 +28,8 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     A dropped distribution goes whole or not at all, so one file that has to stay takes all of it
     back, and its own imports count from then on. So does a unit.
     """
-    weights = _Weights(draft=draft, scope=scope)
+    rules = tuple(rules)
+    weights = _Weights(draft=draft, scope=scope, despite=_despite(facts, rules))
     generic = {rule.id for rule in rules if is_generic(rule)}
     by_name = {key for key, action in draft.actions.items() if action.rule in generic}
     suites = Suites(facts.stack, facts.inventory, facts.read)
@@ -69,6 +72,16 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
         draft.actions[key] = replace(action, evidence=(*action.evidence, *evidence))
 
 
+def _despite(facts: Facts, rules: Iterable[Rule]) -> Mapping[tuple[str, str], re.Pattern[str]]:
+    return {
+        (rule.id, layer.name): pattern
+        for rule in rules
+        if rule.despite
+        for layer in facts.stack
+        if (pattern := GlobSet(rule.despite).for_layer(layer)) is not None
+    }
+
+
 def _unit(draft: Draft, key: FileKey) -> UnitKey | None:
     action = draft.actions[key]
     return unit_of(action.record, action.rule, draft.units)
@@ -85,6 +98,8 @@ class _Weights:
 
     draft: Draft
     scope: Scope
+    despite: Mapping[tuple[str, str], re.Pattern[str]]
+    """Files whose imports don't hold what a rule takes, by rule and layer of the file."""
 
     def weak_counts(self, key: FileKey) -> bool:
         """Return whether guarded imports hold a file back.
@@ -97,8 +112,11 @@ class _Weights:
         return self.scope.settings[key[0]].profile is not Safety.AGGRESSIVE
 
     def accepted(self, candidate: FileKey, importer: FileRecord) -> bool:
-        """Return whether the user lets this importer lose what is dropped (``despite``)."""
+        """Return whether the rule, or the user's drop, lets this importer lose it (``despite``)."""
         rule = self.draft.actions[candidate].rule
+        pattern = self.despite.get((rule, importer.layer))
+        if pattern is not None and pattern.match(importer.path):
+            return True
         if not rule.startswith(DROP_PREFIX):
             return False
         name = rule.removeprefix(DROP_PREFIX)

@@ -28,6 +28,7 @@ def rules_digest(rules: Iterable[Rule]) -> str:
             "unless": sorted(rule.unless),
             "unit": rule.unit,
             "builtin": rule.builtin,
+            **({"despite": sorted(rule.despite)} if rule.despite else {}),
             **({"choose": [rule.choose, *rule.choice_globs]} if rule.choose else {}),
         }
         for rule in sorted(rules, key=lambda rule: rule.id)

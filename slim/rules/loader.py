@@ -52,6 +52,7 @@ RULE_KEYS: Final = (
     "keep",
     "options",
     "unless",
+    "despite",
     "choose",
     "unit",
     "source",
@@ -200,6 +201,7 @@ def _rule(
     evidence = inline_evidence(table, package)
     source = table.text("source", required=builtin)
     unless = table.texts("unless", check=_one_of(FACT_NAMES))
+    despite = table.texts("despite", check=lambda text: _glob_problem(text, None))
     unit = table.flag("unit")
     schema = _pass_schema(table, schemas)
     if schema is None:
@@ -222,6 +224,7 @@ def _rule(
         platforms=platforms,
         options=options,
         unless=tuple(FACT_NAMES[name] for name in unless),
+        despite=despite,
         choose=choose or "",
         choice_globs=choice_globs,
         unit=unit is True,

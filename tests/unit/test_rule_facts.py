@@ -60,6 +60,14 @@ reason = "Tests"
 remove = ["$site/**/tests/**"]
 
 [[rule]]
+id = "own-tests"
+pass = "runtime"
+safety = "standard"
+reason = "Tests that one function of the library imports for them"
+remove = ["$stdlib/selftest/**"]
+despite = ["$stdlib/library/util.py"]
+
+[[rule]]
 id = "embedders"
 pass = "dylibs"
 safety = "standard"
@@ -212,6 +220,24 @@ def test_a_distribution_that_needs_another_to_compile() -> None:
     }
     assert HEADER not in removed(plan(stack_with(glue | other)))
     assert HEADER not in removed(plan(stack_with(glue, {"$stdlib/distutils/__init__.py": ""})))
+
+
+def test_imports_that_a_rule_knows_hold_nothing_and_are_told() -> None:
+    runtime: dict[str, Contents] = {
+        "$stdlib/selftest/__init__.py": "",
+        "$stdlib/library/__init__.py": "",
+        "$stdlib/library/util.py": "def _cleanup():\n    from selftest import support\n",
+    }
+    path = "lib/python3.13/selftest/__init__.py"
+    found = plan(stack_with({}, runtime))
+    assert path in removed(found)
+    (action,) = [one for one in found.actions.values() if one.record.path == path]
+    assert "lib/python3.13/library/util.py" in "; ".join(map(str, action.evidence))
+    others: dict[str, Contents] = {"$stdlib/library/other.py": "import selftest\n"}
+    assert path not in removed(plan(stack_with({}, runtime | others)))
+    assert path not in removed(plan(stack_with({"$site/app.py": "import selftest\n"}, runtime)))
+    elsewhere: dict[str, Contents] = {"$site/library/util.py": "import selftest\n"}
+    assert path not in removed(plan(stack_with(elsewhere, runtime)))
 
 
 def test_a_unit_stays_whole_where_one_of_its_files_is_imported_or_kept() -> None:

@@ -26,6 +26,7 @@ def render(rules: Iterable[Rule]) -> str:
                     "keep": list(rule.keep),
                     "options": options_document(rule.options),
                     "unless": [fact.value for fact in rule.unless],
+                    "despite": list(rule.despite),
                     "unit": rule.unit,
                     "examples": {
                         "match": list(rule.examples.match),

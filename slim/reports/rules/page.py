@@ -29,6 +29,8 @@ def rule_page(rule: Rule, schema: PassSchema | None = None) -> str:
     ]
     if rule.unless:
         facts.append(("unless", "; ".join(f"{fact} ({FACTS[fact]})" for fact in rule.unless)))
+    if rule.despite:
+        facts.append(("despite", f"imports in {', '.join(rule.despite)}"))
     if rule.unit:
         facts.append(("unit", "what it selects in a distribution stands or falls together"))
     if rule.evidence or rule.builtin:
