@@ -239,7 +239,7 @@ def _contradictions() -> Iterator[Row]:
         "document, 64 MiB",
         lambda made: os.truncate(made.delta / NAME, (64 << 20) + 1),
         LimitError,
-        (NAME, "larger"),
+        (NAME, "more than 67108864 bytes"),
     )
     yield (
         "unknown action",

@@ -226,9 +226,10 @@ def test_memory_that_processes_share_counts_once(whole: Sandbox, tmp_path: Path)
 
 
 def test_a_fork_bomb_ends(whole: Sandbox) -> None:
-    done = run(whole, "import os\nwhile True:\n try: os.fork()\n except OSError: pass")
-    assert done.stopped == f"it started more than {MAX_TASKS // 2} processes"
-    assert done.elapsed < 30
+    # It rests where no more can be had: a machine of two processors has other tests to run.
+    bomb = "import os, time\nwhile True:\n try: os.fork()\n except OSError: time.sleep(0.2)"
+    done = run(whole, bomb)
+    assert done.stopped == f"it started more than {MAX_TASKS // 2} processes", done
 
 
 def test_only_what_is_given_can_be_written(whole: Sandbox, tmp_path: Path) -> None:
