@@ -10,12 +10,18 @@ import zlib
 
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module
 from slim.errors import SlimError
-from slim.formats.zip.parse import DEFLATED, PYTHON_SUFFIXES, STORED, ZipParser, ZipRecord
+from slim.formats.zip.parse import (
+    DEFLATED,
+    PYTHON_SUFFIXES,
+    STORED,
+    ZipParser,
+    ZipRecord,
+    without_prefix,
+)
 from slim.model.record import EntryType, FileRecord
 
 _SUFFIXES = (*PYTHON_SUFFIXES, ".exe")
 _END = b"PK\x05\x06"
-_END_RECORD = struct.Struct("<4s4H2IH")
 _END_WITHIN = 22 + (1 << 16)
 _MAX_MEMBERS = 50_000
 _MAX_TOTAL = 1 << 26
@@ -42,7 +48,7 @@ class PythonArchive:
         self.whole = True
         self._limit = limit
         self.sources: dict[str, bytes] = {}
-        data = _without_prefix(data)
+        data = without_prefix(data)
         try:
             parser = ZipParser(data, "archive", members=_MAX_MEMBERS, prefixed=True)
             self._read(data, parser.records())
@@ -63,15 +69,6 @@ class PythonArchive:
                 self.whole = False
             else:
                 self.sources[record.name] = source
-
-
-def _without_prefix(data: memoryview) -> memoryview:
-    """Return the zip file alone where another file was put before it and its offsets stayed."""
-    at = len(data) - _END_RECORD.size
-    if at < 0 or bytes(data[at : at + 4]) != _END:
-        return data
-    *_, size, offset, _ = _END_RECORD.unpack_from(data, at)
-    return data[max(0, at - size - offset) :]
 
 
 def _content(record: ZipRecord, data: memoryview) -> bytes | None:

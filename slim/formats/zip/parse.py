@@ -71,6 +71,15 @@ class _End:
     position: int
 
 
+def without_prefix(data: memoryview) -> memoryview:
+    """Return the zip file alone where another file was put before it and its offsets stayed."""
+    at = len(data) - _END.size
+    if at < 0 or bytes(data[at : at + 4]) != b"PK\5\6":
+        return data
+    *_, size, offset, _ = _END.unpack_from(data, at)
+    return data[max(0, at - size - offset) :]
+
+
 class ZipParser:
     """Parses one zip file of at most ``members`` members.
 
