@@ -220,13 +220,19 @@ def test_an_embedder_without_application_layer(tmp_path: Path) -> None:
     assert done.stdout == "43\n"
 
 
-@pytest.mark.parametrize("profile", ["safe", "standard"])
-def test_libpython_goes_only_where_nobody_embeds(profile: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("profile", "embedded", "stays"),
+    [("safe", True, True), ("standard", True, True), ("standard", False, False)],
+)
+def test_libpython_goes_only_where_nobody_embeds(
+    profile: str, embedded: bool, stays: bool, tmp_path: Path
+) -> None:
     launcher(tmp_path)
     library = (tmp_path / "libpython.so").read_bytes()
     export("export", {RUNTIME: runtime(**{LIBPYTHON: library})})
+    Path("slim.toml").write_text(f"schema = 1\nembedded = {str(embedded).lower()}\n")
     slim("export", "out", "--profile", profile)
-    assert (Path("out") / RUNTIME / LIBPYTHON).exists()
+    assert (Path("out") / RUNTIME / LIBPYTHON).exists() is stays
 
 
 # -- an export copied into an app bundle, installed there, and signed ------------------------------
