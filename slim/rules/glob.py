@@ -251,8 +251,13 @@ def _is_literal(component: str) -> bool:
 
 def component_matches(component: str, name: str) -> bool:
     """True if one component of a pattern matches one name, without regard to case."""
+    return _component_pattern(component).fullmatch(name) is not None
+
+
+@lru_cache(maxsize=4096)
+def _component_pattern(component: str) -> re.Pattern[str]:
     regex = "[^/]+" if component == GLOBSTAR else _component_regex(component)
-    return re.fullmatch(regex, name, re.DOTALL | re.IGNORECASE) is not None
+    return re.compile(regex, re.DOTALL | re.IGNORECASE)
 
 
 def _component_regex(component: str) -> str:

@@ -9,7 +9,7 @@ import io
 import json
 import os
 import random
-import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -100,17 +100,32 @@ class Scene:
 
         Folders that slim stages in are known by what is in them, not by when that changed.
         """
+        staged_in = {str(self.work), str(self.top / "tmp")}
+        output = str(self.out)
         found: dict[str, tuple[object, ...]] = {}
-        for path in sorted(self.top.rglob("*")):
-            if path == self.out or self.out in path.parents:
-                continue
-            status = path.lstat()
-            content = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-            link = str(path.readlink()) if path.is_symlink() else ""
-            staged_in = path in (self.work, self.top / "tmp")
-            times = (0, 0) if staged_in else (status.st_nlink, status.st_mtime_ns)
-            found[str(path.relative_to(self.top))] = (status.st_mode, *times, content, link)
+        folders = [str(self.top)]
+        while folders:
+            with os.scandir(folders.pop()) as entries:
+                for entry in entries:
+                    if entry.path == output:
+                        continue
+                    status = entry.stat(follow_symlinks=False)
+                    path = Path(entry.path)
+                    if stat.S_ISDIR(status.st_mode):
+                        folders.append(entry.path)
+                    is_link = stat.S_ISLNK(status.st_mode)
+                    is_file = path.is_file() if is_link else stat.S_ISREG(status.st_mode)
+                    content = _digest(path) if is_file else ""
+                    link = str(path.readlink()) if is_link else ""
+                    staging = entry.path in staged_in
+                    times = (0, 0) if staging else (status.st_nlink, status.st_mtime_ns)
+                    found[entry.path] = (status.st_mode, *times, content, link)
         return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @functools.cache
@@ -132,6 +147,14 @@ def good_stack(folder: Path, layer: str, platform: str, version: str = "1") -> N
 
 
 @functools.cache
+def _good_files(layer: str, platform: str) -> dict[str, bytes]:
+    """The files of an honest stack: built once, since a thousand scenes have the same."""
+    with tempfile.TemporaryDirectory(prefix="corpus-") as top:
+        good_stack(Path(top), layer, platform)
+        return _contents(Path(top))
+
+
+@functools.cache
 def update(layer: str, platform: str, version: str = "1") -> dict[str, bytes]:
     """The files of an honest update package for the good stack of a version."""
     with tempfile.TemporaryDirectory(prefix="corpus-") as top:
@@ -139,11 +162,22 @@ def update(layer: str, platform: str, version: str = "1") -> dict[str, bytes]:
         good_stack(old, layer, platform, version)
         good_stack(new, layer, platform, "2")
         make(MakeRequest(old=old, new=new, output=output))
-        return {
-            str(path.relative_to(output)): path.read_bytes()
-            for path in output.rglob("*")
-            if path.is_file()
-        }
+        return _contents(output)
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def _lay_out(folder: Path, files: dict[str, bytes]) -> None:
+    for name, data in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
 
 
 @contextlib.contextmanager
@@ -161,11 +195,9 @@ def scene(layer: str = "app", *, platform: str = "linux_x86_64") -> Iterator[Sce
             for path in (canary / "flag", canary):
                 os.utime(path, (MTIME, MTIME))
         (made.top / "tmp").mkdir()
-        good_stack(made.good, layer, platform)
-        shutil.copytree(made.good, made.bad)
-        for name, data in update(layer, platform).items():
-            (made.delta / name).parent.mkdir(parents=True, exist_ok=True)
-            (made.delta / name).write_bytes(data)
+        for stack in (made.good, made.bad):
+            _lay_out(stack, _good_files(layer, platform))
+        _lay_out(made.delta, update(layer, platform))
         made.budget.write_text(_BUDGET)
         yield made
 
