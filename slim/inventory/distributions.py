@@ -219,7 +219,7 @@ def _distribution(
             files=files,
             licences=frozenset(_licences(info, files, declared, tree.members, inside)),
             requires=tuple(str(value).strip() for value in headers.get_all("Requires-Dist", [])),
-            entry_points=tuple(_entry_points(text("entry_points.txt"))),
+            entry_points=tuple(parse_entry_points(text("entry_points.txt"))),
         ),
         sum(row.path not in files and not row.path.endswith(".pyc") for row in rows),
     )
@@ -247,7 +247,8 @@ def _licences(
     yield from (path for path in files if is_licence_name(path))
 
 
-def _entry_points(raw: bytes) -> Iterable[EntryPoint]:
+def parse_entry_points(raw: bytes) -> Iterable[EntryPoint]:
+    """Yield the lines of an ``entry_points.txt``; nothing for one that can't be parsed."""
     parser = configparser.ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     keep_case: Callable[[str], str] = str
     parser.optionxform = keep_case  # type: ignore[method-assign,assignment]

@@ -127,6 +127,27 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
     "files": ("user.py", "files('pkg.tests').joinpath('data/a.csv')", ALL),
     "open_text": ("user.py", "resources.open_text('pkg.tests', 'x')", ALL),
     "get_data": ("user.py", "pkgutil.get_data('pkg.tests', 'data/a.csv')", ALL),
+    "setup.cfg": (
+        "pkg/setup.cfg",
+        "[options.entry_points]\nconsole_scripts =\n    run = pkg.tests.mod:main\n",
+        NAMED,
+    ),
+    "setup.cfg, on one line": ("setup.cfg", "[entry_points]\na = b = pkg.tests.mod:f [x]", NAMED),
+    "setup.cfg of pytest": ("setup.cfg", "[tool:pytest]\ntestpaths = pkg.tests.mod\n", set()),
+    "pyproject.toml": ("pyproject.toml", "[project.scripts]\nx = 'pkg.tests.mod:f'\n", NAMED),
+    "pyproject.toml, plug-ins": (
+        "pyproject.toml",
+        '[project.entry-points."a.b"]\nx = "pkg.tests.mod"\n',
+        NAMED,
+    ),
+    "pyproject.toml of pytest": (
+        "pyproject.toml",
+        "[tool.pytest.ini_options]\nx = 'pkg.tests.mod'\n",
+        set(),
+    ),
+    "stray dist-info": ("x-1.dist-info/entry_points.txt", "[a]\nx = pkg.tests.mod:f\n", NAMED),
+    "egg-info": ("x.egg-info/entry_points.txt", "[a]\nx = pkg.tests.mod\n", NAMED),
+    "egg": ("x-1.egg/EGG-INFO/entry_points.txt", "[a]\nx = pkg.tests.mod\n", NAMED),
     "a notebook": ("nb.ipynb", '{"source": ["from pkg.tests import mod\\n", "x"]}', NAMED),
     "a shell script": ("share/run.sh", "#!/bin/sh\nexec python -m pkg.tests.mod\n", NAMED),
     "a batch file": ("$bin/run.bat", "python -m pkg.tests.mod\r\n", NAMED),
@@ -164,6 +185,70 @@ def test_a_package_that_lists_itself_keeps_its_plug_ins_but_not_its_tests() -> N
         }
     )
     assert refused(virtual, "/test") == {f"{SITE}/pkg/test_plugin.py"}
+
+
+LIST = "import os\nnames = os.listdir(here)\n"
+UNRESOLVED: dict[str, tuple[str, str, bool]] = {
+    "import_module": ("pkg/core.py", f"{LIST}import_module(name)", True),
+    "an alias of it": ("pkg/core.py", f"{LIST}f = importlib.import_module\nf(name)", True),
+    "a relative name": ("pkg/core.py", f"{LIST}import_module('.' + name, __package__)", True),
+    "an f-string": ("pkg/core.py", f"{LIST}import_module(f'.{{name}}', 'pkg')", True),
+    "__import__": ("pkg/core.py", f"{LIST}__import__(name, globals(), level=1)", True),
+    "run_module": ("pkg/core.py", f"{LIST}runpy.run_module(mod_name=name)", True),
+    "a name that nothing lists": ("pkg/core.py", "import_module(name)", False),
+    "iter_modules": ("pkg/core.py", "pkgutil.iter_modules(found.__path__)", True),
+    "walk_packages": ("pkg/core.py", "walk_packages(path=where, prefix='x.')", True),
+    "files": ("pkg/core.py", "from importlib.resources import files\nfiles(name) / x", True),
+    "files of an alias": ("pkg/core.py", "import importlib.resources as r\nr.files(name)", True),
+    "a name that is known": ("pkg/core.py", f"{LIST}import_module('pkg.core')", False),
+    "the package itself": ("pkg/core.py", f"{LIST}import_module(__package__)", False),
+    "an imported package": ("pkg/core.py", "import json\niter_modules(json.__path__)", False),
+    "other files": ("pkg/core.py", "x.files(name)", False),
+    "another package's": ("elsewhere/core.py", f"{LIST}import_module(name)", False),
+    "a module of no package": ("user.py", f"{LIST}import_module(name)", False),
+    "what runs the tests": ("pkg/runtests.py", f"{LIST}import_module(name)", False),
+    "a suite that goes": ("pkg/tests/mod.py", f"{LIST}import_module(name)", False),
+}
+
+
+@pytest.mark.parametrize("case", UNRESOLVED)
+def test_a_call_of_which_only_running_tells_the_name_holds_its_own_package(case: str) -> None:
+    path, text, holds = UNRESOLVED[case]
+    assert held({path: text}) == (ALL if holds else set())
+
+
+def test_a_name_of_which_only_running_tells_may_be_any_module_beside_tests() -> None:
+    files: dict[str, Contents] = {
+        "$site/pkg/__init__.py": "",
+        "$site/pkg/load.py": "import_module(name)",
+        "$site/pkg/test_speed.py": "",
+        "$site/pkg/sub/conftest.py": "",
+        "$site/pkg/tests/test_a.py": "",
+        "$site/other/test_b.py": "",
+    }
+    stays = {f"{SITE}/pkg/test_speed.py", f"{SITE}/pkg/sub/conftest.py"}
+    assert refused(make_stack({"app-x": files}), "test") == stays
+
+
+# No version of Python reads this; later ones may read what this one can't.
+UNPARSED = "match x: case ¿\nclass A[T]: x: t'{f\"{T}\"}'\n"
+TOLD_BY_TEXT = [
+    *((PATHS, case) for case in PATHS if PATHS[case][2] and PATHS[case][0].endswith(".py")),
+    *((NAMES, case) for case in NAMES if NAMES[case][2] and NAMES[case][0].endswith(".py")),
+    *((UNRESOLVED, case) for case in UNRESOLVED if UNRESOLVED[case][2]),
+]
+
+
+@pytest.mark.parametrize(("table", "case"), TOLD_BY_TEXT)
+def test_a_file_that_cannot_be_parsed_holds_all_that_its_text_may_mean(
+    table: dict[str, tuple[str, str, set[str] | bool]], case: str
+) -> None:
+    path, text, expected = table[case]
+    assert held({path: UNPARSED + text}) >= (ALL if expected is True else expected)
+
+
+def test_a_file_that_cannot_be_parsed_holds_nothing_that_its_words_do_not_name() -> None:
+    assert held({"pkg/core.py": UNPARSED + "x = 'other.thing'"}) == set()
 
 
 def archive(files: dict[str, str], start: bytes = b"") -> bytes:

@@ -23,6 +23,8 @@ from slim.analysis.imports.names import (
 from slim.analysis.imports.path_scan import paths_of, words
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan, StringName
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
+from slim.analysis.imports.unparsed import scan_unparsed
+from slim.analysis.imports.unresolved import UnresolvedCalls
 from slim.model.finding import Strength
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
@@ -48,7 +50,7 @@ _RELATIVE = re.compile(r"\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
 
 
 def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan:
-    """Read a file; one that can't be parsed is read line by line instead.
+    """Read a file; of one that can't be parsed, the text counts for all that it may mean.
 
     Never raises for what is in it. Without ``expressions`` only statements are looked at: no calls
     of ``import_module`` and no strings; without ``paths`` no paths.
@@ -62,7 +64,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
         found = paths_of(tree) if paths else ()
     except _UNREADABLE as error:
         problem = error.msg if isinstance(error, SyntaxError) else type(error).__name__
-        return scan_lines(source, f"read without a parser: {problem}")
+        return scan_unparsed(source, f"read without a parser: {problem}")
     return replace(reader.result(), paths=found)
 
 
@@ -95,6 +97,7 @@ class _TreeReader:
         self._named: set[StringName] = set()
         self._opened: set[str] = set()
         self._packages: dict[str, str] = {}
+        self._unresolved = UnresolvedCalls()
 
     def result(self) -> Scan:
         return Scan(
@@ -107,6 +110,7 @@ class _TreeReader:
             opened=frozenset(self._opened),
             exported=frozenset(self._exported),
             bound=frozenset(self._bound),
+            unresolved=self._unresolved.found,
         )
 
     def read(self, tree: ast.Module) -> None:
@@ -136,6 +140,7 @@ class _TreeReader:
     # Statements
 
     def _import(self, node: ast.Import, context: Context) -> None:
+        self._unresolved.imported(node)
         for alias in node.names:
             self._add(
                 module=alias.name, line=node.lineno, text=f"import {alias.name}", context=context
@@ -146,6 +151,7 @@ class _TreeReader:
                 self._bound.add(alias.asname or alias.name.partition(".")[0])
 
     def _import_from(self, node: ast.ImportFrom, context: Context) -> None:
+        self._unresolved.imported(node)
         names = tuple(alias.name for alias in node.names)
         module = node.module or ""
         origin = "." * node.level + module
@@ -224,6 +230,7 @@ class _TreeReader:
                     self._opened.add(self._package(node.value))
                 case ast.Call():
                     self._call(node, context)
+                    self._unresolved.call(node, self._call_names)
                     if _last_name(node.func) in _OPENERS and node.args:
                         self._opened.add(self._package(node.args[0]))
                     if _last_name(node.func) in _NO_NAMES:

@@ -44,6 +44,7 @@ class Candidates:
         self._sorted = sorted(removals)
         self._folders = _folders(index, self._sorted)
         self.by_name = frozenset(by_name)
+        self._named = sorted(self.by_name)
         for key in self._sorted:
             for module in index.modules.get(key, ()):
                 self._keys.setdefault(module.name, []).append(key)
@@ -80,6 +81,12 @@ class Candidates:
             start = bisect_left(self._sorted, (layer, f"{folder}/"))
             found.extend(self._sorted[start : bisect_left(self._sorted, (layer, f"{folder}0"))])
         return found
+
+    def named_in(self, folder: FileKey) -> Collection[FileKey]:
+        """The removals below a folder that a generic rule selects by their names."""
+        layer, path = folder
+        start = bisect_left(self._named, (layer, f"{path}/"))
+        return self._named[start : bisect_left(self._named, (layer, f"{path}0"), lo=start)]
 
     def near(self, name: str) -> bool:
         """True if importing that name can import a candidate: it is one, or lies in one."""

@@ -55,7 +55,7 @@ class PathIndex:
         ``imported`` are the top-level packages that the file imports.
         """
         place = self._below_root(record.key)
-        if _is_test(use) and _RUNNERS.search(place):
+        if _is_test(use) and not use.doubtful and self.runs_tests(record):
             return
         own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
         if use.own:
@@ -73,6 +73,10 @@ class PathIndex:
             tops.add(use.segments[0])
         for top in sorted(tops):
             yield self._find(top, use.segments, None)
+
+    def runs_tests(self, record: FileRecord) -> bool:
+        """True for a module that runs the tests of its own package, or builds it."""
+        return _RUNNERS.search(self._below_root(record.key)) is not None
 
     def _find(self, top: str, segments: tuple[str, ...], place: str | None) -> tuple[FileKey, ...]:
         """The removals at or below the segments in a package.

@@ -47,6 +47,11 @@ _TAKES_PACKAGE = words(
     "PackageLoader"
 )
 _GAP = "\0"
+_TEXT_PATHS = (re.compile(rb"tests[/\\]"), re.compile(rb"test_\w+\.py\b"))
+_TEST_WORDS = re.compile(rb"[\"'/\\]tests(?=[\"'/\\])|\b(?:test_\w+|conftest)\.py\b")
+_BEFORE = re.compile(rb"[\w./*{}$-]*\Z")
+_AFTER = re.compile(rb"[\w./\\*{}$-]*+")
+_MAX_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +60,14 @@ class PathUse:
 
     ``own`` says that it starts at the file's own place (``__file__``). ``anchors`` are the dotted
     names of modules at whose place it starts (``pkg.__file__``, ``files("pkg")``), as they are
-    written in the file.
+    written in the file. ``doubtful`` says that nothing but words of it is known.
     """
 
     segments: tuple[str, ...]
     line: int
     own: bool = False
     anchors: tuple[str, ...] = ()
+    doubtful: bool = False
 
 
 def is_test_part(segment: str) -> bool:
@@ -82,6 +88,33 @@ def parts_of(text: str) -> Iterator[tuple[str, ...]]:
     for run in _runs(re.split(r"[/\\]", text)):
         if any(map(is_test_part, run)):
             yield run
+
+
+def paths_in_text(source: bytes) -> Iterator[PathUse]:
+    """Every path in a text that names tests.
+
+    "tests/" alone is said by texts about tests, so it leads nowhere.
+    """
+    for text in sorted(set(_test_paths(source))):
+        for run in parts_of(text.decode("utf-8", "replace")):
+            if len(run) > 1:
+                yield PathUse(run, 0)
+
+
+def _test_paths(source: bytes) -> Iterator[bytes]:
+    """Text like a path that has a folder called tests in it, or ends with a test file."""
+    for pattern in _TEXT_PATHS:
+        for match in pattern.finditer(source):
+            before = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
+            after = _AFTER.match(source[match.end() : match.end() + _MAX_PATH])
+            yield (before[0] if before else b"") + match[0] + (after[0] if after else b"")
+
+
+def doubtful_paths(source: bytes, anchors: tuple[str, ...]) -> Iterator[PathUse]:
+    """Paths that code which can't be parsed may build, as far as words of it name tests."""
+    for name in sorted({match[0].strip(b"\"'/\\") for match in _TEST_WORDS.finditer(source)}):
+        yield PathUse((name.decode(),), 0, anchors=anchors, doubtful=True)
+        yield PathUse((name.decode(),), 0, doubtful=True)
 
 
 def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:

@@ -19,13 +19,16 @@ from types import MappingProxyType
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
+from slim.analysis.imports.entry_points import DeclaredPoint, declared_points
+from slim.analysis.imports.interpreter import INTERPRETER_IMPORTS, is_name_table
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
 from slim.analysis.imports.native_strings import CompiledReader
 from slim.analysis.imports.path_evidence import PathIndex
+from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.reader import ImportReader
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
 from slim.model.stack import Stack
 
 MAX_EVIDENCE = 20
@@ -58,44 +61,6 @@ _OWN_PLACE = (
     b"getfile",
 )
 """Words by which code finds the folder it lies in."""
-
-# What CPython's own C code imports by name (Python/pylifecycle.c, Modules/main.c,
-# Modules/getpath.py, Python/codecs.c, Python/pythonrun.c, Python/_warnings.c, Objects/typeobject.c,
-# Modules/_io, Modules/timemodule.c).
-_INTERPRETER_IMPORTS = (
-    *(
-        "_collections_abc",
-        "_sitebuiltins",
-        "_strptime",
-        "abc",
-        "codecs",
-        "collections",
-        "collections/abc",
-        "copyreg",
-    ),
-    *(
-        "encodings",
-        "encodings/aliases",
-        "encodings/ascii",
-        "encodings/latin_1",
-        "encodings/utf_8",
-        "genericpath",
-    ),
-    *(
-        "importlib",
-        "io",
-        "linecache",
-        "ntpath",
-        "os",
-        "posixpath",
-        "runpy",
-        "site",
-        "stat",
-        "threading",
-        "traceback",
-    ),
-    *("types", "typing", "warnings", "weakref", "zipimport"),
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +102,10 @@ class ImportProof:
     @cached_property
     def _reader(self) -> ImportReader:
         return ImportReader(self._inventory, self._index, self._read, thorough=self._thorough)
+
+    @cached_property
+    def _points(self) -> tuple[DeclaredPoint, ...]:
+        return tuple(declared_points(self._inventory, self._read))
 
     @cached_property
     def _compiled(self) -> CompiledReader:
@@ -211,6 +180,7 @@ class _ProofRun:
         self._index = owner._index
         self._reader = owner._reader
         self._compiled = owner._compiled
+        self._points = owner._points
         self._read = owner._read
         self._removals = removals
         self._weak_counts = weak_counts
@@ -241,7 +211,7 @@ class _ProofRun:
                 self._waiting.append(record)
         while self._waiting:
             record = self._waiting.popleft()
-            if _is_name_table(record):
+            if is_name_table(record):
                 continue
             if self._candidates:
                 self._imports(record)
@@ -274,6 +244,27 @@ class _ProofRun:
                     if self._counts((id(found),), evidence, record):
                         for key in found:
                             self._hold(key, evidence, record)
+            self._unresolved(record)
+
+    def _unresolved(self, record: FileRecord) -> None:
+        """Hold what a call may mean of which only running tells the name, in its own package."""
+        found = self._reader.unresolved(record, self._candidates)
+        if found is None or self._paths.runs_tests(record):
+            return
+        folder, calls = found
+        for call in calls:
+            evidence = Evidence(
+                kind="listing",
+                text=f"{call.text} may mean anything in its package",
+                file=record.deployed_path,
+                line=call.line,
+                strength=Strength.WEAK,
+            )
+            if self._counts(("unresolved", folder, call.whole), evidence, record):
+                for key in self._candidates.named_in(folder):
+                    inner = key[1][len(folder[1]) :]
+                    if key != record.key and (call.whole or f"/{TESTS_FOLDER}/" not in inner):
+                        self._hold(key, evidence, record)
 
     def _stub(self, record: FileRecord) -> None:
         """Hold the stub that a lazy loader reads when it runs, since it was read as evidence."""
@@ -354,33 +345,26 @@ class _ProofRun:
                 evidence = Evidence(kind="launch-module", text=text)
                 for each in (name, *parents(name), f"{name}/__main__"):
                     self._note(ModuleMention(each, evidence), None)
-        for name in _INTERPRETER_IMPORTS:
+        for name in INTERPRETER_IMPORTS:
             text = f"the interpreter itself imports {dotted(name)}"
             self._note(ModuleMention(name, Evidence(kind="interpreter", text=text)), None)
         for mention, source in self._entry_points():
             self._note(mention, source)
 
     def _entry_points(self) -> Iterator[tuple[ModuleMention, FileRecord | None]]:
-        for distributions in self._inventory.distributions.values():
-            for distribution in distributions.values():
-                path = f"{distribution.info_dir}/entry_points.txt"
-                key = (distribution.layer, path)
-                if key in self._removals:
-                    continue
-                source = self._inventory.get(key)
-                for point in distribution.entry_points:
-                    name = point.module.replace(".", "/")
-                    if not self._candidates.near(name):
-                        continue
-                    evidence = Evidence(
-                        kind="entry-point",
-                        text=f"{point.group} {point.name} = {point.value} "
-                        f"of {distribution.owner.label}",
-                        file=f"{distribution.layer}/{path}",
-                        line=self._reader.line_of(source, point.name) if source else None,
-                    )
-                    for each in (name, *parents(name)):
-                        yield ModuleMention(each, evidence), source
+        for point, label, path, source in self._points:
+            name = point.module.replace(".", "/")
+            going = source is not None and source.key in self._removals
+            if going or not self._candidates.near(name):
+                continue
+            evidence = Evidence(
+                kind="entry-point",
+                text=f"{point.group} {point.name} = {point.value} of {label}",
+                file=path,
+                line=self._reader.line_of(source, point.name) if source else None,
+            )
+            for each in (name, *parents(name)):
+                yield ModuleMention(each, evidence), source
 
     def _packages_around(self, record: FileRecord) -> None:
         """A module that stays keeps the ``__init__`` of the packages around it."""
@@ -423,14 +407,6 @@ class _ProofRun:
                 evidence = Evidence(kind="beside", text=text, file="/".join(reason))
                 self._evidence.setdefault(key, set()).add(evidence)
                 self._refused.add(key)
-
-
-def _is_name_table(record: FileRecord) -> bool:
-    """True for ``_compat_pickle``, which imports nothing.
-
-    It lists the names that Python 2 had for modules of Python 3, for old pickles.
-    """
-    return record.owner.kind is OwnerKind.RUNTIME and record.path.endswith("/_compat_pickle.py")
 
 
 def _weight(evidence: Evidence) -> tuple[bool, bool, bool, str, int, str, str]:

@@ -31,7 +31,7 @@ from slim.analysis.imports.modules import (
     parents,
 )
 from slim.analysis.imports.path_scan import PathUse
-from slim.analysis.imports.scans import Scan
+from slim.analysis.imports.scans import Scan, UnresolvedCall
 from slim.analysis.imports.text_files import TextNames, may_be_text, names_in_text
 from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
@@ -126,6 +126,21 @@ class ImportReader:
         found = self._scan(record, known, expressions=True)
         tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
         return found.paths, tops
+
+    def unresolved(
+        self, record: FileRecord, candidates: Candidates
+    ) -> tuple[FileKey, tuple[UnresolvedCall, ...]] | None:
+        """The package that a file lies in, and its calls which may name anything in that package.
+
+        None where there are none, and for a file that lies in no package.
+        """
+        known = self._facts(record)
+        if known is None or not (known.hints.dynamic or known.hints.listing):
+            return None
+        folder = (record.layer, record.path.rpartition("/")[0])
+        if self._index.is_root(folder) or not candidates.named_in(folder):
+            return None
+        return folder, self._scan(record, known, expressions=True).unresolved
 
     def stub_of(self, record: FileRecord) -> FileRecord | None:
         """The stub that a file loads lazily, if it does."""

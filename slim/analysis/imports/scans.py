@@ -25,6 +25,14 @@ class StringName(NamedTuple):
     open: bool
 
 
+class UnresolvedCall(NamedTuple):
+    """A call that may mean any module of a package; with ``whole`` its tests as well."""
+
+    text: str
+    line: int
+    whole: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Import:
     """One import. ``level`` counts leading dots; ``names`` are those after ``from ... import``.
@@ -59,7 +67,8 @@ class Scan:
     loaders are fed with); ``exported`` the literal part of ``__all__``; ``bound`` the names that
     the module's own top level binds to something that is not its submodule. ``named`` are dotted
     names within longer strings; ``opened`` are the last components of packages of which members are
-    listed or read; ``paths`` those that name tests or start at the file. ``problem``
+    listed or read; ``paths`` those that name tests or start at the file. ``unresolved`` are calls
+    that import or list what only running tells. ``problem``
     says why the file was read without a parser, empty where it was parsed.
     """
 
@@ -71,4 +80,5 @@ class Scan:
     named: tuple[StringName, ...] = ()
     opened: frozenset[str] = frozenset()
     paths: tuple[PathUse, ...] = ()
+    unresolved: tuple[UnresolvedCall, ...] = ()
     problem: str = ""

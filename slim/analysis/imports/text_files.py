@@ -6,12 +6,10 @@ configuration), nbformat's documentation (code in JSON strings).
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from slim.analysis.imports.modules import ModuleIndex
-from slim.analysis.imports.path_scan import PathUse, parts_of
+from slim.analysis.imports.path_scan import PathUse, paths_in_text
 from slim.analysis.imports.scans import Import
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.model.record import EntryType, FileKind, FileRecord
@@ -25,10 +23,6 @@ _NOT_READ = frozenset(
 )
 _DOCUMENTS = (".md", ".rst", ".html", ".htm")
 _SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
-_TEST_PATHS = (re.compile(rb"tests[/\\]"), re.compile(rb"test_\w+\.py\b"))
-_BEFORE = re.compile(rb"[\w./*{}$-]*\Z")
-_AFTER = re.compile(rb"[\w./\\*{}$-]*+")
-_MAX_PATH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +57,4 @@ def names_in_text(data: memoryview, index: ModuleIndex) -> TextNames:
         for item in scan_lines(source, "in text").imports
         if item.level or item.module.partition(".")[0] in index.top_folders
     )
-    return TextNames(frozenset(names), imports, tuple(_paths(source)))
-
-
-def _paths(source: bytes) -> Iterator[PathUse]:
-    for text in sorted(set(_test_paths(source))):
-        for run in parts_of(text.decode("utf-8", "replace")):
-            if len(run) > 1:  # "tests/" alone is said by texts about tests
-                yield PathUse(run, 0)
-
-
-def _test_paths(source: bytes) -> Iterator[bytes]:
-    """Text like a path that has a folder called tests in it, or ends with a test file."""
-    for pattern in _TEST_PATHS:
-        for match in pattern.finditer(source):
-            before = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
-            after = _AFTER.match(source[match.end() : match.end() + _MAX_PATH])
-            yield (before[0] if before else b"") + match[0] + (after[0] if after else b"")
+    return TextNames(frozenset(names), imports, tuple(paths_in_text(source)))

@@ -83,7 +83,7 @@ _DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
 _DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'", b"exec(", b"exec (")
 DOTTED = re.compile(rb"\b[^\W\d]\w*+(?:\.\w++)++")
 """Dotted names of ASCII letters, anywhere."""
-_TAILS = re.compile(  # a literal at the start, once more
+TAILS = re.compile(  # a literal at the start, once more
     rb"\.(?:(?<=[\"'}]\.)|(?<=%[sr]\.)|(?<=\)[sr]\.))\.*+([^\W\d]\w*+(?:\.\w++)*+)(?!\()"
 )
 _LISTING = (
@@ -160,7 +160,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         dynamic=any(token in source for token in _DYNAMIC),
         opaque=opaque,
         dotted=frozenset(DOTTED.findall(source)),
-        tails=frozenset(word for tail in set(_TAILS.findall(source)) for word in tail.split(b".")),
+        tails=frozenset(word for tail in set(TAILS.findall(source)) for word in tail.split(b".")),
         listing=source.startswith(b"files(") or any(token in source for token in _LISTING),
         paths=may_name_tests(source),
     )
@@ -240,6 +240,13 @@ def _origin(head: bytes) -> tuple[int, bytes] | None:
         at = head.rfind(b"from", 0, at)
     module = _MODULE.fullmatch(head, at + 4) if at >= 0 else None
     return None if module is None else (at, module[0].translate(None, _BLANKS))
+
+
+def quoted_names(source: bytes) -> Iterator[tuple[str, int]]:
+    """Every name that stands alone in quotation marks, with or without dots, and its offset."""
+    for pattern in _QUOTED:
+        for match in pattern.finditer(source):
+            yield match[1].decode("utf-8", "replace"), match.start()
 
 
 def scan_lines(source: bytes, problem: str) -> Scan:

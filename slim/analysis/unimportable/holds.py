@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
+from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.model.finding import Evidence
@@ -91,18 +92,12 @@ class Holds:
                 found[layer.launch_module.replace(".", "/")] = Evidence(
                     kind="launch-module", text=text
                 )
-        for distributions in self._inventory.distributions.values():
-            for distribution in distributions.values():
-                for point in distribution.entry_points:
-                    text = f"{point.group} {point.name} = {point.value}"
-                    found.setdefault(
-                        point.module.replace(".", "/"),
-                        Evidence(
-                            kind="entry-point",
-                            text=f"{text} of {distribution.owner.label}",
-                            file=f"{distribution.layer}/{distribution.info_dir}/entry_points.txt",
-                        ),
-                    )
+        for point, label, path, _ in declared_points(self._inventory, self._read):
+            text = f"{point.group} {point.name} = {point.value} of {label}"
+            found.setdefault(
+                point.module.replace(".", "/"),
+                Evidence(kind="entry-point", text=text, file=path),
+            )
         return found
 
     @cached_property

@@ -1,0 +1,106 @@
+"""Calls that import, list or read modules of which only running tells the name.
+
+``import_module(name)``, ``walk_packages(found.__path__)``, ``files(package) / name``. What they
+mean may lie anywhere, most likely in the caller's own package. A name that is imported was written
+somewhere, where it is found as a string, or comes from a list of what is there: only with such a
+list in the same file may it mean a folder of tests.
+
+Sources: the Python documentation of ``importlib``, ``importlib.resources``, ``pkgutil``, ``runpy``.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Mapping
+
+from slim.analysis.imports.names import computed_module, literal_module
+from slim.analysis.imports.scans import UnresolvedCall
+
+_LISTS = frozenset({"iter_modules", "walk_packages"})
+_RESOURCES = frozenset({"importlib.resources", "importlib_resources"})
+_OWN = frozenset({"__name__", "__package__", "__path__", "__file__", "__spec__"})
+_ARGUMENTS = frozenset({"name", "mod_name", "path", "package", "anchor"})
+_LISTING = _LISTS | {
+    *("listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "walk", "contents", "files"),
+    *("is_resource", "resource_listdir"),
+}
+"""Functions that tell what lies in a folder or package."""
+
+
+class UnresolvedCalls:
+    """The unresolved calls of one file: told of its imports first, then of its calls."""
+
+    def __init__(self) -> None:
+        self._names: set[str] = set()
+        self._files: set[str] = set()
+        self._found: set[tuple[int, str, bool]] = set()
+        self._lists = False
+
+    @property
+    def found(self) -> tuple[UnresolvedCall, ...]:
+        """Each call, in the order of lines."""
+        return tuple(
+            UnresolvedCall(text, line, lists or self._lists)
+            for line, text, lists in sorted(self._found)
+        )
+
+    def imported(self, node: ast.Import | ast.ImportFrom) -> None:
+        """Note the names that an import binds."""
+        module = (node.module or "") if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            name = alias.asname or alias.name.partition(".")[0]
+            full = f"{module}.{alias.name}" if module else alias.name
+            if full in _RESOURCES or (module in _RESOURCES and alias.name == "files"):
+                self._files.add(name)
+            self._names.add(name)
+
+    def call(self, node: ast.Call, importers: Mapping[str, str]) -> None:
+        """Note a call if it is one of these. ``importers`` maps aliases to functions."""
+        match node.func:
+            case ast.Name(id=called) | ast.Attribute(attr=called):
+                pass
+            case _:
+                return
+        self._lists = self._lists or (called in _LISTING and ast.unparse(node.func) != "ast.walk")
+        given = [item.value for item in node.keywords if item.arg in _ARGUMENTS]
+        argument = next(iter((*node.args[:1], *given)), None)
+        if argument is None:  # iter_modules(): what is at the top; files(): the caller's own
+            return
+        function = importers.get(called, "")
+        if function and function != "find_spec":
+            known = literal_module(argument) is not None or computed_module(argument) is not None
+            known = known or (isinstance(argument, ast.Name) and argument.id in _OWN)
+        elif called in _LISTS or self._reads(node.func):
+            function = called if called in _LISTS else "files"
+            known = self._is_known(argument)
+        else:
+            return
+        if not known:
+            lists = called in _LISTS or function == "files"
+            self._found.add((node.lineno, f"{function}({_short(argument)})", lists))
+
+    def _reads(self, function: ast.expr) -> bool:
+        """Return whether a function is ``files`` of importlib.resources."""
+        match function:
+            case ast.Name(id=name):
+                return name in self._files
+            case ast.Attribute(value=ast.Name(id=name), attr="files"):
+                return name in self._files or name in ("resources", "importlib_resources")
+            case ast.Attribute(value=ast.Attribute(attr="resources"), attr="files"):
+                return True
+        return False
+
+    def _is_known(self, node: ast.expr) -> bool:
+        """Return whether a package is named by a string, imported by name, or the file's own."""
+        if isinstance(node, ast.Constant):
+            return True
+        if any(isinstance(child, ast.Name) and child.id in _OWN for child in ast.walk(node)):
+            return True
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        return isinstance(node, ast.Name) and node.id in self._names
+
+
+def _short(node: ast.expr) -> str:
+    text = ast.unparse(node).replace("\n", " ")
+    return text if len(text) <= 40 else text[:37] + "..."
