@@ -19,7 +19,7 @@ from slim.passes.base import Context
 class SelectPass:
     """A pass that proposes to remove every file that one of its rules selects.
 
-    The strongest of those rules is named as the cause.
+    The strongest of those rules comes first: it is named as the cause, unless it is refused.
     """
 
     schema: PassSchema
@@ -31,10 +31,11 @@ class SelectPass:
     def propose(self, context: Context) -> Iterator[Finding]:
         """Propose to remove each file that a rule selects."""
         evidence: dict[str, Evidence] = {}
-        for record, (rule, *_) in context.selected(self.schema.name):
-            if rule.id not in evidence:
-                evidence[rule.id] = selected_by(rule)
-            yield Finding(key=record.key, rule=rule.id, evidence=(evidence[rule.id],))
+        for record, rules in context.selected(self.schema.name):
+            for rule in rules:
+                if rule.id not in evidence:
+                    evidence[rule.id] = selected_by(rule)
+                yield Finding(key=record.key, rule=rule.id, evidence=(evidence[rule.id],))
 
 
 def selected_by(rule: Rule) -> Evidence:

@@ -18,6 +18,8 @@ from slim.rules.choices import ValueReader, is_known, keeps
 from slim.rules.match import owner_matches
 from slim.system.toml_table import did_you_mean
 
+_CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(([^()]*)")
+_STRING = re.compile(rb"([\"'])([^\"'\n]*)\1")
 _SHOWN = 8
 """Values that a hint names where none is like what was written."""
 
@@ -127,6 +129,7 @@ def _calls(source: bytes) -> Iterator[tuple[str, str, int]]:
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
+        yield from _calls_in_text(source)
         return
     for node in ast.walk(tree):
         if not isinstance(node, ast.Call):
@@ -137,3 +140,11 @@ def _calls(source: bytes) -> Iterator[tuple[str, str, int]]:
         for value in (*node.args[:1], *keywords):
             if name and isinstance(value, ast.Constant) and isinstance(value.value, str):
                 yield name, value.value, node.lineno
+
+
+def _calls_in_text(source: bytes) -> Iterator[tuple[str, str, int]]:
+    """Yield what may be such a call in code that can't be parsed: each string of its arguments."""
+    for call in _CALL.finditer(source):
+        line = source.count(b"\n", 0, call.start()) + 1
+        for _, value in _STRING.findall(call[2]):
+            yield call[1].decode(), value.decode("utf-8", "replace"), line

@@ -22,6 +22,8 @@ class Draft:
     skipped: dict[tuple[FileKey, str], Skipped] = field(default_factory=dict)
     units: frozenset[str] = frozenset()
     """Ids of the rules whose files stand or fall together."""
+    others: dict[FileKey, list[Remove]] = field(default_factory=dict)
+    """Removals by other rules that want the same file, the strongest first."""
 
     @property
     def gone(self) -> frozenset[FileKey]:
@@ -33,6 +35,18 @@ class Draft:
         key = action.record.key
         self.actions.pop(key, None)
         self.skipped[(key, action.rule)] = _skipped(action, reason, evidence)
+
+    def take_others(self) -> bool:
+        """Where a removal was refused, have the next rule that wants the file be judged itself.
+
+        Return whether there was any.
+        """
+        taken = False
+        for key, others in sorted(self.others.items()):
+            if others and key not in self.actions:
+                self.actions[key] = others.pop(0)
+                taken = True
+        return taken
 
     def hold_units(self) -> bool:
         """Take back the rest of each unit of which a file is refused. Return whether any was."""
@@ -47,10 +61,14 @@ class Draft:
         return bool(rest)
 
     def plan(self, *, unmatched: tuple[str, ...], warnings: tuple[str, ...]) -> Plan:
-        """Return the finished plan: everything in the order of layers and paths."""
+        """Return the finished plan: everything in the order of layers and paths.
+
+        What one rule was refused and another takes isn't among the refusals.
+        """
+        gone = self.gone
         return Plan(
             actions=dict(sorted(self.actions.items())),
-            skipped=tuple(self.skipped[key] for key in sorted(self.skipped)),
+            skipped=tuple(self.skipped[key] for key in sorted(self.skipped) if key[0] not in gone),
             unmatched=unmatched,
             units=self.units,
             warnings=warnings,

@@ -27,6 +27,7 @@ from slim.plan.notes import bytecode_notes
 from slim.plan.protected import check_signed_records
 from slim.plan.scope import Scope
 from slim.plan.selection import Matchers, Selection
+from slim.plan.suites import is_judged_alike
 from slim.plan.warnings import warnings_of
 
 
@@ -57,6 +58,7 @@ class Planner:
         self._selection = Selection(facts.stack, facts.inventory, config, matchers)
         self._remembered = {} if remembered is None else remembered
         self._rules = {rule.id: rule for rule in self._selection.rules}
+        self._kept: set[tuple[FileKey, str]] = set()
         self._draft = Draft(units=frozenset(rule.id for rule in self._selection.rules if rule.unit))
 
     def plan(self) -> Plan:
@@ -68,21 +70,12 @@ class Planner:
         draft, inventory = self._draft, self.facts.inventory
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
-        keep_shared_bytes(draft, inventory)
         links = self._links()
-        links.hold()
+        self._hold(links)
+        while draft.take_others():
+            self._hold(links)
         if self._proved:
-            hold_imported(draft, self.facts, self._scope, self._selection.rules)
-            # What is held imports in turn.
-            while (
-                settle_dropped(draft, self.facts, self._scope)
-                or keep_shared_bytes(draft, inventory)
-                or links.hold()
-            ):
-                hold_imported(draft, self.facts, self._scope, self._selection.rules)
             self._progress.advance()
-        self._hold_facts()
-        if self._proved:
             self._ask(Phase.LINK)
         links.follow()
         while keep_shared_bytes(draft, inventory) or draft.hold_units():
@@ -95,6 +88,22 @@ class Planner:
             warnings=warnings_of(self._config, inventory, self._selection, self._scope),
         )
         return replace(plan, notes=tuple(bytecode_notes(self.facts, plan, self._scope)))
+
+    def _hold(self, links: Links) -> None:
+        """Take back what has to stay: for links, for importers, for facts that rules name."""
+        draft = self._draft
+        keep_shared_bytes(draft, self.facts.inventory)
+        links.hold()
+        if self._proved:
+            hold_imported(draft, self.facts, self._scope, self._selection.rules)
+            # What is held imports in turn.
+            while (
+                settle_dropped(draft, self.facts, self._scope)
+                or keep_shared_bytes(draft, self.facts.inventory)
+                or links.hold()
+            ):
+                hold_imported(draft, self.facts, self._scope, self._selection.rules)
+        self._hold_facts()
 
     def may_change(self, layer: str) -> bool:
         """Return whether the user lets slim change a layer."""
@@ -196,20 +205,43 @@ class Planner:
                 evidence=proposal.evidence,
             )
             return
-        if record.key in self._draft.actions:
-            return
+        first = self._draft.actions.get(record.key)
         action = _action(record, schema.name, proposal)
         reason = self._scope.protection(record)
         if self._scope.keeps(record):
             text = "a keep glob of the configuration matches it"
-            self._draft.refuse(
-                action, SkipReason.KEPT, (Evidence(kind="configuration", text=text),)
-            )
+            refused = (SkipReason.KEPT, Evidence(kind="configuration", text=text))
         elif reason is not None and isinstance(action, Remove) and not schema.beats_protection:
-            evidence = Evidence(kind="protected", text=reason)
-            self._draft.refuse(action, SkipReason.PROTECTED, (evidence,))
-        else:
+            refused = (SkipReason.PROTECTED, Evidence(kind="protected", text=reason))
+        elif first is None:
             self._draft.actions[record.key] = action
+            return
+        else:
+            if schema.phase is Phase.REMOVE:
+                self._also(first, action)
+            return
+        if first is None and (record.key, schema.name) not in self._kept:
+            self._kept.add((record.key, schema.name))
+            self._draft.refuse(action, refused[0], (refused[1],))
+
+    def _also(self, first: Action, action: Action) -> None:
+        """Note what another rule wants of a file that goes already, to be judged by itself.
+
+        A rule of the user's comes before a built-in one. One that would be judged like another is
+        left out.
+        """
+        if not isinstance(first, Remove) or not isinstance(action, Remove):
+            return
+        old, new = self._rules.get(first.rule), self._rules.get(action.rule)
+        others = self._draft.others.setdefault(first.record.key, [])
+        known = [rule for each in (first, *others) if (rule := self._rules.get(each.rule))]
+        if new is None or any(is_judged_alike(rule, new) for rule in known):
+            return
+        if old is not None and old.builtin and not new.builtin:
+            self._draft.actions[first.record.key] = action
+            others.insert(0, first)
+        else:
+            others.append(action)
 
 
 def _action(record: FileRecord, pass_name: str, finding: Finding) -> Action:

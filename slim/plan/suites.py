@@ -44,6 +44,19 @@ def is_generic(rule: Rule) -> bool:
     return rule.builtin and rule.pass_name == TESTS.schema.name and not named
 
 
+def is_judged_alike(rule: Rule, other: Rule) -> bool:
+    """Return whether what holds a file against one rule holds it against the other as well."""
+    return rule.builtin == other.builtin and all(
+        (
+            is_generic(rule) == is_generic(other),
+            rule.unless == other.unless,
+            rule.despite == other.despite,
+            rule.choose == other.choose,
+            not rule.unit and not other.unit,
+        )
+    )
+
+
 class Suites:
     """Folders called ``tests`` of a stack, by what they hold. Remembers what it found out."""
 

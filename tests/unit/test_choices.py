@@ -108,6 +108,7 @@ def test_a_value_without_parts_is_itself_alone() -> None:
     [
         ("import cloud\ncloud.client('sqs')\n", True),
         ("def f(session):\n    return session.client(region='x', service='sqs')\n", True),
+        ("match x: case ¿\nsession.client(region='x', service='sqs')\n", True),
         ("# client('sqs')\n", False),
         ('"""Use client("sqs")."""\n', False),
         ("server('sqs')\n", False),

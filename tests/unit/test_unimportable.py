@@ -144,6 +144,10 @@ def test_whatever_may_work_is_left_alone(head: str) -> None:
             "$site/r.py": "from q import fake\nfake('torch')\n",
         },
         {
+            "$site/q.py": "import sys\ndef fake(name): ¿\n    sys.modules[name] = sys\n",
+            "$site/r.py": "from q import fake\nfake('torch')\n",
+        },
+        {
             "$site/q/__init__.py": "import sys\nsys.path.append(HERE)\n",
             "$site/q/_vendor/torch.py": "",
         },

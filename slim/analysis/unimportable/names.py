@@ -55,6 +55,8 @@ _INSTALLS = re.compile(
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
 _QUOTED = re.compile(rb"""['"]([A-Za-z_]\w*)""")
+_DEFINED = re.compile(rb"\b(?:def|class)\s+([A-Za-z_]\w*)")
+"""Functions and classes of a file that can't be parsed: any may put modules into a place."""
 _ADDING = frozenset({"insert", "append", "extend"})
 _VENDOR = re.compile(r"_?(?:vendor(?:ed)?|third_?party|thirdparty|extern(?:al)?s?|libs?|deps)\Z")
 
@@ -136,7 +138,8 @@ def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str]]:
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return frozenset(quoted_names(source)), frozenset()
+        functions = {name.decode() for name in _DEFINED.findall(source)}
+        return frozenset(quoted_names(source)), frozenset(functions)
     reader = _Aliases(plain=b"from sys import" in source)
     reader.read(tree, tree, "")
     return frozenset(reader.names), frozenset(reader.helpers)
