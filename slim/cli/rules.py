@@ -105,8 +105,8 @@ def show_command(rule_ids: tuple[str, ...], **options: Any) -> None:
 def check_command(files: tuple[Path, ...]) -> None:
     """Check rule files: the syntax, the keys, and that each rule selects what its examples say.
 
-    FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, or a file of budgets;
-    without any, the built-in packs are checked.
+    FILE is a rule pack, a configuration with [[rule]] and [[budget]] tables, a file of budgets, or
+    one of evidence; without any, the built-in packs are checked.
     """
     from slim.reports.common.text import count
 
@@ -117,4 +117,6 @@ def check_command(files: tuple[Path, ...]) -> None:
     ]
     if checked.budgets:
         counts.append(count(checked.budgets, "budget"))
+    if checked.evidence:
+        counts.append("evidence of " + count(checked.evidence, "rule"))
     emit(f"{', '.join(counts)}: all is well\n")

@@ -39,6 +39,16 @@ def read_evidence(path: Path) -> dict[str, RuleEvidence]:
     return found
 
 
+def is_evidence_file(path: Path) -> bool:
+    """Return whether a file holds evidence of rules, and neither rules nor budgets.
+
+    One that isn't TOML is none, so that the next reader reports it.
+    """
+    values = parse_toml(read_text(path), Problems(str(path))) or {}
+    tables = [table for table in values.values() if isinstance(table, Mapping)]
+    return bool(values) and len(tables) == len(values) and all("tried" in t for t in tables)
+
+
 def with_evidence(
     packs: Iterable[RulePack], evidence: Mapping[str, RuleEvidence]
 ) -> tuple[RulePack, ...]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slim.config.rule_files import check_rule_files
 from slim.config.settings import Config
 from slim.errors import ConfigError
 from slim.model.progress import Silent
@@ -15,7 +16,7 @@ from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.reports.rules.page import evidence_words
 from slim.rules.evidence import read_evidence, with_evidence
-from slim.rules.loader import builtin_packs, parse_pack
+from slim.rules.loader import builtin_packs, packs_folder, parse_pack
 from tests.support.virtual_stacks import make_stack
 
 PACK = """
@@ -127,3 +128,32 @@ def test_strict_evidence_leaves_out_versions_that_were_not_tried(
         assert list(marked.values()) == ([("maths 2.0",)] if builtin and wrong else [])
     told = [str(item) for skipped in plan.skipped for item in skipped.evidence]
     assert any("wasn't tried on maths 2.0" in text for text in told) == (not goes)
+
+
+def test_the_files_of_the_built_in_rules_can_be_checked_with_their_evidence() -> None:
+    checked = check_rule_files(sorted(packs_folder().glob("*.toml")), SCHEMAS)
+    assert checked.evidence
+    assert checked.rules
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ('[no-such-rule]\ntried = { x = ["1"] }\n', "there is no rule 'no-such-rule'"),
+        ('[test-folders]\ntried = { x = ["1"] }\n', "did you mean 'tests-folders'?"),
+        ("[tests-folders]\ntried = { x = [1] }\n", "expected a string"),
+    ],
+)
+def test_evidence_is_checked_as_what_it_is(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "evidence.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        check_rule_files([path], SCHEMAS)
+    assert problem in " ".join(f"{one.message} {one.hint}" for one in caught.value.problems)
+
+
+def test_evidence_of_a_rule_that_is_checked_beside_it(tmp_path: Path) -> None:
+    pack, evidence = tmp_path / "ours.toml", tmp_path / "tried.toml"
+    pack.write_text(PACK.replace("evidence = {}", ""))
+    evidence.write_text('[maths-headers]\ntried = { maths = ["3.1.0"] }\n')
+    assert check_rule_files([evidence, pack], SCHEMAS).evidence == 1
