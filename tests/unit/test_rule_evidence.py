@@ -154,6 +154,8 @@ def test_evidence_is_checked_as_what_it_is(tmp_path: Path, text: str, problem: s
 
 def test_evidence_of_a_rule_that_is_checked_beside_it(tmp_path: Path) -> None:
     pack, evidence = tmp_path / "ours.toml", tmp_path / "tried.toml"
-    pack.write_text(PACK.replace("evidence = {}", ""))
+    site = "lib/python3.13/site-packages/maths"
+    examples = f'examples = {{ match = ["{site}/include/m.h"], no_match = ["{site}/m.py"] }}'
+    pack.write_text(PACK.replace("evidence = {}", examples))
     evidence.write_text('[maths-headers]\ntried = { maths = ["3.1.0"] }\n')
     assert check_rule_files([evidence, pack], SCHEMAS).evidence == 1
