@@ -260,6 +260,7 @@ def _component_pattern(component: str) -> re.Pattern[str]:
     return re.compile(regex, re.DOTALL | re.IGNORECASE)
 
 
+@lru_cache(maxsize=4096)
 def _component_regex(component: str) -> str:
     """One component other than ``**``; to be followed by ``/`` or the end of the path."""
     parts: list[str] = [""]
@@ -309,6 +310,7 @@ def _set_regex(body: str) -> str:
     return f"(?!/)[{'^' if negated else ''}{''.join(items)}]"
 
 
+@lru_cache(maxsize=4096)
 def _path_regex(components: tuple[str, ...]) -> str:
     groups: list[list[str]] = [[]]
     for component in components:

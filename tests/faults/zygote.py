@@ -49,14 +49,18 @@ class InlineExecutor(concurrent.futures.Executor):
 def main() -> None:
     concurrent.futures.ThreadPoolExecutor = InlineExecutor  # type: ignore[misc,assignment]
     # After the pools are settled: slim's modules take the class by name.
+    import slim.config.load as configuration
     from slim.cli import main as slim
     from slim.system.worker import NoAnswer, Worker
     from tests.faults import naive
+    from tests.support.builtin_rules import read_once
 
     def refuse(worker: Worker) -> None:
         raise NoAnswer("no child processes in a run that is traced")
 
     Worker.start = refuse  # type: ignore[method-assign]
+    # Read by the warm run, and not by a thousand forks of it.
+    configuration.builtin_packs = read_once(configuration.builtin_packs)
 
     global _answers
     _answers = os.fdopen(os.dup(1), "w")

@@ -52,7 +52,7 @@ def slimmed(
         "cpython3.13": LayerSpec("runtime", runtime),
         "framework-native": LayerSpec("framework", files),
     }
-    publish(folder / "published", layers, platform=platform)
+    publish(folder / "published", layers, platform=platform, suffix=".tar")
     config = load_config(SCHEMAS, overrides={"profile": profile, "format": "tar"})
     request = RunRequest(
         source=folder / "published", output=folder / "slim", config=config, unverified=True
