@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from slim.backup.reader import Backup, Original, open_backup
 from slim.backup.rebuild import LayerBackup, OriginalStack, rebuild
-from slim.errors import ConfigError, RefusedError
+from slim.errors import ConfigError, IntegrityError, RefusedError
 from slim.formats.names import display
 from slim.inventory.load import load
 from slim.inventory.locate import locate
@@ -146,9 +146,11 @@ class _Restoration:
             original.loaded.inventory,
         )
         if not records.passed:
-            raise RefusedError(
-                f"RECORD wouldn't be true: {records.failures[0]}",
-                hint="please report this as a bug",
+            file, _, problem = records.failures[0].partition(": ")
+            raise IntegrityError(
+                f"wouldn't be true of what is put back: {problem}",
+                file=file,
+                hint="put everything back, without globs: the originals have RECORDs of their own",
             )
         written = self.publisher.write_layers(stack, [layer.new for layer in coming], self.context)
         check = read_back(written, coming, self.context)

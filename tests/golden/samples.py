@@ -489,6 +489,17 @@ def failed() -> RunResult:
     return replace(finished(), verification=checks, output=None)
 
 
+def enabled() -> RunResult:
+    """A run with the profile standard and rules of the profile aggressive that nothing tried."""
+    found = unverified()
+    took = next(iter(found.plan.actions.values())).rule
+    rules = {
+        name: replace(rule, safety=Safety.AGGRESSIVE if name == took else Safety.STANDARD)
+        for name, rule in found.rules.items()
+    }
+    return replace(found, profile=Safety.STANDARD, rules=rules)
+
+
 def unverified() -> RunResult:
     """A run with the profile aggressive whose result nothing tried."""
     found = finished()

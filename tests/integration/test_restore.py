@@ -10,8 +10,9 @@ import pytest
 
 from slim.backup.extract import list_originals
 from slim.config.load import load_config
-from slim.errors import ConfigError
+from slim.errors import ConfigError, IntegrityError
 from slim.model.limits import Limits
+from slim.model.outcome import Check
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from slim.plan.planned import PlannedStack
@@ -120,6 +121,20 @@ def test_what_is_restored_has_true_records_whatever_comes_back(made: Path, tmp_p
                 made / "removed.tar.zst", made / "_slim", tmp_path / str(number), one.file.path
             )
             assert_records_true(tmp_path / str(number) / f"{FRAMEWORK}.tar.xz", FRAMEWORK)
+
+
+def test_a_record_that_would_not_be_true_is_named_with_what_to_do(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = f"{FRAMEWORK}/{SITE}/maths-1.dist-info/RECORD: maths/core.py has another hash"
+    check = Check(name="record", tried=1, failures=(failure,))
+    monkeypatch.setattr("slim.backup.restore.true_records", lambda *_: check)
+    with pytest.raises(IntegrityError) as caught:
+        put_back(made / "removed.tar.zst", made / "_slim", tmp_path / "back", "**/tests/**")
+    assert caught.value.file == failure.partition(": ")[0]
+    assert "maths/core.py has another hash" in caught.value.message
+    assert "without globs" in (caught.value.hint or "")
+    assert not (tmp_path / "back").exists()
 
 
 def test_a_glob_that_selects_nothing(made: Path, tmp_path: Path) -> None:

@@ -11,9 +11,20 @@ from hypothesis import strategies as st
 from slim.model.finding import Evidence
 from slim.model.plan import Skipped, SkipReason
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
+from slim.model.rule import Safety
 from slim.model.size import format_size, parse_size
-from slim.reports.common.text import common_place, duration, evidence_text, percent, printable
+from slim.reports.common.style import TerminalStyle
+from slim.reports.common.text import (
+    common_place,
+    duration,
+    evidence_text,
+    percent,
+    printable,
+    unverified_words,
+)
+from slim.reports.run import markdown, terminal
 from slim.reports.run.grouping import group_refusals
+from tests.golden import samples
 
 
 @pytest.mark.parametrize(
@@ -202,3 +213,18 @@ def test_evidence_from_outside_the_group_comes_first() -> None:
     ]
     (group,) = group_refusals(items)
     assert [fact.file for fact in group.evidence] == ["a/y", None, "a/x/b", "a/x/a"]
+
+
+def test_an_unverified_result_names_the_rules_that_inferred_under_another_profile() -> None:
+    assert unverified_words(samples.unverified()) == (
+        "not verified: profile aggressive removes by inference, and nothing tried the result"
+    )
+    result = samples.enabled()
+    (name,) = (name for name, rule in result.rules.items() if rule.safety is Safety.AGGRESSIVE)
+    words = unverified_words(result)
+    assert words == (
+        f"not verified: rules of the profile aggressive remove by inference ({name}), "
+        "and nothing tried the result"
+    )
+    assert words in " ".join(terminal.render([result], TerminalStyle(width=200)).split())
+    assert words in markdown.render([result])

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from slim.model.finding import Evidence
+    from slim.model.outcome import RunResult
+
+_AGGRESSIVE = "aggressive"
 
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -34,8 +37,22 @@ def _escape(char: str) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-UNVERIFIED = "not verified: profile aggressive removes by inference, and nothing tried the result"
-"""Said of a result that was published with ``--unverified``."""
+def unverified_words(result: RunResult) -> str:
+    """Return what is said of a result that was published with ``--unverified``.
+
+    Under another profile than ``aggressive`` it names the rules of that profile which took part.
+    """
+    who = f"profile {_AGGRESSIVE} removes by inference"
+    if result.profile.label != _AGGRESSIVE:
+        taking = {action.rule for action in result.plan.actions.values()}
+        names = [
+            printable(name)
+            for name in sorted(taking & result.rules.keys())
+            if result.rules[name].safety.label == _AGGRESSIVE
+        ]
+        told = f" ({', '.join(names)})" if names else ""
+        who = f"rules of the profile {_AGGRESSIVE} remove by inference{told}"
+    return f"not verified: {who}, and nothing tried the result"
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:

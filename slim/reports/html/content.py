@@ -13,7 +13,7 @@ from slim.model.record import FileRecord
 from slim.model.rule import Rule
 from slim.model.stack import Layer, Stack
 from slim.reports.common.floors import floor_text, needs_text
-from slim.reports.common.text import UNVERIFIED, printable
+from slim.reports.common.text import printable, unverified_words
 from slim.system.json_text import Json
 
 
@@ -83,7 +83,7 @@ def run_page(result: RunResult) -> Page:
             *result.plan.warnings,
             *(f"not tried: {sentence}" for sentence in result.verification.untried),
         ),
-        alert=UNVERIFIED if result.verification.unverified else "",
+        alert=unverified_words(result) if result.verification.unverified else "",
     )
 
 

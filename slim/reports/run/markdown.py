@@ -11,7 +11,7 @@ from slim.model.size import format_size
 from slim.reports.common.accounts import contributors, first_rows
 from slim.reports.common.markdown import MARKDOWN, cell, page, table
 from slim.reports.common.stacks import shortener, stack_word
-from slim.reports.common.text import UNVERIFIED, count, duration, evidence_text, percent
+from slim.reports.common.text import count, duration, evidence_text, percent, unverified_words
 from slim.reports.run.grouping import (
     RefusalGroup,
     archives_measured,
@@ -201,7 +201,7 @@ def _verification(result: RunResult) -> list[str]:
         return []
     word = "passed" if result.verification.passed else "FAILED"
     if result.verification.unverified:
-        word = UNVERIFIED
+        word = unverified_words(result)
     rows = [
         [
             cell(check.name),

@@ -7,7 +7,7 @@ from rich.text import Text
 from slim.model.outcome import Check, RunResult
 from slim.model.verify import Repair
 from slim.reports.common.canvas import Canvas
-from slim.reports.common.text import UNVERIFIED, count, duration, printable
+from slim.reports.common.text import count, duration, printable, unverified_words
 
 
 def draw_verification(canvas: Canvas, result: RunResult, *, verbose: bool) -> None:
@@ -17,7 +17,7 @@ def draw_verification(canvas: Canvas, result: RunResult, *, verbose: bool) -> No
     if not checks:
         return
     if verification.unverified:
-        head = Text(f"{canvas.style.bad} {UNVERIFIED}", "bold red")
+        head = Text(f"{canvas.style.bad} {unverified_words(result)}", "bold red")
     elif verification.passed:
         words = "plan verified" if result.dry_run else "verified"
         head = Text(f"{canvas.style.good} {words}", "bold green")
