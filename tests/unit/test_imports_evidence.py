@@ -247,8 +247,24 @@ def test_a_file_that_cannot_be_parsed_holds_all_that_its_text_may_mean(
     assert held({path: UNPARSED + text}) >= (ALL if expected is True else expected)
 
 
-def test_a_file_that_cannot_be_parsed_holds_nothing_that_its_words_do_not_name() -> None:
-    assert held({"pkg/core.py": UNPARSED + "x = 'other.thing'"}) == set()
+MISTAKEN = "x = = 1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ("x = 'other.thing'", False),
+        ("    # as in pkg.tests.mod\nx = 1", False),
+        ("x = 1  # as in pkg.tests.mod", True),
+        ('x = """\n# pkg.tests.mod\n"""', True),
+        ('y = f"""{f"""a"""}\n# pkg.tests.mod\n"""', True),
+        ("if x:\n  a\n b\n# pkg.tests.mod\n", True),
+    ],
+)
+def test_a_comment_in_a_file_that_cannot_be_parsed_holds_nothing_where_it_surely_is_one(
+    text: str, holds: bool
+) -> None:
+    assert held({"pkg/core.py": MISTAKEN + text}) == (NAMED if holds else set())
 
 
 def archive(files: dict[str, str], start: bytes = b"") -> bytes:

@@ -1,12 +1,15 @@
 """Python files that can't be parsed here, such as those in a later version's syntax.
 
 What such a file imports, names or reads isn't known, so its text counts for all that it may mean: a
-scan of it finds what a scan of the syntax tree would find, and more.
+scan of it finds what a scan of the syntax tree would find, and more. Lines that are comments for
+certain are left out.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import tokenize
 from dataclasses import replace
 
 from slim.analysis.imports.path_scan import doubtful_paths
@@ -20,11 +23,14 @@ _UNRESOLVED = re.compile(
 )
 _ADJACENT = re.compile(rb"([\"'])\s+\1")
 """Two string literals that make one."""
+_ODD_STRING = re.compile(rb"\b[rR]?[fFtT][rR]?(?:\"\"\"|'''|[\"'][^\n]*(?:\"\"\"|'''))")
+"""Strings after which an older tokenizer may take what is in a string for code (PEP 701)."""
 
 
 def scan_unparsed(source: bytes, problem: str) -> Scan:
     """Read a file's text for every name that it may import, list or open. Never raises."""
     found = scan_lines(source, problem)
+    source = _without_comments(source)
     quoted = {(name, _line(source, offset)) for name, offset in quoted_names(source)}
     named = {
         StringName(match[0].decode("utf-8", "replace"), _line(source, match.start()), True)
@@ -74,3 +80,26 @@ def _tails(source: bytes, problem: str) -> list[Import]:
 
 def _line(source: bytes, offset: int) -> int:
     return source.count(b"\n", 0, offset) + 1
+
+
+def _without_comments(source: bytes) -> bytes:
+    """The source without the lines that hold nothing but a comment; other lines keep their number.
+
+    As far as it has tokens: behind an error, and with strings that only later versions read, what
+    looks like a comment may be part of a string.
+    """
+    if _ODD_STRING.search(source):
+        return source
+    lines = source.splitlines(keepends=True)
+    comments: set[int] = set()
+    try:
+        for token in tokenize.tokenize(io.BytesIO(source).readline):
+            if token.type == tokenize.COMMENT and not token.line[: token.start[1]].strip():
+                comments.add(token.start[0])
+    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError):
+        pass
+    if len(lines) != source.count(b"\n") + (not source.endswith(b"\n")):
+        return source  # other line ends than the tokenizer's
+    return b"".join(
+        b"\n" if number in comments else line for number, line in enumerate(lines, start=1)
+    )
