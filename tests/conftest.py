@@ -3,6 +3,10 @@
 Tests say ``from tests.support.virtual_stacks import ...``.
 """
 
+import atexit
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from unittest import mock
 
@@ -16,6 +20,11 @@ from tests.support.builtin_rules import read_once
 # How long an example takes depends on who else uses the machine, and no test asserts a time.
 settings.register_profile("slim", deadline=None)
 settings.load_profile("slim")
+
+# What one test reads may help another, but never what a developer ran before, or the other way.
+if "SLIM_CACHE_DIR" not in os.environ:
+    os.environ["SLIM_CACHE_DIR"] = tempfile.mkdtemp(prefix="slim-test-cache.")
+    atexit.register(shutil.rmtree, os.environ["SLIM_CACHE_DIR"], ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope="session")

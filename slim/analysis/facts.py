@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Self
@@ -14,6 +15,7 @@ from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
+from slim.analysis.readings import Readings
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
@@ -31,18 +33,27 @@ class Facts:
     A new kind of knowledge (a trace of what was used, say) is one more property here.
 
     ``read`` gives the bytes of a file; ``read_dynamic`` reads what a native file needs (tests have
-    one of their own). Not for several threads at a time.
+    one of their own); ``readings`` are those of Python files, remembered from earlier runs where
+    there is a cache. Not for several threads at a time.
     """
 
     stack: Stack
     inventory: Inventory
     read: ReadFile = field(repr=False)
     read_dynamic: ReadDynamic = field(default=read_any_dynamic, repr=False)
+    readings: Readings = field(default_factory=Readings, repr=False)
 
     @classmethod
-    def of(cls, loaded: LoadedStack) -> Self:
-        """The facts of a stack that is open."""
-        return cls(stack=loaded.stack, inventory=loaded.inventory, read=loaded.read)
+    @contextmanager
+    def of(cls, loaded: LoadedStack) -> Iterator[Self]:
+        """The facts of a stack that is open, during the block."""
+        with Readings(loaded.context.cache) as readings:
+            yield cls(
+                stack=loaded.stack,
+                inventory=loaded.inventory,
+                read=loaded.read,
+                readings=readings,
+            )
 
     @cached_property
     def tree(self) -> VirtualTree:
@@ -65,7 +76,7 @@ class Facts:
     @cached_property
     def imports(self) -> ImportProof:
         """The import graph."""
-        return ImportProof(self.stack, self.inventory, self.read)
+        return ImportProof(self.stack, self.inventory, self.read, readings=self.readings)
 
     @cached_property
     def compiling_code(self) -> Mapping[FileKey, Evidence]:
@@ -76,7 +87,7 @@ class Facts:
     def unimportable(self) -> UnimportableModules:
         """The modules that can't be imported, whoever tries."""
         index = ModuleIndex(self.stack, self.inventory, self.read)
-        return UnimportableModules(self.stack, self.inventory, index, self.read)
+        return UnimportableModules(self.stack, self.inventory, index, self.read, self.readings)
 
     @cached_property
     def libraries(self) -> Linkage:

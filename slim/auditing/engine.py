@@ -57,14 +57,13 @@ def audit(request: AuditRequest, progress: Progress | None = None) -> tuple[Audi
 
 def _audit_one(request: AuditRequest, located: Located, context: RunContext) -> Audit:
     started = time.monotonic()
-    with load(located, context, lenient=True) as loaded:
-        return _result(request, loaded, started)
+    with load(located, context, lenient=True) as loaded, Facts.of(loaded) as facts:
+        return _result(request, loaded, facts, started)
 
 
-def _result(request: AuditRequest, loaded: LoadedStack, started: float) -> Audit:
+def _result(request: AuditRequest, loaded: LoadedStack, facts: Facts, started: float) -> Audit:
     stack, inventory = loaded.stack, loaded.inventory
     progress = loaded.context.progress
-    facts = Facts.of(loaded)
     asker = Asker(facts)
     why = tuple(asker.ask(glob) for glob in request.why)
     planned, complaints = (

@@ -12,6 +12,7 @@ from slim.cli.options import (
     PATH,
     PROFILES,
     SectionCommand,
+    cache_option,
     chosen_config,
     jobs_option,
     option,
@@ -60,6 +61,7 @@ _EXAMPLES = (
 )
 @reporting_options(_REPORT, AUDIT_REPORTERS)
 @source_options
+@cache_option()
 @jobs_option()
 def audit_command(
     path: Path,

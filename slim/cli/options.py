@@ -161,6 +161,11 @@ def jobs_option(what: str = "Worker threads") -> Callable[[Function], Function]:
     return setting_option("jobs", OTHER, help=f"{what}. [default: one a processor]")
 
 
+def cache_option() -> Callable[[Function], Function]:
+    """``--no-cache``: remember nothing from one run to the next."""
+    return setting_option("cache", OTHER)
+
+
 def effort_options(section: str) -> Callable[[Function], Function]:
     """``--level``, ``--memory`` and ``--xz-arm64``: what writing archives may cost."""
     return combined([setting_option(field.name, section) for field in dataclasses.fields(Effort)])

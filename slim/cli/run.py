@@ -14,6 +14,7 @@ from slim.cli.options import (
     FILE,
     PATH,
     SectionCommand,
+    cache_option,
     chosen_config,
     config_options,
     effort_options,
@@ -124,6 +125,7 @@ _EXAMPLES = (
     "unpacked into.",
 )
 @reporting_options(_REPORT, RUN_REPORTERS)
+@cache_option()
 @jobs_option()
 def run_command(
     stack: Path,

@@ -33,6 +33,7 @@ from slim.model.rule import Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
 from slim.model.verify import VerifySettings
 from slim.system.cpus import available_cpus
+from slim.system.remembered import cache_folder
 
 if TYPE_CHECKING:
     from slim.model.budget import Budget
@@ -230,6 +231,15 @@ class Config(RuleSettings):
             unset="one a processor",
         ),
     )
+    cache: bool = field(
+        default=True,
+        metadata=setting(
+            Flag(),
+            help="Don't remember what Python files import from one run to the next.",
+            meaning="whether readings of Python files are remembered by content in your cache "
+            "folder ([Cache](cache.md)); never changes a byte of the result",
+        ),
+    )
     level: Level = field(
         default=Level.DEFAULT,
         metadata=setting(
@@ -275,7 +285,11 @@ class Config(RuleSettings):
     def context(self, spool_dir: Path, progress: Progress) -> RunContext:
         """The arguments that travel through a command. ``spool_dir`` has to outlive them."""
         return RunContext(
-            spool_dir=spool_dir, limits=self.limits, workers=self.workers, progress=progress
+            spool_dir=spool_dir,
+            limits=self.limits,
+            workers=self.workers,
+            cache=cache_folder() if self.cache else None,
+            progress=progress,
         )
 
     @property

@@ -22,5 +22,7 @@ class RunContext:
     """Bounds on what is read."""
     workers: int = 1
     """Threads that read, hash and compress."""
+    cache: Path | None = None
+    """Folder in which readings of files are remembered; None for not at all."""
     progress: Progress = field(default_factory=Silent)
     """The observer that is told how far the command is."""

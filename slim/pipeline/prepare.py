@@ -64,9 +64,13 @@ def prepared(
 
     Raises IntegrityError where it doesn't, and the errors of reading.
     """
-    with unchanged(located), load(located, context) as loaded:
+    with (
+        unchanged(located),
+        load(located, context) as loaded,
+        Facts.of(loaded) as facts,
+    ):
         only = _only(request, loaded.stack.layers)
-        planner = Planner(Facts.of(loaded), request.config, context.progress, only=only)
+        planner = Planner(facts, request.config, context.progress, only=only)
         plan = planner.plan()
         context.progress.stage("Editing", total=None)
         planned = _with_origins(_edited(loaded, planner, plan))

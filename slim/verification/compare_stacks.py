@@ -221,7 +221,8 @@ def _static(
 ) -> Iterator[Check]:
     inventory = before.inventory
     before.context.progress.stage("Resolving libraries")
-    yield check_links(Facts.of(before).libraries, inventory, plan)
+    with Facts.of(before) as facts:
+        yield check_links(facts.libraries, inventory, plan)
     yield check_licences(inventory, plan)
     records = Check(name="record", tried=0)
     for layer in before.stack:

@@ -27,6 +27,7 @@ from slim.analysis.imports.native_strings import CompiledReader
 from slim.analysis.imports.path_evidence import PathIndex
 from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.reader import ImportReader
+from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
 from slim.model.stack import Stack
@@ -88,8 +89,15 @@ class ImportProof:
     """
 
     def __init__(
-        self, stack: Stack, inventory: Inventory, read: ReadFile, *, thorough: bool = False
+        self,
+        stack: Stack,
+        inventory: Inventory,
+        read: ReadFile,
+        *,
+        readings: Readings | None = None,
+        thorough: bool = False,
     ) -> None:
+        self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
         self._read = read
@@ -101,7 +109,9 @@ class ImportProof:
 
     @cached_property
     def _reader(self) -> ImportReader:
-        return ImportReader(self._inventory, self._index, self._read, thorough=self._thorough)
+        return ImportReader(
+            self._inventory, self._index, self._read, self._readings, thorough=self._thorough
+        )
 
     @cached_property
     def _points(self) -> tuple[DeclaredPoint, ...]:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field, replace
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
-from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.mentions import (
     ModuleMention,
@@ -33,7 +32,8 @@ from slim.analysis.imports.modules import (
 from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Scan, UnresolvedCall
 from slim.analysis.imports.text_files import TextNames, may_be_text, names_in_text
-from slim.analysis.imports.text_scan import Hints, text_hints
+from slim.analysis.imports.text_scan import Hints
+from slim.analysis.readings import Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
 MAX_PARSED = 1 << 21
@@ -63,8 +63,15 @@ class ImportReader:
     """Finds the candidates that files of a stack import; each file is read once."""
 
     def __init__(
-        self, inventory: Inventory, index: ModuleIndex, read: ReadFile, *, thorough: bool
+        self,
+        inventory: Inventory,
+        index: ModuleIndex,
+        read: ReadFile,
+        readings: Readings,
+        *,
+        thorough: bool,
     ) -> None:
+        self._readings = readings
         self._inventory = inventory
         self._index = index
         self._read = read
@@ -108,7 +115,8 @@ class ImportReader:
         if (
             known.stub is not None
         ):  # lazy_loader.attach_stub imports what the stub says, when it is used
-            stub = scan(bytes(self._read(known.stub)), expressions=False)
+            source = bytes(self._read(known.stub))
+            stub = self._readings.scan(source, expressions=False, paths=True)
             for module in known.modules:
                 for mention in mentions_in(known.stub, module, stub, candidates, self._index):
                     yield weakened(mention, "a stub that is loaded lazily")
@@ -209,7 +217,8 @@ class ImportReader:
         return known
 
     def _facts_of(self, source: bytes, modules: tuple[Module, ...]) -> _FileFacts:
-        hints = text_hints(source, undotted=any(module.package for module in modules))
+        undotted = any(module.package for module in modules)
+        hints = self._readings.hints(source, undotted=undotted)
         dotted = frozenset(
             name for run in hints.dotted for name in self._index.known_prefixes(run.decode())
         )
@@ -292,7 +301,7 @@ class ImportReader:
         paths = expressions and self._may_build_paths(record, known)
         if known.scan is None or (expressions, paths) > (known.expressions, known.paths):
             code = self._source(record) if source is None else source
-            known.scan = scan(code or b"", expressions=expressions, paths=paths)
+            known.scan = self._readings.scan(code or b"", expressions=expressions, paths=paths)
             known.expressions, known.paths = expressions, paths
         return known.scan
 

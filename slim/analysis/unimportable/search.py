@@ -16,8 +16,9 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import Module, ModuleIndex, parents
+from slim.analysis.readings import Readings
 from slim.analysis.unimportable.heads import Head, head_at
-from slim.analysis.unimportable.lines import FileLines, ImportLine, Request, read_lines
+from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
 from slim.analysis.unimportable.names import STANDARD, Signals, signals_of
 from slim.analysis.unimportable.presence import Presence
 from slim.model.finding import Evidence
@@ -67,8 +68,14 @@ class UnimportableModules:
     """The modules of a stack that can't be imported; read once, asked for any provided names."""
 
     def __init__(
-        self, stack: Stack, inventory: Inventory, index: ModuleIndex, read: ReadFile
+        self,
+        stack: Stack,
+        inventory: Inventory,
+        index: ModuleIndex,
+        read: ReadFile,
+        readings: Readings | None = None,
     ) -> None:
+        self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
         self._index = index
@@ -162,7 +169,7 @@ class UnimportableModules:
 
     def _source(self, record: FileRecord) -> Source:
         source = bytes(self._read(record))
-        return Source(record, read_lines(source), signals_of(source))
+        return Source(record, self._readings.lines(source), signals_of(source))
 
 
 def _counts(record: FileRecord) -> bool:

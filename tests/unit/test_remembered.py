@@ -1,0 +1,250 @@
+"""Cache of readings: the same answers with it, without it, and whatever happened to its file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slim.analysis import readings
+from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.text_scan import text_hints
+from slim.analysis.readings import Readings
+from slim.analysis.unimportable.lines import read_lines
+from slim.config.load import load_config
+from slim.model.outcome import RunResult
+from slim.model.progress import Silent
+from slim.passes import SCHEMAS
+from slim.pipeline.stages import RunRequest, run
+from slim.system.remembered import MAX_SIZE, UNUSED_DAYS, Remembered, cache_folder
+from tests.support.published_stacks import LayerSpec, publish
+
+SOURCE = (
+    b"""\
+import os, json
+from . import tests
+try:
+    from .data import *
+except ImportError:
+    pass
+names = ["pkg.tests.a", "pkg.b"]
+files = __import__("importlib.resources").files("pkg.tests") / "data" / "x.json"
+open("tests/data/x.json")
+"""
+    + b"# padding\n" * 40
+)
+
+
+def test_a_value_outlives_the_process_that_remembered_it(tmp_path: Path) -> None:
+    with Remembered(tmp_path / "c", "x") as first:
+        assert first.get(b"key") is None
+        first.put(b"key", b"value")
+        assert first.get(b"key") == b"value"
+    with Remembered(tmp_path / "c", "x") as second:
+        assert second.get(b"key") == b"value"
+    with Remembered(tmp_path / "c", "y") as other:
+        assert other.get(b"key") is None
+
+
+def test_what_nobody_asked_for_is_forgotten_and_what_was_asked_for_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = 86_400.0
+    now = 1_000 * day
+    monkeypatch.setattr("slim.system.remembered.time.time", lambda: now)
+    with Remembered(tmp_path, "x") as store:
+        store.put(b"asked", b"1")
+        store.put(b"forgotten", b"2")
+    now += (UNUSED_DAYS - 1) * day
+    with Remembered(tmp_path, "x") as store:
+        assert store.get(b"asked") == b"1"
+    now += 2 * day
+    with Remembered(tmp_path, "x"):
+        pass
+    with Remembered(tmp_path, "x") as store:
+        assert (store.get(b"asked"), store.get(b"forgotten")) == (b"1", None)
+
+
+def test_two_processes_may_write_at_a_time(tmp_path: Path) -> None:
+    with Remembered(tmp_path, "x") as one, Remembered(tmp_path, "x") as other:
+        one.put(b"a", b"1")
+        other.put(b"b", b"2")
+        one.save()
+        other.save()
+        assert (one.get(b"b"), other.get(b"a")) == (b"2", b"1")
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "x.sqlite").write_bytes(b"no database at all" * 100),
+        lambda folder: (folder / "x.sqlite").write_bytes(
+            (folder / "x.sqlite").read_bytes()[:5000] + bytes(3000)
+        ),
+        lambda folder: (folder / "x.sqlite").unlink(),
+        lambda folder: sqlite3.connect(folder / "x.sqlite").execute("DROP TABLE readings"),
+        lambda folder: os.truncate(folder / "x.sqlite", MAX_SIZE + 1),
+    ],
+    ids=["other-bytes", "damaged", "gone", "other-table", "too-large"],
+)
+def test_a_file_that_is_no_cache_any_more_is_no_error(
+    tmp_path: Path, harm: Callable[[Path], object]
+) -> None:
+    with Remembered(tmp_path, "x") as store:
+        for number in range(500):
+            store.put(b"%d" % number, b"v" * 50)
+    harm(tmp_path)
+    for _ in range(2):
+        with Remembered(tmp_path, "x") as store:
+            assert store.get(b"7") in (None, b"v" * 50)
+            store.put(b"new", b"n")
+    with Remembered(tmp_path, "x") as store:
+        assert store.get(b"new") in (None, b"n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_a_folder_that_others_may_write_to_is_not_used(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    with Remembered(folder, "x") as store:
+        store.put(b"k", b"v")
+    assert not list(folder.iterdir())
+
+
+def test_the_place_of_the_cache_is_the_users_or_the_variables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIM_CACHE_DIR", str(tmp_path))
+    assert cache_folder() == tmp_path
+    monkeypatch.delenv("SLIM_CACHE_DIR")
+    assert cache_folder().is_absolute() and "venvstacks-slim" in cache_folder().parts
+    assert (
+        load_config(SCHEMAS, overrides={"cache": False}).context(tmp_path, Silent()).cache is None
+    )
+
+
+def read(made: Readings, source: bytes) -> tuple[object, ...]:
+    """Everything that is read off a source, in each way."""
+    return (
+        *(made.scan(source, expressions=e, paths=p) for e, p in ((0, 0), (1, 0), (1, 1))),
+        *(made.hints(source, undotted=undotted) for undotted in (False, True)),
+        made.lines(source),
+    )
+
+
+def direct(source: bytes) -> tuple[object, ...]:
+    return (
+        *(scan(source, expressions=bool(e), paths=bool(p)) for e, p in ((0, 0), (1, 0), (1, 1))),
+        *(text_hints(source, undotted=undotted) for undotted in (False, True)),
+        read_lines(source),
+    )
+
+
+@given(st.lists(st.sampled_from([SOURCE, b"\xff", b"def f(:\n", b"'a.tests'\n", b"\r", b"\0"])))
+def test_readings_are_the_same_new_and_remembered(
+    tmp_path_factory: pytest.TempPathFactory, parts: list[bytes]
+) -> None:
+    folder = tmp_path_factory.mktemp("cache")
+    source = b"".join(parts)
+    for _ in range(2):
+        with Readings(folder) as made:
+            assert read(made, source) == direct(source)
+    with Readings() as made:
+        assert read(made, source) == direct(source)
+
+
+def test_a_reading_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Readings(tmp_path) as made:
+        first = read(made, SOURCE)
+    for name in ("scan", "text_hints", "read_lines"):
+        monkeypatch.delattr(readings, name)
+    with Readings(tmp_path) as made:
+        assert read(made, SOURCE) == first
+        with pytest.raises(NameError):
+            read(made, SOURCE + b"\n")  # other content is another reading
+
+
+def test_other_code_of_slim_reads_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Readings(tmp_path) as made:
+        read(made, SOURCE)
+    monkeypatch.setattr(readings, "_version", lambda: b"another")
+    monkeypatch.delattr(readings, "scan")
+    with Readings(tmp_path) as made, pytest.raises(NameError):
+        read(made, SOURCE)
+    monkeypatch.setattr(readings, "_version", lambda: None)  # code that can't be read
+    monkeypatch.setattr(readings, "scan", scan, raising=False)
+    with Readings(tmp_path / "none") as made:
+        assert read(made, SOURCE) == direct(SOURCE)
+    assert not (tmp_path / "none").exists()
+
+
+class Command:
+    """What an attacker would have pickle call."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, ("called",)
+
+
+def test_a_value_from_elsewhere_calls_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    key = b"k" * 32
+    stored = readings._packed(key, Command())
+    assert readings._unpacked(key, stored) is None
+    assert not (tmp_path / "called").exists()
+    good = readings._packed(key, scan(SOURCE))
+    assert readings._unpacked(key, good) == scan(SOURCE)
+    assert readings._unpacked(b"o" * 32, good) is None  # another key's
+    assert readings._unpacked(key, good[:-1]) is None
+    assert readings._unpacked(key, pickle.dumps(1)) is None
+
+
+def slimmed(tmp_path: Path, name: str, cache: bool) -> tuple[RunResult, dict[str, bytes]]:
+    config = load_config(SCHEMAS, overrides={"cache": cache, "format": "tar"})
+    output = tmp_path / name
+    (result,) = run(RunRequest(source=tmp_path / "in", output=output, config=config), Silent())
+    files = {
+        path.relative_to(output).as_posix(): path.read_bytes()
+        for path in sorted(output.rglob("*"))
+        if path.is_file()
+    }
+    return result, files
+
+
+def test_no_byte_of_a_result_depends_on_the_cache(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLIM_CACHE_DIR", str(tmp_path / "cache"))
+    site = "lib/python3.13/site-packages"
+    padding = "# padding\n" * 40
+    files = {
+        f"{site}/pkg/__init__.py": "from pkg import tests\n" + padding,
+        f"{site}/pkg/tests/__init__.py": "from .test_a import f\n" + padding,
+        f"{site}/pkg/tests/test_a.py": "def f(): pass\n" + padding,
+        f"{site}/pkg/tests/test_b.py": "import absent\n" + "x = 1\n" * 400,
+        f"{site}/pkg/broken.py": "import absent\n" + "x = 1\n" * 400,
+    }
+    stack = {
+        "cpython3.13": LayerSpec("runtime", {"lib/python3.13/os.py": ""}),
+        "app": LayerSpec("application", files),
+    }
+    publish(tmp_path / "in", stack, suffix=".tar")
+    off = slimmed(tmp_path, "off", cache=False)
+    assert not (tmp_path / "cache").exists()
+    cold = slimmed(tmp_path, "cold", cache=True)
+    assert (tmp_path / "cache").exists()
+    warm = slimmed(tmp_path, "warm", cache=True)
+    assert off[1] == cold[1] == warm[1]
+    assert off[0].plan.actions
+    for result, _ in (cold, warm):
+        assert result.plan.actions == off[0].plan.actions
+        assert replace(result.plan, actions={}).skipped == off[0].plan.skipped
