@@ -33,7 +33,6 @@ from slim.model.rule import Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
 from slim.model.verify import VerifySettings
 from slim.system.cpus import available_cpus
-from slim.system.remembered import cache_folder
 
 if TYPE_CHECKING:
     from slim.model.budget import Budget
@@ -284,6 +283,8 @@ class Config(RuleSettings):
 
     def context(self, spool_dir: Path, progress: Progress) -> RunContext:
         """The arguments that travel through a command. ``spool_dir`` has to outlive them."""
+        from slim.system.remembered import cache_folder  # late: completing options needs none of it
+
         return RunContext(
             spool_dir=spool_dir,
             limits=self.limits,
