@@ -64,8 +64,8 @@ def check_rule_files(files: Sequence[Path], schemas: Mapping[str, PassSchema]) -
             problems += error.problems or [
                 Problem(file=str(file), place=error.place or "", message=error.message)
             ]
-    told = sum(map(len, evidence.values()))
-    checked = CheckedRules(packs=tuple(packs), budgets=budgets, evidence=told)
+    tried = sum(map(len, evidence.values()))
+    checked = CheckedRules(packs=tuple(packs), budgets=budgets, evidence=tried)
     if evidence:
         known = {rule.id for pack in (*packs, *builtin_packs(schemas)) for rule in pack.rules}
         problems += _of_no_rule(evidence, known)

@@ -37,9 +37,9 @@ class Draft:
         self.skipped[(key, action.rule)] = _skipped(action, reason, evidence)
 
     def take_others(self) -> bool:
-        """Where a removal was refused, have the next rule that wants the file be judged itself.
+        """Have the next rule that wants a file take it where a removal of it was refused.
 
-        Return whether there was any.
+        Return whether there was any. What is taken has yet to be judged.
         """
         taken = False
         for key, others in sorted(self.others.items()):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import posixpath
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,15 +23,16 @@ from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.rule import Phase
+from slim.model.stack import Stack
 from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
 from slim.rules.digest import rules_digest
 from slim.rules.match import RuleMatcher
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
+from slim.verification.compare_edits import judge_edits
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
 from slim.verification.dynamic.targets import find_targets
-from slim.verification.oracles import Edit, editor_for, judge, second_opinion
 from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
@@ -102,8 +104,9 @@ def _verify_one(
             for spec in request.config.settings_for(layer.name).drop
         }
         plan = _plan(inventory, trees, digests, dropped)
-        tried = _checks(request, before, trees, plan, dropped)
-        static = (*_static(before, trees, digests, plan), *_edits(before, trees, plan))
+        edits = judge_edits(before, trees, plan)
+        tried = _checks(request, before, trees, plan, dropped, edits.signed)
+        static = (*_static(before, trees, digests, plan, edits.signed), *edits.checks)
         return RunResult(
             stack=before.stack,
             plan=plan,
@@ -176,10 +179,14 @@ def _checks(
     trees: Mapping[str, Tree],
     plan: Plan,
     dropped: set[str],
+    signed: Collection[FileKey],
 ) -> Verification:
     """Run the dynamic checks, where they can run here."""
     config, inventory = request.config, before.inventory
-    targets = find_targets(before.stack, inventory, before.read, config.verify, dropped)
+    targets = replace(
+        find_targets(before.stack, inventory, before.read, config.verify, dropped),
+        signed=_rows(before.stack, signed),
+    )
     original = before.members
     why_not = obstacle(before.stack, original)
     if why_not:
@@ -196,6 +203,19 @@ def _checks(
         checks = suite.check_all()
         untried = (*sandbox_note(suite), *suite.untried)
         return Verification(checks=checks, notes=tuple(suite.notes), untried=untried)
+
+
+def _rows(stack: Stack, signed: Collection[FileKey]) -> dict[str, frozenset[str]]:
+    """Return files as the RECORDs of their layers name them."""
+    return {
+        layer.name: frozenset(
+            posixpath.relpath(path, site)
+            for name, path in signed
+            if name == layer.name
+            for site in layer.site_dirs
+        )
+        for layer in stack
+    }
 
 
 def _meant(
@@ -218,6 +238,7 @@ def _static(
     trees: Mapping[str, Tree],
     digests: Mapping[FileKey, str],
     plan: Plan,
+    signed: Collection[FileKey],
 ) -> Iterator[Check]:
     inventory = before.inventory
     before.context.progress.stage("Resolving libraries")
@@ -234,40 +255,20 @@ def _static(
         }
         there = [one for one in inventory.distributions[layer.name].values() if one.info_dir]
         original = inventory.records[layer.name]
-        found = check_records(layer.name, list(tree.members.values()), own, there, original)
+        found = check_records(
+            layer.name,
+            list(tree.members.values()),
+            own,
+            there,
+            original,
+            {path for name, path in signed if name == layer.name},
+        )
         records = replace(
             records,
             tried=records.tried + found.tried,
             failures=(*records.failures, *found.failures),
         )
     yield records
-
-
-def _edits(before: LoadedStack, trees: Mapping[str, Tree], plan: Plan) -> tuple[Check, ...]:
-    """Judge each changed file by the oracle of the editor for its kind, and native ones by LIEF.
-
-    RECORD has a check of its own. Changed files that no editor is for are counted in a remark.
-    """
-    edits: dict[FileKey, Edit] = {}
-    others = 0
-    for key, action in plan.actions.items():
-        if not isinstance(action, Rewrite) or key[1].endswith(".dist-info/RECORD"):
-            continue
-        editor = editor_for(action.record)
-        content = trees[key[0]].members[key[1]].content
-        if editor is None or content is None:
-            others += 1
-        else:
-            edits[key] = Edit(editor=editor, original=before.read(action.record), edited=content)
-    before.context.progress.stage("Judging edits")
-    with second_opinion({edit.editor for edit in edits.values()}) as second:
-        judgement = judge(edits, second, differing="LIEF sees a difference")
-    failures = tuple(
-        f"{layer}/{path}: {why.text}" for (layer, path), why in judgement.refused.items()
-    )
-    note = f"changed files of kinds that slim doesn't edit, not judged: {others}"
-    check = Check(name="edits", tried=len(edits), failures=failures, note=note if others else "")
-    return check, judgement.check
 
 
 def _outcomes(

@@ -50,8 +50,8 @@ def unverified_words(result: RunResult) -> str:
             for name in sorted(taking & result.rules.keys())
             if result.rules[name].safety.label == _AGGRESSIVE
         ]
-        told = f" ({', '.join(names)})" if names else ""
-        who = f"rules of the profile {_AGGRESSIVE} remove by inference{told}"
+        named = f" ({', '.join(names)})" if names else ""
+        who = f"rules of the profile {_AGGRESSIVE} remove by inference{named}"
     return f"not verified: {who}, and nothing tried the result"
 
 

@@ -377,7 +377,9 @@ class Suite:
         )
         found = []
         for subject, after in now.items():
-            texts = list(metadata.lost(self._described[subject], after, self.targets.dropped))
+            was = self._described[subject]
+            signed = self.targets.signed.get(subject.layer, frozenset())
+            texts = list(metadata.lost(was, after, self.targets.dropped, signed))
             if texts:
                 found.append(
                     Broken(subject=subject, before=_WORKED, after="; ".join(texts[:SHOWN]))

@@ -6,7 +6,7 @@ Requirements are met as they were.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final
@@ -138,11 +138,16 @@ def _meets(requirement: Requirement, version: str) -> bool:
         return False
 
 
-def lost(before: Described, after: Described, dropped: Iterable[str] = ()) -> Iterator[str]:
+def lost(
+    before: Described,
+    after: Described,
+    dropped: Iterable[str] = (),
+    signed: Collection[str] = (),
+) -> Iterator[str]:
     """Tell what is different.
 
     ``dropped`` are distributions that the user removes whole: they may be missing, and what
-    requires them may say so.
+    requires them may say so. ``signed`` are files, as RECORD names them, that were signed since.
     """
     gone = tuple(dropped)
     if after.error and not before.error:
@@ -154,6 +159,9 @@ def lost(before: Described, after: Described, dropped: Iterable[str] = ()) -> It
     for fact in sorted(after.facts - before.facts):
         yield f"{fact} is new"
     for problem in sorted(after.problems - before.problems):
+        row = problem.removesuffix(": has another hash").partition(": ")[2]
+        if row in signed:
+            continue
         if not any(f"requires {name}" in canonicalize_name_in(problem) for name in gone):
             yield problem
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import ModuleIndex, dotted
@@ -29,6 +29,8 @@ class Targets:
     dropped: frozenset[str] = frozenset()
     cut: frozenset[Subject] = frozenset()
     """The modules that a plan cuts, since they can't be imported."""
+    signed: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    """Files that were signed after slimming, as RECORD names them, by layer."""
 
 
 def find_targets(

@@ -37,6 +37,9 @@ _NAMED_INDIRECTLY = (
 _SUBTYPE = 0xFFFF_FFFF & ~CPU_SUBTYPE_MASK
 _FAT = {b"\xca\xfe\xba\xbe": ">5I", b"\xca\xfe\xba\xbf": ">2I2Q2I"}
 
+Slices = dict[tuple[int, int], memoryview]
+"""Images of a file by CPU type and subtype."""
+
 
 def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]:
     """Compare an edited Mach-O file with its original; return what is wrong, a sentence each.
@@ -50,7 +53,7 @@ def check(original: bytes | memoryview, edited: bytes | memoryview) -> list[str]
     """
     before, after = memoryview(original), memoryview(edited)
     try:
-        old, new = _slices(before), _slices(after)
+        old, new = slices_of(before), slices_of(after)
     except Unreadable as error:
         return [f"the files can't be judged: {error}"]
     problems = []
@@ -78,7 +81,7 @@ def check_layout(data: bytes | memoryview) -> list[str]:
     try:
         return [
             problem
-            for part in _slices(memoryview(data)).values()
+            for part in slices_of(memoryview(data)).values()
             for problem in _layout_problems(Image(part))
         ]
     except Unreadable as error:
@@ -101,8 +104,8 @@ def _is_thin(data: memoryview) -> bool:
     return bytes(data[:4]) not in _FAT
 
 
-def _slices(data: memoryview) -> dict[tuple[int, int], memoryview]:
-    """Return the images of a file by CPU type and subtype, in file order."""
+def slices_of(data: memoryview) -> Slices:
+    """Return the images of a file, in file order. Raises Unreadable."""
     if _is_thin(data):
         if len(data) < 12:
             raise Unreadable("not a Mach-O file")
