@@ -26,7 +26,6 @@ _HINTS = {
     errno.EMFILE: "raise the limit on open files (ulimit -n)",
     errno.ENFILE: "too many files are open on this machine",
     errno.ENAMETOOLONG: "choose a shorter path",
-    errno.ENOMEM: "give the process more memory",
 }
 """Hints by error of errno(3), for those that users meet."""
 
@@ -132,6 +131,17 @@ class LimitError(SlimError):
     label = "limit"
 
 
+class OutOfMemoryError(LimitError):
+    """The machine, or the container, has no memory left."""
+
+    def __init__(self, what: str = "there is not enough memory") -> None:
+        super().__init__(
+            what,
+            hint="give slim more memory (a container's limit counts), or let it do less at a time: "
+            "--memory 1GB for archives, jobs = 1 in slim.toml, one --layer after the other",
+        )
+
+
 class OutputError(SlimError):
     """Output can't be written: stdout, or a report's file. What the command did stands."""
 
@@ -155,10 +165,13 @@ class StorageError(SlimError):
     @classmethod
     def from_os_error(
         cls, error: OSError, *, file: object = None, hint: str | None = None
-    ) -> StorageError:
+    ) -> SlimError:
         """Wrap an :class:`OSError`, keeping the system's own words.
 
-        Without a ``hint`` the error gets one that fits its number.
+        Without a ``hint`` the error gets one that fits its number. Where memory has run out, it is
+        an :class:`OutOfMemoryError`.
         """
+        if error.errno == errno.ENOMEM:
+            return OutOfMemoryError()
         fitting = hint or _HINTS.get(error.errno or 0, _HINT)
         return cls(error.strerror or str(error), file=file or error.filename, hint=fitting)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from slim.analysis import ReadFile
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
+from slim.system.mapped import words_in
 
 _SOURCES = (".py", ".pyw")
 MAX_SOURCE = 8 << 20
@@ -99,13 +100,13 @@ def compiling_code(inventory: Inventory, read: ReadFile) -> Mapping[FileKey, Evi
     for record in inventory:
         if not _may_count(record):
             continue
-        content = bytes(read(record))
+        sight = None
         if not record.path.endswith(_SOURCES):
-            sight = _sight_without_source(content)
-        elif _has_words(content):
-            sight = _first_sight(content, _top_level_name(record))
+            sight = _sight_without_source(read(record))
         else:
-            sight = None
+            source = bytes(read(record))
+            if _has_words(source):
+                sight = _first_sight(source, _top_level_name(record))
         if sight is not None:
             found[record.key] = Evidence(
                 kind="compiles",
@@ -136,8 +137,9 @@ def _top_level_name(record: FileRecord) -> str:
     return below.partition("/")[0].removesuffix(".py")
 
 
-def _sight_without_source(content: bytes) -> _Sight | None:
-    word = next((word for word in _WITHOUT_SOURCE if word in content), None)
+def _sight_without_source(content: memoryview) -> _Sight | None:
+    found = words_in(content, _WITHOUT_SOURCE)
+    word = next((word for word in _WITHOUT_SOURCE if word in found), None)
     return None if word is None else _Sight(1, f"compiled code has the word {word.decode()}")
 
 

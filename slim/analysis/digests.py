@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from slim.analysis import ReadFile
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileRecord, Inventory, Owner, OwnerKind
+from slim.system.mapped import pieces_of
 
 _SIDECARS = (
     *(".sig", ".sign", ".asc", ".p7s", ".minisig", ".chk", ".hmac", ".digest"),
@@ -132,7 +133,10 @@ class DigestBook:
     def _digest(self, record: FileRecord, algorithm: str) -> bytes:
         if algorithm == "sha256":
             return bytes.fromhex(record.sha256)
-        return hashlib.new(algorithm, self._read(record), usedforsecurity=False).digest()
+        state = hashlib.new(algorithm, usedforsecurity=False)
+        for piece in pieces_of(self._read(record)):
+            state.update(piece)
+        return state.digest()
 
     def _is_binary(self, record: FileRecord) -> bool:
         return b"\0" in bytes(self._read(record)[:1024])

@@ -106,5 +106,5 @@ def _strippable(record: FileRecord, read: ReadFile) -> int:
         from slim.binaries.macho.edit import MachoEdit, plan_macho_edit
 
         macho = plan_macho_edit(read(record), _LEVEL)
-        return record.size - macho.size if isinstance(macho, MachoEdit) else 0
+        return record.size - macho.size_after if isinstance(macho, MachoEdit) else 0
     return 0

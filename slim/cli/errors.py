@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from slim.cli.terminal import style_for
-from slim.errors import ConfigError, RefusedError, SlimError, StorageError
+from slim.errors import ConfigError, OutOfMemoryError, RefusedError, SlimError, StorageError
 from slim.reports.common.text import printable
 from slim.system.interrupts import Interrupted, raise_on_signals
 
@@ -35,6 +35,8 @@ def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
         return code if isinstance(code, int) else 0
     except SlimError as error:
         return _failed(error)
+    except MemoryError:
+        return _failed(OutOfMemoryError())
     except OSError as error:
         return _failed(StorageError.from_os_error(error))
     except click.ClickException as error:

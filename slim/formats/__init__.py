@@ -12,7 +12,7 @@ from slim.formats.compression import deflate
 from slim.formats.compression.base import STORED, Compression
 from slim.formats.compression.bzip2 import BZIP2
 from slim.formats.compression.gzip import GZIP
-from slim.formats.compression.memory import room
+from slim.formats.compression.memory import room_here
 from slim.formats.compression.xz import XZ
 from slim.formats.compression.zstd import ZSTD
 from slim.formats.directory import DIRECTORY
@@ -101,7 +101,7 @@ def encoders(workers: int, effort: Effort, archive_format: Format) -> int:
     """
     if archive_format.encoder_memory is None:
         return workers
-    return max(1, min(workers, room(effort) // archive_format.encoder_memory(effort)))
+    return max(1, min(workers, room_here(effort) // archive_format.encoder_memory(effort)))
 
 
 def is_archive_name(name: str) -> bool:

@@ -6,18 +6,20 @@ import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 from slim.errors import IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.assemble import Assembler, RawMember, Warnings
 from slim.formats.base import Content, Format, Member, ReadOptions, Tree, WriteOptions
-from slim.formats.files import CHUNK
+from slim.formats.files import CHUNK, IN_MEMORY
 from slim.formats.names import display
 from slim.model.record import EntryType
 from slim.system.atomic import write_durably
+from slim.system.mapped import map_file
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _BINARY = getattr(os, "O_BINARY", 0)
@@ -31,9 +33,9 @@ _SPACE = "check the free space and the permissions of the folder"
 class FileContent:
     """A file on disk that is opened when its bytes are wanted.
 
-    It isn't memory-mapped: a file that somebody truncates meanwhile would end the process with
-    SIGBUS. Raises IntegrityError where the file isn't any more what it was when the folder was
-    read.
+    Raises IntegrityError where the file isn't any more what it was when the folder was read. Only a
+    large file is mapped into memory: where somebody truncates that in place while it is looked at,
+    the system ends the process (SIGBUS).
     """
 
     path: str
@@ -42,25 +44,34 @@ class FileContent:
 
     def chunks(self) -> Iterator[bytes | memoryview]:
         """The bytes in pieces of 1 MiB."""
+        with self._opened() as stream:
+            left = self.size
+            while left:
+                data = stream.read(min(CHUNK, left))
+                if not data:
+                    raise self._changed()
+                left -= len(data)
+                yield data
+            self._check(os.fstat(stream.fileno()))
+
+    @contextmanager
+    def _opened(self) -> Iterator[FileIO]:
+        """Open the file, if it is still the same."""
         try:
             handle = os.open(self.path, os.O_RDONLY | _NOFOLLOW | _NONBLOCK | _BINARY)
-            with os.fdopen(handle, "rb", buffering=0) as stream:
+            with FileIO(handle, "rb") as stream:
                 self._check(os.fstat(handle))
-                left = self.size
-                while left:
-                    data = stream.read(min(CHUNK, left))
-                    if not data:
-                        raise self._changed()
-                    left -= len(data)
-                    yield data
-                self._check(os.fstat(handle))
+                yield stream
         except OSError as error:
             if error.errno in _GONE:
                 raise self._changed() from error
             raise StorageError.from_os_error(error, file=self.path) from error
 
     def view(self) -> memoryview:
-        """The whole content, read into memory."""
+        """The whole content: read into memory, or mapped where it is large."""
+        if self.size > IN_MEMORY:
+            with self._opened() as stream:
+                return memoryview(map_file(stream.fileno(), self.size))
         if self.size <= CHUNK:
             return memoryview(b"".join(self.chunks()))
         whole = bytearray(self.size)

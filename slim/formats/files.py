@@ -12,6 +12,9 @@ from slim.system.regular import NotRegularError, open_regular
 CHUNK = 1 << 20
 """Bytes that are read, decompressed and written at a time."""
 
+IN_MEMORY = 8 << 20
+"""Bytes of the largest file that is read as a whole; larger ones are mapped."""
+
 
 def file_chunks(source: Path, size: int = CHUNK) -> Iterator[bytes]:
     """A regular file's bytes in pieces of at most ``size``.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import mmap
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -15,47 +14,7 @@ from typing import Self
 
 from slim.errors import StorageError
 from slim.formats.files import CHUNK
-
-_RESIDENT = 16 << 20
-"""Bytes of a mapped file that may be in memory before they are given back."""
-
-
-class _Map(mmap.mmap):
-    """A mapped file that takes a few megabytes of memory, however much of it is looked at."""
-
-    _seen = 0
-
-    def seen(self, size: int) -> None:
-        """Count bytes that were looked at. Threads may count at once: it needn't be exact."""
-        self._seen += size
-        if self._seen >= _RESIDENT:
-            self._seen = 0
-            self.forget()
-
-    def forget(self) -> None:
-        """Give the memory back (madvise(2), ``MADV_DONTNEED``).
-
-        Views stay valid, even for threads that read them now: pages are mapped again when they are
-        wanted.
-        """
-        if hasattr(mmap, "MADV_DONTNEED"):
-            self.madvise(mmap.MADV_DONTNEED)
-
-
-def seen(view: bytes | memoryview, size: int | None = None) -> None:
-    """Count bytes that were looked at (the whole view, or ``size`` of them).
-
-    So the memory that they are mapped into is given back.
-    """
-    if isinstance(view, memoryview) and isinstance(view.obj, _Map):
-        view.obj.seen(len(view) if size is None else size)
-
-
-def passing(pieces: Iterable[bytes | memoryview]) -> Iterator[bytes | memoryview]:
-    """The pieces, for a caller who reads each once, and perhaps only the first."""
-    for piece in pieces:
-        seen(piece)
-        yield piece
+from slim.system.mapped import MappedFile, map_file, passing, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +50,7 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.size = 0
         self._named: str | None = None
-        self._map: _Map | None = None
+        self._map: MappedFile | None = None
         self._view: memoryview | None = None
         try:
             handle, name = tempfile.mkstemp(prefix="slim-", suffix=".spool", dir=folder)
@@ -128,7 +87,7 @@ class Spool:
                 try:
                     if os.fstat(self._file.fileno()).st_size != self.size:
                         raise OSError(errno.EIO, "the file system lost what was written to it")
-                    self._map = _Map(self._file.fileno(), self.size, access=mmap.ACCESS_READ)
+                    self._map = map_file(self._file.fileno(), self.size)
                 except OSError as error:
                     raise StorageError.from_os_error(error, file="the spool file") from error
                 self._view = memoryview(self._map)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slim.errors import IntegrityError
 from slim.formats.assemble import check_again
-from slim.formats.base import Member, Tree
+from slim.formats.base import BytesContent, Content, Member, Tree
 from slim.formats.digests import tree_digest
 from slim.inventory.deployed import as_published
 from slim.inventory.describe import describe, metadata_sites
@@ -59,8 +59,11 @@ class LoadedStack:
 
     def read(self, record: FileRecord) -> memoryview:
         """The bytes of a file; none for links."""
-        content = self.trees[record.layer].members[record.path].content
-        return memoryview(b"") if content is None else content.view()
+        return self.content(record).view()
+
+    def content(self, record: FileRecord) -> Content:
+        """The content of a file, to be read later; an empty one for links."""
+        return self.trees[record.layer].members[record.path].content or BytesContent(b"")
 
     def digests(self, layer: str) -> dict[str, str]:
         """SHA-256 (hexadecimal) of every regular file of a layer, by path."""

@@ -11,7 +11,6 @@ from slim.binaries import identify, may_be_native
 from slim.formats.assemble import Warnings
 from slim.formats.base import Content, Member, Tree
 from slim.formats.names import display
-from slim.formats.spool import passing
 from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
 from slim.inventory.distributions import find_distributions
@@ -30,6 +29,7 @@ from slim.model.record import (
     OwnerKind,
 )
 from slim.model.stack import Layer, LayerKind, Stack
+from slim.system.mapped import contains
 
 _BATCH = 64
 _NATIVE_NAMES = (".so", ".dylib", ".dll", ".pyd", ".exe")
@@ -203,15 +203,9 @@ def _exports_module(path: str, view: memoryview, native: NativeFormat | None) ->
         return False
     if rest not in ("so", "pyd", "abi3.so"):
         return "cpython-" in rest or rest.startswith("cp3")
-    return not stem.startswith("lib") and _contains(
+    return not stem.startswith("lib") and contains(
         view, f"PyInit_{stem}\0".encode("utf-8", "surrogateescape")
     )
-
-
-def _contains(view: memoryview, needle: bytes, piece: int = 1 << 22) -> bool:
-    """True if the bytes occur; no copy of the whole file is made."""
-    pieces = passing(view[at : at + piece + len(needle)] for at in range(0, len(view), piece))
-    return any(needle in bytes(part) for part in pieces)
 
 
 def _bytecode(layer: Layer, path: str, view: memoryview, tree: Tree) -> int:

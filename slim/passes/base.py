@@ -9,9 +9,9 @@ from typing import Protocol
 from slim.analysis import ReadFile
 from slim.analysis.facts import Facts
 from slim.config.settings import LayerSettings
-from slim.formats.base import Content
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
+from slim.model.recipe import Recipe
 from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.rule import OptionValue, PassSchema, Rule
 from slim.model.stack import Stack
@@ -21,15 +21,15 @@ from slim.model.stack import Stack
 class Editor:
     """Row of the table of editors, which carry out the rewrites that plans ask for.
 
-    ``name`` is what an ``EditSpec`` refers to. ``edit`` makes the new content from the bytes of the
-    file and the options of the ``EditSpec``; it raises SlimError where it can't. ``oracle`` names
-    what judges each edit before it is published: a key of
+    ``name`` is what an ``EditSpec`` refers to. ``edit`` makes the recipe of the new content from
+    the bytes of the file and the options of the ``EditSpec``; it raises SlimError where it can't.
+    ``oracle`` names what judges each edit before it is published: a key of
     :data:`slim.verification.oracles.ORACLES`. ``suits`` tells whether a file is of the kind that it
     edits, for ``slim verify``, which sees edited files and doesn't know the editor.
     """
 
     name: str
-    edit: Callable[[memoryview, Mapping[str, OptionValue]], Content]
+    edit: Callable[[memoryview, Mapping[str, OptionValue]], Recipe]
     oracle: str
     suits: Callable[[FileRecord], bool]
 

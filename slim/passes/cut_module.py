@@ -16,7 +16,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 from slim.errors import UnsafeInputError
-from slim.formats.base import BytesContent
+from slim.model.recipe import Kept, Recipe
 from slim.model.rule import OptionValue
 
 EDITOR = "cut-module"
@@ -30,7 +30,7 @@ _LONGEST = 1 << 20
 """Bytes that one statement of an outline may have."""
 
 
-def cut_module(view: memoryview, options: Mapping[str, OptionValue]) -> BytesContent:
+def cut_module(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
     """Carry out an edit; plans name it by :data:`EDITOR`.
 
     Options: ``end`` (bytes of the head), ``missing`` (the name that no layer has) and
@@ -40,7 +40,7 @@ def cut_module(view: memoryview, options: Mapping[str, OptionValue]) -> BytesCon
     source = bytes(view)
     end, missing, decorators = options["end"], options["missing"], options["decorators"]
     assert isinstance(end, int) and isinstance(missing, str) and isinstance(decorators, tuple)
-    return BytesContent(cut(source, end, missing, decorators))
+    return Recipe((Kept(0, end), cut(source, end, missing, decorators)[end:]))
 
 
 def cut(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> bytes:

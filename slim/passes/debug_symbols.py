@@ -13,13 +13,14 @@ from slim.binaries.elf.dynamic import read_dynamic
 from slim.binaries.elf.edit import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
 from slim.binaries.elf.image import read_image
 from slim.errors import IntegrityError
-from slim.formats.base import Content
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.plan import SkipReason
+from slim.model.recipe import Recipe
 from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.macho_symbols import THIN_OPTION, level_of, propose_macho
+from slim.system.mapped import find_all
 
 EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
@@ -126,7 +127,7 @@ def _reads_itself(view: memoryview) -> bool:
         any(
             any(start <= found.start() and found.end() <= end for start, end in loaded)
             for wanted in words
-            for found in wanted.finditer(view)
+            for found in find_all(wanted, view)
         )
         for words in (_OWN_FILE, _SYMBOLS)
     )
@@ -182,10 +183,9 @@ def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
-    """Carry out an edit of this pass.
+def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
+    """Carry out an edit of this pass: return the recipe of the new content.
 
-    The content is made when it is read, and ``view`` has to live as long.
     Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
     that can't, so these aren't the bytes that were looked at.
     """
@@ -195,4 +195,4 @@ def elf_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content
             f"the file can't be edited any more: {edit.reason}",
             hint="it has changed since it was planned; run again",
         )
-    return edit
+    return edit.recipe

@@ -12,8 +12,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from slim.formats.base import BytesContent
 from slim.model.finding import EditSpec, Evidence, Finding
+from slim.model.recipe import Kept, Recipe
 from slim.model.record import FileRecord, OwnerKind
 from slim.model.rule import OptionValue, PassSchema, Verb
 from slim.passes.base import Context
@@ -28,9 +28,9 @@ def without_description(raw: bytes) -> bytes:
     return raw if match is None else raw[: match.start(1)]
 
 
-def edit_description(view: memoryview, options: Mapping[str, OptionValue]) -> BytesContent:
+def edit_description(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
     """Carry out an edit of this pass; plans name it by :data:`EDITOR`."""
-    return BytesContent(without_description(bytes(view)))
+    return Recipe((Kept(0, len(without_description(bytes(view)))),))
 
 
 class Description:

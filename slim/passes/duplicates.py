@@ -28,6 +28,7 @@ from slim.model.record import EntryType, FileKey, FileRecord
 from slim.model.rule import OptionSchema, PassSchema, Rule, Verb
 from slim.model.stack import System
 from slim.passes.base import Context, Proposal, Refusal
+from slim.system.mapped import find_all
 
 _NAME = "duplicates"
 _SMALLEST = 4096
@@ -136,7 +137,7 @@ def _may_be_run(context: Context, record: FileRecord) -> bool:
         dynamic = context.facts.libraries.dynamics.get(record.key)
         if dynamic is None or dynamic.kind == "executable":
             return True
-    return _OWN_PATH.search(context.read(record)) is not None
+    return next(find_all(_OWN_PATH, context.read(record)), None) is not None
 
 
 def _opened(context: Context, groups: list[_Group]) -> frozenset[FileKey]:

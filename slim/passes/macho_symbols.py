@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from slim.binaries.refusal import NotEditable, RefusalKind
 from slim.errors import IntegrityError
-from slim.formats.base import Content
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.plan import SkipReason
+from slim.model.recipe import Recipe
 from slim.model.record import FileRecord
 from slim.model.rule import OptionSchema, OptionValue, Rule
 from slim.model.stack import Platform, System
@@ -108,8 +108,8 @@ def _evidence(record: FileRecord, edit: MachoEdit) -> tuple[Evidence, ...]:
     return tuple(found)
 
 
-def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Content:
-    """Carry out an edit of this pass. ``view`` has to live as long as the content.
+def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
+    """Carry out an edit of this pass: return the recipe of the new content.
 
     Raises :class:`slim.errors.IntegrityError` for a file that can't be edited: none is proposed
     that can't, so these aren't the bytes that were looked at.
@@ -122,4 +122,4 @@ def macho_symbols(view: memoryview, options: Mapping[str, OptionValue]) -> Conte
             f"the file can't be edited any more: {edit.reason}",
             hint="it has changed since it was planned; run again",
         )
-    return edit
+    return edit.recipe

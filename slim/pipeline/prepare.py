@@ -101,11 +101,11 @@ def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
     """Do the rewrites, have them checked independently, and take back what fails."""
     rewrites = {key: action for key, action in plan.actions.items() if isinstance(action, Rewrite)}
     with second_opinion({action.edit.editor for action in rewrites.values()}) as second:
-        edited, failed = edit_files(plan, loaded.trees)
+        edited, failed = edit_files(plan, loaded.trees, loaded.context.spool_dir)
         edits = {
             key: Edit(
                 editor=action.edit.editor,
-                original=loaded.read(action.record),
+                original=loaded.content(action.record),
                 edited=edited[key].content,
             )
             for key, action in rewrites.items()

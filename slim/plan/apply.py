@@ -10,10 +10,12 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from slim.errors import SlimError
 from slim.formats.base import BytesContent, Content, Member, Tree
 from slim.formats.digests import digest_of
+from slim.formats.edited import EditedContent
 from slim.inventory.distributions import RecordRow, read_record, render_record
 from slim.inventory.recorded import follow, row_for
 from slim.model.finding import EditSpec, Evidence
@@ -45,9 +47,9 @@ class Edited:
 
 
 def edit_files(
-    plan: Plan, trees: Mapping[str, Tree]
+    plan: Plan, trees: Mapping[str, Tree], spool_dir: Path
 ) -> tuple[dict[FileKey, Edited], dict[FileKey, str]]:
-    """Run every rewrite of the plan.
+    """Run every rewrite of the plan. Large contents are looked at from ``spool_dir``.
 
     Returns the new contents, and for those that failed the reason in words.
     """
@@ -59,16 +61,19 @@ def edit_files(
         member = trees[key[0]].members[key[1]]
         assert member.content is not None
         try:
-            content = EDITORS[action.edit.editor].edit(member.content.view(), action.edit.options)
+            recipe = EDITORS[action.edit.editor].edit(member.content.view(), action.edit.options)
         except SlimError as error:
             failed[key] = error.message
             continue
-        if content.size != action.size_after:
+        if recipe.size != action.size_after:
             failed[key] = (
-                f"the edit gave {content.size} bytes instead of the {action.size_after} "
+                f"the edit gave {recipe.size} bytes instead of the {action.size_after} "
                 "that were planned"
             )
             continue
+        content = EditedContent(
+            original=member.content, recipe=recipe, size=recipe.size, spool_dir=spool_dir
+        )
         edited[key] = Edited(content=content, digest=digest_of(content))
     return edited, failed
 

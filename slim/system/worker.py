@@ -24,6 +24,7 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 import slim
+from slim.errors import OutOfMemoryError
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ _NO_MEMORY: Final = 77
 """Exit code of a child that would need more memory than it may take."""
 _LATE: Final = {-signal.SIGXCPU} if hasattr(signal, "SIGXCPU") else set()
 """Exit codes of a child that has used up its processor time."""
+_KILLED: Final = -signal.SIGKILL if hasattr(signal, "SIGKILL") else None
+"""Exit code of a child that somebody has killed."""
 
 # A path of one's own would come before the standard library, so it isn't set where it isn't needed.
 _START: Final = """
@@ -68,6 +71,7 @@ class Worker:
         self._module = module
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._ended = False
         self.starts = 0
         """How many processes were started."""
 
@@ -100,7 +104,8 @@ class Worker:
         """Ask, send the ``size`` bytes of ``data``, and wait for the answer.
 
         Raises NoAnswer where the child crashes or hasn't answered after ``seconds``; it is ended
-        then, and forgets what it was told before.
+        then, and forgets what it was told before. Raises OutOfMemoryError where somebody else has
+        killed it: the kernel does so when memory ends.
         """
         self.start()
         process = self._process
@@ -125,6 +130,7 @@ class Worker:
         answer = _parsed(line)
         if answer is not None and not late.is_set():
             return answer
+        self._ended = False
         code = self._end(grace=0 if line else 1)
         if self._closed:
             raise NoAnswer("it was closed")
@@ -134,6 +140,11 @@ class Worker:
             raise NoAnswer("it needs too much memory")
         if line or code is None:
             raise NoAnswer("it answered nonsense")
+        if code == _KILLED and not self._ended:
+            raise OutOfMemoryError(
+                f"the process that runs {self._module} was killed, as the system does when there "
+                "is not enough memory"
+            )
         raise NoAnswer(
             f"it crashed (signal {-code})" if code < 0 else f"it ended with exit code {code}"
         )
@@ -151,6 +162,7 @@ class Worker:
         try:
             code = process.wait(grace)
         except subprocess.TimeoutExpired:
+            self._ended = True
             process.kill()
             code = process.wait()
         for pipe in (process.stdin, process.stdout):

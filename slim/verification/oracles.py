@@ -36,14 +36,16 @@ class Oracle:
     ``check`` compares an original with what it was edited to and returns what is wrong, a sentence
     each; it raises nothing. ``reader`` names what LIEF reads such files with
     (:data:`slim.verification.second_opinion.worker.READERS`); None for files that it can't read.
+    ``headers`` names what it reads the headers of a large one with.
     """
 
     check: Callable[[memoryview, memoryview], list[str]]
     reader: str | None = None
+    headers: str | None = None
 
 
 ORACLES: Mapping[str, Oracle] = {
-    "elf": Oracle(check=check_elf, reader="elf"),
+    "elf": Oracle(check=check_elf, reader="elf", headers="elf-headers"),
     "macho": Oracle(check=check_macho, reader="macho"),
     "core-metadata": Oracle(check=check_metadata),
     "cut-module": Oracle(check=check_cut_module),
@@ -56,7 +58,7 @@ class Edit:
     """An edit that was carried out and isn't published yet. ``editor`` is a key of EDITORS."""
 
     editor: str
-    original: memoryview
+    original: Content
     edited: Content
 
 
@@ -89,9 +91,14 @@ def judge(
     paths.
     """
     questions = {
-        key: Question(reader=reader, original=edit.original, edited=edit.edited)
+        key: Question(
+            reader=oracle.reader,
+            headers=oracle.headers,
+            original=edit.original,
+            edited=edit.edited,
+        )
         for key, edit in edits.items()
-        if (reader := _reader(edit.editor)) is not None
+        if (oracle := _oracle(edit.editor)) is not None and oracle.reader is not None
     }
     with ThreadPoolExecutor(max_workers=1) as thread:
         asked = thread.submit(second.ask, questions)
@@ -119,7 +126,7 @@ def refused_edits(
         if oracle is None:
             problems = [f"no oracle judges what the editor {edit.editor} does"]
         else:
-            problems = oracle.check(edit.original, edit.edited.view())
+            problems = oracle.check(edit.original.view(), edit.edited.view())
         if problems:
             refused[key] = Evidence(kind="oracle", text=problems[0])
     return refused
@@ -145,6 +152,8 @@ def _check(opinion: Opinion, differing: str) -> Check:
     notes = []
     if opinion.differing:
         notes.append(f"{differing}: {_paths(opinion.differing)}")
+    if opinion.headers:
+        notes.append(f"by their headers alone, because they are large: {_paths(opinion.headers)}")
     notes += [
         f"judged without LIEF: {path}: {reason}"
         for path, reason in list(_unjudged(opinion))[:_SHOWN]

@@ -42,13 +42,12 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def edited(data: bytes) -> bytes:
-    content = EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"})
-    return bytes(content.view())
+    return EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"}).whole(data)
 
 
 def edit(original: bytes, changed: bytes) -> dict[tuple[str, str], Edit]:
     content = BytesContent(changed)
-    return {KEY: Edit(editor="elf-symbols", original=memoryview(original), edited=content)}
+    return {KEY: Edit(editor="elf-symbols", original=BytesContent(original), edited=content)}
 
 
 @pytest.mark.parametrize("grafted", [False, True], ids=["plain", "patchelf"])

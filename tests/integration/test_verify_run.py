@@ -312,7 +312,7 @@ def test_an_edit_that_breaks_a_library_is_taken_back(
 
     Our own judge looks away. LIEF sees it; where LIEF looks away, too, trying the result tells.
     """
-    from slim.formats.base import BytesContent
+    from slim.model.recipe import Recipe
     from slim.passes import EDITORS
     from slim.verification import oracles
     from slim.verification.second_opinion.opinion import Opinion, SecondOpinion
@@ -328,7 +328,7 @@ def test_an_edit_that_breaks_a_library_is_taken_back(
     editor = EDITORS["elf-symbols"]
 
     def breaking(data: memoryview, options: Any) -> Any:
-        edited = bytearray(editor.edit(data, options).view())
+        edited = bytearray(editor.edit(data, options).whole(data))
         if b"libanswer" in bytes(data):
             at = int.from_bytes(
                 edited[32:40], "little"
@@ -339,7 +339,7 @@ def test_an_edit_that_breaks_a_library_is_taken_back(
                     header + 8 : header + 16
                 ] != bytes(8):
                     edited[header + 8] ^= 1  # p_offset of a PT_LOAD that isn't the first
-        return BytesContent(bytes(edited))
+        return Recipe((bytes(edited),))
 
     monkeypatch.setitem(EDITORS, "elf-symbols", replace(editor, edit=breaking))
     monkeypatch.setattr(oracles, "refused_edits", lambda edits: {})
@@ -587,7 +587,7 @@ def test_verify_alone_judges_files_that_differ(capsys: pytest.CaptureFixture[str
     from slim.passes import EDITORS
 
     data = build_elf(TEXT)
-    edited = bytes(EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"}).view())
+    edited = EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"}).whole(data)
     broken = bytearray(edited)
     broken[24] ^= 1  # e_entry of the ELF header
     for name, library, table in (

@@ -12,6 +12,7 @@ import random
 import sys
 from pathlib import Path
 
+from slim.formats.base import BytesContent
 from slim.passes import EDITORS
 from slim.passes.debug_symbols import DebugSymbols
 from slim.passes.duplicates import Duplicates
@@ -85,9 +86,13 @@ def run(platform: str, piece: int) -> int:
             record = made.inventory.by_deployed_path[path]
             assert finding.edit is not None
             original = made.read(record)
-            content = EDITORS[finding.edit.editor].edit(original, finding.edit.options)
-            assert content.size == finding.size_after < record.size
-            edits[record.key] = Edit(editor=finding.edit.editor, original=original, edited=content)
+            recipe = EDITORS[finding.edit.editor].edit(original, finding.edit.options)
+            assert recipe.size == finding.size_after < record.size
+            edits[record.key] = Edit(
+                editor=finding.edit.editor,
+                original=BytesContent(bytes(original)),
+                edited=BytesContent(recipe.whole(original)),
+            )
         assert refused_edits(edits) == {}, f"seed {seed}"
         edited += len(edits)
     return edited

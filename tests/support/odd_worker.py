@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
 
@@ -14,6 +15,8 @@ def answer(question: Answer, data: bytes) -> Answer:
     match data.partition(b" ")[0]:
         case b"crash":
             os.abort()
+        case b"killed":
+            os.kill(os.getpid(), signal.SIGKILL)
         case b"exit":
             os._exit(3)
         case b"hang":

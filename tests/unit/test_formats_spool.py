@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from slim.formats.spool import SliceContent, Spool, passing
+from slim.formats.spool import SliceContent, Spool
+from slim.system.mapped import passing
 
 MIB = 1 << 20
 SIZE = 96 * MIB

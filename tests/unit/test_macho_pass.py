@@ -102,8 +102,8 @@ def test_what_is_proposed_is_carried_out(
     assert [evidence.kind for evidence in found.evidence] == kinds
     assert {evidence.file for evidence in found.evidence} == {"app-x/lib/a.dylib"}
     made = macho_symbols(memoryview(content), found.edit.options)
-    assert made.size == found.size_after == len(b"".join(made.chunks()))
-    assert check(content, made.view()) == []
+    assert made.size == found.size_after == len(made.whole(content))
+    assert check(content, made.whole(content)) == []
 
 
 @pytest.mark.parametrize(

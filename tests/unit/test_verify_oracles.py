@@ -43,16 +43,17 @@ def test_the_editor_chooses_the_oracle_not_the_file(data: bytes, editor: str) ->
     """A good edit that is said to be another editor's is refused: its oracle can't judge it."""
     options = {"level": "unneeded"}
     fitting = "elf-symbols" if data.startswith(b"\x7fELF") else "macho-symbols"
-    content = EDITORS[fitting].edit(memoryview(data), options)
-    refused = refused_edits({KEY: Edit(editor=editor, original=memoryview(data), edited=content)})
+    content = BytesContent(EDITORS[fitting].edit(memoryview(data), options).whole(data))
+    refused = refused_edits({KEY: Edit(editor=editor, original=BytesContent(data), edited=content)})
     assert bool(refused) is (editor != fitting)
 
 
 @pytest.mark.parametrize("editor", ["elf-symbols", "pe-resources"])
 def test_an_edit_without_an_oracle_is_refused(editor: str) -> None:
     data = build_elf(TEXT)
-    content = EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"})
-    edit = Edit(editor=editor, original=memoryview(data), edited=content)
+    recipe = EDITORS["elf-symbols"].edit(memoryview(data), {"level": "unneeded"})
+    content = BytesContent(recipe.whole(data))
+    edit = Edit(editor=editor, original=BytesContent(data), edited=content)
     refused = refused_edits({KEY: edit}, oracles={})
     assert refused[KEY].text == f"no oracle judges what the editor {editor} does"
 
@@ -79,6 +80,6 @@ def test_metadata_that_says_something_else_is_refused(after: bytes, problem: str
     (found,) = check_metadata(memoryview(METADATA), memoryview(after))
     assert problem in found
     edit = Edit(
-        editor="metadata-description", original=memoryview(METADATA), edited=BytesContent(after)
+        editor="metadata-description", original=BytesContent(METADATA), edited=BytesContent(after)
     )
     assert refused_edits({KEY: edit})[KEY].text == found

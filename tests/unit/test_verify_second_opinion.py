@@ -14,6 +14,7 @@ import lief
 import pytest
 
 import slim
+from slim.errors import OutOfMemoryError
 from slim.formats.base import BytesContent
 from slim.model.record import FileKey
 from slim.passes import EDITORS
@@ -23,8 +24,10 @@ from slim.verification.second_opinion import opinion as opinions
 from slim.verification.second_opinion.facts import LAYOUT, differences
 from slim.verification.second_opinion.opinion import Opinion, Question, SecondOpinion
 from slim.verification.second_opinion.worker import READERS
+from tests.support.elf_files import build as build_elf
 from tests.support.macho_files import LIBRARY, build
 from tests.support.native_headers import fat, pe
+from tests.unit.test_binaries_oracle import TEXT as ELF_TEXT
 
 ODD = "tests.support.odd_worker"
 KEY = ("app-x", "x/liba.dylib")
@@ -81,15 +84,14 @@ SEEDED = [
 
 def edited(data: bytes = ORIGINAL) -> bytes:
     """What the editor makes of a file."""
-    content = EDITORS["macho-symbols"].edit(memoryview(data), {"level": "unneeded"})
-    return bytes(content.view())
+    return EDITORS["macho-symbols"].edit(memoryview(data), {"level": "unneeded"}).whole(data)
 
 
 def judged(
     original: bytes, changed: bytes, second: SecondOpinion, editor: str = "macho-symbols"
 ) -> Judgement:
     """The judgement about one edit."""
-    edit = Edit(editor=editor, original=memoryview(original), edited=BytesContent(changed))
+    edit = Edit(editor=editor, original=BytesContent(original), edited=BytesContent(changed))
     return judge({KEY: edit}, second)
 
 
@@ -120,10 +122,10 @@ def test_what_the_own_oracle_overlooks_lief_finds(
 def test_one_image_out_of_a_universal_file_passes(lief_child: SecondOpinion) -> None:
     other = build(TEXT.replace("arm64", "x86_64"))
     whole = fat(other, ORIGINAL)
-    content = EDITORS["macho-symbols"].edit(
+    recipe = EDITORS["macho-symbols"].edit(
         memoryview(whole), {"level": "unneeded", "machine": "aarch64"}
     )
-    assert judged(whole, bytes(content.view()), lief_child).refused == {}
+    assert judged(whole, recipe.whole(whole), lief_child).refused == {}
 
 
 def test_text_is_not_for_lief(lief_child: SecondOpinion) -> None:
@@ -192,7 +194,7 @@ def ask(second: SecondOpinion, *words: tuple[str, str]) -> tuple[Opinion, Callab
     questions = {
         ("x", str(number)): Question(
             reader="elf",
-            original=memoryview(original.encode()),
+            original=BytesContent(original.encode()),
             edited=BytesContent(changed.encode()),
         )
         for number, (original, changed) in enumerate(words)
@@ -273,6 +275,45 @@ def test_a_file_over_the_limit_is_left_to_the_own_oracle() -> None:
         found, key = ask(second, FINE, ("fine but long", "differs"))
     assert found.judged == 1
     assert found.unjudged == {key(1): "it has 13 bytes, more than the 4 that LIEF is given"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_child_that_the_system_kills_ends_the_run() -> None:
+    """Whether an edit is published mustn't depend on how much memory there was."""
+    with SecondOpinion(ODD) as second, pytest.raises(OutOfMemoryError, match="was killed"):
+        ask(second, FINE, ("fine", "killed"), FINE)
+
+
+def test_of_a_large_file_lief_is_given_the_headers_if_it_reads_them() -> None:
+    questions = {
+        ("x", str(number)): Question(
+            reader="odd",
+            headers=headers,
+            original=BytesContent(b"x" * 9),
+            edited=BytesContent(b"x"),
+        )
+        for number, headers in enumerate(["odd", None])
+    }
+    with SecondOpinion(ODD, max_size=4) as second:
+        found = second.ask(questions)
+    assert (found.judged, found.headers) == (1, [("x", "0")])
+    assert list(found.unjudged) == [("x", "1")]
+
+
+def test_lief_reads_the_headers_of_the_beginning_alone() -> None:
+    elf = build_elf(ELF_TEXT)
+    broken = bytearray(elf)
+    broken[24] ^= 1  # e_entry
+    with SecondOpinion(max_size=4) as second:
+        for changed, differs in ((elf[:-1], False), (bytes(broken), True)):
+            question = Question(
+                reader="elf",
+                headers="elf-headers",
+                original=BytesContent(elf),
+                edited=BytesContent(changed),
+            )
+            found = second.ask({KEY: question})
+            assert (found.judged, found.headers, bool(found.differing)) == (1, [KEY], differs)
 
 
 def test_after_too_many_accidents_lief_is_not_asked_any_more() -> None:

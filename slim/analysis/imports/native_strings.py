@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import COMMON, Candidates
@@ -19,13 +20,18 @@ from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
+from slim.system.mapped import contains, find_all, seen, words_in
 
 _AFTER_DOT = re.compile(rb"\.(?<=\w\.)[^\W\d]\w*+(?:\.\w++)*+")
 _BEFORE = re.compile(rb"\w*\Z")
 _WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
 _RUNS = re.compile(rb"[\w.]{2,}+")
 _DELIMITERS = frozenset(b"\0\"'`")
-_PACKED_MARKS = (b"cython_runtime", b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
+_CYTHON = b"cython_runtime"
+_PACKED_MARKS = (_CYTHON, b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
+_COMPRESSED = re.compile(rb"x[\x01\x5e\x9c\xda]")
+_PART = 16 << 20
+"""Bytes of a compiled file that are searched at a time."""
 _MAX_TABLE = 1 << 23
 """Bytes of a string table that are read after decompression."""
 _MAX_TABLES = 16
@@ -51,16 +57,19 @@ class _Compiled:
 
 
 class _Packed:
-    """A text that doesn't tell where a string ends. Remembers what was looked for in it."""
+    """A text that doesn't tell where a string ends. Remembers what was looked for in it.
 
-    def __init__(self, text: bytes) -> None:
-        self._text = text
+    ``text`` may be set to another buffer with the same bytes.
+    """
+
+    def __init__(self, text: bytes | memoryview) -> None:
+        self.text = text
         self._answers: dict[str, bool] = {}
 
     def holds(self, name: str) -> bool:
         """Return whether a dotted name (or a word) stands anywhere in the text."""
         if name not in self._answers:
-            self._answers[name] = as_bytes(dotted(name)) in self._text
+            self._answers[name] = contains(self.text, as_bytes(dotted(name)))
         return self._answers[name]
 
 
@@ -98,11 +107,14 @@ class CompiledReader:
 
     def opaque(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
         """Every candidate of which the words occur in a file that isn't read more closely."""
-        if record.key not in self._opaque:
-            self._opaque[record.key] = _Packed(bytes(self._read(record)))
+        packed = self._opaque.setdefault(record.key, _Packed(b""))
         modules = self._index.modules.get(record.key, ())
         own = frozenset(module.name.partition("/")[0] for module in modules)
-        yield from _names_in_packed(record, self._opaque[record.key], own, modules, candidates)
+        # Such files are large: only the answers are kept.
+        packed.text = self._read(record)
+        found = list(_names_in_packed(record, packed, own, modules, candidates))
+        packed.text = b""
+        yield from found
 
     def _load(self, record: FileRecord) -> _Compiled | None:
         modules = self._index.modules.get(record.key, ())
@@ -114,18 +126,20 @@ class CompiledReader:
             or not (modules or runtime)
         ):
             return None
-        data = bytes(self._read(record))
-        tables = [data]
-        if not bytecode and b"cython_runtime" in data:
-            tables.extend(_packed_tables(data))
+        data = self._read(record)
+        marks = words_in(data, _PACKED_MARKS)
+        tables = list(_packed_tables(data)) if not bytecode and _CYTHON in marks else []
         whole: set[str] = set()
         within: set[str] = set()
         words: set[str] = set()
-        for table in tables:
+        for table in chain(_parts(data), tables):
             self._dotted_names(table, whole, within)
             found = (word.decode("utf-8", "replace") for word in set(_WHOLE.findall(table)))
             words.update(word for word in found if word in self._index.top_folders)
-        packed = bytecode or any(mark in data for mark in _PACKED_MARKS)
+        packed: tuple[_Packed, ...] = ()
+        if bytecode or marks:
+            texts = (_parts(data), *([table] for table in tables))
+            packed = tuple(_Packed(_text_of(parts)) for parts in texts)
         own = frozenset(module.top for module in modules if module.rooted)
         own = own or self._index.standard
         return _Compiled(
@@ -133,7 +147,7 @@ class CompiledReader:
             whole=frozenset(whole),
             within=frozenset(within - whole),
             words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
-            packed=tuple(_Packed(_text_of(table)) for table in tables) if packed else (),
+            packed=packed,
         )
 
     def _dotted_names(self, data: bytes, whole: set[str], within: set[str]) -> None:
@@ -214,15 +228,35 @@ def _within_reach(parent: str, modules: tuple[Module, ...], packed: _Packed) -> 
     return not modules
 
 
-def _text_of(data: bytes) -> bytes:
+def _parts(data: memoryview) -> Iterator[bytes]:
+    """The bytes in parts of some megabytes, so that no string is cut.
+
+    Where one part ends and the next one begins is a zero byte, which is in both.
+    """
+    at = 0
+    while at < len(data):
+        part = bytes(data[at : at + _PART])
+        at += len(part)
+        end = part.rfind(b"\0")
+        if at < len(data) and end > 0:
+            at -= len(part) - end
+            part = part[: end + 1]
+        seen(data, len(part))
+        yield part
+
+
+def _text_of(parts: Iterable[bytes]) -> bytes:
     """The parts of data that names can be in, each once."""
-    return b"\n".join(sorted(set(_RUNS.findall(data))))
+    runs: set[bytes] = set()
+    for part in parts:
+        runs.update(_RUNS.findall(part))
+    return b"\n".join(sorted(runs))
 
 
-def _packed_tables(data: bytes) -> Iterator[bytes]:
+def _packed_tables(data: memoryview) -> Iterator[bytes]:
     """The tables of strings that a Cython module holds in compressed form."""
     found = 0
-    for match in re.finditer(rb"x[\x01\x5e\x9c\xda]", data):
+    for match in find_all(_COMPRESSED, data):
         start = match.start()
         try:
             zlib.decompressobj().decompress(data[start : start + _TRIED])

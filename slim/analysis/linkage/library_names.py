@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slim.model.record import NativeFormat
+from slim.system.mapped import find_all
 
 WILDCARD = "\0"
 """Stands for a part of a name that is only known at run time."""
@@ -154,11 +155,11 @@ def scan_binary(
 def _words_of(data: memoryview, native: NativeFormat) -> Iterator[tuple[int, str]]:
     patterns = {NativeFormat.MACHO: _IN_MACHO, NativeFormat.PE: _IN_PE}.get(native, _IN_ELF)
     for pattern in patterns:
-        for match in pattern.finditer(data):
+        for match in find_all(pattern, data):
             for word in _words_around(data, match):
                 yield match.start(), word
     if native is NativeFormat.PE:
-        for match in _IN_PE_WIDE.finditer(data):
+        for match in find_all(_IN_PE_WIDE, data):
             # The characters' low bytes; where a high one isn't zero, the word ends.
             before = bytes(data[max(0, match.start() - 2 * _WINDOW) : match.start()])
             before = before[len(before) % 2 :]

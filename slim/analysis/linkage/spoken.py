@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from slim.analysis import ReadFile
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
+from slim.system.mapped import find_all
 
 _BARE_NAME = re.compile(
     r"\A(?:lib)?(?P<bare>.+?)(?:-[0-9a-f]{8,64})?(?:\.\d[\w.]*)?\.(?:so|dylib|dll)\b", re.IGNORECASE
@@ -93,7 +94,7 @@ def _speaks(record: FileRecord, content: memoryview, words: _Words) -> Evidence 
     text = ""
     if b"." in words.folder and record.native is None and _names_folder(content, words.folder):
         text = f"names the folder {words.folder.decode()}"
-    elif any(_is_word(content, match) for match in words.pattern.finditer(content)):
+    elif any(_is_word(content, match) for match in find_all(words.pattern, content)):
         text = f"has the word {words.bare!r}"
     if not text:
         return None

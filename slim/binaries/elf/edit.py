@@ -22,7 +22,6 @@ Source: System V gABI, chapter 4 ("Sections", "Special Sections"); elf(5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
@@ -50,6 +49,7 @@ from slim.binaries.elf.layout import (
     machine_name,
 )
 from slim.binaries.refusal import NotEditable, RefusalKind, malformed
+from slim.model.recipe import Kept, Piece, Recipe, Zeros
 
 __all__ = [
     "LEVELS",
@@ -75,7 +75,6 @@ _NAME_TABLES = frozenset({b".shstrtab", b".strtab"})
 # image (.mdebug on MIPS, .riscv.attributes), so they are left alone.
 _MACHINES = frozenset({"x86_64", "i686", "aarch64", "arm", "ppc64", "ppc64le", "s390x"})
 
-_CHUNK = 1 << 22
 _PADDING = 16
 
 
@@ -85,43 +84,27 @@ class _Piece:
 
     offset: int
     size: int
-    data: bytes | memoryview | None
+    data: bytes | Kept | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ElfEdit:
-    """An edit that has been planned: a :class:`slim.formats.base.Content`.
+    """An edit that has been planned: a recipe over the bytes of ``original``.
 
-    Its bytes are made when asked for. ``dropped`` names the sections that go, in file order, with
-    their bytes. ``holes`` are the bytes of zeros in the middle of the new file, in place of dropped
-    sections. Valid as long as the buffer it was planned from.
+    ``dropped`` names the sections that go, in file order, with their bytes. ``holes`` are the bytes
+    of zeros in the middle of the new file, in place of dropped sections.
     """
 
     size_before: int
     size_after: int
     dropped: tuple[tuple[str, int], ...]
     holes: int
-    pieces: tuple[_Piece, ...] = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """Bytes after the edit."""
-        return self.size_after
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The edited file in pieces of a few megabytes at most."""
-        for piece in self.pieces:
-            for at in range(0, piece.size, _CHUNK):
-                size = min(_CHUNK, piece.size - at)
-                yield bytes(size) if piece.data is None else piece.data[at : at + size]
+    recipe: Recipe = field(repr=False)
+    original: memoryview = field(repr=False)
 
     def data(self) -> bytes:
-        """The whole edited file."""
-        return b"".join(self.chunks())
-
-    def view(self) -> memoryview:
-        """The whole edited file; this makes a copy."""
-        return memoryview(self.data())
+        """The whole edited file, in memory."""
+        return self.recipe.whole(self.original)
 
 
 def plan_edit(view: Buffer, level: str) -> ElfEdit | NotEditable:
@@ -161,7 +144,8 @@ def plan_edit(view: Buffer, level: str) -> ElfEdit | NotEditable:
             for _, index in dropped
         ),
         holes=holes,
-        pieces=pieces,
+        recipe=Recipe(tuple(map(_part, pieces))),
+        original=memoryview(view),
     )
 
 
@@ -286,7 +270,7 @@ class _Writer:
             start, end = _range(section)
             if not section.allocated and not contains(self._fixed, (start, end)):
                 sections[index] = sections[index]._replace(
-                    offset=self._place(self._view[start:end], section.align)
+                    offset=self._place(Kept(start, end - start), section.align)
                 )
         if table is None:
             table = self._append(table_size, table_align)
@@ -360,7 +344,7 @@ class _Writer:
         self._end = at + size
         return at
 
-    def _place(self, data: bytes | memoryview, align: int) -> int:
+    def _place(self, data: bytes | Kept, align: int) -> int:
         """Write bytes wherever there is room; returns their offset."""
         at = self._take_hole(len(data), align)
         if at is None:
@@ -409,12 +393,20 @@ class _Writer:
             (piece for piece in self._written if piece.size), key=lambda piece: piece.offset
         ):
             if piece.offset > at:
-                pieces.append(_Piece(at, piece.offset - at, self._view[at : piece.offset]))
+                pieces.append(_kept_piece(at, piece.offset))
             pieces.append(piece)
             at = piece.offset + piece.size
         if at < self._end:
-            pieces.append(_Piece(at, self._end - at, self._view[at : self._end]))
+            pieces.append(_kept_piece(at, self._end))
         return tuple(pieces)
+
+
+def _kept_piece(start: int, end: int) -> _Piece:
+    return _Piece(start, end - start, Kept(start, end - start))
+
+
+def _part(piece: _Piece) -> Piece:
+    return Zeros(piece.size) if piece.data is None else piece.data
 
 
 def _align(offset: int, align: int) -> int:

@@ -40,6 +40,7 @@ from slim.binaries.macho.names import (
     CSSLOT_SIGNATURESLOT,
 )
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
+from slim.system.mapped import seen
 
 _SUPER_BLOB = struct.Struct(">3I")
 _INDEX = struct.Struct(">2I")
@@ -82,7 +83,9 @@ class CodeDirectory:
 
     def hash(self, data: bytes | memoryview) -> bytes:
         """The hash of a page or blob, cut to the size that the directory uses."""
-        return hashlib.new(self.algorithm, data, usedforsecurity=False).digest()[: self.hash_size]
+        digest = hashlib.new(self.algorithm, data, usedforsecurity=False).digest()
+        seen(data)
+        return digest[: self.hash_size]
 
     def size(self, limit: int) -> int:
         """Bytes of such a directory for an image with ``limit`` bytes before its signature."""

@@ -15,7 +15,7 @@ Source: Apple's ``mach-o/loader.h``; strip(1), codesign_allocate(1), lipo(1).
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from macholib import mach_o
@@ -36,24 +36,21 @@ from slim.binaries.macho.linkedit import DATA_COMMANDS, DYLD_INFO_COMMANDS, Part
 from slim.binaries.macho.structs import DYLD_INFO, HEADER, MAGIC_64, SEGMENT, SYMBOL_SIZE
 from slim.binaries.macho.symbols import LEVELS, SymbolTables, drop_symbols
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
+from slim.model.recipe import Kept, Piece, Recipe, Zeros
 
 __all__ = ["LEVELS", "MachoEdit", "plan_macho_edit", "resign", "thin"]
 
-_CHUNK = 1 << 22
 _TABLE_ALIGN = 8
 _SIGNATURE_ALIGN = 16
 _LIMIT = 1 << 32
 
-_Pieces = tuple[bytes | memoryview, ...]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MachoEdit:
-    """An edit that has been planned: a :class:`slim.formats.base.Content`.
+    """An edit that has been planned: a recipe over the bytes of ``original``.
 
-    Its bytes are made when asked for. ``dropped`` says what goes, with its bytes. ``notes`` has
-    half a sentence for each image that stays as it is. ``resigned`` says whether an ad-hoc
-    signature was written again. Valid as long as the buffer it was planned from.
+    ``dropped`` says what goes, with its bytes. ``notes`` has half a sentence for each image that
+    stays as it is. ``resigned`` says whether an ad-hoc signature was written again.
     """
 
     size_before: int
@@ -61,40 +58,26 @@ class MachoEdit:
     dropped: tuple[tuple[str, int], ...]
     resigned: bool
     notes: tuple[str, ...] = ()
-    pieces: _Pieces = field(repr=False)
-
-    @property
-    def size(self) -> int:
-        """Bytes after the edit."""
-        return self.size_after
-
-    def chunks(self) -> Iterator[bytes | memoryview]:
-        """The edited file in pieces of a few megabytes at most."""
-        for piece in self.pieces:
-            for at in range(0, len(piece), _CHUNK):
-                yield piece[at : at + _CHUNK]
+    recipe: Recipe = field(repr=False)
+    original: memoryview = field(repr=False)
 
     def data(self) -> bytes:
-        """The whole edited file."""
-        return b"".join(self.chunks())
-
-    def view(self) -> memoryview:
-        """The whole edited file; this makes a copy."""
-        return memoryview(self.data())
+        """The whole edited file, in memory."""
+        return self.recipe.whole(self.original)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _EditedImage:
-    """One image after the edit."""
+    """One image after the edit; its recipe is over the image's own bytes."""
 
-    pieces: _Pieces
+    recipe: Recipe
     dropped: tuple[tuple[str, int], ...] = ()
     resigned: bool = False
     notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
-        return sum(map(len, self.pieces))
+        return self.recipe.size
 
 
 def plan_macho_edit(
@@ -163,7 +146,8 @@ def _plan(
         dropped=edited.dropped,
         resigned=edited.resigned,
         notes=edited.notes,
-        pieces=edited.pieces,
+        recipe=edited.recipe,
+        original=view,
     )
 
 
@@ -189,10 +173,12 @@ def _thin(
         edited = edit(content)
     except Refused as refused:
         nothing = refused.refusal.kind is RefusalKind.NOTHING_GAINED
-        edited = _EditedImage(pieces=(content,), notes=() if nothing else (refused.refusal.reason,))
+        edited = _EditedImage(
+            recipe=_unchanged(content), notes=() if nothing else (refused.refusal.reason,)
+        )
     gone = tuple((f"slice {one.machine}", one.size) for one in slices if one is not chosen)
     return _EditedImage(
-        pieces=edited.pieces,
+        recipe=edited.recipe.within(chosen.offset),
         dropped=(*gone, *edited.dropped),
         resigned=edited.resigned,
         notes=edited.notes,
@@ -212,17 +198,17 @@ def _edit_fat(
             if refused.refusal.kind is not RefusalKind.NOTHING_GAINED:
                 reason = f"in the slice for {one.machine}: {refused.refusal.reason}"
                 raise Refused(NotEditable(refused.refusal.kind, reason)) from None
-            images.append(_EditedImage(pieces=(content,)))
+            images.append(_EditedImage(recipe=_unchanged(content)))
     if not any(image.dropped or image.resigned for image in images):
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is nothing to drop"))
     header, placed = write_fat(bytes(view[:4]), slices, [image.size for image in images])
-    pieces: list[bytes | memoryview] = [header]
+    parts: list[Piece] = [header]
     at = len(header)
-    for one, image in zip(placed, images, strict=True):
-        pieces += [bytes(one.offset - at), *image.pieces]
+    for old, one, image in zip(slices, placed, images, strict=True):
+        parts += [Zeros(one.offset - at), *image.recipe.within(old.offset).parts]
         at = one.offset + one.size
     return _EditedImage(
-        pieces=tuple(pieces),
+        recipe=Recipe(tuple(parts)),
         dropped=tuple(
             (f"{what} ({one.machine})", size)
             for one, image in zip(slices, images, strict=True)
@@ -230,6 +216,10 @@ def _edit_fat(
         ),
         resigned=any(image.resigned for image in images),
     )
+
+
+def _unchanged(view: memoryview) -> Recipe:
+    return Recipe((Kept(0, len(view)),))
 
 
 def _image(view: memoryview) -> MachoImage:
@@ -267,9 +257,8 @@ def _resign(view: memoryview) -> _EditedImage:
     signature = _signature(image)
     if signature is None:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no signature"))
-    return _EditedImage(
-        pieces=(view[: signature.span.offset], sign_again(signature, view)), resigned=True
-    )
+    kept = Kept(0, signature.span.offset)
+    return _EditedImage(recipe=Recipe((kept, sign_again(signature, view))), resigned=True)
 
 
 class _Layout:
@@ -317,11 +306,14 @@ class _Layout:
                 bytes(self._end - self._strings.end),
             )
         )
-        pieces: _Pieces = (
-            bytes(self._head),
-            image.view[image.commands_end : self._linkedit],
-            image.view[image.linkedit.offset : self._symbols.offset + self._shift],
-            tail,
+        symbols = self._symbols.offset + self._shift
+        recipe = Recipe(
+            (
+                bytes(self._head),
+                Kept(image.commands_end, self._linkedit - image.commands_end),
+                Kept(image.linkedit.offset, symbols - image.linkedit.offset),
+                tail,
+            )
         )
         dropped = (
             tables.dropped
@@ -329,15 +321,19 @@ class _Layout:
             else (("debugging information", self._shift), *tables.dropped)
         )
         if self._signature is None:
-            return _EditedImage(pieces=pieces, dropped=dropped)
+            return _EditedImage(recipe=recipe, dropped=dropped)
         unchanged = (image.commands_end, self._linkedit if self._shift else self._symbols.offset)
         signature = sign(
-            self._signature, self._end, lambda start, end: _join(pieces, start, end), unchanged
+            self._signature,
+            self._end,
+            lambda start, end: recipe.read(image.view, start, end),
+            unchanged,
         )
         less = self._signature.span.size - len(signature)
         if less > 0:
             dropped = (*dropped, ("code signature", less))
-        return _EditedImage(pieces=(*pieces, signature), dropped=dropped, resigned=True)
+        signed = Recipe((*recipe.parts, signature))
+        return _EditedImage(recipe=signed, dropped=dropped, resigned=True)
 
     def _patch(self, size: int) -> None:
         """Say in the load commands where everything is."""
@@ -387,17 +383,6 @@ class _Layout:
         if max(values) >= _LIMIT:
             raise Refused.unsupported("the image is larger than 4 GB")
         struct.pack_into(f"<{layout}", self._head, self._image.commands[command] + at, *values)
-
-
-def _join(pieces: _Pieces, start: int, end: int) -> bytes:
-    """The bytes of consecutive pieces from one offset to another."""
-    found = []
-    at = 0
-    for piece in pieces:
-        if at < end and start < at + len(piece):
-            found.append(piece[max(start - at, 0) : end - at])
-        at += len(piece)
-    return b"".join(found)
 
 
 def _round_up(size: int, align: int) -> int:

@@ -1,16 +1,16 @@
 """The memory that encoders may take together.
 
 Bytes of archives depend on the level and on a memory budget that was asked for, never on how many
-threads there are (those are only as many as have room), nor on the machine: what it has by default
-is enough for every level.
+threads there are (those are only as many as have room), nor on the machine or its containers: what
+a run takes by default is enough for every level.
 """
 
 from __future__ import annotations
 
-import os
 from typing import Final
 
 from slim.model.settings import Effort
+from slim.system.cpus import total_memory
 
 DEFAULT_MEMORY: Final = 2_000_000_000
 """Bytes: the least that a run may take where no budget was asked for."""
@@ -21,14 +21,19 @@ buffers."""
 
 
 def room(effort: Effort) -> int:
-    """Bytes for all encoders together."""
-    return (effort.memory or _machine_memory()) - _OWN
+    """Bytes of the budget for encoders: decides how far one looks back, and so the bytes."""
+    return (effort.memory or DEFAULT_MEMORY) - _OWN
 
 
-def _machine_memory() -> int:
-    """A quarter of the machine's memory (sysconf(3)), and at least :data:`DEFAULT_MEMORY`."""
-    try:
-        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows, or not known
-        memory = 0
-    return max(DEFAULT_MEMORY, memory // 4)
+def room_here(effort: Effort) -> int:
+    """Bytes for all encoders together on this machine: decides how many there are at a time.
+
+    Without a budget, a quarter of the memory that there is, and at least :data:`DEFAULT_MEMORY`,
+    but never more than three quarters: a container may have less.
+    """
+    if effort.memory is not None:
+        return effort.memory - _OWN
+    memory = total_memory()
+    if not memory:
+        return DEFAULT_MEMORY - _OWN
+    return max(min(DEFAULT_MEMORY, memory * 3 // 4), memory // 4) - _OWN

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from slim.errors import UnsafeInputError
 from slim.formats.names import decode, display
-from slim.formats.spool import seen
+from slim.system.mapped import seen
 
 BLOCK = 512
 MAX_EXTENDED = 1 << 20

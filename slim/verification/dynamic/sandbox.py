@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from slim.errors import StorageError
+from slim.system.container import allowance
 from slim.system.workspace import remove_tree
 
 _LOG = logging.getLogger(__name__)
@@ -388,9 +389,9 @@ def available_memory() -> int:
     with contextlib.suppress(OSError, ValueError, IndexError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")
         found.append(int(text.partition("MemAvailable:")[2].split()[0]) << 10)
-    for name in ("memory.max", "memory/memory.limit_in_bytes"):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int(Path("/sys/fs/cgroup", name).read_text(encoding="ascii")))
+    limit = allowance().memory
+    if limit is not None:
+        found.append(limit)
     return max(min(found, default=0), 0)
 
 

@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
+from slim.system.mapped import seen
 from slim.verification.native.elf_image import Elf, Section, Unreadable, union
 
 _BLOCK = 1 << 20
@@ -321,4 +322,6 @@ def _same(old: memoryview, new: memoryview, start: int, end: int, *, shift: int 
         stop = min(at + _BLOCK, end)
         if bytes(old[at:stop]) != bytes(new[at + shift : stop + shift]):
             return False
+        seen(old, stop - at)
+        seen(new, stop - at)
     return True

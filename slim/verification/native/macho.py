@@ -18,6 +18,7 @@ from itertools import pairwise
 from macholib import mach_o
 
 from slim.binaries.macho.names import CPU_SUBTYPE_MASK, CPU_TYPE_ARM64, CPU_TYPE_X86_64
+from slim.system.mapped import seen
 from slim.verification.native.macho_debug import NAME as _DEBUG
 from slim.verification.native.macho_debug import debug_problems, emptied
 from slim.verification.native.macho_image import DATA, DYLD_INFO, Image, LoadedSegment, Unreadable
@@ -315,7 +316,10 @@ def _same(first: memoryview, second: memoryview) -> bool:
         return False
     # In blocks, as bytes: comparing memory views directly goes item by item and is thirty times
     # slower.
-    return all(
-        bytes(first[at : at + _BLOCK]) == bytes(second[at : at + _BLOCK])
-        for at in range(0, len(first), _BLOCK)
-    )
+    for at in range(0, len(first), _BLOCK):
+        one, other = first[at : at + _BLOCK], second[at : at + _BLOCK]
+        if bytes(one) != bytes(other):
+            return False
+        seen(one)
+        seen(other)
+    return True

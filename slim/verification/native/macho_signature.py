@@ -29,6 +29,7 @@ from slim.binaries.macho.names import (
     CSSLOT_LIBRARY_CONSTRAINT,
     CSSLOT_SIGNATURESLOT,
 )
+from slim.system.mapped import seen
 
 _KNOWN_HASHES = {
     CS_HASHTYPE_SHA1: hashlib.sha1,
@@ -65,9 +66,9 @@ class _Directory:
     rest: tuple[object, ...]
 
     def hash(self, data: bytes | memoryview) -> bytes:
-        return _KNOWN_HASHES[self.kind](data, usedforsecurity=False).digest()[
-            : _HASH_BYTES[self.kind]
-        ]
+        digest = _KNOWN_HASHES[self.kind](data, usedforsecurity=False).digest()
+        seen(data)
+        return digest[: _HASH_BYTES[self.kind]]
 
 
 def _blobs(data: bytes) -> dict[int, bytes]:

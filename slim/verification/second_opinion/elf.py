@@ -35,6 +35,22 @@ def read(data: bytes) -> Images | None:
     return None if binary is None else {"": _facts(binary)}
 
 
+def read_headers(data: bytes) -> Images | None:
+    """Read the facts of the first bytes of an ELF file: its header and program headers.
+
+    None where LIEF can't.
+    """
+    config = lief.ELF.ParserConfig()
+    config.parse_symtab_symbols = config.parse_dyn_symbols = config.parse_symbol_versions = False
+    config.parse_notes = config.parse_overlay = config.parse_relocations = False
+    binary = lief.ELF.parse(data, config)
+    if binary is None or not len(binary.segments):
+        return None
+    # LIEF cuts what lies beyond the bytes that it is given, so sizes in the file don't count.
+    segments = [(*_fields(one), one.virtual_size, *_place(one)) for one in binary.segments]
+    return {"": {"header fields": list(_header(binary.header)), "segments": segments}}
+
+
 def _facts(binary: Any) -> Facts:
     symbols = [_symbol(one) for one in binary.dynamic_symbols]
     return {
@@ -77,17 +93,19 @@ def _segments(binary: Any) -> Iterator[tuple[object, ...]]:
             continue
         start = one.file_offset
         masked = [(begin - start, end - start) for begin, end in free if end > start]
-        yield (
-            kind,
-            int(one.flags),
-            one.virtual_address,
-            one.physical_address,
-            one.virtual_size,
-            one.physical_size,
-            one.alignment,
-            (one.virtual_address - start) % max(one.alignment, 1) if kind == _LOAD else 0,
-            digest(one.content, masked),
-        )
+        sizes = one.virtual_size, one.physical_size
+        yield (*_fields(one), *sizes, *_place(one), digest(one.content, masked))
+
+
+def _fields(segment: Any) -> tuple[object, ...]:
+    addresses = segment.virtual_address, segment.physical_address
+    return int(segment.type), int(segment.flags), *addresses
+
+
+def _place(segment: Any) -> tuple[int, int]:
+    """Return a segment's alignment, and how far its place in the file is from it."""
+    off = segment.virtual_address - segment.file_offset
+    return segment.alignment, off % max(segment.alignment, 1) if int(segment.type) == _LOAD else 0
 
 
 def _names(binary: Any) -> Iterator[tuple[str, object]]:

@@ -9,14 +9,14 @@ from types import TracebackType
 from typing import Final, Self
 
 from slim.formats.base import Content
-from slim.formats.files import CHUNK
-from slim.formats.spool import passing
 from slim.model.record import FileKey
-from slim.system.worker import NoAnswer, Worker
+from slim.system.worker import Answer, NoAnswer, Worker
 
 MODULE: Final = "slim.verification.second_opinion.worker"
-MAX_SIZE: Final = 512 << 20
-"""Bytes of the largest file that LIEF is asked about; it has three copies of it in memory."""
+MAX_SIZE: Final = 64 << 20
+"""Bytes of the largest file that LIEF is given as a whole; it has three copies of it in memory."""
+HEADERS: Final = 1 << 16
+"""Bytes that LIEF is given of a larger one, where headers are what they begin with."""
 SECONDS: Final = 60.0
 """Seconds that LIEF may take for one file. Real ones, of 400 MB even, take a few."""
 _PATIENCE: Final = 10
@@ -27,10 +27,15 @@ MAX_ACCIDENTS: Final = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A native file before and after its edit. ``reader`` names what reads it (worker.READERS)."""
+    """A native file before and after its edit.
+
+    ``reader`` names what reads it (worker.READERS), ``headers`` what reads the first bytes of a
+    large one; None where there is nothing of the kind.
+    """
 
     reader: str
-    original: memoryview
+    headers: str | None = None
+    original: Content
     edited: Content
 
 
@@ -38,12 +43,14 @@ class Question:
 class Opinion:
     """Answers of LIEF: for each file what differs, or why it can't judge it.
 
-    ``judged`` is how many files it could compare, whatever came of it; ``elapsed`` in seconds.
+    ``judged`` is how many files it could compare, whatever came of it, ``headers`` those of which
+    it had the headers alone; ``elapsed`` in seconds.
     """
 
     differing: dict[FileKey, str] = field(default_factory=dict)
     unjudged: dict[FileKey, str] = field(default_factory=dict)
     judged: int = 0
+    headers: list[FileKey] = field(default_factory=list)
     elapsed: float = 0.0
 
 
@@ -84,6 +91,8 @@ class SecondOpinion:
                 opinion.unjudged[key] = unjudged
                 continue
             opinion.judged += 1
+            if question.original.size > self._max_size:
+                opinion.headers.append(key)
             difference = self._edited(question)
             if difference:
                 opinion.differing[key] = difference
@@ -104,18 +113,12 @@ class SecondOpinion:
 
     def _original(self, question: Question) -> str:
         """Let LIEF read the original; return why it can't judge the file, nothing if it can."""
-        size = len(question.original)
-        if size > self._max_size:
+        size = question.original.size
+        if size > self._max_size and question.headers is None:
             return f"it has {size} bytes, more than the {self._max_size} that LIEF is given"
-        pieces = passing(question.original[at : at + CHUNK] for at in range(0, size, CHUNK))
         asked = time.monotonic()
         try:
-            answer = self._worker.ask(
-                {"task": "original", "reader": question.reader},
-                pieces,
-                size=size,
-                seconds=self._seconds,
-            )
+            answer = self._ask("original", question, question.original, self._seconds)
         except NoAnswer as error:
             self._accidents += 1
             return f"LIEF can't read the original: {error}"
@@ -125,12 +128,8 @@ class SecondOpinion:
     def _edited(self, question: Question) -> str:
         """Let LIEF compare the edited file; return the first difference, nothing if none."""
         try:
-            answer = self._worker.ask(
-                {"task": "edited", "reader": question.reader},
-                question.edited.chunks(),
-                size=question.edited.size,
-                seconds=max(self._seconds, _PATIENCE * self._took),
-            )
+            seconds = max(self._seconds, _PATIENCE * self._took)
+            answer = self._ask("edited", question, question.edited, seconds)
         except NoAnswer as error:
             return f"LIEF can read the original, but not the edited file: {error}"
         if answer.get("read") is not True:
@@ -139,6 +138,15 @@ class SecondOpinion:
         if not isinstance(differences, list):
             return "LIEF's answer can't be read"
         return f"LIEF reads another file than before: {differences[0]}" if differences else ""
+
+    def _ask(self, task: str, question: Question, content: Content, seconds: float) -> Answer:
+        """Give the child a file, or the beginning of one that is large before its edit."""
+        if question.original.size <= self._max_size or question.headers is None:
+            asked = {"task": task, "reader": question.reader}
+            return self._worker.ask(asked, content.chunks(), size=content.size, seconds=seconds)
+        asked = {"task": task, "reader": question.headers}
+        first = bytes(next(content.chunks()))[:HEADERS]
+        return self._worker.ask(asked, (first,), size=len(first), seconds=seconds)
 
     def __enter__(self) -> Self:
         return self

@@ -14,7 +14,12 @@ from slim.system.worker import Answer, serve
 from slim.verification.second_opinion import elf, macho, pe
 from slim.verification.second_opinion.facts import Images, Reader, differences
 
-READERS: Mapping[str, Reader] = {"elf": elf.read, "macho": macho.read, "pe": pe.read}
+READERS: Mapping[str, Reader] = {
+    "elf": elf.read,
+    "elf-headers": elf.read_headers,
+    "macho": macho.read,
+    "pe": pe.read,
+}
 """What reads a file's facts, by the name under which oracles refer to it."""
 
 _SHOWN = 5

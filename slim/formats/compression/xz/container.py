@@ -23,7 +23,7 @@ from typing import Any
 
 from slim.formats.compression.xz import hugepages
 from slim.formats.compression.xz.arm64 import arm64_filter
-from slim.formats.spool import passing
+from slim.system.mapped import passing
 
 _HEADER_MAGIC = b"\xfd7zXZ\0"
 _FOOTER_MAGIC = b"YZ"
