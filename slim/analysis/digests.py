@@ -41,7 +41,12 @@ _IN_BINARY = ("sha256", "sha1", "sha512")
 _COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
 _PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
+_PREFIXES = (b"md5", b"sha")
 _HEX = re.compile(rb"[0-9a-fA-F]+\Z")
+_SPELLED = frozenset(
+    length for size in _ALGORITHMS.values() for length in (2 * size, -(-size * 4 // 3))
+)
+"""Characters of a digest in hexadecimal and in base64."""
 
 
 class DigestBook:
@@ -159,7 +164,9 @@ class DigestBook:
             content = self._read(record)
             if self._is_binary(record) and not record.path.endswith(".pyc"):
                 continue
-            for token in _TOKEN.findall(content):
+            for token in dict.fromkeys(_TOKEN.findall(content)):
+                if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
+                    continue
                 digest = _decoded(token)
                 if digest is not None:
                     yield digest, record.deployed_path

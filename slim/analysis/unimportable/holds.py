@@ -19,6 +19,8 @@ _BEGIN = re.compile(rb"[\w*-]*\Z")
 _LONGEST = 80
 _TEXTS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
 _MAX_TEXT = 1 << 20
+_DIGEST = re.compile(rb"[0-9a-f]{64,}+")
+"""What may hold a SHA-256: all that is kept of a text."""
 _METADATA = re.compile(r"\.(?:dist|egg)-info/|share/venv/metadata/")
 _TEMPLATES = re.compile(
     r"(?:\A|[_-])(?:templates?|skeletons?|scaffold(?:s|ing)?|cookiecutters?|boilerplates?)\Z"
@@ -155,7 +157,7 @@ class Holds:
         owned = (record.layer, record.owner)
         if owned not in self._texts:
             self._texts[owned] = [
-                (other, bytes(self._read(other)).lower())
+                (other, b"\n".join(_DIGEST.findall(bytes(self._read(other)).lower())))
                 for other in self._inventory.records[record.layer].values()
                 if other.owner == record.owner
                 and other.type is EntryType.FILE
