@@ -5,14 +5,15 @@ What somebody signed after slimming is judged without its signature.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from slim.formats.base import BytesContent, Content, Tree
+from slim.formats.base import Content, Tree
 from slim.inventory.load import LoadedStack
 from slim.model.outcome import Check
 from slim.model.plan import Plan, Rewrite
 from slim.model.record import FileKey, NativeFormat
+from slim.system.mapped import pieces_of
 from slim.verification.native.signed import is_signed, unsigned
 from slim.verification.oracles import Edit, editor_for, judge, refused_edits, second_opinion
 
@@ -25,6 +26,23 @@ class JudgedEdits:
 
     checks: tuple[Check, ...]
     signed: frozenset[FileKey]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unsigned:
+    """A signed file without its signature; its bytes are made when they are asked for."""
+
+    content: Content
+    native: NativeFormat | None
+    size: int
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        """The bytes in pieces of a few megabytes."""
+        return pieces_of(self.view())
+
+    def view(self) -> memoryview:
+        """The whole file, in memory."""
+        return memoryview(unsigned(self.content.view(), self.native) or b"")
 
 
 def judge_edits(before: LoadedStack, trees: Mapping[str, Tree], plan: Plan) -> JudgedEdits:
@@ -42,7 +60,7 @@ def judge_edits(before: LoadedStack, trees: Mapping[str, Tree], plan: Plan) -> J
         if content is None:
             others += 1
             continue
-        editor, original = editor_for(action.record), before.read(action.record)
+        editor, original = editor_for(action.record), before.content(action.record)
         bare, now = _without_signature(original, content, action.record.native)
         if bare is not None and bare == now:
             signed.add(key)
@@ -86,16 +104,18 @@ def _without_signatures(plan: Plan, edits: Mapping[FileKey, Edit]) -> dict[FileK
         bare, now = _without_signature(edit.original, edit.edited, native)
         if bare is not None and now is not None:
             found[key] = Edit(
-                editor=edit.editor, original=memoryview(bare), edited=BytesContent(now)
+                editor=edit.editor,
+                original=_Unsigned(edit.original, native, len(bare)),
+                edited=_Unsigned(edit.edited, native, len(now)),
             )
     return found
 
 
 def _without_signature(
-    original: memoryview, edited: Content, native: NativeFormat | None
+    original: Content, edited: Content, native: NativeFormat | None
 ) -> tuple[bytes | None, bytes | None]:
     """Return both files without signatures; None where the edited one has none."""
     data = edited.view()
     if not is_signed(data, native):
         return None, None
-    return unsigned(original, native), unsigned(data, native)
+    return unsigned(original.view(), native), unsigned(data, native)
