@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from slim.analysis.facts import Facts
 from slim.model.finding import Evidence, Finding
@@ -107,6 +107,13 @@ def _why(
     if policy is BytecodePolicy.NONE:
         return _COMPILED_AGAIN
     return None
+
+
+def is_orphan(record: FileRecord, records: Mapping[str, FileRecord]) -> bool:
+    """True for a cache file of which the layer has no source."""
+    folder, _, name = record.path.rpartition("/")
+    stem = name.partition(".")[0]
+    return f"{folder.rpartition('/')[0]}/{stem}.py".lstrip("/") not in records
 
 
 def _tag_of(layer: Layer, context: Context) -> str | None:

@@ -25,6 +25,7 @@ from slim.plan.imported import hold_imported
 from slim.plan.links import Links, keep_shared_bytes
 from slim.plan.notes import bytecode_notes
 from slim.plan.protected import check_signed_records
+from slim.plan.read_files import ReadFiles
 from slim.plan.scope import Scope
 from slim.plan.selection import Matchers, Selection
 from slim.plan.suites import is_judged_alike
@@ -76,11 +77,16 @@ class Planner:
             self._hold(links)
         if self._proved:
             self._progress.advance()
+            read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
+            read_files.hold()
+            draft.hold_units()
             self._ask(Phase.LINK)
         links.follow()
         while keep_shared_bytes(draft, inventory) or draft.hold_units():
             links.follow()
         self._ask(Phase.REWRITE)
+        if self._proved:
+            read_files.hold_descriptions()
         check_signed_records(inventory, draft)
         self._note_blocked()
         plan = draft.plan(

@@ -57,6 +57,14 @@ def is_judged_alike(rule: Rule, other: Rule) -> bool:
     )
 
 
+def in_template(path: str) -> str | None:
+    """Return the outermost folder around a file that is called like a template, if any is."""
+    for folder in path.split("/")[:-1]:
+        if _TEMPLATES.intersection(re.split(r"[-_. ]", folder.lower())):
+            return folder
+    return None
+
+
 class Suites:
     """Folders called ``tests`` of a stack, by what they hold. Remembers what it found out."""
 

@@ -168,7 +168,7 @@ GOES = [
     (Safety.STANDARD, None, "share/man/man1/python3.13.1"),
     (Safety.STANDARD, "pandas-stubs", f"{SITE}/pandas-stubs/core/frame.pyi"),
     (Safety.STANDARD, "mlx", f"{SITE}/mlx/core/__init__.pyi"),
-    (Safety.SAFE, "example", f"{SITE}/example/static/yarn.lock"),
+    (Safety.STANDARD, "example", f"{SITE}/example/static/yarn.lock"),
     (Safety.SAFE, "example", f"{SITE}/example-1.0.dist-info/uv_cache.json"),
     (Safety.STANDARD, None, "lib/python3.13/test/test_os.py"),
     (Safety.STANDARD, None, "lib/python3.13/ensurepip/_bundled/pip-24.2-py3-none-any.whl"),
@@ -218,7 +218,7 @@ SAFE = {
         "runtime-debug-databases",
         "runtime-gdb-script",
     },
-    "left behind by a tool of the build": {"package-manager-locks", "uv-cache-notes"},
+    "left behind by a tool of the build": {"uv-cache-notes"},
 }
 """All that the profile "safe" may take, and why no program that ran can miss it.
 

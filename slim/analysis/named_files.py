@@ -1,0 +1,235 @@
+"""Files that are named by code and text of the same distribution: by name, or by their suffix.
+
+Rules for every package take files that only compilers, editors and package managers read, by their
+suffix: stubs, Cython sources, CMake files, lock files. Some programs read their own: templates of
+projects, stubs as text for a language model. Such a program says so in a string.
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+
+from slim.analysis import ReadFile
+from slim.model.finding import Evidence, Strength
+from slim.model.record import (
+    UNOWNED,
+    EntryType,
+    FileKey,
+    FileKind,
+    FileRecord,
+    Inventory,
+    Owner,
+)
+
+MAX_SOURCE = 1 << 21
+"""Bytes of a file that is read closely; a larger one names all whose words occur in it."""
+_SOURCES = (".py", ".pyw")
+_TEXTS = (
+    *(".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".txt", ".js", ".mjs", ".sh"),
+    *(".cmake", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".xml"),
+)
+_PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
+_OPEN = re.compile(r"[*{}%?\]]")
+_SHARE = re.compile(rb"[\"'/]share[\"'/\\]")
+_SHARE_PARTS = ("man", "doc", "info", "gtk-doc")
+_SUFFIX = re.compile(r"\.\w+(?:\.(?:in|tp))?\Z")
+_LOCKS = frozenset({"yarn.lock", "package-lock.json", "pnpm-lock.yaml"})
+_PACKAGE_MANAGER = re.compile(r"(?:npm|npx|yarn|pnpm|bun|jlpm|corepack)(?:\.cmd)?(?:\s|\Z)")
+_METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
+_DESCRIPTION = re.compile(
+    rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
+    rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
+)
+_MANAGERS = (b"npm", b"npx", b"yarn", b"bun", b"jlpm", b"corepack")
+
+
+def strings_of(source: bytes) -> Collection[str] | None:
+    """The strings of Python code that aren't documentation; None where it can't be parsed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    nodes = list(ast.walk(tree))
+    documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
+    return {
+        node.value
+        for node in nodes
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and id(node) not in documents
+    }
+
+
+class NamedFiles:
+    """A search for what names some files, of whatever owner each is."""
+
+    def __init__(self, inventory: Inventory, read: ReadFile) -> None:
+        self._inventory = inventory
+        self._read = read
+
+    def among(
+        self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
+    ) -> Mapping[FileKey, Evidence]:
+        """Return the candidates that code or text which stays names, each with what names it."""
+        wanted: dict[tuple[str, Owner], _Wanted] = {}
+        of_nobody = _Wanted()
+        for record in candidates:
+            if record.owner == UNOWNED and _shared_folder(record.path):
+                of_nobody.add(record)
+            else:
+                wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
+        found: dict[FileKey, Evidence] = {}
+        for record in self._inventory:
+            if record.key in gone or not _may_name(record):
+                continue
+            for names in (wanted.get((record.layer, record.owner)), of_nobody):
+                for key, text in self._named(record, names) if names else ():
+                    found.setdefault(key, _evidence(record, text))
+        return found
+
+    def _named(self, record: FileRecord, wanted: _Wanted) -> Iterator[tuple[FileKey, str]]:
+        content = bytes(self._read(record))
+        if not wanted.may_occur(content):
+            return
+        strings: Collection[str] | None = None
+        is_code = record.path.endswith(_SOURCES)
+        if is_code and len(content) <= MAX_SOURCE:
+            strings = strings_of(content)
+        if strings is None:
+            strings = (content.decode("utf-8", "replace"),)
+        for text in strings:
+            yield from wanted.in_string(text, is_code)
+        if is_code:
+            yield from wanted.in_shared_folder(frozenset(strings))
+
+    def anywhere(
+        self, names: Collection[str], counts: Callable[[FileRecord], bool]
+    ) -> Mapping[str, Evidence]:
+        """Return those names that a string of Python code which counts is, with where it is."""
+        found: dict[str, Evidence] = {}
+        hints = {name: name.encode() for name in names}
+        for record in self._inventory:
+            if not record.path.endswith(_SOURCES) or not _may_name(record) or not counts(record):
+                continue
+            content = bytes(self._read(record))
+            near = [name for name, hint in hints.items() if name not in found and hint in content]
+            strings = strings_of(content) if near and len(content) <= MAX_SOURCE else ()
+            for name in near:
+                if strings is None or name in strings:
+                    found[name] = _evidence(record, f'names "{name}"')
+        return found
+
+    def description_readers(
+        self, counts: Callable[[FileRecord], bool]
+    ) -> Iterator[tuple[FileRecord, frozenset[str] | None]]:
+        """Yield code that reads long descriptions, and its strings; None where any may be meant."""
+        for record in self._inventory:
+            if not record.path.endswith(_SOURCES) or not _may_name(record) or not counts(record):
+                continue
+            content = bytes(self._read(record))
+            if _METADATA.search(content) is None or _DESCRIPTION.search(content) is None:
+                continue
+            strings = strings_of(content) if len(content) <= MAX_SOURCE else None
+            every = strings is None or b"distributions(" in content
+            yield record, None if every or strings is None else frozenset(strings)
+
+
+class _Wanted:
+    """Files of one owner, by their names and suffixes."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, list[FileKey]] = {}
+        self._suffixes: dict[str, list[FileKey]] = {}
+        self._shared: dict[str, list[FileKey]] = {}
+        self._hints: set[bytes] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._names or self._shared)
+
+    def add(self, record: FileRecord) -> None:
+        """Look for one more file."""
+        name = posixpath.basename(record.path)
+        suffix = _suffix(name)
+        shared = _shared_folder(record.path)
+        if shared:
+            self._shared.setdefault(shared, []).append(record.key)
+            return
+        self._names.setdefault(name, []).append(record.key)
+        if name not in _LOCKS and suffix:
+            self._suffixes.setdefault(suffix, []).append(record.key)
+        self._hints.add((suffix or name).encode() if name not in _LOCKS else name.encode())
+
+    def may_occur(self, content: bytes) -> bool:
+        """True if a file's bytes may name one of the files."""
+        return (
+            any(hint in content for hint in self._hints)
+            or (
+                bool(self._shared)
+                and any(folder.encode() in content for folder in self._shared)
+                and _SHARE.search(content) is not None
+            )
+            or (
+                not _LOCKS.isdisjoint(self._names)
+                and any(manager in content for manager in _MANAGERS)
+            )
+        )
+
+    def in_string(self, text: str, is_code: bool) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files that a text names, with what names them.
+
+        Code may name all of a suffix.
+        """
+        for part in _PART.findall(text):
+            for key in self._names.get(part, ()):
+                yield key, f'names "{part}"'
+            suffix = _suffix(part)
+            if is_code and (part == suffix or _OPEN.search(part)):
+                for key in self._suffixes.get(suffix, ()):
+                    yield key, f'names files that end like "{part}"'
+        if is_code and _PACKAGE_MANAGER.match(text):
+            for name in _LOCKS & self._names.keys():
+                for key in self._names[name]:
+                    yield key, f'starts "{text.split()[0]}", which reads it'
+
+    def in_shared_folder(self, strings: Collection[str]) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files below ``share/man`` and the like, where code has a path to there."""
+        parts = {part for text in strings for part in re.split(r"[/\\]", text)}
+        if "share" in parts:
+            for folder in sorted(self._shared.keys() & parts):
+                for key in self._shared[folder]:
+                    yield key, f"has a path to share/{folder}"
+
+
+def _shared_folder(path: str) -> str:
+    """The folder of ``share`` that holds documentation in which a file lies; empty for others."""
+    first, _, rest = path.partition("/")
+    folder = rest.partition("/")[0]
+    return folder if first == "share" and folder in _SHARE_PARTS else ""
+
+
+def _evidence(record: FileRecord, text: str) -> Evidence:
+    return Evidence(kind="path", text=text, file=record.deployed_path, strength=Strength.WEAK)
+
+
+def _suffix(name: str) -> str:
+    match = _SUFFIX.search(name)
+    return "" if match is None else match[0]
+
+
+def _may_name(record: FileRecord) -> bool:
+    """True for code, and for text that configures."""
+    if record.type is not EntryType.FILE or not record.size or record.native is not None:
+        return False
+    if record.path.endswith(_SOURCES):
+        return record.kind is not FileKind.TESTS
+    return (
+        record.path.endswith(_TEXTS)
+        and record.size <= MAX_SOURCE
+        and record.kind is not FileKind.METADATA
+    ) or posixpath.dirname(record.path) in ("bin", "Scripts")

@@ -1,0 +1,156 @@
+"""Removals of what programs may read as data: what names it stays, and what isn't what it seems.
+
+Rules for every package select stubs, build files, lock files, manual pages and notes of installers
+by their names. Such a file stays where code of its own distribution names it, where it lies in a
+template, or where its first bytes say that it is something else.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Callable, Mapping
+
+from packaging.utils import canonicalize_name
+
+from slim.analysis.facts import Facts
+from slim.analysis.named_files import NamedFiles
+from slim.model.finding import Evidence
+from slim.model.plan import Action, Remove, SkipReason
+from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
+from slim.model.rule import Rule, Safety
+from slim.passes.bytecode import is_orphan
+from slim.passes.description import EDITOR as DESCRIPTION
+from slim.passes.select import DOCS, LEFTOVERS, METADATA
+from slim.plan.draft import Draft
+from slim.plan.scope import Scope
+from slim.plan.suites import in_template
+from slim.rules.match import GlobSet
+
+_PASSES = frozenset({LEFTOVERS.schema.name, DOCS.schema.name})
+_BYTECODE = "bytecode"
+_ARCHIVE = (b"!<arch>\n", b"!<thin>\n", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"!<bigaf>")
+_ELF = (b"\x7fELF",)
+_STARTS: Mapping[str, tuple[bytes, ...]] = {
+    ".a": _ARCHIVE,
+    ".lib": _ARCHIVE,
+    ".exp": (b"\x64\x86", b"\x4c\x01", b"\x64\xaa", b"\0\0\xff\xff"),
+    ".ilk": (b"Microsoft Linker",),
+    ".pdb": (b"Microsoft C/C++", b"BSJB"),
+    ".dwo": _ELF,
+    ".dwp": _ELF,
+    ".debug": _ELF,
+}
+"""First bytes of what a suffix stands for; proteins, circuits and maps have some of them too.
+
+Sources: System V ABI (ELF), Microsoft's PE format (archives, objects), LLVM's documentation of PDB
+files, the portable PDB specification.
+"""
+
+
+_Counts = Callable[[FileRecord], bool]
+
+
+class ReadFiles:
+    """Refusals of one plan: files that are read, and files that aren't what their names say."""
+
+    def __init__(self, draft: Draft, facts: Facts, scope: Scope, rules: Mapping[str, Rule]) -> None:
+        self._draft = draft
+        self._facts = facts
+        self._scope = scope
+        self._rules = rules
+        self._search = NamedFiles(facts.inventory, facts.read)
+
+    def hold(self) -> None:
+        """Take back removals that a rule for every package proposed."""
+        candidates = {}
+        for action in list(self._draft.actions.values()):
+            if not isinstance(action, Remove) or not self._is_generic(action):
+                continue
+            reason = self._why_other(action.record) if action.pass_name in _PASSES else None
+            if reason is not None:
+                evidence = Evidence(kind="data", text=reason)
+                self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
+            else:
+                candidates[action.record.key] = action
+        named = self._search.among(
+            (action.record for action in candidates.values() if self._may_be_named(action)),
+            self._draft.gone,
+        )
+        for key, evidence in named.items():
+            self._draft.refuse(candidates[key], SkipReason.REFERENCED, (evidence,))
+        self._hold_notes(candidates)
+
+    def hold_descriptions(self) -> None:
+        """Take back cuts of METADATA whose end some code shows."""
+        actions = {
+            key: action
+            for key, action in self._draft.actions.items()
+            if not isinstance(action, Remove) and action.edit.editor == DESCRIPTION
+        }
+        if not actions:
+            return
+        for record, names in self._search.description_readers(self._counts("long-descriptions")):
+            text = "reads long descriptions"
+            evidence = Evidence(kind="path", text=text, file=record.deployed_path)
+            meant = None if names is None else {canonicalize_name(name) for name in names}
+            for key, action in actions.items():
+                owner = action.record.owner
+                shown = meant is None or owner == record.owner or owner.name in meant
+                if shown and key in self._draft.actions:
+                    self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
+
+    def _hold_notes(self, candidates: Mapping[FileKey, Action]) -> None:
+        """Hold notes of installers, such as ``direct_url.json``, that other programs read."""
+        notes: dict[tuple[str, str], list[Action]] = {}
+        for action in candidates.values():
+            if action.pass_name == METADATA.schema.name:
+                name = posixpath.basename(action.record.path)
+                notes.setdefault((action.rule, name), []).append(action)
+        for rule in sorted({rule for rule, _ in notes}):
+            names = [name for each, name in notes if each == rule]
+            for name, evidence in self._search.anywhere(names, self._counts(rule)).items():
+                for action in notes[rule, name]:
+                    self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
+
+    def _counts(self, rule_id: str) -> _Counts:
+        rule = self._rules.get(rule_id)
+        ignored = GlobSet(rule.despite if rule is not None else ())
+        patterns = {layer.name: ignored.for_layer(layer) for layer in self._facts.stack}
+        gone = self._draft.gone
+
+        def counts(record: FileRecord) -> bool:
+            pattern = patterns[record.layer]
+            return (
+                record.key not in gone
+                and record.owner.kind is not OwnerKind.RUNTIME
+                and not (pattern is not None and pattern.match(record.path))
+            )
+
+        return counts
+
+    def _is_generic(self, action: Action) -> bool:
+        rule = self._rules.get(action.rule)
+        if rule is None or not rule.builtin or rule.choose:
+            return False
+        named = rule.package is not None and rule.package.name != "*"
+        profile = self._scope.settings[action.record.layer].profile
+        return not named and profile is not Safety.AGGRESSIVE
+
+    def _may_be_named(self, action: Action) -> bool:
+        record = action.record
+        if record.owner.kind is OwnerKind.RUNTIME:
+            return False
+        if action.pass_name == _BYTECODE:
+            return is_orphan(record, self._facts.inventory.records[record.layer])
+        return action.pass_name in _PASSES
+
+    def _why_other(self, record: FileRecord) -> str | None:
+        folder = in_template(record.path)
+        if folder is not None:
+            return f"it lies in {folder}, which holds templates"
+        name = posixpath.basename(record.path)
+        starts = _STARTS.get(posixpath.splitext(name)[1])
+        if starts is None or record.type is not EntryType.FILE or not record.size:
+            return None
+        head = bytes(self._facts.read(record)[:16])
+        return None if head.startswith(starts) else "its bytes aren't what its name says"

@@ -1,0 +1,137 @@
+"""Files that rules for every package take by their names, and that a program reads: they stay."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from slim.cli import main
+from tests.support.published_stacks import (
+    SITE,
+    STDLIB,
+    Content,
+    LayerSpec,
+    distribution,
+    merge,
+    publish,
+)
+
+STUB = {"api.pyi": "x: int\n"}
+HERE = "from pathlib import Path\nHERE = Path(__file__).parent\n"
+ORPHAN = "__pycache__/core.cpython-313.pyc"
+LOCK = {"web/package.json": "{}", "web/package-lock.json": "{}"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A package with a module of ``code``, and the file asked about."""
+
+    code: str
+    files: dict[str, str]
+    asked: str
+    stays: bool = True
+    notes: dict[str, str] = field(default_factory=dict)
+    """Files of the dist-info folder."""
+
+
+TABLE = {
+    "nothing names it": Case("'''See api.pyi.'''\n", STUB, "api.pyi", stays=False),
+    "a stub by name": Case(HERE + "T = (HERE / 'api.pyi').read_text()\n", STUB, "api.pyi"),
+    "stubs by suffix": Case(HERE + "T = list(HERE.glob('*.pyi'))\n", STUB, "api.pyi"),
+    "a suffix put together": Case("def f(n): return open(f'{n}.pyi')\n", STUB, "api.pyi"),
+    "another suffix": Case("T = '.pyx'\n", STUB, "api.pyi", stays=False),
+    "a stub in JSON": Case("", {**STUB, "tools.json": '["stubs/api.pyi"]'}, "api.pyi"),
+    "a Cython source": Case("T = 'kernels/k.pyx'\n", {"kernels/k.pyx": "x"}, "kernels/k.pyx"),
+    "a template's build file": Case(
+        "", {"templates/meson.build": "{{ x }}"}, "templates/meson.build"
+    ),
+    "a template's lock": Case(
+        "", {"project_template/yarn.lock": "x"}, "project_template/yarn.lock"
+    ),
+    "a lock": Case("", LOCK, "web/package-lock.json", stays=False),
+    "a lock that npm reads": Case(
+        "import subprocess\nsubprocess.run(['npm', 'ci'])\n", LOCK, "web/package-lock.json"
+    ),
+    "a lock that a shell's npm reads": Case(
+        "import os\nos.system('npm ci')\n", LOCK, "web/package-lock.json"
+    ),
+    "an archive that is none": Case("", {"data.a": "alpha"}, "data.a"),
+    "a static library": Case("", {"data.a": "!<arch>\n"}, "data.a", stays=False),
+    "a map": Case("", {"sector.dwo": "a map"}, "sector.dwo"),
+    "bytecode that code loads": Case(f"T = '{ORPHAN}'\n", {ORPHAN: "x"}, ORPHAN),
+    "an orphan": Case("", {ORPHAN: "x"}, ORPHAN, stays=False),
+    "a manual that code opens": Case(
+        "import sys\nT = sys.prefix + '/share/man/man1/x.1'\n",
+        {"/share/man/man1/x.1": ".TH"},
+        "/share/man/man1/x.1",
+    ),
+    "a page that code opens": Case(
+        "import os, sys\nT = os.path.join(sys.prefix, 'share', 'doc', 'x')\n",
+        {"/share/doc/x/index.html": "<p>"},
+        "/share/doc/x/index.html",
+    ),
+    "a manual": Case("T = 'man'\n", {"/share/man/man1/y.1": ".TH"}, "/share/man/man1/y.1", False),
+}
+
+
+def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, *packages: object) -> set[str]:
+    """The paths below site-packages that a dry run would remove or rewrite."""
+    monkeypatch.chdir(folder)
+    runtime = {"bin/python3.13": "#!/bin/sh\n", f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}
+    files = merge(*packages)  # type: ignore[arg-type]
+    layers = {"cpython3.13": LayerSpec("runtime", runtime), "app": LayerSpec("application", files)}
+    publish(folder / "stack", layers, suffix=".tar")
+    assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 0
+    report = json.loads(Path("report.json").read_text())["runs"][0]
+    return {action["path"].removeprefix(f"{SITE}/") for action in report["actions"]}
+
+
+def package(name: str, case: Case) -> dict[str, Content]:
+    files: dict[str, Content] = {f"{name}/__init__.py": "", f"{name}/m.py": case.code}
+    files |= {f"{name}/{path}": text for path, text in case.files.items() if path[0] != "/"}
+    made = dict(distribution(name, files, more=case.notes, metadata=f"Summary: x\n\n{'y' * 99}\n"))
+    shared = {path[1:]: text for path, text in case.files.items() if path[0] == "/"}
+    return {**made, **shared}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("case", TABLE)
+def test_what_is_read_stays(case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = TABLE[case].asked
+    path = asked[1:] if asked[0] == "/" else f"pkg/{asked}"
+    gone = planned(tmp_path, monkeypatch, package("pkg", TABLE[case]))
+    assert (path not in gone) is TABLE[case].stays
+
+
+@pytest.mark.parametrize("profile", ["safe", "standard"])
+def test_a_lock_file_is_never_taken_by_safe(
+    profile: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slim.toml").write_text(f'schema = 1\nprofile = "{profile}"\n')
+    gone = planned(tmp_path, monkeypatch, package("pkg", TABLE["a lock"]))
+    assert ("pkg/web/package-lock.json" in gone) is (profile == "standard")
+
+
+NOTES = {"INSTALLER": "pip\n", "direct_url.json": "{}"}
+READERS = {
+    "m.distribution('shown').read_text('direct_url.json')\n": {"direct_url.json"},
+    "m.distribution('shown').read_text('INSTALLER')\n": {"INSTALLER"},
+    "m.metadata('shown')['Description']\n": {"METADATA"},
+    "m.metadata('Shown').get_payload()\n": {"METADATA"},
+    "m.metadata('other')['Description']\n": set[str](),
+    "m.version('shown')\n": set[str](),
+}
+
+
+@pytest.mark.parametrize("code", READERS)
+@pytest.mark.parametrize("reader", ["reader", "pip"])
+def test_notes_that_code_reads_stay(
+    code: str, reader: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = package("shown", Case("", {}, "", notes=NOTES))
+    reading = package(reader, Case(f"import importlib.metadata as m\n{code}", {}, ""))
+    gone = planned(tmp_path, monkeypatch, shown, reading)
+    stay = {name for name in (*NOTES, "METADATA") if f"shown-1.0.dist-info/{name}" not in gone}
+    assert stay == (READERS[code] if reader == "reader" else set())
