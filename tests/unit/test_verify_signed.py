@@ -29,7 +29,7 @@ def signed(text: str, kind: str = "identity") -> bytes:
 
 
 def edited(data: bytes) -> bytes:
-    return bytes(EDITORS["macho-symbols"].edit(memoryview(data), {"level": "unneeded"}).view())
+    return EDITORS["macho-symbols"].edit(memoryview(data), {"level": "unneeded"}).whole(data)
 
 
 def signed_again(data: bytes) -> bytes:
