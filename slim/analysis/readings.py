@@ -20,7 +20,7 @@ from typing import Final, Self, TypeVar
 import slim
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.path_scan import PathUse
-from slim.analysis.imports.scans import Import, Scan, StringName
+from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request, read_lines
 from slim.model.finding import Strength
@@ -42,6 +42,7 @@ _KNOWN: Final = {
         Scan,
         Strength,
         StringName,
+        UnresolvedCall,
         frozenset,
     )
 }

@@ -14,7 +14,7 @@ from slim.model.rule import Rule, Safety
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
-from slim.plan.suites import Suites, is_generic
+from slim.plan.suites import Suites, is_for_every_package, is_generic
 from slim.plan.units import UnitKey, rest_of_units, unit_of
 from slim.rules.match import GlobSet
 
@@ -32,6 +32,8 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     weights = _Weights(draft=draft, scope=scope, despite=_despite(facts, rules))
     generic = {rule.id for rule in rules if is_generic(rule)}
     by_name = {key for key, action in draft.actions.items() if action.rule in generic}
+    general = {rule.id for rule in rules if is_for_every_package(rule)}
+    unnamed = {key for key, action in draft.actions.items() if action.rule in general}
     suites = Suites(facts.stack, facts.inventory, facts.read)
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
@@ -42,6 +44,7 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             weak_counts=weights.weak_counts,
             accepted=weights.accepted,
             by_name=by_name,
+            unnamed=unnamed,
             standing=standing,
         )
         dropped = {

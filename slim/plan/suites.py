@@ -19,7 +19,7 @@ from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileRecord, Inventory
 from slim.model.rule import Rule
 from slim.model.stack import Stack
-from slim.passes.select import TESTS
+from slim.passes.select import LEFTOVERS, TESTS
 
 _TEST_MODULE = re.compile(r"(?:test.*|.*_tests?|conftest)\Z", re.I)
 _HELPERS = re.compile(
@@ -40,8 +40,14 @@ _DATA = words(
 
 def is_generic(rule: Rule) -> bool:
     """Return whether a built-in rule takes tests of every package, so that it knows none."""
+    return rule.pass_name == TESTS.schema.name and is_for_every_package(rule)
+
+
+def is_for_every_package(rule: Rule) -> bool:
+    """Return whether a built-in rule takes tests or leftovers and names no package."""
     named = rule.package is not None and "*" not in rule.package.name
-    return rule.builtin and rule.pass_name == TESTS.schema.name and not named
+    passes = (TESTS.schema.name, LEFTOVERS.schema.name)
+    return rule.builtin and rule.pass_name in passes and not named
 
 
 def is_judged_alike(rule: Rule, other: Rule) -> bool:

@@ -217,6 +217,24 @@ def test_a_call_of_which_only_running_tells_the_name_holds_its_own_package(case:
     assert held({path: text}) == (ALL if holds else set())
 
 
+def test_a_package_that_is_read_of_which_only_running_tells_the_name_holds_leftovers() -> None:
+    """Any file may be read as a resource; modules aren't by what imports them."""
+    files: dict[str, Contents] = {
+        "$site/pkg/__init__.py": "",
+        "$site/pkg/sub/kernel.pyx": "x",
+        "$site/other/kernel.pyx": "x",
+    }
+    for text, stays in (
+        ("from importlib.resources import files\nfiles(name) / x", {f"{SITE}/pkg/sub/kernel.pyx"}),
+        (f"{LIST}import_module(name)", set()),
+    ):
+        virtual = make_stack({"app-x": files | {"$site/pkg/core.py": text}})
+        keys = {record.key for record in virtual.inventory if record.path.endswith(".pyx")}
+        proof = ImportProof(virtual.stack, virtual.inventory, virtual.read)
+        found = proof.prove(keys, weak_counts=lambda _key: True, unnamed=keys)
+        assert {key[1] for key in found.refused} == stays
+
+
 def test_a_name_of_which_only_running_tells_may_be_any_module_beside_tests() -> None:
     files: dict[str, Contents] = {
         "$site/pkg/__init__.py": "",
@@ -345,7 +363,7 @@ def test_a_file_too_large_to_parse_counts_as_mentioning_all_its_words(
         assert len(source) <= 100
         return Scan(imports=())
 
-    monkeypatch.setattr("slim.analysis.imports.reader.scan", parsed)
+    monkeypatch.setattr("slim.analysis.readings.scan", parsed)
     text = "x = [" + "'q.z', " * 1000 + "]\nfrom pkg.tests import mod"
     assert held({name: text}) >= NAMED
     assert not held({name: "x = [" + "'q.z', " * 1000 + "]"})

@@ -37,6 +37,7 @@ except ImportError:
 names = ["pkg.tests.a", "pkg.b"]
 files = __import__("importlib.resources").files("pkg.tests") / "data" / "x.json"
 open("tests/data/x.json")
+__import__(names[0])
 """
     + b"# padding\n" * 40
 )

@@ -27,8 +27,9 @@ class Candidates:
     """Importable files among those that are to go, by every name that they can be imported under.
 
     Names are those of :class:`slim.analysis.imports.modules.Module`. ``exports_of`` gives the
-    literal ``__all__`` of a package by name. ``by_name`` are the
-    removals that a generic rule selects for being called ``tests`` or the like.
+    literal ``__all__`` of a package by name. ``by_name`` are the removals that a generic rule
+    selects for being called ``tests`` or the like, ``unnamed`` all that rules for every package
+    select.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Candidates:
         removals: Collection[FileKey],
         exports_of: ExportsOf,
         by_name: Collection[FileKey] = (),
+        unnamed: Collection[FileKey] = (),
     ) -> None:
         self._keys: dict[str, list[FileKey]] = {}
         self._packages: dict[str, list[FileKey]] = {}
@@ -45,6 +47,7 @@ class Candidates:
         self._folders = _folders(index, self._sorted)
         self.by_name = frozenset(by_name)
         self._named = sorted(self.by_name)
+        self._unnamed = sorted(self.by_name.union(unnamed))
         for key in self._sorted:
             for module in index.modules.get(key, ()):
                 self._keys.setdefault(module.name, []).append(key)
@@ -52,7 +55,7 @@ class Candidates:
                     self._packages.setdefault(module.name, []).append(key)
 
     def __bool__(self) -> bool:
-        return bool(self._keys or self.by_name)
+        return bool(self._keys or self._unnamed)
 
     def __contains__(self, name: str) -> bool:
         return name in self._keys
@@ -82,11 +85,12 @@ class Candidates:
             found.extend(self._sorted[start : bisect_left(self._sorted, (layer, f"{folder}0"))])
         return found
 
-    def named_in(self, folder: FileKey) -> Collection[FileKey]:
-        """The removals below a folder that a generic rule selects by their names."""
+    def selected_in(self, folder: FileKey, *, modules: bool) -> Collection[FileKey]:
+        """The removals below a folder that rules for every package select; or test modules only."""
         layer, path = folder
-        start = bisect_left(self._named, (layer, f"{path}/"))
-        return self._named[start : bisect_left(self._named, (layer, f"{path}0"), lo=start)]
+        keys = self._named if modules else self._unnamed
+        start = bisect_left(keys, (layer, f"{path}/"))
+        return keys[start : bisect_left(keys, (layer, f"{path}0"), lo=start)]
 
     def near(self, name: str) -> bool:
         """True if importing that name can import a candidate: it is one, or lies in one."""

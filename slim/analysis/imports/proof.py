@@ -128,18 +128,27 @@ class ImportProof:
         weak_counts: Callable[[FileKey], bool],
         accepted: Accepts = _nobody,
         by_name: Collection[FileKey] = (),
+        unnamed: Collection[FileKey] = (),
         standing: Mapping[FileKey, Evidence] = MappingProxyType({}),
     ) -> Proof:
         """Find out which of the removals have to stay.
 
         ``weak_counts`` says for which files weak evidence is enough; ``accepted`` takes the weight
         from single importers. ``by_name`` are the removals that a rule for every package selects by
-        their names, so that paths which lead to them count too; ``standing`` are removals that are
+        their names, so that paths which lead to them count too; ``unnamed`` all that rules for
+        every package select; ``standing`` are removals that are
         known to stay, each with the reason. Keys that are not in the inventory are ignored.
         """
         going = frozenset(removals)
         named = going.intersection(by_name)
-        run = _ProofRun(self, going, weak_counts, accepted, by_name=named)
+        run = _ProofRun(
+            self,
+            going,
+            weak_counts,
+            accepted,
+            by_name=named,
+            unnamed=going.intersection(unnamed),
+        )
         run.hold(standing)
         run.settle()
         return run.proof()
@@ -184,6 +193,7 @@ class _ProofRun:
         *,
         companions: bool = True,
         by_name: Collection[FileKey] = (),
+        unnamed: Collection[FileKey] = (),
     ) -> None:
         self._stack = owner._stack
         self._inventory = owner._inventory
@@ -195,7 +205,9 @@ class _ProofRun:
         self._removals = removals
         self._weak_counts = weak_counts
         self._accepted = accepted
-        self._candidates = Candidates(self._index, removals, self._reader.exports_of, by_name)
+        self._candidates = Candidates(
+            self._index, removals, self._reader.exports_of, by_name, unnamed
+        )
         self._paths = PathIndex(self._index, self._inventory, self._candidates.by_name)
         self._companions = companions
         self._evidence: dict[FileKey, set[Evidence]] = {}
@@ -254,7 +266,7 @@ class _ProofRun:
                     if self._counts((id(found),), evidence, record):
                         for key in found:
                             self._hold(key, evidence, record)
-            self._unresolved(record)
+        self._unresolved(record)
 
     def _unresolved(self, record: FileRecord) -> None:
         """Hold what a call may mean of which only running tells the name, in its own package."""
@@ -270,8 +282,9 @@ class _ProofRun:
                 line=call.line,
                 strength=Strength.WEAK,
             )
-            if self._counts(("unresolved", folder, call.whole), evidence, record):
-                for key in self._candidates.named_in(folder):
+            meant = ("unresolved", folder, call.whole, call.reads)
+            if self._counts(meant, evidence, record):
+                for key in self._candidates.selected_in(folder, modules=not call.reads):
                     inner = key[1][len(folder[1]) :]
                     if key != record.key and (call.whole or f"/{TESTS_FOLDER}/" not in inner):
                         self._hold(key, evidence, record)

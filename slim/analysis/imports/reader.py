@@ -146,7 +146,7 @@ class ImportReader:
         if known is None or not (known.hints.dynamic or known.hints.listing):
             return None
         folder = (record.layer, record.path.rpartition("/")[0])
-        if self._index.is_root(folder) or not candidates.named_in(folder):
+        if self._index.is_root(folder) or not candidates.selected_in(folder, modules=False):
             return None
         return folder, self._scan(record, known, expressions=True).unresolved
 

@@ -26,11 +26,15 @@ class StringName(NamedTuple):
 
 
 class UnresolvedCall(NamedTuple):
-    """A call that may mean any module of a package; with ``whole`` its tests as well."""
+    """A call that may mean any module of a package; with ``whole`` its tests as well.
+
+    With ``reads`` it may mean any file.
+    """
 
     text: str
     line: int
     whole: bool
+    reads: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

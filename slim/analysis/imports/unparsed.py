@@ -37,7 +37,7 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
         for match in DOTTED.finditer(source)
     }
     calls = {
-        UnresolvedCall(match[0].decode(), _line(source, match.start()), True)
+        UnresolvedCall(match[0].decode(), _line(source, match.start()), True, match[0] == b"files")
         for match in _UNRESOLVED.finditer(source)
     }
     joined = scan_lines(_ADJACENT.sub(b"", source), problem)

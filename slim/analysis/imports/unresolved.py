@@ -17,6 +17,7 @@ from slim.analysis.imports.names import computed_module, literal_module
 from slim.analysis.imports.scans import UnresolvedCall
 
 _LISTS = frozenset({"iter_modules", "walk_packages"})
+_READS = "files("
 _RESOURCES = frozenset({"importlib.resources", "importlib_resources"})
 _OWN = frozenset({"__name__", "__package__", "__path__", "__file__", "__spec__"})
 _ARGUMENTS = frozenset({"name", "mod_name", "path", "package", "anchor"})
@@ -40,7 +41,7 @@ class UnresolvedCalls:
     def found(self) -> tuple[UnresolvedCall, ...]:
         """Each call, in the order of lines."""
         return tuple(
-            UnresolvedCall(text, line, lists or self._lists)
+            UnresolvedCall(text, line, lists or self._lists, text.startswith(_READS))
             for line, text, lists in sorted(self._found)
         )
 
