@@ -63,9 +63,7 @@ def state(folder: Path) -> dict[str, object]:
 
 
 def slim(source: Path, output: Path) -> RunResult:
-    # The level costs a minute and is the writers' business; `slim demo` runs at the default one.
-    config = load_config(SCHEMAS, overrides={"level": "fast"})
-    (result,) = run(RunRequest(source=source, output=output, config=config))
+    (result,) = run(RunRequest(source=source, output=output, config=load_config(SCHEMAS)))
     return result
 
 
