@@ -35,7 +35,9 @@ class Trees:
 
     def __init__(self, cache: Path, python: Path | None = None) -> None:
         self.cache = cache
-        self.python = python or next(Path(path) for path in CANDIDATES if path)
+        self.python = python or next(
+            Path(path) for path in CANDIDATES if path and Path(path, "bin/python3").exists()
+        )
         cache.mkdir(parents=True, exist_ok=True)
 
     def tree(self, group: Group, requirements: list[str]) -> Path:
