@@ -121,7 +121,7 @@ class NamedFiles:
             near = [name for name, hint in hints.items() if name not in found and hint in content]
             strings = strings_of(content) if near and len(content) <= MAX_SOURCE else ()
             for name in near:
-                if strings is None or name in strings:
+                if strings is None or name in strings or name in map(_program, strings):
                     found[name] = _evidence(record, f'names "{name}"')
         return found
 
@@ -215,6 +215,12 @@ def _shared_folder(path: str) -> str:
 
 def _evidence(record: FileRecord, text: str) -> Evidence:
     return Evidence(kind="path", text=text, file=record.deployed_path, strength=Strength.WEAK)
+
+
+def _program(command: str) -> str:
+    """The name of the program that a command line starts, without its folder."""
+    first = command.split(maxsplit=1)[:1]
+    return posixpath.basename(first[0].replace("\\", "/")) if first else ""
 
 
 def _suffix(name: str) -> str:

@@ -72,12 +72,14 @@ class Planner:
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
         links = self._links()
+        read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
+        if self._proved:
+            read_files.hold_programs()
         self._hold(links)
         while draft.take_others():
             self._hold(links)
         if self._proved:
             self._progress.advance()
-            read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
             read_files.hold()
             draft.hold_units()
             self._ask(Phase.LINK)

@@ -28,6 +28,7 @@ from slim.rules.match import GlobSet
 
 _PASSES = frozenset({LEFTOVERS.schema.name, DOCS.schema.name})
 _BYTECODE = "bytecode"
+_PROGRAM_FOLDERS = ("bin", "Scripts")
 _ARCHIVE = (b"!<arch>\n", b"!<thin>\n", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"!<bigaf>")
 _ELF = (b"\x7fELF",)
 _STARTS: Mapping[str, tuple[bytes, ...]] = {
@@ -79,6 +80,20 @@ class ReadFiles:
         for key, evidence in named.items():
             self._draft.refuse(candidates[key], SkipReason.REFERENCED, (evidence,))
         self._hold_notes(candidates)
+
+    def hold_programs(self) -> None:
+        """Take back the runtime's own programs that code starts, such as ``pydoc3``."""
+        programs = {
+            posixpath.basename(action.record.path): action
+            for action in self._draft.actions.values()
+            if isinstance(action, Remove)
+            and posixpath.dirname(action.record.path) in _PROGRAM_FOLDERS
+            and action.record.owner.kind is OwnerKind.RUNTIME
+            and self._is_generic(action)
+        }
+        counts = self._counts("")
+        for name, evidence in self._search.anywhere(programs, counts).items():
+            self._draft.refuse(programs[name], SkipReason.REFERENCED, (evidence,))
 
     def hold_descriptions(self) -> None:
         """Take back cuts of METADATA whose end some code shows."""

@@ -77,12 +77,20 @@ TABLE = {
 }
 
 
-def planned(folder: Path, monkeypatch: pytest.MonkeyPatch, *packages: object) -> set[str]:
+def planned(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *packages: object,
+    runtime: dict[str, str] | None = None,
+) -> set[str]:
     """The paths below site-packages that a dry run would remove or rewrite."""
     monkeypatch.chdir(folder)
-    runtime = {"bin/python3.13": "#!/bin/sh\n", f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}
+    base = {"bin/python3.13": "#!/bin/sh\n", f"{STDLIB}/os.py": "", f"{STDLIB}/site.py": ""}
     files = merge(*packages)  # type: ignore[arg-type]
-    layers = {"cpython3.13": LayerSpec("runtime", runtime), "app": LayerSpec("application", files)}
+    layers = {
+        "cpython3.13": LayerSpec("runtime", {**base, **(runtime or {})}),
+        "app": LayerSpec("application", files),
+    }
     publish(folder / "stack", layers, suffix=".tar")
     assert main(["run", "stack", "--dry-run", "-q", "--report", "json=report.json"]) == 0
     report = json.loads(Path("report.json").read_text())["runs"][0]
@@ -135,3 +143,62 @@ def test_notes_that_code_reads_stay(
     gone = planned(tmp_path, monkeypatch, shown, reading)
     stay = {name for name in (*NOTES, "METADATA") if f"shown-1.0.dist-info/{name}" not in gone}
     assert stay == (READERS[code] if reader == "reader" else set())
+
+
+SUITE = {
+    "tests/__init__.py": "",
+    "tests/__main__.py": "import unittest\n",
+    "tests/test_a.py": "def test_it(): pass\n",
+    "tests/data/a.json": "{}",
+}
+STARTED = {
+    "x = 1\n": False,
+    "import sys\nargs = [sys.executable, '-m', 'pkg.tests']\n": True,
+    "import os\nos.system('python3 -m pkg.tests')\n": True,
+    "import pytest\npytest.main(['--pyargs', 'pkg.tests'])\n": True,
+    "import unittest as u\nu.defaultTestLoader.discover('pkg.tests')\n": True,
+    "import pkgutil\npkgutil.get_data(__package__ + '.tests', 'data/a.json')\n": True,
+    "import importlib as i\ndef f(n): return i.import_module(f'pkg.tests.test_{n}')\n": True,
+    "import importlib as i\ndef f(n): return i.import_module('pkg.tests.test_%s' % n)\n": True,
+    "import importlib as i\ndef f(n): return i.import_module('pkg.tests.test_' + n)\n": True,
+}
+
+
+@pytest.mark.parametrize("code", STARTED)
+def test_a_package_that_is_run_or_partly_named_stays_whole(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = planned(tmp_path, monkeypatch, package("pkg", Case(code, SUITE, "")))
+    assert {f"pkg/{path}" for path in SUITE} & gone == (
+        set() if STARTED[code] else {f"pkg/{path}" for path in SUITE}
+    )
+
+
+def test_command_lines_in_the_standard_library_hold_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {
+        f"{STDLIB}/_sysconfigdata_x.py": "build = {'TASK': '-m test --timeout=1'}\n",
+        f"{STDLIB}/test/__init__.py": "",
+        f"{STDLIB}/test/test_a.py": "import os\n",
+    }
+    gone = planned(tmp_path, monkeypatch, runtime=paths)
+    assert gone == set(paths) - {f"{STDLIB}/_sysconfigdata_x.py"}
+
+
+PROGRAMS = {
+    "x = '2to3'\n": {"bin/2to3", "lib2to3/main.py"},
+    "import os\nos.system('pydoc3.13 os')\n": {"bin/pydoc3.13"},
+    "import sys\nx = sys.prefix + '/bin/2to3'\n": {"bin/2to3", "lib2to3/main.py"},
+    "x = 'like 2to3'\n": set[str](),
+}
+
+
+@pytest.mark.parametrize("code", PROGRAMS)
+def test_programs_of_the_runtime_that_code_starts_stay(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = {"bin/2to3": "#!x\n", "bin/pydoc3.13": "#!x\n", f"{STDLIB}/lib2to3/main.py": "x = 1\n"}
+    gone = planned(tmp_path, monkeypatch, package("pkg", Case(code, {}, "")), runtime=paths)
+    stay = {path.removeprefix(f"{STDLIB}/") for path in paths if path not in gone}
+    assert stay == PROGRAMS[code]

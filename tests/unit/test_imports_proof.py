@@ -81,8 +81,16 @@ TABLE: dict[str, tuple[dict[str, str], set[str], set[str]]] = {
         {"__init__", "run"},
         set(),
     ),
-    "run as a program": ({"user.py": "run_module('pkg.tests')"}, {"__init__", "__main__"}, set()),
-    "-m": ({"user.py": "run(['-m', 'pkg.tests'])"}, set(), {"__init__", "__main__"}),
+    "run as a program": (
+        {"user.py": "run_module('pkg.tests')"},
+        {"__init__", "__main__", "helper", "run", "test_core"},
+        set(),
+    ),
+    "-m": (
+        {"user.py": "run(['-m', 'pkg.tests'])"},
+        set(),
+        {"__init__", "__main__", "helper", "run", "test_core"},
+    ),
     "in a string": ({"user.py": "x = 'pkg.tests.run'"}, set(), {"__init__", "run"}),
     "listed for a lazy loader": (
         {"pkg/__init__.py": "attach(__name__, submodules=['tests'], attrs={'tests.run': []})"},

@@ -19,6 +19,7 @@ from slim.analysis.imports.names import (
     computed_module,
     literal_module,
     literal_names,
+    started_in,
 )
 from slim.analysis.imports.path_scan import paths_of, words
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan, StringName
@@ -37,7 +38,8 @@ _CALLS = {
 _OPENERS = words(
     "iter_modules walk_packages files contents path open_text open_binary read_text read_binary "
     "is_resource get_data resource_filename resource_string resource_stream resource_listdir "
-    "resource_exists resource_isdir PackageLoader find_spec find_loader get_loader"
+    "resource_exists resource_isdir PackageLoader find_spec find_loader get_loader "
+    "discover"
 )
 """Functions that list or read what lies in the package that they are given."""
 _PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Name)
@@ -276,7 +278,8 @@ class _TreeReader:
                 case ast.Call(args=[first, *_]):
                     node = first
                 case _:
-                    return ""
+                    found = computed_module(node)
+                    return found[0].rpartition(".")[2] if found else ""
 
     def _text(self, text: str, line: int) -> None:
         """A string that is more than one name: ``pkg.mod:f``, a relative name, or code."""
@@ -297,7 +300,10 @@ class _TreeReader:
         if "." in text:
             for match in DOTTED.finditer(text.encode("utf-8", "surrogatepass")):
                 follows = match.string[match.end() : match.end() + 1] == b"."
+                if match.string[match.end() : match.end() + 1] in (b"%", b"{"):
+                    self._begun(match[0].decode("utf-8", "replace"), line)
                 self._named.add(StringName(match[0].decode("utf-8", "replace"), line, follows))
+        self._imports.extend(started_in(text, line))
         if "import" in text:
             code = scan_lines(text.encode("utf-8", "surrogatepass"), "code in a string")
             self._imports.extend(
@@ -305,7 +311,19 @@ class _TreeReader:
                 for item in code.imports
             )
 
+    def _begun(self, text: str, line: int) -> None:
+        """A name of which the last component goes on: any module of that package may be meant."""
+        package, dot, _ = text.rpartition(".")
+        if dot and "." in package and NAME.match(package):
+            self._named.add(StringName(package, line, True))
+
     def _computed(self, node: ast.AST, context: Context) -> None:
+        match node:
+            case (
+                ast.JoinedStr(values=[ast.Constant(value=str(text)), ast.FormattedValue(), *_])
+                | ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Add())
+            ):
+                self._begun(text, getattr(node, "lineno", 0))
         found = computed_module(node)
         if found is not None:
             name, anchor, more = found
@@ -359,7 +377,9 @@ class _TreeReader:
     def _module_option(self, elements: Sequence[ast.expr], context: Context) -> None:
         """``[sys.executable, "-m", "module"]``, also as the arguments of a call."""
         for option, element in itertools.pairwise(elements):
-            if self._plain(option) != "-m" or not isinstance(element, ast.Constant):
+            if self._plain(option) not in ("-m", "--pyargs") or not isinstance(
+                element, ast.Constant
+            ):
                 continue
             if not isinstance(element.value, str) or not NAME.match(element.value):
                 continue

@@ -77,6 +77,11 @@ class Candidates:
         """True for a package that goes, and for a folder of which everything goes."""
         return name in self._folders
 
+    def is_named(self, word: bytes) -> bool:
+        """True for a dotted name of a candidate, or of a folder that goes whole."""
+        name = word.decode("ascii", "replace").strip(".").replace(".", "/")
+        return name in self._keys or name in self._folders
+
     def keys_in(self, name: str) -> Collection[FileKey]:
         """The removals in the folders of that name."""
         found: list[FileKey] = []

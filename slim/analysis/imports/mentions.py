@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.modules import Module, ModuleIndex, dotted, parents
@@ -12,7 +13,7 @@ from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.scans import ANY_PACKAGE, Import, Scan
 from slim.analysis.imports.text_files import TextNames
 from slim.model.finding import Evidence, Strength
-from slim.model.record import FileRecord
+from slim.model.record import FileRecord, OwnerKind
 
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
@@ -35,12 +36,13 @@ def mentions_in(
     Of a name that it says many times, the first times of each strength are enough.
     """
     repeats: Counter[tuple[str, Strength]] = Counter()
-    for statement in found.imports:
+    for statement in filter(partial(_counts, record), found.imports):
         ending = "/" + statement.module.replace(".", "/")
         for name, text, strength in _imported(statement, module, candidates, index):
             if name in candidates or candidates.is_folder(name):
                 repeats[name, strength] += 1
-                whole = statement.whole and f"/{name}".endswith(ending)  # not what is around it
+                # Not what is around it. A package that is run may look for what lies in it.
+                whole = (statement.whole or statement.runs) and f"/{name}".endswith(ending)
                 if repeats[name, strength] > MAX_REPEATS and not whole:
                     continue
                 note = f"{text}; {statement.note}" if statement.note else text
@@ -66,6 +68,11 @@ def mentions_in(
                 yield ModuleMention(
                     name, _evidence(record, line, f'"{text}" in a list', Strength.WEAK, "string")
                 )
+
+
+def _counts(record: FileRecord, statement: Import) -> bool:
+    """False for command lines in the standard library: help, and how CPython was built."""
+    return record.owner.kind is not OwnerKind.RUNTIME or not statement.text.startswith('"-m ')
 
 
 def _evidence(record: FileRecord, line: int, text: str, strength: Strength, kind: str) -> Evidence:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
-from slim.analysis.imports.scans import ANY_PACKAGE, NAME
+from slim.analysis.imports.scans import ANY_PACKAGE, NAME, Import
+from slim.model.finding import Strength
 
 _TAIL = re.compile(r"((?:\.[^\W\d]\w*)+)(\.?)")
 COMPUTED = (ast.BinOp, ast.JoinedStr, ast.Call)
 """Expressions that :func:`computed_module` can make something of."""
+_STARTED = re.compile(r"(?:^|(?<=\s))-m\s+([^\W\d]\w*(?:\.\w+)*)")
+"""A module that a command line starts."""
 _MAX_DEPTH = 50
 _FORMAT = re.compile(r"(?:%(?:\(\w+\))?[sr]|\{\w*(?:![rsa])?\})")
 
@@ -141,3 +145,16 @@ def _formatted(text: str, arguments: list[ast.expr]) -> list[ast.expr]:
         return []
     package = arguments[0] if arguments else ast.Name(id="")
     return [package, ast.Constant(value=_FORMAT.sub("", text[match.end() :]))]
+
+
+def started_in(text: str, line: int) -> Iterator[Import]:
+    """The modules that command lines in a text start: ``python3 -m pkg.tests``."""
+    for match in _STARTED.finditer(text) if "-m" in text else ():
+        yield Import(
+            module=match[1],
+            line=line,
+            text=f'"-m {match[1]}" in a string',
+            strength=Strength.WEAK,
+            kind="string",
+            runs=True,
+        )

@@ -323,6 +323,8 @@ class ImportReader:
             hints.tails & candidates.words_in(module.top) for module in known.modules
         ):
             return 2
+        if hints.started and any(map(candidates.is_named, hints.started)):
+            return 2
         if hints.listing and hints.words & candidates.folder_words:
             return 2
         if candidates.by_name and self._may_build_paths(record, known):

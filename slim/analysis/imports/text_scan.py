@@ -37,8 +37,9 @@ class Hints:
     ``words`` stand in import statements, ``quoted`` alone in quotation marks (without a dot only
     where asked for). ``relative`` and ``star`` say that there may be such imports, ``dynamic`` that
     there may be calls that import by name; ``opaque`` that only parsing can tell. ``dotted`` are
-    names with dots anywhere, ``tails`` the words after a dot that follows a string, ``listing``
-    says that members of packages may be listed or read, ``paths`` that paths may name tests.
+    names with dots anywhere, ``tails`` the words after a dot that follows a string, ``started``
+    what stands after ``-m``, ``listing`` says that members of packages may be listed or read,
+    ``paths`` that paths may name tests.
     """
 
     words: frozenset[bytes]
@@ -49,6 +50,7 @@ class Hints:
     opaque: bool
     dotted: frozenset[bytes]
     tails: frozenset[bytes]
+    started: frozenset[bytes]
     listing: bool
     paths: bool
 
@@ -86,8 +88,9 @@ DOTTED = re.compile(rb"\b[^\W\d]\w*+(?:\.\w++)++")
 TAILS = re.compile(  # a literal at the start, once more
     rb"\.(?:(?<=[\"'}]\.)|(?<=%[sr]\.)|(?<=\)[sr]\.))\.*+([^\W\d]\w*+(?:\.\w++)*+)(?!\()"
 )
+_STARTED = re.compile(rb"-m\s+([^\W\d][\w.]*)")
 _LISTING = (
-    *(b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
+    *(b"discover(", b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
     *(b"importlib.resources", b"importlib_resources", b"import resources", b"PackageLoader"),
     *(
         b"resources.",
@@ -161,6 +164,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         opaque=opaque,
         dotted=frozenset(DOTTED.findall(source)),
         tails=frozenset(word for tail in set(TAILS.findall(source)) for word in tail.split(b".")),
+        started=frozenset(_STARTED.findall(source)),
         listing=source.startswith(b"files(") or any(token in source for token in _LISTING),
         paths=may_name_tests(source),
     )
