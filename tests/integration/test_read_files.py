@@ -37,7 +37,20 @@ class Case:
     """Files of the dist-info folder."""
 
 
+TESTS = {"tests/__init__.py": "", "tests/test_a.py": "def test_it(): pass\n"}
+DATA = {**TESTS, "tests/data/a.csv": "1"}
+
 TABLE = {
+    "data that nothing names": Case("x = 1\n", DATA, "tests/data/a.csv", stays=False),
+    "a path in place of the file's name": Case(
+        "T = __file__.replace('m.py', 'tests/data/a.csv')\n", DATA, "tests/data/a.csv"
+    ),
+    "text that is replaced": Case(
+        "T = 'x'.replace('tests/data/a.csv', 'y')\n", DATA, "tests/data/a.csv", stays=False
+    ),
+    "a path in INI": Case(
+        "", {**DATA, "a.ini": "[a]\nb = %(here)s/tests/data\n"}, "tests/data/a.csv"
+    ),
     "nothing names it": Case("'''See api.pyi.'''\n", STUB, "api.pyi", stays=False),
     "a stub by name": Case(HERE + "T = (HERE / 'api.pyi').read_text()\n", STUB, "api.pyi"),
     "stubs by suffix": Case(HERE + "T = list(HERE.glob('*.pyi'))\n", STUB, "api.pyi"),

@@ -49,6 +49,8 @@ _TAKES_PACKAGE = words(
 _GAP = "\0"
 _TEXT_PATHS = (re.compile(rb"tests[/\\]"), re.compile(rb"test_\w+\.py\b"))
 _TEST_WORDS = re.compile(rb"[\"'/\\]tests(?=[\"'/\\])|\b(?:test_\w+|conftest)\.py\b")
+_INTERPOLATED = re.compile(rb"%\(\w+\)s")
+"""What ``configparser`` fills in, such as the folder of the file."""
 _BEFORE = re.compile(rb"[\w./*{}$-]*\Z")
 _AFTER = re.compile(rb"[\w./\\*{}$-]*+")
 _MAX_PATH = 200
@@ -103,6 +105,8 @@ def paths_in_text(source: bytes) -> Iterator[PathUse]:
 
 def _test_paths(source: bytes) -> Iterator[bytes]:
     """Text like a path that has a folder called tests in it, or ends with a test file."""
+    if b"%(" in source:
+        source = _INTERPOLATED.sub(b"*", source)
     for pattern in _TEXT_PATHS:
         for match in pattern.finditer(source):
             before = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
@@ -172,7 +176,8 @@ class _PathReader:
             case ast.Call(func=function, args=arguments, keywords=keywords):
                 named = [keyword.value for keyword in keywords if keyword.arg != "help"]
                 if _called(function) in _NO_PATHS:
-                    self._ignored.update(id(child) for child in arguments)
+                    looked_for = arguments[:1] if _called(function) == "replace" else arguments
+                    self._ignored.update(map(id, looked_for))
                 self._bare.update(id(child) for child in (*arguments, *named))
             case ast.For(iter=source) | ast.AsyncFor(iter=source) | ast.comprehension(iter=source):
                 self._bare.update(map(id, _elements(source)))
