@@ -36,17 +36,29 @@ class Draft:
         self.actions.pop(key, None)
         self.skipped[(key, action.rule)] = _skipped(action, reason, evidence)
 
-    def take_others(self) -> bool:
-        """Have the next rule that wants a file take it where a removal of it was refused.
+    def copy(self) -> Draft:
+        """Return the same draft, for :meth:`begin_again`."""
+        return replace(self, actions=dict(self.actions), skipped=dict(self.skipped))
 
-        Return whether there was any. What is taken has yet to be judged.
+    def begin_again(self, start: Draft) -> bool:
+        """Go back to how everything was before anything was held, with the next rules.
+
+        Each file that was refused to one rule and that another wants is taken by that one; the
+        refusal is remembered. All else is judged anew, since such a file held others while it
+        stayed. Return whether there was any such file; ``start`` changes with the draft.
         """
-        taken = False
-        for key, others in sorted(self.others.items()):
-            if others and key not in self.actions:
-                self.actions[key] = others.pop(0)
-                taken = True
-        return taken
+        again = [
+            key for key, others in sorted(self.others.items()) if others and key not in self.actions
+        ]
+        for key in again:
+            asked = (key, start.actions[key].rule)
+            if asked in self.skipped:
+                start.skipped[asked] = self.skipped[asked]
+            start.actions[key] = self.others[key].pop(0)
+        if again:
+            self.actions = dict(start.actions)
+            self.skipped = dict(start.skipped)
+        return bool(again)
 
     def hold_units(self) -> bool:
         """Take back the rest of each unit of which a file is refused. Return whether any was."""

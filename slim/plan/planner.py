@@ -73,11 +73,10 @@ class Planner:
         self._ask(Phase.REMOVE)
         links = self._links()
         read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
-        if self._proved:
-            read_files.hold_programs()
-        self._hold(links)
-        while draft.take_others():
-            self._hold(links)
+        start = draft.copy()
+        self._hold(links, read_files)
+        while draft.begin_again(start):
+            self._hold(links, read_files)
         if self._proved:
             self._progress.advance()
             read_files.hold()
@@ -97,9 +96,11 @@ class Planner:
         )
         return replace(plan, notes=tuple(bytecode_notes(self.facts, plan, self._scope)))
 
-    def _hold(self, links: Links) -> None:
+    def _hold(self, links: Links, read_files: ReadFiles) -> None:
         """Take back what has to stay: for links, for importers, for facts that rules name."""
         draft = self._draft
+        if self._proved:
+            read_files.hold_programs()
         keep_shared_bytes(draft, self.facts.inventory)
         links.hold()
         if self._proved:

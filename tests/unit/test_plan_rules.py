@@ -112,3 +112,21 @@ def test_a_file_that_is_kept_is_refused_once_a_pass() -> None:
     assert {skipped.reason for skipped in made.skipped if skipped.rule == refused[0]} >= {
         SkipReason.KEPT
     }
+
+
+def test_what_another_rule_takes_after_all_held_nothing() -> None:
+    """A file is refused to a unit, and what it imports with it; then another rule takes it."""
+    own = OWN.replace("remove =", "unit = true\nremove =")
+    files: dict[str, Contents] = {
+        "$site/pkg/core.py": "from pkg.tests import helper",
+        "$site/pkg/tests/helper.py": "",
+        "$site/pkg/tests/test_it.py": "from other.tests import test_that",
+        "$site/other/__init__.py": "",
+        "$site/other/tests/__init__.py": "",
+        "$site/other/tests/test_that.py": "def test(): pass",
+    }
+    made = plan(files, own)
+    assert gone(made)["test_it.py"] == "folders"
+    assert gone(made)["test_that.py"] == "folders"
+    kept = {skipped.record.path for skipped in made.skipped}
+    assert kept == {f"{SITE}/pkg/tests/helper.py"}
