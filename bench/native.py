@@ -535,7 +535,7 @@ def _write_edit(edit: ElfEdit | MachoEdit | NotEditable, target: Path) -> int:
     if isinstance(edit, NotEditable):
         return 0
     with target.open("wb") as written:
-        for chunk in edit.chunks():
+        for chunk in edit.recipe.chunks(edit.original):
             written.write(chunk)
     return edit.size_before - edit.size_after
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
+from pathlib import Path
 
 from slim.system.container import allowance
 
@@ -35,3 +37,11 @@ def total_memory() -> int:
     if limit is None:
         return max(memory, 0)
     return min(memory, limit) if memory > 0 else limit
+
+
+def resident_memory() -> int:
+    """Bytes of memory that this process takes now; 0 where only Linux would tell (proc(5))."""
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+    return 0

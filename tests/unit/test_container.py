@@ -145,3 +145,10 @@ def test_no_memory_is_a_limit_with_what_to_do(
 def test_the_systems_word_for_it_is_the_same_error() -> None:
     error = StorageError.from_os_error(OSError(errno.ENOMEM, os.strerror(errno.ENOMEM)))
     assert isinstance(error, OutOfMemoryError)
+
+
+def test_what_slim_itself_takes_leaves_less_for_encoders(monkeypatch: pytest.MonkeyPatch) -> None:
+    effort, tar_xz = Effort(memory=2 * 10**9), format_by_name("tar.xz")
+    usual = encoders(64, effort, tar_xz)
+    monkeypatch.setattr(encoder_memory, "resident_memory", lambda: 900_000_000)
+    assert 1 <= encoders(64, effort, tar_xz) < usual

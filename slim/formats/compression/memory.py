@@ -10,14 +10,16 @@ from __future__ import annotations
 from typing import Final
 
 from slim.model.settings import Effort
-from slim.system.cpus import total_memory
+from slim.system.cpus import resident_memory, total_memory
 
 DEFAULT_MEMORY: Final = 2_000_000_000
 """Bytes: the least that a run may take where no budget was asked for."""
 
 _OWN: Final = 250_000_000
 """Bytes that a run takes besides its encoders: the interpreter, records of all files, decoders,
-buffers."""
+buffers. A large stack takes more, which counts for how many encoders there are."""
+_BUFFERS: Final = 50_000_000
+"""Bytes of these that aren't there yet when the encoders begin."""
 
 
 def room(effort: Effort) -> int:
@@ -31,9 +33,10 @@ def room_here(effort: Effort) -> int:
     Without a budget, a quarter of the memory that there is, and at least :data:`DEFAULT_MEMORY`,
     but never more than three quarters: a container may have less.
     """
+    own = max(_OWN, resident_memory() + _BUFFERS)
     if effort.memory is not None:
-        return effort.memory - _OWN
+        return effort.memory - own
     memory = total_memory()
     if not memory:
-        return DEFAULT_MEMORY - _OWN
-    return max(min(DEFAULT_MEMORY, memory * 3 // 4), memory // 4) - _OWN
+        return DEFAULT_MEMORY - own
+    return max(min(DEFAULT_MEMORY, memory * 3 // 4), memory // 4) - own
