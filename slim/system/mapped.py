@@ -70,10 +70,19 @@ def words_in(data: bytes | memoryview, words: Collection[bytes]) -> set[bytes]:
         return {word for word in words if word in data}
     found: set[bytes] = set()
     more = max(map(len, words), default=0)
+    mapped = data.obj
+    whole = mapped if isinstance(mapped, MappedFile) and len(mapped) == len(data) else None
     for at in range(0, len(data), _WINDOW):
-        piece = bytes(data[at : at + _WINDOW + more])
-        found.update(word for word in words if word not in found and word in piece)
+        left = [word for word in words if word not in found]
+        end = min(at + _WINDOW + more, len(data))
+        if whole is not None:
+            found.update(word for word in left if whole.find(word, at, end) >= 0)
+        elif left:
+            piece = bytes(data[at:end])
+            found.update(word for word in left if word in piece)
         seen(data, _WINDOW)
+        if not left:
+            break
     return found
 
 

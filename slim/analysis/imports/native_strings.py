@@ -111,7 +111,8 @@ class CompiledReader:
         modules = self._index.modules.get(record.key, ())
         own = frozenset(module.name.partition("/")[0] for module in modules)
         # Such files are large: only the answers are kept.
-        packed.text = self._read(record)
+        data = self._read(record)
+        packed.text = bytes(data) if len(data) <= _PART else data
         found = list(_names_in_packed(record, packed, own, modules, candidates))
         packed.text = b""
         yield from found
