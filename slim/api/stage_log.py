@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from slim.errors import OutOfMemoryError
 from slim.model.progress import Progress, Silent
 
 if TYPE_CHECKING:
@@ -42,15 +43,18 @@ class _Timed:
 
 @contextmanager
 def logged_stages(progress: Progress | None) -> Iterator[Progress]:
-    """Give progress that also logs, where logging is on."""
+    """Give progress that also logs, where logging is on.
+
+    Raises OutOfMemoryError where memory ends during the block.
+    """
     import logging  # late: importing slim.api is cheap
 
     watched, log = progress or Silent(), logging.getLogger("slim.stages")
-    if not log.isEnabledFor(logging.INFO):
-        yield watched
-        return
-    timed = _Timed(watched, log)
+    timed = _Timed(watched, log) if log.isEnabledFor(logging.INFO) else None
     try:
-        yield timed
+        yield timed or watched
+    except MemoryError:
+        raise OutOfMemoryError from None
     finally:
-        timed.end()
+        if timed is not None:
+            timed.end()

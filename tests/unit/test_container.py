@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import slim
 from slim.cli import main
 from slim.errors import LimitError, OutOfMemoryError, StorageError
 from slim.formats import encoders, format_by_name
@@ -152,3 +153,13 @@ def test_what_slim_itself_takes_leaves_less_for_encoders(monkeypatch: pytest.Mon
     usual = encoders(64, effort, tar_xz)
     monkeypatch.setattr(encoder_memory, "resident_memory", lambda: 900_000_000)
     assert 1 <= encoders(64, effort, tar_xz) < usual
+
+
+def test_the_library_raises_it_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    (tmp_path / "x.py").write_text("x = 1\n", "utf-8")
+    monkeypatch.setattr("slim.inventory.scan._record", fail)
+    with pytest.raises(OutOfMemoryError):
+        slim.audit(tmp_path)
