@@ -11,18 +11,21 @@ a file could be used for all the same decides which rule may take it:
 ==============  ===================================================================================
 
 A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign,
-nor is a .NET assembly, nor is a universal file that has the layer's machine among others: the
-debug-symbols pass thins it. A foreign library stays as long as a file that stays needs it.
+nor is a .NET assembly, nor what firmware loads (UEFI), nor a library for Android (it is sent to a
+phone), nor a library under another name than a loader's (a program reads it), nor is a universal
+file that has the layer's machine among others: the debug-symbols pass thins it. A foreign library
+stays as long as a file that stays needs it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 from slim.analysis.linkage.graph import Linkage
-from slim.binaries import describe
-from slim.binaries.base import UNKNOWN_MACHINE, ImageKind, NativeInfo
+from slim.binaries import describe, read_any_dynamic
+from slim.binaries.base import UNKNOWN_MACHINE, Buffer, ImageKind, NativeInfo
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileKey, FileRecord, NativeFormat
@@ -35,6 +38,9 @@ _KINDS: Mapping[str, ImageKind] = {"libraries": ImageKind.SHARED, "programs": Im
 _FORMAT_NAMES = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFormat.PE: "PE"}
 _LAYER_MACHINES = {"armv7l": "arm", "armv6l": "arm", "i386": "i686", "universal2": UNKNOWN_MACHINE}
 """Machines of platform tags under the names that headers have."""
+_LIBRARY_NAME = re.compile(r"\.(?:dll|pyd|dylib|jnilib|so)(?:\.[\w.]+)?$", re.IGNORECASE)
+_ANDROID = frozenset({"libc.so", "liblog.so", "libandroid.so"})
+"""Libraries that only Android has under such names, without a version (its NDK's stable APIs)."""
 
 
 class ForeignFiles:
@@ -103,9 +109,10 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
             ):
                 continue
             rules = context.select(_NAME, record)
-            info = describe(context.read(record)) if rules else None
+            data = context.read(record) if rules else b""
+            info = describe(data)
             text = None if info is None else why_foreign(info, layer.platform)
-            if info is None or text is None:
+            if info is None or text is None or _is_data(record, info, data):
                 continue
             rule = next((one for one in rules if _KINDS[_about(one)] is info.kind), None)
             if rule is not None:
@@ -113,6 +120,16 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
                     record.key,
                     (rule, Evidence(kind="foreign", text=text, file=record.deployed_path)),
                 )
+
+
+def _is_data(record: FileRecord, info: NativeInfo, data: Buffer) -> bool:
+    """True for a library that no desktop's loader is meant to open: programs read or send it."""
+    if info.kind is not ImageKind.SHARED:
+        return False
+    if not _LIBRARY_NAME.search(record.path):
+        return True
+    dynamic = read_any_dynamic(data) if info.format is NativeFormat.ELF else None
+    return dynamic is not None and not _ANDROID.isdisjoint(dynamic.needed)
 
 
 def _about(rule: Rule) -> str:
@@ -129,7 +146,7 @@ def why_foreign(info: NativeInfo, platform: Platform) -> str | None:
     """
     machines = info.machines or (info.machine,)
     what = f"{_FORMAT_NAMES[info.format]} for {info.system.value} on {', '.join(machines)}"
-    if UNKNOWN_MACHINE in machines or info.clr:
+    if UNKNOWN_MACHINE in machines or info.clr or info.system is System.UNKNOWN:
         return None
     if info.system is not platform.system:
         return f"{what}, in a layer for {platform.tag}"

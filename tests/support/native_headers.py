@@ -98,11 +98,12 @@ def pe(
     clr: bool = False,
     system: tuple[int, int] = (0, 0),
     subsystem: tuple[int, int] = (0, 0),
+    environment: int = 0,
 ) -> bytes:
     """A PE image with one section that holds its tables.
 
     ``forwards`` are such as ``python313.Py_Main``; ``clr`` gives it a CLR header; ``system`` and
-    ``subsystem`` are versions of Windows.
+    ``subsystem`` are versions of Windows; ``environment`` is one of ``IMAGE_SUBSYSTEM_*``.
     """
     wide = machine != "i686"
     base = 0x4000_0000 if wide else 0x1000_0000
@@ -128,6 +129,7 @@ def pe(
     optional += struct.pack("<Q" if wide else "<I", base)
     optional = optional.ljust(40, b"\0") + struct.pack("<2H", *system)
     optional = optional.ljust(48, b"\0") + struct.pack("<2H", *subsystem)
+    optional = optional.ljust(68, b"\0") + struct.pack("<H", environment)
     optional = optional.ljust(108 if wide else 92, b"\0") + struct.pack("<I", 16)
     optional += b"".join(struct.pack("<2I", *row) for row in directories)
     flags = 0x2022 if dll else 0x22

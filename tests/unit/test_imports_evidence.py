@@ -110,6 +110,7 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
     "a partial": ("pkg/core.py", "load = partial(import_module)\nload('.tests.mod', 'pkg')", NAMED),
     "a loader of one's own": ("pkg/__init__.py", "lazy('.tests.mod')", NAMED),
     "%": ("pkg/__init__.py", "x = '%s.tests.mod' % __name__", NAMED),
+    "% filled": ("pkg/__init__.py", "x = '%s.%s.mod' % (__name__, 'tests')", NAMED),
     "format": ("pkg/__init__.py", "x = '{}.tests.mod'.format(__name__)", NAMED),
     "f-string": ("pkg/__init__.py", "x = f'{__name__}.tests.mod'", NAMED),
     "+": ("pkg/core.py", "x = __package__ + '.tests.mod'", NAMED),

@@ -11,6 +11,7 @@ from slim.passes.foreign import ForeignFiles, why_foreign
 from tests.support.elf_files import build
 from tests.support.native_headers import fat, macho, pe
 from tests.support.pass_runs import findings, propose, refusals, rule
+from tests.support.versioned_elf import versioned
 from tests.support.virtual_stacks import Contents, Link, make_stack
 
 LIBRARIES = rule("foreign", "libraries")
@@ -65,6 +66,26 @@ def test_a_dotnet_assembly_is_at_home_everywhere(platform: str, machine: str) ->
     info = describe(pe(machine=machine, clr=True))
     assert info is not None
     assert why_foreign(info, Platform.parse(platform)) is None
+
+
+def test_what_programs_read_or_send_is_not_foreign() -> None:
+    """UEFI images, libraries for phones, libraries under a name that no loader opens."""
+    phone = versioned(needed=["libc.so"], machine="aarch64")
+    files: dict[str, Contents] = {
+        "lib/stub.efi": pe(environment=10),
+        "lib/driver.dll": pe(environment=11),
+        "lib/payload.bin": pe(),
+        "lib/arm64-v8a/agent.so": phone,
+        "lib/other.dll": pe(),
+        "lib/libx.so.1.2": elf("aarch64"),
+        "lib/x.cpython-313-aarch64-linux-gnu.so": elf("aarch64"),
+    }
+    made = make_stack({"app-x": files}, platform="linux_x86_64")
+    assert sorted(findings(propose(ForeignFiles(), made, LIBRARIES))) == [
+        "app-x/lib/libx.so.1.2",
+        "app-x/lib/other.dll",
+        "app-x/lib/x.cpython-313-aarch64-linux-gnu.so",
+    ]
 
 
 def test_device_code_is_nobodys() -> None:

@@ -139,12 +139,17 @@ def computed_module(node: ast.AST) -> tuple[str, str | None, bool] | None:
 
 
 def _formatted(text: str, arguments: list[ast.expr]) -> list[ast.expr]:
-    """The first argument and what follows it, for a template that begins with a placeholder."""
+    """The first argument and what follows it, for a template that begins with a placeholder.
+
+    Constants fill the placeholders that follow.
+    """
     match = _FORMAT.match(text)
     if match is None:
         return []
     package = arguments[0] if arguments else ast.Name(id="")
-    return [package, ast.Constant(value=_FORMAT.sub("", text[match.end() :]))]
+    known = iter([folded(argument) or "" for argument in arguments[1:]])
+    rest = _FORMAT.sub(lambda _: next(known, ""), text[match.end() :])
+    return [package, ast.Constant(value=rest)]
 
 
 def started_in(text: str, line: int) -> Iterator[Import]:

@@ -35,6 +35,7 @@ class PeHeaders:
 
     ``base`` is the address that it wants to be loaded to. ``system_version`` and
     ``subsystem_version`` are the versions of Windows that it asks for, as major and minor number.
+    ``subsystem`` is one of ``IMAGE_SUBSYSTEM_*``.
     Raises :class:`struct.error` for headers that are cut short.
     """
 
@@ -50,6 +51,7 @@ class PeHeaders:
         )
         self.system_version = struct.unpack_from("<2H", view, start + 40)
         self.subsystem_version = struct.unpack_from("<2H", view, start + 48)
+        (self.subsystem,) = struct.unpack_from("<H", view, start + 68)
         tables = start + (112 if wide else 96)
         rows = min(struct.unpack_from("<I", view, tables - 4)[0], (start + size - tables) // 8)
         self._directories = [

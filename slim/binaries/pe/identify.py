@@ -18,6 +18,8 @@ SIGNATURE = b"PE\0\0"
 _COFF = struct.Struct("<HHIIIHH")
 _MACHINES = {0x014C: "i686", 0x8664: "x86_64", 0xAA64: "aarch64", 0xA641: "aarch64", 0x01C4: "arm"}
 """``IMAGE_FILE_MACHINE_*``; 0xA641 is ARM64EC."""
+_FIRMWARE = range(10, 14)
+"""``IMAGE_SUBSYSTEM_EFI_*``: applications, drivers and ROMs, which firmware loads."""
 _DLL, _EXECUTABLE_IMAGE = 0x2000, 0x0002
 
 
@@ -34,13 +36,13 @@ def describe_pe(view: Buffer) -> NativeInfo | None:
     code, _, _, _, _, optional_size, flags = _COFF.unpack_from(view, at + 4)
     image = bool(flags & _EXECUTABLE_IMAGE) and optional_size > 0
     kind = ImageKind.OTHER
-    signed = clr = False
+    signed = clr = firmware = False
     if image:
         kind = ImageKind.SHARED if flags & _DLL else ImageKind.EXECUTABLE
-        signed, clr = _signed_and_clr(memoryview(view))
+        signed, clr, firmware = _from_headers(memoryview(view))
     return NativeInfo(
         format=NativeFormat.PE,
-        system=System.WINDOWS,
+        system=System.UNKNOWN if firmware else System.WINDOWS,
         machine=_MACHINES.get(code, UNKNOWN_MACHINE),
         bits=_optional_bits(view, at + 4 + _COFF.size) if image else 0,
         kind=kind,
@@ -50,13 +52,17 @@ def describe_pe(view: Buffer) -> NativeInfo | None:
     )
 
 
-def _signed_and_clr(view: memoryview) -> tuple[bool, bool]:
-    """Presence of a certificate table and of a CLR header; neither if headers are cut short."""
+def _from_headers(view: memoryview) -> tuple[bool, bool, bool]:
+    """Presence of a certificate table, of a CLR header, and of a UEFI subsystem.
+
+    All False if headers are cut short.
+    """
     try:
         headers = PeHeaders(view)
     except struct.error:
-        return False, False
-    return headers.directory(CERTIFICATE)[1] > 0, headers.directory(CLR)[1] > 0
+        return False, False, False
+    certificate, clr = (headers.directory(number)[1] > 0 for number in (CERTIFICATE, CLR))
+    return certificate, clr, headers.subsystem in _FIRMWARE
 
 
 def _optional_bits(view: Buffer, at: int) -> int:
