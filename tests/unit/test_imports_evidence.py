@@ -328,6 +328,12 @@ COMPILED: dict[str, tuple[str, bytes, set[str]]] = {
     ),
     "Rust": ("other/a.so", b"\x7fELF\0/rustc/x\0failedpkg.tests.modunwrap\0", NAMED),
     "plain C": ("other/a.so", b"\x7fELF\0failedpkg.tests.modunwrap\0", {INIT}),
+    "Nuitka's constants": ("pkg/a.so", b"\x7fELF\0nuitka_version\0atests\0amod\0", NAMED),
+    "C's relative import": (
+        "pkg/a.so",
+        b"\x7fELF\0PyImport_ImportModuleLevel\0tests.mod\0",
+        NAMED,
+    ),
     "something else": ("other/a.so", b"\x7fELF\0cython_runtime\0xxpkgyymod\0", set()),
 }
 

@@ -28,7 +28,9 @@ _WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
 _RUNS = re.compile(rb"[\w.]{2,}+")
 _DELIMITERS = frozenset(b"\0\"'`")
 _CYTHON = b"cython_runtime"
-_PACKED_MARKS = (_CYTHON, b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
+_LEVEL = b"PyImport_ImportModuleLevel"
+"""The C function of relative imports: Nuitka, mypyc and C code call it with names of one part."""
+_PACKED_MARKS = (_CYTHON, _LEVEL, b"nuitka", b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
 _COMPRESSED = re.compile(rb"x[\x01\x5e\x9c\xda]")
 _PART = 16 << 20
 """Bytes of a compiled file that are searched at a time."""
@@ -129,6 +131,8 @@ class CompiledReader:
             return None
         data = self._read(record)
         marks = words_in(data, _PACKED_MARKS)
+        if not modules:  # the interpreter defines that function
+            marks.discard(_LEVEL)
         tables = list(_packed_tables(data)) if not bytecode and _CYTHON in marks else []
         whole: set[str] = set()
         within: set[str] = set()
