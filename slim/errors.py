@@ -173,5 +173,8 @@ class StorageError(SlimError):
         """
         if error.errno == errno.ENOMEM:
             return OutOfMemoryError()
+        file = file or error.filename
+        if error.errno == errno.ENOENT and file is None:  # getcwd(3) has no path to tell
+            file, hint = "the working folder", hint or "it was deleted; change to one that exists"
         fitting = hint or _HINTS.get(error.errno or 0, _HINT)
-        return cls(error.strerror or str(error), file=file or error.filename, hint=fitting)
+        return cls(error.strerror or str(error), file=file, hint=fitting)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -73,3 +74,18 @@ def test_what_git_does_not_have(
 
 def test_every_scheme_has_a_name_of_its_own() -> None:
     assert len({scheme.name for scheme in SCHEMES}) == len(SCHEMES)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps a folder that is in use")
+def test_a_deleted_working_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(OSError) as raised:
+        Path.cwd()
+    told = StorageError.from_os_error(raised.value)
+    assert (told.file, told.hint) == (
+        "the working folder",
+        "it was deleted; change to one that exists",
+    )
