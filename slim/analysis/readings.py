@@ -7,15 +7,15 @@ the next. Nothing of a result depends on that: a reading that isn't remembered i
 from __future__ import annotations
 
 import hashlib
-import io
-import pickle
+import json
 import platform
 import sys
 from collections.abc import Callable
+from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import slim
 from slim.analysis.imports.ast_scan import scan
@@ -31,7 +31,7 @@ NAME: Final = "readings-1"
 _LEAST: Final = 256
 """Bytes of the smallest file that is worth remembering."""
 _KNOWN: Final = {
-    (known.__module__, known.__qualname__): known
+    known.__name__: known
     for known in (
         FileLines,
         Hints,
@@ -40,13 +40,13 @@ _KNOWN: Final = {
         PathUse,
         Request,
         Scan,
-        Strength,
         StringName,
         UnresolvedCall,
-        frozenset,
     )
 }
-"""The only names that a value from the cache may have: nothing in it is ever called but these."""
+"""The only types that a value from the cache may have, besides JSON's."""
+_DIGEST: Final = 16
+"""Bytes of the digest before a value."""
 
 _R = TypeVar("_R", Scan, Hints, FileLines)
 
@@ -122,30 +122,59 @@ class Readings:
 
 def _packed(key: bytes, value: object) -> bytes:
     """A value as it is stored, with a digest of itself and its key before it."""
-    content = pickle.dumps(value, protocol=5)
-    return hashlib.blake2b(content, digest_size=16, key=key).digest() + content
+    content = json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+    return hashlib.blake2b(content, digest_size=_DIGEST, key=key).digest() + content
 
 
 def _unpacked(key: bytes, stored: bytes) -> object:
     """The value in what is stored; None for anything that :func:`_packed` didn't write."""
-    content = stored[16:]
-    if hashlib.blake2b(content, digest_size=16, key=key).digest() != stored[:16]:
+    content = stored[_DIGEST:]
+    if hashlib.blake2b(content, digest_size=_DIGEST, key=key).digest() != stored[:_DIGEST]:
         return None
     try:
-        return _Loader(io.BytesIO(content)).load()
-    except Exception:  # pickle raises whatever its input makes it raise
+        return _value(json.loads(content))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
         return None
 
 
-class _Loader(pickle.Unpickler):
-    """Loads values made of :data:`_KNOWN` types, and nothing else."""
+def _plain(value: object) -> object:
+    """A value as JSON has it: a list with a name first for all that JSON has no type for."""
+    if isinstance(value, Strength):
+        return ["Strength", value.value]
+    if isinstance(value, bytes):
+        return ["bytes", value.decode("latin-1")]
+    if isinstance(value, frozenset):
+        if value and all(isinstance(item, bytes) for item in value):
+            return ["words", *sorted(item.decode("latin-1") for item in value)]
+        return ["frozenset", *map(_plain, value)]
+    if isinstance(value, tuple):
+        return [type(value).__name__, *map(_plain, value)]
+    if is_dataclass(value):
+        named = (getattr(value, each.name) for each in fields(value))
+        return [type(value).__name__, *map(_plain, named)]
+    return value
 
-    def find_class(self, module: str, name: str) -> type:
-        """Return a known type; raise UnpicklingError for anything else."""
-        try:
-            return _KNOWN[module, name]
-        except KeyError:
-            raise pickle.UnpicklingError(f"{module}.{name} isn't a reading") from None
+
+def _value(plain: Any) -> object:
+    """The value that :func:`_plain` made this of."""
+    if not isinstance(plain, list):
+        return plain
+    name, *items = plain
+    if name == "bytes":
+        return str(items[0]).encode("latin-1")
+    if name == "words":
+        return frozenset(item.encode("latin-1") for item in items)
+    if name == "Strength":
+        return Strength(items[0])
+    if name == "frozenset":
+        return frozenset(map(_value, items))
+    if name == "tuple":
+        return tuple(map(_value, items))
+    make: Any = _KNOWN[name]
+    if is_dataclass(_KNOWN[name]):
+        names = [each.name for each in fields(make)]
+        return make(**dict(zip(names, map(_value, items), strict=True)))
+    return make(*map(_value, items))
 
 
 @cache

@@ -8,6 +8,7 @@ template, or where its first bytes say that it is something else.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Callable, Mapping
 
 from packaging.utils import canonicalize_name
@@ -47,6 +48,8 @@ Sources: System V ABI (ELF), Microsoft's PE format (archives, objects), LLVM's d
 files, the portable PDB specification.
 """
 
+_PACKAGE = re.compile(r"\$site/[^/*?{\[]+/")
+"""A glob that names the package whose files it takes."""
 
 _Counts = Callable[[FileRecord], bool]
 
@@ -147,7 +150,9 @@ class ReadFiles:
         rule = self._rules.get(action.rule)
         if rule is None or not rule.builtin or rule.choose:
             return False
-        named = rule.package is not None and rule.package.name != "*"
+        named = (rule.package is not None and rule.package.name != "*") or all(
+            _PACKAGE.match(glob) for glob in rule.globs
+        )
         profile = self._scope.settings[action.record.layer].profile
         return not named and profile is not Safety.AGGRESSIVE
 

@@ -84,7 +84,7 @@ def second_opinions(original: Path, edited: Path) -> None:
     with SecondOpinion() as second:
         content = BytesContent(edited.read_bytes())
         question = Question(
-            reader="macho", original=memoryview(original.read_bytes()), edited=content
+            reader="macho", original=BytesContent(original.read_bytes()), edited=content
         )
         found = second.ask({("x", original.name): question})
     assert (found.judged, found.differing, found.unjudged) == (1, {}, {})

@@ -208,7 +208,7 @@ def test_an_archive_format_is_a_module_and_a_row(house: House) -> None:
     )
     house.insert(
         "slim/formats/__init__.py",
-        "from slim.formats.compression.memory import room\n",
+        "from slim.formats.compression.memory import room_here\n",
         "from slim.formats.compression.toy import TOY\n",
     )
     assert "tar.toy" in house.completed("run", "--format", "tar.t")

@@ -319,8 +319,14 @@ class ImportReader:
             return 2
         if known.dotted & candidates.spoken:
             return 2
-        if hints.tails and any(
-            hints.tails & candidates.words_in(module.top) for module in known.modules
+        inside = any(
+            package in candidates
+            for module in known.modules
+            for package in (module.name, module.container, *parents(module.container))
+        )
+        # A relative name, whatever it is, names the packages around the file too.
+        if hints.tails and (
+            inside or any(hints.tails & candidates.words_in(each.top) for each in known.modules)
         ):
             return 2
         if hints.started and any(map(candidates.is_named, hints.started)):
@@ -334,11 +340,6 @@ class ImportReader:
                 return 2
         if hints.words & candidates.head_words:
             return 1
-        inside = any(
-            package in candidates
-            for module in known.modules
-            for package in (module.name, module.container, *parents(module.container))
-        )
         if inside and (hints.relative or hints.words & candidates.words):
             return 1
         if (
