@@ -81,7 +81,7 @@ def check_library_commands(data: bytes) -> None:
 
 def second_opinions(original: Path, edited: Path) -> None:
     """Ask others about an edit."""
-    with SecondOpinion() as second:
+    with SecondOpinion(max_size=1 << 30) as second:  # all of it, however large
         content = BytesContent(edited.read_bytes())
         question = Question(
             reader="macho", original=BytesContent(original.read_bytes()), edited=content

@@ -194,6 +194,9 @@ def _check_covered(data: bytes) -> Hints:
                 continue
             for item in found.imports:
                 last = {part.rpartition(".")[2] for part in (item.module, *item.names)} - {"", "*"}
+                tail = {word.encode() for word in item.module.split(".")}
+                if item.kind == "string" and item.level and tail <= hints.tails:
+                    continue  # parsed for its relative name
                 assert {word.encode() for word in last} <= hints.words
                 assert hints.relative or not item.level
                 assert hints.star or "*" not in item.names
