@@ -14,8 +14,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 import slim
 from slim.analysis.imports.ast_scan import scan
@@ -24,6 +23,7 @@ from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request, read_lines
 from slim.model.finding import Strength
+from slim.system.closing import Closing
 from slim.system.remembered import Remembered
 
 NAME: Final = "readings-1"
@@ -51,7 +51,7 @@ _DIGEST: Final = 16
 _R = TypeVar("_R", Scan, Hints, FileLines)
 
 
-class Readings:
+class Readings(Closing):
     """Makes readings, and remembers them in a folder; None for not at all.
 
     Closing writes what is new. Not for several threads at a time.
@@ -61,17 +61,6 @@ class Readings:
         self._folder = folder
         self._version = b""
         self._remembered: Remembered | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Write what is new."""

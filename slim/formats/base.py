@@ -13,13 +13,13 @@ from concurrent.futures import Executor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol
 
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from slim.model.settings import Effort
 from slim.model.stack import Platform
+from slim.system.closing import Closing
 
 
 class Content(Protocol):
@@ -80,7 +80,7 @@ class Member:
 
 
 @dataclass(kw_only=True)
-class Tree:
+class Tree(Closing):
     """A layer as it was read: members by path in the order of the source, directories included.
 
     ``root`` is the folder that every member of an archive lies under (``""`` for a directory, and
@@ -106,17 +106,6 @@ class Tree:
     def close(self) -> None:
         """Free what the contents are read from."""
         self.resources.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

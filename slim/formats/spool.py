@@ -9,11 +9,10 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from slim.errors import StorageError
 from slim.formats.files import CHUNK
+from slim.system.closing import Closing
 from slim.system.mapped import MappedFile, map_file, passing, seen
 
 
@@ -40,7 +39,7 @@ class SliceContent:
         return self.data
 
 
-class Spool:
+class Spool(Closing):
     """A private file for uncompressed bytes: written once, then mapped.
 
     It has no name on POSIX (it is unlinked while open), so nothing is left behind after a kill.
@@ -111,14 +110,3 @@ class Spool:
             with contextlib.suppress(OSError):
                 Path(self._named).unlink()
             self._named = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -12,8 +12,9 @@ import stat
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
+
+from slim.system.closing import Closing
 
 if TYPE_CHECKING:
     import sqlite3
@@ -43,7 +44,7 @@ def cache_folder() -> Path:
     return user_cache_path("venvstacks-slim", appauthor=False)
 
 
-class Remembered:
+class Remembered(Closing):
     """Values by key (both bytes) in one SQLite file. Not for several threads at a time.
 
     ``folder`` is made where it doesn't exist; one that others may write to is left alone, since
@@ -56,17 +57,6 @@ class Remembered:
         self._new: dict[bytes, bytes] = {}
         self._asked: set[bytes] = set()
         self._database = self._open(folder)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value of a key; None where it isn't known."""

@@ -20,11 +20,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Final, Self
+from typing import IO, Final
 
 import slim
 from slim.errors import OutOfMemoryError
+from slim.system.closing import Closing
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class NoAnswer(Exception):
     """Raised where the child gave no answer; ``str()`` says why, in words for people."""
 
 
-class Worker:
+class Worker(Closing):
     """Child that runs ``python -m MODULE`` and answers questions; started when first needed.
 
     Close it (it is a context manager). Not for several threads at once, but for :meth:`close`,
@@ -171,17 +171,6 @@ class Worker:
                 with contextlib.suppress(OSError):
                     pipe.close()
         return code
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _exchange(

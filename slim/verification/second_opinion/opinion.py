@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from slim.formats.base import Content
 from slim.model.record import FileKey
+from slim.system.closing import Closing
 from slim.system.worker import Answer, NoAnswer, Worker
 
 MODULE: Final = "slim.verification.second_opinion.worker"
@@ -54,7 +54,7 @@ class Opinion:
     elapsed: float = 0.0
 
 
-class SecondOpinion:
+class SecondOpinion(Closing):
     """Asks LIEF, in a child process that is started anew after a crash. A context manager."""
 
     def __init__(
@@ -147,14 +147,3 @@ class SecondOpinion:
         asked = {"task": task, "reader": question.headers}
         first = bytes(next(content.chunks()))[:HEADERS]
         return self._worker.ask(asked, (first,), size=len(first), seconds=seconds)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
