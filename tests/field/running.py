@@ -33,7 +33,7 @@ sys.meta_path.append(Behind())
 for name in os.environ["FIELD_PACKAGES"].split():
     try:
         importlib.import_module(name)
-    except ImportError:
+    except Exception:  # as a test file that imports it would see again
         pass
 """
 """A pytest plug-in: what no other finder finds is looked for among the removed test files.
@@ -105,6 +105,14 @@ def copy_suite(original: Path, removed: Iterable[str], target: Path) -> int:
             if parent != Path() and not (target / parent / "__init__.py").exists():
                 (target / parent / "__init__.py").write_text(BESIDE)
     return sum(1 for path in target.rglob("*") if path.is_file()) if folders else 0
+
+
+def make_folders(folders: Iterable[str], *roots: Path) -> None:
+    """Make empty folders that a suite looks for, below those roots that hold the folder around."""
+    for root in roots:
+        for folder in folders:
+            if (root / folder).parent.is_dir():
+                (root / folder).mkdir(exist_ok=True)
 
 
 def run_suite(

@@ -16,7 +16,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.field.running import Ran, console_scripts, copy_suite, run_script, run_suite, run_use
+from tests.field.running import (
+    Ran,
+    console_scripts,
+    copy_suite,
+    make_folders,
+    run_script,
+    run_suite,
+    run_use,
+)
 from tests.field.trees import Trees, site_of
 from tests.field.uses import Group, Use
 
@@ -249,8 +257,11 @@ def _suites(
             continue
         files = [top] if plan.whole_suites else suite["sample"]
         pytest = trees.pytest()
+        folders = suite.get("folders", ())
+        make_folders(folders, overlay, site_of(tree))
         before = run_suite(tree, overlay, files, pytest, suite.get("select", ""))
         with standing_in(tree, output):
+            make_folders(folders, site_of(tree))
             after = run_suite(tree, overlay, files, pytest, suite.get("select", ""))
         good = [case for case, passed in before.items() if passed]
         still = [case for case in good if after.get(case)]

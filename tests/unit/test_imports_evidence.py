@@ -189,6 +189,7 @@ def test_a_package_that_lists_itself_keeps_its_plug_ins_but_not_its_tests() -> N
 
 
 LIST = "import os\nnames = os.listdir(here)\n"
+PRIVATE = "def _load(name):\n    return import_module(f'pkg.{name}')\n"
 UNRESOLVED: dict[str, tuple[str, str, bool]] = {
     "import_module": ("pkg/core.py", f"{LIST}import_module(name)", True),
     "an alias of it": ("pkg/core.py", f"{LIST}f = importlib.import_module\nf(name)", True),
@@ -205,6 +206,41 @@ UNRESOLVED: dict[str, tuple[str, str, bool]] = {
     "the package itself": ("pkg/core.py", f"{LIST}import_module(__package__)", False),
     "an imported package": ("pkg/core.py", "import json\niter_modules(json.__path__)", False),
     "other files": ("pkg/core.py", "x.files(name)", False),
+    "a private function's argument": ("pkg/core.py", f"{LIST}{PRIVATE}_load('a')", False),
+    "one that isn't literal": ("pkg/core.py", f"{LIST}{PRIVATE}_load('a')\n_load(b)", True),
+    "one in a loop": ("pkg/core.py", f"{LIST}{PRIVATE}[_load(x) for x in found]", True),
+    "one in a loop over literals": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}def f():\n    given = ['a', 'b']\n    for x in given: _load(x)",
+        False,
+    ),
+    "one in a loop over what is added to": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}def f():\n    given = ['a']\n    given += y\n    for x in given: _load(x)",
+        True,
+    ),
+    "one in a comprehension of literals": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}def f(): return [_load(x) for x in ('a', 'b')]",
+        False,
+    ),
+    "one in a loop over literals, bound again": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}def f():\n    for x in ('a', 'b'):\n        x = y\n        _load(x)",
+        True,
+    ),
+    "one that is passed on": ("pkg/core.py", f"{LIST}{PRIVATE}_load('a')\nmap(_load, found)", True),
+    "one that nothing calls": ("pkg/core.py", f"{LIST}{PRIVATE}", True),
+    "a public function's": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}_load('a')".replace("_load", "load"),
+        True,
+    ),
+    "one that is bound again": (
+        "pkg/core.py",
+        f"{LIST}{PRIVATE}_load('a')".replace("    return", "    name = found\n    return"),
+        True,
+    ),
     "another package's": ("elsewhere/core.py", f"{LIST}import_module(name)", False),
     "a module of no package": ("user.py", f"{LIST}import_module(name)", False),
     "what runs the tests": ("pkg/runtests.py", f"{LIST}import_module(name)", False),
@@ -216,6 +252,10 @@ UNRESOLVED: dict[str, tuple[str, str, bool]] = {
 def test_a_call_of_which_only_running_tells_the_name_holds_its_own_package(case: str) -> None:
     path, text, holds = UNRESOLVED[case]
     assert held({path: text}) == (ALL if holds else set())
+
+
+def test_what_a_private_function_is_called_with_holds_what_it_names() -> None:
+    assert held({"pkg/core.py": f"{LIST}{PRIVATE}_load(name='tests.mod')"}) == NAMED
 
 
 def test_a_package_that_is_read_of_which_only_running_tells_the_name_holds_leftovers() -> None:

@@ -133,11 +133,10 @@ class _TreeReader:
                 stack.extend(statements_in(node, context))
                 if self._expressions:
                     calls.extend((child, context) for child in expressions_of(node))
-        for (
-            expression,
-            context,
-        ) in calls:  # afterwards: by now every alias of import_module is known
+        # Afterwards: by now every alias of import_module is known.
+        for expression, context in calls:
             self._expression(expression, context)
+        self._imports.extend(self._unresolved.settle(tree))
 
     # Statements
 

@@ -11,10 +11,12 @@ Sources: the Python documentation of ``importlib``, ``importlib.resources``, ``p
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from slim.analysis.imports.arguments import settled
 from slim.analysis.imports.names import computed_module, literal_module
-from slim.analysis.imports.scans import UnresolvedCall
+from slim.analysis.imports.scans import NAME, Import, UnresolvedCall
+from slim.model.finding import Strength
 
 _LISTS = frozenset({"iter_modules", "walk_packages"})
 _READS = "files("
@@ -34,7 +36,8 @@ class UnresolvedCalls:
     def __init__(self) -> None:
         self._names: set[str] = set()
         self._files: set[str] = set()
-        self._found: set[tuple[int, str, bool]] = set()
+        self._found: list[tuple[int, str, bool]] = []
+        self._calls: list[tuple[ast.Call, ast.expr]] = []
         self._lists = False
 
     @property
@@ -42,7 +45,7 @@ class UnresolvedCalls:
         """Each call, in the order of lines."""
         return tuple(
             UnresolvedCall(text, line, lists or self._lists, text.startswith(_READS))
-            for line, text, lists in sorted(self._found)
+            for line, text, lists in sorted(set(self._found))
         )
 
     def imported(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -78,7 +81,31 @@ class UnresolvedCalls:
             return
         if not known:
             lists = called in _LISTS or function == "files"
-            self._found.add((node.lineno, f"{function}({_short(argument)})", lists))
+            self._found.append((node.lineno, f"{function}({_short(argument)})", lists))
+            self._calls.append((node, argument))
+
+    def settle(self, tree: ast.Module) -> Iterator[Import]:
+        """Give the imports of calls in private functions that can be resolved after all.
+
+        Only full names are: what a relative one is relative to isn't looked for.
+        """
+        kept = []
+        for entry, (call, argument) in zip(self._found, self._calls, strict=True):
+            names = () if entry[2] else settled(tree, call, argument)
+            if names and all(NAME.match(name) for name in names):
+                for name in names:
+                    text = f'"{name}" put together'
+                    yield Import(
+                        module=name,
+                        line=entry[0],
+                        text=text,
+                        runs=True,
+                        strength=Strength.WEAK,
+                        kind="string",
+                    )
+            else:
+                kept.append(entry)
+        self._found, self._calls = kept, []
 
     def _reads(self, function: ast.expr) -> bool:
         """Return whether a function is ``files`` of importlib.resources."""
