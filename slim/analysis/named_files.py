@@ -86,7 +86,7 @@ class NamedFiles:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
-            if record.key in gone or not _may_name(record):
+            if record.key in gone or not may_name(record):
                 continue
             for names in (wanted.get((record.layer, record.owner)), of_nobody):
                 for key, text in self._named(record, names) if names else ():
@@ -115,7 +115,7 @@ class NamedFiles:
         found: dict[str, Evidence] = {}
         hints = {name: name.encode() for name in names}
         for record in self._inventory:
-            if not record.path.endswith(_SOURCES) or not _may_name(record) or not counts(record):
+            if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
                 continue
             content = bytes(self._read(record))
             near = [name for name, hint in hints.items() if name not in found and hint in content]
@@ -130,7 +130,7 @@ class NamedFiles:
     ) -> Iterator[tuple[FileRecord, frozenset[str] | None]]:
         """Yield code that reads long descriptions, and its strings; None where any may be meant."""
         for record in self._inventory:
-            if not record.path.endswith(_SOURCES) or not _may_name(record) or not counts(record):
+            if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
                 continue
             content = bytes(self._read(record))
             if _METADATA.search(content) is None or _DESCRIPTION.search(content) is None:
@@ -228,7 +228,7 @@ def _suffix(name: str) -> str:
     return "" if match is None else match[0]
 
 
-def _may_name(record: FileRecord) -> bool:
+def may_name(record: FileRecord) -> bool:
     """True for code, and for text that configures."""
     if record.type is not EntryType.FILE or not record.size or record.native is not None:
         return False

@@ -14,7 +14,8 @@ A file whose machine slim doesn't know (device code for GPUs, bytecode for kerne
 nor is a .NET assembly, nor what firmware loads (UEFI), nor a library for Android (it is sent to a
 phone), nor a library under another name than a loader's (a program reads it), nor is a universal
 file that has the layer's machine among others: the debug-symbols pass thins it. A foreign library
-stays as long as a file that stays needs it.
+stays as long as a file that stays needs it; one that code may hand on as data is held by the plan
+(:mod:`slim.analysis.shipped`).
 """
 
 from __future__ import annotations

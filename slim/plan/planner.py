@@ -82,6 +82,7 @@ class Planner:
             read_files.hold()
             draft.hold_units()
             self._ask(Phase.LINK)
+            read_files.hold_shipped()
         links.follow()
         while keep_shared_bytes(draft, inventory) or draft.hold_units():
             links.follow()

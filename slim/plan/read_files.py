@@ -15,6 +15,7 @@ from packaging.utils import canonicalize_name
 
 from slim.analysis.facts import Facts
 from slim.analysis.named_files import NamedFiles
+from slim.analysis.shipped import ShippedFiles
 from slim.model.finding import Evidence
 from slim.model.plan import Action, Remove, SkipReason
 from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
@@ -29,6 +30,7 @@ from slim.rules.match import GlobSet
 
 _PASSES = frozenset({LEFTOVERS.schema.name, DOCS.schema.name})
 _BYTECODE = "bytecode"
+_FOREIGN = "foreign"
 _PROGRAM_FOLDERS = ("bin", "Scripts")
 _ARCHIVE = (b"!<arch>\n", b"!<thin>\n", b"\xca\xfe\xba\xbe", b"\xca\xfe\xba\xbf", b"!<bigaf>")
 _ELF = (b"\x7fELF",)
@@ -63,6 +65,7 @@ class ReadFiles:
         self._scope = scope
         self._rules = rules
         self._search = NamedFiles(facts.inventory, facts.read)
+        self._shipped = ShippedFiles(facts.stack, facts.inventory, facts.read)
 
     def hold(self) -> None:
         """Take back removals that a rule for every package proposed."""
@@ -129,6 +132,27 @@ class ReadFiles:
             for name, evidence in self._search.anywhere(names, self._counts(rule)).items():
                 for action in notes[rule, name]:
                     self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
+
+    def hold_shipped(self) -> None:
+        """Hold libraries of other systems that code hands on, and links that lead to them."""
+        foreign = {
+            key: action
+            for key, action in self._draft.actions.items()
+            if action.pass_name == _FOREIGN
+            and action.record.owner.kind is not OwnerKind.RUNTIME
+            and self._is_generic(action)
+        }
+        files = [one.record for one in foreign.values() if one.record.type is not EntryType.SYMLINK]
+        held = dict(self._shipped.among(files, self._draft.gone))
+        for key, evidence in held.items():
+            self._draft.refuse(foreign[key], SkipReason.REFERENCED, (evidence,))
+        for key, action in sorted(foreign.items()):
+            target = action.record.link_target
+            if target is not None and key not in held:
+                place = posixpath.join(posixpath.dirname(key[1]), target)
+                reason = held.get((key[0], posixpath.normpath(place)))
+                if reason is not None:
+                    self._draft.refuse(action, SkipReason.REFERENCED, (reason,))
 
     def _counts(self, rule_id: str) -> _Counts:
         rule = self._rules.get(rule_id)

@@ -1,0 +1,1 @@
+"""Paths that Python code puts together, as far as its text tells, and what it does with them."""

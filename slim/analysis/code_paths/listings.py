@@ -1,0 +1,184 @@
+"""Folders that code lists, walks or copies, by the path that they have in the code.
+
+``Path(__file__).parent.rglob("*")``, ``os.walk(HERE)``, ``shutil.copytree(files("pkg"), there)``.
+What code says of the files that it wants among those (``"*.json"``, ``name.endswith(".py")``)
+counts, as long as it says what it wants and not what it leaves out.
+
+Sources: the Python documentation of ``pathlib``, ``os``, ``glob`` and ``shutil``.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_name
+from slim.analysis.imports.path_scan import words
+
+_METHODS = words("rglob glob iterdir walk")
+_FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_listdir copy_tree")
+_COPIES = re.compile(
+    r"copy|zip|tar|archive|upload|download|sync|tree|mount|bundle|pack|ship|deploy|push|transfer|"
+    r"walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send",
+    re.I,
+)
+"""Names of functions that take folders whole."""
+_NO_COPIES = re.compile(r"unpack|package|import|resource|abspath|mkdir", re.I)
+_WILD = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A folder that is listed.
+
+    ``wanted`` are patterns of the names that count; ``recursive`` says that what lies deeper does.
+    """
+
+    folder: str
+    wanted: tuple[str, ...]
+    recursive: bool
+    line: int
+    text: str
+
+
+def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
+    """Every listing of a folder whose place is known: beside the code, or in a package.
+
+    Adds the ids of the expressions that say so to ``used``.
+    """
+    scopes = _scopes(module)
+    for node in module.live:
+        if not isinstance(node, ast.Call):
+            continue
+        for text, recursive, wanted in _listed(module, node):
+            if not text.startswith((OWN, PACKAGE)):
+                continue
+            used.update(map(id, ast.walk(node)))
+            scope = scopes.get(id(node))
+            filters = _filters(scope) if wanted == ("*",) and scope is not None else ()
+            yield Listing(
+                folder=text.rstrip("/"),
+                wanted=filters or wanted,
+                recursive=recursive or (scope is not None and _descends(scope)),
+                line=node.lineno,
+                text=ast.unparse(node.func)[-40:] + "(...)",
+            )
+
+
+def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tuple[str, ...]]]:
+    """The folders that a call lists, each with whether also what lies deeper, and the names."""
+    called = called_name(node.func)
+    given = [*node.args, *(item.value for item in node.keywords)]
+    if isinstance(node.func, ast.Attribute) and called in _METHODS:
+        start = module.text(node.func.value)
+        if start.startswith((OWN, PACKAGE)):
+            pattern = module.text(given[0]) if given and called != "walk" else "*"
+            deep = called in ("rglob", "walk")
+            yield _pattern(f"{start}/{pattern}", deep)
+            return
+    if called in _FUNCTIONS and given:
+        path = module.text(node)  # contents and resource_listdir take a package
+        path = module.text(given[0]) if path == "*" else path
+        deep = called in ("walk", "fwalk", "copy_tree")
+        yield _pattern(path if "glob" in called else f"{path}/*", deep)
+        return
+    if _COPIES.search(called) and not _NO_COPIES.search(called):
+        for argument in given:
+            path = module.text(argument)
+            if path.startswith((OWN, PACKAGE)) and path != OWN and not _WILD.search(path):
+                yield path, True, ("*",)
+
+
+def _pattern(path: str, deep: bool) -> tuple[str, bool, tuple[str, ...]]:
+    """The folder before the first wildcard of a path, and the pattern of its last part."""
+    parts = path.split("/")
+    plain = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
+    last = parts[-1] if parts[-1] != "**" else "*"
+    return "/".join(parts[:plain]), deep or "**" in parts or plain < len(parts) - 1, (last,)
+
+
+def _scopes(module: CodeModule) -> dict[int, ast.AST]:
+    """The function, or the statement at the module's own level, around each call."""
+    found: dict[int, ast.AST] = {
+        id(inner): statement
+        for statement in module.tree.body
+        for inner in ast.walk(statement)
+        if isinstance(inner, ast.Call)
+    }
+    for node in module.live:  # outer ones come first
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            found.update(
+                (id(inner), node) for inner in ast.walk(node) if isinstance(inner, ast.Call)
+            )
+    return found
+
+
+def _filters(scope: ast.AST) -> tuple[str, ...]:
+    """Patterns of the only files that a function takes; empty where it may take others."""
+    wanted: set[str] = set()
+    tested: set[int] = set()
+    for node in ast.walk(scope):
+        match node:
+            case ast.For(body=[*_, last]) if not isinstance(last, ast.If | ast.Try):
+                if any(isinstance(one, ast.If) and not _skips(one) for one in node.body):
+                    return ()
+            case ast.If(test=test, orelse=orelse):
+                tested.update(map(id, ast.walk(test)))
+                found = _wants(test, not _skips(node))
+                other = bool(orelse) and not isinstance(orelse[0], ast.If)
+                if found and other:
+                    return ()
+                wanted |= found
+            case ast.comprehension(ifs=tests):
+                for test in tests:
+                    tested.update(map(id, ast.walk(test)))
+                    wanted |= _wants(test, True)
+            case ast.Call() if id(node) not in tested:
+                wanted |= _wants(node, True)
+    return tuple(sorted(wanted))
+
+
+def _skips(node: ast.If) -> bool:
+    return isinstance(node.body[0], ast.Continue)
+
+
+def _wants(test: ast.expr, positive: bool) -> set[str]:
+    """Patterns of the names for which a condition holds (or doesn't); empty where of any."""
+    match test:
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return _wants(operand, not positive)
+        case ast.BoolOp(op=operator, values=values):
+            parts = [_wants(value, positive) for value in values]
+            if isinstance(operator, ast.And) is positive:
+                return next((part for part in parts if part), set())
+            return set().union(*parts) if all(parts) else set()
+        case ast.Call(func=ast.Attribute(attr="endswith"), args=[argument, *_]) if positive:
+            return _suffixes(argument)
+        case ast.Call(func=function, args=[_, ast.Constant(value=str(text))]) if positive:
+            named = called_name(function) in ("filter", "fnmatch", "fnmatchcase")
+            return {text} if named else set()
+        case ast.Compare(left=left, ops=[operator], comparators=[argument]):
+            equal = isinstance(operator, ast.Eq | ast.In)
+            if isinstance(left, ast.Attribute) and left.attr == "suffix" and equal is positive:
+                return _suffixes(argument)
+    return set()
+
+
+def _suffixes(node: ast.expr) -> set[str]:
+    texts = [one.value for one in _elements(node) if isinstance(one, ast.Constant)]
+    known = len(texts) == len(_elements(node))
+    return {f"*{text}" for text in texts if isinstance(text, str)} if known else set()
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    return node.elts if isinstance(node, ast.Tuple | ast.List | ast.Set) else [node]
+
+
+def _descends(scope: ast.AST) -> bool:
+    """Return whether a function looks for folders among what it lists."""
+    return any(
+        isinstance(node, ast.Call) and called_name(node.func) in ("is_dir", "isdir", "copytree")
+        for node in ast.walk(scope)
+    )

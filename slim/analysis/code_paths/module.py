@@ -1,0 +1,279 @@
+"""One Python module, read for the paths that it puts together.
+
+What a name was assigned, which statements its own platform never runs, and what an expression comes
+to as a path: constants joined by ``/``, with ``*`` for what only running tells. A path that starts
+at the module's own file begins with :data:`OWN`, one that starts at a package's folder with the
+package's dotted name between two :data:`PACKAGE`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+
+from slim.analysis.code_paths.platforms import PlatformTests
+from slim.analysis.imports.path_scan import words
+from slim.model.stack import Platform
+
+OWN = "\x01"
+PACKAGE = "\x02"
+_UP = "/.."
+_MAX_DEPTH = 40
+_MAX_TEXT = 500
+_SAME = words(
+    "abspath realpath normpath normcase fspath str Path PurePath PosixPath WindowsPath "
+    "PurePosixPath expanduser as_file open_resource resolve absolute as_posix enter_context "
+    "Traversable casefold lower"
+)
+_RESOURCES = words(
+    "resource_filename resource_string resource_stream resource_listdir resource_isdir get_data "
+    "open_binary open_text read_binary read_text is_resource contents"
+)
+_PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
+_BRACES = re.compile(r"\{[^{}]*\}")
+_LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+class CodeModule:
+    """A parsed module, on the platform that its layer is for."""
+
+    def __init__(self, tree: ast.Module, platform: Platform) -> None:
+        self.tree = tree
+        nodes = list(ast.walk(tree))
+        self._bound: dict[str, list[ast.expr]] = {}
+        self._returned: dict[str, list[ast.expr]] = {}
+        imported: set[str] = set()
+        for node in nodes:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                imported.update(one.asname or one.name.partition(".")[0] for one in node.names)
+            self._bind(node)
+        once = {name: values[0] for name, values in self._bound.items() if len(values) == 1}
+        self.platform = PlatformTests(platform, once, frozenset(imported))
+        self.live = list(self._living(tree.body))
+        lived = {id(node) for node in self.live}
+        for table in (self._bound, self._returned):
+            for name, values in table.items():
+                table[name] = [one for one in values if one is _UNKNOWN or id(one) in lived]
+
+    def _bind(self, node: ast.AST) -> None:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    if name := name_of(target):
+                        self._bound.setdefault(name, []).append(value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                if name := name_of(target):
+                    self._bound.setdefault(name, []).append(value)
+            case ast.NamedExpr(target=target, value=value):
+                self._bound.setdefault(target.id, []).append(value)
+            case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
+                self._bound.setdefault(name, []).append(value)
+            case (
+                ast.AugAssign(target=target)
+                | ast.For(target=target)
+                | ast.comprehension(target=target)
+            ):
+                for inner in ast.walk(target):
+                    if isinstance(inner, ast.Name):  # no value, so never the only one
+                        self._bound.setdefault(inner.id, []).extend([_UNKNOWN, _UNKNOWN])
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.Return) and inner.value is not None:
+                        self._returned.setdefault(name, []).append(inner.value)
+
+    def _living(self, body: list[ast.stmt]) -> Iterator[ast.AST]:
+        """Every node of some statements that may run on the layer's platform."""
+        for statement in body:
+            yield from self._living_node(statement)
+            if isinstance(statement, ast.If):
+                answer = self.platform.holds(statement.test)
+                taken = statement.body if answer else statement.orelse
+                if answer is not None and taken and isinstance(taken[-1], _LEAVES):
+                    return
+
+    def _living_node(self, node: ast.AST) -> Iterator[ast.AST]:
+        yield node
+        if isinstance(node, ast.If | ast.IfExp):
+            answer = self.platform.holds(node.test)
+            yield from self._living_node(node.test)
+            for branch, dead in ((node.body, answer is False), (node.orelse, answer is True)):
+                if not dead:
+                    if isinstance(branch, list):
+                        yield from self._living(branch)
+                    else:
+                        yield from self._living_node(branch)
+            return
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+            asked = self.platform.values(node.slice)
+            if asked:
+                yield from self._chosen(node.value, asked)
+                return
+        for name, value in ast.iter_fields(node):
+            if name in ("body", "orelse", "finalbody") and isinstance(value, list):
+                yield from self._living(value)
+                continue
+            for child in value if isinstance(value, list) else (value,):
+                if isinstance(child, ast.AST):
+                    yield from self._living_node(child)
+
+    def _chosen(self, table: ast.Dict, asked: frozenset[str]) -> Iterator[ast.AST]:
+        """The values of a table that is asked for the own platform, without those of others."""
+        for key, value in zip(table.keys, table.values, strict=True):
+            other = isinstance(key, ast.Constant) and key.value not in asked
+            if not other:
+                yield from self._living_node(value)
+
+    def text(self, node: ast.AST, used: set[int] | None = None, depth: int = 0) -> str:
+        """The path that an expression comes to. Adds what it is made of to ``used``."""
+        used = set() if used is None else used
+        used.add(id(node))
+        text = self._text(node, used, depth + 1) if depth < _MAX_DEPTH else "*"
+        return text if len(text) <= _MAX_TEXT else "*"
+
+    def _text(self, node: ast.AST, used: set[int], depth: int) -> str:
+        match node:
+            case ast.Constant(value=str(text)):
+                return text.replace("\\", "/")
+            case ast.Name() | ast.Attribute() | ast.Subscript():
+                return self._named(node, used, depth)
+            case ast.BinOp(left=left, op=ast.Div(), right=right):
+                return f"{self.text(left, used, depth)}/{self.text(right, used, depth)}"
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                return self.text(left, used, depth) + self.text(right, used, depth)
+            case ast.BinOp(left=left, op=ast.Mod()):
+                return _PERCENT.sub("*", self.text(left, used, depth))
+            case ast.JoinedStr(values=values):
+                return "".join(self.text(value, used, depth) for value in values)
+            case ast.FormattedValue(value=value):
+                return self.text(value, used, depth)
+            case ast.Call():
+                return self._called(node, used, depth)
+        return "*"
+
+    def _named(
+        self, node: ast.Name | ast.Attribute | ast.Subscript, used: set[int], depth: int
+    ) -> str:
+        """The path that a variable, an attribute or an element stands for."""
+        known = self.platform.values(node)
+        if len(known) == 1:
+            return next(iter(known))
+        match node:
+            case ast.Name(id="__file__"):
+                return OWN
+            case ast.Name(id="__path__"):
+                return OWN + _UP
+            case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
+                return self._value(self._bound.get(name), depth)
+            case ast.Attribute(attr="sep"):
+                return "/"
+            case ast.Attribute(value=value, attr="parent"):
+                return _up(self.text(value, used, depth))
+            case ast.Attribute(value=value, attr="__file__") if name := dotted_name(value):
+                return f"{PACKAGE}{name}{PACKAGE}/__init__.py"
+            case ast.Attribute(value=value, attr="__path__") if name := dotted_name(value):
+                return f"{PACKAGE}{name}{PACKAGE}"
+            case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=index):
+                count = index.value if isinstance(index, ast.Constant) else None
+                start = self.text(value, used, depth)
+                return _up(start, count + 1) if isinstance(count, int) else "*"
+            case ast.Subscript(value=value, slice=ast.Constant(value=0)):
+                return self.text(value, used, depth)
+        return "*"
+
+    def _value(self, values: list[ast.expr] | None, depth: int) -> str:
+        """The path that a name stands for which has one value on this platform."""
+        if not values or len(values) != 1:
+            return "*"
+        return self.text(values[0], None, depth + 5)
+
+    def _called(self, node: ast.Call, used: set[int], depth: int) -> str:
+        called = called_name(node.func)
+        receiver = node.func.value if isinstance(node.func, ast.Attribute) else None
+
+        def joined(parts: list[ast.expr]) -> str:
+            return "/".join(self.text(part, used, depth) for part in parts)
+
+        known = self.platform.values(node)
+        if len(known) == 1:
+            return next(iter(known))
+        match called, node.args:
+            case "dirname", [path]:
+                return _up(self.text(path, used, depth))
+            case "join", [ast.List(elts=parts) | ast.Tuple(elts=parts)]:
+                return joined(parts)
+            case "join", [_, *_]:
+                return joined(node.args)
+            case "joinpath" | "with_name", _ if receiver is not None:
+                start = self.text(receiver, used, depth)
+                return "/".join([_up(start) if called == "with_name" else start, joined(node.args)])
+            case "with_suffix", [suffix] if receiver is not None:
+                stem = re.sub(r"\.[^./]*\Z", "", self.text(receiver, used, depth))
+                return stem + self.text(suffix, used, depth)
+            case "files", packages:
+                return _package(packages[0]) if packages else OWN + _UP
+            case "getfile" | "getsourcefile", _:
+                return OWN
+            case _, [package, *rest] if called in _RESOURCES or (called == "path" and rest):
+                return "/".join(part for part in (_package(package), joined(rest)) if part)
+            case "format", _ if receiver is not None:
+                return _BRACES.sub("*", self.text(receiver, used, depth))
+            case _, [path, *rest] if called in _SAME:
+                return joined([path, *rest] if called.endswith("Path") else [path])
+            case _, [] if called in _SAME and receiver is not None:
+                return self.text(receiver, used, depth)
+        return self._value(self._returned.get(called), depth)
+
+
+_UNKNOWN = ast.Name(id="_")
+
+
+def name_of(node: ast.AST) -> str:
+    """The name that is bound: of a variable, or of an attribute of ``self``; empty for others."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
+            return name
+    return ""
+
+
+def called_name(function: ast.expr) -> str:
+    """The last component of what is called."""
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def dotted_name(node: ast.expr) -> str:
+    """A module as it is written: ``pkg.sub``; empty for any other expression."""
+    match node:
+        case ast.Name(id=name):
+            return "" if name.startswith("__") else name
+        case ast.Attribute(value=value, attr=name):
+            inner = dotted_name(value)
+            return f"{inner}.{name}" if inner else ""
+    return ""
+
+
+def _package(node: ast.expr) -> str:
+    match node:
+        case ast.Constant(value=str(text)):
+            return f"{PACKAGE}{text}{PACKAGE}"
+        case ast.Name(id="__name__" | "__package__"):
+            return OWN + _UP
+    name = dotted_name(node)
+    return f"{PACKAGE}{name}{PACKAGE}" if name else "*"
+
+
+def _up(text: str, times: int = 1) -> str:
+    """The folder around a path."""
+    for _ in range(min(times, 20)):
+        start, slash, last = text.rpartition("/")
+        plain = slash and last not in ("..", "") and "*" not in last
+        if text.startswith(PACKAGE) and not slash:
+            start, _, last = text.strip(PACKAGE).rpartition(".")
+            text = f"{PACKAGE}{start}{PACKAGE}" if start else "*"
+        elif plain:
+            text = start
+        elif text == "*":
+            return text
+        else:
+            text += _UP
+    return text

@@ -1,0 +1,284 @@
+"""Files that a program hands on, rather than loads: libraries for other computers.
+
+A wheel ships libraries of several systems so that each loads its own; there, those of the other
+systems are dead weight. A tool for other computers (an agent, a cross compiler, an installer) ships
+them as data: it reads them, copies their folder, or packs them. Code that says where such a file
+lies counts as reading it, but where it only leads into a loader (``ctypes.CDLL``), and but for what
+runs on another platform than the layer's (``if sys.platform == "win32"``).
+"""
+
+from __future__ import annotations
+
+import ast
+import posixpath
+import re
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from slim.analysis import ReadFile
+from slim.analysis.code_paths.listings import Listing, listings_of
+from slim.analysis.code_paths.loading import LoadedPaths
+from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_name
+from slim.analysis.imports.modules import importable_stem
+from slim.analysis.imports.path_scan import words
+from slim.analysis.named_files import MAX_SOURCE, may_name
+from slim.model.finding import Evidence, Strength
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
+from slim.model.stack import Platform, Stack
+
+_SOURCES = (".py", ".pyw")
+_ROOT = re.compile(r"(?:\A|.*/)(?:site|dist)-packages/")
+_NO_PATHS = words(
+    "startswith removeprefix removesuffix replace split rsplit partition rpartition strip lstrip "
+    "rstrip find rfind index count print warn debug info warning error critical exception log "
+    "add_argument getattr hasattr setattr getLogger"
+)
+_BUILDERS = words(
+    "join joinpath Path PurePath files with_name with_suffix format resource_filename"
+)
+_AFTER_START = re.compile(rf"\.\.|[{OWN}{PACKAGE}]")
+_ELSEWHERE = re.compile(rb"__file__|__path__|files\s*\(|get_data|resource_|open_binary|read_binary")
+"""Words by which code finds the folder of another package."""
+_LETTERS = re.compile(r"[^*?./\[\]]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """A path in code that may be read: with a known start, or the tail of one."""
+
+    text: str
+    line: int
+    bare: bool
+    """It is one plain word, which may mean anything."""
+
+
+class ShippedFiles:
+    """A search for code that hands on some native files."""
+
+    def __init__(self, stack: Stack, inventory: Inventory, read: ReadFile) -> None:
+        self._stack = stack
+        self._inventory = inventory
+        self._read = read
+
+    def among(
+        self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
+    ) -> Mapping[FileKey, Evidence]:
+        """Return the candidates that code or text which stays may read, each with what shows it."""
+        wanted = sorted(candidates, key=lambda record: record.key)
+        if not wanted:
+            return {}
+        owners: dict[tuple[str, Owner], list[FileRecord]] = {}
+        for record in wanted:
+            owners.setdefault((record.layer, record.owner), []).append(record)
+        packages = {_place(record).partition("/")[0] for record in wanted}
+        names = re.compile(b"|".join(re.escape(name.encode()) for name in sorted(packages)))
+        found: dict[FileKey, Evidence] = {}
+        for record in self._inventory:
+            if record.key in gone or not _may_hold(record):
+                continue
+            own = owners.get((record.layer, record.owner), [])
+            nearby = own or _place(record).partition("/")[0] in packages
+            if not nearby and not record.path.endswith(_SOURCES):
+                continue
+            content = bytes(self._read(record))
+            if nearby or (_ELSEWHERE.search(content) and names.search(content)):
+                for key, text, line in self._named(record, content, own, wanted):
+                    found.setdefault(key, _evidence(record, text, line))
+        self._add_needed(wanted, found)
+        return found
+
+    def _named(
+        self,
+        record: FileRecord,
+        content: bytes,
+        own: list[FileRecord],
+        every: list[FileRecord],
+    ) -> Iterator[tuple[FileKey, str, int]]:
+        if not record.path.endswith(_SOURCES):
+            for wanted in own:
+                name = posixpath.basename(wanted.path)
+                if name.encode() in content:
+                    yield wanted.key, f'names "{name}"', 0
+            return
+        module = _parsed(content, self._stack.layer(record.layer).platform)
+        if module is None:
+            for wanted in own:
+                name = posixpath.basename(wanted.path)
+                suffix = posixpath.splitext(name)[1]
+                if name.encode() in content or f"{suffix}".encode() in content:
+                    yield wanted.key, f'cannot be parsed, and holds "{suffix}"', 0
+            return
+        here = _place(record)
+        near = [wanted for wanted in every if wanted.layer == record.layer]
+        used: set[int] = set()
+        for listing in listings_of(module, used):
+            for wanted in every if PACKAGE in listing.folder else near:
+                if lists(listing, here, _place(wanted)):
+                    yield wanted.key, f"{listing.text} takes files of its folder", listing.line
+        for use in _uses(module, used):
+            placed = near if use.text.startswith(OWN) else own
+            for wanted in every if PACKAGE in use.text else placed:
+                if _leads(use, here, _place(wanted)):
+                    shown = use.text.replace(OWN, "__file__").replace(PACKAGE, "")
+                    yield wanted.key, f'has the path "{shown}", and may read it', use.line
+
+    def _add_needed(self, wanted: list[FileRecord], found: dict[FileKey, Evidence]) -> None:
+        """Hold what a held file names beside it: it is loaded together with that, elsewhere."""
+        waiting = [record for record in wanted if record.key in found]
+        while waiting:
+            holder = waiting.pop()
+            content = bytes(self._read(holder)).lower()
+            for record in wanted:
+                name = posixpath.basename(record.path).lower().encode()
+                if (
+                    record.key not in found
+                    and (record.layer, record.owner) == (holder.layer, holder.owner)
+                    and name in content
+                ):
+                    found[record.key] = _evidence(holder, "names it, and is read as data", 0)
+                    waiting.append(record)
+
+
+def lists(listing: Listing, here: str, place: str) -> bool:
+    """Return whether a listing in one file takes another; both by path below site-packages."""
+    folder = _resolved(listing.folder, here)
+    if folder is None:
+        return False
+    if not any(fnmatchcase(posixpath.basename(place), pattern) for pattern in listing.wanted):
+        return False
+    pieces = folder.split("/") if folder else []
+    parts = place.split("/")
+    deep = listing.recursive and len(parts) > len(pieces)
+    if not deep and len(parts) != len(pieces) + 1:
+        return False
+    return bool(pieces) and all(map(fnmatchcase, parts, pieces))
+
+
+def _resolved(text: str, here: str) -> str | None:
+    """A path that begins at a file or a package, below site-packages; None where it leads out."""
+    if text.startswith(OWN):
+        parts, rest = here.split("/"), text[len(OWN) :].split("/")
+    else:
+        _, package, tail = text.split(PACKAGE, 2)
+        parts, rest = package.split("."), tail.split("/")
+    for part in rest:
+        if part == "..":
+            if not parts:
+                return None
+            parts = parts[:-1]
+        elif part not in ("", "."):
+            parts = [*parts, part]
+    return "/".join(parts)
+
+
+def _leads(use: _Use, here: str, place: str) -> bool:
+    """Return whether a path may lead to a file, or to a folder around it."""
+    parts = place.split("/")
+    if use.text.startswith((OWN, PACKAGE)):
+        whole = _resolved(use.text, here)
+        tail = [] if whole is None else whole.split("/")
+        if not _LETTERS.search(_AFTER_START.split(use.text)[-1]):  # any name in that folder
+            return len(tail) == len(parts) and "*" in tail[-1] and _alike(parts, tail)
+        return len(tail) <= len(parts) and _alike(parts, tail)
+    text = f"*{use.text}" if use.bare and use.text.startswith(".") else use.text
+    tail = [part for part in text.split("/") if part not in ("", ".", "..")]
+    while tail and tail[0] == "*":
+        del tail[0]
+    if not tail or not any(map(_LETTERS.search, tail)):
+        return False
+    if len(tail) == 1 and tail[0] == parts[0]:
+        return False  # the name of the package alone
+    folders = range(len(parts) - len(tail)) if not use.bare or "*" not in text else ()
+    return any(_alike(parts[at:], tail) for at in (*folders, len(parts) - len(tail)) if at >= 0)
+
+
+def _alike(parts: list[str], tail: list[str]) -> bool:
+    return all(
+        fnmatchcase(part.lower(), pattern.lower())
+        for part, pattern in zip(parts, tail, strict=False)
+    )
+
+
+def _uses(module: CodeModule, listed: Collection[int]) -> Iterator[_Use]:
+    """Every path of a module that its own platform may use for something else than loading.
+
+    Without those that are listed.
+    """
+    ignored = LoadedPaths(module).only.union(listed)
+    for node in module.live:
+        match node:
+            case ast.Expr(value=ast.Constant() as value):
+                ignored.add(id(value))
+            case ast.Compare(left=left, comparators=operands):
+                ignored.update(id(inner) for one in (left, *operands) for inner in ast.walk(one))
+                yield from _suffix_tests(node)
+            case ast.Dict(keys=keys):
+                ignored.update(map(id, keys))
+            case ast.Call(func=function, args=arguments) if called_name(function) in _NO_PATHS:
+                ignored.update(id(inner) for one in arguments for inner in ast.walk(one))
+            case ast.Raise():
+                ignored.update(map(id, ast.walk(node)))
+    used: set[int] = set()
+    for node in module.live:  # what is around comes before what is in it
+        if id(node) in used or id(node) in ignored or not _builds(node):
+            continue
+        text = module.text(node, used)
+        if text.strip("*/"):
+            line: int = getattr(node, "lineno", 0)
+            yield _Use(text, line, isinstance(node, ast.Constant) and "/" not in text)
+
+
+def _suffix_tests(node: ast.Compare) -> Iterator[_Use]:
+    """``path.suffix == ".dll"``: such files are taken."""
+    if isinstance(node.left, ast.Attribute) and node.left.attr == "suffix":
+        for inner in ast.walk(node.comparators[0]):
+            if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner.value:
+                yield _Use(f"*{inner.value}", node.lineno, True)
+
+
+def _builds(node: ast.AST) -> bool:
+    match node:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return True
+        case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
+            return True
+        case ast.Call(func=function):
+            called = called_name(function)
+            return called in _BUILDERS or "resource" in called or called.endswith("_data")
+    return False
+
+
+def _parsed(source: bytes, platform: Platform) -> CodeModule | None:
+    if len(source) > MAX_SOURCE:
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return CodeModule(ast.parse(source), platform)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _may_hold(record: FileRecord) -> bool:
+    """True for code and text; for compiled modules too, of which only the names can be read."""
+    if record.type is not EntryType.FILE or not record.size:
+        return False
+    compiled = importable_stem(record.path) is not None and not record.path.endswith(_SOURCES)
+    return compiled or may_name(record)
+
+
+def _place(record: FileRecord) -> str:
+    """The path of a file below the site-packages that it lies in."""
+    return _ROOT.sub("", record.path, count=1)
+
+
+def _evidence(record: FileRecord, text: str, line: int) -> Evidence:
+    return Evidence(
+        kind="path",
+        text=text,
+        file=record.deployed_path,
+        line=line or None,
+        strength=Strength.WEAK,
+    )
