@@ -17,7 +17,17 @@ from tests.field.uses import Group
 
 BEGIN = "<!-- the trial's table, written by --write-docs -->"
 END = "<!-- its end -->"
-HEAD = ("distributions", "versions", "profile", "uses", "--help", "tests", "saved", "broken")
+HEAD = (
+    "distributions",
+    "versions",
+    "profile",
+    "uses",
+    "--help",
+    "tests",
+    "data",
+    "saved",
+    "broken",
+)
 
 
 def table(trials: Sequence[GroupTrial]) -> str:
@@ -25,7 +35,7 @@ def table(trials: Sequence[GroupTrial]) -> str:
     rows = [row for trial in trials for row in _rows(trial)]
     lines = [
         "| " + " | ".join(HEAD) + " |",
-        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        "| --- | --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     lines += ["", _totals(trials)]
@@ -81,6 +91,7 @@ def _rows(trial: GroupTrial) -> Iterable[tuple[str, ...]]:
             f"{after.count(False)}/{scripts.count(False)}",
             f"{after.count(True)}/{scripts.count(True)}",
             f"{sum(t[1] for t in tests)}/{sum(t[0] for t in tests)}" if tests else "",
+            str(trial.data[profile]) if profile in trial.data else "",
             "refused" if slimmed.refused else f"{slimmed.bytes_saved / 1e6:.1f} MB",
             str(len(broken)),
         )  # fmt: skip

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.field.opened import missing, opened
 from tests.field.running import (
     Ran,
     console_scripts,
@@ -62,7 +63,10 @@ class Slimmed:
 
 @dataclass(slots=True)
 class GroupTrial:
-    """All that was tried in one tree."""
+    """All that was tried in one tree.
+
+    ``data`` counts, by profile, data files that code in the slimmed tree opens by literal names.
+    """
 
     group: Group
     versions: dict[str, str] = field(default_factory=dict)
@@ -71,6 +75,7 @@ class GroupTrial:
     after: dict[str, list[str]] = field(default_factory=dict)
     scripts: dict[str, tuple[int, int]] = field(default_factory=dict)
     tests: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
+    data: dict[str, int] = field(default_factory=dict)
     slimmed: dict[str, Slimmed] = field(default_factory=dict)
     broken: list[Broken] = field(default_factory=list)
     error: str = ""
@@ -106,6 +111,7 @@ def _try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) 
     trial.failed_before = {
         name: outcome.error for name, outcome in ran.items() if not outcome.passed
     }
+    files = opened(tree)
     for profile in plan.profiles:
         output = folder / f"slimmed-{profile}"
         slimmed = slim(tree, output, profile)
@@ -113,6 +119,7 @@ def _try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) 
         if slimmed.refused:
             trial.broken.append(Broken("slim run", profile, slimmed.refused))
             continue
+        _data(trial, files, output, profile)
         _suites(trees, trial, tree, output, profile, plan)
         with standing_in(tree, output):
             passed = _after(trial, tree, profile, plan)
@@ -241,6 +248,20 @@ def blamed(output: str, removed: Mapping[str, str]) -> str:
             return inside
     words = set(re.findall(r"[\w.+-]{6,}", text[-1500:]))
     return next((path for path in removed if path.rpartition("/")[2] in words), "")
+
+
+def _data(trial: GroupTrial, files: dict[str, str], output: Path, profile: str) -> None:
+    """Note data files that are gone although what opens them by a literal name is there."""
+    gone = missing(files, output)
+    removed = trial.slimmed[profile].removed
+    there = [place.rpartition(":")[0] for place in files.values()]
+    trial.data[profile] = sum((output / place).exists() for place in there)
+    for path, place in gone.items():
+        error = f"{place} opens it"
+        given_up = "" if path in removed else "not removed by slim"
+        trial.broken.append(
+            Broken(f"data {path}", profile, error, path, removed.get(path, ""), given_up)
+        )
 
 
 def _suites(

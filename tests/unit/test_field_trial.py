@@ -6,8 +6,11 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from slim.passes import SCHEMAS
 from slim.rules.loader import builtin_packs
+from tests.field.opened import missing, opened
 from tests.field.report import (
     BEGIN,
     END,
@@ -74,6 +77,7 @@ def trial(tmp_path: Path) -> GroupTrial:
         before=["one", "two", "x --help"],
         after={"standard": ["one", "x --help"]},
         tests={"standard": {"a": (9, 9)}},
+        data={"standard": 7},
         slimmed={"standard": slimmed},
     )
     found.broken.append(Broken("two", "standard", "gone", "a/b.py", "numpy-stubs"))
@@ -82,7 +86,7 @@ def trial(tmp_path: Path) -> GroupTrial:
 
 def test_the_table_counts_what_passed_and_tells_what_broke(tmp_path: Path) -> None:
     text = table([trial(tmp_path)])
-    assert "| a | 1.0 | standard | 1/2 | 1/1 | 9/9 | 2.0 MB | 1 |" in text
+    assert "| a | 1.0 | standard | 1/2 | 1/1 | 9/9 | 7 | 2.0 MB | 1 |" in text
     assert "- `two` (standard): `gone`; removed `a/b.py` by rule `numpy-stubs`" in text
 
 
@@ -129,3 +133,33 @@ def test_own_uses_name_the_rules_that_they_are_for() -> None:
             named = set(re.findall(r"[a-z0-9]+(?:-[a-z0-9]+)+", one.report))
             assert named, one.id
             assert named <= known, one.id
+
+
+@pytest.mark.parametrize(
+    ("code", "path"),
+    [
+        ("Path(__file__).parent / 'data' / 'x.json'", "data/x.json"),
+        ("Path(__file__).parent / 'data/x.json'", "data/x.json"),
+        ("os.path.join(os.path.dirname(__file__), 'data', 'x.json')", "data/x.json"),
+        ("files('pkg').joinpath('data').joinpath('x.json')", "data/x.json"),
+        ("pkgutil.get_data('pkg', 'data/x.json')", "data/x.json"),
+        ("pkgutil.get_data('pkg.data', 'x.json')", "data/x.json"),
+        ("join(here, 'data', name)", ""),
+        ("join(here, 'data', 'other.json')", ""),
+        ("'data/x.json'", ""),
+    ],
+)
+def test_data_files_that_code_opens_by_a_literal_name(tmp_path: Path, code: str, path: str) -> None:
+    package = tmp_path / "lib/python3.13/site-packages/pkg"
+    for name, text in (("sub/mod.py", code), ("data/x.json", "{}"), ("data/__init__.py", "")):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    files = opened(tmp_path)
+    names = {name.partition("/pkg/")[2] for name in files}
+    assert names == ({path} if path else set())
+    slimmed = tmp_path / "slimmed"
+    assert missing(files, slimmed) == {}
+    module = slimmed / "lib/python3.13/site-packages/pkg/sub/mod.py"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    assert missing(files, slimmed) == files
