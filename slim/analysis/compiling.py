@@ -17,14 +17,15 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from slim.analysis import ReadFile
+from slim.analysis.build_words import COMPILERS, INCLUDE_FLAGS, has_build_words
+from slim.analysis.readings import Readings
+from slim.analysis.remembering import Form, plain
+from slim.analysis.summary import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 from slim.system.mapped import words_in
 
 _SOURCES = (".py", ".pyw")
-MAX_SOURCE = 8 << 20
-"""A Python file of more bytes than this isn't parsed: its words decide."""
-
 _ASKING = frozenset(
     {
         *("get_include", "get_includes", "get_python_inc", "get_numpy_include"),
@@ -42,43 +43,11 @@ _SETTINGS = frozenset({"CC", "CXX", "CFLAGS", "LDSHARED", "BLDSHARED", *_VARIABL
 _PREFIXES = frozenset({"prefix", "base_prefix", "exec_prefix", "base_exec_prefix"})
 _CONFIG_SCRIPT = re.compile(r"python[\w.]*-config\Z")
 _EXTENSION_MODULES = re.compile(r"(setuptools|distutils)(\.(core|extension))?\Z")
-_INCLUDE_FLAGS = ("-I", "-isystem", "/I")
-_COMPILERS = frozenset(
-    {
-        *("gcc", "g++", "cc", "c++", "clang", "clang++", "cl", "cl.exe", "nvcc", "nvcc.exe"),
-        *("hipcc", "tcc", "icx", "icpx", "clang-cl", "zig", "ccache"),
-    }
-)
-_WORDS = (
-    b"get_include",
-    b"get_python_inc",
-    b"get_numpy_include",
-    b"INCLUDEPY",
-    b"LIBPL",
-    b"INCLUDEDIR",
-    b"platinclude",
-    b"new_compiler",
-    b"cythonize",
-    b"load_inline",
-    b"pyximport",
-    b"cpp_extension",
-    b"build_ext",
-    b"get_config_var",
-    b"get_config_h_filename",
-    b"get_makefile_filename",
-    b"get_path_names",
-)
 _WITHOUT_SOURCE = (
     *(b"get_python_inc", b"get_config_h_filename", b"get_makefile_filename"),
     *(b"INCLUDEPY", b"platinclude", b"get_numpy_include"),
 )
 """Words that are enough in compiled code, where neither comments nor definitions can be told."""
-_INCLUDE_FOLDERS = (b'"include', b"'include", b"/include", b"include/", b"\\include", b"Include")
-_SYS_PREFIX = re.compile(rb"sys\s*\.\s*(?:base_)?(?:exec_)?prefix")
-_CONFIG_WORD = re.compile(rb"python[\w.{}%]*-config\b")
-_DRIVERS = tuple(
-    quote + name.encode() + quote for name in sorted(_COMPILERS) for quote in (b"'", b'"')
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +59,35 @@ class _Sight:
     strength: Strength = Strength.STRONG
 
 
-def compiling_code(inventory: Inventory, read: ReadFile) -> Mapping[FileKey, Evidence]:
+_SIGHT: Form[_Sight | None] = Form(
+    "compiles",
+    lambda sight: None if sight is None else [sight.line, sight.text, sight.strength.value],
+    lambda stored: None if stored is None else _stored_sight(*stored),
+)
+_COMPILED = plain("compiled-code-compiles", str)
+
+
+def _stored_sight(line: int, text: str, strength: str) -> _Sight:
+    return _Sight(line, text, Strength(strength))
+
+
+def compiling_code(
+    inventory: Inventory, read: ReadFile, readings: Readings | None = None
+) -> Mapping[FileKey, Evidence]:
     """Return the files of Python code that compile C when they run, each with its first evidence.
 
     Evidence is weak where the code only defines a command of a build, which somebody has to import
     first. The standard library doesn't count (it only offers the means), nor do test suites.
     """
     found: dict[FileKey, Evidence] = {}
+    known = readings or Readings()
     for record in inventory:
         if not _may_count(record):
             continue
-        sight = None
-        if not record.path.endswith(_SOURCES):
-            sight = _sight_without_source(read(record))
+        if record.path.endswith(_SOURCES):
+            sight = _sight_in_source(record, read, known)
         else:
-            source = bytes(read(record))
-            if _has_words(source):
-                sight = _first_sight(source, _top_level_name(record))
+            sight = _sight_without_source(record, read, known)
         if sight is not None:
             found[record.key] = Evidence(
                 kind="compiles",
@@ -137,32 +118,29 @@ def _top_level_name(record: FileRecord) -> str:
     return below.partition("/")[0].removesuffix(".py")
 
 
-def _sight_without_source(content: memoryview) -> _Sight | None:
-    found = words_in(content, _WITHOUT_SOURCE)
-    word = next((word for word in _WITHOUT_SOURCE if word in found), None)
-    return None if word is None else _Sight(1, f"compiled code has the word {word.decode()}")
+def _sight_without_source(record: FileRecord, read: ReadFile, readings: Readings) -> _Sight | None:
+    def make() -> str:
+        found = words_in(read(record), _WITHOUT_SOURCE)
+        return next((word.decode() for word in _WITHOUT_SOURCE if word in found), "")
+
+    word = readings.of_record(_COMPILED, record, make)
+    return _Sight(1, f"compiled code has the word {word}") if word else None
 
 
-def _has_words(source: bytes) -> bool:
-    return (
-        any(word in source for word in _WORDS)
-        or (b"get_path" in source and b"include" in source and b"sysconfig" in source)
-        or (b"Extension" in source and (b"setuptools" in source or b"distutils" in source))
-        or (
-            _SYS_PREFIX.search(source) is not None
-            and any(map(source.__contains__, _INCLUDE_FOLDERS))
-        )
-        or (b"-config" in source and _CONFIG_WORD.search(source) is not None)
-        or (
-            any(flag.encode() in source for flag in _INCLUDE_FLAGS)
-            and any(word in source for word in _DRIVERS)
-        )
-    )
+def _sight_in_source(record: FileRecord, read: ReadFile, readings: Readings) -> _Sight | None:
+    def source() -> bytes:
+        return bytes(read(record))
+
+    if record.size > MAX_SOURCE:
+        text = "it is too large to be read closely, and has words of builds"
+        return _Sight(1, text) if has_build_words(source()) else None
+    if not readings.summary(record, source).builds:
+        return None
+    package = _top_level_name(record)
+    return readings.of_record(_SIGHT, record, lambda: _first_sight(source(), package), package)
 
 
 def _first_sight(source: bytes, package: str) -> _Sight | None:
-    if len(source) > MAX_SOURCE:
-        return _Sight(1, "it is too large to be read closely, and has words of builds")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -228,11 +206,11 @@ class _Search:
             self._computed.append(_Sight(call.lineno, f'{name}(), and names "include"'))
 
     def _words(self, line: int, text: str) -> Iterator[_Sight]:
-        self._has_flag = self._has_flag or text.startswith(_INCLUDE_FLAGS)
+        self._has_flag = self._has_flag or text.startswith(INCLUDE_FLAGS)
         self._names_include = self._names_include or text in _PATHS
         if text in _VARIABLES:
             yield _Sight(line, f'"{text}"')
-        elif text in _COMPILERS:
+        elif text in COMPILERS:
             self._drivers.append(_Sight(line, f'starts "{text}" with "-I"'))
         elif _CONFIG_SCRIPT.search(text):
             yield _Sight(line, f'"{text}"')

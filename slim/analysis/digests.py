@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from slim.analysis import ReadFile
+from slim.analysis.remembering import Form, Remembering, plain
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import pieces_of
@@ -49,12 +50,23 @@ _SPELLED = frozenset(
 """Characters of a digest in hexadecimal and in base64."""
 
 
+_DIGEST = plain("digest", str)
+_STATED: Form[tuple[bytes, ...]] = Form(
+    "stated-digests",
+    lambda digests: [digest.hex() for digest in digests],
+    lambda stored: tuple(map(bytes.fromhex, stored)),
+)
+
+
 class DigestBook:
     """Digests that files of a stack state, looked for when they are first asked for."""
 
-    def __init__(self, inventory: Inventory, read: ReadFile) -> None:
+    def __init__(
+        self, inventory: Inventory, read: ReadFile, readings: Remembering | None = None
+    ) -> None:
         self._inventory = inventory
         self._read = read
+        self._readings = readings or Remembering()
         self._stated: dict[tuple[str, Owner], Mapping[bytes, str]] = {}
         self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
 
@@ -138,19 +150,22 @@ class DigestBook:
     def _digest(self, record: FileRecord, algorithm: str) -> bytes:
         if algorithm == "sha256":
             return bytes.fromhex(record.sha256)
-        state = hashlib.new(algorithm, usedforsecurity=False)
-        for piece in pieces_of(self._read(record)):
-            state.update(piece)
-        return state.digest()
+
+        def make() -> str:
+            state = hashlib.new(algorithm, usedforsecurity=False)
+            for piece in pieces_of(self._read(record)):
+                state.update(piece)
+            return state.hexdigest()
+
+        return bytes.fromhex(self._readings.of_record(_DIGEST, record, make, algorithm))
 
     def _is_binary(self, record: FileRecord) -> bool:
         return b"\0" in bytes(self._read(record)[:1024])
 
     def _small_files(self, layer: str, owner: Owner) -> Iterator[FileRecord]:
-        for record in self._inventory.records[layer].values():
+        for record in self._inventory.by_owner.get((layer, owner), ()):
             if (
-                record.owner == owner
-                and record.type is EntryType.FILE
+                record.type is EntryType.FILE
                 and record.native is None
                 and 0 < record.size <= _LARGEST_TEXT
                 and not record.path.endswith(".dist-info/RECORD")
@@ -161,17 +176,32 @@ class DigestBook:
     def _digests(self, layer: str, owner: Owner) -> Iterator[tuple[bytes, str]]:
         """Yield what looks like a digest in the small files of an owner, with their paths."""
         for record in self._small_files(layer, owner):
-            content = self._read(record)
-            if self._is_binary(record) and not record.path.endswith(".pyc"):
-                continue
-            for token in dict.fromkeys(_TOKEN.findall(content)):
-                if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
-                    continue
-                digest = _decoded(token)
-                if digest is not None:
-                    yield digest, record.deployed_path
-            for spelled in _COLONS.findall(content):
-                yield bytes.fromhex(spelled.replace(b":", b"").decode()), record.deployed_path
+            for digest in self._readings.of_record(
+                _STATED,
+                record,
+                lambda record=record: self._digests_in(record),  # type: ignore[misc]
+                "bytecode" if record.path.endswith(".pyc") else "",
+            ):
+                yield digest, record.deployed_path
+
+    def _digests_in(self, record: FileRecord) -> tuple[bytes, ...]:
+        if self._is_binary(record) and not record.path.endswith(".pyc"):
+            return ()
+        return stated_digests(self._read(record))
+
+
+def stated_digests(content: bytes | memoryview) -> tuple[bytes, ...]:
+    """Return what looks like a digest in a text, in hexadecimal or base64, each once."""
+    found: dict[bytes, None] = {}
+    for token in dict.fromkeys(_TOKEN.findall(content)):
+        if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
+            continue
+        digest = _decoded(token)
+        if digest is not None:
+            found[digest] = None
+    for spelled in _COLONS.findall(content):
+        found[bytes.fromhex(spelled.replace(b":", b"").decode())] = None
+    return tuple(found)
 
 
 def _decoded(token: bytes) -> bytes | None:

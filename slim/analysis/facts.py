@@ -71,7 +71,7 @@ class Facts:
     @cached_property
     def digests(self) -> DigestBook:
         """The digests and signatures of files that other files hold."""
-        return DigestBook(self.inventory, self.read)
+        return DigestBook(self.inventory, self.read, self.readings)
 
     @cached_property
     def imports(self) -> ImportProof:
@@ -81,7 +81,7 @@ class Facts:
     @cached_property
     def compiling_code(self) -> Mapping[FileKey, Evidence]:
         """The Python files that compile C when they run, each with what shows it."""
-        return compiling_code(self.inventory, self.read)
+        return compiling_code(self.inventory, self.read, self.readings)
 
     @cached_property
     def unimportable(self) -> UnimportableModules:

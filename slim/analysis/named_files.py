@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
+from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence, Strength
 from slim.model.record import (
     UNOWNED,
@@ -40,6 +41,7 @@ _SUFFIX = re.compile(r"\.\w+(?:\.(?:in|tp))?\Z")
 _LOCKS = frozenset({"yarn.lock", "package-lock.json", "pnpm-lock.yaml"})
 _PACKAGE_MANAGER = re.compile(r"(?:npm|npx|yarn|pnpm|bun|jlpm|corepack)(?:\.cmd)?(?:\s|\Z)")
 _METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
+_METADATA_WORDS = (b"metadata", b"pkg_resources")
 _DESCRIPTION = re.compile(
     rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
     rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
@@ -47,8 +49,11 @@ _DESCRIPTION = re.compile(
 _MANAGERS = (b"npm", b"npx", b"yarn", b"bun", b"jlpm", b"corepack")
 
 
-def strings_of(source: bytes) -> Collection[str] | None:
-    """The strings of Python code that aren't documentation; None where it can't be parsed."""
+def strings_of(source: bytes) -> tuple[str, ...] | None:
+    """The strings of Python code that aren't documentation, each once and sorted.
+
+    None where it can't be parsed.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,21 +62,35 @@ def strings_of(source: bytes) -> Collection[str] | None:
         return None
     nodes = list(ast.walk(tree))
     documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-    return {
+    found = {
         node.value
         for node in nodes
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and id(node) not in documents
     }
+    return tuple(sorted(found))
+
+
+_STRINGS: Form[tuple[str, ...] | None] = Form(
+    "strings",
+    lambda strings: strings,
+    lambda stored: None if stored is None else tuple(stored),
+)
 
 
 class NamedFiles:
     """A search for what names some files, of whatever owner each is."""
 
-    def __init__(self, inventory: Inventory, read: ReadFile) -> None:
+    def __init__(
+        self, inventory: Inventory, read: ReadFile, readings: Remembering | None = None
+    ) -> None:
         self._inventory = inventory
         self._read = read
+        self._readings = readings or Remembering()
+
+    def _strings_of(self, record: FileRecord, content: bytes) -> tuple[str, ...] | None:
+        return self._readings.of_record(_STRINGS, record, lambda: strings_of(content))
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
@@ -100,7 +119,7 @@ class NamedFiles:
         strings: Collection[str] | None = None
         is_code = record.path.endswith(_SOURCES)
         if is_code and len(content) <= MAX_SOURCE:
-            strings = strings_of(content)
+            strings = self._strings_of(record, content)
         if strings is None:
             strings = (content.decode("utf-8", "replace"),)
         for text in strings:
@@ -119,7 +138,9 @@ class NamedFiles:
                 continue
             content = bytes(self._read(record))
             near = [name for name, hint in hints.items() if name not in found and hint in content]
-            strings = strings_of(content) if near and len(content) <= MAX_SOURCE else ()
+            strings = (
+                self._strings_of(record, content) if near and len(content) <= MAX_SOURCE else ()
+            )
             for name in near:
                 if strings is None or name in strings or name in map(_program, strings):
                     found[name] = _evidence(record, f'names "{name}"')
@@ -133,9 +154,11 @@ class NamedFiles:
             if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
                 continue
             content = bytes(self._read(record))
+            if not any(word in content for word in _METADATA_WORDS):
+                continue
             if _METADATA.search(content) is None or _DESCRIPTION.search(content) is None:
                 continue
-            strings = strings_of(content) if len(content) <= MAX_SOURCE else None
+            strings = self._strings_of(record, content) if len(content) <= MAX_SOURCE else None
             every = strings is None or b"distributions(" in content
             yield record, None if every or strings is None else frozenset(strings)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -209,3 +209,11 @@ class Inventory:
     def by_deployed_path(self) -> Mapping[str, FileRecord]:
         """Every record by its path below the folder that all layers are unpacked into."""
         return {record.deployed_path: record for record in self}
+
+    @cached_property
+    def by_owner(self) -> Mapping[tuple[str, Owner], Sequence[FileRecord]]:
+        """The records of each owner in each layer, by the layer's name and the owner."""
+        found: dict[tuple[str, Owner], list[FileRecord]] = {}
+        for record in self:
+            found.setdefault((record.layer, record.owner), []).append(record)
+        return found

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
+from slim.analysis.remembering import Form
 from slim.analysis.unimportable.holds import Holds
 from slim.analysis.unimportable.search import Failing, Found
 from slim.errors import UnsafeInputError
@@ -70,6 +72,7 @@ class Unimportable:
             context.facts.unimportable,
             context.read,
             found.failing,
+            context.facts.readings,
         )
         caches = _caches(context)
         for key in sorted(found.failing.keys() & selected.keys() - context.gone):
@@ -100,26 +103,24 @@ def _proposals(
     record: FileRecord, found: Found, rule: Rule, holds: Holds, context: Context
 ) -> Iterator[Proposal]:
     failing = found.failing[record.key]
-    source = bytes(context.read(record))
-    if len(source) - failing.head.end < _LEAST:
+    if record.size - failing.head.end < _LEAST:
         return
     unknown = found.unknown.get(record.layer)
-    held = unknown or holds.against(record, source[failing.head.end :])
+    held = unknown or holds.against(record, failing.head.end)
     evidence = _evidence(record, failing)
     if held is not None:
         reason = SkipReason.CONDITION if unknown else SkipReason.REFERENCED
         yield Refusal(key=record.key, rule=rule.id, reason=reason, evidence=(held, evidence))
         return
     decorators = _texts(rule, "decorators")
-    try:
-        size = len(cut(source, failing.head.end, failing.missing, decorators))
-    except UnsafeInputError as error:
-        unsafe = Evidence(kind="outline", text=error.message)
+    size = _size_after(record, failing, decorators, context)
+    if isinstance(size, str):
+        unsafe = Evidence(kind="outline", text=size)
         yield Refusal(
             key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(unsafe,)
         )
         return
-    if len(source) - size < _LEAST:
+    if record.size - size < _LEAST:
         return
     options: dict[str, OptionValue] = {
         "end": failing.head.end,
@@ -133,6 +134,31 @@ def _proposals(
         edit=EditSpec(editor=EDITOR, options=options),
         size_after=size,
     )
+
+
+def _size_after(
+    record: FileRecord, failing: Failing, decorators: tuple[str, ...], context: Context
+) -> int | str:
+    """Return the bytes of a module after the cut, or what is against cutting it."""
+
+    def make() -> int | str:
+        source = bytes(context.read(record))
+        try:
+            return len(cut(source, failing.head.end, failing.missing, decorators))
+        except UnsafeInputError as error:
+            return error.message
+
+    variant = "\0".join((f"{failing.head.end}", failing.missing, *decorators))
+    return context.facts.readings.of_record(_SIZE, record, make, variant)
+
+
+def _stored_size(stored: Any) -> int | str:
+    if type(stored) not in (int, str):
+        raise TypeError("neither a size nor a reason")
+    return stored  # type: ignore[no-any-return]
+
+
+_SIZE: Form[int | str] = Form("size-after-cut", lambda size: size, _stored_size)
 
 
 def _evidence(record: FileRecord, failing: Failing) -> Evidence:

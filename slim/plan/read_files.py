@@ -64,7 +64,7 @@ class ReadFiles:
         self._facts = facts
         self._scope = scope
         self._rules = rules
-        self._search = NamedFiles(facts.inventory, facts.read)
+        self._search = NamedFiles(facts.inventory, facts.read, facts.readings)
         self._shipped = ShippedFiles(facts.stack, facts.inventory, facts.read)
 
     def hold(self) -> None:

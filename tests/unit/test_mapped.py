@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from slim.analysis.imports import native_strings
+from slim.analysis.imports import native_names
 from slim.system import mapped
 
 PATTERNS = [
@@ -27,7 +27,7 @@ WORDS = [b"libx.so.1", b".dll", b"openBLAS", b"/proc/self/exe\0", b"abbbb", b"x\
 @pytest.fixture(autouse=True)
 def small_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mapped, "_WINDOW", 64)
-    monkeypatch.setattr(native_strings, "_PART", 64)
+    monkeypatch.setattr(native_names, "PART", 64)
 
 
 def texts() -> Iterator[bytes]:
@@ -55,7 +55,7 @@ def test_words_across_windows_are_found() -> None:
 
 def test_parts_of_a_compiled_file_cut_no_string() -> None:
     for text in texts():
-        parts = list(native_strings._parts(memoryview(text)))
+        parts = list(native_names._parts(memoryview(text)))
         joined = b"".join(part[:-1] if part.endswith(b"\0") else part for part in parts[:-1])
         runs = set(re.findall(rb"[^\0]+", text))
         if all(len(run) < 60 for run in re.findall(rb"[^\0]*", text)):

@@ -13,14 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slim.analysis import readings
+from slim.analysis import readings, remembering
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.text_scan import text_hints
 from slim.analysis.readings import Readings
-from slim.analysis.unimportable.lines import read_lines
+from slim.analysis.remembering import NAME, Remembering, plain
+from slim.analysis.summary import summary_of
 from slim.config.load import load_config
 from slim.model.outcome import RunResult
 from slim.model.progress import Silent
+from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from slim.system.remembered import MAX_SIZE, UNUSED_DAYS, Remembered, cache_folder
@@ -137,7 +139,20 @@ def read(made: Readings, source: bytes) -> tuple[object, ...]:
     return (
         *(made.scan(source, expressions=e, paths=p) for e, p in ((0, 0), (1, 0), (1, 1))),
         *(made.hints(source, undotted=undotted) for undotted in (False, True)),
-        made.lines(source),
+        made.summary(record_of(source), lambda: source),
+    )
+
+
+def record_of(content: bytes) -> FileRecord:
+    return FileRecord(
+        layer="app",
+        path="a.py",
+        type=EntryType.FILE,
+        kind=FileKind.PYTHON,
+        owner=UNOWNED,
+        size=len(content),
+        mode=0o644,
+        sha256=hashlib.sha256(content).hexdigest(),
     )
 
 
@@ -145,7 +160,7 @@ def direct(source: bytes) -> tuple[object, ...]:
     return (
         *(scan(source, expressions=bool(e), paths=bool(p)) for e, p in ((0, 0), (1, 0), (1, 1))),
         *(text_hints(source, undotted=undotted) for undotted in (False, True)),
-        read_lines(source),
+        summary_of(source),
     )
 
 
@@ -165,7 +180,7 @@ def test_readings_are_the_same_new_and_remembered(
 def test_a_reading_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Readings(tmp_path) as made:
         first = read(made, SOURCE)
-    for name in ("scan", "text_hints", "read_lines"):
+    for name in ("scan", "text_hints", "summary_of"):
         monkeypatch.delattr(readings, name)
     with Readings(tmp_path) as made:
         assert read(made, SOURCE) == first
@@ -176,26 +191,43 @@ def test_a_reading_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_other_code_of_slim_reads_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Readings(tmp_path) as made:
         read(made, SOURCE)
-    monkeypatch.setattr(readings, "_version", lambda: b"another")
+    monkeypatch.setattr(remembering, "_version", lambda: b"another")
     monkeypatch.delattr(readings, "scan")
     with Readings(tmp_path) as made, pytest.raises(NameError):
         read(made, SOURCE)
-    monkeypatch.setattr(readings, "_version", lambda: None)  # code that can't be read
+    monkeypatch.setattr(remembering, "_version", lambda: None)  # code that can't be read
     monkeypatch.setattr(readings, "scan", scan, raising=False)
     with Readings(tmp_path / "none") as made:
         assert read(made, SOURCE) == direct(SOURCE)
     assert not (tmp_path / "none").exists()
 
 
-def test_a_value_from_elsewhere_is_no_reading() -> None:
+def test_a_value_from_elsewhere_is_no_reading(tmp_path: Path) -> None:
     key = b"k" * 32
-    good = readings._packed(key, scan(SOURCE))
-    assert readings._unpacked(key, good) == scan(SOURCE)
-    assert readings._unpacked(b"o" * 32, good) is None  # another key's
-    assert readings._unpacked(key, good[:-1]) is None
-    for content in (b"[]", b'["Scan"]', b'["os.system", "x"]', b"{", b'["words", 1]', b"[" * 9999):
-        digest = hashlib.blake2b(content, digest_size=16, key=key).digest()
-        assert readings._unpacked(key, digest + content) is None
+    good = remembering._sealed(key, ["x"])
+    assert remembering._content(key, good) == ["x"]
+    for other, stored in ((b"o" * 32, good), (key, good[:-1]), (key, b""), (key, b"x" * 16)):
+        with pytest.raises(ValueError):
+            remembering._content(other, stored)
+    foreign: list[object] = [None, 1, "x", [], {}, [1] * 11, [[1]] * 10, [["a"], 1, 2, 3, 4]]
+    with Readings(tmp_path) as made:
+        read(made, SOURCE)
+    for value in foreign:  # sealed as it should be, but another shape
+        with Remembered(tmp_path, NAME) as store:
+            keys = sqlite3.connect(tmp_path / f"{NAME}.sqlite").execute("SELECT key FROM readings")
+            for (each,) in keys:
+                store.put(each, remembering._sealed(each, value))
+        with Readings(tmp_path) as made:
+            assert read(made, SOURCE) == direct(SOURCE)
+
+
+def test_a_reading_of_one_type_is_of_that_type(tmp_path: Path) -> None:
+    form, other = plain("x", str), plain("x", bool)
+    with Remembering(tmp_path) as made:
+        assert made.of_bytes(form, "0" * 64, 300, lambda: "text") == "text"
+        assert made.of_bytes(other, "0" * 64, 300, lambda: True) is True
+        assert made.of_bytes(form, "", 300, lambda: "without a digest") == "without a digest"
+        assert made.of_bytes(form, "", 300, lambda: "made again") == "made again"
 
 
 def slimmed(tmp_path: Path, name: str, cache: bool) -> tuple[RunResult, dict[str, bytes]]:

@@ -8,37 +8,19 @@ counts wherever its characters stand.
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain
+from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import COMMON, Candidates
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
+from slim.analysis.imports.native_names import NATIVE_NAMES, PART, NativeFile, PartNames
+from slim.analysis.remembering import Remembering
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
-from slim.system.mapped import contains, find_all, seen, words_in
-
-_AFTER_DOT = re.compile(rb"\.(?<=\w\.)[^\W\d]\w*+(?:\.\w++)*+")
-_BEFORE = re.compile(rb"\w*\Z")
-_WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
-_RUNS = re.compile(rb"[\w.]{2,}+")
-_DELIMITERS = frozenset(b"\0\"'`")
-_CYTHON = b"cython_runtime"
-_LEVEL = b"PyImport_ImportModuleLevel"
-"""The C function of relative imports: Nuitka, mypyc and C code call it with names of one part."""
-_PACKED_MARKS = (_CYTHON, _LEVEL, b"nuitka", b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
-_COMPRESSED = re.compile(rb"x[\x01\x5e\x9c\xda]")
-_PART = 16 << 20
-"""Bytes of a compiled file that are searched at a time."""
-_MAX_TABLE = 1 << 23
-"""Bytes of a string table that are read after decompression."""
-_MAX_TABLES = 16
-_TRIED = 256
-_MAX_NAME = 200
+from slim.system.mapped import contains
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +64,12 @@ class CompiledReader:
     name of the own package that is a whole string is strong evidence, all else is weak.
     """
 
-    def __init__(self, index: ModuleIndex, read: ReadFile) -> None:
+    def __init__(
+        self, index: ModuleIndex, read: ReadFile, readings: Remembering | None = None
+    ) -> None:
         self._index = index
         self._read = read
+        self._readings = readings or Remembering()
         self._compiled: dict[FileKey, _Compiled | None] = {}
         self._opaque: dict[FileKey, _Packed] = {}
         self._known_tops: dict[bytes, tuple[bytes, ...]] = {}
@@ -114,7 +99,7 @@ class CompiledReader:
         own = frozenset(module.name.partition("/")[0] for module in modules)
         # Such files are large: only the answers are kept.
         data = self._read(record)
-        packed.text = bytes(data) if len(data) <= _PART else data
+        packed.text = bytes(data) if len(data) <= PART else data
         found = list(_names_in_packed(record, packed, own, modules, candidates))
         packed.text = b""
         yield from found
@@ -129,22 +114,32 @@ class CompiledReader:
             or not (modules or runtime)
         ):
             return None
-        data = self._read(record)
-        marks = words_in(data, _PACKED_MARKS)
-        if not modules:  # the interpreter defines that function
-            marks.discard(_LEVEL)
-        tables = list(_packed_tables(data)) if not bytecode and _CYTHON in marks else []
+        variant = f"{bytecode:d}{bool(modules):d}"
+
+        def opened() -> NativeFile:
+            return NativeFile(self._read(record), bytecode=bytecode, module=bool(modules))
+
+        names = None
+        if self._readings.remembers:
+            names = self._readings.of_record(
+                NATIVE_NAMES, record, lambda: opened().names(), variant
+            )
+        if names is None:  # or too many to be remembered
+            file = opened()
+            return self._compiled_of(file.parts(), file.packed(), modules)
+        return self._compiled_of((names.names,), names.packed, modules)
+
+    def _compiled_of(
+        self, parts: Iterable[PartNames], packed: tuple[bytes, ...], modules: tuple[Module, ...]
+    ) -> _Compiled:
+        """Those names of a compiled file that modules of the stack have."""
         whole: set[str] = set()
         within: set[str] = set()
         words: set[str] = set()
-        for table in chain(_parts(data), tables):
-            self._dotted_names(table, whole, within)
-            found = (word.decode("utf-8", "replace") for word in set(_WHOLE.findall(table)))
-            words.update(word for word in found if word in self._index.top_folders)
-        packed: tuple[_Packed, ...] = ()
-        if bytecode or marks:
-            texts = (_parts(data), *([table] for table in tables))
-            packed = tuple(_Packed(_text_of(parts)) for parts in texts)
+        for part in parts:
+            whole |= self._modules_in(part.delimited)
+            within |= self._modules_in(part.loose)
+            words.update(word.decode() for word in self._top_words & part.words)
         own = frozenset(module.top for module in modules if module.rooted)
         own = own or self._index.standard
         return _Compiled(
@@ -152,33 +147,23 @@ class CompiledReader:
             whole=frozenset(whole),
             within=frozenset(within - whole),
             words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
-            packed=packed,
+            packed=tuple(map(_Packed, packed)),
         )
 
-    def _dotted_names(self, data: bytes, whole: set[str], within: set[str]) -> None:
-        """Add the modules that dotted names in some data name."""
-        seen: set[bytes] = set()
-        for match in _AFTER_DOT.finditer(data):
-            dot, end = match.span()
-            before = _BEFORE.search(data[max(0, dot - _MAX_NAME) : dot])
-            head = b"" if before is None else before[0]
-            start = dot - len(head)
-            delimited = (
-                start > 0
-                and end < len(data)
-                and data[start - 1] in _DELIMITERS
-                and data[end] in _DELIMITERS
-            )
-            run = data[start:end]
-            if run in seen and not delimited:
-                continue
-            seen.add(run)
+    @cached_property
+    def _top_words(self) -> frozenset[bytes]:
+        """The top-level modules, as strings of compiled code have them."""
+        return frozenset(name.encode() for name in self._index.top_folders if name.isascii())
+
+    def _modules_in(self, runs: Iterable[bytes]) -> set[str]:
+        """The modules that dotted names name, and the packages around them."""
+        found: set[str] = set()
+        for run in runs:
+            head, _, rest = run.partition(b".")
             for top in self._tops(head):
-                name = (top + data[dot:end]).decode("utf-8", "replace").replace(".", "/")
-                (whole if delimited else within).update((name, *parents(name)))
-        # Only names of modules matter; what else has dots is most of it.
-        whole &= self._index.known
-        within &= self._index.known
+                name = b".".join((top, rest)).decode("utf-8", "replace").replace(".", "/")
+                found.update((name, *parents(name)))
+        return found & self._index.known
 
     def _tops(self, head: bytes) -> tuple[bytes, ...]:
         """The top-level modules whose names a word ends with."""
@@ -231,47 +216,6 @@ def _within_reach(parent: str, modules: tuple[Module, ...], packed: _Packed) -> 
         if all(packed.holds(part) for part in rest.split("/") if part):
             return True
     return not modules
-
-
-def _parts(data: memoryview) -> Iterator[bytes]:
-    """The bytes in parts of some megabytes, so that no string is cut.
-
-    Where one part ends and the next one begins is a zero byte, which is in both.
-    """
-    at = 0
-    while at < len(data):
-        part = bytes(data[at : at + _PART])
-        at += len(part)
-        end = part.rfind(b"\0")
-        if at < len(data) and end > 0:
-            at -= len(part) - end
-            part = part[: end + 1]
-        seen(data, len(part))
-        yield part
-
-
-def _text_of(parts: Iterable[bytes]) -> bytes:
-    """The parts of data that names can be in, each once."""
-    runs: set[bytes] = set()
-    for part in parts:
-        runs.update(_RUNS.findall(part))
-    return b"\n".join(sorted(runs))
-
-
-def _packed_tables(data: memoryview) -> Iterator[bytes]:
-    """The tables of strings that a Cython module holds in compressed form."""
-    found = 0
-    for match in find_all(_COMPRESSED, data):
-        start = match.start()
-        try:
-            zlib.decompressobj().decompress(data[start : start + _TRIED])
-            table = zlib.decompressobj().decompress(data[start : start + _MAX_TABLE], _MAX_TABLE)
-        except zlib.error:
-            continue
-        yield table
-        found += 1
-        if found == _MAX_TABLES:
-            return
 
 
 def _named(record: FileRecord, text: str, strength: Strength) -> Evidence:

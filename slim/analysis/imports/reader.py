@@ -116,7 +116,9 @@ class ImportReader:
             known.stub is not None
         ):  # lazy_loader.attach_stub imports what the stub says, when it is used
             source = bytes(self._read(known.stub))
-            stub = self._readings.scan(source, expressions=False, paths=True)
+            stub = self._readings.scan(
+                source, expressions=False, paths=True, sha256=known.stub.sha256 or None
+            )
             for module in known.modules:
                 for mention in mentions_in(known.stub, module, stub, candidates, self._index):
                     yield weakened(mention, "a stub that is loaded lazily")
@@ -209,16 +211,18 @@ class ImportReader:
         modules = self._index.modules.get(record.key) or (
             Module("/" + record.deployed_path, False),
         )
-        known = self._facts_of(source, modules)
+        known = self._facts_of(source, modules, self._digest(record))
         if b"attach_stub" in source:
             known.stub = self._inventory.get(
                 (record.layer, record.path.rpartition(".")[0] + ".pyi")
             )
         return known
 
-    def _facts_of(self, source: bytes, modules: tuple[Module, ...]) -> _FileFacts:
+    def _facts_of(
+        self, source: bytes, modules: tuple[Module, ...], sha256: str | None = None
+    ) -> _FileFacts:
         undotted = any(module.package for module in modules)
-        hints = self._readings.hints(source, undotted=undotted)
+        hints = self._readings.hints(source, undotted=undotted, sha256=sha256)
         dotted = frozenset(
             name for run in hints.dotted for name in self._index.known_prefixes(run.decode())
         )
@@ -280,6 +284,12 @@ class ImportReader:
             return None
         return bytes(data) if b"\0" not in bytes(data[:4096]) else None
 
+    def _digest(self, record: FileRecord) -> str | None:
+        """SHA-256 of the code in a file where the inventory has it; None where it is to be made."""
+        if record.path.endswith(SOURCE_SUFFIXES):
+            return self._followed(record).sha256 or None
+        return None
+
     def _followed(self, record: FileRecord) -> FileRecord:
         """The file that a link leads to, as far as it lies in the stack."""
         if record.link_target is None:
@@ -300,8 +310,11 @@ class ImportReader:
     ) -> Scan:
         paths = expressions and self._may_build_paths(record, known)
         if known.scan is None or (expressions, paths) > (known.expressions, known.paths):
+            sha256 = self._digest(record) if source is None else None
             code = self._source(record) if source is None else source
-            known.scan = self._readings.scan(code or b"", expressions=expressions, paths=paths)
+            known.scan = self._readings.scan(
+                code or b"", expressions=expressions, paths=paths, sha256=sha256
+            )
             known.expressions, known.paths = expressions, paths
         return known.scan
 

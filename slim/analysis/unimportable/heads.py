@@ -12,7 +12,9 @@ import ast
 import re
 import warnings
 from dataclasses import dataclass
+from typing import Any, Final
 
+from slim.analysis.remembering import Form
 from slim.analysis.unimportable.lines import ImportLine, Request
 from slim.analysis.unimportable.names import prepares
 
@@ -43,6 +45,27 @@ class Head:
     """True if it may bring about what it then imports."""
     inert: bool
     """True if nothing before it but imports, plain assignments and strings is there."""
+
+
+def _pack(head: Head | None) -> object:
+    if head is None:
+        return None
+    flags = (head.prepares, head.inert)
+    return [head.end, head.line, head.text, head.requests, head.before, *flags]
+
+
+def _unpack(stored: Any) -> Head | None:
+    if stored is None:
+        return None
+    end, line, text, requests, before, prepares, inert = stored
+    taken, earlier = (
+        tuple(Request(level, module, tuple(names)) for level, module, names in each)
+        for each in (requests, before)
+    )
+    return Head(end, line, text, taken, earlier, prepares, inert)
+
+
+HEAD: Final = Form("head", _pack, _unpack)
 
 
 def head_at(source: bytes, line: ImportLine) -> Head | None:

@@ -9,14 +9,13 @@ from functools import cached_property
 from slim.analysis import ReadFile
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
+from slim.analysis.remembering import Remembering, plain
+from slim.analysis.summary import named_sources
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Stack
 
-_NAMED = re.compile(rb"\.py['\"]")
-_BEGIN = re.compile(rb"[\w*-]*\Z")
-_LONGEST = 80
 _TEXTS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
 _MAX_TEXT = 1 << 20
 _DIGEST = re.compile(rb"[0-9a-f]{64,}+")
@@ -34,6 +33,10 @@ _NOT_PYTHON = re.compile(
 """Lines of templates, and of Python 2."""
 
 
+_FOREIGN = plain("no-python", bool)
+_DIGESTS = plain("sha256-words", str)
+
+
 class Holds:
     """Evidence that holds modules. ``dead`` can't be imported, so they read nothing either."""
 
@@ -44,19 +47,21 @@ class Holds:
         modules: UnimportableModules,
         read: ReadFile,
         dead: Collection[FileKey],
+        readings: Remembering | None = None,
     ) -> None:
+        self._readings = readings or Remembering()
         self._stack = stack
         self._inventory = inventory
         self._modules = modules
         self._index: ModuleIndex = modules.index
         self._read = read
         self._dead = dead
-        self._texts: dict[tuple[str, Owner], list[tuple[FileRecord, bytes]]] = {}
+        self._texts: dict[tuple[str, Owner], list[tuple[FileRecord, str]]] = {}
 
-    def against(self, record: FileRecord, tail: bytes) -> Evidence | None:
+    def against(self, record: FileRecord, end: int) -> Evidence | None:
         """Return what shows that a module has to stay whole; None where nothing does.
 
-        ``tail`` is what would go of it.
+        ``end`` is the offset from which on it would go.
         """
         name = self._index.modules[record.key][0].name
         folder, _, own = record.path.rpartition("/")
@@ -70,7 +75,9 @@ class Holds:
             return Evidence(kind="held", text="its folder is no package, so it may be data")
         if any(_TEMPLATES.search(part) for part in record.path.split("/")[:-1]):
             return Evidence(kind="held", text="it lies in a folder of templates")
-        if _NOT_PYTHON.search(tail):
+        if self._readings.of_record(
+            _FOREIGN, record, lambda: _is_foreign(bytes(self._read(record))[end:]), f"{end}"
+        ):
             return Evidence(kind="held", text="it isn't Python of this version, so it may be data")
         if record.key in self._linked:
             return self._linked[record.key]
@@ -121,21 +128,20 @@ class Holds:
         for record in self._inventory:
             if not self._may_name(record):
                 continue
-            source = bytes(self._read(record))
-            if b'.py"' not in source and b".py'" not in source:
-                continue
-            for match in _NAMED.finditer(source):
-                begin = _BEGIN.search(source, max(0, match.start() - _LONGEST), match.start())
-                name = begin[0].decode() + ".py" if begin else ".py"
+            for name, line in self._names_in(record).items():
                 if name == "*.py":
                     self._globs.append(record)
                 elif name not in found:
-                    line = source.count(b"\n", 0, match.start()) + 1
                     text = f'"{name}" in a string: it may be read as a file'
                     found[name] = Evidence(
                         kind="named", text=text, file=record.deployed_path, line=line
                     )
         return found
+
+    def _names_in(self, record: FileRecord) -> Mapping[str, int]:
+        if record.path.endswith(".py"):
+            return dict(self._modules.sources()[record.key].named)
+        return named_sources(bytes(self._read(record)))
 
     @cached_property
     def _globs(self) -> list[FileRecord]:
@@ -157,19 +163,24 @@ class Holds:
         owned = (record.layer, record.owner)
         if owned not in self._texts:
             self._texts[owned] = [
-                (other, b"\n".join(_DIGEST.findall(bytes(self._read(other)).lower())))
-                for other in self._inventory.records[record.layer].values()
-                if other.owner == record.owner
-                and other.type is EntryType.FILE
+                (other, self._digests_in(other))
+                for other in self._inventory.by_owner[owned]
+                if other.type is EntryType.FILE
                 and other.native is None
                 and other.size <= _MAX_TEXT
                 and not other.path.endswith((".py", ".pyc", ".dist-info/RECORD"))
             ]
-        digest = record.sha256.encode()
+        digest = record.sha256
         for other, text in self._texts[owned] if digest else ():
             if digest in text:
                 return Evidence(kind="digest", text="states its SHA-256", file=other.deployed_path)
         return None
+
+    def _digests_in(self, record: FileRecord) -> str:
+        def make() -> str:
+            return b"\n".join(_DIGEST.findall(bytes(self._read(record)).lower())).decode("ascii")
+
+        return self._readings.of_record(_DIGESTS, record, make)
 
     def _listed_in(self, record: FileRecord) -> Evidence | None:
         """Return the file that lists every ``*.py`` around it, if the module is among those."""
@@ -182,3 +193,8 @@ class Holds:
                 )
                 return Evidence(kind="named", text=text, file=other.deployed_path)
         return None
+
+
+def _is_foreign(tail: bytes) -> bool:
+    """Return whether code isn't Python of this version: a template, or Python 2."""
+    return _NOT_PYTHON.search(tail) is not None

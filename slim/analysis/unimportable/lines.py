@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _REST = rb"[^\n\\]*(?:\\(?:\r?\n|.)[^\n\\]*)*"
 """The rest of a line, and of those that a backslash adds to it."""
@@ -23,8 +24,7 @@ _NAME = re.compile(rb"[A-Za-z_][\w.]*")
 _COMMENT = re.compile(rb"#[^\n]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A module that a statement imports, as it is written, and the names that it takes from it."""
 
     level: int
@@ -33,8 +33,7 @@ class Request:
     names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class ImportLine:
+class ImportLine(NamedTuple):
     """Text in the first column that looks like an import statement."""
 
     request: Request

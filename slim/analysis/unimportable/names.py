@@ -118,12 +118,15 @@ def _has(source: bytes, words: Iterable[bytes], pattern: re.Pattern[bytes]) -> b
     return any(word in source for word in words) and pattern.search(source) is not None
 
 
-def called_with(helpers: Iterable[str], source: bytes) -> Iterator[str]:
-    """Yield the names that calls of such functions are given in a file."""
+def called_with(helpers: Iterable[str], source: bytes) -> Mapping[str, frozenset[str]]:
+    """The names that calls of such functions are given in a file, by function."""
+    found: dict[str, frozenset[str]] = {}
     for name in helpers:
-        if name.encode() in source:
-            for match in re.finditer(rb"\b" + re.escape(name.encode()) + rb"\s*\(([^()]*)", source):
-                yield from quoted_names(match[1])
+        word = name.encode()
+        if word in source:
+            calls = re.finditer(rb"\b" + re.escape(word) + rb"\s*\(([^()]*)", source)
+            found[name] = frozenset(text for call in calls for text in quoted_names(call[1]))
+    return found
 
 
 def quoted_names(source: bytes) -> Iterator[str]:
@@ -255,20 +258,18 @@ def _strings(scope: ast.AST) -> Iterator[str]:
 
 
 def names_of_added_folders(
-    adding: FileRecord, records: Mapping[str, FileRecord], packages: frozenset[FileKey]
+    adding: FileRecord, owned: Iterable[FileRecord], packages: frozenset[FileKey]
 ) -> Iterator[str]:
     """Yield the names in the folders that a file may add to ``sys.path``.
 
     They are its own and those around it, and of its owner's other folders those that aren't
-    packages, and those that are called like one for other projects' code. ``packages`` are the
-    folders that hold an ``__init__``.
+    packages, and those that are called like one for other projects' code. ``owned`` are the owner's
+    files in that layer, ``packages`` the folders that hold an ``__init__``.
     """
     around = set(_folders(adding.path))
     counts: dict[str, bool] = {}
-    for path, record in records.items():
-        if record.owner != adding.owner:
-            continue
-        parts = path.split("/")
+    for record in owned:
+        parts = record.path.split("/")
         for depth, name in enumerate(parts):
             folder = "/".join(parts[:depth])
             if folder not in counts:

@@ -11,7 +11,6 @@ from slim.analysis.imports.modules import MAX_PTH, ModuleIndex
 from slim.analysis.unimportable.names import (
     STANDARD,
     Signals,
-    called_with,
     names_of_added_folders,
     quoted_names,
 )
@@ -27,7 +26,8 @@ _DIRECTORY = 4 << 20
 class Presence:
     """The top-level names that a module of a layer can import.
 
-    ``signals`` are files that change the import system; ``callers`` are files that may call them;
+    ``signals`` are files that change the import system; ``callers`` are files that may call them,
+    and ``calls`` the names that they call their functions with, by file and function;
     ``provided`` are names that something outside of the stack brings along, by layer.
     """
 
@@ -41,6 +41,7 @@ class Presence:
         signals: Mapping[FileKey, Signals],
         provided: Mapping[str, frozenset[str]],
         callers: Iterable[FileKey],
+        calls: Mapping[FileKey, Mapping[str, frozenset[str]]],
     ) -> None:
         self._stack = stack
         self._inventory = inventory
@@ -49,6 +50,7 @@ class Presence:
         self._signals = signals
         self._provided = provided
         self._callers = callers
+        self._calls = calls
         self._names: dict[str, frozenset[str]] = {}
         self._added: dict[FileKey, frozenset[str]] = {}
         self._answers: dict[tuple[str, str, Owner], bool] = {}
@@ -120,18 +122,17 @@ class Presence:
                 for name in signals.helpers
             )
             for key in self._callers if helpers else ():
-                if key[0] in self._seen[layer]:
-                    source = bytes(self._read(self._inventory.records[key[0]][key[1]]))
-                    names.update(called_with(helpers, source))
+                calls = self._calls.get(key) if key[0] in self._seen[layer] else None
+                for helper in helpers.intersection(calls or ()):
+                    names |= self._calls[key][helper]
             self._names[layer] = frozenset(names)
         return self._names[layer]
 
     def _names_added_by(self, key: FileKey) -> frozenset[str]:
         if key not in self._added:
-            records = self._inventory.records[key[0]]
-            self._added[key] = frozenset(
-                names_of_added_folders(records[key[1]], records, self._packages)
-            )
+            adding = self._inventory.records[key[0]][key[1]]
+            owned = self._inventory.by_owner[key[0], adding.owner]
+            self._added[key] = frozenset(names_of_added_folders(adding, owned, self._packages))
         return self._added[key]
 
     def _names_in(self, layer: str) -> set[str]:
@@ -149,16 +150,14 @@ class Presence:
 
     def _names_of_owner(self, key: FileKey) -> frozenset[str]:
         """Return the names in the folders of a file's owner: scripts import their neighbours."""
-        records = self._inventory.records[key[0]]
-        owner = records[key[1]].owner
-        if (key[0], owner) not in self._owned:
-            self._owned[key[0], owner] = frozenset(
+        owned = (key[0], self._inventory.records[key[0]][key[1]].owner)
+        if owned not in self._owned:
+            self._owned[owned] = frozenset(
                 part.partition(".")[0]
-                for path, record in records.items()
-                if record.owner == owner
-                for part in path.split("/")
+                for record in self._inventory.by_owner[owned]
+                for part in record.path.split("/")
             )
-        return self._owned[key[0], owner]
+        return self._owned[owned]
 
     def _is_packed(self, name: str, layer: str) -> bool:
         """Return whether an archive that Python could import from holds such a module."""

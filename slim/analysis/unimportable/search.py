@@ -17,16 +17,15 @@ from functools import cached_property
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import Module, ModuleIndex, parents
 from slim.analysis.readings import Readings
-from slim.analysis.unimportable.heads import Head, head_at
+from slim.analysis.summary import MAX_SOURCE
+from slim.analysis.unimportable.heads import HEAD, Head, head_at
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
-from slim.analysis.unimportable.names import STANDARD, Signals, signals_of
+from slim.analysis.unimportable.names import STANDARD, Signals, called_with
 from slim.analysis.unimportable.presence import Presence
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack
 
-MAX_SOURCE = 8 << 20
-"""A Python file of more bytes than this is left alone."""
 _DYNAMIC = (b"__getattr__", b"modules", b"import *")
 """Words of packages that may have any attribute."""
 Reason = tuple[str, FileKey | None]
@@ -62,6 +61,8 @@ class Source:
     record: FileRecord
     lines: FileLines
     signals: Signals
+    named: tuple[tuple[str, int], ...]
+    """The names of Python files that its strings end in, each with the line."""
 
 
 class UnimportableModules:
@@ -115,7 +116,12 @@ class UnimportableModules:
         """Return the head of a file that ends at a line; None where that isn't always reached."""
         where = (key, line.start)
         if where not in self._heads:
-            self._heads[where] = head_at(self.bytes_of(key), line)
+            self._heads[where] = self._readings.of_record(
+                HEAD,
+                self._inventory.records[key[0]][key[1]],
+                lambda: head_at(self.bytes_of(key), line),
+                f"{line.start} {line.end}",
+            )
         return self._heads[where]
 
     def gives(self, package: str, name: str) -> bool:
@@ -157,19 +163,30 @@ class UnimportableModules:
                 signals=signals,
                 provided=provided,
                 callers=[key for key in self.sources() if key not in failing],
+                calls=self._calls,
             )
             found = _Search(self, presence).failing()
             if not signals.keys() & (found.keys() - failing.keys()):
                 return Found(failing=found, unknown=presence.unknown)
             failing = found
 
+    @cached_property
+    def _calls(self) -> Mapping[FileKey, Mapping[str, frozenset[str]]]:
+        """The names that functions which put modules into place are called with, by file."""
+        helpers = {name for source in self.sources().values() for name in source.signals.helpers}
+        calls = (
+            (key, called_with(helpers, self.bytes_of(key)))
+            for key in (self.sources() if helpers else ())
+        )
+        return {key: found for key, found in calls if found}
+
     def bytes_of(self, key: FileKey) -> bytes:
         """The bytes of a file."""
         return bytes(self._read(self._inventory.records[key[0]][key[1]]))
 
     def _source(self, record: FileRecord) -> Source:
-        source = bytes(self._read(record))
-        return Source(record, self._readings.lines(source), signals_of(source))
+        summary = self._readings.summary(record, lambda: bytes(self._read(record)))
+        return Source(record, summary.lines, summary.signals, summary.named)
 
 
 def _counts(record: FileRecord) -> bool:

@@ -1,0 +1,57 @@
+"""Words of Python code that may compile C when it runs: what makes a file worth parsing."""
+
+from __future__ import annotations
+
+import re
+
+INCLUDE_FLAGS = ("-I", "-isystem", "/I")
+COMPILERS = frozenset(
+    {
+        *("gcc", "g++", "cc", "c++", "clang", "clang++", "cl", "cl.exe", "nvcc", "nvcc.exe"),
+        *("hipcc", "tcc", "icx", "icpx", "clang-cl", "zig", "ccache"),
+    }
+)
+_WORDS = (
+    b"get_include",
+    b"get_python_inc",
+    b"get_numpy_include",
+    b"INCLUDEPY",
+    b"LIBPL",
+    b"INCLUDEDIR",
+    b"platinclude",
+    b"new_compiler",
+    b"cythonize",
+    b"load_inline",
+    b"pyximport",
+    b"cpp_extension",
+    b"build_ext",
+    b"get_config_var",
+    b"get_config_h_filename",
+    b"get_makefile_filename",
+    b"get_path_names",
+)
+_INCLUDE_FOLDERS = (b'"include', b"'include", b"/include", b"include/", b"\\include", b"Include")
+_SYS_PREFIX = re.compile(rb"sys\s*\.\s*(?:base_)?(?:exec_)?prefix")
+_CONFIG_WORD = re.compile(rb"python[\w.{}%]*-config\b")
+_DRIVERS = tuple(
+    quote + name.encode() + quote for name in sorted(COMPILERS) for quote in (b"'", b'"')
+)
+
+
+def has_build_words(source: bytes) -> bool:
+    """True if Python code has words that only code has which compiles, or asks for includes."""
+    return (
+        any(word in source for word in _WORDS)
+        or (b"get_path" in source and b"include" in source and b"sysconfig" in source)
+        or (b"Extension" in source and (b"setuptools" in source or b"distutils" in source))
+        or (
+            b"prefix" in source
+            and _SYS_PREFIX.search(source) is not None
+            and any(map(source.__contains__, _INCLUDE_FOLDERS))
+        )
+        or (b"-config" in source and _CONFIG_WORD.search(source) is not None)
+        or (
+            any(flag.encode() in source for flag in INCLUDE_FLAGS)
+            and any(word in source for word in _DRIVERS)
+        )
+    )

@@ -1,0 +1,197 @@
+"""Names in a compiled file that may be those of modules, whatever the stack holds.
+
+Sources: CPython's ``Python/marshal.c``, Cython's ``Utility/StringTools.c``, and zlib (RFC 1950).
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from slim.analysis.remembering import Form
+from slim.system.mapped import find_all, seen, words_in
+
+_AFTER_DOT = re.compile(rb"\.(?<=\w\.)[^\W\d]\w*+(?:\.\w++)*+")
+_BEFORE = re.compile(rb"\w*\Z")
+_WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
+_RUNS = re.compile(rb"[\w.]{2,}+")
+_DELIMITERS = frozenset(b"\0\"'`")
+_CYTHON = b"cython_runtime"
+_LEVEL = b"PyImport_ImportModuleLevel"
+"""The C function of relative imports: Nuitka, mypyc and C code call it with names of one part."""
+_PACKED_MARKS = (_CYTHON, _LEVEL, b"nuitka", b"/rustc/", b"rust_panic", b"PyO3", b"pyo3")
+_COMPRESSED = re.compile(rb"x[\x01\x5e\x9c\xda]")
+PART = 16 << 20
+"""Bytes of a compiled file that are searched at a time."""
+_MAX_TABLE = 1 << 23
+"""Bytes of a string table that are read after decompression."""
+_MAX_TABLES = 16
+_TRIED = 256
+_MAX_NAME = 200
+MOST = 16 << 20
+"""Bytes of a file's names that are remembered; a file with more is read each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartNames:
+    """Names in a part of a compiled file.
+
+    ``delimited`` are dotted names that are a whole string, ``loose`` those within longer ones;
+    ``words`` are whole strings without a dot.
+    """
+
+    delimited: frozenset[bytes]
+    loose: frozenset[bytes]
+    words: frozenset[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class NativeNames:
+    """Names in a compiled file, and the texts in which a word counts wherever it stands."""
+
+    names: PartNames
+    packed: tuple[bytes, ...]
+
+
+class NativeFile:
+    """A compiled file. ``bytecode`` says that it is a ``.pyc``, ``module`` that it can be imported.
+
+    What is no module is the interpreter or one of its libraries, which may define what others call.
+    """
+
+    def __init__(self, data: memoryview, *, bytecode: bool, module: bool) -> None:
+        self._data = data
+        self._bytecode = bytecode
+        self._marks = words_in(data, _PACKED_MARKS)
+        if not module:  # the interpreter defines that function
+            self._marks.discard(_LEVEL)
+        cython = not bytecode and _CYTHON in self._marks
+        self._tables = list(_packed_tables(data)) if cython else []
+
+    def parts(self) -> Iterator[PartNames]:
+        """Read the names, some megabytes of the file at a time."""
+        for table in chain(_parts(self._data), self._tables):
+            delimited, loose = _dotted_names(table)
+            yield PartNames(delimited, loose, frozenset(_WHOLE.findall(table)))
+
+    def packed(self) -> tuple[bytes, ...]:
+        """Read the texts in which a word counts wherever it stands."""
+        if not self._bytecode and not self._marks:
+            return ()
+        texts = (_parts(self._data), *([table] for table in self._tables))
+        return tuple(_text_of(parts) for parts in texts)
+
+    def names(self) -> NativeNames | None:
+        """Read all; None where it is more than is worth remembering."""
+        delimited: set[bytes] = set()
+        loose: set[bytes] = set()
+        words: set[bytes] = set()
+        for part in self.parts():
+            for found, more in ((delimited, part.delimited), (loose, part.loose)):
+                found |= more
+            words |= part.words
+            if sum(map(len, chain(delimited, loose, words))) > MOST:
+                return None
+        packed = self.packed()
+        if sum(map(len, packed)) > MOST:
+            return None
+        merged = PartNames(frozenset(delimited), frozenset(loose), frozenset(words))
+        return NativeNames(merged, packed)
+
+
+def _dotted_names(data: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    """The dotted names in some data: those that are whole strings, and the others."""
+    delimited: set[bytes] = set()
+    loose: set[bytes] = set()
+    for match in _AFTER_DOT.finditer(data):
+        dot, end = match.span()
+        before = _BEFORE.search(data[max(0, dot - _MAX_NAME) : dot])
+        start = dot - (0 if before is None else len(before[0]))
+        whole = (
+            start > 0
+            and end < len(data)
+            and data[start - 1] in _DELIMITERS
+            and data[end] in _DELIMITERS
+        )
+        (delimited if whole else loose).add(data[start:end])
+    return frozenset(delimited), frozenset(loose)
+
+
+def _parts(data: memoryview) -> Iterator[bytes]:
+    """The bytes in parts of some megabytes, so that no string is cut.
+
+    Where one part ends and the next one begins is a zero byte, which is in both.
+    """
+    at = 0
+    while at < len(data):
+        part = bytes(data[at : at + PART])
+        at += len(part)
+        end = part.rfind(b"\0")
+        if at < len(data) and end > 0:
+            at -= len(part) - end
+            part = part[: end + 1]
+        seen(data, len(part))
+        yield part
+
+
+def _text_of(parts: Iterable[bytes]) -> bytes:
+    """The parts of data that names can be in, each once."""
+    runs: set[bytes] = set()
+    for part in parts:
+        runs.update(_RUNS.findall(part))
+    return b"\n".join(sorted(runs))
+
+
+def _packed_tables(data: memoryview) -> Iterator[bytes]:
+    """The tables of strings that a Cython module holds in compressed form."""
+    found = 0
+    for match in find_all(_COMPRESSED, data):
+        start = match.start()
+        try:
+            zlib.decompressobj().decompress(data[start : start + _TRIED])
+            table = zlib.decompressobj().decompress(data[start : start + _MAX_TABLE], _MAX_TABLE)
+        except zlib.error:
+            continue
+        yield table
+        found += 1
+        if found == _MAX_TABLES:
+            return
+
+
+def _squeezed(text: bytes) -> str:
+    return base64.b64encode(zlib.compress(text, 1)).decode("ascii")
+
+
+def _text(stored: str) -> bytes:
+    try:
+        return zlib.decompressobj().decompress(base64.b64decode(stored), 2 * MOST)
+    except zlib.error as error:
+        raise ValueError("it can't be decompressed") from error
+
+
+def _set(stored: str) -> frozenset[bytes]:
+    return frozenset(filter(None, _text(stored).split(b"\n")))
+
+
+def _pack(names: NativeNames | None) -> object:
+    if names is None:
+        return None
+    sets = (names.names.delimited, names.names.loose, names.names.words)
+    joined = (b"\n".join(sorted(words)) for words in sets)
+    return [list(map(_squeezed, joined)), list(map(_squeezed, names.packed))]
+
+
+def _unpack(stored: Any) -> NativeNames | None:
+    if stored is None:
+        return None
+    (delimited, loose, words), packed = stored
+    names = PartNames(_set(delimited), _set(loose), _set(words))
+    return NativeNames(names, tuple(map(_text, packed)))
+
+
+NATIVE_NAMES: Final = Form("native-names", _pack, _unpack)

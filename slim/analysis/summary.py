@@ -1,0 +1,54 @@
+"""A Python file's text at a glance: what every search of all files asks for, read at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from slim.analysis.build_words import has_build_words
+from slim.analysis.unimportable.lines import FileLines, read_lines
+from slim.analysis.unimportable.names import Signals, signals_of
+
+MAX_SOURCE = 8 << 20
+"""A Python file of more bytes than this isn't read."""
+_NAMED = re.compile(rb"\.py['\"]")
+_BEGIN = re.compile(rb"[\w*-]*\Z")
+_LONGEST = 80
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSummary:
+    """Facts that a Python file's text tells without a parser."""
+
+    lines: FileLines
+    """Its import statements."""
+    signals: Signals
+    """What it does to the import system."""
+    builds: bool
+    """True if it has words of code that compiles C."""
+    named: tuple[tuple[str, int], ...]
+    """The names of Python files that its strings end in, each with the first line (from 1)."""
+
+
+def summary_of(source: bytes) -> SourceSummary:
+    """Read a file of at most :data:`MAX_SOURCE` bytes. Never raises for what is in it."""
+    return SourceSummary(
+        lines=read_lines(source),
+        signals=signals_of(source),
+        builds=has_build_words(source),
+        named=tuple(named_sources(source).items()),
+    )
+
+
+def named_sources(source: bytes) -> Mapping[str, int]:
+    """The names of Python files that strings of a text end in, each with its first line."""
+    found: dict[str, int] = {}
+    if b'.py"' not in source and b".py'" not in source:
+        return found
+    for match in _NAMED.finditer(source):
+        begin = _BEGIN.search(source, max(0, match.start() - _LONGEST), match.start())
+        name = begin[0].decode() + ".py" if begin else ".py"
+        if name not in found:
+            found[name] = source.count(b"\n", 0, match.start()) + 1
+    return found
