@@ -69,6 +69,8 @@ class PassSchema:
     with ``needs_globs`` the rule must have some. ``uses_graph``: the pass asks the library graph of
     the whole stack, which takes its time, so that quick estimates leave it out.
     ``beats_protection``: what is protected goes too, because the user named the whole distribution.
+    ``computes_choice``: the pass itself finds out what files that a choosing rule selects belong
+    to, so that its globs may do without a value.
     """
 
     name: str
@@ -80,6 +82,7 @@ class PassSchema:
     needs_globs: bool = True
     uses_graph: bool = False
     beats_protection: bool = False
+    computes_choice: bool = False
 
     @property
     def phase(self) -> Phase:

@@ -24,6 +24,7 @@ from slim.passes.foreign import ForeignFiles
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
+from slim.passes.qt import QtModules
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
 from slim.passes.unimportable import Unimportable
 
@@ -36,6 +37,7 @@ PASSES: tuple[Pass, ...] = (
     METADATA,
     Bytecode(),
     ForeignFiles(),
+    QtModules(),
     UnusedLibraries(),
     Duplicates(),
     Unimportable(),

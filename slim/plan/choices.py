@@ -14,14 +14,16 @@ from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 from slim.model.rule import Choice, Rule
 from slim.model.stack import Stack
-from slim.rules.choices import ValueReader, is_known, keeps
+from slim.rules.choices import VALUE, ValueReader, is_known, keeps
 from slim.rules.match import owner_matches
 from slim.system.toml_table import did_you_mean
 
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(([^()]*)")
 _STRING = re.compile(rb"([\"'])([^\"'\n]*)\1")
 _SHOWN = 8
-"""Values that a hint names where none is like what was written."""
+"""Values that a hint names where none is like what was written, and there are very many."""
+_FEW = 200
+"""Values up to which a hint names all of them."""
 
 
 class Choices:
@@ -37,7 +39,12 @@ class Choices:
         self._check(rules, inventory)
 
     def leaves(self, rule: Rule, record: FileRecord) -> bool:
-        """Return whether a choosing rule leaves a file alone, since the user chose its value."""
+        """Return whether a choosing rule leaves a file alone, since the user chose its value.
+
+        A rule without values in its globs leaves that to its pass.
+        """
+        if not any(VALUE in glob for glob in rule.choice_globs):
+            return False
         value = self.value(rule, record)
         chosen = self._config.choose.get(rule.choose, ())
         return value is None or keeps(self._known[rule.choose], chosen, value)
@@ -104,7 +111,7 @@ class Choices:
 
 
 def _some(values: Collection[str]) -> str:
-    shown = sorted(values)[:_SHOWN]
+    shown = sorted(values)[: _FEW if len(values) <= _FEW else _SHOWN]
     more = len(values) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more else "")
 

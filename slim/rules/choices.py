@@ -50,10 +50,16 @@ def read_choices(tables: Iterable[Table], *, builtin: bool) -> tuple[Choice, ...
     return tuple(found)
 
 
-def selecting_globs(table: Table, key: str, choose: str | None) -> tuple[str, ...]:
-    """Return the globs of a choosing rule as they select, with a star for the value."""
+def selecting_globs(
+    table: Table, key: str, choose: str | None, *, computed: bool = False
+) -> tuple[str, ...]:
+    """Return the globs of a choosing rule as they select, with a star for the value.
+
+    ``computed``: its pass finds the values by itself, so that no glob has to have one.
+    """
     written = table.texts(key) if choose is not None else ()
-    if choose is not None and any(glob.count(VALUE) != 1 for glob in written):
+    counts = {glob.count(VALUE) for glob in written}
+    if choose is not None and counts - {1} and not (computed and counts == {0}):
         table.note(key, f"a rule with choose has {VALUE} once in each of its globs")
     return tuple(glob.replace(VALUE, "*") for glob in written)
 
@@ -65,6 +71,7 @@ class ValueReader:
         texts = (
             text
             for glob in rule.choice_globs
+            if VALUE in glob
             for text in compile_glob(glob.replace(VALUE, _STAND_IN)).regexes(layer)
         )
         self._regexes = [

@@ -209,7 +209,8 @@ def _rule(
     choose = table.text("choose")
     globs, keep, options = _selection(table, schema)
     choice_globs = globs if choose else ()
-    globs = selecting_globs(table, schema.verb.value, choose) or globs
+    computed = schema.computes_choice
+    globs = selecting_globs(table, schema.verb.value, choose, computed=computed) or globs
     if rule_id is None or reason is None or safety is None:
         return None
     return Rule(
