@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from slim.analysis import ReadFile
-from slim.analysis.remembering import Form, Remembering, plain
+from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import pieces_of
@@ -41,6 +41,14 @@ _ALGORITHMS = {
 _IN_BINARY = ("sha256", "sha1", "sha512")
 _COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
+_LEAST = 22
+"""Characters of the shortest word that :data:`_TOKEN` matches."""
+_COLONS_AT_LEAST = 15
+_SPACED = bytes(
+    byte if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "+/_-=") else 0x20
+    for byte in range(256)
+)
+"""Table that makes spaces of what is in no word."""
 _PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
 _PREFIXES = (b"md5", b"sha")
 _HEX = re.compile(rb"[0-9a-fA-F]+\Z")
@@ -50,7 +58,7 @@ _SPELLED = frozenset(
 """Characters of a digest in hexadecimal and in base64."""
 
 
-_DIGEST = plain("digest", str)
+_DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
 _STATED: Form[tuple[bytes, ...]] = Form(
     "stated-digests",
     lambda digests: [digest.hex() for digest in digests],
@@ -151,13 +159,13 @@ class DigestBook:
         if algorithm == "sha256":
             return bytes.fromhex(record.sha256)
 
-        def make() -> str:
+        def make() -> bytes:
             state = hashlib.new(algorithm, usedforsecurity=False)
             for piece in pieces_of(self._read(record)):
                 state.update(piece)
-            return state.hexdigest()
+            return state.digest()
 
-        return bytes.fromhex(self._readings.of_record(_DIGEST, record, make, algorithm))
+        return self._readings.of_record(_DIGEST, record, make, algorithm)
 
     def _is_binary(self, record: FileRecord) -> bool:
         return b"\0" in bytes(self._read(record)[:1024])
@@ -187,19 +195,21 @@ class DigestBook:
     def _digests_in(self, record: FileRecord) -> tuple[bytes, ...]:
         if self._is_binary(record) and not record.path.endswith(".pyc"):
             return ()
-        return stated_digests(self._read(record))
+        return stated_digests(bytes(self._read(record)))
 
 
-def stated_digests(content: bytes | memoryview) -> tuple[bytes, ...]:
+def stated_digests(content: bytes) -> tuple[bytes, ...]:
     """Return what looks like a digest in a text, in hexadecimal or base64, each once."""
     found: dict[bytes, None] = {}
-    for token in dict.fromkeys(_TOKEN.findall(content)):
+    # Splitting takes a third of the time that the pattern does, and leaves little to it.
+    long = sorted(word for word in set(content.translate(_SPACED).split()) if len(word) >= _LEAST)
+    for token in dict.fromkeys(_TOKEN.findall(b" ".join(long))):
         if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
             continue
         digest = _decoded(token)
         if digest is not None:
             found[digest] = None
-    for spelled in _COLONS.findall(content):
+    for spelled in _COLONS.findall(content) if content.count(b":") >= _COLONS_AT_LEAST else ():
         found[bytes.fromhex(spelled.replace(b":", b"").decode())] = None
     return tuple(found)
 

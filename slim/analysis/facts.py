@@ -92,4 +92,6 @@ class Facts:
     @cached_property
     def libraries(self) -> Linkage:
         """The library graph."""
-        return Linkage.build(self.stack, self.inventory, self.read, self.read_dynamic)
+        return Linkage.build(
+            self.stack, self.inventory, self.read, self.read_dynamic, self.readings
+        )

@@ -234,8 +234,8 @@ class Config(RuleSettings):
         default=True,
         metadata=setting(
             Flag(),
-            help="Don't remember what Python files import from one run to the next.",
-            meaning="whether readings of Python files are remembered by content in your cache "
+            help="Don't remember readings of files from one run to the next.",
+            meaning="whether readings of files are remembered by content in your cache "
             "folder ([Cache](cache.md)); never changes a byte of the result",
         ),
     )

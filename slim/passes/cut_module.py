@@ -34,24 +34,21 @@ def cut_module(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
     """Carry out an edit; plans name it by :data:`EDITOR`.
 
     Options: ``end`` (bytes of the head), ``missing`` (the name that no layer has) and
-    ``decorators`` (names of those that stay). Raises UnsafeInputError where the result couldn't be
-    parsed.
+    ``decorators`` (names of those that stay). None is proposed of which the result can't be parsed,
+    and the oracle parses it again.
     """
     source = bytes(view)
     end, missing, decorators = options["end"], options["missing"], options["decorators"]
     assert isinstance(end, int) and isinstance(missing, str) and isinstance(decorators, tuple)
-    return Recipe((Kept(0, end), cut(source, end, missing, decorators)[end:]))
+    return Recipe((Kept(0, end), _behind(source, end, missing, decorators)))
 
 
 def cut(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> bytes:
-    """Return the head of a module, a statement that refuses to go on, and the module's outline."""
-    head, tail = source[:end], source[end:]
-    newline = b"\r\n" if head.endswith(b"\r\n") else b"\n"
-    name = missing if _NAME.match(missing) and missing.isascii() else "what it imports"
-    text = f"slim took out what follows, because no layer had {name}; list it under provided"
-    guard = f'raise ImportError("{text}")'.encode() + newline
-    kept = b"".join(_outline(tail, decorators, newline))
-    result = head + guard + kept
+    """Return the head of a module, a statement that refuses to go on, and the module's outline.
+
+    Raises UnsafeInputError where that can't be parsed.
+    """
+    result = source[:end] + _behind(source, end, missing, decorators)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -59,6 +56,16 @@ def cut(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> byt
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnsafeInputError("its outline can't be told from its text") from error
     return result
+
+
+def _behind(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> bytes:
+    """The statement that refuses to go on, and the module's outline."""
+    head, tail = source[:end], source[end:]
+    newline = b"\r\n" if head.endswith(b"\r\n") else b"\n"
+    name = missing if _NAME.match(missing) and missing.isascii() else "what it imports"
+    text = f"slim took out what follows, because no layer had {name}; list it under provided"
+    guard = f'raise ImportError("{text}")'.encode() + newline
+    return guard + b"".join(_outline(tail, decorators, newline))
 
 
 def _outline(tail: bytes, decorators: Sequence[str], newline: bytes) -> Iterator[bytes]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from slim.analysis.remembering import Form, plain
 from slim.binaries.elf.dynamic import read_dynamic
-from slim.binaries.elf.edit import LEVELS, ElfEdit, NotEditable, RefusalKind, plan_edit
+from slim.binaries.elf.edit import LEVELS, NotEditable, RefusalKind, plan_edit
 from slim.binaries.elf.image import read_image
 from slim.errors import IntegrityError
 from slim.model.finding import EditSpec, Evidence, Finding
@@ -133,16 +136,53 @@ def _reads_itself(view: memoryview) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """An edit of an ELF file, as far as a plan tells it."""
+
+    size_after: int
+    dropped: tuple[tuple[str, int], ...]
+    holes: int
+
+
+def _pack(edit: _Planned | NotEditable) -> object:
+    if isinstance(edit, NotEditable):
+        return [edit.kind.value, edit.reason]
+    return [edit.size_after, edit.dropped, edit.holes]
+
+
+def _unpack(stored: Any) -> _Planned | NotEditable:
+    if len(stored) == 2:
+        return NotEditable(RefusalKind(stored[0]), stored[1])
+    size, dropped, holes = stored
+    return _Planned(size, tuple((name, bytes_) for name, bytes_ in dropped), holes)
+
+
+_EDIT: Form[_Planned | NotEditable] = Form("elf-edit", _pack, _unpack)
+_OPENS_ITSELF = plain("reads-itself", bool)
+
+
+def _planned(record: FileRecord, level: str, context: Context) -> _Planned | NotEditable:
+    def make() -> _Planned | NotEditable:
+        edit = plan_edit(context.read(record), level)
+        if isinstance(edit, NotEditable):
+            return edit
+        return _Planned(edit.size_after, edit.dropped, edit.holes)
+
+    return context.facts.readings.of_record(_EDIT, record, make, level)
+
+
 def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
     level = level_of(rule.options)
     if level == "none":
         return None
-    view = context.read(record)
-    edit = plan_edit(view, level)
-    if level == DEFAULT_LEVEL and isinstance(edit, ElfEdit) and _reads_itself(view):
-        level = "debug"
-        edit = plan_edit(view, level)
-    if isinstance(edit, ElfEdit):
+    edit = _planned(record, level, context)
+    if level == DEFAULT_LEVEL and isinstance(edit, _Planned):
+        view = context.read(record)
+        if context.facts.readings.of_record(_OPENS_ITSELF, record, lambda: _reads_itself(view)):
+            level = "debug"
+            edit = _planned(record, level, context)
+    if isinstance(edit, _Planned):
         return Finding(
             key=record.key,
             rule=rule.id,
@@ -164,7 +204,7 @@ _PROPOSE: Mapping[NativeFormat | None, Callable[[FileRecord, Rule, Context], Pro
 }
 
 
-def _dropped(record: FileRecord, edit: ElfEdit) -> tuple[Evidence, ...]:
+def _dropped(record: FileRecord, edit: _Planned) -> tuple[Evidence, ...]:
     """Return what goes, section by section.
 
     Bytes amid the loaded image become zeros, and aren't won back.

@@ -145,6 +145,8 @@ class Remembered(Closing):
 
         database = sqlite3.connect(self._file, timeout=_PATIENCE, check_same_thread=False)
         try:
+            # What a crash of the machine damages is found out, and costs no more than a cold run.
+            database.execute("PRAGMA synchronous = OFF")
             database.execute(
                 "CREATE TABLE IF NOT EXISTS readings "
                 "(key BLOB PRIMARY KEY, value BLOB NOT NULL, used INTEGER NOT NULL) WITHOUT ROWID"

@@ -26,8 +26,18 @@ from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
 from slim.passes import SCHEMAS
 from slim.pipeline.stages import RunRequest, run
 from slim.system.remembered import MAX_SIZE, UNUSED_DAYS, Remembered, cache_folder
-from tests.support.published_stacks import LayerSpec, publish
+from tests.support.elf_files import build
+from tests.support.published_stacks import LayerSpec, Link, publish
 
+LIBRARY = build("""
+elf 64 little x86_64 shared
+load 0x10000 align 0x1000
+section .text progbits 200 alloc align 16
+end
+section .debug_info progbits 3000
+section .symtab symtab 480 align 8 link .strtab
+section .strtab strtab 900
+""")
 SOURCE = (
     b"""\
 import os, json
@@ -43,6 +53,9 @@ __import__(names[0])
 """
     + b"# padding\n" * 40
 )
+
+
+DEPTHS = ((False, False), (True, False), (True, True))
 
 
 def test_a_value_outlives_the_process_that_remembered_it(tmp_path: Path) -> None:
@@ -137,7 +150,7 @@ def test_the_place_of_the_cache_is_the_users_or_the_variables(
 def read(made: Readings, source: bytes) -> tuple[object, ...]:
     """Everything that is read off a source, in each way."""
     return (
-        *(made.scan(source, expressions=e, paths=p) for e, p in ((0, 0), (1, 0), (1, 1))),
+        *(made.scan(source, expressions=e, paths=p) for e, p in DEPTHS),
         *(made.hints(source, undotted=undotted) for undotted in (False, True)),
         made.summary(record_of(source), lambda: source),
     )
@@ -158,7 +171,7 @@ def record_of(content: bytes) -> FileRecord:
 
 def direct(source: bytes) -> tuple[object, ...]:
     return (
-        *(scan(source, expressions=bool(e), paths=bool(p)) for e, p in ((0, 0), (1, 0), (1, 1))),
+        *(scan(source, expressions=bool(e), paths=bool(p)) for e, p in DEPTHS),
         *(text_hints(source, undotted=undotted) for undotted in (False, True)),
         summary_of(source),
     )
@@ -248,12 +261,15 @@ def test_no_byte_of_a_result_depends_on_the_cache(
     monkeypatch.setenv("SLIM_CACHE_DIR", str(tmp_path / "cache"))
     site = "lib/python3.13/site-packages"
     padding = "# padding\n" * 40
-    files = {
+    files: dict[str, str | bytes | Link] = {
         f"{site}/pkg/__init__.py": "from pkg import tests\n" + padding,
         f"{site}/pkg/tests/__init__.py": "from .test_a import f\n" + padding,
         f"{site}/pkg/tests/test_a.py": "def f(): pass\n" + padding,
         f"{site}/pkg/tests/test_b.py": "import absent\n" + "x = 1\n" * 400,
         f"{site}/pkg/broken.py": "import absent\n" + "x = 1\n" * 400,
+        f"{site}/pkg/core.cpython-313-x86_64-linux-gnu.so": LIBRARY,
+        f"{site}/pkg/stated.so": LIBRARY + b"another",
+        f"{site}/pkg/sums.txt": hashlib.md5(LIBRARY + b"another").hexdigest() + padding,
     }
     stack = {
         "cpython3.13": LayerSpec("runtime", {"lib/python3.13/os.py": ""}),
@@ -262,6 +278,7 @@ def test_no_byte_of_a_result_depends_on_the_cache(
     publish(tmp_path / "in", stack, suffix=".tar")
     off = slimmed(tmp_path, "off", cache=False)
     assert not (tmp_path / "cache").exists()
+    assert any(action.record.native for action in off[0].plan.actions.values())
     cold = slimmed(tmp_path, "cold", cache=True)
     assert (tmp_path / "cache").exists()
     warm = slimmed(tmp_path, "warm", cache=True)

@@ -168,10 +168,14 @@ def _squeezed(text: bytes) -> str:
 
 
 def _text(stored: str) -> bytes:
+    stream = zlib.decompressobj()
     try:
-        return zlib.decompressobj().decompress(base64.b64decode(stored), 2 * MOST)
+        text = stream.decompress(base64.b64decode(stored), 2 * MOST)
     except zlib.error as error:
         raise ValueError("it can't be decompressed") from error
+    if not stream.eof:
+        raise ValueError("it is cut short")
+    return text
 
 
 def _set(stored: str) -> frozenset[bytes]:

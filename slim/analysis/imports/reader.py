@@ -11,6 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
@@ -224,7 +225,10 @@ class ImportReader:
         undotted = any(module.package for module in modules)
         hints = self._readings.hints(source, undotted=undotted, sha256=sha256)
         dotted = frozenset(
-            name for run in hints.dotted for name in self._index.known_prefixes(run.decode())
+            name
+            for run in hints.dotted
+            if run.partition(b".")[0] in self._top_words
+            for name in self._index.known_prefixes(run.decode())
         )
         return _FileFacts(
             hints=replace(hints, dotted=frozenset()),
@@ -232,6 +236,11 @@ class ImportReader:
             lists_itself=hints.listing and _LISTS_ITSELF.search(source) is not None,
             modules=modules,
         )
+
+    @cached_property
+    def _top_words(self) -> frozenset[bytes]:
+        """The first components of all known names, as hints have them."""
+        return frozenset(map(as_bytes, self._index.top_folders))
 
     def _archive(self, record: FileRecord) -> PythonArchive | None:
         """The archive that a file is; None for what is none."""

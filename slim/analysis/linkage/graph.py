@@ -16,6 +16,7 @@ from functools import cached_property
 from typing import Any
 
 from slim.analysis import ReadFile
+from slim.analysis.linkage.dynamics import DYNAMIC
 from slim.analysis.linkage.loader import (
     AddedFolder,
     Edge,
@@ -28,6 +29,7 @@ from slim.analysis.linkage.loader import (
 from slim.analysis.linkage.loaders import LOADERS
 from slim.analysis.linkage.processes import processes_of
 from slim.analysis.linkage.virtual_tree import VirtualTree
+from slim.analysis.remembering import Remembering
 from slim.binaries import read_any_dynamic
 from slim.binaries.base import Dynamic
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat
@@ -105,12 +107,21 @@ class Linkage:
         inventory: Inventory,
         read: ReadFile,
         read_dynamic: ReadDynamic = read_any_dynamic,
+        readings: Remembering | None = None,
     ) -> Linkage:
-        """Read what every native file in the stack needs, each once."""
+        """Read what every native file in the stack needs, each once.
+
+        ``readings`` remember what :func:`slim.binaries.read_any_dynamic` read, and no other reader.
+        """
         dynamics: dict[FileKey, Dynamic] = {}
+        known = readings if readings and read_dynamic is read_any_dynamic else Remembering()
         for record in inventory:
             if record.native in LOADERS and record.type is EntryType.FILE:
-                dynamic = read_dynamic(read(record))
+                dynamic = known.of_record(
+                    DYNAMIC,
+                    record,
+                    lambda record=record: read_dynamic(read(record)),  # type: ignore[misc]
+                )
                 if dynamic is not None:
                     dynamics[record.key] = dynamic
         tree = VirtualTree(inventory)

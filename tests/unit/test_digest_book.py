@@ -1,0 +1,122 @@
+"""Digests that files state: only those are computed that may be stated, and none is missed."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from slim.analysis import digests
+from slim.analysis.digests import DigestBook, stated_digests
+from slim.analysis.remembering import Remembering
+from slim.model.record import FileRecord
+from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
+
+LIBRARY = b"\x7fELF" + bytes(range(256)) * 4
+ALGORITHMS = (
+    *("md5", "sha1", "sha224", "sha256", "sha384", "sha512"),
+    *("sha3_224", "sha3_256", "sha3_384", "sha3_512", "blake2s", "blake2b"),
+)
+FORMS: tuple[Callable[[bytes], str], ...] = (
+    lambda digest: digest.hex(),
+    lambda digest: digest.hex().upper(),
+    lambda digest: digest.hex(":"),
+    lambda digest: base64.b64encode(digest).decode(),
+    lambda digest: base64.urlsafe_b64encode(digest).decode().rstrip("="),
+    lambda digest: f"sha256-{base64.b64encode(digest).decode()}",
+    lambda digest: digest.hex()[:-1],
+    lambda digest: f"x{digest.hex()}",
+)
+WORDS = st.sampled_from(
+    [
+        *(f"{form(hashlib.new(name, LIBRARY).digest())}" for name in ALGORITHMS for form in FORMS),
+        *(
+            "a_function_of_22_letter",
+            "key=",
+            "--",
+            " ",
+            "\n",
+            '"',
+            "é",
+            "test_something_quite_long__",
+        ),
+        *("0" * 64, "sha512-", ":", "A" * 130, "-".join(["ab12"] * 40)),
+    ]
+)
+
+
+def stack_of(text: str) -> VirtualStack:
+    files: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/core.so": LIBRARY,
+        "$site/p/text.txt": text,
+    }
+    return make_stack({"app-x": files})
+
+
+def eager(text: str) -> bool:
+    """Every digest of the library, and every word that may be one."""
+    content = text.encode()
+    words = {
+        decoded
+        for token in digests._TOKEN.findall(content)
+        if (decoded := digests._decoded(token)) is not None
+    }
+    words.update(
+        bytes.fromhex(spelled.replace(b":", b"").decode())
+        for spelled in digests._COLONS.findall(content)
+    )
+    return not words.isdisjoint({hashlib.new(name, LIBRARY).digest() for name in ALGORITHMS})
+
+
+@settings(max_examples=60)
+@given(st.lists(WORDS, max_size=6).map("".join))
+def test_what_is_computed_when_it_may_be_stated_finds_what_all_digests_would(
+    tmp_path_factory: pytest.TempPathFactory, text: str
+) -> None:
+    folder = tmp_path_factory.mktemp("cache")
+    made = stack_of(text)
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+    for place in (None, folder, folder):
+        with Remembering(place) as readings:
+            book = DigestBook(made.inventory, made.read, readings)
+            assert (book.against_change(record) is not None) == eager(text)
+
+
+@given(st.lists(WORDS, max_size=8).map("".join) | st.text(alphabet="a1-_+/=: ", max_size=300))
+def test_splitting_finds_the_words_that_the_pattern_finds(text: str) -> None:
+    content = text.encode()
+    expected = {
+        decoded
+        for token in re.findall(digests._TOKEN, content)
+        if (decoded := digests._decoded(token)) is not None
+    }
+    found = set(stated_digests(content))
+    assert expected <= found
+    assert found - expected <= {
+        bytes.fromhex(spelled.replace(b":", b"").decode())
+        for spelled in digests._COLONS.findall(content)
+    }
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 0), (hashlib.md5(b"x").hexdigest(), 1)])
+def test_no_digest_is_computed_that_no_text_could_state(
+    text: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stack_of(text)
+    computed: list[str] = []
+    original = DigestBook._digest
+
+    def counted(book: DigestBook, record: FileRecord, algorithm: str) -> bytes:
+        computed.append(algorithm)
+        return original(book, record, algorithm)
+
+    monkeypatch.setattr(DigestBook, "_digest", counted)
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+    assert DigestBook(made.inventory, made.read).against_change(record) is None
+    assert computed == ["md5"][:count]
