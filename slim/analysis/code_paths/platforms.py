@@ -1,4 +1,4 @@
-"""What code that asks for its own platform finds out, on the platform that a layer is for.
+"""Outcome of the questions that code asks about its platform, on the one that a layer is for.
 
 Sources: the Python documentation of ``sys.platform``, ``os.name`` and ``platform``.
 """
