@@ -15,6 +15,7 @@ from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
+from slim.analysis.listed_files import ListedFiles
 from slim.analysis.readings import Readings
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
@@ -77,6 +78,11 @@ class Facts:
     def imports(self) -> ImportProof:
         """The import graph."""
         return ImportProof(self.stack, self.inventory, self.read, readings=self.readings)
+
+    @cached_property
+    def listed_files(self) -> ListedFiles:
+        """The folders that code lists, walks or copies."""
+        return ListedFiles(self.stack, self.inventory, self.read)
 
     @cached_property
     def compiling_code(self) -> Mapping[FileKey, Evidence]:

@@ -32,6 +32,9 @@ _SOURCES = (".py", ".pyw")
 _TEXTS = (
     *(".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".txt", ".js", ".mjs", ".sh"),
     *(".cmake", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".xml"),
+    *(".html", ".htm", ".xhtml", ".css", ".scss", ".less", ".svg", ".qml", ".qrc", ".ui", ".vue"),
+    *(".json5", ".jsonc", ".properties", ".list", ".lst", ".manifest", ".spec", ".cjs", ".ts"),
+    *(".tcl", ".lua", ".bat", ".ps1", ".bash", ".graphql", ".xsd", ".xsl", ".xslt", ".rc"),
 )
 _PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
 _OPEN = re.compile(r"[*{}%?\]]")

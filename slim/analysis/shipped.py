@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from slim.analysis import ReadFile
-from slim.analysis.code_paths.listings import Listing, listings_of
+from slim.analysis.code_paths.listings import listings_of
 from slim.analysis.code_paths.loading import LoadedPaths
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_name
+from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
 from slim.analysis.named_files import MAX_SOURCE, may_name
@@ -29,7 +30,6 @@ from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Platform, Stack
 
 _SOURCES = (".py", ".pyw")
-_ROOT = re.compile(r"(?:\A|.*/)(?:site|dist)-packages/")
 _NO_PATHS = words(
     "startswith removeprefix removesuffix replace split rsplit partition rpartition strip lstrip "
     "rstrip find rfind index count print warn debug info warning error critical exception log "
@@ -72,14 +72,14 @@ class ShippedFiles:
         owners: dict[tuple[str, Owner], list[FileRecord]] = {}
         for record in wanted:
             owners.setdefault((record.layer, record.owner), []).append(record)
-        packages = {_place(record).partition("/")[0] for record in wanted}
+        packages = {place_of(record.path).partition("/")[0] for record in wanted}
         names = re.compile(b"|".join(re.escape(name.encode()) for name in sorted(packages)))
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
             if record.key in gone or not _may_hold(record):
                 continue
             own = owners.get((record.layer, record.owner), [])
-            nearby = own or _place(record).partition("/")[0] in packages
+            nearby = own or place_of(record.path).partition("/")[0] in packages
             if not nearby and not record.path.endswith(_SOURCES):
                 continue
             content = bytes(self._read(record))
@@ -110,17 +110,17 @@ class ShippedFiles:
                 if name.encode() in content or f"{suffix}".encode() in content:
                     yield wanted.key, f'cannot be parsed, and holds "{suffix}"', 0
             return
-        here = _place(record)
+        here = place_of(record.path)
         near = [wanted for wanted in every if wanted.layer == record.layer]
         used: set[int] = set()
         for listing in listings_of(module, used):
             for wanted in every if PACKAGE in listing.folder else near:
-                if lists(listing, here, _place(wanted)):
+                if lists(listing, here, place_of(wanted.path)):
                     yield wanted.key, f"{listing.text} takes files of its folder", listing.line
         for use in _uses(module, used):
             placed = near if use.text.startswith(OWN) else own
             for wanted in every if PACKAGE in use.text else placed:
-                if _leads(use, here, _place(wanted)):
+                if _leads(use, here, place_of(wanted.path)):
                     shown = use.text.replace(OWN, "__file__").replace(PACKAGE, "")
                     yield wanted.key, f'has the path "{shown}", and may read it', use.line
 
@@ -141,43 +141,11 @@ class ShippedFiles:
                     waiting.append(record)
 
 
-def lists(listing: Listing, here: str, place: str) -> bool:
-    """Return whether a listing in one file takes another; both by path below site-packages."""
-    folder = _resolved(listing.folder, here)
-    if folder is None:
-        return False
-    if not any(fnmatchcase(posixpath.basename(place), pattern) for pattern in listing.wanted):
-        return False
-    pieces = folder.split("/") if folder else []
-    parts = place.split("/")
-    deep = listing.recursive and len(parts) > len(pieces)
-    if not deep and len(parts) != len(pieces) + 1:
-        return False
-    return bool(pieces) and all(map(fnmatchcase, parts, pieces))
-
-
-def _resolved(text: str, here: str) -> str | None:
-    """A path that begins at a file or a package, below site-packages; None where it leads out."""
-    if text.startswith(OWN):
-        parts, rest = here.split("/"), text[len(OWN) :].split("/")
-    else:
-        _, package, tail = text.split(PACKAGE, 2)
-        parts, rest = package.split("."), tail.split("/")
-    for part in rest:
-        if part == "..":
-            if not parts:
-                return None
-            parts = parts[:-1]
-        elif part not in ("", "."):
-            parts = [*parts, part]
-    return "/".join(parts)
-
-
 def _leads(use: _Use, here: str, place: str) -> bool:
     """Return whether a path may lead to a file, or to a folder around it."""
     parts = place.split("/")
     if use.text.startswith((OWN, PACKAGE)):
-        whole = _resolved(use.text, here)
+        whole = resolved(use.text, here)
         tail = [] if whole is None else whole.split("/")
         if not _LETTERS.search(_AFTER_START.split(use.text)[-1]):  # any name in that folder
             return len(tail) == len(parts) and "*" in tail[-1] and _alike(parts, tail)
@@ -267,11 +235,6 @@ def _may_hold(record: FileRecord) -> bool:
         return False
     compiled = importable_stem(record.path) is not None and not record.path.endswith(_SOURCES)
     return compiled or may_name(record)
-
-
-def _place(record: FileRecord) -> str:
-    """The path of a file below the site-packages that it lies in."""
-    return _ROOT.sub("", record.path, count=1)
 
 
 def _evidence(record: FileRecord, text: str, line: int) -> Evidence:

@@ -37,6 +37,11 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     suites = Suites(facts.stack, facts.inventory, facts.read)
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
+    may_be_read = [key for key in sorted(by_name | unnamed) if weights.weak_counts(key)]
+    listed = facts.listed_files.among(
+        (draft.actions[key].record for key in may_be_read if key not in standing), draft.gone
+    )
+    standing |= listed
     while True:
         draft.hold_units()
         proof = facts.imports.prove(

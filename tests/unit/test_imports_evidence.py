@@ -78,9 +78,21 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "configuration": ("pkg/conf.toml", "paths = ['tests/data']", {DATA}),
     "what runs the tests": ("pkg/testing/runtests.py", "find(os.path.join(d, 'tests'))", set()),
     "data that it opens": ("pkg/testing/a.py", "open(os.path.join(d, 'tests', 'data'))", {DATA}),
+    "HTML": ("pkg/page.html", '<img src="../tests/data/a.csv">', {DATA}),
+    "HTML, a link": ("pkg/page.html", "<a href=tests/data/a.csv>x</a>", {DATA}),
+    "HTML that only says it": ("pkg/page.html", "<p>see tests/data/a.csv</p>", set()),
+    "CSS": ("pkg/static/a.css", "x { background: url('../tests/data/a.csv') }", {DATA}),
+    "CSS, imported": ("pkg/static/a.css", '@import "../tests/data/a.csv";', {DATA}),
+    "SVG": ("pkg/a.svg", "<image href='tests/data/a.csv'/>", {DATA}),
+    "QML": ("pkg/a.qml", 'Image { source: "tests/data/a.csv" }', {DATA}),
+    "JavaScript": ("pkg/a.js", "fetch('./tests/data/a.csv')", {DATA}),
+    "XML": ("pkg/a.xml", "<file>tests/data/a.csv</file>", {DATA}),
+    "INI": ("pkg/a.ini", "[x]\nsamples = tests/data\n", {DATA}),
     "a key of a table": ("pkg/core.py", "x = {'tests': 1}['tests']", set()),
     "in a list": ("pkg/core.py", "names = {'core', 'tests'}", set()),
     "compared": ("pkg/core.py", "x = 'tests' in parts or name.startswith('tests/')", set()),
+    "bytes": ("pkg/core.py", "x = os.path.join(root, b'tests', b'data')", {DATA}),
+    "bytes that are a path": ("pkg/core.py", "x = open(b'tests/data/a.csv')", {DATA}),
     "a docstring": ("pkg/core.py", "'''See tests/data.'''", set()),
 }
 
@@ -91,8 +103,17 @@ def test_paths_hold_what_they_lead_to(case: str) -> None:
     assert held({path: text}) == expected
 
 
+def test_pieces_that_are_decoded_hold_what_they_name() -> None:
+    assert held({"user.py": "import_module('pkg' + b'.tests.mod'.decode('ascii'))"}) == NAMED
+
+
 NAMES: dict[str, tuple[str, str, set[str]]] = {
     "an entry point in a string": ("user.py", "x = 'pkg.tests.mod:main'", NAMED),
+    "bytes": ("user.py", "load(b'pkg.tests.mod')", NAMED),
+    "decoded": ("user.py", "import_module(b'pkg.tests.mod'.decode())", NAMED),
+    "decoded by str": ("user.py", "import_module(str(b'pkg.tests.mod', 'ascii'))", NAMED),
+    "decoded, relative": ("pkg/core.py", "import_module(b'.tests.mod'.decode(), 'pkg')", NAMED),
+    "bytes in a sentence": ("user.py", "run(b'from pkg.tests import mod')", NAMED),
     "within a sentence": ("user.py", "x = 'run pkg.tests.mod please'", NAMED),
     "JSON": ("pkg/conf.json", '{"class": "pkg.tests.mod.Class"}', NAMED),
     "INI": ("conf.ini", "[x]\nfactory = pkg.tests.mod:main\n", NAMED),
@@ -374,8 +395,30 @@ COMPILED: dict[str, tuple[str, bytes, set[str]]] = {
         b"\x7fELF\0PyImport_ImportModuleLevel\0tests.mod\0",
         NAMED,
     ),
+    "a tail": ("pkg/a.so", b"\x7fELF\0.tests.mod\0PyImport_ImportModule\0", NAMED),
+    "a tail of another distribution's": ("other/a.so", b"\x7fELF\0.tests.mod\0", set()),
+    "a template": ("pkg/a.so", b"\x7fELF\0%s.tests.mod\0", NAMED),
+    "a template of Python's": ("pkg/a.so", b"\x7fELF\0%U.tests.mod\0", NAMED),
+    "another template": ("pkg/a.so", b"\x7fELF\0{}.tests.mod\0", NAMED),
+    "a tail without a dot": ("pkg/a.so", b"\x7fELF\0tests.mod\0", NAMED),
+    "a tail from deeper": ("pkg/sub/a.so", b"\x7fELF\0.tests.mod\0", NAMED),
+    "a tail within a sentence": ("pkg/a.so", b"\x7fELF\0see .tests.mod here\0", set()),
+    "a tail without a dot from deeper": ("pkg/sub/a.so", b"\x7fELF\0tests\0", {INIT}),
+    "a longer tail": ("pkg/a.so", b"\x7fELF\0.tests.mod.Class\0", NAMED),
+    "the folder": ("pkg/a.so", b"\x7fELF\0.tests\0", {INIT}),
+    "the word": ("pkg/a.so", b"\x7fELF\0tests\0", {INIT}),
+    "Mach-O": ("pkg/a.so", b"\xcf\xfa\xed\xfe\0.tests.mod\0", NAMED),
     "something else": ("other/a.so", b"\x7fELF\0cython_runtime\0xxpkgyymod\0", set()),
 }
+
+
+def test_a_compiled_module_beside_its_package_names_what_is_in_it() -> None:
+    files: dict[str, Contents] = {
+        "pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+        "pkg-1.dist-info/RECORD": "_pkg.so,,\npkg/__init__.py,,\n",
+        "_pkg.so": b"\x7fELF\0%s.tests.mod\0",
+    }
+    assert held(files) >= NAMED
 
 
 @pytest.mark.parametrize("case", COMPILED)

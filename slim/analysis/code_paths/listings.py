@@ -20,7 +20,8 @@ from slim.analysis.imports.path_scan import words
 _METHODS = words("rglob glob iterdir walk")
 _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_listdir copy_tree")
 _COPIES = re.compile(
-    r"copy|zip|tar|archive|upload|download|sync|tree|mount|bundle|pack|ship|deploy|push|transfer|"
+    r"copy|zip|(?<!s)tar(?!get|t)|archive|upload|sync|tree|"
+    r"mount|bundle|pack|ship|deploy|push|transfer|"
     r"walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send",
     re.I,
 )
@@ -48,14 +49,15 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
 
     Adds the ids of the expressions that say so to ``used``.
     """
-    scopes = _scopes(module)
+    scopes: dict[int, ast.AST] | None = None
     for node in module.live:
-        if not isinstance(node, ast.Call):
+        if not isinstance(node, ast.Call) or not may_list(node):
             continue
         for text, recursive, wanted in _listed(module, node):
             if not text.startswith((OWN, PACKAGE)):
                 continue
             used.update(map(id, ast.walk(node)))
+            scopes = _scopes(module) if scopes is None else scopes
             scope = scopes.get(id(node))
             filters = _filters(scope) if wanted == ("*",) and scope is not None else ()
             yield Listing(
@@ -65,6 +67,14 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
                 line=node.lineno,
                 text=ast.unparse(node.func)[-40:] + "(...)",
             )
+
+
+def may_list(node: ast.Call) -> bool:
+    """Return whether a call may be a listing, by what is called."""
+    called = called_name(node.func)
+    copies = _COPIES.search(called) is not None and _NO_COPIES.search(called) is None
+    given = bool(node.args or node.keywords)
+    return called in _METHODS or called in _FUNCTIONS or (copies and given)
 
 
 def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tuple[str, ...]]]:

@@ -32,6 +32,8 @@ _RESOURCES = words(
 )
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
 _BRACES = re.compile(r"\{[^{}]*\}")
+_BODIES = frozenset({"body", "orelse", "finalbody"})
+_PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
 _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -43,7 +45,7 @@ class CodeModule:
         nodes = list(ast.walk(tree))
         self._bound: dict[str, list[ast.expr]] = {}
         self._returned: dict[str, list[ast.expr]] = {}
-        imported: set[str] = set()
+        imported = self._imported = set[str]()
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 imported.update(one.asname or one.name.partition(".")[0] for one in node.names)
@@ -83,46 +85,51 @@ class CodeModule:
                         self._returned.setdefault(name, []).append(inner.value)
 
     def _living(self, body: list[ast.stmt]) -> Iterator[ast.AST]:
-        """Every node of some statements that may run on the layer's platform."""
+        """Every node of some statements that may run on the layer's platform; outer ones first."""
+        waiting: list[ast.AST] = self._reached(body)
+        while waiting:
+            node = waiting.pop()
+            yield node
+            if isinstance(node, ast.If | ast.IfExp):
+                answer = self.platform.holds(node.test)
+                for branch, dead in ((node.orelse, answer is True), (node.body, answer is False)):
+                    if not dead:
+                        waiting += self._reached(branch) if isinstance(branch, list) else [branch]
+                waiting.append(node.test)
+                continue
+            if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
+                asked = self.platform.values(node.slice)
+                if asked:
+                    waiting.extend(self._chosen(node.value, asked))
+                    continue
+            for name in reversed(node._fields):
+                value = getattr(node, name, None)
+                if isinstance(value, list):
+                    if name in _BODIES and value and isinstance(value[0], ast.stmt):
+                        waiting += self._reached(value)
+                    else:
+                        waiting.extend(one for one in reversed(value) if isinstance(one, ast.AST))
+                elif isinstance(value, ast.AST) and not isinstance(value, _PLAIN):
+                    waiting.append(value)
+
+    def _reached(self, body: list[ast.stmt]) -> list[ast.AST]:
+        """The statements of a body that may run, the last one first."""
+        reached: list[ast.AST] = []
         for statement in body:
-            yield from self._living_node(statement)
+            reached.append(statement)
             if isinstance(statement, ast.If):
                 answer = self.platform.holds(statement.test)
                 taken = statement.body if answer else statement.orelse
                 if answer is not None and taken and isinstance(taken[-1], _LEAVES):
-                    return
+                    break
+        return reached[::-1]
 
-    def _living_node(self, node: ast.AST) -> Iterator[ast.AST]:
-        yield node
-        if isinstance(node, ast.If | ast.IfExp):
-            answer = self.platform.holds(node.test)
-            yield from self._living_node(node.test)
-            for branch, dead in ((node.body, answer is False), (node.orelse, answer is True)):
-                if not dead:
-                    if isinstance(branch, list):
-                        yield from self._living(branch)
-                    else:
-                        yield from self._living_node(branch)
-            return
-        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Dict):
-            asked = self.platform.values(node.slice)
-            if asked:
-                yield from self._chosen(node.value, asked)
-                return
-        for name, value in ast.iter_fields(node):
-            if name in ("body", "orelse", "finalbody") and isinstance(value, list):
-                yield from self._living(value)
-                continue
-            for child in value if isinstance(value, list) else (value,):
-                if isinstance(child, ast.AST):
-                    yield from self._living_node(child)
-
-    def _chosen(self, table: ast.Dict, asked: frozenset[str]) -> Iterator[ast.AST]:
+    @staticmethod
+    def _chosen(table: ast.Dict, asked: frozenset[str]) -> Iterator[ast.AST]:
         """The values of a table that is asked for the own platform, without those of others."""
         for key, value in zip(table.keys, table.values, strict=True):
-            other = isinstance(key, ast.Constant) and key.value not in asked
-            if not other:
-                yield from self._living_node(value)
+            if not isinstance(key, ast.Constant) or key.value in asked:
+                yield value
 
     def text(self, node: ast.AST, used: set[int] | None = None, depth: int = 0) -> str:
         """The path that an expression comes to. Adds what it is made of to ``used``."""
@@ -211,11 +218,11 @@ class CodeModule:
                 stem = re.sub(r"\.[^./]*\Z", "", self.text(receiver, used, depth))
                 return stem + self.text(suffix, used, depth)
             case "files", packages:
-                return _package(packages[0]) if packages else OWN + _UP
+                return self._package(packages[0]) if packages else OWN + _UP
             case "getfile" | "getsourcefile", _:
                 return OWN
             case _, [package, *rest] if called in _RESOURCES or (called == "path" and rest):
-                return "/".join(part for part in (_package(package), joined(rest)) if part)
+                return "/".join(part for part in (self._package(package), joined(rest)) if part)
             case "format", _ if receiver is not None:
                 return _BRACES.sub("*", self.text(receiver, used, depth))
             case _, [path, *rest] if called in _SAME:
@@ -223,6 +230,17 @@ class CodeModule:
             case _, [] if called in _SAME and receiver is not None:
                 return self.text(receiver, used, depth)
         return self._value(self._returned.get(called), depth)
+
+    def _package(self, node: ast.expr) -> str:
+        """The folder of a package that a function is given by name, or as a module."""
+        match node:
+            case ast.Constant(value=str(text)):
+                return f"{PACKAGE}{text}{PACKAGE}"
+            case ast.Name(id="__name__" | "__package__"):
+                return OWN + _UP
+        name = dotted_name(node)
+        known = name.partition(".")[0] in self._imported and not name.endswith("__")
+        return f"{PACKAGE}{name}{PACKAGE}" if known else "*"
 
 
 _UNKNOWN = ast.Name(id="_")
@@ -250,16 +268,6 @@ def dotted_name(node: ast.expr) -> str:
             inner = dotted_name(value)
             return f"{inner}.{name}" if inner else ""
     return ""
-
-
-def _package(node: ast.expr) -> str:
-    match node:
-        case ast.Constant(value=str(text)):
-            return f"{PACKAGE}{text}{PACKAGE}"
-        case ast.Name(id="__name__" | "__package__"):
-            return OWN + _UP
-    name = dotted_name(node)
-    return f"{PACKAGE}{name}{PACKAGE}" if name else "*"
 
 
 def _up(text: str, times: int = 1) -> str:

@@ -20,6 +20,7 @@ from slim.analysis.imports.names import (
     literal_module,
     literal_names,
     started_in,
+    text_of,
 )
 from slim.analysis.imports.path_scan import paths_of, words
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan, StringName
@@ -248,19 +249,18 @@ class _TreeReader:
                     self._compared((left, *operands))
                 case ast.Lambda():
                     context = context.deferred()
-                case ast.Constant(value=str(text)):
-                    if (
-                        id(node) not in self._used
-                        and "." in text
-                        and NAME.match(text)
-                        and self._plain(node)
-                    ):
-                        self._strings.append((text, node.lineno))
-                    elif id(node) not in self._used and id(node) not in self._documents:
-                        self._text(text, node.lineno)
+                case ast.Constant() if id(node) not in self._used:
+                    self._constant(node)
             if id(node) not in self._used and isinstance(node, COMPUTED):
                 self._computed(node, context)
             stack.extend((child, context) for child in _inner(node))
+
+    def _constant(self, node: ast.Constant) -> None:
+        text = text_of(node.value)
+        if "." in text and NAME.match(text) and self._plain(node):
+            self._strings.append((text, node.lineno))
+        elif id(node) not in self._documents:
+            self._text(text, node.lineno)
 
     def _package(self, node: ast.expr) -> str:
         """The last component of the package that an expression stands for; empty for others."""

@@ -15,6 +15,8 @@ COMPUTED = (ast.BinOp, ast.JoinedStr, ast.Call)
 _STARTED = re.compile(r"(?:^|(?<=\s))-m\s+([^\W\d]\w*(?:\.\w+)*)")
 """A module that a command line starts."""
 _MAX_DEPTH = 50
+_MAX_BYTES = 4096
+"""Bytes of the longest bytes literal that counts as text."""
 _FORMAT = re.compile(r"(?:%(?:\(\w+\))?[sr]|\{\w*(?:![rsa])?\})")
 
 
@@ -51,6 +53,10 @@ def folded(node: ast.AST, depth: int = 0) -> str | None:
     match node:
         case ast.Constant(value=str(text)):
             return text
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=bytes(data)), attr="decode")):
+            return text_of(data) or None
+        case ast.Call(func=ast.Name(id="str"), args=[ast.Constant(value=bytes(data)), *_]):
+            return text_of(data) or None
         case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
             return folded(value, depth + 1)
         case ast.BinOp(left=left, op=ast.Add(), right=right):
@@ -74,6 +80,13 @@ def folded(node: ast.AST, depth: int = 0) -> str | None:
     texts = [folded(piece, depth + 1) for piece in pieces]
     known = [text for text in texts if text is not None]
     return between.join(known) if len(known) == len(texts) else None
+
+
+def text_of(value: object) -> str:
+    """The text of a constant, of bytes too if they may hold a name; empty for others."""
+    if isinstance(value, bytes):
+        return value.decode("ascii") if value.isascii() and len(value) <= _MAX_BYTES else ""
+    return value if isinstance(value, str) else ""
 
 
 def _filled(text: str, arguments: list[ast.expr], depth: int) -> str | None:

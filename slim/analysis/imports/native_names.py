@@ -19,6 +19,8 @@ from slim.system.mapped import find_all, seen, words_in
 _AFTER_DOT = re.compile(rb"\.(?<=\w\.)[^\W\d]\w*+(?:\.\w++)*+")
 _BEFORE = re.compile(rb"\w*\Z")
 _WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
+_TAIL = re.compile(rb"\0(?:\.|%[sUSVRA]\.|\{\}\.)([^\W\d]\w{1,199}+(?:\.\w++)*+)(?=[\0\"'`])")
+"""A name that is a whole string, behind a dot or a placeholder with a dot."""
 _RUNS = re.compile(rb"[\w.]{2,}+")
 _DELIMITERS = frozenset(b"\0\"'`")
 _CYTHON = b"cython_runtime"
@@ -42,12 +44,14 @@ class PartNames:
     """Names in a part of a compiled file.
 
     ``delimited`` are dotted names that are a whole string, ``loose`` those within longer ones;
-    ``words`` are whole strings without a dot.
+    ``words`` are whole strings without a dot; ``tails`` names behind a dot or a placeholder, as in
+    ``"%s.tests.mod"``, without what stands before.
     """
 
     delimited: frozenset[bytes]
     loose: frozenset[bytes]
     words: frozenset[bytes]
+    tails: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ class NativeFile:
         """Read the names, some megabytes of the file at a time."""
         for table in chain(_parts(self._data), self._tables):
             delimited, loose = _dotted_names(table)
-            yield PartNames(delimited, loose, frozenset(_WHOLE.findall(table)))
+            words, tails = (frozenset(found.findall(table)) for found in (_WHOLE, _TAIL))
+            yield PartNames(delimited, loose, words, tails)
 
     def packed(self) -> tuple[bytes, ...]:
         """Read the texts in which a word counts wherever it stands."""
@@ -88,20 +93,17 @@ class NativeFile:
 
     def names(self) -> NativeNames | None:
         """Read all; None where it is more than is worth remembering."""
-        delimited: set[bytes] = set()
-        loose: set[bytes] = set()
-        words: set[bytes] = set()
+        found: tuple[set[bytes], ...] = (set(), set(), set(), set())
         for part in self.parts():
-            for found, more in ((delimited, part.delimited), (loose, part.loose)):
-                found |= more
-            words |= part.words
-            if sum(map(len, chain(delimited, loose, words))) > MOST:
+            more = (part.delimited, part.loose, part.words, part.tails)
+            for names, fresh in zip(found, more, strict=True):
+                names |= fresh
+            if sum(map(len, chain.from_iterable(found))) > MOST:
                 return None
         packed = self.packed()
         if sum(map(len, packed)) > MOST:
             return None
-        merged = PartNames(frozenset(delimited), frozenset(loose), frozenset(words))
-        return NativeNames(merged, packed)
+        return NativeNames(PartNames(*map(frozenset, found)), packed)
 
 
 def _dotted_names(data: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
@@ -185,7 +187,8 @@ def _set(stored: str) -> frozenset[bytes]:
 def _pack(names: NativeNames | None) -> object:
     if names is None:
         return None
-    sets = (names.names.delimited, names.names.loose, names.names.words)
+    parts = names.names
+    sets = (parts.delimited, parts.loose, parts.words, parts.tails)
     joined = (b"\n".join(sorted(words)) for words in sets)
     return [list(map(_squeezed, joined)), list(map(_squeezed, names.packed))]
 
@@ -193,8 +196,9 @@ def _pack(names: NativeNames | None) -> object:
 def _unpack(stored: Any) -> NativeNames | None:
     if stored is None:
         return None
-    (delimited, loose, words), packed = stored
-    names = PartNames(_set(delimited), _set(loose), _set(words))
+    sets, packed = stored
+    delimited, loose, words, tails = map(_set, sets)
+    names = PartNames(delimited, loose, words, tails)
     return NativeNames(names, tuple(map(_text, packed)))
 
 

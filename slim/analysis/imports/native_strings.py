@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import COMMON, Candidates
@@ -19,7 +20,7 @@ from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted,
 from slim.analysis.imports.native_names import NATIVE_NAMES, PART, NativeFile, PartNames
 from slim.analysis.remembering import Remembering
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import contains
 
 
@@ -29,14 +30,20 @@ class _Compiled:
 
     ``own`` are the top-level names that it belongs to. ``whole`` are modules of which a dotted name
     is a whole string, and the packages around them; ``within`` those that occur in longer strings;
-    ``words`` are top-level modules that are a whole string. ``packed`` are texts in which a word
-    counts wherever it stands.
+    ``words`` are top-level modules that are a whole string. ``tails`` are whole strings that the
+    last parts of a module's name may be, without what may stand before: ``tests.mod`` of
+    ``"%s.tests.mod"``; those in ``near`` had nothing before, so they count from around the file
+    only. ``of`` are the top-level names of the file's distribution. ``packed`` are texts in which a
+    word counts wherever it stands.
     """
 
     own: frozenset[str]
     whole: frozenset[str]
     within: frozenset[str]
     words: frozenset[str]
+    tails: frozenset[str]
+    near: frozenset[str]
+    of: frozenset[str]
     packed: tuple[_Packed, ...]
 
 
@@ -65,9 +72,14 @@ class CompiledReader:
     """
 
     def __init__(
-        self, index: ModuleIndex, read: ReadFile, readings: Remembering | None = None
+        self,
+        index: ModuleIndex,
+        inventory: Inventory,
+        read: ReadFile,
+        readings: Remembering | None = None,
     ) -> None:
         self._index = index
+        self._inventory = inventory
         self._read = read
         self._readings = readings or Remembering()
         self._compiled: dict[FileKey, _Compiled | None] = {}
@@ -89,6 +101,9 @@ class CompiledReader:
             if name in candidates:
                 yield ModuleMention(name, _named(record, dotted(name), Strength.WEAK))
         modules = self._index.modules.get(record.key, ())
+        for name, tail in _ending_like(compiled, modules, candidates):
+            if name in candidates:
+                yield ModuleMention(name, _named(record, tail, Strength.WEAK))
         for packed in compiled.packed:
             yield from _names_in_packed(record, packed, compiled.own, modules, candidates)
 
@@ -126,29 +141,63 @@ class CompiledReader:
             )
         if names is None:  # or too many to be remembered
             file = opened()
-            return self._compiled_of(file.parts(), file.packed(), modules)
-        return self._compiled_of((names.names,), names.packed, modules)
+            return self._compiled_of(record, file.parts(), file.packed(), modules)
+        return self._compiled_of(record, (names.names,), names.packed, modules)
 
     def _compiled_of(
-        self, parts: Iterable[PartNames], packed: tuple[bytes, ...], modules: tuple[Module, ...]
+        self,
+        record: FileRecord,
+        parts: Iterable[PartNames],
+        packed: tuple[bytes, ...],
+        modules: tuple[Module, ...],
     ) -> _Compiled:
         """Those names of a compiled file that modules of the stack have."""
         whole: set[str] = set()
         within: set[str] = set()
         words: set[str] = set()
+        tails: set[str] = set()
+        near: set[str] = set()
+        own = frozenset(module.top for module in modules if module.rooted)
+        of = own | self._tops_by_owner.get((record.layer, record.owner), frozenset())
+        known = frozenset(word for top in of for word in self._words_by_top.get(top, ()))
         for part in parts:
+            tails |= _begun_with(known, part.tails)
+            near |= _begun_with(known, chain(part.words, part.delimited))
             whole |= self._modules_in(part.delimited)
             within |= self._modules_in(part.loose)
             words.update(word.decode() for word in self._top_words & part.words)
-        own = frozenset(module.top for module in modules if module.rooted)
         own = own or self._index.standard
         return _Compiled(
             own=own,
             whole=frozenset(whole),
             within=frozenset(within - whole),
             words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
+            tails=frozenset(tails),
+            near=frozenset(near),
+            of=of,
             packed=tuple(map(_Packed, packed)),
         )
+
+    @cached_property
+    def _tops_by_owner(self) -> dict[tuple[str, Owner], frozenset[str]]:
+        """The top-level names of each distribution in a layer."""
+        found: dict[tuple[str, Owner], set[str]] = {}
+        for key, modules in self._index.modules.items():
+            record = self._inventory.get(key)
+            if record is not None and record.owner.kind is OwnerKind.DISTRIBUTION:
+                tops = found.setdefault((record.layer, record.owner), set())
+                tops.update(module.top for module in modules if module.rooted)
+        return {owner: frozenset(tops) for owner, tops in found.items()}
+
+    @cached_property
+    def _words_by_top(self) -> dict[str, set[bytes]]:
+        """Every component of modules below a top-level name."""
+        found: dict[str, set[bytes]] = {}
+        for name in self._index.known:
+            top, _, rest = name.partition("/")
+            if rest:
+                found.setdefault(top, set()).update(map(as_bytes, rest.split("/")))
+        return found
 
     @cached_property
     def _top_words(self) -> frozenset[bytes]:
@@ -175,6 +224,32 @@ class CompiledReader:
                 if ending.decode("utf-8", "replace") in self._index.top_folders
             )
         return self._known_tops[head]
+
+
+def _begun_with(known: frozenset[bytes], names: Iterable[bytes]) -> set[str]:
+    """Those names whose first component is known."""
+    return {name.decode("utf-8", "replace") for name in names if name.split(b".", 1)[0] in known}
+
+
+def _ending_like(
+    compiled: _Compiled, modules: tuple[Module, ...], candidates: Candidates
+) -> Iterator[tuple[str, str]]:
+    """Candidates of the file's distribution whose names end like a whole string in it."""
+    around = {each for module in modules for each in (module.container, *parents(module.container))}
+    for tail in sorted(compiled.tails | compiled.near):
+        name = tail.replace(".", "/")
+        for end in (name, *parents(name)):
+            starts = {
+                found[: -len(end) - 1]
+                for found in candidates.by_word.get(end.rpartition("/")[2], ())
+                if found.endswith(f"/{end}") and found.partition("/")[0] in compiled.of
+            }
+            starts = starts if tail in compiled.tails else starts & around
+            for start in sorted(starts):
+                for part in (end, *parents(end)):
+                    yield f"{start}/{part}", tail
+            if starts:
+                break
 
 
 def _names_in_packed(

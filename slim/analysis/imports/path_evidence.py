@@ -16,7 +16,7 @@ from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import PathUse, is_test_part
 from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
 
-_RUNNERS = re.compile(
+RUNNERS = re.compile(
     r"(?:\A|/)_?(?:testing/.*|(?:runtests?|run_tests?|pytesttester|conftest|setup|noxfile)\.py)\Z"
 )
 """Modules that run the tests of their own package, or build it."""
@@ -76,7 +76,7 @@ class PathIndex:
 
     def runs_tests(self, record: FileRecord) -> bool:
         """True for a module that runs the tests of its own package, or builds it."""
-        return _RUNNERS.search(self._below_root(record.key)) is not None
+        return RUNNERS.search(self._below_root(record.key)) is not None
 
     def _find(self, top: str, segments: tuple[str, ...], place: str | None) -> tuple[FileKey, ...]:
         """The removals at or below the segments in a package.

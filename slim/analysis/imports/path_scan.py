@@ -199,7 +199,7 @@ class _PathReader:
 
 def _builds(node: ast.AST) -> bool:
     match node:
-        case ast.Constant(value=str()) | ast.JoinedStr():
+        case ast.Constant(value=str() | bytes()) | ast.JoinedStr():
             return True
         case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
             return True
@@ -228,7 +228,8 @@ def _text(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
         yield _GAP
         return
     match node:
-        case ast.Constant(value=str(text)):
+        case ast.Constant(value=str() | bytes() as written):
+            text = written if isinstance(written, str) else written[:_MAX_PATH].decode("latin-1")
             yield re.sub(r"%[-\d.]*[sdri]", _GAP, text)
         case ast.BinOp(left=left, op=ast.Div(), right=right):
             yield from _text(left, depth + 1, seen)

@@ -119,7 +119,7 @@ class ImportProof:
 
     @cached_property
     def _compiled(self) -> CompiledReader:
-        return CompiledReader(self._index, self._read, self._readings)
+        return CompiledReader(self._index, self._inventory, self._read, self._readings)
 
     def prove(
         self,

@@ -32,7 +32,13 @@ from slim.analysis.imports.modules import (
 )
 from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Scan, UnresolvedCall
-from slim.analysis.imports.text_files import TextNames, may_be_text, names_in_text
+from slim.analysis.imports.text_files import (
+    TextNames,
+    links_in_text,
+    may_be_text,
+    may_link,
+    names_in_text,
+)
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.readings import Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
@@ -271,6 +277,8 @@ class ImportReader:
                 data = self._read(record)
                 if may_be_text(record, data):
                     text = names_in_text(data, self._index)
+                elif may_link(record):
+                    text = links_in_text(data)
             self._texts[record.key] = text
         return self._texts[record.key]
 

@@ -6,6 +6,7 @@ configuration), nbformat's documentation (code in JSON strings).
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from slim.analysis.imports.modules import ModuleIndex
@@ -22,6 +23,11 @@ _NOT_READ = frozenset(
     }
 )
 _DOCUMENTS = (".md", ".rst", ".html", ".htm")
+_LINKING = (".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less")
+_LINK = re.compile(
+    rb"(?:=|\burl\(|@import|\b(?:import|from)\b)\s*[\"']?([^\s\"'()<>=]*tests/[^\s\"'()<>]*)"
+)
+"""What an attribute, ``url()`` or ``@import`` leads to, as far as it may lead to tests."""
 _SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
 
 
@@ -44,6 +50,21 @@ def may_be_text(record: FileRecord, data: memoryview) -> bool:
     if record.kind in _NOT_READ or record.path.endswith((*_SKIPPED, *_BUILD_FILES)):
         return False
     return b"\0" not in bytes(data[:_START])
+
+
+def may_link(record: FileRecord) -> bool:
+    """True for a page, a style sheet or a drawing: only the links in it count, not its words."""
+    return (
+        record.type is EntryType.FILE
+        and record.kind not in _NOT_READ - {FileKind.STATIC}
+        and record.path.lower().endswith(_LINKING)
+    )
+
+
+def links_in_text(data: memoryview) -> TextNames:
+    """Read the links of a page or a style sheet."""
+    links = b"\n".join(match[1] for match in _LINK.finditer(bytes(data)))
+    return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
 
 def names_in_text(data: memoryview, index: ModuleIndex) -> TextNames:

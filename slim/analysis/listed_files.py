@@ -1,0 +1,122 @@
+"""Files below folders that code lists, walks or copies whole.
+
+Code that takes all files of a folder beside it (``Path(__file__).parent.rglob("*")``, ``copytree``)
+may read any of them, whatever they are called: an application that packs itself, a server of files.
+Code that wants modules only (``"*.py"``) is after plug-ins, not after tests.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from slim.analysis import ReadFile
+from slim.analysis.code_paths.listings import Listing, listings_of, may_list
+from slim.analysis.code_paths.module import CodeModule
+from slim.analysis.code_paths.places import lists, place_of, resolved
+from slim.analysis.imports.path_evidence import RUNNERS
+from slim.analysis.named_files import MAX_SOURCE, may_name
+from slim.model.finding import Evidence, Strength
+from slim.model.record import FileKey, FileRecord, Inventory, OwnerKind
+from slim.model.stack import Stack
+
+_SOURCES = (".py", ".pyw")
+_PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
+_OTHER_PLACE = re.compile(rb"\w\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
+_LISTS = re.compile(
+    rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
+    rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
+    rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
+)
+_NO_WALK = b"ast.walk("
+
+
+class ListedFiles:
+    """A search for listings that take some files. Remembers what it has read."""
+
+    def __init__(self, stack: Stack, inventory: Inventory, read: ReadFile) -> None:
+        self._stack = stack
+        self._inventory = inventory
+        self._read = read
+        self._known: dict[FileKey, tuple[Listing, ...]] = {}
+
+    def among(
+        self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
+    ) -> Mapping[FileKey, Evidence]:
+        """Return the candidates that a listing in code which stays takes, each with its place."""
+        places: dict[str, list[tuple[str, FileKey]]] = {}
+        for record in candidates:
+            places.setdefault(record.layer, []).append((place_of(record.path), record.key))
+        for listed in places.values():
+            listed.sort()
+        tops = {place.partition("/")[0] for listed in places.values() for place, _ in listed}
+        found: dict[FileKey, Evidence] = {}
+        for record in self._inventory if places else ():
+            if record.key in gone:
+                continue
+            for listing in self._listings(record, tops):
+                for key in _taken(listing, place_of(record.path), places.get(record.layer, [])):
+                    if key != record.key:
+                        found.setdefault(key, _evidence(record, listing))
+        return found
+
+    def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:
+        if record.key not in self._known:
+            self._known[record.key] = tuple(self._read_listings(record, tops))
+        return self._known[record.key]
+
+    def _read_listings(self, record: FileRecord, tops: Collection[str]) -> Iterator[Listing]:
+        if (
+            not record.path.endswith(_SOURCES)
+            or not may_name(record)
+            or record.size > MAX_SOURCE
+            or record.owner.kind is OwnerKind.RUNTIME
+            or RUNNERS.search(place_of(record.path))
+        ):
+            return
+        content = bytes(self._read(record))
+        if not any(place in content for place in _PLACES):
+            return
+        own = place_of(record.path).partition("/")[0] in tops
+        if not own and _OTHER_PLACE.search(content) is None:
+            return
+        if _LISTS.search(content.replace(_NO_WALK, b"")) is None:
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                tree = ast.parse(content)
+            if not any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree)):
+                return
+            module = CodeModule(tree, self._stack.layer(record.layer).platform)
+            yield from listings_of(module, set())
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return
+
+
+def _taken(listing: Listing, here: str, places: list[tuple[str, FileKey]]) -> Iterator[FileKey]:
+    """The files that a listing in one file takes."""
+    folder = resolved(listing.folder, here)
+    if not folder:
+        return
+    plain = re.split(r"[*?\[]", folder)[0].rpartition("/")[0] if "*" in folder else folder
+    start = bisect_left(places, (f"{plain}/",))
+    end = bisect_left(places, (f"{plain}0",))
+    plugins = any(fnmatchcase("x.py", pattern) for pattern in listing.wanted if pattern != "*")
+    for place, key in places[start:end]:
+        if (not plugins or not place.endswith(_SOURCES)) and lists(listing, here, place):
+            yield key
+
+
+def _evidence(record: FileRecord, listing: Listing) -> Evidence:
+    return Evidence(
+        kind="path",
+        text=f"{listing.text} takes files of its folder",
+        file=record.deployed_path,
+        line=listing.line,
+        strength=Strength.WEAK,
+    )

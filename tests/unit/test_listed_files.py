@@ -1,0 +1,104 @@
+"""Tests and leftovers stay where code lists, walks or copies the folder that they lie in."""
+
+from __future__ import annotations
+
+import pytest
+
+from slim.config.settings import Config
+from slim.model.progress import Silent
+from slim.passes import SCHEMAS
+from slim.plan.planner import Planner
+from slim.rules.loader import builtin_packs
+from tests.support.virtual_stacks import SITE, Contents, make_stack
+
+PACKS = tuple(pack for pack in builtin_packs(SCHEMAS) if pack.name in ("tests", "leftovers"))
+TEST, MODULE, DATA = "tests/__init__.py", "tests/test_a.py", "tests/data/x.json"
+STUB, DEEP = "core.pyi", "sub/fast.pyx"
+FILES: dict[str, Contents] = {
+    TEST: "",
+    MODULE: "def test_a(): pass\n",
+    DATA: "{}",
+    STUB: "x: int\n",
+    DEEP: "cdef int x\n",
+    "sub/__init__.py": "",
+}
+TAKEN = {TEST, MODULE, DATA, STUB, DEEP}
+HERE = "import os, shutil\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
+
+
+def held(files: dict[str, Contents]) -> set[str]:
+    """The files of ``pkg`` that stay, of those that rules take."""
+    made = make_stack(
+        {
+            "app-x": {
+                "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+                "$site/pkg/__init__.py": "",
+                **{f"$site/pkg/{path}": content for path, content in FILES.items()},
+                **{f"$site/{path}": content for path, content in files.items()},
+            }
+        }
+    )
+    plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
+    return {path for path in TAKEN if ("app-x", f"{SITE}/pkg/{path}") not in plan.actions}
+
+
+LISTED: dict[str, tuple[str, set[str]]] = {
+    "nothing": ("x = 1", set()),
+    "rglob": ("for p in HERE.rglob('*'): z.write(p)", TAKEN),
+    "glob of all": ("for p in HERE.glob('**/*'): z.write(p)", TAKEN),
+    "glob of a folder": ("x = list(HERE.glob('*'))", {STUB}),
+    "glob of a suffix": ("x = list(HERE.rglob('*.json'))", {DATA}),
+    "iterdir": ("x = [p.read_text() for p in HERE.iterdir()]", {STUB}),
+    "iterdir that descends": ("for p in HERE.iterdir():\n  if p.is_dir(): go(p)", TAKEN),
+    "listdir": ("x = os.listdir(os.path.dirname(__file__))", {STUB}),
+    "walk": ("for d, _, n in os.walk(HERE): z.write(d, n)", TAKEN),
+    "walk, all but bytecode": (
+        "for d, _, ns in os.walk(HERE):\n  for n in ns:\n    if n.endswith('.pyc'):\n"
+        "      continue\n    z.write(n)",
+        TAKEN,
+    ),
+    "walk of a folder": ("for d, _, n in os.walk(HERE / 'sub'): z.write(d, n)", {DEEP}),
+    "copytree": ("shutil.copytree(HERE, there)", TAKEN),
+    "an archive": ("shutil.make_archive('x', 'zip', root_dir=HERE)", TAKEN),
+    "a function of its own": ("def here(): return HERE\nupload_folder(here())", TAKEN),
+    "files": ("shutil.copytree(files('pkg'), there)", TAKEN),
+    "modules": ("for p in HERE.rglob('*.py'): load(p.stem)", set()),
+    "modules by suffix": (
+        "for n in os.listdir(HERE):\n  if n.endswith('.py') and n != 'x': load(n)",
+        set(),
+    ),
+    "modules, turned round": (
+        "for n in os.listdir(HERE):\n  if not n.endswith('.py'):\n    continue\n  load(n)",
+        set(),
+    ),
+    "modules, in a list": ("x = [n[:-3] for n in os.listdir(HERE) if n.endswith('.py')]", set()),
+    "another suffix": ("x = [n for n in os.listdir(HERE) if n.endswith('.yaml')]", set()),
+    "stubs": ("x = [n for n in os.listdir(HERE) if n.endswith(('.py', '.pyi'))]", {STUB}),
+    "another folder": ("shutil.copytree(HERE / 'templates', there)", set()),
+    "somewhere": ("for p in Path(root).rglob('*'): z.write(p)", set()),
+    "the path": ("sys.path.insert(0, str(HERE))\nx = open(HERE / 'a.json')", set()),
+    "unpacked": ("unpack_archive(HERE / 'a.zip', there)", set()),
+}
+
+
+@pytest.mark.parametrize("case", LISTED)
+def test_listings_hold_what_they_take(case: str) -> None:
+    code, expected = LISTED[case]
+    assert held({"pkg/core.py": HERE + code}) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "expected"),
+    [
+        ("user.py", "import pkg\nshutil.copytree(Path(pkg.__file__).parent, there)", TAKEN),
+        ("user.py", "shutil.copytree(files('pkg') / 'sub', there)", {DEEP}),
+        ("user.py", "import pkg\nx = pkg.__file__\nfor p in Path(root).rglob('*'): y(p)", set()),
+        ("pkg/testing/run.py", "x = list(Path(__file__).parents[1].rglob('*'))", set()),
+        ("pkg/sub/a.py", "x = list(Path(__file__).parents[1].rglob('*'))", TAKEN),
+        ("pkg/sub/a.py", "x = list(Path(__file__).parent.rglob('*'))", {DEEP}),
+        ("pkg/page.html", '<a href="core.pyi">', {STUB}),
+        ("pkg/a.qml", 'Text { source: "core.pyi" }', {STUB}),
+    ],
+)
+def test_who_lists_and_where(path: str, code: str, expected: set[str]) -> None:
+    assert held({path: code}) == expected
