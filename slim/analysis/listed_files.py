@@ -28,7 +28,9 @@ _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
 _OTHER_PLACE = re.compile(rb"\w\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
 _LISTS = re.compile(
+    rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules)[\"' =]|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
+    rb"addPyFile|addFile|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
     rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
 )

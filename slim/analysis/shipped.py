@@ -24,6 +24,7 @@ from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_nam
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
+from slim.analysis.imports.text_files import may_be_text, may_link
 from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
@@ -76,11 +77,13 @@ class ShippedFiles:
         names = re.compile(b"|".join(re.escape(name.encode()) for name in sorted(packages)))
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
-            if record.key in gone or not _may_hold(record):
+            if record.key in gone or not record.size or record.type is not EntryType.FILE:
                 continue
             own = owners.get((record.layer, record.owner), [])
             nearby = own or place_of(record.path).partition("/")[0] in packages
             if not nearby and not record.path.endswith(_SOURCES):
+                continue
+            if not self._may_hold(record):
                 continue
             content = bytes(self._read(record))
             if nearby or (_ELSEWHERE.search(content) and names.search(content)):
@@ -88,6 +91,15 @@ class ShippedFiles:
                     found.setdefault(key, _evidence(record, text, line))
         self._add_needed(wanted, found)
         return found
+
+    def _may_hold(self, record: FileRecord) -> bool:
+        """True for code and text; for compiled modules too, of which only the names can be read."""
+        if record.path.endswith(_SOURCES):
+            return may_name(record)
+        if importable_stem(record.path) is not None:
+            return True
+        text = record.size <= MAX_SOURCE and record.native is None
+        return text and (may_link(record) or may_be_text(record, self._read(record)))
 
     def _named(
         self,
@@ -227,14 +239,6 @@ def _parsed(source: bytes, platform: Platform) -> CodeModule | None:
             return CodeModule(ast.parse(source), platform)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-
-
-def _may_hold(record: FileRecord) -> bool:
-    """True for code and text; for compiled modules too, of which only the names can be read."""
-    if record.type is not EntryType.FILE or not record.size:
-        return False
-    compiled = importable_stem(record.path) is not None and not record.path.endswith(_SOURCES)
-    return compiled or may_name(record)
 
 
 def _evidence(record: FileRecord, text: str, line: int) -> Evidence:

@@ -62,6 +62,12 @@ LISTED: dict[str, tuple[str, set[str]]] = {
     "an archive": ("shutil.make_archive('x', 'zip', root_dir=HERE)", TAKEN),
     "a function of its own": ("def here(): return HERE\nupload_folder(here())", TAKEN),
     "files": ("shutil.copytree(files('pkg'), there)", TAKEN),
+    "added to an archive": ("with tarfile.open('a', 'w') as t: t.add(HERE)", TAKEN),
+    "added under a name": ("z.add(str(HERE), arcname='x')", TAKEN),
+    "a program that copies": ("subprocess.run(['rsync', '-a', str(HERE), 'x:'])", TAKEN),
+    "a program that doesn't": ("subprocess.run(['pylint', str(HERE)])", set()),
+    "sent to workers": ("ray.init(runtime_env={'py_modules': [str(HERE)]})", TAKEN),
+    "added to a set": ("known.add(HERE)", set()),
     "modules": ("for p in HERE.rglob('*.py'): load(p.stem)", set()),
     "modules by suffix": (
         "for n in os.listdir(HERE):\n  if n.endswith('.py') and n != 'x': load(n)",

@@ -144,6 +144,8 @@ def test_what_is_only_loaded_on_another_system_goes(case: str) -> None:
         ("pkg/core.cpython-313-x86_64-linux-gnu.so", b"\x7fELF\0cython\0agent.dll\0", {DLL}),
         ("pkg/core.pyc", b"\xe3\xda\x09agent.dll", {DLL}),
         ("pkg/README.md", "agent.dll", set()),
+        ("pkg/setup.iss", "Source: agent.dll; DestDir: {app}", {DLL}),
+        ("pkg/page.html", "<a href='agent.dll'>", {DLL}),
         ("user.py", "import pkg\nx = Path(pkg.__file__).parent / 'agent.dll'", {DLL}),
         (
             "user.py",

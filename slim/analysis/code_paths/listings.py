@@ -22,11 +22,16 @@ _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_list
 _COPIES = re.compile(
     r"copy|zip|(?<!s)tar(?!get|t)|archive|upload|sync|tree|"
     r"mount|bundle|pack|ship|deploy|push|transfer|"
-    r"walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send",
+    r"walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile",
     re.I,
 )
 """Names of functions that take folders whole."""
 _NO_COPIES = re.compile(r"unpack|package|import|resource|abspath|mkdir", re.I)
+_PROGRAMS = words("rsync scp cp tar zip docker podman kubectl rclone robocopy xcopy aws gsutil 7z")
+"""Programs that take the folders which they are given whole."""
+_RUNS = words("run Popen call check_call check_output create_subprocess_exec")
+_SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir")
+"""Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
 
 
@@ -72,9 +77,40 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
 def may_list(node: ast.Call) -> bool:
     """Return whether a call may be a listing, by what is called."""
     called = called_name(node.func)
-    copies = _COPIES.search(called) is not None and _NO_COPIES.search(called) is None
-    given = bool(node.args or node.keywords)
-    return called in _METHODS or called in _FUNCTIONS or (copies and given)
+    return called in _METHODS or called in _FUNCTIONS or bool(_given_whole(node))
+
+
+def _given_whole(node: ast.Call) -> list[ast.expr]:
+    """The arguments of a call that takes folders whole, if it is one."""
+    called = called_name(node.func)
+    given = [*node.args, *(item.value for item in node.keywords)]
+    if _COPIES.search(called) and not _NO_COPIES.search(called):
+        return given
+    named = {item.arg for item in node.keywords}
+    if called == "add" and ("arcname" in named or _is_archive(node.func)):
+        return given
+    if called in _RUNS and given:
+        match given[0]:
+            case ast.List(elts=[ast.Constant(value=str(program)), *_]) if program in _PROGRAMS:
+                return given[:1]
+            case ast.Constant(value=str(program)) if program in _PROGRAMS:
+                return given
+    return [item.value for item in node.keywords if item.arg in _SHIPPED]
+
+
+def _is_archive(function: ast.expr) -> bool:
+    receiver = function.value if isinstance(function, ast.Attribute) else None
+    name = receiver.id if isinstance(receiver, ast.Name) else ""
+    return name == "t" or "tar" in name or "archive" in name
+
+
+def _parts_of(node: ast.expr, depth: int = 0) -> Iterator[ast.expr]:
+    """An argument, and what stands in it where it is a collection or a table."""
+    yield node
+    parts = node.values if isinstance(node, ast.Dict) else _elements(node)
+    if depth < 5 and parts != [node]:
+        for part in parts:
+            yield from _parts_of(part, depth + 1)
 
 
 def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tuple[str, ...]]]:
@@ -94,9 +130,9 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
         deep = called in ("walk", "fwalk", "copy_tree")
         yield _pattern(path if "glob" in called else f"{path}/*", deep)
         return
-    if _COPIES.search(called) and not _NO_COPIES.search(called):
-        for argument in given:
-            path = module.text(argument)
+    for argument in _given_whole(node):
+        for part in _parts_of(argument):
+            path = module.text(part)
             if path.startswith((OWN, PACKAGE)) and path != OWN and not _WILD.search(path):
                 yield path, True, ("*",)
 

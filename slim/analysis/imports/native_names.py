@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
+from slim.analysis.imports.path_scan import test_paths
 from slim.analysis.remembering import Form
 from slim.system.mapped import find_all, seen, words_in
 
@@ -45,13 +46,14 @@ class PartNames:
 
     ``delimited`` are dotted names that are a whole string, ``loose`` those within longer ones;
     ``words`` are whole strings without a dot; ``tails`` names behind a dot or a placeholder, as in
-    ``"%s.tests.mod"``, without what stands before.
+    ``"%s.tests.mod"``, without what stands before. ``paths`` are those to files among tests.
     """
 
     delimited: frozenset[bytes]
     loose: frozenset[bytes]
     words: frozenset[bytes]
     tails: frozenset[bytes]
+    paths: frozenset[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ class NativeFile:
         for table in chain(_parts(self._data), self._tables):
             delimited, loose = _dotted_names(table)
             words, tails = (frozenset(found.findall(table)) for found in (_WHOLE, _TAIL))
-            yield PartNames(delimited, loose, words, tails)
+            paths = frozenset(test_paths(table))
+            yield PartNames(delimited, loose, words, tails, paths)
 
     def packed(self) -> tuple[bytes, ...]:
         """Read the texts in which a word counts wherever it stands."""
@@ -93,9 +96,9 @@ class NativeFile:
 
     def names(self) -> NativeNames | None:
         """Read all; None where it is more than is worth remembering."""
-        found: tuple[set[bytes], ...] = (set(), set(), set(), set())
+        found: tuple[set[bytes], ...] = tuple(set() for _ in range(5))
         for part in self.parts():
-            more = (part.delimited, part.loose, part.words, part.tails)
+            more = (part.delimited, part.loose, part.words, part.tails, part.paths)
             for names, fresh in zip(found, more, strict=True):
                 names |= fresh
             if sum(map(len, chain.from_iterable(found))) > MOST:
@@ -188,7 +191,7 @@ def _pack(names: NativeNames | None) -> object:
     if names is None:
         return None
     parts = names.names
-    sets = (parts.delimited, parts.loose, parts.words, parts.tails)
+    sets = (parts.delimited, parts.loose, parts.words, parts.tails, parts.paths)
     joined = (b"\n".join(sorted(words)) for words in sets)
     return [list(map(_squeezed, joined)), list(map(_squeezed, names.packed))]
 
@@ -197,8 +200,8 @@ def _unpack(stored: Any) -> NativeNames | None:
     if stored is None:
         return None
     sets, packed = stored
-    delimited, loose, words, tails = map(_set, sets)
-    names = PartNames(delimited, loose, words, tails)
+    delimited, loose, words, tails, paths = map(_set, sets)
+    names = PartNames(delimited, loose, words, tails, paths)
     return NativeNames(names, tuple(map(_text, packed)))
 
 

@@ -18,6 +18,7 @@ from slim.analysis.imports.candidates import COMMON, Candidates
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
 from slim.analysis.imports.native_names import NATIVE_NAMES, PART, NativeFile, PartNames
+from slim.analysis.imports.path_scan import PathUse, uses_of
 from slim.analysis.remembering import Remembering
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
@@ -34,7 +35,7 @@ class _Compiled:
     last parts of a module's name may be, without what may stand before: ``tests.mod`` of
     ``"%s.tests.mod"``; those in ``near`` had nothing before, so they count from around the file
     only. ``of`` are the top-level names of the file's distribution. ``packed`` are texts in which a
-    word counts wherever it stands.
+    word counts wherever it stands. ``paths`` are those to files among tests.
     """
 
     own: frozenset[str]
@@ -45,6 +46,7 @@ class _Compiled:
     near: frozenset[str]
     of: frozenset[str]
     packed: tuple[_Packed, ...]
+    paths: tuple[PathUse, ...]
 
 
 class _Packed:
@@ -88,9 +90,7 @@ class CompiledReader:
 
     def mentions(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
         """Every candidate that a compiled file names; nothing for other files."""
-        if record.key not in self._compiled:
-            self._compiled[record.key] = self._load(record)
-        compiled = self._compiled[record.key]
+        compiled = self._names(record)
         if compiled is None:
             return
         for name in sorted(name for name in compiled.whole if name in candidates):
@@ -106,6 +106,16 @@ class CompiledReader:
                 yield ModuleMention(name, _named(record, tail, Strength.WEAK))
         for packed in compiled.packed:
             yield from _names_in_packed(record, packed, compiled.own, modules, candidates)
+
+    def paths(self, record: FileRecord) -> tuple[PathUse, ...]:
+        """The paths in a compiled module that lead to files among tests."""
+        compiled = self._names(record)
+        return compiled.paths if compiled is not None else ()
+
+    def _names(self, record: FileRecord) -> _Compiled | None:
+        if record.key not in self._compiled:
+            self._compiled[record.key] = self._load(record)
+        return self._compiled[record.key]
 
     def opaque(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
         """Every candidate of which the words occur in a file that isn't read more closely."""
@@ -157,10 +167,12 @@ class CompiledReader:
         words: set[str] = set()
         tails: set[str] = set()
         near: set[str] = set()
+        paths: set[bytes] = set()
         own = frozenset(module.top for module in modules if module.rooted)
         of = own | self._tops_by_owner.get((record.layer, record.owner), frozenset())
         known = frozenset(word for top in of for word in self._words_by_top.get(top, ()))
         for part in parts:
+            paths |= part.paths
             tails |= _begun_with(known, part.tails)
             near |= _begun_with(known, chain(part.words, part.delimited))
             whole |= self._modules_in(part.delimited)
@@ -176,6 +188,7 @@ class CompiledReader:
             near=frozenset(near),
             of=of,
             packed=tuple(map(_Packed, packed)),
+            paths=tuple(uses_of(paths)) if modules else (),
         )
 
     @cached_property

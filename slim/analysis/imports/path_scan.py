@@ -42,6 +42,8 @@ _NO_PATHS = words(
     "hasattr setattr delattr add_argument add_parser add_option print warn debug info warning "
     "error critical exception log isinstance attrgetter"
 )
+_ONE_KEY = words("replace get pop setdefault")
+"""Those of which only the first argument is looked for; the second may be a path."""
 _TAKES_PACKAGE = words(
     "files path find_spec import_module get_data open_text open_binary read_text read_binary "
     "PackageLoader"
@@ -93,25 +95,34 @@ def parts_of(text: str) -> Iterator[tuple[str, ...]]:
 
 
 def paths_in_text(source: bytes) -> Iterator[PathUse]:
-    """Every path in a text that names tests.
+    """Every path in a text that names tests."""
+    yield from uses_of(test_paths(source))
+
+
+def uses_of(paths: Iterable[bytes]) -> Iterator[PathUse]:
+    """Paths in a text, or in compiled code, that name tests.
 
     "tests/" alone is said by texts about tests, so it leads nowhere.
     """
-    for text in sorted(set(_test_paths(source))):
+    for text in sorted(set(paths)):
         for run in parts_of(text.decode("utf-8", "replace")):
             if len(run) > 1:
                 yield PathUse(run, 0)
 
 
-def _test_paths(source: bytes) -> Iterator[bytes]:
+def test_paths(source: bytes) -> Iterator[bytes]:
     """Text like a path that has a folder called tests in it, or ends with a test file."""
     if b"%(" in source:
         source = _INTERPOLATED.sub(b"*", source)
     for pattern in _TEXT_PATHS:
         for match in pattern.finditer(source):
-            before = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
+            found = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
+            before = found[0] if found else b""
+            start = match.start() - len(before)
+            if source[max(0, start - 1) : start] == b"%":
+                before = b"*" + before[1:]  # "%s/tests/data"
             after = _AFTER.match(source[match.end() : match.end() + _MAX_PATH])
-            yield (before[0] if before else b"") + match[0] + (after[0] if after else b"")
+            yield before + match[0] + (after[0] if after else b"")
 
 
 def doubtful_paths(source: bytes, anchors: tuple[str, ...]) -> Iterator[PathUse]:
@@ -176,7 +187,8 @@ class _PathReader:
             case ast.Call(func=function, args=arguments, keywords=keywords):
                 named = [keyword.value for keyword in keywords if keyword.arg != "help"]
                 if _called(function) in _NO_PATHS:
-                    looked_for = arguments[:1] if _called(function) == "replace" else arguments
+                    one = _called(function) in _ONE_KEY
+                    looked_for = arguments[:1] if one else arguments
                     self._ignored.update(map(id, looked_for))
                 self._bare.update(id(child) for child in (*arguments, *named))
             case ast.For(iter=source) | ast.AsyncFor(iter=source) | ast.comprehension(iter=source):
@@ -214,6 +226,8 @@ def _iterated(node: ast.AST) -> str | None:
         case ast.For(iter=ast.Name(id=name)) | ast.AsyncFor(iter=ast.Name(id=name)):
             return name
         case ast.comprehension(iter=ast.Name(id=name)) | ast.Starred(value=ast.Name(id=name)):
+            return name
+        case ast.Starred(value=ast.Subscript(value=ast.Name(id=name))):
             return name
     return None
 
@@ -262,6 +276,9 @@ def _called(function: ast.expr) -> str:
 
 
 def _elements(node: ast.expr) -> list[ast.expr]:
+    """The elements of a collection, or of those in a table."""
+    if isinstance(node, ast.Dict):
+        return [element for value in node.values for element in _elements(value)]
     return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
 
 

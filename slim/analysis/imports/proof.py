@@ -254,7 +254,7 @@ class _ProofRun:
             self._note(mention, record)
         if self._paths:
             paths, imported = self._reader.paths(record, self._candidates)
-            for use in paths:
+            for use in (*paths, *self._compiled.paths(record)):
                 evidence = Evidence(
                     kind="path",
                     text=f"the path {'/'.join(use.segments)} leads to it",
