@@ -14,6 +14,7 @@ import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
+from slim.analysis.code_paths.places import place_of
 from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence, Strength
 from slim.model.record import (
@@ -43,6 +44,11 @@ _SHARE_PARTS = ("man", "doc", "info", "gtk-doc")
 _SUFFIX = re.compile(r"\.\w+(?:\.(?:in|tp))?\Z")
 _LOCKS = frozenset({"yarn.lock", "package-lock.json", "pnpm-lock.yaml"})
 _PACKAGE_MANAGER = re.compile(r"(?:npm|npx|yarn|pnpm|bun|jlpm|corepack)(?:\.cmd)?(?:\s|\Z)")
+_ELSEWHERE = re.compile(
+    rb"\w\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
+)
+"""Words by which code finds the folder of another package."""
+_OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']")
 _METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
 _METADATA_WORDS = (b"metadata", b"pkg_resources")
 _DESCRIPTION = re.compile(
@@ -110,10 +116,34 @@ class NamedFiles:
         for record in self._inventory:
             if record.key in gone or not may_name(record):
                 continue
-            for names in (wanted.get((record.layer, record.owner)), of_nobody):
+            own = (record.layer, record.owner)
+            for names in (wanted.get(own), of_nobody):
                 for key, text in self._named(record, names) if names else ():
                     found.setdefault(key, _evidence(record, text))
+            if record.path.endswith(_SOURCES):
+                others = {owner: names for owner, names in wanted.items() if owner != own}
+                for key, text in self._named_elsewhere(record, others):
+                    found.setdefault(key, _evidence(record, text))
+                stub = (record.layer, f"{record.path}i")
+                if stub in wanted.get(own, ()) and _OWN_STUB.search(self._read(record)):
+                    found.setdefault(stub, _evidence(record, "reads its own stub"))
         return found
+
+    def _named_elsewhere(
+        self, record: FileRecord, wanted: Mapping[tuple[str, Owner], _Wanted]
+    ) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files that code names which finds the folder of another's package."""
+        content = bytes(self._read(record)) if record.size <= MAX_SOURCE else b""
+        if _ELSEWHERE.search(content) is None:
+            return
+        meant = [
+            names
+            for names in wanted.values()
+            if names.may_occur(content) and any(top in content for top in names.tops)
+        ]
+        for text in (self._strings_of(record, content) or ()) if meant else ():
+            for names in meant:
+                yield from names.exactly_in(text)
 
     def _named(self, record: FileRecord, wanted: _Wanted) -> Iterator[tuple[FileKey, str]]:
         content = bytes(self._read(record))
@@ -174,6 +204,12 @@ class _Wanted:
         self._suffixes: dict[str, list[FileKey]] = {}
         self._shared: dict[str, list[FileKey]] = {}
         self._hints: set[bytes] = set()
+        self._keys: set[FileKey] = set()
+        self.tops: set[bytes] = set()
+        """The folders of packages that the files lie in."""
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._keys
 
     def __bool__(self) -> bool:
         return bool(self._names or self._shared)
@@ -186,6 +222,8 @@ class _Wanted:
         if shared:
             self._shared.setdefault(shared, []).append(record.key)
             return
+        self._keys.add(record.key)
+        self.tops.add(place_of(record.path).partition("/")[0].encode())
         self._names.setdefault(name, []).append(record.key)
         if name not in _LOCKS and suffix:
             self._suffixes.setdefault(suffix, []).append(record.key)
@@ -211,9 +249,8 @@ class _Wanted:
 
         Code may name all of a suffix.
         """
+        yield from self.exactly_in(text)
         for part in _PART.findall(text):
-            for key in self._names.get(part, ()):
-                yield key, f'names "{part}"'
             suffix = _suffix(part)
             if is_code and (part == suffix or _OPEN.search(part)):
                 for key in self._suffixes.get(suffix, ()):
@@ -222,6 +259,12 @@ class _Wanted:
             for name in _LOCKS & self._names.keys():
                 for key in self._names[name]:
                     yield key, f'starts "{text.split()[0]}", which reads it'
+
+    def exactly_in(self, text: str) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files that a text names by their whole names."""
+        for part in _PART.findall(text):
+            for key in self._names.get(part, ()):
+                yield key, f'names "{part}"'
 
     def in_shared_folder(self, strings: Collection[str]) -> Iterator[tuple[FileKey, str]]:
         """Yield the files below ``share/man`` and the like, where code has a path to there."""

@@ -84,6 +84,7 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "CSS": ("pkg/static/a.css", "x { background: url('../tests/data/a.csv') }", {DATA}),
     "CSS, imported": ("pkg/static/a.css", '@import "../tests/data/a.csv";', {DATA}),
     "SVG": ("pkg/a.svg", "<image href='tests/data/a.csv'/>", {DATA}),
+    "HTML, a script": ("pkg/a.html", "<script>fetch('tests/data/a.csv')</script>", {DATA}),
     "QML": ("pkg/a.qml", 'Image { source: "tests/data/a.csv" }', {DATA}),
     "JavaScript": ("pkg/a.js", "fetch('./tests/data/a.csv')", {DATA}),
     "XML": ("pkg/a.xml", "<file>tests/data/a.csv</file>", {DATA}),
@@ -301,6 +302,21 @@ def test_a_package_that_is_read_of_which_only_running_tells_the_name_holds_lefto
         proof = ImportProof(virtual.stack, virtual.inventory, virtual.read)
         found = proof.prove(keys, weak_counts=lambda _key: True, unnamed=keys)
         assert {key[1] for key in found.refused} == stays
+
+
+@pytest.mark.parametrize(
+    ("code", "stays"),
+    [
+        ("NAME = 'test_speed'\nrun(f'{HERE}/{NAME}.py')", True),
+        ("start('test_speed')", True),
+        ("x = {'test_speed': 1}", False),
+        ("x = name == 'test_speed'", False),
+        ("start('test_other')", False),
+    ],
+)
+def test_a_script_that_is_named_without_its_suffix_stays(code: str, stays: bool) -> None:
+    files: dict[str, Contents] = {"$site/pkg/core.py": code, "$site/pkg/test_speed.py": ""}
+    assert bool(refused(make_stack({"app-x": files}), "test_speed")) == stays
 
 
 def test_a_name_of_which_only_running_tells_may_be_any_module_beside_tests() -> None:

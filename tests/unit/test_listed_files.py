@@ -103,8 +103,12 @@ def test_listings_hold_what_they_take(case: str) -> None:
         ("pkg/sub/a.py", "x = list(Path(__file__).parents[1].rglob('*'))", TAKEN),
         ("pkg/sub/a.py", "x = list(Path(__file__).parent.rglob('*'))", {DEEP}),
         ("pkg/page.html", '<a href="core.pyi">', {STUB}),
+        ("pkg/core.py", "x = open(__file__ + 'i').read()", {STUB}),
+        ("user.py", "x = files('pkg').joinpath('core.pyi').read_text()", {STUB}),
+        ("user.py", "import pkg\nx = join(dirname(pkg.__file__), 'core.pyi')", {STUB}),
+        ("user.py", "x = open('core.pyi')", set()),
         ("pkg/a.qml", 'Text { source: "core.pyi" }', {STUB}),
     ],
 )
-def test_who_lists_and_where(path: str, code: str, expected: set[str]) -> None:
+def test_who_lists_or_names_and_where(path: str, code: str, expected: set[str]) -> None:
     assert held({path: code}) == expected

@@ -27,8 +27,10 @@ _PATH_HINTS = (
     re.compile(rb"tests[\"'/\\](?<=[\"'/\\]tests.)"),
     re.compile(rb"test_\w+\.py"),
     re.compile(rb"conftest\.py"),
+    re.compile(rb"[\"']test_\w+[\"']"),
 )
 _TEST_FILE = re.compile(r"(?:test_\w+|conftest)\.py\Z")
+_TEST_STEM = re.compile(r"test_\w+\Z")
 _OWN = frozenset({"__file__", "__path__", "__spec__", "__loader__"})
 _JOINERS = words(
     "join joinpath Path PurePath PosixPath WindowsPath PurePosixPath abspath normpath realpath "
@@ -166,6 +168,8 @@ class _PathReader:
 
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
         plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
+        if plain and id(node) in self._bare and _TEST_STEM.match(text):
+            text += ".py"  # the name of a script, without its suffix
         if plain and id(node) not in self._bare and not _TEST_FILE.match(text):
             return
         names = {child.id for child in inner if isinstance(child, ast.Name)}

@@ -25,9 +25,10 @@ _NOT_READ = frozenset(
 _DOCUMENTS = (".md", ".rst", ".html", ".htm")
 _LINKING = (".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less")
 _LINK = re.compile(
-    rb"(?:=|\burl\(|@import|\b(?:import|from)\b)\s*[\"']?([^\s\"'()<>=]*tests/[^\s\"'()<>]*)"
+    rb"(?:=\s*[\"']?|\burl\(\s*[\"']?|[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from)\s*[\"'])"
+    rb"([^\s\"'`()<>=]*tests/[^\s\"'`()<>]*)"
 )
-"""What an attribute, ``url()`` or ``@import`` leads to, as far as it may lead to tests."""
+"""What an attribute, ``url()``, ``@import`` or a string of a script leads to: tests, perhaps."""
 _SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
 
 
