@@ -1,19 +1,28 @@
-"""Wall time, processor time and peak memory of slim on a large folder, beside plain tools.
+"""Wall time, processor time and peak memory of slim on large folders, beside plain tools.
 
-    python bench/big.py STACK [--commands run,dry,audit,diff,verify] [--work DIR]
+    python bench/big.py STACK... [--commands dry,run,...] [--archives] [--work DIR] [--cache DIR]
 
-STACK is a folder that venvstacks built or exported, or any other with Python in it. In one run, in
-turn: ``cp -r`` and ``sha256sum`` over its files, and what slim does with it (``run`` writes a
-folder; ``diff`` and ``verify`` compare that with STACK). Peak memory is that of all processes
-together, asked for twenty times a second: resident pages, mapped files among them. Linux only.
+STACK is a folder that venvstacks exported, or any other with Python in it; or a name:
 
-A stack with TensorFlow: ``pip install --target LAYER/lib/python3.13/site-packages --no-compile
-tensorflow``, in a framework layer of a stack that ``bench/make_stack.sh`` has built.
+- ``tensorflow``, ``jax``, ``torch``: built from fixtures/stacks/NAME by venvstacks itself, once,
+  in ``--cache`` (``torch`` is for CUDA: 5 GB to download, 10 GB of disk);
+- ``small``: 60,000 small files; ``small:1``, ``small:4`` and ``small:16`` have 3,750 files times
+  that number, and what they take is told as the exponent of growth: 1 is linear.
+
+For each stack, in one run and in turn: ``cp -r`` and ``sha256sum`` over its files, and what slim
+does with it. ``again`` is a dry run with the analysis cache that ``dry`` filled, ``no-cache`` one
+without; ``run`` writes a folder; ``diff`` and ``verify`` compare that with STACK; ``symbols`` is a
+run with ``--symbols`` and ``--keep-removed``, and ``restore`` puts back what that took out.
+``--archives`` adds slim's archives beside ``tar`` with ``xz -6 -T0`` and ``zstd -19 --long``, of
+the original's files and of those that slim leaves. Peak memory is that of all processes together,
+asked for twenty times a second: resident pages, mapped files among them.
+Linux only.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shutil
 import subprocess
@@ -23,14 +32,20 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
+from growth import SITE, modules
 from measuring import MB
 
+BENCH = Path(__file__).resolve().parent
 _SLIM = [sys.executable, "-m", "slim"]
 _PAUSE = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-COMMANDS = ("dry", "run", "audit", "diff", "verify")
+COMMANDS = ("dry", "again", "no-cache", "run", "symbols", "restore", "audit", "diff", "verify")
+BUILT = ("tensorflow", "jax", "torch")
+SMALL = 3_750
+"""Files of ``small:1``; the name ``small`` means sixteen times as many."""
 
 
 @dataclass(frozen=True)
@@ -84,50 +99,170 @@ def taken(command: list[str]) -> Taken:
     return Taken(wall, usage.ru_utime + usage.ru_stime, max(peak, usage.ru_maxrss << 10), code)
 
 
+def stack_of(name: str, cache: Path) -> Path:
+    """The folder of a stack by its name, made where it isn't there yet; else the folder itself."""
+    if name in BUILT:
+        command = [BENCH / "make_stack.sh", "--export"]
+        subprocess.run(
+            [*command, BENCH.parent / "fixtures" / "stacks" / name, cache / name],
+            check=True, stdout=sys.stderr,
+        )  # fmt: skip
+        return cache / name / "_export"
+    word, _, times = name.partition(":")
+    if word == "small" and (times.isdecimal() or not times):
+        folder = cache / f"small-{int(times or 16)}"
+        if not (folder / ".complete").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            small_files(folder / "layer", int(times or 16))
+            (folder / ".complete").touch()
+        return folder / "layer"
+    return Path(name)
+
+
+def small_files(layer: Path, times: int) -> None:
+    """A layer of ``times`` distributions with 3,750 files each: modules, tests, data, RECORD.
+
+    Modules are those of the standard library, each with another first line.
+    """
+    sources, site = modules(), layer / SITE
+    for number in range(times):
+        package = f"package{number}"
+        names: list[str] = []
+        for index in range(SMALL - 3):
+            folder = f"{package}/part{index // 50}"
+            match index % 10:
+                case 0:
+                    name, data = f"{folder}/data{index}.json", b'{"number": %d}\n' % index
+                case 1:
+                    text = b"from %s.part%d import module%d\n" % (
+                        package.encode(), index // 50, index + 1,
+                    )  # fmt: skip
+                    name, data = f"{folder}/tests/test_{index}.py", text
+                case _:
+                    data = b"# %d %d\n" % (number, index) + sources[index % len(sources)][:4000]
+                    name = f"{folder}/module{index}.py"
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            (site / name).write_bytes(data)
+            names.append(name)
+        (site / package / "__init__.py").write_text("", encoding="utf-8")
+        about = site / f"{package}-1.0.dist-info"
+        about.mkdir()
+        text = f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n"
+        (about / "METADATA").write_text(text, encoding="utf-8")
+        names += [f"{package}/__init__.py", f"{about.name}/METADATA", f"{about.name}/RECORD"]
+        (about / "RECORD").write_text("".join(f"{name},,\n" for name in names), encoding="utf-8")
+
+
 def rows(stack: Path, work: Path, wanted: set[str]) -> Iterator[tuple[str, list[str]]]:
     """The commands in their order, each with its name."""
-    out, quiet = work / "out", ["--no-config", "--quiet"]
+    out, debug, quiet = work / "out", work / "debug", ["--no-config", "--quiet"]
     yield "cp -r", ["cp", "-r", str(stack), str(work / "copy")]
     find = f'find "{stack}" -type f -print0 | xargs -0 sha256sum'
     yield "sha256sum", ["bash", "-c", find]
     shutil.rmtree(work / "copy", ignore_errors=True)
+    dry = ["run", str(stack), "--dry-run", *quiet]
+    symbols = ["run", str(stack), "-o", str(debug), "--symbols", str(work / "symbols")]
+    symbols += ["--keep-removed", str(work / "removed.tar.zst"), *quiet]
     runs = {
-        "dry": ["run", str(stack), "--dry-run", *quiet],
+        "dry": dry,
+        "again": dry,
+        "no-cache": [*dry, "--no-cache"],
         "run": ["run", str(stack), "-o", str(out), *quiet],
+        "symbols": symbols,
+        "restore": ["restore", str(work / "removed.tar.zst"), str(debug), "-o", str(work / "back"),
+                    "--quiet"],
         "audit": ["audit", str(stack), *quiet],
         "diff": ["diff", str(stack), str(out), *quiet],
         "verify": ["verify", str(stack), str(out), *quiet],
-    }
+    }  # fmt: skip
     for name in COMMANDS:
         if name in wanted:
             yield f"slim {name}", [*_SLIM, *runs[name]]
 
 
+def packed(stack: Path, work: Path) -> Iterator[tuple[str, list[str], Path]]:
+    """The archives: slim's own, and plain ones of the original's files and of slim's."""
+    for ending in ("tar.xz", "tar.zst"):
+        folder = work / ending
+        yield (
+            f"slim {ending}",
+            [*_SLIM, "run", str(stack), "-o", str(folder), "--format", ending, "--no-config", "-q"],
+            folder,
+        )
+    for name, tree in (("original", stack), ("slimmed", work / "out")):
+        for tool in ("xz -6 -T0", "zstd -q -19 --long=27 -T0"):
+            file = work / f"{name}.{tool.split()[0]}"
+            text = f'tar -cf - -C "{tree}" . | {tool} -c > "{file}"'
+            yield f"{name} {tool.split()[0]}", ["bash", "-c", text], file
+
+
+def measure(
+    stack: Path, options: argparse.Namespace, wanted: set[str]
+) -> tuple[int, dict[str, Taken]]:
+    """Print a row for each command as soon as it has ended; return the files and what each took."""
+    sizes = [path.stat().st_size for path in stack.rglob("*") if path.is_file()]
+    print(f"{stack}: {sum(sizes) / MB:,.0f} MB, {len(sizes):,} files")
+    print(f"{'':18}{'wall s':>9}{'processor s':>13}{'peak MB':>9}{'MB':>9}")
+    base = 0.0
+    found: dict[str, Taken] = {}
+    with tempfile.TemporaryDirectory(dir=options.work) as work:
+        os.environ["SLIM_CACHE_DIR"] = str(Path(work, "cache"))
+        for name, command in rows(stack, Path(work), wanted):
+            it = found[name] = taken(command)
+            plain = not name.startswith("slim")
+            base += it.wall if plain else 0
+            tell(name, it, "" if plain else f"{it.wall / base:.2f} x cp and sha256sum")
+        for name, command, result in packed(stack, Path(work)) if options.archives else ():
+            it = found[name] = taken(command)
+            files = [result, *result.rglob("*.tar.*")] if result.is_dir() else [result]
+            size = sum(path.stat().st_size for path in files if path.is_file())
+            tell(name, it, size=size)
+    return len(sizes), found
+
+
+def tell(name: str, it: Taken, note: str = "", size: int = 0) -> None:
+    """Print a row."""
+    note += f"   exit code {it.code}" if it.code else ""
+    weight = f"{size / MB:9.1f}" if size else " " * 9
+    line = f"{name:18}{it.wall:9.1f}{it.processor:13.1f}{it.memory / MB:9.0f}{weight}   {note}"
+    print(line.rstrip(), flush=True)
+
+
+def growth(measured: list[tuple[int, dict[str, Taken]]]) -> None:
+    """Print how each command's time and memory grow with the number of files."""
+    print("growth: exponent of processor time, and of memory, from one size to the next")
+    for name in measured[0][1]:
+        steps = []
+        for (few, before), (many, after) in pairwise(measured):
+            ratio = math.log(many / few)
+            old, new = before[name], after[name]
+            time_grows = math.log(new.processor / old.processor) / ratio
+            steps.append(f"{time_grows:.2f}, {math.log(new.memory / old.memory) / ratio:.2f}")
+        print(f"{name:18}{'   '.join(steps)}")
+
+
 def main() -> int:
-    """Print a row for each command as soon as it has ended."""
+    """Measure each stack."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("stack", type=Path)
+    parser.add_argument("stack", nargs="+")
     parser.add_argument("--commands", default="dry,run,audit")
-    parser.add_argument("--work", type=Path, help="folder on a disk with room for two copies")
+    parser.add_argument("--archives", action="store_true", help="archives beside tar, xz, zstd")
+    parser.add_argument("--work", type=Path, help="folder on a disk with room for four copies")
+    parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir(), "slim-big"),
+                        help="where built stacks are kept [default: %(default)s]")  # fmt: skip
     options = parser.parse_args()
     wanted = set(options.commands.split(","))
     if wanted - set(COMMANDS):
         parser.error(f"commands are {', '.join(COMMANDS)}")
-    sizes = [path.stat().st_size for path in options.stack.rglob("*") if path.is_file()]
-    print(f"{options.stack}: {sum(sizes) / MB:,.0f} MB, {len(sizes):,} files")
-    print(f"{'':14}{'wall s':>9}{'processor s':>13}{'peak MB':>9}")
-    base = 0.0
-    failed = False
-    with tempfile.TemporaryDirectory(dir=options.work) as work:
-        for name, command in rows(options.stack.resolve(), Path(work), wanted):
-            it = taken(command)
-            plain = not name.startswith("slim")
-            base += it.wall if plain else 0
-            note = "" if plain else f"   {it.wall / base:.2f} x cp and sha256sum"
-            failed |= it.code != 0
-            note += f"   exit code {it.code}" if it.code else ""
-            print(f"{name:14}{it.wall:9.1f}{it.processor:13.1f}{it.memory / MB:9.0f}{note}")
-    return int(failed)
+    needed = {"diff": "run", "verify": "run", "restore": "symbols", "again": "dry"}
+    wanted |= {needed[name] for name in wanted & needed.keys()} | (
+        {"run"} if options.archives else set()
+    )
+    stacks = [stack_of(name, options.cache).resolve() for name in options.stack]
+    measured = [measure(stack, options, wanted) for stack in stacks]
+    if len(measured) > 1 and all(name.startswith("small") for name in options.stack):
+        growth(measured)
+    return int(any(it.code for _, found in measured for it in found.values()))
 
 
 if __name__ == "__main__":

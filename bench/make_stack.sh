@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Builds, publishes and deploys a stack with venvstacks itself.
 #
-#   bench/make_stack.sh SPEC OUT
+#   bench/make_stack.sh [--export] SPEC OUT
 #
 # SPEC is a folder with a venvstacks.toml and its launch modules (fixtures/stacks/*). OUT/_artifacts gets what
 # `venvstacks publish` writes, OUT/_deployed the layers as an installer would leave them. Five to ten minutes on two
-# processors; where OUT is complete already, nothing happens.
+# processors; where OUT is complete already, nothing happens. With --export, OUT/_export gets what
+# `venvstacks local-export` writes, and nothing is published.
 #
 # venvstacks downloads its runtime from python-build-standalone. Where that can't be reached, a CPython of the same
 # version on this machine stands in: PYTHON_HOME names its prefix (default: pyenv's, if there is one; PYTHON_HOME=
@@ -13,8 +14,13 @@
 # brings a static libpython, which makes both slim and its rival look better in the runtime layer.
 set -euo pipefail
 
+export=
+if [[ ${1-} == --export ]]; then
+    export=yes
+    shift
+fi
 if [[ $# -ne 2 ]]; then
-    echo "usage: $0 SPEC OUT" >&2
+    echo "usage: $0 [--export] SPEC OUT" >&2
     exit 2
 fi
 bench=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -59,6 +65,12 @@ fi
 
 venvstacks lock venvstacks.toml
 venvstacks build venvstacks.toml
+if [[ -n $export ]]; then
+    venvstacks local-export --force --output-dir _export venvstacks.toml
+    touch .complete
+    du -sh _export
+    exit
+fi
 venvstacks publish --force venvstacks.toml
 "$bench/deploy.sh" _artifacts _deployed
 touch .complete
