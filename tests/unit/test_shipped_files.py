@@ -17,13 +17,14 @@ PACKS = tuple(pack for pack in builtin_packs(SCHEMAS) if "foreign" in pack.name)
 DLL, SUB, MAC = "agent.dll", "libs/win32/deep.dll", "libs/darwin/deep.dylib"
 FILES: dict[str, Contents] = {DLL: pe(), SUB: pe(), MAC: macho(machine="x86_64")}
 ALL = set(FILES)
-HERE = "import os, sys, platform\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
+HERE = "import os, sys\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
 
 
 def held(
     code: str, *, at: str = "pkg/core.py", more: dict[str, Contents] | None = None
 ) -> set[str]:
     """The foreign libraries of ``pkg`` that stay, relative to it."""
+    code = code if "¿" in code else f"import os, sys, platform\n{code}"
     made = make_stack(
         {
             "app-x": {
@@ -79,6 +80,33 @@ READ: dict[str, tuple[str, set[str]]] = {
     ),
     "returned": (HERE + "def where():\n    return HERE / 'agent.dll'", {DLL}),
     "a loader of another thing": ("x = ctypes.CDLL('libc.so.6')\nsend('agent.dll')", {DLL}),
+    "a parameter of the same name": (
+        "s = platform.system()\ndef f(s):\n    if s == 'Windows': push('agent.dll')",
+        {DLL},
+    ),
+    "taken apart": (
+        "def g():\n    s = platform.system()\ndef f():\n    s, m = remote()\n"
+        "    if s == 'Windows': push('agent.dll')",
+        {DLL},
+    ),
+    "another system()": (
+        "from .hosts import system\nif system() == 'Windows': x = 'agent.dll'",
+        {DLL},
+    ),
+    "another uname()": ("if host.uname().sysname == 'Windows': x = 'agent.dll'", {DLL}),
+    "a setting": ("from .conf import settings\nif settings.windows: push('agent.dll')", {DLL}),
+    "kept in a list": (
+        HERE + "P = HERE / 'agent.dll'\nL.append(P)\nx = ctypes.CDLL(P)\nsend(L)",
+        {DLL},
+    ),
+    "kept in a table": (
+        HERE + "P = HERE / 'agent.dll'\nT['x'] = P\nx = ctypes.CDLL(P)\nsend(T)",
+        {DLL},
+    ),
+    "yielded": (
+        HERE + "def f():\n    P = HERE / 'agent.dll'\n    ctypes.CDLL(P)\n    yield P",
+        {DLL},
+    ),
     "unparsed": ("match x: case ¿\nsend('agent.dll')", {DLL, SUB}),
 }
 
@@ -104,6 +132,10 @@ LOADED: dict[str, str] = {
     "this system's": "if sys.platform == 'linux':\n    x = 'a.so'\nelse:\n    x = 'agent.dll'",
     "returns before": "def f():\n    if os.name != 'nt':\n        return\n    push('agent.dll')",
     "a function": "def f():\n if sys.platform == 'linux':\n  return 1\n return 'agent.dll'",
+    "part of a name": "if 'win32' in sys.platform:\n    push('agent.dll')",
+    "an alias": "from platform import system as s\nif s() == 'Windows':\n    push('agent.dll')",
+    "uname": "if platform.uname().system == 'Windows':\n    push('agent.dll')",
+    "the name itself": "from sys import platform as p\nif p == 'win32':\n    push('agent.dll')",
     "a table": "x = {'win32': 'agent.dll', 'linux': 'a.so'}[sys.platform]\nsend(x)",
     "the usual loader": HERE
     + "if sys.platform == 'win32':\n    name = 'deep.dll'\n"

@@ -30,14 +30,7 @@ _NEUTRAL = words(
     "with_suffix with_name isinstance files as_file enter_context strip split splitext system "
     "machine getenv environ"
 )
-
-
-def loads(module: CodeModule) -> bool:
-    """Return whether a module calls something that loads libraries."""
-    return any(
-        isinstance(node, ast.Call) and _is_loader(called_name(node.func), frozenset())
-        for node in module.live
-    )
+_ADDS = words("append insert extend")
 
 
 class LoadedPaths:
@@ -81,6 +74,12 @@ class LoadedPaths:
                     self.only.update(id(inner) for inner in ast.walk(name))
                 case ast.Call() if called_name(node.func) not in _NEUTRAL:
                     elsewhere |= set(self._given(node))
+                case ast.Call(func=ast.Attribute(value=receiver, attr=called)) if called in _ADDS:
+                    flows.append((name_of(receiver), set(self._given(node))))
+                case ast.Yield(value=ast.expr() as value) | ast.YieldFrom(value=value):
+                    elsewhere |= self._sources(value)
+                case ast.Assign(targets=[ast.Subscript() | ast.Tuple() | ast.List()], value=value):
+                    elsewhere |= self._sources(value)
             for target, value in _bindings(node):
                 flows.append((target, self._sources(value)))
         return into, elsewhere, flows

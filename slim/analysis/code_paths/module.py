@@ -45,13 +45,14 @@ class CodeModule:
         nodes = list(ast.walk(tree))
         self._bound: dict[str, list[ast.expr]] = {}
         self._returned: dict[str, list[ast.expr]] = {}
-        imported = self._imported = set[str]()
+        self._imported: dict[str, str] = {}
         for node in nodes:
             if isinstance(node, ast.Import | ast.ImportFrom):
-                imported.update(one.asname or one.name.partition(".")[0] for one in node.names)
-            self._bind(node)
+                self._import(node)
+            else:
+                self._bind(node)
         once = {name: values[0] for name, values in self._bound.items() if len(values) == 1}
-        self.platform = PlatformTests(platform, once, frozenset(imported))
+        self.platform = PlatformTests(platform, once, self._imported)
         self.live = list(self._living(tree.body))
         lived = {id(node) for node in self.live}
         for table in (self._bound, self._returned):
@@ -59,30 +60,44 @@ class CodeModule:
                 table[name] = [one for one in values if one is _UNKNOWN or id(one) in lived]
 
     def _bind(self, node: ast.AST) -> None:
+        """Note what a node gives to names; a name that gets what isn't known has no one value."""
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
-                    if name := name_of(target):
-                        self._bound.setdefault(name, []).append(value)
+                    self._give(target, value)
             case ast.AnnAssign(target=target, value=ast.expr() as value):
-                if name := name_of(target):
-                    self._bound.setdefault(name, []).append(value)
+                self._give(target, value)
             case ast.NamedExpr(target=target, value=value):
-                self._bound.setdefault(target.id, []).append(value)
-            case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
-                self._bound.setdefault(name, []).append(value)
-            case (
-                ast.AugAssign(target=target)
-                | ast.For(target=target)
-                | ast.comprehension(target=target)
-            ):
-                for inner in ast.walk(target):
-                    if isinstance(inner, ast.Name):  # no value, so never the only one
-                        self._bound.setdefault(inner.id, []).extend([_UNKNOWN, _UNKNOWN])
+                self._give(target, value)
+            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                self._give(target, value)
+            case ast.AugAssign(target=target) | ast.For(target=target):
+                self._give(target, None)
+            case ast.AsyncFor(target=target) | ast.comprehension(target=target):
+                self._give(target, None)
+            case ast.arg(arg=name) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                self._bound.setdefault(name, []).extend([_UNKNOWN, _UNKNOWN])
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 for inner in ast.walk(node):
                     if isinstance(inner, ast.Return) and inner.value is not None:
                         self._returned.setdefault(name, []).append(inner.value)
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        start = ""
+        if isinstance(node, ast.ImportFrom):
+            start = "." * node.level + (node.module or "") + "."
+        for alias in node.names:
+            top = alias.name if start or alias.asname else alias.name.partition(".")[0]
+            self._imported[alias.asname or top] = start + top
+
+    def _give(self, target: ast.expr, value: ast.expr | None) -> None:
+        name = name_of(target)
+        if name and value is not None:
+            self._bound.setdefault(name, []).append(value)
+            return
+        for inner in ast.walk(target):  # no value, so never the only one
+            if inner_name := name_of(inner):
+                self._bound.setdefault(inner_name, []).extend([_UNKNOWN, _UNKNOWN])
 
     def _living(self, body: list[ast.stmt]) -> Iterator[ast.AST]:
         """Every node of some statements that may run on the layer's platform; outer ones first."""

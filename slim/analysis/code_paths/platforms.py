@@ -22,21 +22,21 @@ _MACHINES = (
     words("arm armv6l armv7l armv7"),
 )
 _SPOKEN: tuple[tuple[System, re.Pattern[str]], ...] = (
-    (System.WINDOWS, re.compile(r"_*(?:is_?|on_?)?(?:windows|win|win32|nt|mswindows)_*\Z", re.I)),
-    (System.MACOS, re.compile(r"_*(?:is_?|on_?)?(?:macos|mac|osx|darwin|macosx)_*\Z", re.I)),
-    (System.LINUX, re.compile(r"_*(?:is_?|on_?)?linux_*\Z", re.I)),
+    (System.WINDOWS, re.compile(r"_*(?:(?:IS|ON)_)?(?:WINDOWS|WIN|WIN32|NT|MSWINDOWS)_*\Z")),
+    (System.MACOS, re.compile(r"_*(?:(?:IS|ON)_)?(?:MACOS|MAC|OSX|DARWIN|MACOSX)_*\Z")),
+    (System.LINUX, re.compile(r"_*(?:(?:IS|ON)_)?LINUX_*\Z")),
 )
-"""Names of flags that one module of a package makes and others import."""
+"""Names of constants that one module of a package makes and others import."""
 
 
 class PlatformTests:
     """Answers of one module's own questions. ``values`` are what its names were assigned, if once.
 
-    ``imported`` are the names that it imports from elsewhere.
+    ``imported`` are the names that it imports, and what each stands for: ``platform.system``.
     """
 
     def __init__(
-        self, platform: Platform, values: Mapping[str, ast.expr], imported: frozenset[str]
+        self, platform: Platform, values: Mapping[str, ast.expr], imported: Mapping[str, str]
     ) -> None:
         self._platform = platform
         self._values = values
@@ -65,7 +65,8 @@ class PlatformTests:
                 known, given = self.values(value), list(_constants(wanted))
                 if not known or not given:
                     return None
-                return any(one.startswith(tuple(given)) for one in known)
+                answers = {one.startswith(tuple(given)) for one in known}
+                return answers.pop() if len(answers) == 1 else None
             case ast.Name(id=name) if name in self._values:
                 return self.holds(self._values[name], depth + 1)
             case ast.Name(id=name) if name in self._imported:
@@ -80,23 +81,29 @@ class PlatformTests:
             return frozenset()
         system = self._platform.system
         match node:
-            case ast.Attribute(value=ast.Name(id="sys" | "_sys"), attr="platform"):
-                return frozenset({_SYS[system]})
-            case ast.Attribute(value=ast.Name(id="os" | "_os"), attr="name"):
-                return frozenset({_OS[system]})
             case ast.Call(func=ast.Attribute(value=value, attr="lower" | "casefold"), args=[]):
                 return frozenset(one.lower() for one in self.values(value, depth + 1))
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="platform"), attr=asked), args=[]):
-                return self._asked(asked)
-            case ast.Call(func=ast.Name(id=asked), args=[]) if asked in self._imported:
-                return self._asked(asked)
-            case ast.Attribute(value=ast.Call(func=ast.Attribute(attr="uname")), attr=asked):
-                return self._asked("system" if asked in ("system", "sysname") else asked)
-            case ast.Name(id="platform") if "platform" in self._imported:
-                return frozenset({_SYS[system]})  # from sys import platform
-            case ast.Name(id=name) if name in self._values:
+            case ast.Call(func=function, args=[]):
+                module, _, asked = self._meant(function).rpartition(".")
+                return self._asked(asked) if module == "platform" else frozenset()
+            case ast.Attribute(value=ast.Call(func=function), attr=asked):
+                if self._meant(function) in ("os.uname", "platform.uname"):
+                    return self._asked("system" if asked == "sysname" else asked)
+            case ast.Name(id=name) if name in self._values and name not in self._imported:
                 return self.values(self._values[name], depth + 1)
+            case ast.Name() | ast.Attribute():
+                known = {"sys.platform": _SYS[system], "os.name": _OS[system]}
+                return frozenset(filter(None, [known.get(self._meant(node))]))
         return frozenset()
+
+    def _meant(self, node: ast.expr) -> str:
+        """The origin of an imported name, or of an attribute of one: ``sys.platform``."""
+        match node:
+            case ast.Name(id=name):
+                return self._imported.get(name, "")
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute):
+                return f"{self._imported.get(name, '')}.{attribute}"
+        return ""
 
     def _asked(self, function: str) -> frozenset[str]:
         if function == "system":
@@ -108,13 +115,16 @@ class PlatformTests:
 
     def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> bool | None:
         known, wanted = self.values(left), frozenset(_constants(right))
-        if not known:
+        turned = not known
+        if turned:
             known, wanted = self.values(right), frozenset(_constants(left))
         if not known or not wanted:
             return None
-        within = isinstance(operator, ast.In | ast.NotIn) and isinstance(right, ast.Constant)
-        if within:
-            equal: bool | None = any(one in text for one in known for text in wanted)
+        within = isinstance(operator, ast.In | ast.NotIn)
+        if within and turned:  # "win" in sys.platform
+            equal = any(text in one for one in known for text in wanted)
+        elif within and isinstance(right, ast.Constant):
+            equal = any(one in text for one in known for text in wanted)
         else:
             equal = not known.isdisjoint(wanted)
         if isinstance(operator, ast.Eq | ast.In):
