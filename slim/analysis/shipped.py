@@ -129,12 +129,27 @@ class ShippedFiles:
             for wanted in every if PACKAGE in listing.folder else near:
                 if lists(listing, here, place_of(wanted.path)):
                     yield wanted.key, f"{listing.text} takes files of its folder", listing.line
-        for use in _uses(module, used):
+
+        def is_shared(name: str) -> bool:
+            return self._is_used_elsewhere(record, name)
+
+        for use in _uses(module, used.union(LoadedPaths(module, is_shared).only)):
             placed = near if use.text.startswith(OWN) else own
             for wanted in every if PACKAGE in use.text else placed:
                 if _leads(use, here, place_of(wanted.path)):
                     shown = use.text.replace(OWN, "__file__").replace(PACKAGE, "")
                     yield wanted.key, f'has the path "{shown}", and may read it', use.line
+
+    def _is_used_elsewhere(self, record: FileRecord, name: str) -> bool:
+        """Return whether another source of the distribution has a name of a module's."""
+        words = [re.compile(rf"\b{re.escape(word)}\b".encode()) for word in (name, _stem(record))]
+        return any(
+            other.key != record.key
+            and other.path.endswith(_SOURCES)
+            and (other.layer, other.owner) == (record.layer, record.owner)
+            and all(word.search(self._read(other)) for word in words)
+            for other in self._inventory
+        )
 
     def _add_needed(self, wanted: list[FileRecord], found: dict[FileKey, Evidence]) -> None:
         """Hold what a held file names beside it: it is loaded together with that, elsewhere."""
@@ -181,12 +196,8 @@ def _alike(parts: list[str], tail: list[str]) -> bool:
     )
 
 
-def _uses(module: CodeModule, listed: Collection[int]) -> Iterator[_Use]:
-    """Every path of a module that its own platform may use for something else than loading.
-
-    Without those that are listed.
-    """
-    ignored = LoadedPaths(module).only.union(listed)
+def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
+    """Every path of a module that its own platform may use, but for expressions ``ignored``."""
     for node in module.live:
         match node:
             case ast.Expr(value=ast.Constant() as value):
@@ -216,6 +227,13 @@ def _suffix_tests(node: ast.Compare) -> Iterator[_Use]:
         for inner in ast.walk(node.comparators[0]):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner.value:
                 yield _Use(f"*{inner.value}", node.lineno, True)
+
+
+def _stem(record: FileRecord) -> str:
+    """The last component of the name that a source is imported under."""
+    stem = importable_stem(record.path) or ""
+    folder = posixpath.basename(posixpath.dirname(record.path))
+    return folder if stem == "__init__" else stem
 
 
 def _builds(node: ast.AST) -> bool:

@@ -192,6 +192,25 @@ def test_who_may_read_a_library(path: str, content: Contents, expected: set[str]
     assert held("", more={path: content}) == expected
 
 
+LOADS = HERE + "AGENT = HERE / 'agent.dll'\nx = ctypes.CDLL(AGENT)"
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "expected"),
+    [
+        ("pkg/send.py", "from .core import AGENT\nsend(AGENT)", {DLL}),
+        ("pkg/send.py", "from . import core\nsend(core.AGENT)", {DLL}),
+        ("pkg/send.py", "from .core import x", set()),
+        ("pkg/send.py", "AGENT = 1", set()),
+        ("user.py", "from pkg.core import x", set()),
+    ],
+)
+def test_what_one_module_loads_and_another_may_send(
+    path: str, code: str, expected: set[str]
+) -> None:
+    assert held(LOADS, more={path: code}) == expected
+
+
 def test_what_a_held_library_needs_stays_with_it_and_so_do_links() -> None:
     made = make_stack(
         {

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from slim.analysis.code_paths.module import CodeModule, called_name, name_of
 from slim.analysis.imports.path_scan import words
@@ -34,10 +34,17 @@ _ADDS = words("append insert extend")
 
 
 class LoadedPaths:
-    """The expressions of one module that lead into a loader and nowhere else, by their ids."""
+    """The expressions of one module that lead into a loader and nowhere else, by their ids.
 
-    def __init__(self, module: CodeModule) -> None:
+    ``is_shared`` tells whether another module may use a name that this one has at its own level.
+    """
+
+    def __init__(self, module: CodeModule, is_shared: Callable[[str], bool]) -> None:
         self._module = module
+        self._is_shared = is_shared
+        self._public = {
+            target for statement in module.tree.body for target, _ in _bindings(statement)
+        }
         self._loaders: frozenset[str] = frozenset()
         self._functions = {node.name for node in module.live if isinstance(node, ast.FunctionDef)}
         self.only: set[int] = set()
@@ -45,6 +52,7 @@ class LoadedPaths:
         for _ in range(3):  # a function that loads what it is given is a loader, too
             into, elsewhere, flows = self._ends()
             self._follow(into, elsewhere, flows)
+            elsewhere.update(filter(self._is_shared, sorted(into & self._public - elsewhere)))
             for function, names in flows:  # a result that isn't loaded here is used elsewhere
                 if function in self._functions and function not in into:
                     elsewhere |= names
