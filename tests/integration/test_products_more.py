@@ -87,7 +87,8 @@ def embedded(folder: Path, code: str = APP, *layers: str) -> str:
     done = subprocess.run(
         [sys.executable, "-S", "-c", code], env=environment, capture_output=True, text=True
     )
-    return done.stdout + done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def tried(source: str, start: Callable[[Path], str], *more: str, archives: bool = False) -> Any:
@@ -491,6 +492,133 @@ def test_a_framework_of_macos() -> None:
         said = subprocess.run(
             [sys.executable, "-S", "-B", "-c", APP], env=environment, capture_output=True, text=True
         )
+        assert said.returncode == 0, said.stderr
         return f"{said.stdout}{[link.is_symlink() and link.exists() for link in links]}"
 
     tried("Python.framework", start)
+
+
+# -- what a product adds to an export --------------------------------------------------------------
+
+
+def with_framework(files: Files) -> Path:
+    """An export of a runtime and a framework, into whose site-packages files are written."""
+    made = export("export", {RUNTIME: runtime(), "framework-maths": small()["framework-maths"]})
+    write(made / "framework-maths" / SITE, files)
+    return made
+
+
+def test_a_path_file_that_leads_to_sources_of_the_product() -> None:
+    with_framework(
+        {
+            "product.pth": "../../../src\n",
+            "../../../src/product/__init__.py": "from product.tests.tool import x\n",
+            "../../../src/product/tests/__init__.py": "",
+            "../../../src/product/tests/tool.py": "x = 7\n",
+            "../../../src/product/tests/test_x.py": "def test_x(): pass\n",
+        }
+    )
+    code = "import site, os; site.addsitedir(os.environ['PYTHONPATH'])\n"
+    code += "import product; print(product.x)"
+    tried("export", lambda folder: embedded(folder, code))
+
+
+def test_an_editable_installation_within_the_layer() -> None:
+    finder = (
+        "import sys, pathlib\n"
+        "def install():\n"
+        "    sys.path.append(str(pathlib.Path(__file__).parents[3] / 'work' / 'src'))\n"
+    )
+    with_framework(
+        {
+            "__editable__.mine-1.0.pth": "import __editable___mine_finder as f; f.install()\n",
+            "__editable___mine_finder.py": finder,
+            "../../../work/src/mine/__init__.py": "from . import testing; y = testing.z\n",
+            "../../../work/src/mine/testing/__init__.py": "z = 8\n",
+            "../../../work/src/mine/tests/test_a.py": "def test_a(): pass\n",
+        }
+    )
+    code = "import site, os; site.addsitedir(os.environ['PYTHONPATH']); import mine; print(mine.y)"
+    tried("export", lambda folder: embedded(folder, code))
+
+
+def test_a_changed_sitecustomize_that_imports_a_packages_tests() -> None:
+    with_framework(
+        {
+            "sitecustomize.py": "from maths.tests import test_it as helper\n",
+            "late.py": "import sitecustomize; print(sitecustomize.helper.__name__)\n",
+        }
+    )
+    code = "import os, sys, runpy; runpy.run_path(os.environ['PYTHONPATH'] + '/late.py')"
+    tried("export", lambda folder: embedded(folder, code))
+
+
+def test_a_launcher_outside_that_the_stack_cant_tell() -> None:
+    """What only the launcher names: a package's public modules are there in every profile."""
+    with_framework(
+        {
+            "maths/plugins/__init__.py": "",
+            "maths/plugins/one.py": "name = 'one'\n",
+            "maths/data/table.json": "[1]",
+            "maths/templates/tests/test_page.py": "template = 1\n",
+        }
+    )
+    code = (
+        "import importlib, maths, pathlib\n"
+        "one = importlib.import_module('maths.' + 'plug' + 'ins.one')\n"
+        "here = pathlib.Path(maths.__file__).parent\n"
+        "print(one.name, (here / 'data/table.json').read_text())\n"
+        "print((here / 'templates/tests/test_page.py').exists())\n"
+    )
+    tried("export", lambda folder: embedded(folder, code))
+
+
+def test_a_standard_library_in_a_zip() -> None:
+    """An embedder's ``python313.zip`` beside the folder of the standard library."""
+    made = export("export", {RUNTIME: runtime(), "framework-maths": small()["framework-maths"]})
+    store = made / RUNTIME / "lib"
+    write(
+        Path("zipped"), {"extra_module.py": "answer = 5\n", "test/support/__init__.py": "z = 1\n"}
+    )
+    shutil.make_archive(str(store / "python313"), "zip", "zipped")
+    code = (
+        "import sys, os, pathlib\n"
+        "layers = pathlib.Path(os.environ['PYTHONPATH']).parents[3]\n"
+        "sys.path.insert(0, str(layers / 'cpython3.13/lib/python313.zip'))\n"
+        "import extra_module; print(extra_module.answer)\n"
+    )
+    tried("export", lambda folder: embedded(folder, code))
+
+
+def test_bytecode_of_another_python_beside_the_right_one() -> None:
+    made = with_framework({"maths/__pycache__/__init__.cpython-39.pyc": b"old" * 20})
+    result = tried("export", embedded)
+    assert made.exists()
+    assert any("cpython-39" in path for path in removed(result))
+
+
+def test_scripts_with_a_path_of_the_machine_that_built_them() -> None:
+    made = export("export", small())
+    script = made / "app-tool/bin/tool"
+    script.write_text("#!/build/machine/app-tool/bin/python\nimport tool\n")
+    script.chmod(0o755)
+
+    def start(folder: Path) -> str:
+        return output_of(folder.resolve() / "app-tool/bin/python", folder / "app-tool/bin/tool")
+
+    tried("export", start)
+
+
+def test_a_folder_of_archives_without_a_manifest() -> None:
+    """An installer that only keeps the archives gives one of them at a time."""
+    publish(Path("stack"), small())
+    shutil.rmtree("stack/__venvstacks__")
+    for layer in (RUNTIME, "framework-maths", "app-tool"):
+        arguments = ["run", f"stack/{layer}.tar.xz", "-o", f"out-{layer}", "-q"]
+        assert main(arguments) == 0
+    app = Path("app").resolve()
+    app.mkdir()
+    for layer in (RUNTIME, "framework-maths", "app-tool"):
+        (archive,) = Path(f"out-{layer}").rglob("*.tar.xz")
+        output_of("tar", "-xf", archive.resolve(), cwd=app)
+    assert started(app) == "42 maths\n"
