@@ -134,7 +134,7 @@ def _sight_in_source(record: FileRecord, read: ReadFile, readings: Readings) -> 
     if record.size > MAX_SOURCE:
         text = "it is too large to be read closely, and has words of builds"
         return _Sight(1, text) if has_build_words(source()) else None
-    if not readings.summary(record, source).builds:
+    if not readings.builds(record, source):
         return None
     package = _top_level_name(record)
     return readings.of_record(_SIGHT, record, lambda: _first_sight(source(), package), package)

@@ -12,7 +12,7 @@ from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.remembering import Form
-from slim.analysis.summary import SourceSummary
+from slim.analysis.summary import Described, SourceSummary
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
 from slim.analysis.unimportable.names import Signals
 from slim.model.finding import Strength
@@ -29,14 +29,17 @@ def _words(stored: str | None) -> frozenset[bytes]:
 
 
 def _packed_hints(hints: Hints) -> object:
-    flags = (hints.relative, hints.star, hints.dynamic, hints.opaque, hints.listing, hints.paths)
+    flags = (
+        *(hints.relative, hints.star, hints.dynamic, hints.opaque, hints.listing, hints.paths),
+        *(hints.lists_itself, hints.attaches_stub),
+    )
     sets = (hints.words, hints.quoted, hints.dotted, hints.tails, hints.started)
     return [*map(_packed_words, sets), *flags]
 
 
 def _hints(stored: Any) -> Hints:
     words, quoted, dotted, tails, started, *flags = stored
-    relative, star, dynamic, opaque, listing, paths = flags
+    relative, star, dynamic, opaque, listing, paths, lists_itself, attaches_stub = flags
     return Hints(
         words=_words(words),
         quoted=_words(quoted),
@@ -49,6 +52,8 @@ def _hints(stored: Any) -> Hints:
         started=_words(started),
         listing=listing,
         paths=paths,
+        lists_itself=lists_itself,
+        attaches_stub=attaches_stub,
     )
 
 
@@ -132,11 +137,12 @@ def _packed_summary(summary: SourceSummary) -> object:
         [signals.path, sorted(signals.modules), sorted(signals.helpers), signals.lazy],
         summary.builds,
         summary.named,
+        summary.described.value,
     ]
 
 
 def _summary(stored: Any) -> SourceSummary:
-    always, tops, (path, modules, helpers, lazy), builds, named = stored
+    always, tops, (path, modules, helpers, lazy), builds, named, described = stored
     return SourceSummary(
         lines=FileLines(
             tuple(
@@ -148,6 +154,7 @@ def _summary(stored: Any) -> SourceSummary:
         signals=Signals(path, frozenset(modules), frozenset(helpers), lazy),
         builds=builds,
         named=tuple((name, line) for name, line in named),
+        described=Described(described),
     )
 
 

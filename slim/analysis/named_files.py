@@ -15,7 +15,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
-from slim.analysis.remembering import Form, Remembering
+from slim.analysis.readings import Readings
+from slim.analysis.remembering import Form
+from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
+from slim.analysis.summary import Described, described_by
 from slim.model.finding import Evidence, Strength
 from slim.model.record import (
     UNOWNED,
@@ -25,6 +28,7 @@ from slim.model.record import (
     FileRecord,
     Inventory,
     Owner,
+    OwnerKind,
 )
 
 MAX_SOURCE = 1 << 21
@@ -49,12 +53,6 @@ _ELSEWHERE = re.compile(
 )
 """Words by which code finds the folder of another package."""
 _OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']")
-_METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
-_METADATA_WORDS = (b"metadata", b"pkg_resources")
-_DESCRIPTION = re.compile(
-    rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
-    rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
-)
 _MANAGERS = (b"npm", b"npx", b"yarn", b"bun", b"jlpm", b"corepack")
 
 
@@ -92,14 +90,22 @@ class NamedFiles:
     """A search for what names some files, of whatever owner each is."""
 
     def __init__(
-        self, inventory: Inventory, read: ReadFile, readings: Remembering | None = None
+        self, inventory: Inventory, read: ReadFile, readings: Readings | None = None
     ) -> None:
         self._inventory = inventory
         self._read = read
-        self._readings = readings or Remembering()
+        self._readings = readings or Readings()
 
     def _strings_of(self, record: FileRecord, content: bytes) -> tuple[str, ...] | None:
         return self._readings.of_record(_STRINGS, record, lambda: strings_of(content))
+
+    def _described(self, record: FileRecord) -> Described:
+        def source() -> bytes:
+            return bytes(self._read(record))
+
+        if record.owner.kind is OwnerKind.RUNTIME or record.size > SUMMARIZED:
+            return described_by(source())  # no other search reads the standard library
+        return self._readings.described(record, source)
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
@@ -186,13 +192,12 @@ class NamedFiles:
         for record in self._inventory:
             if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
                 continue
+            described = self._described(record)
+            if not described:
+                continue
             content = bytes(self._read(record))
-            if not any(word in content for word in _METADATA_WORDS):
-                continue
-            if _METADATA.search(content) is None or _DESCRIPTION.search(content) is None:
-                continue
             strings = self._strings_of(record, content) if len(content) <= MAX_SOURCE else None
-            every = strings is None or b"distributions(" in content
+            every = strings is None or described is Described.EVERY
             yield record, None if every or strings is None else frozenset(strings)
 
 

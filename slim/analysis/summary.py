@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 from slim.analysis.build_words import has_build_words
 from slim.analysis.unimportable.lines import FileLines, read_lines
@@ -15,6 +16,23 @@ MAX_SOURCE = 8 << 20
 _NAMED = re.compile(rb"\.py['\"]")
 _BEGIN = re.compile(rb"[\w*-]*\Z")
 _LONGEST = 80
+
+
+_METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
+_METADATA_WORDS = (b"metadata", b"pkg_resources")
+_DESCRIPTION = re.compile(
+    rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
+    rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
+)
+
+
+class Described(StrEnum):
+    """The distributions of which code may show the long description."""
+
+    NONE = ""
+    NAMED = "named"
+    """Those that its strings name, and its own."""
+    EVERY = "every"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +47,8 @@ class SourceSummary:
     """True if it has words of code that compiles C."""
     named: tuple[tuple[str, int], ...]
     """The names of Python files that its strings end in, each with the first line (from 1)."""
+    described: Described
+    """The distributions of which it may show the long description."""
 
 
 def summary_of(source: bytes) -> SourceSummary:
@@ -38,7 +58,17 @@ def summary_of(source: bytes) -> SourceSummary:
         signals=signals_of(source),
         builds=has_build_words(source),
         named=tuple(named_sources(source).items()),
+        described=described_by(source),
     )
+
+
+def described_by(source: bytes) -> Described:
+    """Return the distributions of which code may show the long description."""
+    if not any(word in source for word in _METADATA_WORDS):
+        return Described.NONE
+    if _METADATA.search(source) is None or _DESCRIPTION.search(source) is None:
+        return Described.NONE
+    return Described.EVERY if b"distributions(" in source else Described.NAMED
 
 
 def named_sources(source: bytes) -> Mapping[str, int]:

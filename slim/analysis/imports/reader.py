@@ -40,7 +40,7 @@ from slim.analysis.imports.text_files import (
     names_in_text,
 )
 from slim.analysis.imports.text_scan import Hints
-from slim.analysis.readings import Readings
+from slim.analysis.readings import Code, Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
 MAX_PARSED = 1 << 21
@@ -49,7 +49,6 @@ of which its bytes hold the words."""
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
-_LISTS_ITSELF = re.compile(rb"(?:iter_modules|walk_packages)\s*\([^)]*__(?:path|file)__")
 
 
 @dataclass(slots=True)
@@ -58,7 +57,6 @@ class _FileFacts:
 
     hints: Hints
     dotted: frozenset[str] = frozenset()
-    lists_itself: bool = False
     scan: Scan | None = None
     expressions: bool = False
     paths: bool = False
@@ -117,15 +115,12 @@ class ImportReader:
                     opened = mention.name.rpartition("/")[2] in found.opened or found.problem
                     whole = known.hints.listing and opened and candidates.is_folder(mention.name)
                     yield replace(mention, whole=True) if whole else mention
-        if known.lists_itself:
+        if known.hints.lists_itself:
             yield from own_members(record, known.modules, candidates)
         if (
             known.stub is not None
         ):  # lazy_loader.attach_stub imports what the stub says, when it is used
-            source = bytes(self._read(known.stub))
-            stub = self._readings.scan(
-                source, expressions=False, paths=True, sha256=known.stub.sha256 or None
-            )
+            stub = self._readings.scan(self._code_of(known.stub), expressions=False, paths=True)
             for module in known.modules:
                 for mention in mentions_in(known.stub, module, stub, candidates, self._index):
                     yield weakened(mention, "a stub that is loaded lazily")
@@ -212,24 +207,22 @@ class ImportReader:
         return self._loaded[record.key]
 
     def _load_hints(self, record: FileRecord) -> _FileFacts | None:
-        source = self._source(record)
-        if source is None:
+        code = self._code(record)
+        if code is None:
             return None
         modules = self._index.modules.get(record.key) or (
             Module("/" + record.deployed_path, False),
         )
-        known = self._facts_of(source, modules, self._digest(record))
-        if b"attach_stub" in source:
+        known = self._facts_of(code, modules)
+        if known.hints.attaches_stub:
             known.stub = self._inventory.get(
                 (record.layer, record.path.rpartition(".")[0] + ".pyi")
             )
         return known
 
-    def _facts_of(
-        self, source: bytes, modules: tuple[Module, ...], sha256: str | None = None
-    ) -> _FileFacts:
+    def _facts_of(self, code: bytes | Code, modules: tuple[Module, ...]) -> _FileFacts:
         undotted = any(module.package for module in modules)
-        hints = self._readings.hints(source, undotted=undotted, sha256=sha256)
+        hints = self._readings.hints(code, undotted=undotted)
         dotted = frozenset(
             name
             for run in hints.dotted
@@ -239,7 +232,6 @@ class ImportReader:
         return _FileFacts(
             hints=replace(hints, dotted=frozenset()),
             dotted=dotted,
-            lists_itself=hints.listing and _LISTS_ITSELF.search(source) is not None,
             modules=modules,
         )
 
@@ -282,14 +274,14 @@ class ImportReader:
             self._texts[record.key] = text
         return self._texts[record.key]
 
-    def _source(self, record: FileRecord) -> bytes | None:
+    def _code(self, record: FileRecord) -> bytes | Code | None:
         """The Python code in a file; None where there is none, or too much of it."""
         if record.type is EntryType.DIRECTORY or record.size > MAX_PARSED:
             return None
         name = record.path.rpartition("/")[2]
         if name.endswith(SOURCE_SUFFIXES):
             followed = self._followed(record)
-            return bytes(self._read(followed)) if followed.size <= MAX_PARSED else None
+            return self._code_of(followed) if followed.size <= MAX_PARSED else None
         if name.endswith(".pth") and self._index.is_root(
             (record.layer, record.path.rpartition("/")[0])
         ):
@@ -299,13 +291,10 @@ class ImportReader:
         data = self._read(record)
         if bytes(data[:2]) != b"#!" or _SHEBANG.match(data) is None:
             return None
-        return bytes(data) if b"\0" not in bytes(data[:4096]) else None
+        return self._code_of(record) if b"\0" not in bytes(data[:4096]) else None
 
-    def _digest(self, record: FileRecord) -> str | None:
-        """SHA-256 of the code in a file where the inventory has it; None where it is to be made."""
-        if record.path.endswith(SOURCE_SUFFIXES):
-            return self._followed(record).sha256 or None
-        return None
+    def _code_of(self, record: FileRecord) -> Code:
+        return Code(lambda: bytes(self._read(record)), record.sha256, record.size)
 
     def _followed(self, record: FileRecord) -> FileRecord:
         """The file that a link leads to, as far as it lies in the stack."""
@@ -327,11 +316,8 @@ class ImportReader:
     ) -> Scan:
         paths = expressions and self._may_build_paths(record, known)
         if known.scan is None or (expressions, paths) > (known.expressions, known.paths):
-            sha256 = self._digest(record) if source is None else None
-            code = self._source(record) if source is None else source
-            known.scan = self._readings.scan(
-                code or b"", expressions=expressions, paths=paths, sha256=sha256
-            )
+            code = self._code(record) if source is None else source
+            known.scan = self._readings.scan(code or b"", expressions=expressions, paths=paths)
             known.expressions, known.paths = expressions, paths
         return known.scan
 

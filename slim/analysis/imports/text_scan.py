@@ -53,6 +53,10 @@ class Hints:
     started: frozenset[bytes]
     listing: bool
     paths: bool
+    lists_itself: bool = False
+    """True if the members of the file's own package may be listed."""
+    attaches_stub: bool = False
+    """True if it may load what its stub says when that is asked for (``lazy_loader``)."""
 
 
 # Newlines are "\n" by the time these are used, as in the tokenizer. A literal at the start lets the
@@ -102,6 +106,7 @@ _LISTING = (
     *(b"resource_listdir", b"get_data(", b" files(", b".files(", b"=files(", b"(files("),
 )
 """Text by which the members of packages are listed or read."""
+_LISTS_ITSELF = re.compile(rb"(?:iter_modules|walk_packages)\s*\([^)]*__(?:path|file)__")
 _COOKIE = re.compile(rb"\A(?:[ \t\f]*(?:#[^\n]*)?\n)??[ \t\f]*#[^\n]*?coding[:=][ \t]*([-\w.]+)")
 _UTF_8 = ("utf-8", "utf8")
 _ASCII_SUPERSETS = (
@@ -155,6 +160,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
     )
     if not all(map(bytes.isascii, words)) or not all(map(bytes.isascii, quoted)):
         opaque = True  # identifiers are compared after NFKC normalisation
+    listing = source.startswith(b"files(") or any(token in source for token in _LISTING)
     return Hints(
         words=frozenset(words),
         quoted=quoted,
@@ -165,8 +171,10 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         dotted=frozenset(DOTTED.findall(source)),
         tails=frozenset(word for tail in set(TAILS.findall(source)) for word in tail.split(b".")),
         started=frozenset(_STARTED.findall(source)),
-        listing=source.startswith(b"files(") or any(token in source for token in _LISTING),
+        listing=listing,
         paths=may_name_tests(source),
+        lists_itself=listing and _LISTS_ITSELF.search(source) is not None,
+        attaches_stub=b"attach_stub" in source,
     )
 
 
