@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sqlite3
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -14,12 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slim.analysis import readings, remembering
+from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
-from slim.analysis.imports.text_scan import text_hints
+from slim.analysis.imports.path_scan import PathUse
+from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
+from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.analysis.readings import Readings
-from slim.analysis.remembering import NAME, Remembering, plain
-from slim.analysis.summary import summary_of
+from slim.analysis.remembering import NAME, Form, Remembering, plain
+from slim.analysis.summary import Described, SourceSummary, summary_of
+from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
+from slim.analysis.unimportable.names import Signals
 from slim.config.load import load_config
+from slim.model.finding import Strength
 from slim.model.outcome import RunResult
 from slim.model.progress import Silent
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
@@ -241,6 +248,83 @@ def test_a_reading_of_one_type_is_of_that_type(tmp_path: Path) -> None:
         assert made.of_bytes(other, "0" * 64, 300, lambda: True) is True
         assert made.of_bytes(form, "", 300, lambda: "without a digest") == "without a digest"
         assert made.of_bytes(form, "", 300, lambda: "made again") == "made again"
+
+
+SCAN_WITH_ALL = Scan(
+    imports=(
+        Import(
+            module="a.b",
+            line=3,
+            text="x",
+            level=2,
+            names=("c",),
+            anchor="__name__",
+            strength=Strength.WEAK,
+            kind="string",
+            note="n",
+            runs=True,
+            whole=True,
+        ),
+    ),
+    strings=(("s", 1),),
+    listed=(("l", 2),),
+    exported=frozenset({"e"}),
+    bound=frozenset({"b"}),
+    named=(StringName("n", 4, True),),
+    opened=frozenset({"o"}),
+    paths=(PathUse(("tests", "x"), 5, True, ("pkg",), True),),
+    unresolved=(UnresolvedCall("f()", 6, True, True),),
+    problem="p",
+)
+SOME = frozenset({b"a", b""})
+HINTS_WITH_ALL = Hints(
+    words=SOME,
+    quoted=SOME,
+    dotted=SOME,
+    tails=SOME,
+    started=SOME,
+    relative=True,
+    star=True,
+    dynamic=True,
+    opaque=True,
+    listing=True,
+    paths=True,
+    lists_itself=True,
+    attaches_stub=True,
+)
+SUMMARY_WITH_ALL = SourceSummary(
+    lines=FileLines((ImportLine(Request(1, "m", ("n",)), 2, 3),), frozenset({"t"})),
+    signals=Signals(True, frozenset({"m"}), frozenset({"h"}), True),
+    builds=True,
+    named=(("a.py", 7),),
+    described=Described.EVERY,
+)
+
+
+@pytest.mark.parametrize(
+    ("form", "value"),
+    [(SCAN, SCAN_WITH_ALL), (HINTS, HINTS_WITH_ALL), (SUMMARY, SUMMARY_WITH_ALL)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_every_field_of_a_reading_is_stored(form: Form[object], value: object) -> None:
+    assert not list(defaults_in(value)), "give the value above every field that there is"
+    stored = json.loads(json.dumps(form.pack(value)))
+    assert form.unpack(stored) == value
+
+
+def defaults_in(value: object) -> Iterator[str]:
+    """Fields that have their defaults, in a value and in what it holds."""
+    if is_dataclass(value):
+        for each in fields(value):
+            inner = getattr(value, each.name)
+            if inner == each.default:
+                yield f"{type(value).__name__}.{each.name}"
+            yield from defaults_in(inner)
+    elif isinstance(value, tuple):
+        defaults = getattr(value, "_field_defaults", {})
+        yield from (name for name in defaults if getattr(value, name) == defaults[name])
+        for inner in value:
+            yield from defaults_in(inner)
 
 
 def slimmed(tmp_path: Path, name: str, cache: bool) -> tuple[RunResult, dict[str, bytes]]:
