@@ -622,3 +622,67 @@ def test_a_folder_of_archives_without_a_manifest() -> None:
         (archive,) = Path(f"out-{layer}").rglob("*.tar.xz")
         output_of("tar", "-xf", archive.resolve(), cwd=app)
     assert started(app) == "42 maths\n"
+
+
+# -- two runtimes, and bytecode that nobody makes again --------------------------------------------
+
+
+def test_two_runtimes_each_with_its_own_framework() -> None:
+    """What one runtime's application imports holds nothing of the other's, as for free threads."""
+    tool = {"tests/tool.py": "x = 3\n", "core.cpython-313-x86_64-linux-gnu.so": "x"}
+    free = {"tests/tool.py": "x = 4\n", "core.cpython-313t-x86_64-linux-gnu.so": "x"}
+    other = f"{RUNTIME}t"
+    uses = "import maths.tests.tool as tool; print(tool.x)\n"
+    layers = {
+        RUNTIME: runtime(),
+        other: LayerSpec(
+            "runtime",
+            {**runtime().files, "bin/python": python_script(other)},
+            extra={"runtime_layer": other},
+        ),
+        "framework-maths": LayerSpec("framework", package("maths", "answer = 42\n", **tool)),
+        "framework-free": LayerSpec(
+            "framework", package("maths", "answer = 42\n", **free), extra={"runtime_layer": other}
+        ),
+        "app-tool": LayerSpec(
+            "application",
+            {f"{SITE}/tool.py": uses, "bin/python": python_script("app-tool", "framework-maths")},
+            requires=("framework-maths",),
+            launch_module="tool",
+        ),
+        "app-free": LayerSpec(
+            "application",
+            {f"{SITE}/free.py": APP, "bin/python": python_script("app-free", "framework-free")},
+            requires=("framework-free",),
+            launch_module="free",
+            extra={"runtime_layer": other},
+        ),
+    }
+    publish(Path("stack"), layers)
+    tried(
+        "stack",
+        lambda folder: started(folder) + started(folder, "app-free", "free"),
+        archives=True,
+    )
+    out = Path("after-standard")
+    assert (out / "framework-maths" / SITE / "maths/tests/tool.py").exists()
+    assert not (out / "framework-free" / SITE / "maths/tests/test_it.py").exists()
+    for layer, tag in (("framework-maths", "313"), ("framework-free", "313t")):
+        (left,) = (out / layer / SITE / "maths").glob("core.*.so")
+        assert f"cpython-{tag}-" in left.name
+
+
+@pytest.mark.parametrize("installed", [True, False], ids=["steps-run", "no-steps"])
+def test_bytecode_where_nobody_makes_it_again(installed: bool) -> None:
+    """An export whose steps never run keeps what it brings; one that was installed may lose it."""
+    made = export("export", small())
+    site = made / "framework-maths" / SITE
+    subprocess.run([sys.executable, "-m", "compileall", "-q", str(site)], check=True)
+    tag = sys.implementation.cache_tag
+    for path in site.rglob(f"*.{tag}.pyc"):
+        path.rename(path.with_name(path.name.replace(str(tag), "cpython-313")))
+    if installed:
+        (made / "framework-maths/pyvenv.cfg").write_text("home = ../cpython3.13/bin\n")
+    tried("export", started)
+    cached = Path("out-standard/framework-maths") / SITE / "maths/__pycache__"
+    assert (cached / "__init__.cpython-313.pyc").exists()
