@@ -32,7 +32,7 @@ SCHEMA = PassSchema(
             type=tuple,
             default=(),
             help="modules of Qt that the files belong to; without any, a file stays where all that "
-            "it links does",
+            "it links or imports of Qt does",
         ),
     },
     uses_graph=True,

@@ -93,6 +93,10 @@ def binding(name: str, inner: str) -> dict[str, Contents]:
             module, imports=tuple(f"{name}.Qt{each}" for each in imports)
         )
         files[f"{top}/Qt{module}.pyi"] = "class X: ..."
+    if name == "PySide6":
+        files[f"{top}/scripts/qml.py"] = "import PySide6.QtQml, PySide6.QtWidgets\n"
+        files[f"{top}/support/deprecated.py"] = "import PySide6.QtHelp\n"
+        files[f"{top}/typesystems/help.xml"] = "<typesystem package='PySide6.QtHelp'/>"
     for path, needs in plugins.items():
         files[f"{top}/{inner}/plugins/{path}"] = elf(
             f"runpath=$ORIGIN/../../lib needed={':'.join(f'libQt6{need}.so.6' for need in needs)}"
@@ -189,6 +193,24 @@ def test_what_an_extension_imports_stays_though_it_doesnt_link_it() -> None:
     found = left(plan({}, "Sql"))
     assert found["extensions"] == {"Core", "Gui", "Widgets", "Sql"}
     assert "libqsqlite.so" in found["plugins"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "stays"),
+    [(("Widgets",), False), (("Qml",), False), (("Widgets", "Qml"), True)],
+)
+def test_a_module_of_the_binding_goes_with_what_it_imports(
+    chosen: tuple[str, ...], stays: bool
+) -> None:
+    found = plan({}, *chosen)
+    assert any(key[1].endswith("scripts/qml.py") for key in found.actions) is not stays
+    assert refused(found, "scripts/qml.py") == []
+
+
+def test_a_module_of_the_binding_that_others_import_holds_what_it_imports() -> None:
+    found = plan({"$site/app.py": "import PySide6.scripts.qml\n"}, "Core")
+    assert {"Qml", "Widgets"} <= left(found)["extensions"]
+    assert "app.py" in refused(found, "scripts/qml.py")[0][1]
 
 
 def test_nothing_goes_where_nothing_is_chosen() -> None:

@@ -43,6 +43,8 @@ _FAMILIES: Final[Mapping[str, re.Pattern[str]]] = {
 }
 """Modules whose QML modules a program of Qt Qml or Qt Quick may import, by that module."""
 
+_PYTHON: Final = ".py"
+
 Why = tuple[Evidence, ...]
 """What holds a file; empty where that is what was chosen."""
 
@@ -56,7 +58,8 @@ class Candidate:
     """A file of Qt that goes unless something needs it.
 
     ``modules`` are those that it belongs to, one of which is enough: plug-ins, and data. A file
-    that belongs to none, such as a program, stays where all that it links stays.
+    that belongs to none stays where all of Qt stays that it needs: a program that links it, a
+    module of Python that imports it.
     """
 
     record: FileRecord
@@ -162,19 +165,20 @@ class QtUse:
         self._qml_of[key] = module
 
     def _read_imports(self) -> None:
-        """Note who imports which extension module of Qt, of what isn't gone."""
-        extensions = {
+        """Note who imports which module of Qt's bindings, of what isn't gone."""
+        modules = {
             key
-            for keys in self._files.values()
-            for key in keys
-            if (part := module_file(key[1])) is not None and part.part is Part.EXTENSION
+            for key in self._candidates
+            if key[1].endswith(_PYTHON)
+            or ((part := module_file(key[1])) is not None and part.part is Part.EXTENSION)
         }
         imports = self._facts.imports
         records = self._facts.inventory.by_deployed_path
-        for key, pieces in imports.importers_of_each(extensions, self._gone).items():
+        for key, pieces in imports.importers_of_each(modules, self._gone).items():
             for evidence in pieces:
                 importer = records.get(evidence.file or "")
-                if importer is not None and self._accepted(importer):
+                outside = importer is not None and importer.key not in self._candidates
+                if importer is not None and outside and self._accepted(importer):
                     continue
                 if evidence.strength is Strength.STRONG or self._weak_counts(key[0]):
                     self._imports[evidence.file or ""].append((key, evidence))
@@ -293,11 +297,17 @@ class QtUse:
                 for key in module.keys:
                     self._hold(key, why)
         for key in self._programs:
-            if key not in self._kept:
-                place = (key[0], root_of(key[1]) or "")
-                needs = set(self._needed_modules(key))
-                if needs and all((place, name) in self._active for name in needs):
-                    self._hold(key, ())
+            if key not in self._kept and self._works(key):
+                self._hold(key, ())
+
+    def _works(self, key: FileKey) -> bool:
+        """Return whether all stays that a program links, or that a Python module imports of Qt."""
+        if key[1].endswith(_PYTHON):
+            path = self._candidates[key].record.deployed_path
+            return all(needed in self._kept for needed, _ in self._imports.get(path, ()))
+        place = (key[0], root_of(key[1]) or "")
+        needs = set(self._needed_modules(key))
+        return bool(needs) and all((place, name) in self._active for name in needs)
 
     def _parent_stays(self, module: _QmlModule) -> bool:
         name = module.name
