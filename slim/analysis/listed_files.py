@@ -19,9 +19,9 @@ from slim.analysis.code_paths.listings import Listing, listings_of, may_list
 from slim.analysis.code_paths.module import CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.path_evidence import RUNNERS
-from slim.analysis.named_files import MAX_SOURCE, may_name
+from slim.analysis.named_files import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
-from slim.model.record import FileKey, FileRecord, Inventory, OwnerKind
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
@@ -74,7 +74,7 @@ class ListedFiles:
     def _read_listings(self, record: FileRecord, tops: Collection[str]) -> Iterator[Listing]:
         if (
             not record.path.endswith(_SOURCES)
-            or not may_name(record)
+            or record.type is not EntryType.FILE
             or record.size > MAX_SOURCE
             or record.owner.kind is OwnerKind.RUNTIME
             or RUNNERS.search(place_of(record.path))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from slim.analysis.facts import Facts
@@ -38,10 +38,13 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
     may_be_read = [key for key in sorted(by_name | unnamed) if weights.weak_counts(key)]
-    listed = facts.listed_files.among(
-        (draft.actions[key].record for key in may_be_read if key not in standing), draft.gone
-    )
-    standing |= listed
+
+    def listed(stay: Collection[FileKey]) -> Mapping[FileKey, Evidence]:
+        left = (key for key in may_be_read if key not in stay and key in draft.actions)
+        records = [draft.actions[key].record for key in left]
+        return facts.listed_files.among(records, draft.gone.difference(stay))
+
+    standing |= listed(standing)
     while True:
         draft.hold_units()
         proof = facts.imports.prove(
@@ -52,6 +55,10 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             unnamed=unnamed,
             standing=standing,
         )
+        more = listed(standing.keys() | proof.refused.keys())
+        if more:  # by what is held itself
+            standing |= more
+            continue
         dropped = {
             (key[0], draft.actions[key].rule): evidence
             for key, evidence in proof.refused.items()

@@ -98,6 +98,13 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "compared": ("pkg/core.py", "x = 'tests' in parts or name.startswith('tests/')", set()),
     "a table of parts": ("pkg/core.py", "F = {'x': ('tests', 'data')}\njoin(r, *F[k])", ALL),
     "a default of the environment": ("pkg/core.py", "x = environ.get('D', 'tests/data')", {DATA}),
+    "parts of a class": ("pkg/core.py", "class C:\n  P = ('tests', 'data')\njoin(r, *C.P)", ALL),
+    "behind a slice": ("pkg/core.py", "x = open(__file__[:-7] + 'tests/data/a.csv')", {DATA}),
+    "a dotted folder of data": (
+        "pkg/core.py",
+        "x = 'pkg.tests.data'.replace('.', '/')",
+        {INIT, DATA},
+    ),
     "bytes": ("pkg/core.py", "x = os.path.join(root, b'tests', b'data')", {DATA}),
     "bytes that are a path": ("pkg/core.py", "x = open(b'tests/data/a.csv')", {DATA}),
     "a docstring": ("pkg/core.py", "'''See tests/data.'''", set()),

@@ -112,3 +112,19 @@ def test_listings_hold_what_they_take(case: str) -> None:
 )
 def test_who_lists_or_names_and_where(path: str, code: str, expected: set[str]) -> None:
     assert held({path: code}) == expected
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from pathlib import Path\nX = list(Path(__file__).parent.rglob('*.json'))",
+        "import pkgutil\nX = pkgutil.get_data(__package__, 'data/x.json')",
+        "from importlib.resources import files\nX = files(__package__).joinpath('data')",
+    ],
+)
+def test_a_helper_that_is_held_reads_its_own_data(code: str) -> None:
+    files: dict[str, Contents] = {
+        "pkg/core.py": "from .tests import test_a",
+        "pkg/tests/test_a.py": f"{code}\ndef test_a(): pass\n",
+    }
+    assert held(files) == {TEST, MODULE, DATA}

@@ -54,13 +54,14 @@ def mentions_in(
             if "/" in each and (each in candidates or candidates.is_folder(each)):
                 text = f'"{named.name}" in a string'
                 evidence = _evidence(record, named.line, text, Strength.WEAK, "string")
-                yield ModuleMention(each, evidence, named.open and each == name)
+                whole = named.open or each not in candidates  # a folder of data
+                yield ModuleMention(each, evidence, whole and each == name)
     for text, line in found.strings:
         name = text.replace(".", "/")
         for each in (name, *parents(name)):
             if "/" in each and (each in candidates or candidates.is_folder(each)):
                 evidence = _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
-                yield ModuleMention(each, evidence)
+                yield ModuleMention(each, evidence, each == name and each not in candidates)
     if module.package and module.name in candidates.below:
         for text, line in found.listed:
             name = f"{module.name}/{text.replace('.', '/')}"

@@ -137,6 +137,7 @@ def doubtful_paths(source: bytes, anchors: tuple[str, ...]) -> Iterator[PathUse]
 def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:
     run: list[str] = []
     for part in (*parts, _GAP):
+        part = part.lstrip(_GAP) if part.lstrip(_GAP) == TESTS_FOLDER else part
         if part in ("", "."):
             continue
         if part == ".." or re.search(r"[\0*?\[\]{}%<>$|]", part):
@@ -173,7 +174,7 @@ class _PathReader:
         if plain and id(node) not in self._bare and not _TEST_FILE.match(text):
             return
         names = {child.id for child in inner if isinstance(child, ast.Name)}
-        own = bool(names & _OWN)
+        own = bool(names & _OWN) or any(map(_takes_own, inner))
         anchors = tuple(sorted({name for child in inner if (name := _anchor(child))}))
         line: int = getattr(node, "lineno", 0)
         for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
@@ -199,9 +200,8 @@ class _PathReader:
                 self._bare.update(map(id, _elements(source)))
             case ast.Assign(targets=targets, value=value):
                 self._bare.add(id(value))
-                if any(
-                    isinstance(each, ast.Name) and each.id in self._iterated for each in targets
-                ):
+                names = {getattr(each, "id", getattr(each, "attr", "")) for each in targets}
+                if not self._iterated.isdisjoint(names):
                     self._bare.update(map(id, _elements(value)))
             case ast.AnnAssign(value=value) | ast.NamedExpr(value=value) | ast.Return(value=value):
                 self._bare.add(id(value))
@@ -232,6 +232,8 @@ def _iterated(node: ast.AST) -> str | None:
         case ast.comprehension(iter=ast.Name(id=name)) | ast.Starred(value=ast.Name(id=name)):
             return name
         case ast.Starred(value=ast.Subscript(value=ast.Name(id=name))):
+            return name
+        case ast.Starred(value=ast.Attribute(attr=name)) | ast.For(iter=ast.Attribute(attr=name)):
             return name
     return None
 
@@ -299,6 +301,15 @@ def _anchor(node: ast.AST) -> str | None:
             if _called(function) == "files":
                 return _dotted(name)
     return None
+
+
+def _takes_own(node: ast.AST) -> bool:
+    """True for a call that is given the file's own package: ``files(__package__)``."""
+    match node:
+        case ast.Call(func=function, args=[ast.Name(id="__package__" | "__name__"), *_]):
+            called = _called(function)
+            return called in _TAKES_PACKAGE or "resource" in called
+    return False
 
 
 def _dotted(node: ast.expr) -> str | None:
