@@ -122,10 +122,11 @@ def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Locat
         place = folder / (layer.archive.name if layer.archive else layer.name)
         if not place.exists():
             what = "archive" if layer.archive else "folder"
+            again = "publish" if layer.archive else "export"
             raise StorageError(
                 f"the {what} of layer {layer.name!r} is missing",
                 file=place,
-                hint=f"{path.name} names it; publish the stack again",
+                hint=f"{path.name} names it; {again} the stack again",
             )
         places[layer.name] = place
     tags = Counter(layer.platform for layer in layers if layer.platform is not UNKNOWN_PLATFORM)

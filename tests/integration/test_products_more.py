@@ -349,6 +349,7 @@ def test_a_framework_that_the_installer_left_out(capsys: pytest.CaptureFixture[s
     assert main(["run", "export", "-o", "out", "-q"]) == 6
     told = capsys.readouterr().err
     assert "the folder of layer 'framework-gpu' is missing" in told
+    assert "export the stack again" in told
     assert not Path("out").exists()
 
 
