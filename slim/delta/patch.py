@@ -1,9 +1,10 @@
 """Makes the patch from one layer to the next with the better of two methods.
 
 The method *files* copies members that didn't change, and packs a changed file with the old file
-that it most likely was as dictionary. The method *stream* packs all contents in one stream with
-those of the whole old layer as dictionary, which finds what moved between files of unrelated names.
-Patches of both have the same form (see :mod:`slim.delta.table`).
+that it most likely was as dictionary; a native file with the references that its parts have after
+they moved (see :mod:`slim.delta.moves`), where that pays. The method *stream* packs all contents in
+one stream with those of the whole old layer as dictionary, which finds what moved between files of
+unrelated names. Patches of both have the same form (see :mod:`slim.delta.table`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
+from slim.delta.moves import moved
+from slim.delta.moves import parse as parse_moves
 from slim.delta.pairing import pair
+from slim.delta.prediction import LARGEST, may_move, worthwhile_moves
 from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
 from slim.formats.base import Content, Member, Tree
@@ -124,7 +128,29 @@ def _by_files(old: Side | None, new: Side) -> _Packed:
         }
     before, left = pair(wanted, gone)
     jobs = list(_jobs(wanted, changed, before, gone, left))
-    return _packed(old, new, jobs, known)
+    moves = {} if old is None else _moves(old, new, before)
+    return _packed(old, new, jobs, known, moves)
+
+
+def _moves(old: Side, new: Side, before: Mapping[str, str]) -> dict[str, bytes]:
+    """Return moves of old files, by path, where a patch is smaller with them."""
+    found: dict[str, bytes] = {}
+    room = FRAME
+    for path, source in before.items():
+        sizes = old.tree.members[source].size, new.tree.members[path].size
+        if max(sizes) > LARGEST or not min(sizes):
+            continue
+        beginning = next(_parts(old.tree, [(source, 0, sizes[0])]))
+        if not may_move(beginning):
+            continue
+        form = worthwhile_moves(
+            joined(_parts(old.tree, [(source, 0, sizes[0])])),
+            joined(_parts(new.tree, [(path, 0, sizes[1])])),
+        )
+        if form is not None and len(form) <= room:
+            found[source] = form
+            room -= len(form)
+    return found
 
 
 def _jobs(
@@ -198,11 +224,20 @@ def _by_stream(old: Side, new: Side) -> _Packed:
             length = min(room, size - offset)
             jobs[-1].new.append((path, offset, length))
             offset, room = offset + length, room - length
-    return _packed(old, new, jobs, {})
+    return _packed(old, new, jobs, {}, {})
 
 
-def _packed(old: Side | None, new: Side, jobs: Sequence[_Job], known: Mapping[str, str]) -> _Packed:
-    """Make the jobs' frames and the table. ``known`` has paths of old contents by SHA-256."""
+def _packed(
+    old: Side | None,
+    new: Side,
+    jobs: Sequence[_Job],
+    known: Mapping[str, str],
+    moves: Mapping[str, bytes],
+) -> _Packed:
+    """Make the jobs' frames and the table.
+
+    ``known`` has paths of old contents by SHA-256, ``moves`` those of old files by path.
+    """
     numbers = {} if old is None else {path: number for number, path in enumerate(old.tree.members)}
     table = Table(
         old=[] if old is None else [entry_of(member) for member in old.tree.members.values()]
@@ -210,11 +245,21 @@ def _packed(old: Side | None, new: Side, jobs: Sequence[_Job], known: Mapping[st
     places: dict[str, tuple[int, int]] = {}
     packed: list[bytes] = []
     produced = 0
+    forms: dict[str, tuple[int, int]] = {}
+    if moves:
+        for path, form in moves.items():
+            forms[path] = (produced, len(form))
+            produced += len(form)
+        packed.append(pack(joined(moves.values())))
+        table.frames.append(Frame(len(packed[0]), produced))
     for job in jobs:
         content = joined(_parts(new.tree, job.new))
-        dictionary = b"" if old is None else joined(_parts(old.tree, job.old))
+        dictionary = b"" if old is None else joined(_dictionary(old.tree, job.old, moves))
         packed.append(pack(content, dictionary))
-        pieces = [Piece(numbers[path], offset, length) for path, offset, length in job.old]
+        pieces = [
+            Piece(numbers[path], offset, length, forms.get(path))
+            for path, offset, length in job.old
+        ]
         table.frames.append(Frame(len(packed[-1]), len(content), pieces))
         for path, offset, length in job.new:
             # A file that is cut comes in order, from its first part on.
@@ -233,6 +278,17 @@ def _parts(tree: Tree, wanted: Iterable[tuple[str, int, int]]) -> Iterator[bytes
         content = tree.members[path].content
         assert content is not None
         yield from _whole_or_part(content, offset, length)
+
+
+def _dictionary(
+    tree: Tree, wanted: Iterable[tuple[str, int, int]], moves: Mapping[str, bytes]
+) -> Iterator[bytes | memoryview]:
+    for path, offset, length in wanted:
+        pieces = _parts(tree, [(path, offset, length)])
+        if path in moves:
+            yield moved(joined(pieces), *parse_moves(moves[path], length, source=path))
+        else:
+            yield from pieces
 
 
 def _whole_or_part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryview]:

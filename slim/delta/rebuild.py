@@ -13,6 +13,8 @@ from pathlib import Path
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, part, unpack
 from slim.delta.hints import GET_AGAIN
+from slim.delta.moves import moved
+from slim.delta.moves import parse as parse_moves
 from slim.delta.patch import OWN_FRAME
 from slim.delta.sides import Side, side_of
 from slim.delta.table import Entry, Frame, Table, expand, parse
@@ -169,14 +171,8 @@ def rebuild_layer(
     _bound(patch, table, old, wanted, options)
     with ExitStack() as stack:
         spool = stack.enter_context(Spool(options.spool_dir))
-        at = patch.table_size
-        for frame in table.frames:
-            dictionary = _dictionary(frame, table, old, patch)
-            for piece in unpack(
-                patch.read(at, frame.packed), frame.unpacked, dictionary, source=patch.name
-            ):
-                spool.write(piece)
-            at += frame.packed
+        for piece in _payload(patch, table, old):
+            spool.write(piece)
         raw = _raw_members(table, old, spool.view(), wanted)
         tree = assemble(
             patch.name,
@@ -221,7 +217,7 @@ def _bound(
         )
     # Every frame may have a dictionary of its own to be read: many would keep a client busy for
     # nothing.
-    if len(table.frames) > 1 + table.unpacked // OWN_FRAME:
+    if len(table.frames) > 1 + table.has_moves + table.unpacked // OWN_FRAME:
         raise LimitError(
             f"{len(table.frames)} frames for {table.unpacked} bytes",
             file=patch.name,
@@ -235,10 +231,32 @@ def _bound(
             )
 
 
-def _dictionary(frame: Frame, table: Table, old: Side | None, patch: PatchFile) -> bytes:
+def _payload(patch: PatchFile, table: Table, old: Side | None) -> Iterator[bytes]:
+    """Yield what the frames give, in pieces."""
+    at = patch.table_size
+    forms = bytearray()
+    for frame in table.frames:
+        dictionary = _dictionary(frame, table, old, patch, bytes(forms))
+        packed = patch.read(at, frame.packed)
+        for piece in unpack(packed, frame.unpacked, dictionary, source=patch.name):
+            if frame is table.frames[0] and table.has_moves:
+                forms += piece
+            yield piece
+        at += frame.packed
+
+
+def _dictionary(
+    frame: Frame, table: Table, old: Side | None, patch: PatchFile, forms: bytes
+) -> bytes:
+    """Return the dictionary of a frame. ``forms`` has the moves of its pieces."""
+    moved_pieces = [piece.length for piece in frame.pieces if piece.moves is not None]
     if sum(piece.length for piece in frame.pieces) > DICTIONARY:
         raise LimitError(
             f"a dictionary of more than {DICTIONARY} bytes", file=patch.name, hint=GET_AGAIN
+        )
+    if max(moved_pieces, default=0) > FRAME:
+        raise LimitError(
+            f"moves of a file of more than {FRAME} bytes", file=patch.name, hint=GET_AGAIN
         )
     found = []
     for piece in frame.pieces:
@@ -248,6 +266,10 @@ def _dictionary(frame: Frame, table: Table, old: Side | None, patch: PatchFile) 
                 "a dictionary that reaches beyond an old file", file=patch.name, hint=GET_AGAIN
             )
         found.append(joined(part(content, piece.offset, piece.length)))
+        if piece.moves is not None:
+            start, length = piece.moves
+            form = forms[start : start + length]
+            found[-1] = moved(found[-1], *parse_moves(form, piece.length, source=patch.name))
     return b"".join(found)
 
 

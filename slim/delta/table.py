@@ -10,6 +10,8 @@ line  fields                 meaning
 o     TYPE MODE SHARED REST  member of the old layer, in order; they are numbered from 0
 z     PACKED UNPACKED        Zstandard frame of the payload, in order
 u     OLD OFFSET LENGTH      piece of an old file that is part of the dictionary of the frame above
+v     OFFSET LENGTH          moves of the piece above (see :mod:`slim.delta.moves`): a slice of what
+                             the first frame gives
 r     MODE TIME              root folder of the new layer
 t     TIME                   modification time of the members below (until the next one)
 k     OLD COUNT              COUNT old members, from number OLD on, unchanged but for their time
@@ -19,7 +21,8 @@ s     OFFSET LENGTH          it is a slice of what the frames give
 ====  =====================  =======================================================================
 
 ``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what
-follows, and, after a NUL, the target of a link. ``MODE`` is octal, everything else decimal.
+follows, and, after a NUL, the target of a link. ``MODE`` is octal, everything else decimal. The
+first line is ``slim-patch 1``, or ``slim-patch 2`` if there are moves.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 
 from slim.delta.hints import GET_AGAIN
@@ -38,6 +41,8 @@ from slim.model.limits import Limits
 from slim.model.record import EntryType
 
 MAGIC = "slim-patch 1"
+MAGIC_MOVES = "slim-patch 2"
+"""First line of a table that has moves."""
 _TYPES = {
     "f": EntryType.FILE,
     "d": EntryType.DIRECTORY,
@@ -51,11 +56,16 @@ _MODE = re.compile(r"[0-7]{1,4}\Z", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Piece of ``length`` bytes of the old file number ``old``, from ``offset`` on."""
+    """Piece of ``length`` bytes of the old file number ``old``, from ``offset`` on.
+
+    ``moves`` is a slice (offset and length) of what the first frame gives: how the piece is changed
+    before it is a dictionary.
+    """
 
     old: int
     offset: int
     length: int
+    moves: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +124,11 @@ class Table:
         """Bytes that all frames give together."""
         return sum(frame.unpacked for frame in self.frames)
 
+    @property
+    def has_moves(self) -> bool:
+        """True if a piece of a dictionary has moves."""
+        return any(piece.moves is not None for frame in self.frames for piece in frame.pieces)
+
 
 def entry_of(member: Member) -> Entry:
     """Return the entry of a member in a table."""
@@ -129,7 +144,7 @@ def render(table: Table) -> bytes:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    yield MAGIC
+    yield MAGIC_MOVES if table.has_moves else MAGIC
     previous = ""
     for entry in table.old:
         yield f"o {_entry(entry, previous)}"
@@ -138,6 +153,8 @@ def _lines(table: Table) -> Iterator[str]:
         yield f"z {frame.packed} {frame.unpacked}"
         for piece in frame.pieces:
             yield f"u {piece.old} {piece.offset} {piece.length}"
+            if piece.moves is not None:
+                yield f"v {piece.moves[0]} {piece.moves[1]}"
     if table.root is not None:
         yield f"r {table.root[0]:o} {table.root[1]}"
     previous, time = "", None
@@ -184,6 +201,8 @@ class _Parser:
         self.members = 0
         self.unpacked = 0
         self.used: set[int] = set()
+        self.moved: set[int] = set()
+        self.may_move = False
         self.previous = ""
         self.time: int | None = None
         self.stage = 0
@@ -192,12 +211,15 @@ class _Parser:
         if not text.endswith(b"\n"):
             raise self.wrong("the last line has no end")
         lines = (line[:-1].decode("utf-8", "surrogateescape") for line in io.BytesIO(text))
-        if next(lines) != MAGIC:
-            raise self.wrong(f"the table doesn't begin with {MAGIC!r}")
+        magic = next(lines)
+        if magic not in (MAGIC, MAGIC_MOVES):
+            raise self.wrong(f"the table doesn't begin with {MAGIC!r} or {MAGIC_MOVES!r}")
+        self.may_move = magic == MAGIC_MOVES
         readers = {
             "o": (0, self.old),
             "z": (1, self.frame),
             "u": (1, self.piece),
+            "v": (1, self.moves),
             "r": (2, self.root),
             "t": (3, self.when),
             "k": (3, self.copied),
@@ -270,12 +292,26 @@ class _Parser:
     def piece(self, text: str) -> None:
         if not self.table.frames:
             raise self.wrong("no frame to be a dictionary of")
-        piece = Piece(*self.numbers(text, 3))
+        old, offset, length = self.numbers(text, 3)
+        piece = Piece(old, offset, length)
         self.file(piece.old)
         if piece.old in self.used:
             raise self.wrong("an old file that is in this dictionary already")
         self.used.add(piece.old)
         self.table.frames[-1].pieces.append(piece)
+
+    def moves(self, text: str) -> None:
+        offset, length = self.numbers(text, 2)
+        if len(self.table.frames) < 2 or not self.table.frames[-1].pieces or not self.may_move:
+            raise self.wrong("no piece whose moves the first frame could have")
+        if offset + length > self.table.frames[0].unpacked:
+            raise self.wrong("reaches beyond the first frame")
+        piece = self.table.frames[-1].pieces[-1]
+        # Every move takes time: a file is changed once.
+        if piece.old in self.moved:
+            raise self.wrong("an old file that is moved already")
+        self.moved.add(piece.old)
+        self.table.frames[-1].pieces[-1] = replace(piece, moves=(offset, length))
 
     def root(self, text: str) -> None:
         mode, _, time = text.partition(" ")

@@ -183,6 +183,35 @@ def patches() -> Iterator[Row]:
     yield "dictionary, left out", piece, UnsafeInputError, (PATCH,)
     yield "payload, 1,000 empty frames", _payload(_empty_frames), LimitError, (PATCH, "1001 frames")
 
+    for name, form, says in _MOVES:
+        yield f"moves, {name}", _payload(_moves(form)), UnsafeInputError, (PATCH, says)
+    yield "moves, 40 MiB", _payload(_moves(b"\0" * 4, 40 << 20)), LimitError, (PATCH, "moves of a")
+
+
+_MOVES = [
+    ("empty", b"", "they are cut"),
+    ("cut", b"\0\0\x05", "they are cut"),
+    ("2,000 regions", b"\0\0\xd0\x0f", "2000 regions"),
+    ("a region beyond the old file", b"\0\0\1\1\0\x7f\0\0", "a region that isn't there"),
+    ("an unknown kind", b"\0\0\1\x7f\0\0\0\0", "can't be read"),
+    ("an endless number", b"\xff" * 64, "too large"),
+    ("more than it says", b"\0\0\0\0\0", "another number"),
+    ("fewer than it says", b"\0\0\0\x09\0", "another number"),
+    ("a number of 2 ** 40", b"\0\0\0\x80\x80\x80\x80\x80\x20", "1099511627776 moves"),
+]
+
+
+def _moves(form: bytes, length: int = 1) -> Callable[[Table, list[bytes]], object]:
+    """Put these moves before the payload, and have a piece that they are of."""
+
+    def change(table: Table, frames: list[bytes]) -> None:
+        piece = Piece(_file(table), 0, length, (0, len(form)))
+        _frame(table, pieces=[piece])
+        table.frames.insert(0, Frame(1, len(form)))
+        frames.insert(0, pack(form))
+
+    return change
+
 
 def _empty_frames(table: Table, frames: list[bytes]) -> None:
     frames.extend([pack(b"")] * 1000)

@@ -20,6 +20,7 @@ from slim.formats.base import ReadOptions
 from slim.formats.directory import read_directory
 from slim.model.limits import Limits
 from tests.support.delta_packages import taken_apart
+from tests.support.moving_elf import library
 from tests.support.raw_archives import entry, folder, sym, tar
 
 SPLIT = b"\x1e"
@@ -41,10 +42,10 @@ def _folder() -> Path:
     _kept.append(top)
     place = Path(top.name)
     links = [sym("app/l", "lib")]
-    for name, code in (("old", _CODE), ("new", _CODE[:-9] + b"y = 1\n")):
-        (place / f"{name}.tar").write_bytes(
-            tar(folder("app"), folder("app/lib"), entry("app/lib/a.py", code), *links)
-        )
+    sides = (("old", _CODE, library(60)), ("new", _CODE[:-9] + b"y = 1\n", library(60, {7, 30})))
+    for name, code, native in sides:
+        files = [entry("app/lib/a.py", code), entry("app/lib/m.so", native)]
+        (place / f"{name}.tar").write_bytes(tar(folder("app"), folder("app/lib"), *files, *links))
     make(MakeRequest(old=place / "old.tar", new=place / "new.tar", output=place / "honest"))
     (patch,) = place.glob("honest/*.patch")
     patch.rename(place / "honest" / PATCH)

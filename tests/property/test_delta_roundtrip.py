@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from slim.delta import patch as patches
 from slim.delta import rebuild as restoring
-from slim.delta.frames import unpack
+from slim.delta.frames import joined, unpack
 from slim.delta.patch import Method, make_patch
 from slim.delta.rebuild import PatchFile, Wanted, check_old, read_table, rebuild_layer
 from slim.delta.sides import Side
@@ -25,6 +26,7 @@ from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from tests.property.test_formats_roundtrip import RELAXED, TIMES, trees
+from tests.support.moving_elf import library
 from tests.support.raw_archives import file, options
 
 ROOT = "layer"
@@ -155,12 +157,25 @@ def test_from_a_folder_that_has_more_in_it(contents: list[tuple[bytes, int]]) ->
 @given(st.binary(max_size=2000), st.integers(0, 1999), st.integers(0, 255))
 def test_damage_never_gives_another_layer(noise: bytes, at: int, value: int) -> None:
     """A patch with a changed byte gives the very layer, or an error of slim's."""
+    _damaged(
+        [file("a", noise), file("b", b"same")],
+        [file("a", noise + b"!"), file("b", b"same"), file("c", noise[::-1])],
+        at,
+        value,
+    )
+
+
+@RELAXED
+@given(st.integers(0, 3999), st.integers(0, 255))
+def test_damage_to_moves_never_gives_another_layer(at: int, value: int) -> None:
+    _damaged([file("a", library(60))], [file("a", library(60, {7, 30}))], at, value)
+
+
+def _damaged(before: list[Member], after: list[Member], at: int, value: int) -> None:
+    """Change a byte of the patch between two layers, and apply it."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        old = read([file("a", noise), file("b", b"same")], folder, "old")
-        new = read(
-            [file("a", noise + b"!"), file("b", b"same"), file("c", noise[::-1])], folder, "new"
-        )
+        old, new = read(before, folder, "old"), read(after, folder, "new")
         with old, new:
             left, right = (
                 Side(tree=old, digests=digests_of(old)),
@@ -198,6 +213,51 @@ def test_any_text_is_a_table_or_refused(text: str) -> None:
         assert error.exit_code in (3, 4)
         return
     assert parse(render(table), source="t", limits=Limits()) == table
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_native_files_have_moves(tmp_path: Path, more: int) -> None:
+    """Two of them, with other files in one frame; or the same, and one that is like nothing."""
+    old = read([file("a.so", library(300)), file("b.so", library(200))], tmp_path, "old")
+    changed = [
+        file("a.so", library(300, range(0, 300, 50))),
+        file("b.so", library(200, {7, 60})),
+        *[file("c.so", library(9)[::-1])] * more,
+    ]
+    new = read(changed, tmp_path, "new")
+    with old, new:
+        sides = [Side(tree=tree, digests=digests_of(tree)) for tree in (old, new)]
+        made = make_patch(*sides)
+        text = joined(unpack(memoryview(made.table), made.table_unpacked, source="t"))
+        assert made.method is Method.FILES
+        assert text.startswith(b"slim-patch 2\n") and text.count(b"\nv ") == 2
+        assert made.size < 0.6 * made.tried["stream"]
+        with through(tmp_path, old, new) as restored:
+            assert facts(restored) == facts(new)
+
+
+OLD_PATCH = (
+    "D77#BB!-;=0HQ<>5|GaUztMpsk9&6?gDnJc@_lrm1$j4F{r&@O<pl!ujX|$KG`YAq2BXi>cm^t6yp(hH3Hoi_L_>7Y1_u"
+    "BDh@NIu?=it(FnQC>nHvQUmEO<pD77#BWMlzt000ndAp!s@F{_G9j=HWFXiFR"
+)
+"""Patch that slim made before there were moves, in base 85."""
+
+
+def test_a_patch_of_before_gives_the_layer_of_then(tmp_path: Path) -> None:
+    text = b"".join(b"line %d\n" % number for number in range(40))
+    old = read([file("a", text), file("b", b"same")], tmp_path, "old")
+    new = read([file("a", text + b"!"), file("b", b"same"), file("c", text[9:])], tmp_path, "new")
+    place = tmp_path / "a.patch"
+    place.write_bytes(base64.b85decode(OLD_PATCH))
+    patch = PatchFile(path=place, size=place.stat().st_size, table_size=96, table_unpacked=134)
+    with old, new:
+        left, right = (Side(tree=tree, digests=digests_of(tree)) for tree in (old, new))
+        table = read_table(patch, options(tmp_path))
+        wanted = wanted_for(left, right)
+        known = check_old(table, old, wanted, folder=False)
+        restored, _ = rebuild_layer(patch, table, known, wanted, options(tmp_path))
+        with restored:
+            assert facts(restored) == facts(new)
 
 
 @pytest.mark.parametrize("size", [0, 1, 99_999, 100_000, 100_001, 350_000])

@@ -99,12 +99,51 @@ def test_tables_that_are_refused(lines: tuple[str, ...], message: str) -> None:
         table_of(*lines)
 
 
+MOVED = ("o f 644 0 a", "z 1 9", "z 1 1", "u 0 0 1")
+
+
+def table_with_moves(*lines: str) -> Table:
+    text = "".join(f"{line}\n" for line in ("slim-patch 2", *lines))
+    return parse(text.encode(), source="p", limits=Limits(members=10))
+
+
+def test_moves_are_read_as_they_were_written() -> None:
+    table = table_with_moves(*MOVED, "v 4 5")
+    assert table.frames[1].pieces == [Piece(0, 0, 1, (4, 5))]
+    assert table.has_moves
+    assert parse(render(table), source="p", limits=Limits()) == table
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (("v 0 0",), "no piece"),
+        (("z 1 9", "v 0 0"), "no piece"),
+        (("z 1 9", "z 1 9", "v 0 0"), "no piece"),
+        ((*MOVED[:2], MOVED[3], "v 0 0"), "no piece"),
+        ((*MOVED, "v 0"), "whole numbers"),
+        ((*MOVED, "v 5 5"), "beyond the first frame"),
+        ((*MOVED, "v 0 1", "v 0 1"), "moved already"),
+        ((*MOVED, "v 0 1", "z 1 1", "u 0 0 1", "v 0 1"), "moved already"),
+        ((*MOVED, "r 755 1", "v 0 1"), "can't stand here"),
+    ],
+)
+def test_moves_that_are_refused(lines: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UnsafeInputError, match=message):
+        table_with_moves(*lines)
+
+
+def test_the_first_form_has_no_moves() -> None:
+    with pytest.raises(UnsafeInputError, match="no piece"):
+        table_of(*MOVED, "v 0 0")
+
+
 def test_too_many_members() -> None:
     with pytest.raises(LimitError):
         table_of("o f 644 0 a", "t 1", *["k 0 1"] * 20)
 
 
-@pytest.mark.parametrize("text", [b"", b"slim-patch 1", b"slim-patch 2\n", b"\n"])
+@pytest.mark.parametrize("text", [b"", b"slim-patch 1", b"slim-patch 3\n", b"\n"])
 def test_what_isnt_a_table(text: bytes) -> None:
     with pytest.raises(UnsafeInputError):
         parse(text, source="p", limits=Limits())

@@ -1,0 +1,184 @@
+"""References between the parts of a native file: fields that hold an address or a distance.
+
+When code moves, they all change, though nothing else does. Finding them is a guess by their form:
+a field that is taken for one by mistake makes a patch larger, never wrong.
+
+Sources: Intel's SDM, volume 2, 2.2.1.6 (RIP-relative addresses) and CALL, JMP, Jcc; Linux Standard
+Base 5.0, 10.6 (``.eh_frame``); Arm's Architecture Reference Manual, C6.2 (B, BL, ADR, ADRP).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+ADDRESS, SHORT_ADDRESS = -1, -2
+"""In place of a base: the field is an address of 8 or 4 bytes itself."""
+Reference = tuple[int, int, int]
+"""Position of a field, the address that it counts from (or one of the above), and its target."""
+
+_NEAR: Final = re.compile(
+    rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f]|[\x05\x0d\x15\x1d\x25\x2d\x35\x3d])...[\x00\x01\xfe\xff]",
+    re.DOTALL,
+)
+"""Calls, jumps, and operands relative to RIP, of x86-64, over 32 MiB at most."""
+_SHORTEST_FRAME: Final = 20
+"""Bytes of an entry of ``.eh_frame`` from which on it may have a pointer to a table of the LSDA."""
+
+
+class Kind(IntEnum):
+    """Kind of a region, which says what its references look like."""
+
+    PLAIN = 0
+    """No references; used to find what moved."""
+    X86_64 = 1
+    """Code with distances."""
+    X86_64_FIXED = 2
+    """Code with distances, and addresses of 4 bytes (a program that isn't relocatable)."""
+    WORDS = 3
+    """Addresses of 8 bytes, aligned."""
+    FRAMES = 4
+    """Section ``.eh_frame``."""
+    FRAME_INDEX = 5
+    """Section ``.eh_frame_hdr``."""
+    TABLES = 6
+    """Constants, among them tables of jumps that code refers to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Region of a file: ``length`` bytes from ``start`` on, loaded at ``address``."""
+
+    kind: Kind
+    start: int
+    length: int
+    address: int
+
+    @property
+    def end(self) -> int:
+        """Position after the last byte."""
+        return self.start + self.length
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Regions of a file, sorted and apart. Addresses are from ``low`` on and below ``high``."""
+
+    low: int
+    high: int
+    regions: Sequence[Region]
+
+
+def references(content: bytes, layout: Layout) -> Iterator[Reference]:
+    """Yield the references in a file. The time that it takes is linear in the size of the file."""
+    tables = [region for region in layout.regions if region.kind is Kind.TABLES]
+    starts: set[int] = set()
+    for region in layout.regions:
+        if region.kind in (Kind.X86_64, Kind.X86_64_FIXED):
+            for reference in _code(content, region, layout):
+                if any(0 <= reference[2] - table.address < table.length for table in tables):
+                    starts.add(reference[2])
+                yield reference
+            if region.kind is Kind.X86_64_FIXED:
+                yield from _short_addresses(content, region, layout)
+        elif region.kind is Kind.WORDS:
+            yield from _words(content, region, layout)
+        elif region.kind is Kind.FRAMES:
+            yield from _frames(content, region, layout)
+        elif region.kind is Kind.FRAME_INDEX:
+            yield from _frame_index(content, region, layout)
+    for region in tables:
+        yield from _jump_tables(content, region, layout, starts)
+
+
+def _signed(content: bytes, position: int) -> int:
+    return int.from_bytes(content[position : position + 4], "little", signed=True)
+
+
+def _code(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    low, high, shift = layout.low, layout.high, region.address - region.start
+    for match in _NEAR.finditer(content, region.start, region.end):
+        end = match.end()
+        base = end + shift
+        target = base + int.from_bytes(content[end - 4 : end], "little", signed=True)
+        if low <= target < high:
+            yield end - 4, base, target
+
+
+def _short_addresses(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    """Yield what looks like an address of 4 bytes; distances aren't left out."""
+    low, high = layout.low, layout.high
+    if not 1 << 16 <= low < high <= 1 << 24:
+        return
+    first, last = bytes([low >> 16]), bytes([(high - 1) >> 16])
+    form = re.compile(b"..[" + re.escape(first) + b"-" + re.escape(last) + b"]\\x00", re.DOTALL)
+    at = region.start
+    while (match := form.search(content, at, region.end)) is not None:
+        position = match.start()
+        target = int.from_bytes(content[position : position + 4], "little")
+        is_address = low <= target < high
+        if is_address:
+            yield position, SHORT_ADDRESS, target
+        at = position + (4 if is_address else 1)
+
+
+def _words(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    low, high = layout.low, layout.high
+    start = region.start - region.start % -8
+    length = (region.end - start) // 8 * 8
+    if length <= 0:
+        return
+    words = memoryview(content)[start : start + length]
+    for number in range(0, length, 8):
+        word = words[number : number + 8]
+        if word[7] or word[6] or word[5]:  # most of what isn't an address
+            continue
+        target = int.from_bytes(word, "little")
+        if low <= target < high:
+            yield start + number, ADDRESS, target
+
+
+def _frames(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    low, high, shift = layout.low, layout.high, region.address - region.start
+    position, end = region.start, region.end
+    while position + 12 <= end:
+        length = int.from_bytes(content[position : position + 4], "little")
+        if not length or length >= end - position:
+            return
+        if content[position + 4 : position + 8] != b"\0\0\0\0":
+            fields = [position + 8]
+            if length > _SHORTEST_FRAME and content[position + 16] == 4:
+                fields.append(position + 17)
+            for field in fields:
+                distance = _signed(content, field)
+                if distance and field + 4 <= end and low <= field + shift + distance < high:
+                    yield field, field + shift, field + shift + distance
+        position += 4 + length
+
+
+def _frame_index(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    for field in range(region.start + 12, region.end - 3, 4):
+        target = region.address + _signed(content, field)
+        if layout.low <= target < layout.high:
+            yield field, region.address, target
+
+
+def _jump_tables(
+    content: bytes, region: Region, layout: Layout, starts: set[int]
+) -> Iterator[Reference]:
+    """Yield distances of code from the table that they stand in. A table ends where they do."""
+    code = [other for other in layout.regions if other.kind in (Kind.X86_64, Kind.X86_64_FIXED)]
+    low = min((other.address for other in code), default=0)
+    high = max((other.address + other.length for other in code), default=0)
+    last = region.address + region.length
+    tables = sorted(start for start in starts if region.address <= start < last and not start % 4)
+    for table, after in zip(tables, [*tables[1:], last], strict=False):
+        for address in range(table, min(after, last - 3), 4):
+            position = address - region.address + region.start
+            target = table + _signed(content, position)
+            if not low <= target < high:
+                break
+            yield position, table, target
