@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _try_group(trees: Trees, group: Group, requirements: list[str], plan: Plan) 
         if slimmed.refused:
             trial.broken.append(Broken("slim run", profile, slimmed.refused))
             continue
-        _data(trial, files, output, profile)
+        _data(trial, files, output, profile, plan.given_up)
         _suites(trees, trial, tree, output, profile, plan)
         with standing_in(tree, output):
             passed = _after(trial, tree, profile, plan)
@@ -250,17 +251,27 @@ def blamed(output: str, removed: Mapping[str, str]) -> str:
     return next((path for path in removed if path.rpartition("/")[2] in words), "")
 
 
-def _data(trial: GroupTrial, files: dict[str, str], output: Path, profile: str) -> None:
+def _data(
+    trial: GroupTrial,
+    files: dict[str, str],
+    output: Path,
+    profile: str,
+    given_up: Mapping[tuple[str, str], str],
+) -> None:
     """Note data files that are gone although what opens them by a literal name is there."""
     gone = missing(files, output)
     removed = trial.slimmed[profile].removed
     there = [place.rpartition(":")[0] for place in files.values()]
     trial.data[profile] = sum((output / place).exists() for place in there)
     for path, place in gone.items():
-        error = f"{place} opens it"
-        given_up = "" if path in removed else "not removed by slim"
+        name, error = f"data {path}", f"{place} opens it"
+        reasons = (
+            reason
+            for (use, gave), reason in given_up.items()
+            if gave == profile and fnmatchcase(name, use)
+        )
         trial.broken.append(
-            Broken(f"data {path}", profile, error, path, removed.get(path, ""), given_up)
+            Broken(name, profile, error, path, removed.get(path, ""), next(reasons, ""))
         )
 
 
