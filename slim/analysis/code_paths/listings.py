@@ -26,6 +26,8 @@ _COPIES = re.compile(
     re.I,
 )
 """Names of functions that take folders whole."""
+_ARCHIVES = re.compile(r"^t$|tar|archive")
+"""Names of variables that hold an archive."""
 _NO_COPIES = re.compile(r"unpack|package|import|resource|abspath|mkdir", re.I)
 _PROGRAMS = words("rsync scp cp tar zip docker podman kubectl rclone robocopy xcopy aws gsutil 7z")
 """Programs that take the folders which they are given whole."""
@@ -101,7 +103,7 @@ def _given_whole(node: ast.Call) -> list[ast.expr]:
 def _is_archive(function: ast.expr) -> bool:
     receiver = function.value if isinstance(function, ast.Attribute) else None
     name = receiver.id if isinstance(receiver, ast.Name) else ""
-    return name == "t" or "tar" in name or "archive" in name
+    return _ARCHIVES.search(name) is not None
 
 
 def _parts_of(node: ast.expr, depth: int = 0) -> Iterator[ast.expr]:
