@@ -33,6 +33,12 @@ _RESOURCES = words(
 _PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
 _BRACES = re.compile(r"\{[^{}]*\}")
 _BODIES = frozenset({"body", "orelse", "finalbody"})
+_IMPORTS = (ast.Import, ast.ImportFrom)
+_BINDS = (
+    *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.withitem, ast.AugAssign, ast.For, ast.AsyncFor),
+    *(ast.comprehension, ast.arg, ast.MatchAs, ast.MatchStar),
+    *(ast.FunctionDef, ast.AsyncFunctionDef),
+)
 _PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
 _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
@@ -47,9 +53,9 @@ class CodeModule:
         self._returned: dict[str, list[ast.expr]] = {}
         self._imported: dict[str, str] = {}
         for node in nodes:
-            if isinstance(node, ast.Import | ast.ImportFrom):
+            if isinstance(node, _IMPORTS):
                 self._import(node)
-            else:
+            elif isinstance(node, _BINDS):
                 self._bind(node)
         once = {name: values[0] for name, values in self._bound.items() if len(values) == 1}
         self.platform = PlatformTests(platform, once, self._imported)

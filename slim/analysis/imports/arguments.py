@@ -24,13 +24,18 @@ def settled(tree: ast.Module, call: ast.Call, argument: ast.expr) -> tuple[str, 
     if len(names) != 1:
         return ()
     (name,) = names
-    defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    line = call.lineno
     for function in tree.body:
-        if isinstance(function, ast.FunctionDef) and _is_private(function):
+        if (
+            isinstance(function, ast.FunctionDef)
+            and function.lineno <= line <= (function.end_lineno or line)
+            and _is_private(function)
+        ):
+            defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            once = sum(other.name == function.name for other in defined) == 1
             nodes = list(ast.walk(function))
-            if any(node is call for node in nodes):
-                once = sum(other.name == function.name for other in defined) == 1
-                return _values(tree, function, nodes, name, argument) if once else ()
+            inside = once and any(node is call for node in nodes)
+            return _values(tree, function, nodes, name, argument) if inside else ()
     return ()
 
 
