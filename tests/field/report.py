@@ -45,14 +45,14 @@ def table(trials: Sequence[GroupTrial]) -> str:
     errors = [trial for trial in trials if trial.error]
     if failures or errors:
         lines += ["", "Not counted, since they fail in the original tree too:", ""]
-        lines += [f"- `{name}`: `{_short(text)}`" for _, name, text in failures]
+        lines += dict.fromkeys(f"- `{name}`: `{_short(text)}`" for _, name, text in failures)
         lines += [f"- all of `{trial.group.name}`: `{_short(trial.error)}`" for trial in errors]
     broken = [item for trial in trials for item in trial.broken]
     for title, given_up in (("Broken:", False), ("Given up by promise:", True)):
         items = [item for item in broken if bool(item.given_up) == given_up]
         if items:
             lines += ["", title, ""]
-            lines += [f"- {_item(item)}" for item in items]
+            lines += dict.fromkeys(f"- {_item(item)}" for item in items)
     return "\n".join(lines) + "\n"
 
 
