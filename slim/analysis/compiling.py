@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from slim.analysis.summary import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 from slim.system.mapped import words_in
+from slim.system.syntax import parsed
 
 _SOURCES = (".py", ".pyw")
 _ASKING = frozenset(
@@ -142,9 +142,7 @@ def _sight_in_source(record: FileRecord, read: ReadFile, readings: Readings) -> 
 
 def _first_sight(source: bytes, package: str) -> _Sight | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return _Sight(1, "it can't be parsed, and has words of builds")
     search = _Search(package, _docstrings(tree))

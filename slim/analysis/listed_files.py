@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -23,6 +22,7 @@ from slim.analysis.named_files import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack
+from slim.system.syntax import parsed
 
 _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
@@ -89,9 +89,7 @@ class ListedFiles:
         if _LISTS.search(content.replace(_NO_WALK, b"")) is None:
             return
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(content)
+            tree = parsed(content)
             if not any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree)):
                 return
             module = CodeModule(tree, self._stack.layer(record.layer).platform)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -29,6 +28,7 @@ from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Platform, Stack
+from slim.system.syntax import parsed
 
 _SOURCES = (".py", ".pyw")
 _NO_PATHS = words(
@@ -252,9 +252,7 @@ def _parsed(source: bytes, platform: Platform) -> CodeModule | None:
     if len(source) > MAX_SOURCE:
         return None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return CodeModule(ast.parse(source), platform)
+        return CodeModule(parsed(source), platform)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -10,14 +10,13 @@ Source: transformers' ``utils/import_utils.py`` (``create_import_structure_from_
 
 from __future__ import annotations
 
-import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 
 from slim.errors import UnsafeInputError
 from slim.model.recipe import Kept, Recipe
 from slim.model.rule import OptionValue
+from slim.system.syntax import parsed
 
 EDITOR = "cut-module"
 _OPENING = re.compile(rb"[(\[{]")
@@ -50,9 +49,7 @@ def cut(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> byt
     """
     result = source[:end] + _behind(source, end, missing, decorators)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            ast.parse(result)
+        parsed(result)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnsafeInputError("its outline can't be told from its text") from error
     return result

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Collection, Iterator, Mapping
 
 from slim.analysis import ReadFile
@@ -16,6 +15,7 @@ from slim.model.rule import Choice, Rule
 from slim.model.stack import Stack
 from slim.rules.choices import VALUE, ValueReader, is_known, keeps
 from slim.rules.match import owner_matches
+from slim.system.syntax import parsed
 from slim.system.toml_table import did_you_mean
 
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(([^()]*)")
@@ -132,9 +132,7 @@ def _evidence(name: str, value: str, record: FileRecord, line: int) -> Evidence:
 def _calls(source: bytes) -> Iterator[tuple[str, str, int]]:
     """Yield the calls with a string as their first argument: function, string, line."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         yield from _calls_in_text(source)
         return

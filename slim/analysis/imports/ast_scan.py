@@ -8,7 +8,6 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -28,6 +27,7 @@ from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.analysis.imports.unparsed import scan_unparsed
 from slim.analysis.imports.unresolved import UnresolvedCalls
 from slim.model.finding import Strength
+from slim.system.syntax import parsed
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
 _CALLS = {
@@ -59,9 +59,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
     of ``import_module`` and no strings; without ``paths`` no paths.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = parsed(source)
         reader = _TreeReader(source, expressions)
         reader.read(tree)
         found = paths_of(tree) if paths else ()

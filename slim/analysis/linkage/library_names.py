@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slim.model.record import NativeFormat
 from slim.system.mapped import find_all
+from slim.system.syntax import parsed
 
 WILDCARD = "\0"
 """Stands for a part of a name that is only known at run time."""
@@ -124,9 +124,7 @@ def scan_python(data: bytes) -> PythonMentions:
         return PythonMentions()
     found = PythonMentions(lists=any(word in data for word in _LISTING_WORDS))
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(data)
+        tree = parsed(data)
         _walk(tree, found)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         # Written for another Python, or for nobody: what looks like a name counts as one.

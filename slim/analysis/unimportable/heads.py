@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from dataclasses import dataclass
 from typing import Any, Final
 
 from slim.analysis.remembering import Form
 from slim.analysis.unimportable.lines import ImportLine, Request
 from slim.analysis.unimportable.names import prepares
+from slim.system.syntax import parsed
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
@@ -94,9 +94,7 @@ def _line_end(source: bytes, offset: int) -> int:
 
 def _parsed(source: bytes) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source)
+        return parsed(source)
     except _UNREADABLE:
         return None
 

@@ -14,11 +14,11 @@ import ast
 import posixpath
 import re
 import sys
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slim.model.record import FileKey, FileRecord
+from slim.system.syntax import parsed
 
 _FORMER = """
 asynchat asyncore distutils imp smtpd aifc audioop cgi cgitb chunk crypt imghdr mailcap msilib nis
@@ -137,9 +137,7 @@ def quoted_names(source: bytes) -> Iterator[str]:
 
 def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str]]:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         functions = {name.decode() for name in _DEFINED.findall(source)}
         return frozenset(quoted_names(source)), frozenset(functions)
