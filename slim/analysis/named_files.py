@@ -30,6 +30,7 @@ from slim.model.record import (
     Owner,
     OwnerKind,
 )
+from slim.system.mapped import contains
 
 MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
@@ -52,7 +53,13 @@ _ELSEWHERE = re.compile(
     rb"\w\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
 )
 """Words by which code finds the folder of another package."""
-_OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']")
+_OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']|\{__file__\}i[\"']")
+_OTHER_STUB = re.compile(
+    rb"(?<!def )\battach_stub\s*\((?!\s*__name__\s*,\s*(?:filename\s*=\s*)?__file__\s*,?\s*\))"
+)
+"""A call of lazy_loader that reads the stub of another module than the one that it is in."""
+_ANY_STUB = re.compile(rb"\+\s*[\"']i[\"']|\}i[\"']")
+_PLACES = re.compile(rb"__file__|getfile|getsourcefile|\.origin\b|\.py[\"']")
 _MANAGERS = (b"npm", b"npx", b"yarn", b"bun", b"jlpm", b"corepack")
 
 
@@ -84,6 +91,7 @@ _STRINGS: Form[tuple[str, ...] | None] = Form(
     lambda strings: strings,
     lambda stored: None if stored is None else tuple(stored),
 )
+_NAMES_STUBS: Form[bool] = Form("stubs", lambda names: names, bool)
 
 
 class NamedFiles:
@@ -120,9 +128,13 @@ class NamedFiles:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
-            if record.key in gone or not may_name(record):
+            if record.key in gone or record.type is not EntryType.FILE:
                 continue
             own = (record.layer, record.owner)
+            for key, text in self._stubs(record, wanted.get(own)):
+                found.setdefault(key, _evidence(record, text))
+            if not may_name(record):
+                continue
             for names in (wanted.get(own), of_nobody):
                 for key, text in self._named(record, names) if names else ():
                     found.setdefault(key, _evidence(record, text))
@@ -130,10 +142,26 @@ class NamedFiles:
                 others = {owner: names for owner, names in wanted.items() if owner != own}
                 for key, text in self._named_elsewhere(record, others):
                     found.setdefault(key, _evidence(record, text))
-                stub = (record.layer, f"{record.path}i")
-                if stub in wanted.get(own, ()) and _OWN_STUB.search(self._read(record)):
-                    found.setdefault(stub, _evidence(record, "reads its own stub"))
         return found
+
+    def _stubs(self, record: FileRecord, wanted: _Wanted | None) -> Iterator[tuple[FileKey, str]]:
+        """Yield the stubs of its own distribution that code reads, however it says which."""
+        stubs = wanted.stubs if wanted else ()
+        if not stubs:
+            return
+        if not record.path.endswith(_SOURCES):
+            compiled = record.native is not None or record.path.endswith(".pyc")
+            if compiled and self._readings.of_record(
+                _NAMES_STUBS, record, lambda: contains(self._read(record), b".pyi")
+            ):
+                yield from ((key, "is compiled code that names stubs") for key in stubs)
+            return
+        content = self._read(record)
+        own = (record.layer, f"{record.path}i")
+        if own in stubs and _OWN_STUB.search(content):
+            yield own, "reads its own stub"
+        elif _OTHER_STUB.search(content) or (_ANY_STUB.search(content) and _PLACES.search(content)):
+            yield from ((key, "reads stubs") for key in stubs)
 
     def _named_elsewhere(
         self, record: FileRecord, wanted: Mapping[tuple[str, Owner], _Wanted]
@@ -218,6 +246,11 @@ class _Wanted:
 
     def __bool__(self) -> bool:
         return bool(self._names or self._shared)
+
+    @property
+    def stubs(self) -> list[FileKey]:
+        """The type stubs among the files."""
+        return self._suffixes.get(".pyi", [])
 
     def add(self, record: FileRecord) -> None:
         """Look for one more file."""

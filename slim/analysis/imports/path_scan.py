@@ -14,7 +14,9 @@ from dataclasses import dataclass
 
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
-    return b"test" in source and any(hint.search(source) for hint in _PATH_HINTS)
+    if b"test" not in source:
+        return _IN_CAPITALS.search(source) is not None
+    return any(hint.search(source) for hint in _PATH_HINTS)
 
 
 def words(text: str) -> frozenset[str]:
@@ -25,10 +27,16 @@ def words(text: str) -> frozenset[str]:
 TESTS_FOLDER = "tests"
 _PATH_HINTS = (
     re.compile(rb"tests[\"'/\\](?<=[\"'/\\]tests.)"),
+    re.compile(rb"tests(?:%|\{)|(?:%[rs]|\})tests"),
+    re.compile(
+        rb"[\"'][\w.,:;| ]{0,200}\btests\b[\w.,:;| ]{0,200}[\"']"
+        rb"\s*\.\s*(?:r?split|r?partition|replace)\b"
+    ),
     re.compile(rb"test_\w+\.py"),
     re.compile(rb"conftest\.py"),
     re.compile(rb"[\"']test_\w+[\"']"),
 )
+_IN_CAPITALS = re.compile(rb"(?i:tests)[\"'/\\][^\n]{0,200}\.(?:lower|casefold)\b")
 _TEST_FILE = re.compile(r"(?:test_\w+|conftest)\.py\Z")
 _TEST_STEM = re.compile(r"test_\w+\Z")
 _OWN = frozenset({"__file__", "__path__", "__spec__", "__loader__"})
@@ -36,8 +44,14 @@ _JOINERS = words(
     "join joinpath Path PurePath PosixPath WindowsPath PurePosixPath abspath normpath realpath "
     "resolve absolute files path fspath str open resource_filename resource_string resource_stream "
     "resource_listdir get_data open_text open_binary read_text read_binary "
-    "with_name glob iglob rglob listdir walk scandir PackageLoader FileSystemLoader"
+    "with_name glob iglob rglob listdir walk scandir PackageLoader FileSystemLoader reduce"
 )
+_SPLITS = words("split rsplit replace partition rpartition")
+_LOWERS = words("lower casefold")
+_PATH_SEPARATORS = (".", "/", "\\", "::")
+_PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
+_BRACES = re.compile(r"\{[^{}]*\}")
+"""Methods of a constant that give parts of a path, or its true name."""
 _NO_PATHS = words(
     "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
     "lstrip rstrip count index find rfind get pop setdefault append add remove discard getattr "
@@ -52,7 +66,10 @@ _TAKES_PACKAGE = words(
 )
 _GAP = "\0"
 _TEXT_PATHS = (re.compile(rb"tests[/\\]"), re.compile(rb"test_\w+\.py\b"))
-_TEST_WORDS = re.compile(rb"[\"'/\\]tests(?=[\"'/\\])|\b(?:test_\w+|conftest)\.py\b")
+_TEST_WORDS = re.compile(
+    rb"[\"'/\\}](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"
+    rb"\b(?:test_\w+|conftest)\.py\b"
+)
 _INTERPOLATED = re.compile(rb"%\(\w+\)s")
 """What ``configparser`` fills in, such as the folder of the file."""
 _BEFORE = re.compile(rb"[\w./*{}$-]*\Z")
@@ -129,7 +146,10 @@ def test_paths(source: bytes) -> Iterator[bytes]:
 
 def doubtful_paths(source: bytes, anchors: tuple[str, ...]) -> Iterator[PathUse]:
     """Paths that code which can't be parsed may build, as far as words of it name tests."""
-    for name in sorted({match[0].strip(b"\"'/\\") for match in _TEST_WORDS.finditer(source)}):
+    found = {match[0] for match in _TEST_WORDS.finditer(source)}
+    tests = TESTS_FOLDER.encode()
+    names = {name if name.endswith(b".py") else tests for name in found}
+    for name in sorted(names):
         yield PathUse((name.decode(),), 0, anchors=anchors, doubtful=True)
         yield PathUse((name.decode(),), 0, doubtful=True)
 
@@ -219,6 +239,8 @@ def _builds(node: ast.AST) -> bool:
             return True
         case ast.BinOp(op=ast.Div() | ast.Add() | ast.Mod()):
             return True
+        case ast.Call(func=ast.Attribute(value=ast.Constant(), attr=called)):
+            return called in _JOINERS or called in _SPLITS or called in _LOWERS | {"format"}
         case ast.Call(func=function):
             return _called(function) in _JOINERS
     return False
@@ -244,9 +266,12 @@ def _text(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
     Adds what it is made of to ``seen``.
     """
     seen.add(id(node))
-    if depth > 100:
-        yield _GAP
-        return
+    made = iter((_GAP,)) if depth > 100 else _of_constant(node, depth, seen)
+    yield from made or _of_parts(node, depth, seen)
+
+
+def _of_parts(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
+    """The path that an expression builds of several."""
     match node:
         case ast.Constant(value=str() | bytes() as written):
             text = written if isinstance(written, str) else written[:_MAX_PATH].decode("latin-1")
@@ -275,6 +300,53 @@ def _text(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
                 yield from (*_text(argument, depth + 1, seen), "/")
         case _:
             yield _GAP
+
+
+def _of_constant(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str] | None:
+    """The path that is made of one constant; None for another expression."""
+    match node:
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+            seen.update(map(id, (node.left, right)))
+            values = right.elts if isinstance(right, ast.Tuple) else [right]
+            return _filled(_PERCENT.split(text), values, depth, seen)
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method) as of):
+            seen.update((id(of), id(of.value)))
+            return _changed(text, method, node.args, depth, seen)
+    return None
+
+
+def _changed(
+    text: str, method: str, arguments: list[ast.expr], depth: int, seen: set[int]
+) -> Iterator[str]:
+    """The path that a method of a constant gives: ``"tests.data".split(".")``."""
+    given = [each.value if isinstance(each, ast.Constant) else None for each in arguments[:2]]
+    separator = given[0] if given else None
+    if method in _LOWERS:
+        yield text.lower()
+    elif method == "format":
+        yield from _filled(_BRACES.split(text), arguments, depth, seen)
+    elif method == "replace" and isinstance(separator, str) and separator:
+        put = "".join(_text(arguments[1], depth + 1, seen)) if len(arguments) > 1 else _GAP
+        yield text.replace(separator, put)
+    elif method in _SPLITS:
+        parts = text.split(separator if isinstance(separator, str) and separator else None)
+        yield ("/" if separator in _PATH_SEPARATORS else f"/{_GAP}/").join(parts)
+    elif method in _JOINERS:
+        between = "/" if text in _PATH_SEPARATORS else text or _GAP
+        for argument in arguments:
+            pieces = argument.elts if isinstance(argument, ast.List | ast.Tuple) else [argument]
+            yield between.join("".join(_text(piece, depth + 1, seen)) for piece in pieces)
+    else:
+        yield _GAP
+
+
+def _filled(pieces: list[str], values: list[ast.expr], depth: int, seen: set[int]) -> Iterator[str]:
+    """A template's pieces with what is put between them."""
+    yield pieces[0]
+    for number, piece in enumerate(pieces[1:]):
+        known = number < len(values) and not isinstance(values[number], ast.Starred)
+        yield "".join(_text(values[number], depth + 1, seen)) if known else _GAP
+        yield piece
 
 
 def _called(function: ast.expr) -> str:

@@ -23,12 +23,17 @@ _NOT_READ = frozenset(
     }
 )
 _DOCUMENTS = (".md", ".rst", ".html", ".htm")
-_LINKING = (".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less")
+_LINKING = (
+    *(".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less"),
+    *(".md", ".mdx", ".rst"),
+)
 _LINK = re.compile(
-    rb"(?:=\s*[\"']?|\burl\(\s*[\"']?|[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from)\s*[\"'])"
+    rb"(?:=\s*[\"']?|\burl\(\s*[\"']?|[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from)\s*[\"']|"
+    rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+)"
     rb"([^\s\"'`()<>=]*tests/[^\s\"'`()<>]*)"
 )
-"""What an attribute, ``url()``, ``@import`` or a string of a script leads to: tests, perhaps."""
+"""What an attribute, ``url()``, ``@import``, a string of a script or a directive of reStructuredText
+leads to: tests, perhaps."""
 _SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
 
 
@@ -54,7 +59,7 @@ def may_be_text(record: FileRecord, data: memoryview) -> bool:
 
 
 def may_link(record: FileRecord) -> bool:
-    """True for a page, a style sheet or a drawing: only the links in it count, not its words."""
+    """True for a page, a document, a style sheet or a drawing: only the links in it count."""
     return (
         record.type is EntryType.FILE
         and record.kind not in _NOT_READ - {FileKind.STATIC}
