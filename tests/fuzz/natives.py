@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from slim.binaries import describe, identify, read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, ElfEdit, plan_edit, read_dynamic
+from slim.binaries.gpu.read import read_gpu_code
 from slim.binaries.macho.edit import LEVELS as MACHO_LEVELS
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable
+from slim.model.gpu import GpuForm
 from slim.model.record import NativeFormat
 from slim.verification.native.elf import check as check_elf
 from slim.verification.native.macho import check as check_macho
@@ -80,3 +82,26 @@ def pe(data: bytes) -> None:
     found = read_any_dynamic(data)
     if found is not None and found.needed:
         assert all(isinstance(name, str) and name for name in found.needed)
+
+
+def gpu(data: bytes) -> None:
+    """The target: containers and entries lie in the file, in order, and don't overlap."""
+    code = read_gpu_code(data)
+    if code is None:
+        return
+    assert all(damage.reason for damage in code.damage)
+    assert all(0 <= block.offset <= len(data) - block.size for block in code.blocks)
+    for container in code.containers:
+        assert 0 <= container.offset < container.end <= len(data)
+        at = container.offset
+        for entry in container.entries if container.form is GpuForm.FATBIN else ():
+            assert entry.offset >= at
+            assert entry.stored_size <= entry.padded_size
+            at = entry.offset + entry.bytes_in_file
+        assert at <= container.end
+    for section in code.sections:
+        inside = [one for one in code.containers if one.section == section.name]
+        assert section.offset + section.size <= len(data)
+        for start, size in section.gaps:
+            assert section.offset <= start < start + size <= section.offset + section.size
+        assert len(inside) <= len(data)

@@ -14,6 +14,7 @@ from tests.corpus.archives import ACCEPTED, COMPRESSED, TAR, ZIP
 from tests.corpus.config_trials import REFUSED as CONFIGS
 from tests.corpus.metadata_trials import RECORDS
 from tests.corpus.natives import ALONE, EDITED
+from tests.support import gpu_files as gpu
 from tests.support.backup_runs import pdb
 from tests.support.native_headers import macho, pe
 from tests.support.raw_archives import (
@@ -176,6 +177,26 @@ def pes() -> list[bytes]:
     )
     old = pe("b.dll", delayed=("c.dll",), old_delays=True, machine="i686")
     return [full, old, pe("a.dll", machine="aarch64", dll=False, signed=True)]
+
+
+def gpu_files() -> list[bytes]:
+    """Fat binaries and bundles, each in the files that hold them."""
+    packed = gpu.entry(1, 75, b"p" * 21, flags=0x8011, header_size=96, unpacked=90)
+    fat = gpu.fatbin(gpu.entry(), packed)
+    bundle = gpu.bundle([("hip-amdgcn-amd-amdhsa--gfx90a:xnack-", b"a" * 50)])
+    small = gpu.packed_bundle(bundle)
+    wrapped = (".nvFatBinSegment", gpu.wrapper(16) + gpu.wrapper(32, 64))
+    return [
+        gpu.elf([(".nv_fatbin", fat + b"\0" * 8 + fat), wrapped, ("__nv_relfatbin", fat)]),
+        gpu.pe([(".nv_fatbin", fat), wrapped]),
+        gpu.elf([(".hip_fatbin", small + gpu.packed_bundle(bundle, 1, 0))]),
+        gpu.packed_bundle(bundle, 2, 0),
+        fat,
+        bundle[:200],
+        gpu.cubin(0x6005A08),
+        gpu.hsaco("amdgcn-amd-amdhsa--gfx942"),
+        b"MTLB1234",
+    ]
 
 
 def records() -> list[bytes]:

@@ -29,6 +29,7 @@ TARGETS = (
     Target("elf", natives.elf, seeds.elves, 8192),
     Target("macho", natives.macho, seeds.machos, 1 << 17),
     Target("pe", natives.pe, seeds.pes),
+    Target("gpu", natives.gpu, seeds.gpu_files),
     Target("symbols", backups.symbols, seeds.debuggable, 8192),
     Target("pdb", backups.database, seeds.databases),
     Target("kept", backups.index, seeds.indexes),

@@ -1,0 +1,1 @@
+"""GPU code: what is in ELF and PE files, in bundles, and in files of its own. Read-only."""
