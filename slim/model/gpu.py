@@ -56,9 +56,9 @@ class GpuEntry:
     ``offset`` is where its header of ``header_size`` bytes begins (in a bundle, whose table is
     elsewhere, its bytes); the payload follows the header. ``padded_size`` is the room of the
     payload, ``stored_size`` its bytes without the padding after it; they are equal where nothing
-    tells them apart. ``size`` is what the payload is once it is decompressed. In a compressed bundle, whose entries
-    are compressed together, ``offset`` counts from the start of the decompressed bundle, and
-    ``padded_size`` and ``stored_size`` are 0.
+    tells them apart. ``size`` is what the payload is once it is decompressed. In a compressed
+    bundle, whose entries are compressed together, ``offset`` counts from the start of the
+    decompressed bundle, and ``padded_size`` and ``stored_size`` are 0.
     """
 
     kind: GpuKind

@@ -53,7 +53,10 @@ def read_bare_elf(view: memoryview) -> GpuContainer | None:
 
 
 def cuda_architecture(flags: int, abi: int) -> str:
-    """The architecture of a cubin by ``e_flags`` and the version of its ABI."""
+    """The architecture of a cubin by ``e_flags`` and the version of its ABI.
+
+    NVIDIA's compilers seldom write the suffix there: ``sm_90`` may be code for just ``sm_90a``.
+    """
     new = abi >= _CUDA_ABI_2
     number = (flags >> 8) & 0xFF if new else flags & 0xFF
     specific = flags & (0x8 if new else 0x800)

@@ -19,6 +19,7 @@ from slim.model.gpu import (
     GpuKind,
     GpuWrapper,
 )
+from slim.system.mapped import seen
 
 MAGIC = struct.pack("<I", 0xBA55ED50)
 WRAPPER_MAGIC = struct.pack("<I", 0x466243B1)
@@ -38,6 +39,8 @@ FLAG_SPECIFIC, FLAG_FAMILY = 0x10_0000, 0x20_0000
 """Suffix ``a``: code for just this architecture; suffix ``f``: for its family."""
 
 _VERSION = 1
+_FAULT_AROUND = 1 << 16
+"""Bytes of a mapped file that Linux maps when one of them is looked at."""
 _LARGEST_HEADER = 1 << 16
 _KINDS = {1: GpuKind.PTX, 2: GpuKind.CUBIN, 8: GpuKind.LTO_IR, 16: GpuKind.CUBIN}
 
@@ -74,6 +77,7 @@ def read_fatbin(view: memoryview, at: int, end: int, section: str, budget: Budge
         entry = _entry(view, place, stop)
         entries.append(entry)
         place += entry.bytes_in_file
+        seen(view, _FAULT_AROUND)
     return GpuContainer(
         form=GpuForm.FATBIN,
         section=section,

@@ -51,7 +51,6 @@ _MOST_ENTRIES = 1 << 18
 _MOST_GAPS = 1 << 10
 _MOST_SECTIONS = 64
 """Sections with GPU code of a file; a relocatable object may have some of one name."""
-_PAGE = 4096
 _NOT_ZERO = re.compile(rb"[^\0]")
 _ANY_MAGIC = re.compile(
     b"|".join(map(re.escape, (fatbin.MAGIC, bundle.COMPRESSED_MAGIC, bundle.MAGIC)))
@@ -147,7 +146,6 @@ class _Reader:
                 self._container(read, start, end, name)
             if len(self.containers) > before:
                 at = self.containers[-1].end
-                seen(self.view, _PAGE * (1 + len(self.containers[-1].entries)))
                 continue
             following = self._next(_ANY_MAGIC, start + 1, end)
             at = end if following is None else following
