@@ -115,6 +115,7 @@ def load_config(
         layers=layers,
         budgets=settings.budgets,
         verify=settings.verify,
+        trace_commands=settings.trace_commands,
         choose=settings.choose,
         origin=None if file is None else str(file),
         files=tuple(

@@ -10,10 +10,10 @@ from typing import Any, Final
 from slim.config.budget import read_budgets
 from slim.config.kinds import read_size
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Setting, Stated
-from slim.config.verify import read_verify
+from slim.config.verify import read_trace_commands, read_verify
 from slim.model.budget import Budget
 from slim.model.limits import Limits
-from slim.model.verify import VerifySettings
+from slim.model.verify import Command, VerifySettings
 from slim.system.toml_table import Table
 
 SCHEMA: Final = 1
@@ -82,6 +82,13 @@ PARTS: Final = (
         default="none",
         meaning="what [`slim verify`](verify.md) runs",
     ),
+    Part(
+        name="trace",
+        type_name="table",
+        default="none",
+        meaning="`[[trace.command]]`: what [`slim trace`](trace.md) runs beside the commands of "
+        "`verify`, with the same keys",
+    ),
 )
 KEYS: Final = (*(part.name for part in PARTS), *STACK_SETTINGS)
 LAYER_KEYS: Final = tuple(LAYER_SETTINGS)
@@ -101,6 +108,7 @@ class FileSettings:
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, Stated] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
+    trace_commands: tuple[Command, ...] = ()
     budgets: tuple[Budget, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -112,13 +120,15 @@ def read_settings(table: Table, text: str) -> FileSettings:
     """
     table.allow(KEYS)
     table.schema(SCHEMA)
+    verify = read_verify(table)
     return FileSettings(
         stated=_read_stated(table, STACK_SETTINGS),
         packs=table.texts("packs"),
         limits=_limits(table),
         layers=_layers(table),
         budgets=read_budgets(table, text),
-        verify=read_verify(table),
+        verify=verify,
+        trace_commands=read_trace_commands(table, verify.commands),
         choose=_choose(table),
     )
 

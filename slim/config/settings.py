@@ -31,7 +31,7 @@ from slim.model.limits import Limits
 from slim.model.progress import Progress
 from slim.model.rule import Safety
 from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
-from slim.model.verify import VerifySettings
+from slim.model.verify import Command, VerifySettings
 from slim.system.cpus import available_cpus
 
 if TYPE_CHECKING:
@@ -179,9 +179,9 @@ class Config(RuleSettings):
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack. ``choose`` has what the user keeps, by choice. ``origin`` is the
-    file it was read from, if any; ``files`` are all that were read for it: rule packs and
-    ``slim.keep.toml`` too.
+    tried on a deployed stack, ``trace_commands`` what is recorded beside its commands. ``choose``
+    has what the user keeps, by choice. ``origin`` is the file it was read from, if any; ``files``
+    are all that were read for it: rule packs and ``slim.keep.toml`` too.
     """
 
     format: str | None = field(
@@ -272,6 +272,7 @@ class Config(RuleSettings):
     layers: Mapping[str, Stated] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
+    trace_commands: tuple[Command, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     origin: str | None = None
     files: tuple[Path, ...] = ()

@@ -1,12 +1,12 @@
-"""The ``[verify]`` table of a configuration, and ``slim.keep.toml``.
+"""The ``[verify]`` and ``[trace]`` tables of a configuration, and ``slim.keep.toml``.
 
-The latter lists what verification found must stay.
+The last lists what verification found must stay.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -44,25 +44,39 @@ def read_verify(table: Table) -> VerifySettings:
     if inner is None:
         return VerifySettings()
     inner.allow(_KEYS)
+    return VerifySettings(
+        commands=_commands(inner, "command", ()),
+        timeout=inner.number("timeout", minimum=1, maximum=MAX_SECONDS) or VerifySettings().timeout,
+        without=inner.texts("without"),
+        memory=_memory(inner),
+        devices=inner.texts("devices", check=_device_problem),
+    )
+
+
+def read_trace_commands(table: Table, others: Sequence[Command]) -> tuple[Command, ...]:
+    """Read the ``[[trace.command]]`` tables; ``others`` are those of ``[verify]``."""
+    inner = table.table("trace")
+    if inner is None:
+        return ()
+    inner.allow(("command",))
+    return _commands(inner, "trace command", others)
+
+
+def _commands(table: Table, called: str, others: Sequence[Command]) -> tuple[Command, ...]:
+    """Read the ``command`` tables; one without a name is ``called`` so, with its number."""
     commands: list[Command] = []
-    for number, written in enumerate(inner.tables("command"), 1):
-        command = _command(written, f"command {number}")
+    for number, written in enumerate(table.tables("command"), 1):
+        command = _command(written, f"{called} {number}")
         if command is None:
             continue
-        if any(command.name == other.name for other in commands):
+        if any(command.name == other.name for other in (*others, *commands)):
             written.note(
                 "name",
                 f"{command.name[:80]!r} is the name of an earlier command",
                 "give it another one",
             )
         commands.append(command)
-    return VerifySettings(
-        commands=tuple(commands),
-        timeout=inner.number("timeout", minimum=1, maximum=MAX_SECONDS) or VerifySettings().timeout,
-        without=inner.texts("without"),
-        memory=_memory(inner),
-        devices=inner.texts("devices", check=_device_problem),
-    )
+    return tuple(commands)
 
 
 def _memory(table: Table) -> int | None:

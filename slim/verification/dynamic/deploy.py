@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,11 +164,12 @@ def deploy(
     progress: Progress,
     *,
     workers: int = 1,
+    prepare: Callable[[Deployment], None] | None = None,
 ) -> Deployment:
     """Write every layer below ``root``, side by side, and run each ``postinstall.py``.
 
-    It is run with the runtime's Python. Raises StorageError where writing fails. Programs that fail
-    don't raise: see ``failures``.
+    It is run with the runtime's Python; ``prepare`` is called before that. Raises StorageError
+    where writing fails. Programs that fail don't raise: see ``failures``.
     """
     made = Deployment(root=root, stack=stack, sandbox=sandbox)
     try:
@@ -187,6 +188,8 @@ def deploy(
         made.members[layer.name] = {member.path: member for member in members[layer.name]}
         made.pythons[layer.name] = _python(root / layer.name, layer)
         sandbox.show_interpreter(made.pythons[layer.name])
+    if prepare is not None:
+        prepare(made)
     install(made, progress)
     made.remember()
     return made
