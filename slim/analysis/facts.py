@@ -80,6 +80,11 @@ class Facts:
         return ImportProof(self.stack, self.inventory, self.read, readings=self.readings)
 
     @cached_property
+    def module_index(self) -> ModuleIndex:
+        """The modules, by file and by name."""
+        return ModuleIndex(self.stack, self.inventory, self.read)
+
+    @cached_property
     def listed_files(self) -> ListedFiles:
         """The folders that code lists, walks or copies."""
         return ListedFiles(self.stack, self.inventory, self.read)
@@ -92,8 +97,9 @@ class Facts:
     @cached_property
     def unimportable(self) -> UnimportableModules:
         """The modules that can't be imported, whoever tries."""
-        index = ModuleIndex(self.stack, self.inventory, self.read)
-        return UnimportableModules(self.stack, self.inventory, index, self.read, self.readings)
+        return UnimportableModules(
+            self.stack, self.inventory, self.module_index, self.read, self.readings
+        )
 
     @cached_property
     def libraries(self) -> Linkage:

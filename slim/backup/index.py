@@ -69,6 +69,7 @@ def _layer(layer: BackupLayer) -> Json:
             for path, to in sorted(layer.hard_links.items())
         ],
         "files": [file_document(file) for file in layer.files],
+        **({"added": [named("path", path) for path in layer.added]} if layer.added else {}),
     }
 
 
@@ -165,6 +166,9 @@ class _Reader:
             },
             note=None if note is None else note.members(),
             files=files,
+            added=tuple(self._path(path, "path") for path in self._items(layer["added"]))
+            if "added" in layer.members()
+            else (),
         )
 
     def _file(self, file: JsonCursor) -> BackupFile:

@@ -7,7 +7,7 @@ original like any other; RECORDs, folders and hard links follow from it as they 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -25,7 +25,7 @@ from slim.model.plan import LINK_EDITOR, Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType, FileKey
 from slim.model.stack import Layer
 from slim.plan.apply import RECORD_PASS, Edited
-from slim.plan.planned import PlannedStack
+from slim.plan.planned import Addition, PlannedStack
 
 DONE_EDITOR = "kept"
 """Editor of rewrites that the run did already: their results are in the slimmed stack."""
@@ -42,6 +42,17 @@ class LayerBackup:
 
     layer: BackupLayer
     files: dict[str, Original] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _GivenAdditions:
+    """Members that the run added to layers that stay slimmed."""
+
+    added: Mapping[str, Addition]
+
+    def files(self, planned: PlannedStack) -> Mapping[str, Addition]:
+        """Return what is added, by layer."""
+        return self.added
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +81,7 @@ class OriginalStack:
             and _sha256(self.given[key[0]].members[key[1]]) != original.file.sha256
         )
 
-    def leaving(self, stay: Iterable[FileKey], untouched: Iterable[str] = ()) -> PlannedStack:
+    def leaving(self, stay: Collection[FileKey], untouched: Iterable[str] = ()) -> PlannedStack:
         """Return the stack with a plan that leaves ``stay`` slimmed, and nothing else.
 
         Every RECORD is true, except that layers that are ``untouched`` keep the ones they have.
@@ -95,8 +106,27 @@ class OriginalStack:
         layers = tuple(sorted({key[0] for key in actions} - same))
         plan = Plan(actions=actions)
         return PlannedStack(
-            loaded=self.loaded, plan=plan, edited=edited, layers=layers
+            loaded=self.loaded,
+            plan=plan,
+            edited=edited,
+            layers=layers,
+            additions=_GivenAdditions(self._added({key[0] for key in stay})),
         ).with_records()
+
+    def _added(self, layers: Iterable[str]) -> dict[str, Addition]:
+        """Return what the run added to these layers, as far as it is there."""
+        found = {name: self.layers[name].added for name in layers}
+        return {
+            name: Addition(
+                members=tuple(
+                    self.given[name].members[path]
+                    for path in paths
+                    if path in self.given[name].members
+                )
+            )
+            for name, paths in sorted(found.items())
+            if paths
+        }
 
     def _action(self, key: FileKey, now: Member | None) -> Action:
         file = self.originals[key].file
@@ -214,7 +244,8 @@ def _sha256(member: Member) -> str:
 
 def _members(tree: Tree, backup: LayerBackup) -> list[Member]:
     """Members of the original: folders before what is in them, hard links last."""
-    members = dict(tree.members)
+    added = frozenset(backup.layer.added)
+    members = {path: member for path, member in tree.members.items() if path not in added}
     for path, original in backup.files.items():
         file = original.file
         is_hard_link = file.type is EntryType.HARDLINK

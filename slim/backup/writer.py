@@ -84,6 +84,7 @@ class BackupWriter:
             },
             note=note if isinstance(note, dict) else None,
             files=tuple(sorted(files, key=lambda file: file.path)),
+            added=tuple(sorted(member.path for member in planned.added.get(layer.name, ()))),
         )
 
     def _file(self, change: Change) -> BackupFile:

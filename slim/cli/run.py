@@ -113,6 +113,8 @@ _EXAMPLES = (
     help="Add what debuggers need of stripped native files to this folder, where gdb, lldb, "
     "debuginfod and symbol servers look for it: .build-id, UUIDs, GUIDs.",
 )
+@setting_option("guard", _BACKUP)
+@setting_option("rest_pack", _BACKUP)
 @selection_options
 @config_options
 @setting_option("strict", _REPORT)

@@ -30,7 +30,14 @@ from slim.model.context import RunContext
 from slim.model.limits import Limits
 from slim.model.progress import Progress
 from slim.model.rule import Safety
-from slim.model.settings import MIN_MEMORY, BytecodePolicy, DropSpec, Effort, Level
+from slim.model.settings import (
+    MIN_MEMORY,
+    BytecodePolicy,
+    DropSpec,
+    Effort,
+    Level,
+    RestPolicy,
+)
 from slim.model.verify import Command, VerifySettings
 from slim.system.cpus import available_cpus
 
@@ -267,6 +274,27 @@ class Config(RuleSettings):
             meaning="use the ARM64 filter of xz: smaller, but tools from before 2023 can't read it",
         ),
     )
+    guard: bool | None = field(
+        default=None,
+        metadata=setting(
+            Word({"on": True, "off": False}),
+            help="Whether layers that lose modules say so when one is imported. [default: off]",
+            meaning="whether layers that lose modules get a guard, which says so when one of "
+            "them is imported: `on` or `off` ([Guard](guard.md))",
+            unset="`off`",
+        ),
+    )
+    rest_pack: RestPolicy = field(
+        default=RestPolicy.NONE,
+        metadata=setting(
+            Word({policy.value: policy for policy in RestPolicy}),
+            help="An archive for each layer, beside the set, of what was taken from it: none, all, "
+            "or what goes beyond the profile standard (inferred). [default: none]",
+            meaning="an archive for each layer, in the folder `rest` of the set, of what was taken "
+            "from it: `none`, `inferred` (what goes beyond the profile `standard`) or `all` "
+            "([Rest packs](guard.md#rest-packs))",
+        ),
+    )
     packs: tuple[RulePack, ...] = ()
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, Stated] = field(default_factory=dict)
@@ -293,6 +321,16 @@ class Config(RuleSettings):
             cache=cache_folder() if self.cache else None,
             progress=progress,
         )
+
+    @property
+    def has_guard(self) -> bool:
+        """True if layers that lose modules get a guard."""
+        return bool(self.guard)
+
+    @property
+    def rest_packs(self) -> RestPolicy:
+        """Policy for rest packs."""
+        return self.rest_pack
 
     @property
     def effort(self) -> Effort:

@@ -86,7 +86,9 @@ def _scan_layer(
                     if fallback and not path.startswith(sites) and not _scaffolding(path)
                     else UNOWNED
                 )
-            found.append(_record(layer, path, tree.members[path], owner, tree, path in licences))
+            found.append(
+                record_of(layer, path, tree.members[path], owner, tree, is_licence=path in licences)
+            )
         return found
 
     paths = sorted(
@@ -136,9 +138,16 @@ def _scaffolding(path: str) -> bool:
     return path.startswith("share/venv/") or path == POSTINSTALL
 
 
-def _record(
-    layer: Layer, path: str, member: Member, owner: Owner, tree: Tree, is_licence: bool
+def record_of(
+    layer: Layer,
+    path: str,
+    member: Member,
+    owner: Owner,
+    tree: Tree,
+    *,
+    is_licence: bool = False,
 ) -> FileRecord:
+    """Record of one file or link of a layer, whose tree says what is compiled and from what."""
     if member.type is not EntryType.FILE or member.content is None:
         return FileRecord(
             layer=layer.name,

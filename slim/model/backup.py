@@ -85,6 +85,8 @@ class BackupLayer:
     note: Mapping[str, object] | None = None
     files: tuple[BackupFile, ...] = ()
     """Its originals."""
+    added: tuple[str, ...] = ()
+    """Paths of what the run added to the layer: its guard."""
 
     def as_layer(self, platform: Platform) -> Layer:
         """Return the layer as far as globs depend on it."""

@@ -78,6 +78,23 @@ class SincePrevious(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestPack:
+    """An archive of what a run took from a layer, to be unpacked over it.
+
+    ``size`` and ``sha256`` (hexadecimal) are of the archive, ``unpacked`` are the bytes of its
+    ``files``. ``tree_sha256`` is the tree digest of the layer once it is unpacked there.
+    """
+
+    archive: str
+    """Path of the archive below the published set."""
+    size: int
+    sha256: str
+    files: int = 0
+    unpacked: int = 0
+    tree_sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LayerOutcome:
     """One layer before and after.
 
@@ -98,6 +115,10 @@ class LayerOutcome:
     """Its tree digest after."""
     reused: bool = False
     since: SincePrevious | None = None
+    guarded: int = 0
+    """Modules that the guard of the layer knows to be removed by this run; 0 without a guard."""
+    rest_packs: tuple[RestPack, ...] = ()
+    """Rest packs of this run and of earlier ones, in the order in which they are unpacked."""
 
     @property
     def new_bytes(self) -> int:

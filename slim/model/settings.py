@@ -18,6 +18,18 @@ class BytecodePolicy(StrEnum):
     ONE = "one"
 
 
+class RestPolicy(StrEnum):
+    """Policies for rest packs, the archives of what a run took from each layer.
+
+    ``NONE``: there are none. ``INFERRED``: of what rules beyond the profile ``standard`` took.
+    ``ALL``: of everything that was removed or rewritten.
+    """
+
+    NONE = "none"
+    INFERRED = "inferred"
+    ALL = "all"
+
+
 class Level(StrEnum):
     """Levels of compression: how much time smaller archives may take."""
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 
 from slim import __version__
 from slim.model.context import RunContext
-from slim.model.outcome import Check, LayerOutcome, SincePrevious
+from slim.model.outcome import Check, LayerOutcome, RestPack, SincePrevious
 from slim.model.stack import Layer
 from slim.pipeline.prepare import RunRequest
 from slim.pipeline.previous import Previous, noted_tree, reused_archive
+from slim.pipeline.way_back import pack_note
 from slim.plan.planned import PlannedStack
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
@@ -58,10 +61,12 @@ def write_layers(
     previous: Previous | None = None,
     *,
     unverified: bool = False,
+    packs: Mapping[str, tuple[RestPack, ...]] = MappingProxyType({}),
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer; without a ``publisher``, only count.
 
-    ``unverified``: the manifest says that nothing tried what the profile infers.
+    ``unverified``: the manifest says that nothing tried what the profile infers. ``packs`` are the
+    rest packs, by layer.
     Returns each layer's outcome, and the checks of what was to be written and of what was.
     """
     stack = planned.loaded.stack
@@ -77,11 +82,12 @@ def write_layers(
     if previous is not None:
         states = [_reusing(request, previous, state, context) for state in states]
     if publisher is None or not records.passed:
-        return tuple(_outcome(state, None, previous) for state in states), (records,)
+        return tuple(_outcome(state, None, previous, packs) for state in states), (records,)
     written = publisher.write_layers(stack, [state.new for state in states], context)
     published = read_back(written, states, context)
     outcomes = tuple(
-        _outcome(state, result, previous) for state, result in zip(states, written, strict=True)
+        _outcome(state, result, previous, packs)
+        for state, result in zip(states, written, strict=True)
     )
     if published.passed:
         notes = {
@@ -110,7 +116,10 @@ def _reusing(
 
 
 def _outcome(
-    state: NextLayer, written: WrittenLayer | None, previous: Previous | None
+    state: NextLayer,
+    written: WrittenLayer | None,
+    previous: Previous | None,
+    packs: Mapping[str, tuple[RestPack, ...]],
 ) -> LayerOutcome:
     archive = written.archive if written is not None else None
     return LayerOutcome(
@@ -122,6 +131,8 @@ def _outcome(
         tree_sha256=state.tree_sha256,
         reused=state.new.carry,
         since=None if previous is None else _since(state, written, previous),
+        guarded=state.guarded,
+        rest_packs=packs.get(state.new.layer.name, ()),
     )
 
 
@@ -161,4 +172,6 @@ def _note(
             "before": outcome.before.deployed,
             "after": outcome.after.deployed,
         },
+        **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
+        **pack_note(outcome.rest_packs),
     }

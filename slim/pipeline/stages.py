@@ -24,6 +24,7 @@ from slim.pipeline.layers import write_layers
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
 from slim.pipeline.side_outputs import SideOutputs, side_outputs
+from slim.pipeline.way_back import check_way_back, with_guards, with_rest_packs
 from slim.plan.accounts import account
 from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
@@ -59,6 +60,8 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     stacks = locate(request.source, platforms=request.platforms)
     _check_layers(request, stacks)
     check_gate(request, stacks)
+    for located in stacks:
+        check_way_back(request, located)
     previous = _previous(request, stacks)
     if request.dry_run:
         if request.keep_removed is not None or request.symbols is not None:
@@ -133,6 +136,7 @@ def _run_one(
     started = time.monotonic()
     with prepared(request, located, context) as (planned, planner):
         digest = rules_digest(request.config.rules)
+        planned = with_guards(request, planned, planner.facts)
         tried = Verification()
         if request.verify:
             planned, tried = _tried(request, planned, planner.facts)
@@ -140,20 +144,30 @@ def _run_one(
         publisher = publisher if tried.passed else None
         unverified = publisher is not None and is_unverified(request, planned.loaded.stack, tried)
         tried = replace(tried, unverified=unverified)
+        back = with_rest_packs(request, planned, context)
+        planned = back.planned
         layers, checks = write_layers(
-            request, planned, publisher, digest, context, previous, unverified=unverified
+            request,
+            planned,
+            publisher,
+            digest,
+            context,
+            previous,
+            unverified=unverified,
+            packs=back.packs,
         )
         static = Verification(checks=(*_static_checks(planned, planner.facts), *checks))
         if not static.passed and tried.passed:
             raise _refused(static)
         if extras is not None and publisher is not None:
             extras.add(planned, layers)
+            publisher.add_files(back.files)
         verification = replace(tried, checks=(*static.checks, *tried.checks))
         loaded, plan = planned.loaded, planned.plan
         return RunResult(
             stack=loaded.stack,
             plan=plan,
-            accounts=account(loaded.inventory, plan),
+            accounts=account(loaded.inventory, plan, planned.added_records),
             layers=layers,
             verification=verification,
             profile=request.config.profile,

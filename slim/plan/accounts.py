@@ -13,6 +13,9 @@ from slim.model.outcome import Accounts, CellDelta
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.record import EntryType, FileKind, FileRecord, Inventory, Owner
 
+GUARD = "guard"
+"""Row of the files that a run adds, among passes and rules."""
+
 
 @dataclass(slots=True)
 class _Sum:
@@ -33,6 +36,10 @@ class _Sum:
             self.shrunk += action.saved
             self.files_rewritten += 1
 
+    def add_new(self, record: FileRecord) -> None:
+        """Count a file that a run adds: it shrinks from nothing by less than nothing."""
+        self.shrunk -= record.size
+
     def row(self, label: str) -> FootprintDelta:
         return FootprintDelta(
             label=label,
@@ -48,34 +55,41 @@ class _Sum:
 def _rows(
     pairs: Iterable[tuple[FileRecord, Action | None]],
     label: Callable[[FileRecord, Action | None], str],
+    added: Iterable[FileRecord] = (),
 ) -> tuple[FootprintDelta, ...]:
     sums: dict[str, _Sum] = {}
     for record, action in pairs:
         sums.setdefault(label(record, action), _Sum()).add(record, action)
+    for record in added:
+        sums.setdefault(label(record, None), _Sum()).add_new(record)
     rows = (found.row(name) for name, found in sums.items())
     return tuple(sorted(rows, key=lambda row: (-row.saved, -row.before, row.label)))
 
 
-def account(inventory: Inventory, plan: Plan) -> Accounts:
+def account(inventory: Inventory, plan: Plan, added: Iterable[FileRecord] = ()) -> Accounts:
     """Count every byte of content five ways. Rows are sorted by what they save, then by size.
 
-    Passes and rules only have rows for the files that they touch.
+    Passes and rules only have rows for the files that they touch. ``added`` are files that the run
+    adds: what it saves is less by their bytes, in a row :data:`GUARD` of passes and rules.
     """
+    added = tuple(added)
     pairs = [(record, plan.actions.get(record.key)) for record in inventory]
     touched = [(record, action) for record, action in pairs if action is not None]
     order = {name: position for position, name in enumerate(inventory.records)}
-    by_layer = _rows(pairs, lambda record, _: record.layer)
+    by_layer = _rows(pairs, lambda record, _: record.layer, added)
     return Accounts(
         by_layer=tuple(sorted(by_layer, key=lambda row: order[row.label])),
-        by_owner=_rows(pairs, lambda record, _: record.owner.label),
-        by_category=_rows(pairs, lambda record, _: record.kind.value),
-        by_pass=_rows(touched, lambda _, action: action.pass_name if action else ""),
-        by_rule=_rows(touched, lambda _, action: action.rule if action else ""),
-        cells=cells(inventory, plan),
+        by_owner=_rows(pairs, lambda record, _: record.owner.label, added),
+        by_category=_rows(pairs, lambda record, _: record.kind.value, added),
+        by_pass=_rows(touched, lambda _, action: action.pass_name if action else GUARD, added),
+        by_rule=_rows(touched, lambda _, action: action.rule if action else GUARD, added),
+        cells=cells(inventory, plan, added),
     )
 
 
-def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
+def cells(
+    inventory: Inventory, plan: Plan, added: Iterable[FileRecord] = ()
+) -> tuple[CellDelta, ...]:
     """Return every layer's files by owner and category, before and after the plan.
 
     In the order of layers, then of names.
@@ -88,6 +102,10 @@ def cells(inventory: Inventory, plan: Plan) -> tuple[CellDelta, ...]:
         before, after = sums.get(key, (Footprint(), Footprint()))
         own = _sizes(record, plan)
         sums[key] = (before + own[0], after + own[1])
+    for record in added:
+        key = (record.layer, record.owner, record.kind)
+        before, after = sums.get(key, (Footprint(), Footprint()))
+        sums[key] = (before, after + _new_size(record))
     order = {name: position for position, name in enumerate(inventory.records)}
     return tuple(
         CellDelta(layer=layer, owner=owner, category=kind, before=before, after=after)
@@ -110,8 +128,17 @@ def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
     return before, Footprint(unpacked=action.size_after, bytecode=bytecode, files=1)
 
 
-def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint, Footprint]:
-    """Return a layer's sizes in bytes before and after the plan, without its archives."""
+def _new_size(record: FileRecord) -> Footprint:
+    return Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
+
+
+def footprints(
+    inventory: Inventory, plan: Plan, layer: str, added: Iterable[FileRecord] = ()
+) -> tuple[Footprint, Footprint]:
+    """Return a layer's sizes in bytes before and after the plan, without its archives.
+
+    ``added`` are the files that a run adds to any layer.
+    """
     before = Footprint()
     after = Footprint()
     for record in inventory.records[layer].values():
@@ -120,4 +147,7 @@ def footprints(inventory: Inventory, plan: Plan, layer: str) -> tuple[Footprint,
         own_before, own_after = _sizes(record, plan)
         before += own_before
         after += own_after
+    for record in added:
+        if record.layer == layer:
+            after += _new_size(record)
     return before, after

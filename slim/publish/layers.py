@@ -25,7 +25,8 @@ class NextLayer:
     """A layer as a plan leaves it.
 
     ``digests`` are the SHA-256 of every file by path, ``tree_sha256`` is the digest of the whole
-    tree (both hexadecimal). ``before`` and ``after`` are its sizes.
+    tree (both hexadecimal). ``before`` and ``after`` are its sizes. ``guarded`` is the number of
+    modules that the run's guard in it knows.
     """
 
     new: NewLayer
@@ -33,6 +34,7 @@ class NextLayer:
     tree_sha256: str
     before: Footprint
     after: Footprint
+    guarded: int = 0
 
 
 def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
@@ -41,7 +43,7 @@ def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
     tree = loaded.trees[layer.name]
     members = planned.members_of(layer.name)
     digests = planned.digests(layer.name)
-    before, after = footprints(loaded.inventory, planned.plan, layer.name)
+    before, after = footprints(loaded.inventory, planned.plan, layer.name, planned.added_records)
     new = NewLayer(
         layer=layer,
         members=members,
@@ -56,6 +58,7 @@ def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
         tree_sha256=tree_digest(members, digests),
         before=replace(before, archive=archived),
         after=after,
+        guarded=planned.guarded.get(layer.name, 0),
     )
 
 

@@ -254,6 +254,19 @@ class Publisher:
                     _write_json(self._folder / FOLDER / ENV_METADATA / name, entry)
         _write_json(self._folder / FOLDER / stack.manifest_name, manifest)
 
+    def add_files(self, files: Mapping[str, Path]) -> None:
+        """Copy files to their paths below the set. Raises ConfigError where one lies already."""
+        for name, source in sorted(files.items()):
+            place = self._folder / name
+            if os.path.lexists(place):
+                raise ConfigError(
+                    f"two stacks both write {name!r}",
+                    file=source,
+                    hint="run slim on one --platform at a time, or publish with --tag-outputs",
+                )
+            place.parent.mkdir(parents=True, exist_ok=True)
+            copy_file(source, place)
+
     def _copy_builds(self, stack: Stack) -> None:
         for layer in stack:
             name = f"{layer.name}.last-build.json"

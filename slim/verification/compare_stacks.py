@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,10 +18,11 @@ from slim.inventory.locate import locate
 from slim.inventory.located import Located
 from slim.model.context import RunContext
 from slim.model.finding import EditSpec
+from slim.model.guard import is_guard
 from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
-from slim.model.record import EntryType, FileKey, Inventory
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 from slim.model.rule import Phase
 from slim.model.stack import Stack
 from slim.passes import passes_of
@@ -104,14 +105,15 @@ def _verify_one(
             for spec in request.config.settings_for(layer.name).drop
         }
         plan = _plan(inventory, trees, digests, dropped)
+        added = tuple(_guards(before, after, trees))
         edits = judge_edits(before, trees, plan)
         tried = _checks(request, before, trees, plan, dropped, edits.signed)
         static = (*_static(before, trees, digests, plan, edits.signed), *edits.checks)
         return RunResult(
             stack=before.stack,
             plan=plan,
-            accounts=account(inventory, plan),
-            layers=tuple(_outcomes(before, after, inventory, plan)),
+            accounts=account(inventory, plan, added),
+            layers=tuple(_outcomes(before, after, plan, added)),
             verification=replace(tried, checks=(*static, *tried.checks)),
             profile=request.config.profile,
             rules={rule.id: rule for rule in request.config.rules},
@@ -140,6 +142,17 @@ def _digests(after: LoadedStack, trees: Mapping[str, Tree]) -> dict[FileKey, str
         for name, tree in trees.items()
         for record in found.records[by_tree[id(tree)]].values()
     }
+
+
+def _guards(
+    before: LoadedStack, after: LoadedStack, trees: Mapping[str, Tree]
+) -> Iterator[FileRecord]:
+    """Yield the files of guards that the slimmed layers have and the original ones don't."""
+    by_tree = {id(after.trees[layer.name]): layer.name for layer in after.stack}
+    for name, tree in trees.items():
+        for path, record in after.inventory.records[by_tree[id(tree)]].items():
+            if is_guard(path) and path not in before.inventory.records[name]:
+                yield replace(record, layer=name)
 
 
 def _plan(
@@ -272,11 +285,11 @@ def _static(
 
 
 def _outcomes(
-    before: LoadedStack, after: LoadedStack, inventory: Inventory, plan: Plan
+    before: LoadedStack, after: LoadedStack, plan: Plan, added: Sequence[FileRecord]
 ) -> Iterator[LayerOutcome]:
     archives = {layer.name: layer.archive for layer in after.stack}
     for layer in before.stack:
-        old, new = footprints(inventory, plan, layer.name)
+        old, new = footprints(before.inventory, plan, layer.name, added)
         archive = archives.get(layer.name)
         yield LayerOutcome(
             layer=layer,

@@ -16,7 +16,14 @@ from collections.abc import Iterable, Sequence
 
 from slim.model.backup import BackupSummary, SymbolsSummary
 from slim.model.footprint import Footprint, FootprintDelta
-from slim.model.outcome import Accounts, CellDelta, LayerOutcome, RunResult, Verification
+from slim.model.outcome import (
+    Accounts,
+    CellDelta,
+    LayerOutcome,
+    RestPack,
+    RunResult,
+    Verification,
+)
 from slim.model.plan import Skipped
 from slim.model.report import RUN_REPORT
 from slim.model.stack import ArchiveInfo
@@ -132,6 +139,7 @@ def _symbols(symbols: SymbolsSummary) -> Json:
 def _layer(outcome: LayerOutcome, measured: bool) -> Json:
     layer = outcome.layer
     known = measured and outcome.since is not None
+    packs = [_pack(pack) for pack in outcome.rest_packs]
     return {
         **named("name", layer.name),
         "layer_name": prose(layer.layer_name),
@@ -146,6 +154,19 @@ def _layer(outcome: LayerOutcome, measured: bool) -> Json:
         "since_previous": None if outcome.since is None else outcome.since.value,
         "new_bytes": outcome.new_bytes if known else None,
         "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
+        **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
+        **({"rest_packs": packs} if packs else {}),
+    }
+
+
+def _pack(pack: RestPack) -> Json:
+    return {
+        "archive": prose(pack.archive),
+        "size": pack.size,
+        "sha256": pack.sha256,
+        "files": pack.files,
+        "unpacked": pack.unpacked,
+        "tree_sha256": pack.tree_sha256,
     }
 
 

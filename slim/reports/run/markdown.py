@@ -19,6 +19,7 @@ from slim.reports.run.grouping import (
     group_refusals,
     since_previous,
 )
+from slim.reports.run.way_back import way_back_rows
 
 _OWNERS = 10
 _GROUPS = 20
@@ -53,7 +54,7 @@ def _result(result: RunResult) -> list[str]:
             "**Dry run: nothing was written.** Archive sizes are measured only after writing.",
             "",
         ]
-    lines += [*_totals(result), *_layers(result), *_since(result)]
+    lines += [*_totals(result), *_layers(result), *_since(result), *_way_back(result)]
     lines += _account("By pass", "Pass", contributors(result.accounts.by_pass))
     lines += _account("Top owners", "Owner", contributors(result.accounts.by_owner), most=_OWNERS)
     return [
@@ -109,6 +110,11 @@ def _layers(result: RunResult) -> list[str]:
 def _since(result: RunResult) -> list[str]:
     rows = since_previous(result)
     return [*(f"- {cell(name)}: {words}" for name, words in rows), ""] if rows else []
+
+
+def _way_back(result: RunResult) -> list[str]:
+    rows = [f"- {title.capitalize()}: {words}" for title, words in way_back_rows(result)]
+    return [*rows, ""] if rows else []
 
 
 def _account(

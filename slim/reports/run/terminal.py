@@ -16,6 +16,7 @@ from slim.reports.run.grouping import since_previous
 from slim.reports.run.terminal_plan import draw_plan
 from slim.reports.run.terminal_sizes import draw_sizes
 from slim.reports.run.terminal_verification import draw_verification
+from slim.reports.run.way_back import way_back_rows
 
 
 def render(
@@ -70,7 +71,10 @@ def _backup(canvas: Canvas, result: RunResult) -> None:
         files = f"{count(symbols.files, 'file')} for debuggers, {format_size(symbols.size)}"
         words = f"  {files}, in {printable(symbols.folder)}"
         canvas.line(Text.assemble(("symbols", "bold"), words))
-    if backup is not None or symbols is not None:
+    rows = tuple(way_back_rows(result))
+    for title, words in rows:
+        canvas.line(Text.assemble((title, "bold"), f"  {words}"))
+    if backup is not None or symbols is not None or rows:
         canvas.blank()
 
 

@@ -1,0 +1,91 @@
+"""Files that a run adds to layers which lose modules: the guard, its ``.pth``, and the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from typing import Final
+
+from slim.analysis.imports.modules import ModuleIndex
+from slim.formats.base import BytesContent, Member, Tree
+from slim.guard.table import RemovedModules, render_table
+from slim.model.guard import GUARD_PACKAGE, GUARD_PTH
+from slim.model.record import EntryType
+from slim.model.stack import Layer
+from slim.plan.planned import Addition, PlannedStack
+
+MODULES: Final = ("__init__.py", "_bring.py", "_misses.py", "_tables.py")
+_START: Final = b"import slim_guard\n"
+_FILE_MODE: Final = 0o644
+_FOLDER_MODE: Final = 0o755
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardFiles:
+    """Guards for all layers of a stack that lose modules. ``packs`` are ``SHA-256 size`` by layer.
+
+    A layer that an earlier run gave a guard keeps it, and gets another table.
+    """
+
+    index: ModuleIndex
+    packs: Mapping[str, str] = field(default_factory=dict)
+
+    def files(self, planned: PlannedStack) -> Mapping[str, Addition]:
+        """Return what is added, by layer."""
+        if not planned.plan.actions:
+            return {}
+        removed = RemovedModules(self.index, planned.loaded.inventory, planned.plan)
+        found = {layer.name: self._of(planned, layer, removed) for layer in planned.loaded.stack}
+        return {name: addition for name, addition in found.items() if addition is not None}
+
+    def _of(self, planned: PlannedStack, layer: Layer, removed: RemovedModules) -> Addition | None:
+        site, rows = site_folder(layer), removed.rows(layer.name)
+        if site is None or not rows:
+            return None
+        pack = self.packs.get(layer.name)
+        more = {} if pack is None else {"pack": pack}
+        table = render_table(layer.name, site, self.index.roots[layer.name], rows, more)
+        tree = planned.loaded.trees[layer.name]
+        members = tuple(guard_members(tree, site, table, _START))
+        return Addition(members=members, modules=len(rows))
+
+
+def guard_members(tree: Tree, site: str, table: bytes, start: bytes) -> Iterator[Member]:
+    """Yield what a layer needs to have a guard with this table; ``start`` is its ``.pth``."""
+    time = max((member.mtime for member in tree.members.values()), default=0)
+    folder = f"{site}/{GUARD_PACKAGE}"
+    for path in (*_folders(site), folder):
+        if path not in tree.members:
+            yield Member(path=path, type=EntryType.DIRECTORY, mode=_FOLDER_MODE, mtime=time)
+    contents = {f"{site}/{GUARD_PTH}": start}
+    contents |= {f"{folder}/{name}": _payload(name) for name in MODULES}
+    contents = {path: data for path, data in contents.items() if path not in tree.members}
+    number = 1
+    while f"{folder}/removed-{number}.txt" in tree.members:
+        number += 1
+    contents[f"{folder}/removed-{number}.txt"] = table
+    for path, data in sorted(contents.items()):
+        yield Member(
+            path=path,
+            type=EntryType.FILE,
+            mode=_FILE_MODE,
+            mtime=time,
+            size=len(data),
+            content=BytesContent(data),
+        )
+
+
+def _folders(site: str) -> Iterator[str]:
+    parts = site.split("/")
+    for depth in range(1, len(parts) + 1):
+        yield "/".join(parts[:depth])
+
+
+def _payload(name: str) -> bytes:
+    return resources.files("slim.guard").joinpath("payload", GUARD_PACKAGE, name).read_bytes()
+
+
+def site_folder(layer: Layer) -> str | None:
+    """Return the folder of a layer in which ``site`` finds ``.pth`` files; None without one."""
+    return layer.site_dirs[0].strip("/") if layer.site_dirs else None
