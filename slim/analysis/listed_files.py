@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.listings import Listing, listings_of, may_list
-from slim.analysis.code_paths.module import CodeModule
+from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.named_files import MAX_SOURCE
@@ -27,13 +27,14 @@ from slim.system.syntax import parsed
 _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
 _OTHER_PLACE = re.compile(rb"\w\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
-_LISTS = re.compile(
+LISTS = re.compile(
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules)[\"' =]|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
     rb"addPyFile|addFile|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
     rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
 )
+"""Words by which code lists, walks or copies folders."""
 _NO_WALK = b"ast.walk("
 
 
@@ -86,16 +87,30 @@ class ListedFiles:
         own = place_of(record.path).partition("/")[0] in tops
         if not own and _OTHER_PLACE.search(content) is None:
             return
-        if _LISTS.search(content.replace(_NO_WALK, b"")) is None:
+        if LISTS.search(content.replace(_NO_WALK, b"")) is None:
             return
         try:
             tree = parsed(content)
+        except SyntaxError:
+            yield from _any_listing(record, content, tops)
+            return
+        try:
             if not any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree)):
                 return
             module = CodeModule(tree, self._stack.layer(record.layer).platform)
             yield from listings_of(module, set())
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
+
+
+def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> Iterator[Listing]:
+    """The listings that code which can't be parsed may have: all of its package, or of others."""
+    here = place_of(record.path)
+    folders = [OWN + "/.." * here.count("/")]
+    if _OTHER_PLACE.search(content):
+        folders += [f"{PACKAGE}{top}{PACKAGE}" for top in sorted(tops) if top.encode() in content]
+    for folder in folders:
+        yield Listing(folder, ("*",), True, 1, "code that can't be parsed, and has words for it,")
 
 
 def _taken(listing: Listing, here: str, places: list[tuple[str, FileKey]]) -> Iterator[FileKey]:

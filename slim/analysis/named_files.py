@@ -10,7 +10,6 @@ from __future__ import annotations
 import ast
 import posixpath
 import re
-import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
@@ -31,6 +30,7 @@ from slim.model.record import (
     OwnerKind,
 )
 from slim.system.mapped import contains
+from slim.system.syntax import parsed
 
 MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
@@ -69,9 +69,7 @@ def strings_of(source: bytes) -> tuple[str, ...] | None:
     None where it can't be parsed.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
+        tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
     nodes = list(ast.walk(tree))
@@ -175,7 +173,10 @@ class NamedFiles:
             for names in wanted.values()
             if names.may_occur(content) and any(top in content for top in names.tops)
         ]
-        for text in (self._strings_of(record, content) or ()) if meant else ():
+        strings = self._strings_of(record, content) if meant else ()
+        if strings is None:
+            strings = (content.decode("utf-8", "replace"),)
+        for text in strings:
             for names in meant:
                 yield from names.exactly_in(text)
 

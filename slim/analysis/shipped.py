@@ -24,6 +24,7 @@ from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
 from slim.analysis.imports.text_files import may_be_text, may_link
+from slim.analysis.listed_files import LISTS
 from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
@@ -116,11 +117,7 @@ class ShippedFiles:
             return
         module = _parsed(content, self._stack.layer(record.layer).platform)
         if module is None:
-            for wanted in own:
-                name = posixpath.basename(wanted.path)
-                suffix = posixpath.splitext(name)[1]
-                if name.encode() in content or f"{suffix}".encode() in content:
-                    yield wanted.key, f'cannot be parsed, and holds "{suffix}"', 0
+            yield from _unparsed(content, own, every)
             return
         here = place_of(record.path)
         near = [wanted for wanted in every if wanted.layer == record.layer]
@@ -166,6 +163,25 @@ class ShippedFiles:
                 ):
                     found[record.key] = _evidence(holder, "names it, and is read as data", 0)
                     waiting.append(record)
+
+
+def _unparsed(
+    content: bytes, own: list[FileRecord], every: list[FileRecord]
+) -> Iterator[tuple[FileKey, str, int]]:
+    """The files that code which can't be parsed may hand on."""
+    elsewhere = _ELSEWHERE.search(content) is not None
+    lists = LISTS.search(content) is not None
+    for wanted in every if elsewhere else own:
+        name = posixpath.basename(wanted.path)
+        suffix = posixpath.splitext(name)[1]
+        if name.encode() in content or suffix.encode() in content:
+            yield wanted.key, f'cannot be parsed, and holds "{suffix}"', 0
+        elif lists and (wanted in own or _package_of(wanted).encode() in content):
+            yield wanted.key, "cannot be parsed, and may list its folder", 0
+
+
+def _package_of(record: FileRecord) -> str:
+    return place_of(record.path).partition("/")[0]
 
 
 def _leads(use: _Use, here: str, place: str) -> bool:

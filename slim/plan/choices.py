@@ -18,7 +18,10 @@ from slim.rules.match import owner_matches
 from slim.system.syntax import parsed
 from slim.system.toml_table import did_you_mean
 
-_CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(([^()]*)")
+_CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
+_BRACKET = re.compile(rb"[()]")
+_LONGEST = 1 << 12
+"""Bytes of the longest call in code that can't be parsed."""
 _STRING = re.compile(rb"([\"'])([^\"'\n]*)\1")
 _SHOWN = 8
 """Values that a hint names where none is like what was written, and there are very many."""
@@ -151,5 +154,15 @@ def _calls_in_text(source: bytes) -> Iterator[tuple[str, str, int]]:
     """Yield what may be such a call in code that can't be parsed: each string of its arguments."""
     for call in _CALL.finditer(source):
         line = source.count(b"\n", 0, call.start()) + 1
-        for _, value in _STRING.findall(call[2]):
+        for _, value in _STRING.findall(source, call.end(), _end_of_call(source, call.end())):
             yield call[1].decode(), value.decode("utf-8", "replace"), line
+
+
+def _end_of_call(source: bytes, at: int) -> int:
+    """Return the offset of the bracket that closes a call, whatever else brackets stand for."""
+    depth = 1
+    for bracket in _BRACKET.finditer(source, at, at + _LONGEST):
+        depth += 1 if bracket[0] == b"(" else -1
+        if not depth:
+            return bracket.start()
+    return at + _LONGEST

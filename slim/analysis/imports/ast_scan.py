@@ -27,7 +27,7 @@ from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.analysis.imports.unparsed import scan_unparsed
 from slim.analysis.imports.unresolved import UnresolvedCalls
 from slim.model.finding import Strength
-from slim.system.syntax import parsed
+from slim.system.syntax import UNREADABLE, parsed
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
 _CALLS = {
@@ -64,7 +64,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
         reader.read(tree)
         found = paths_of(tree) if paths else ()
     except _UNREADABLE as error:
-        problem = error.msg if isinstance(error, SyntaxError) else type(error).__name__
+        problem = error.msg if isinstance(error, SyntaxError) else UNREADABLE
         return scan_unparsed(source, f"read without a parser: {problem}")
     return replace(reader.result(), paths=found)
 

@@ -7,15 +7,15 @@ certain are left out.
 
 from __future__ import annotations
 
-import io
 import re
-import tokenize
 from dataclasses import replace
 
 from slim.analysis.imports.path_scan import doubtful_paths
 from slim.analysis.imports.scans import ANY_PACKAGE, Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import DOTTED, TAILS, quoted_names, scan_lines
 from slim.model.finding import Strength
+from slim.system.fstrings import comments_in
+from slim.system.syntax import declares_other_encoding
 
 _UNRESOLVED = re.compile(
     rb"\b(?:import_module|__import__|run_module|iter_modules|walk_packages|files)\b"
@@ -24,7 +24,7 @@ _UNRESOLVED = re.compile(
 _ADJACENT = re.compile(rb"([\"'])\s+\1")
 """Two string literals that make one."""
 _ODD_STRING = re.compile(rb"\b[rR]?[fFtT][rR]?(?:\"\"\"|'''|[\"'][^\n]*(?:\"\"\"|'''))")
-"""Strings after which an older tokenizer may take what is in a string for code (PEP 701)."""
+"""Strings after which what is in a string may be taken for code (PEP 701)."""
 
 
 def scan_unparsed(source: bytes, problem: str) -> Scan:
@@ -85,21 +85,23 @@ def _line(source: bytes, offset: int) -> int:
 def _without_comments(source: bytes) -> bytes:
     """The source without the lines that hold nothing but a comment; other lines keep their number.
 
-    As far as it has tokens: behind an error, and with strings that only later versions read, what
-    looks like a comment may be part of a string.
+    As far as strings can be told from code: behind a quotation mark that ends nowhere, and with
+    strings that only later versions read, what looks like a comment may be part of a string.
     """
     if _ODD_STRING.search(source):
         return source
+    if not source.isascii() and declares_other_encoding(source):
+        return source
     lines = source.splitlines(keepends=True)
     comments: set[int] = set()
-    try:
-        for token in tokenize.tokenize(io.BytesIO(source).readline):
-            if token.type == tokenize.COMMENT and not token.line[: token.start[1]].strip():
-                comments.add(token.start[0])
-    except (SyntaxError, tokenize.TokenError, ValueError, RecursionError, MemoryError):
-        pass
+    number, counted = 1, 0
+    for start in comments_in(source):
+        if not source[source.rfind(b"\n", 0, start) + 1 : start].strip():
+            number += source.count(b"\n", counted, start)
+            counted = start
+            comments.add(number)
     if len(lines) != source.count(b"\n") + (not source.endswith(b"\n")):
-        return source  # other line ends than the tokenizer's
+        return source  # other line ends
     return b"".join(
         b"\n" if number in comments else line for number, line in enumerate(lines, start=1)
     )

@@ -1,0 +1,126 @@
+"""Sources are read alike by every Python from 3.11 on: what one of them refuses, all refuse."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from slim.analysis.imports.ast_scan import scan
+from slim.system.fstrings import comments_in
+from slim.system.syntax import UNREADABLE, parsed
+
+NEWER = {
+    "3.12: a type alias": "type Name = str",
+    "3.12: a generic function": "def f[T](x: T) -> T: ...",
+    "3.12: a generic class": "class A[*Ts, **P]: ...",
+    "3.12: its own quotation marks": 'f"{names["key"]}"',
+    "3.12: its own quotation marks, alike": "f'{'a' + 'b'}'",
+    "3.12: a backslash": "f\"{'\\n'.join(names)}\"",
+    "3.12: a comment": "f'''{name  # which\n}'''",
+    "3.12: a line end": "f'{name +\n1}'",
+    "3.12: fields within fields within fields": "f'{a:{b:{c}}}'",
+    "3.12: a blank behind a conversion": "f'{a!r }'",
+    "3.12: a star": "f'{*a}'",
+    "3.12: within another": "f'''{f\"{a[\"b\"]}\"}'''",
+    "3.13: a default of a type parameter": "class A[T = int]: ...",
+    "3.14: exceptions without brackets": "try:\n    a\nexcept A, B:\n    b",
+    "3.14: a template": 't"{name}"',
+    "3.14: a raw template": "rt'{name}'",
+    "3.15: a lazy import": "lazy import a",
+    "3.15: a star in a comprehension": "[*a for a in b]",
+}
+OLDER = {
+    "3.11: a generator in an f-string": "f'{a for a in b}'",
+    "3.11: behind a subscript": "f'{a[\"k\"]for a in b}'",
+    "2.7: a statement": "print 'x'",
+}
+ODD = {
+    "an f-string with an escaped brace": r"f'\{a}'",
+    "a raw format with an escape": r"rf'{a:\n}'",
+    "a name in a letter of Unicode 15": "\U0001e030 = 1",
+    "such a name in an f-string": "f'{\U0001e030!r}'",
+    "nested too deep": "x = " + "-" * 400 + "1",
+    "too many sums": "x = " + "+".join("a" * 400),
+    "too many branches": "if a:\n    b\n" + "elif a:\n    b\n" * 400,
+    "too many brackets": "x = " + "(" * 100 + "1" + ")" * 100,
+    "an f-string in another encoding": "# coding: latin-1\nf'{a}é'",
+}
+ALIKE = [
+    "f'{a}'",
+    "f'{a!r:>{width}}'",
+    "f'{a[\"key\"]}' \"b\" f'{{{c}}}'",
+    "f'{a=}' f'{a = !s}' f'{a:=^10}'",
+    "f'{(a for a in b)}' f'{[a for a in b]}'",
+    "f'{a != b}' f'{a >= b:>3}'",
+    "f'''{a\n+ b}'''",
+    "rf'\\d{a}\\{{b}}'",
+    "f'{{}}' f'{a,}' f'{(lambda: 1)()}'",
+    "f'{before}{x:{before}}'",
+    "f'\\N{SNAKE}{a}' '\\N{SHAKING FACE}'",
+    "# it's\nx = 'a\\'b' \"c#d\"  # \"",
+    "été = '\U0001f40d'",
+    "type = 1; type(x)[0] = type; match = case = 2",
+    "try:\n    a\nexcept (A, B):\n    b",
+    "try:\n    a\nexcept* A:\n    b",
+    "x = " + "+".join("a" * 200),
+]
+
+
+@pytest.mark.parametrize("source", [*NEWER.values(), *OLDER.values(), *ODD.values()])
+def test_what_not_every_python_reads_alike_is_refused_by_all(source: str) -> None:
+    with pytest.raises(SyntaxError, match=UNREADABLE):
+        parsed(source)
+
+
+@pytest.mark.parametrize("source", ALIKE)
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_what_every_python_reads_alike_is_parsed(source: str, line_end: str) -> None:
+    assert parsed(source.replace("\n", line_end).encode()).body
+
+
+@pytest.mark.parametrize("newer", NEWER)
+def test_a_source_in_newer_syntax_is_read_for_all_that_it_imports(newer: str) -> None:
+    plain = (
+        "import a.b, c\n"
+        "from .d import e, f as g\n"
+        "from h import (i,  # one\n    j)\n"
+        "def later():\n    import k.l\n"
+        "importlib.import_module('m.n')\n"
+        "names = ['o.p', 'q']\n"
+        "__all__ = ['r']\n"
+        "loaded = __import__(f'{package}.s.t')\n"
+    )
+    wanted = scan(plain.encode())
+    assert not wanted.problem
+    read = scan(f"{plain}{NEWER[newer]}\n".encode())
+    assert read.problem
+
+    modules = {(one.module, one.level) for one in read.imports}
+    named = {name for name, _ in (*read.strings, *read.listed)} | {one.name for one in read.named}
+    for one in wanted.imports:
+        assert (one.module, one.level) in modules or one.module in named
+        assert set(one.names) <= {name for other in read.imports for name in other.names} | named
+    assert {name for name, _ in (*wanted.strings, *wanted.listed)} <= named
+    assert wanted.exported <= read.exported
+    assert {one.text for one in wanted.unresolved} <= {one.text for one in read.unresolved} or (
+        read.unresolved
+    )
+
+
+def test_what_stands_in_an_fstring_has_the_place_of_the_string() -> None:
+    tree = parsed("x = 1\ny = (f'''a\n{b}''' f'{c}')\n")
+    strings = [node for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)]
+    assert len(strings) == 1
+    below = [node for node in ast.walk(strings[0]) if isinstance(node, ast.expr)]
+    places = {(node.lineno, node.col_offset) for node in below}
+    assert places == {(2, 5)}
+
+
+def test_comments_are_told_from_strings() -> None:
+    source = b'# one\nx = \'# no\' # two\ny = """\n# no\n"""\n# three\nz = \'\n# not for certain\n'
+    assert [source[at : at + 7].split(b"\n")[0] for at in comments_in(source)] == [
+        b"# one",
+        b"# two",
+        b"# three",
+    ]
