@@ -117,6 +117,7 @@ def load_config(
         verify=settings.verify,
         trace_commands=settings.trace_commands,
         choose=settings.choose,
+        gpu=settings.gpu,
         origin=None if file is None else str(file),
         files=tuple(
             path

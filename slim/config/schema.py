@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from slim.config.budget import read_budgets
+from slim.config.gpu import read_gpu
 from slim.config.kinds import read_size
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Setting, Stated
 from slim.config.verify import read_trace_commands, read_verify
 from slim.model.budget import Budget
+from slim.model.gpu_target import GpuSettings
 from slim.model.limits import Limits
 from slim.model.verify import Command, VerifySettings
 from slim.system.toml_table import Table
@@ -57,6 +59,13 @@ PARTS: Final = (
         type_name="table",
         default="none",
         meaning="what to keep of many alike, such as locales ([Choices](rules.md#choices))",
+    ),
+    Part(
+        name="gpu",
+        type_name="table",
+        default="none",
+        meaning="which devices to keep GPU code for ([GPU code](gpu.md)); without the table "
+        "none of it is touched",
     ),
     Part(
         name="layer",
@@ -111,6 +120,7 @@ class FileSettings:
     trace_commands: tuple[Command, ...] = ()
     budgets: tuple[Budget, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gpu: GpuSettings | None = None
 
 
 def read_settings(table: Table, text: str) -> FileSettings:
@@ -130,6 +140,7 @@ def read_settings(table: Table, text: str) -> FileSettings:
         verify=verify,
         trace_commands=read_trace_commands(table, verify.commands),
         choose=_choose(table),
+        gpu=read_gpu(table),
     )
 
 

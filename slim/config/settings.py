@@ -27,6 +27,7 @@ from slim.config.kinds import (
     Word,
 )
 from slim.model.context import RunContext
+from slim.model.gpu_target import GpuSettings
 from slim.model.limits import Limits
 from slim.model.progress import Progress
 from slim.model.rule import Safety
@@ -187,8 +188,9 @@ class Config(RuleSettings):
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
     tried on a deployed stack, ``trace_commands`` what is recorded beside its commands. ``choose``
-    has what the user keeps, by choice. ``origin`` is the file it was read from, if any; ``files``
-    are all that were read for it: rule packs and ``slim.keep.toml`` too.
+    has what the user keeps, by choice; ``gpu`` what may be done to GPU code, None: nothing.
+    ``origin`` is the file it was read from, if any; ``files`` are all that were read for it: rule
+    packs and ``slim.keep.toml`` too.
     """
 
     format: str | None = field(
@@ -302,6 +304,7 @@ class Config(RuleSettings):
     verify: VerifySettings = field(default_factory=VerifySettings)
     trace_commands: tuple[Command, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gpu: GpuSettings | None = None
     origin: str | None = None
     files: tuple[Path, ...] = ()
 

@@ -75,6 +75,17 @@ class Recipe:
             at += size
         return b"".join(found)
 
+    def between(self, start: int, end: int) -> tuple[Piece, ...]:
+        """Return what the edited file is made of from one offset to another."""
+        found: list[Piece] = []
+        at = 0
+        for part in self.parts:
+            size = len(part)
+            if at < end and start < at + size:
+                found.append(_part_of(part, max(start - at, 0), min(end - at, size)))
+            at += size
+        return tuple(found)
+
     def whole(self, original: bytes | memoryview) -> bytes:
         """Return the whole edited file, in memory."""
         return b"".join(self.chunks(memoryview(original)))
@@ -87,6 +98,16 @@ class Recipe:
                 for part in self.parts
             )
         )
+
+
+def _part_of(part: Piece, start: int, end: int) -> Piece:
+    match part:
+        case Kept(start=first):
+            return Kept(first + start, end - start)
+        case Zeros():
+            return Zeros(end - start)
+        case _:
+            return part[start:end]
 
 
 def _range(part: Piece, original: memoryview, start: int, end: int) -> bytes | memoryview:

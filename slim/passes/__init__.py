@@ -21,6 +21,8 @@ from slim.passes.description import Description, edit_description
 from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import UnusedLibraries
 from slim.passes.foreign import ForeignFiles
+from slim.passes.gpu_code import EDITOR as GPU_CODE
+from slim.passes.gpu_code import GpuCode, edit_gpu_code
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
@@ -41,6 +43,7 @@ PASSES: tuple[Pass, ...] = (
     UnusedLibraries(),
     Duplicates(),
     Unimportable(),
+    GpuCode(),
     DebugSymbols(),
     Description(),
 )
@@ -60,6 +63,12 @@ EDITORS: Mapping[str, Editor] = {
             name=ELF_SYMBOLS,
             edit=elf_symbols,
             oracle="elf",
+            suits=lambda record: record.native == NativeFormat.ELF,
+        ),
+        Editor(
+            name=GPU_CODE,
+            edit=edit_gpu_code,
+            oracle="gpu",
             suits=lambda record: record.native == NativeFormat.ELF,
         ),
         Editor(

@@ -10,6 +10,7 @@ from slim.analysis import ReadFile
 from slim.analysis.facts import Facts
 from slim.config.settings import LayerSettings
 from slim.model.finding import Evidence, Finding
+from slim.model.gpu_target import GpuSettings
 from slim.model.plan import SkipReason
 from slim.model.recipe import Recipe
 from slim.model.record import FileKey, FileRecord, Inventory
@@ -58,7 +59,8 @@ class Context:
     ``dylibs``). ``rules`` are all enabled rules of all passes. ``settings(layer)`` is the
     configuration of a layer, by name. ``gone`` holds the removals decided by earlier passes.
     ``held`` tells whether a file stays whatever is proposed: its layer may not change, it is
-    protected, or the configuration keeps it. ``remembered`` spares the pass that edits native files
+    protected, or the configuration keeps it. ``gpu`` is what may be done to GPU code; None:
+    nothing. ``remembered`` spares the pass that edits native files
     a second look: its answers about a file and a rule (by id) for another plan of the same stack.
     """
 
@@ -70,6 +72,7 @@ class Context:
     settings: Callable[[str], LayerSettings] = lambda _layer: LayerSettings()
     gone: frozenset[FileKey] = frozenset()
     held: Callable[[FileRecord], bool] = lambda _record: False
+    gpu: GpuSettings | None = None
     remembered: MutableMapping[tuple[FileKey, str], Proposal | None] = field(default_factory=dict)
 
     @property

@@ -87,13 +87,25 @@ class DebugSymbols:
                 key = (record.key, rules[0].id)
                 if key not in context.remembered:
                     proposal = propose(record, rules[0], context)
-                    context.remembered[key] = _unless_stated(proposal, record, context)
+                    context.remembered[key] = unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
                     yield proposal
 
 
-def _unless_stated(
+def level_for(record: FileRecord, context: Context) -> str:
+    """Return how much this pass takes out of an ELF file: one of the editor's levels."""
+    rules = context.select(SCHEMA.name, record)
+    level = level_of(rules[0].options) if rules else "none"
+    return "debug" if level == DEFAULT_LEVEL and _opens_itself(record, context) else level
+
+
+def _opens_itself(record: FileRecord, context: Context) -> bool:
+    view = context.read(record)
+    return context.facts.readings.of_record(_OPENS_ITSELF, record, lambda: _reads_itself(view))
+
+
+def unless_stated(
     proposal: Proposal | None, record: FileRecord, context: Context
 ) -> Proposal | None:
     """Return the proposal, or a refusal where another file states the digest of this one."""
@@ -177,11 +189,9 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     if level == "none":
         return None
     edit = _planned(record, level, context)
-    if level == DEFAULT_LEVEL and isinstance(edit, _Planned):
-        view = context.read(record)
-        if context.facts.readings.of_record(_OPENS_ITSELF, record, lambda: _reads_itself(view)):
-            level = "debug"
-            edit = _planned(record, level, context)
+    if level == DEFAULT_LEVEL and isinstance(edit, _Planned) and _opens_itself(record, context):
+        level = "debug"
+        edit = _planned(record, level, context)
     if isinstance(edit, _Planned):
         return Finding(
             key=record.key,

@@ -9,10 +9,13 @@ from types import MappingProxyType
 from slim import __version__
 from slim.model.context import RunContext
 from slim.model.outcome import Check, LayerOutcome, RestPack, SincePrevious
+from slim.model.plan import Plan
 from slim.model.stack import Layer
 from slim.pipeline.prepare import RunRequest
 from slim.pipeline.previous import Previous, noted_tree, reused_archive
 from slim.pipeline.way_back import pack_note
+from slim.plan.gpu import NOTE_KEY as GPU_KEY
+from slim.plan.gpu import manifest_note
 from slim.plan.planned import PlannedStack
 from slim.publish.layers import NextLayer, next_layer, read_back, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
@@ -92,7 +95,7 @@ def write_layers(
     if published.passed:
         notes = {
             state.new.layer.name: {
-                **_note(request, state, result, outcome, rules_sha256),
+                **_note(request, state, result, outcome, rules_sha256, planned.plan),
                 **({"unverified": True} if unverified else {}),
             }
             for state, result, outcome in zip(states, written, outcomes, strict=True)
@@ -156,9 +159,11 @@ def _note(
     result: WrittenLayer,
     outcome: LayerOutcome,
     rules_sha256: str,
+    plan: Plan,
 ) -> dict[str, object]:
     """The note in the manifest: what was done, so that a later run sees that nothing is left."""
     reused = state.new.reused if result.reused else None
+    gpu = _gpu_note(request, state, plan)
     compression = compression_note(outcome.archive_name, request.config.effort)
     return {
         **(compression if reused is None else reused.compression),
@@ -166,6 +171,7 @@ def _note(
         "profile": request.config.settings_for(state.new.layer.name).profile.label,
         "rules_sha256": rules_sha256,
         "tree_sha256": state.tree_sha256,
+        **({GPU_KEY: gpu} if gpu else {}),
         "archive_size": {"before": outcome.before.archive, "after": outcome.after.archive},
         "unpacked_size": {"before": outcome.before.unpacked, "after": outcome.after.unpacked},
         "deployed_size_estimate": {
@@ -175,3 +181,10 @@ def _note(
         **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
         **pack_note(outcome.rest_packs),
     }
+
+
+def _gpu_note(request: RunRequest, state: NextLayer, plan: Plan) -> object:
+    """The note about a layer's GPU code: of this run, or of an earlier one."""
+    note = manifest_note(request.config.gpu, plan, state.new.layer.name)
+    earlier = state.new.layer.entry.get(SLIM_KEY)
+    return note or (earlier.get(GPU_KEY) if isinstance(earlier, dict) else None)

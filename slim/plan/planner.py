@@ -20,6 +20,7 @@ from slim.passes import PASSES, passes_of
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft
 from slim.plan.dropped import settle_dropped
+from slim.plan.gpu import gpu_notes, gpu_warnings
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
 from slim.plan.links import Links, keep_shared_bytes
@@ -95,7 +96,15 @@ class Planner:
             unmatched=self._selection.unmatched(),
             warnings=warnings_of(self._config, inventory, self._selection, self._scope),
         )
-        return replace(plan, notes=tuple(bytecode_notes(self.facts, plan, self._scope)))
+        inventory = self.facts.inventory
+        return replace(
+            plan,
+            warnings=(*plan.warnings, *gpu_warnings(self._config, plan)),
+            notes=(
+                *bytecode_notes(self.facts, plan, self._scope),
+                *gpu_notes(plan, inventory),
+            ),
+        )
 
     def _hold(self, links: Links, read_files: ReadFiles) -> None:
         """Take back what has to stay: for links, for importers, for facts that rules name."""
@@ -181,6 +190,7 @@ class Planner:
             settings=self._scope.settings.__getitem__,
             gone=self._draft.gone,
             held=self._scope.holds,
+            gpu=self._config.gpu,
             remembered=self._remembered,
         )
 

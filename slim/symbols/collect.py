@@ -32,6 +32,7 @@ from slim.model.backup import SymbolFile
 from slim.model.plan import Rewrite
 from slim.model.record import FileRecord
 from slim.passes.debug_symbols import EDITOR as ELF_EDITOR
+from slim.passes.gpu_code import EDITOR as GPU_EDITOR
 from slim.passes.macho_symbols import EDITOR as MACHO_EDITOR
 from slim.plan.planned import PlannedStack
 from slim.symbols.cab import LARGEST, cab_file
@@ -88,7 +89,8 @@ class Symbols:
             if isinstance(action, Rewrite):
                 if change.edited is not None:
                     stripped = change.edited.digest.hex()
-                    added += self._stripped(original, action.edit.editor, stripped)
+                    if action.edit.options.get("level") != "none":
+                        added += self._stripped(original, action.edit.editor, stripped)
             elif _DSYM in f"/{path}":
                 root = path[: path.index(_DSYM) + len(_DSYM) - 1]
                 bundles.setdefault((action.record.layer, root), []).append(original)
@@ -113,7 +115,7 @@ class Symbols:
     def _stripped(self, original: _Original, editor: str, stripped: str) -> Iterator[SymbolFile]:
         """Symbols that an editor takes out of a file, whose SHA-256 is ``stripped`` then."""
         view = original.content.view()
-        if editor == ELF_EDITOR:
+        if editor in (ELF_EDITOR, GPU_EDITOR):
             made = debug_file(view)
             if isinstance(made, NotEditable):
                 return  # it wouldn't have been edited either

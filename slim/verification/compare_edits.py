@@ -60,7 +60,8 @@ def judge_edits(before: LoadedStack, trees: Mapping[str, Tree], plan: Plan) -> J
         if content is None:
             others += 1
             continue
-        editor, original = editor_for(action.record), before.content(action.record)
+        original = before.content(action.record)
+        editor = editor_for(action.record, original, content)
         bare, now = _without_signature(original, content, action.record.native)
         if bare is not None and bare == now:
             signed.add(key)

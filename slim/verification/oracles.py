@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from slim.binaries.gpu.read import read_gpu_code
 from slim.formats.base import Content
 from slim.model.finding import Evidence
 from slim.model.outcome import Check
@@ -20,6 +21,7 @@ from slim.passes import EDITORS
 from slim.verification.cut_modules import check as check_cut_module
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
+from slim.verification.native.gpu import check as check_gpu
 from slim.verification.native.macho import check as check_macho
 from slim.verification.second_opinion.opinion import Opinion, Question, SecondOpinion
 
@@ -46,6 +48,7 @@ class Oracle:
 
 ORACLES: Mapping[str, Oracle] = {
     "elf": Oracle(check=check_elf, reader="elf", headers="elf-headers"),
+    "gpu": Oracle(check=check_gpu, reader="elf-gpu"),
     "macho": Oracle(check=check_macho, reader="macho"),
     "core-metadata": Oracle(check=check_metadata),
     "cut-module": Oracle(check=check_cut_module),
@@ -132,9 +135,20 @@ def refused_edits(
     return refused
 
 
-def editor_for(record: FileRecord) -> str | None:
-    """Return the name of the editor that a file is of the kind for; None where there is none."""
-    return next((name for name, row in EDITORS.items() if row.suits(record)), None)
+def editor_for(record: FileRecord, original: Content, edited: Content) -> str | None:
+    """Return the name of the editor that a file is of the kind for; None where there is none.
+
+    Where several are, as of files with GPU code, it is the first one whose oracle accepts what
+    became of the file.
+    """
+    names = [name for name, row in EDITORS.items() if row.suits(record)]
+    if len(names) < 2 or read_gpu_code(original.view()) is None:
+        return names[0] if names else None
+    for name in names:
+        edit = Edit(editor=name, original=original, edited=edited)
+        if not refused_edits({record.key: edit}):
+            return name
+    return names[0]
 
 
 def _oracle(editor: str, oracles: Mapping[str, Oracle] = ORACLES) -> Oracle | None:

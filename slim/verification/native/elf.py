@@ -27,7 +27,7 @@ _EXCLUDE = 0x8000_0000
 # The only fields of the ELF header that an edit may change: where the section header table is, how
 # many entries it has, and which of them holds the names. No loader reads them.
 _FREE_FIELDS = (6, 12, 13)
-_FIELD_NAMES = (
+FIELD_NAMES = (
     *(
         "e_ident",
         "e_type",
@@ -99,12 +99,12 @@ def _problems(old: Elf, new: Elf) -> Iterator[str]:
     yield from _header_problems(old, new)
     yield from _segment_problems(old, new)
     yield from _loaded_section_problems(old, new)
-    yield from _other_section_problems(old, new)
-    yield from _unclaimed_problems(old, new)
+    yield from other_section_problems(old, new)
+    yield from unclaimed_problems(old, new, _moves(old, new))
 
 
 def _header_problems(old: Elf, new: Elf) -> Iterator[str]:
-    for index, name in enumerate(_FIELD_NAMES):
+    for index, name in enumerate(FIELD_NAMES):
         if index not in _FREE_FIELDS and old.header[index] != new.header[index]:
             yield f"{name} has changed"
     if [replace(program, offset=0) for program in old.programs] != [
@@ -170,13 +170,13 @@ def _segment_problems(old: Elf, new: Elf) -> Iterator[str]:
             for program, one in zip(old.programs, moves, strict=False)
             if program.kind and one == move
         ]
-        for start, end in _without(union(spans), union(compared)):
+        for start, end in without(union(spans), union(compared)):
             if end + move > len(new.data):
                 yield (
                     f"mapped bytes are missing: {start:#x} to {end:#x}, "
                     f"the file ends at {len(new.data):#x}"
                 )
-            elif not _same(old.data, new.data, start, end, shift=move):
+            elif not same(old.data, new.data, start, end, shift=move):
                 yield f"mapped bytes have changed between {start:#x} and {end:#x}"
     last = 0
     for program in new.programs:
@@ -212,7 +212,7 @@ def _loaded_section_problems(old: Elf, new: Elf) -> Iterator[str]:
         if changed:
             fields_changed = ", ".join(changed)
             yield f"loaded section {section.name} (number {number}) has another {fields_changed}"
-        elif not _same(old.data, new.data, *section.span, shift=move):
+        elif not same(old.data, new.data, *section.span, shift=move):
             yield f"the bytes of loaded section {section.name} have changed"
         if now.link and (
             now.link >= len(new.sections) or _target(old, section) != _target(new, now)
@@ -228,7 +228,7 @@ def _target(elf: Elf, section: Section) -> tuple[str, int]:
     return ("", 0) if linked is None else (linked.name, linked.size)
 
 
-def _other_section_problems(old: Elf, new: Elf) -> Iterator[str]:
+def other_section_problems(old: Elf, new: Elf) -> Iterator[str]:
     """Check that each other section is there with the same bytes, or is one that may go."""
     left = [section for section in new.sections if section.kind and not section.loaded]
     for section in old.sections:
@@ -274,19 +274,22 @@ def _may_go(old: Elf, section: Section) -> bool:
 def _identical(old: Elf, section: Section, new: Elf, now: Section) -> bool:
     if replace(now, offset=section.offset, link=section.link) != section:
         return False
-    return _same(old.data, new.data, *section.span, shift=now.offset - section.offset)
+    return same(old.data, new.data, *section.span, shift=now.offset - section.offset)
 
 
-def _unclaimed_problems(old: Elf, new: Elf) -> Iterator[str]:
-    """Check that bytes that no header answers for are where they were, unless they are padding."""
+def unclaimed_problems(old: Elf, new: Elf, moves: Iterable[int]) -> Iterator[str]:
+    """Check that bytes that no header answers for are where they were, unless they are padding.
+
+    ``moves`` are by how many bytes parts of the file lie elsewhere.
+    """
+    places = {0, *moves}
     at = 0
     for start, end in [*old.claimed(), (len(old.data), len(old.data))]:
         if start > at:
             inside = start < len(old.data)
             padding = start - at < (_PAGE if inside else _PADDING) and not any(old.data[at:start])
-            places = {0, *_moves(old, new)}
             kept = any(
-                start + move <= len(new.data) and _same(old.data, new.data, at, start, shift=move)
+                start + move <= len(new.data) and same(old.data, new.data, at, start, shift=move)
                 for move in places
             )
             if not padding and not kept:
@@ -297,7 +300,7 @@ def _unclaimed_problems(old: Elf, new: Elf) -> Iterator[str]:
         at = max(at, end)
 
 
-def _without(
+def without(
     ranges: Iterable[tuple[int, int]], holes: Iterable[tuple[int, int]]
 ) -> Iterator[tuple[int, int]]:
     """Return the ranges less the holes; both are sorted and disjoint."""
@@ -312,7 +315,7 @@ def _without(
             yield start, end
 
 
-def _same(old: memoryview, new: memoryview, start: int, end: int, *, shift: int = 0) -> bool:
+def same(old: memoryview, new: memoryview, start: int, end: int, *, shift: int = 0) -> bool:
     """Return whether a range of the original is in the new file, ``shift`` bytes further on."""
     if start + shift < 0 or end + shift > len(new):
         return start >= end

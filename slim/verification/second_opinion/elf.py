@@ -8,14 +8,17 @@ Source: System V gABI, chapters 4 and 5.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import lief
 
 from slim.verification.second_opinion.facts import Facts, Images, digest
 
-_NULL, _LOAD = 0, 1
+_NULL, _LOAD, _OWN_HEADERS = 0, 1, 6
+_TABLE = 7
+"""The dynamic tag of the table of relocations with addends (DT_RELA)."""
+_CODE, _WRAPPERS = ".nv_fatbin", ".nvFatBinSegment"
 # Of a file with 64 and one with 32 bits: the fields of the ELF header about the section header
 # table, and p_offset in a program header.
 _ABOUT_SECTIONS = {2: ((0x28, 0x30), (0x3C, 0x40)), 1: ((0x20, 0x24), (0x30, 0x34))}
@@ -27,11 +30,7 @@ _RELOCATION_TABLES = ((7, 8), (17, 18), (23, 2), (36, 35))
 
 def read(data: bytes) -> Images | None:
     """Read the facts of an ELF file; None where LIEF can't."""
-    config = lief.ELF.ParserConfig()
-    config.parse_symtab_symbols = False
-    config.parse_notes = False
-    config.parse_overlay = False
-    binary = lief.ELF.parse(data, config)
+    binary = lief.ELF.parse(data, _config())
     return None if binary is None else {"": _facts(binary)}
 
 
@@ -49,6 +48,63 @@ def read_headers(data: bytes) -> Images | None:
     # LIEF cuts what lies beyond the bytes that it is given, so sizes in the file don't count.
     segments = [(*_fields(one), one.virtual_size, *_place(one)) for one in binary.segments]
     return {"": {"header fields": list(_header(binary.header)), "segments": segments}}
+
+
+def read_gpu(data: bytes) -> Images | None:
+    """Read the facts of an ELF file that an edit of its GPU code leaves as they are.
+
+    Those are what a loader looks at but for the loaded segments and the place of the program
+    headers, the other sections' bytes, and the relocations of everything but wrappers of GPU code.
+    None where LIEF can't.
+    """
+    binary = lief.ELF.parse(data, _config())
+    return None if binary is None else {"": _facts_without_gpu(binary)}
+
+
+def _config() -> Any:
+    config = lief.ELF.ParserConfig()
+    config.parse_symtab_symbols = False
+    config.parse_notes = False
+    config.parse_overlay = False
+    return config
+
+
+def _facts_without_gpu(binary: Any) -> Facts:
+    facts: dict[str, Sequence[object]] = dict(_facts(binary))
+    header = binary.header
+    facts["header fields"] = [
+        *(list(header.identity), int(header.file_type), int(header.machine_type)),
+        *(header.processor_flag, header.entrypoint),
+    ]
+    facts["segments"] = [
+        (*_fields(one), one.virtual_size, one.physical_size, *_place(one), digest(one.content))
+        for one in binary.segments
+        if int(one.type) not in (_NULL, _LOAD, _OWN_HEADERS)
+    ]
+    wrappers = [
+        range(one.virtual_address, one.virtual_address + one.size)
+        for one in binary.sections
+        if one.name == _WRAPPERS
+    ]
+    moved = {
+        one.address
+        for one in binary.dynamic_relocations
+        if any(one.address in wrapper for wrapper in wrappers)
+    }
+    facts["relocations"] = [
+        (one.address, int(one.type), one.addend, one.symbol.name if one.has_symbol else "")
+        if one.address not in moved
+        else (one.address, int(one.type))
+        for one in binary.dynamic_relocations
+    ]
+    tables = {one.value for one in binary.dynamic_entries if int(one.tag) == _TABLE}
+    facts["sections"] = [
+        (one.name, one.virtual_address, one.size, digest(one.content))
+        for one in binary.sections
+        if one.virtual_address and one.name not in (_CODE, _WRAPPERS)
+        if one.virtual_address not in tables
+    ]
+    return facts
 
 
 def _facts(binary: Any) -> Facts:

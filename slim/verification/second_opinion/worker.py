@@ -17,6 +17,7 @@ from slim.verification.second_opinion.facts import Images, Reader, differences
 READERS: Mapping[str, Reader] = {
     "elf": elf.read,
     "elf-headers": elf.read_headers,
+    "elf-gpu": elf.read_gpu,
     "macho": macho.read,
     "pe": pe.read,
 }
