@@ -33,6 +33,7 @@ def run(
     keep_removed: PathName | None = None,
     symbols: PathName | None = None,
     previous: PathName | None = None,
+    canary: bool = False,
     progress: Progress | None = None,
 ) -> tuple[RunResult, ...]:
     """Make the layers of a stack smaller, prove that they still work, and publish them.
@@ -48,7 +49,8 @@ def run(
     ``unverified`` says that it may go out untried. ``keep_removed`` is an archive that
     the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
     debuggers need of stripped files is added to. ``previous`` is what was published before (a
-    folder or a manifest): a layer with the same files keeps its archive.
+    folder or a manifest): a layer with the same files keeps its archive. With ``canary`` nothing is
+    removed: the layers log what would have been, and is used.
 
     Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
     them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
@@ -70,6 +72,7 @@ def run(
         keep_removed=optional_path(keep_removed),
         symbols=optional_path(symbols),
         previous=optional_path(previous),
+        canary=canary,
     )
     with logged_stages(progress) as observed:
         return stages.run(request, observed)

@@ -113,6 +113,13 @@ _EXAMPLES = (
     help="Add what debuggers need of stripped native files to this folder, where gdb, lldb, "
     "debuginfod and symbol servers look for it: .build-id, UUIDs, GUIDs.",
 )
+@option(
+    "--canary",
+    is_flag=True,
+    section=_BACKUP,
+    help="Remove nothing: the layers log, into the file that SLIM_CANARY names, what would have "
+    "gone and is used. The log is a trace.",
+)
 @setting_option("guard", _BACKUP)
 @setting_option("rest_pack", _BACKUP)
 @selection_options
@@ -140,6 +147,7 @@ def run_command(
     unverified: bool,
     keep_removed: Path | None,
     symbols: Path | None,
+    canary: bool,
     signing_list: Path | None,
     reporting: Reporting,
     **options: Any,
@@ -169,6 +177,7 @@ def run_command(
             keep_removed=keep_removed,
             symbols=symbols,
             previous=previous,
+            canary=canary,
             progress=progress,
         )
     write_keep_file(results, keep_file_for(options, config))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final
@@ -10,7 +10,7 @@ from typing import Final
 from slim.analysis.imports.modules import ModuleIndex
 from slim.formats.base import BytesContent, Member, Tree
 from slim.guard.table import RemovedModules, render_table
-from slim.model.guard import GUARD_PACKAGE, GUARD_PTH
+from slim.model.guard import GUARD_PACKAGE
 from slim.model.record import EntryType
 from slim.model.stack import Layer
 from slim.plan.planned import Addition, PlannedStack
@@ -53,37 +53,52 @@ class GuardFiles:
 
 def guard_members(tree: Tree, site: str, table: bytes, start: bytes) -> Iterator[Member]:
     """Yield what a layer needs to have a guard with this table; ``start`` is its ``.pth``."""
+    number = 1
+    while f"{site}/{GUARD_PACKAGE}/removed-{number}.txt" in tree.members:
+        number += 1
+    tables = {f"{GUARD_PACKAGE}/removed-{number}.txt": table}
+    return payload_members(tree, site, GUARD_PACKAGE, MODULES, start, tables)
+
+
+def payload_members(
+    tree: Tree,
+    site: str,
+    package: str,
+    modules: Iterable[str],
+    start: bytes,
+    tables: Mapping[str, bytes],
+) -> Iterator[Member]:
+    """Yield a package of the payload, its ``.pth`` and ``tables``, as far as a layer lacks them.
+
+    ``tables`` are contents by path below the site folder. Folders come before what is in them.
+    """
     time = max((member.mtime for member in tree.members.values()), default=0)
-    folder = f"{site}/{GUARD_PACKAGE}"
-    for path in (*_folders(site), folder):
+    for path in (*_folders(site), f"{site}/{package}"):
         if path not in tree.members:
             yield Member(path=path, type=EntryType.DIRECTORY, mode=_FOLDER_MODE, mtime=time)
-    contents = {f"{site}/{GUARD_PTH}": start}
-    contents |= {f"{folder}/{name}": _payload(name) for name in MODULES}
-    contents = {path: data for path, data in contents.items() if path not in tree.members}
-    number = 1
-    while f"{folder}/removed-{number}.txt" in tree.members:
-        number += 1
-    contents[f"{folder}/removed-{number}.txt"] = table
-    for path, data in sorted(contents.items()):
-        yield Member(
-            path=path,
-            type=EntryType.FILE,
-            mode=_FILE_MODE,
-            mtime=time,
-            size=len(data),
-            content=BytesContent(data),
-        )
+    contents = {
+        f"{package}/{name}": resources.files("slim.guard")
+        .joinpath("payload", package, name)
+        .read_bytes()
+        for name in modules
+    }
+    contents |= {f"_{package}.pth": start, **tables}
+    for name, data in sorted(contents.items()):
+        if f"{site}/{name}" not in tree.members:
+            yield Member(
+                path=f"{site}/{name}",
+                type=EntryType.FILE,
+                mode=_FILE_MODE,
+                mtime=time,
+                size=len(data),
+                content=BytesContent(data),
+            )
 
 
 def _folders(site: str) -> Iterator[str]:
     parts = site.split("/")
     for depth in range(1, len(parts) + 1):
         yield "/".join(parts[:depth])
-
-
-def _payload(name: str) -> bytes:
-    return resources.files("slim.guard").joinpath("payload", GUARD_PACKAGE, name).read_bytes()
 
 
 def site_folder(layer: Layer) -> str | None:

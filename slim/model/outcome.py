@@ -117,6 +117,8 @@ class LayerOutcome:
     since: SincePrevious | None = None
     guarded: int = 0
     """Modules that the guard of the layer knows to be removed by this run; 0 without a guard."""
+    watched: int = 0
+    """Modules that the canary of the layer watches, which the run would have removed."""
     rest_packs: tuple[RestPack, ...] = ()
     """Rest packs of this run and of earlier ones, in the order in which they are unpacked."""
 

@@ -62,7 +62,7 @@ def is_unverified(request: RunRequest, stack: Stack, tried: Verification) -> boo
 
 def needs_trial(request: RunRequest, stack: Stack) -> bool:
     """Return whether a run publishes what rules of the profile ``aggressive`` make of any layer."""
-    if request.dry_run:
+    if request.dry_run or request.canary:
         return False
     chosen = _settings(request, stack)
     return any(_is_aggressive(layer) for layer in chosen) or bool(_enabled(request, chosen))

@@ -85,11 +85,13 @@ def write_layers(
     if previous is not None:
         states = [_reusing(request, previous, state, context) for state in states]
     if publisher is None or not records.passed:
-        return tuple(_outcome(state, None, previous, packs) for state in states), (records,)
+        return tuple(_outcome(request, state, None, previous, packs) for state in states), (
+            records,
+        )
     written = publisher.write_layers(stack, [state.new for state in states], context)
     published = read_back(written, states, context)
     outcomes = tuple(
-        _outcome(state, result, previous, packs)
+        _outcome(request, state, result, previous, packs)
         for state, result in zip(states, written, strict=True)
     )
     if published.passed:
@@ -119,6 +121,7 @@ def _reusing(
 
 
 def _outcome(
+    request: RunRequest,
     state: NextLayer,
     written: WrittenLayer | None,
     previous: Previous | None,
@@ -134,7 +137,8 @@ def _outcome(
         tree_sha256=state.tree_sha256,
         reused=state.new.carry,
         since=None if previous is None else _since(state, written, previous),
-        guarded=state.guarded,
+        guarded=0 if request.canary else state.guarded,
+        watched=state.guarded if request.canary else 0,
         rest_packs=packs.get(state.new.layer.name, ()),
     )
 
@@ -179,6 +183,7 @@ def _note(
             "after": outcome.after.deployed,
         },
         **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
+        **({"canary": True, "watched_modules": outcome.watched} if outcome.watched else {}),
         **pack_note(outcome.rest_packs),
     }
 

@@ -54,6 +54,8 @@ class RunRequest:
     """Folder to which is added what debuggers need of stripped files."""
     previous: Path | None = None
     """Folder or manifest of what was published before."""
+    canary: bool = False
+    """Remove nothing, and have the layers log what would have gone and is used."""
 
 
 @contextmanager

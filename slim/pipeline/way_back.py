@@ -12,6 +12,7 @@ from slim.analysis.facts import Facts
 from slim.errors import ConfigError, SlimError
 from slim.formats.base import WriteOptions
 from slim.formats.digests import sha256_of
+from slim.guard.canary import CanaryFiles
 from slim.guard.files import GuardFiles
 from slim.guard.rest_pack import FOLDER, full_digest, fuller, write_packs
 from slim.inventory.located import Located
@@ -41,6 +42,11 @@ class WayBack:
 
 def check_way_back(request: RunRequest, located: Located) -> None:
     """Raise ConfigError for rest packs of a stack without a manifest to name them."""
+    if request.canary and (request.keep_removed is not None or request.symbols is not None):
+        raise ConfigError(
+            "a canary removes nothing that could be kept",
+            hint="leave out --keep-removed and --symbols",
+        )
     kinds = (StackKind.PUBLISHED, StackKind.EXPORT)
     if request.config.rest_packs is not RestPolicy.NONE and (
         located.kind not in kinds or located.stack.manifest_name is None
@@ -53,7 +59,14 @@ def check_way_back(request: RunRequest, located: Located) -> None:
 
 
 def with_guards(request: RunRequest, planned: PlannedStack, facts: Facts) -> PlannedStack:
-    """Return the stack with guards in the layers that lose modules, where they are wanted."""
+    """Return the stack with guards in the layers that lose modules, where they are wanted.
+
+    For a canary nothing goes, and the layers watch what would have gone.
+    """
+    if request.canary:
+        watching = CanaryFiles(index=facts.module_index, plan=planned.plan)
+        plan = replace(planned.plan, actions={})
+        return replace(planned, plan=plan, edited={}, checks=(), additions=watching)
     if not request.config.has_guard:
         return planned
     return replace(planned, additions=GuardFiles(index=facts.module_index))

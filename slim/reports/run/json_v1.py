@@ -155,6 +155,7 @@ def _layer(outcome: LayerOutcome, measured: bool) -> Json:
         "new_bytes": outcome.new_bytes if known else None,
         "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
         **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
+        **({"watched_modules": outcome.watched} if outcome.watched else {}),
         **({"rest_packs": packs} if packs else {}),
     }
 

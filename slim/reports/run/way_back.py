@@ -10,7 +10,12 @@ from slim.reports.common.text import count
 
 
 def way_back_rows(result: RunResult) -> Iterator[tuple[str, str]]:
-    """Yield a title and a sentence for guards, and for rest packs, where there are any."""
+    """Yield a title and a sentence for guards, canaries and rest packs, where there are any."""
+    watched = [layer for layer in result.layers if layer.watched]
+    if watched:
+        modules = count(sum(layer.watched for layer in watched), "module")
+        layers = count(len(watched), "layer")
+        yield "canary", f"nothing went; {modules} that would have are watched in {layers}"
     guarded = [layer for layer in result.layers if layer.guarded]
     if guarded:
         modules = count(sum(layer.guarded for layer in guarded), "removed module")
