@@ -39,19 +39,16 @@ class RemovedModules:
         self._plan = plan
         self._left = frozenset(self._importable(inventory))
 
-    def rows(self, layer: str, *, every: bool = False) -> tuple[RemovedModule, ...]:
-        """Return the modules that a layer loses whose packages stay, or ``every`` one, sorted."""
+    def rows(self, layer: str) -> tuple[RemovedModule, ...]:
+        """Return the modules that a layer loses and whose packages stay, sorted."""
         found: dict[str, RemovedModule] = {}
         for key, module, rule in self._removed(layer):
-            if every or module.container == module.name or self._has_package(module):
+            if self._has_package(module):
                 row = self._row(key, module, rule)
                 found.setdefault(row.name, row)
-        if not every:
-            for name, root, rule in self._lost_folders(layer):
-                place = f"{self._number(layer, root)}/"
-                found.setdefault(
-                    dotted(name), RemovedModule(name=dotted(name), rule=rule, place=place)
-                )
+        for name, root, rule in self._lost_folders(layer):
+            place = f"{self._number(layer, root)}/"
+            found.setdefault(dotted(name), RemovedModule(name=dotted(name), rule=rule, place=place))
         return tuple(found[name] for name in sorted(found) if _is_plain(name))
 
     def _importable(self, inventory: Inventory) -> Iterator[str]:

@@ -32,8 +32,8 @@ _LINK = re.compile(
     rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+)"
     rb"([^\s\"'`()<>=]*tests/[^\s\"'`()<>]*)"
 )
-"""What an attribute, ``url()``, ``@import``, a string of a script or a directive of reStructuredText
-leads to: tests, perhaps."""
+"""What an attribute, ``url()``, ``@import``, a string of a script or a directive of
+reStructuredText leads to: tests, perhaps."""
 _SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
 
 

@@ -25,6 +25,8 @@ class Table:
 
     def find(self, name: str) -> "tuple[str, str] | None":
         """Return the rule that took a module, and the glob that keeps it; None for any other."""
+        if not name.isprintable():  # no line has it
+            return None
         key = b"\n%s\t" % name.encode("utf-8", "surrogatepass")
         start = self._text.find(key)
         if start < 0:
