@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from slim.api.common import PathName
+from slim.api.remote import places
 from slim.api.settings import load_config
 from slim.api.stage_log import logged_stages
 from slim.api.updates import read_delta
@@ -29,14 +30,17 @@ def measure(
     """Return the sizes of a stack, by layer, owner and category: what budgets and diffs compare.
 
     ``source`` is a stack, an archive, a folder, the JSON report of a run, an audit or a check, or
-    ``REF:PATH``, a report at a path of a git commit. Returns one snapshot for each platform.
+    ``REF:PATH``, a report at a path of a git commit, or the URL of one of these. Returns
+    one snapshot for each platform.
     """
     from slim.config.settings import Config
     from slim.sizes import measure as measuring
 
     config = config or Config()
-    with logged_stages(progress) as observed:
-        return measuring.measure(os.fspath(source), config, tuple(platforms), observed)
+    platforms = tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        named = here.text(source)
+        return here.renamed(measuring.measure(named, config, platforms, observed))
 
 
 def check(

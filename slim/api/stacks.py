@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slim.api.common import PathName, optional_path
+from slim.api.remote import places
 from slim.api.settings import load_config
 from slim.api.stage_log import logged_stages
 
@@ -34,6 +35,8 @@ def run(
     symbols: PathName | None = None,
     previous: PathName | None = None,
     canary: bool = False,
+    newest: str | None = None,
+    unsafe_store: bool = False,
     progress: Progress | None = None,
 ) -> tuple[RunResult, ...]:
     """Make the layers of a stack smaller, prove that they still work, and publish them.
@@ -52,30 +55,38 @@ def run(
     folder or a manifest): a layer with the same files keeps its archive. With ``canary`` nothing is
     removed: the layers log what would have been, and is used.
 
+    ``stack``, ``output`` and ``previous`` may be URLs of places in an object store. ``newest`` is
+    then a URL above ``output`` that is to name it as its newest release; ``unsafe_store`` lets a
+    store be used that ignores create-only writes.
+
     Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
     them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
     was written refuses it, and the other errors of :mod:`slim.errors`; then nothing was published.
     """
     from slim.pipeline import stages
 
-    request = stages.RunRequest(
-        source=Path(stack),
-        output=optional_path(output),
-        config=config or load_config(),
-        platforms=tuple(platforms),
-        layers=tuple(layers),
-        dry_run=dry_run,
-        force=force,
-        verify=verify,
-        unverified=unverified,
-        repair=repair,
-        keep_removed=optional_path(keep_removed),
-        symbols=optional_path(symbols),
-        previous=optional_path(previous),
-        canary=canary,
-    )
-    with logged_stages(progress) as observed:
-        return stages.run(request, observed)
+    config, platforms = config or load_config(), tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        target = here.optional_output(output, force=force, newest=newest, unsafe_store=unsafe_store)
+        source = here.input(stack)
+        here.check_publishable(source)
+        request = stages.RunRequest(
+            source=source,
+            output=target,
+            config=config,
+            platforms=platforms,
+            layers=tuple(layers),
+            dry_run=dry_run,
+            force=force,
+            verify=verify,
+            unverified=unverified,
+            repair=repair,
+            keep_removed=optional_path(keep_removed),
+            symbols=optional_path(symbols),
+            previous=here.optional(previous),
+            canary=canary,
+        )
+        return here.renamed(stages.run(request, observed))
 
 
 def explain(
@@ -95,15 +106,16 @@ def explain(
     """
     from slim.pipeline import explain as explaining
 
-    request = explaining.RunRequest(
-        source=Path(stack),
-        output=None,
-        config=config or load_config(),
-        platforms=tuple(platforms),
-        layers=tuple(layers),
-        dry_run=True,
-    )
-    with logged_stages(progress) as observed:
+    config, platforms = config or load_config(), tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        request = explaining.RunRequest(
+            source=here.input(stack),
+            output=None,
+            config=config,
+            platforms=platforms,
+            layers=tuple(layers),
+            dry_run=True,
+        )
         return explaining.explain(request, path, observed)
 
 
@@ -120,29 +132,29 @@ def audit(
 ) -> tuple[Audit, ...]:
     """Return where the bytes of ``path`` are, what stands out, and what could go.
 
-    ``path`` is anything: a stack, an archive (tar, zip, wheel), a venv, a container layer, or a
-    plain folder. Nothing is changed. ``why`` are globs of files to explain: owner, who requires,
-    imports and links them. ``prove`` makes the plans that a run would make, which takes several
-    times as long; otherwise savings are estimates. Without ``findings`` only sizes are measured.
-    ``profiles`` are those whose savings are computed; None means all.
+    ``path`` is anything: a stack, an archive (tar, zip, wheel), a venv, a container layer, a plain
+    folder, or the URL of a stack or an archive. Nothing is changed. ``why`` are globs of files to
+    explain: owner, who requires, imports and links them. ``prove`` makes the plans that a run would
+    make, which takes several times as long; otherwise savings are estimates. Without ``findings``
+    only sizes are measured. ``profiles`` are those whose savings are computed; None means all.
 
     Returns one audit for each manifest.
     """
     from slim.auditing import engine
     from slim.model.rule import Safety
 
-    config = config or load_config()
-    request = engine.AuditRequest(
-        source=Path(path),
-        config=config,
-        platforms=tuple(platforms),
-        why=tuple(why),
-        prove=prove,
-        findings=findings,
-        profiles=tuple(Safety if profiles is None else profiles),
-    )
-    with logged_stages(progress) as observed:
-        return engine.audit(request, observed)
+    config, platforms = config or load_config(), tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        request = engine.AuditRequest(
+            source=here.input(path),
+            config=config,
+            platforms=platforms,
+            why=tuple(why),
+            prove=prove,
+            findings=findings,
+            profiles=tuple(Safety if profiles is None else profiles),
+        )
+        return here.renamed(engine.audit(request, observed))
 
 
 def verify(
@@ -155,23 +167,23 @@ def verify(
 ) -> tuple[RunResult, ...]:
     """Deploy two stacks privately, and check that what worked in the one works in the other.
 
-    ``original`` and ``slimmed`` are folders that venvstacks or slim published, or trees that were
-    deployed; neither is changed. The commands of ``config`` are run in both.
+    ``original`` and ``slimmed`` are folders that venvstacks or slim published, their URLs, or
+    trees that were deployed; neither is changed. The commands of ``config`` are run in both.
 
     Returns one result for each manifest of ``original``, whose ``verification`` lists every check
     and what failed. Raises :class:`~slim.errors.ConfigError` where the two don't belong together.
     """
     from slim.verification import compare_stacks
 
-    config = config or load_config()
-    request = compare_stacks.VerifyRequest(
-        original=Path(original),
-        slimmed=Path(slimmed),
-        config=config,
-        platforms=tuple(platforms),
-    )
-    with logged_stages(progress) as observed:
-        return compare_stacks.verify(request, observed)
+    config, platforms = config or load_config(), tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        request = compare_stacks.VerifyRequest(
+            original=here.input(original),
+            slimmed=here.input(slimmed),
+            config=config,
+            platforms=platforms,
+        )
+        return here.renamed(compare_stacks.verify(request, observed))
 
 
 def build_sample(folder: PathName, *, progress: Progress | None = None) -> Path:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from slim.api.common import PathName
+from slim.api.remote import places
 from slim.api.stage_log import logged_stages
 
 if TYPE_CHECKING:
@@ -24,34 +24,40 @@ def make_delta(
     config: Config | None = None,
     platforms: Iterable[str] = (),
     force: bool = False,
+    unsafe_store: bool = False,
     progress: Progress | None = None,
 ) -> tuple[DeltaMade, ...]:
     """Write what a client that has ``old`` needs to get ``new``, into the folder ``output``.
 
     For each layer that changed that is a patch, or the whole archive where that is smaller. Both
-    are published stacks, exports, archives or folders; neither is changed. Returns one result for
-    each platform.
+    are published stacks, exports, archives or folders, or URLs of stacks; neither is changed.
+    ``output`` may be a URL, too: a place of its own; ``unsafe_store`` as for :func:`slim.run`.
+    Returns one result for each platform.
     """
     from slim.config.settings import Config
     from slim.delta import create
+    from slim.delta.document import NAME
 
-    request = create.MakeRequest(
-        old=Path(old),
-        new=Path(new),
-        output=Path(output),
-        limits=(config or Config()).limits,
-        platforms=tuple(platforms),
-        force=force,
-    )
-    with logged_stages(progress) as observed:
-        return create.make(request, observed)
+    platforms = tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        target = here.output(output, force=force, unsafe_store=unsafe_store, index=NAME)
+        request = create.MakeRequest(
+            old=here.input(old),
+            new=here.input(new),
+            output=target,
+            limits=(config or Config()).limits,
+            platforms=platforms,
+            force=force,
+        )
+        return here.renamed(create.make(request, observed))
 
 
 def read_delta(folder: PathName) -> Delta:
     """Return what the update package in ``folder`` holds. Nothing is applied."""
     from slim.delta import document
 
-    return document.read(Path(folder))
+    with logged_stages(None) as observed, places(observed) as here:
+        return document.read(here.input(folder))
 
 
 def apply_delta(
@@ -64,6 +70,7 @@ def apply_delta(
     effort: Effort | None = None,
     platforms: Iterable[str] = (),
     force: bool = False,
+    unsafe_store: bool = False,
     progress: Progress | None = None,
 ) -> tuple[DeltaApplied, ...]:
     """Restore the new stack from the old one and an update package.
@@ -78,18 +85,22 @@ def apply_delta(
     """
     from slim.config.settings import Config
     from slim.delta import apply
+    from slim.delta.layers import FOLDERS
 
-    config = config or Config()
-    request = apply.ApplyRequest(
-        old=Path(old),
-        delta=Path(delta),
-        output=Path(output),
-        limits=config.limits,
-        format=format,
-        platforms=tuple(platforms),
-        force=force,
-        workers=config.workers,
-        effort=effort,
-    )
-    with logged_stages(progress) as observed:
-        return apply.apply(request, observed)
+    config, platforms = config or Config(), tuple(platforms)
+    with logged_stages(progress) as observed, places(observed, platforms) as here:
+        target = here.output(output, force=force, unsafe_store=unsafe_store)
+        source = here.input(old)
+        here.check_publishable(source, unpacked=format == FOLDERS)
+        request = apply.ApplyRequest(
+            old=source,
+            delta=here.input(delta),
+            output=target,
+            limits=config.limits,
+            format=format,
+            platforms=platforms,
+            force=force,
+            workers=config.workers,
+            effort=effort,
+        )
+        return here.renamed(apply.apply(request, observed))

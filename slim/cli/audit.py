@@ -9,7 +9,7 @@ import click
 
 from slim import api
 from slim.cli.options import (
-    PATH,
+    PLACE,
     PROFILES,
     SectionCommand,
     cache_option,
@@ -36,7 +36,7 @@ _EXAMPLES = (
 
 
 @click.command("audit", cls=SectionCommand, examples=_EXAMPLES)
-@click.argument("path", type=PATH)
+@click.argument("path", type=PLACE)
 @platform_option(_WHERE)
 @option(
     "--why",
@@ -64,7 +64,7 @@ _EXAMPLES = (
 @cache_option()
 @jobs_option()
 def audit_command(
-    path: Path,
+    path: Path | str,
     platforms: tuple[str, ...],
     why: tuple[str, ...],
     prove: bool | None,
@@ -74,7 +74,8 @@ def audit_command(
     """Tell where the bytes of PATH are, what stands out, and what could go. Changes nothing.
 
     PATH is anything: a published, exported or built stack, an archive (tar, zip, wheel), a venv, an
-    unpacked application, a container layer, or a plain folder. No configuration is needed.
+    unpacked application, a container layer, a plain folder, or the URL of a stack or an archive.
+    No configuration is needed.
     """
     config = chosen_config([path], options)
     reporting.check(None, (path, *config.files), new_files_may=True)

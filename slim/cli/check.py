@@ -11,7 +11,7 @@ import click
 from slim import api
 from slim.cli.options import (
     FILE,
-    PATH,
+    PLACE,
     SectionCommand,
     chosen_config,
     jobs_option,
@@ -62,11 +62,11 @@ _EXAMPLES = (
     "--baseline",
     metavar="WHAT",
     section=_BUDGETS,
-    help="What to measure growth from: a report, a stack, or REF:PATH for a report in git.",
+    help="What to measure growth from: a report, a stack, REF:PATH for a report in git, or a URL.",
 )
 @option(
     "--delta",
-    type=PATH,
+    type=PLACE,
     metavar="D",
     section=_BUDGETS,
     help="The update package from the baseline to OUT, for limits of what an update downloads.",
@@ -102,7 +102,7 @@ def check_command(
     out: str,
     budget: Path | None,
     baseline: str | None,
-    delta: Path | None,
+    delta: Path | str | None,
     update_budget: bool,
     headroom: str,
     allow_raise: bool,
@@ -112,8 +112,8 @@ def check_command(
 ) -> None:
     """Hold OUT against its size budgets. The exit code is 1 where one is exceeded.
 
-    OUT is a stack, an archive, a folder, or the JSON report of a run. In GitHub Actions the verdict
-    is also written to the page of the run, and as annotations.
+    OUT is a stack, an archive, a folder, the JSON report of a run, or a URL of these. In GitHub
+    Actions the verdict is also written to the page of the run, and as annotations.
     """
     if allow_raise and not update_budget:
         raise click.UsageError("--allow-raise goes with --update-budget")
@@ -122,7 +122,7 @@ def check_command(
     from slim.cli.budgets import BudgetFile, parse_headroom
 
     share = parse_headroom(headroom)
-    inputs = [Path(name) for name in (out, baseline) if name is not None]
+    inputs = [name for name in (out, baseline) if name is not None]
     config = chosen_config(inputs, options)
     reporting.check(None, (out, baseline, budget, delta, *config.files), new_files_may=True)
     file = BudgetFile.of(config, budget)

@@ -11,7 +11,7 @@ from slim import api
 from slim.cli.groups import SuggestingGroup
 from slim.cli.options import (
     FILE,
-    PATH,
+    PLACE,
     LateChoice,
     SectionCommand,
     chosen_config,
@@ -19,6 +19,7 @@ from slim.cli.options import (
     jobs_option,
     option,
     platform_option,
+    unsafe_store_option,
 )
 from slim.cli.reporting import Reporting, reporting_options
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
@@ -76,37 +77,46 @@ def delta_group() -> None:
 @delta_group.command(
     _MAKE, cls=SectionCommand, examples=_MAKE_EXAMPLES, short_help="Make an update package."
 )
-@click.argument("old", type=PATH)
-@click.argument("new", type=PATH)
+@click.argument("old", type=PLACE)
+@click.argument("new", type=PLACE)
 @option(
     "-o",
     "--output",
-    type=PATH,
+    type=PLACE,
     metavar="D",
     required=True,
     section=_OUTPUT,
     help="Where the delta goes.",
 )
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at D.")
+@unsafe_store_option(_OUTPUT)
 @platform_option(_WHERE)
 @reporting_options(_REPORT, DELTA_REPORTERS, verbose="Tell what was tried, too.")
 def make_command(
-    old: Path,
-    new: Path,
-    output: Path,
+    old: Path | str,
+    new: Path | str,
+    output: Path | str,
     force: bool,
+    unsafe_store: bool,
     platforms: tuple[str, ...],
     reporting: Reporting,
 ) -> None:
     """Make what a client that has OLD needs to get NEW: for each layer that changed a patch, or the
     whole archive where that is smaller.
 
-    OLD and NEW are published stacks, exports, archives or folders. Neither is changed.
+    OLD and NEW are published stacks, exports, archives or folders, or URLs of stacks. Neither is
+    changed.
     """
     reporting.check(output, (old, new))
     with reporting.progress() as progress:
         results = api.make_delta(
-            old, new, output, platforms=platforms, force=force, progress=progress
+            old,
+            new,
+            output,
+            platforms=platforms,
+            force=force,
+            unsafe_store=unsafe_store,
+            progress=progress,
         )
     reporting.deliver(DELTA_REPORTERS["terminal"], results)
 
@@ -114,12 +124,12 @@ def make_command(
 @delta_group.command(
     "apply", cls=SectionCommand, examples=_APPLY_EXAMPLES, short_help="Apply an update package."
 )
-@click.argument("old", type=PATH)
-@click.argument("delta", type=PATH)
+@click.argument("old", type=PLACE)
+@click.argument("delta", type=PLACE)
 @option(
     "-o",
     "--output",
-    type=PATH,
+    type=PLACE,
     metavar="NEW",
     required=True,
     section=_OUTPUT,
@@ -134,6 +144,7 @@ def make_command(
 )
 @effort_options(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at NEW.")
+@unsafe_store_option(_OUTPUT)
 @platform_option(_WHERE)
 @reporting_options(_REPORT, APPLIED_REPORTERS, verbose="Tell what each layer was written as, too.")
 @option(
@@ -146,11 +157,12 @@ def make_command(
 @option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file.")
 @jobs_option()
 def apply_command(
-    old: Path,
-    delta: Path,
-    output: Path,
+    old: Path | str,
+    delta: Path | str,
+    output: Path | str,
     format_name: str | None,
     force: bool,
+    unsafe_store: bool,
     platforms: tuple[str, ...],
     reporting: Reporting,
     **options: Any,
@@ -177,6 +189,7 @@ def apply_command(
             effort=config.effort if options["level"] or config.effort != Effort() else None,
             platforms=platforms,
             force=force,
+            unsafe_store=unsafe_store,
             progress=progress,
         )
     reporting.deliver(APPLIED_REPORTERS["terminal"], results)

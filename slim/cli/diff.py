@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -48,10 +47,11 @@ def diff_command(
     """Tell what changed from A to B: by layer, owner, category and rule, and which files came and
     went.
 
-    Each is a stack, an archive, a folder, the JSON report of a run or a check, or REF:PATH for a
-    report in git. The configuration only matters for rules that stopped covering a version.
+    Each is a stack, an archive, a folder, the JSON report of a run or a check, REF:PATH for a
+    report in git, or the URL of a stack, an archive or a report. The configuration only
+    matters for rules that stopped covering a version.
     """
-    config = chosen_config([Path(before), Path(after)], options)
+    config = chosen_config([before, after], options)
     reporting.check(None, (before, after, *config.files), new_files_may=True)
     with reporting.progress() as progress:
         comparisons = api.diff(before, after, config=config, platforms=platforms, progress=progress)

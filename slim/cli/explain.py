@@ -10,7 +10,7 @@ import click
 
 from slim import api
 from slim.cli.options import (
-    PATH,
+    PLACE,
     SectionCommand,
     chosen_config,
     config_options,
@@ -34,12 +34,12 @@ _EXAMPLES = (
 
 
 @click.command("explain", cls=SectionCommand, examples=_EXAMPLES)
-@click.argument("stack", type=PATH)
+@click.argument("stack", type=PLACE)
 @click.argument("path")
 @option("--json", "as_json", is_flag=True, help="As JSON.")
 @selection_options
 @config_options
-def explain_command(stack: Path, path: str, as_json: bool, **options: Any) -> None:
+def explain_command(stack: Path | str, path: str, as_json: bool, **options: Any) -> None:
     """Tell what becomes of the file PATH of STACK: by which rules, and on what evidence.
 
     PATH starts with the name of a layer, or is a path in any layer. Nothing is written.

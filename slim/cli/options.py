@@ -17,11 +17,35 @@ from slim.config.kinds import Flag, Kind, Number, Word
 from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, is_on, option_name
 from slim.model.rule import Safety
 from slim.model.settings import Effort
+from slim.system.urls import is_url
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-FILE = click.Path(path_type=Path, dir_okay=False)
-PATH = click.Path(path_type=Path)
+
+class LocalPath(click.Path):
+    """A path on this machine; a URL is refused, which as a path would lose a slash."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or say what is wrong with it."""
+        if isinstance(value, str) and is_url(value):
+            self.fail("has to be a path on this machine, not a URL", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Place(click.Path):
+    """A path, or the URL of a place in an object store, which stays a text."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path, or the URL as it was given."""
+        if isinstance(value, str) and is_url(value):
+            return value
+        return super().convert(value, param, ctx)
+
+
+FILE = LocalPath(path_type=Path, dir_okay=False)
+PATH = LocalPath(path_type=Path)
+PLACE = Place(path_type=Path)
+"""What a command reads, or writes as a whole: a path, or a URL."""
 OTHER = "Other"
 _MAIN_SECTION = "Options"
 
@@ -224,8 +248,19 @@ config_options = combined(
 )
 
 
+def unsafe_store_option(section: str) -> Callable[[Function], Function]:
+    """``--unsafe-store``: publish where two writers at once aren't told apart."""
+    return option(
+        "--unsafe-store",
+        is_flag=True,
+        section=section,
+        help="Publish to an object store that ignores create-only writes, too. Nothing else may "
+        "write there meanwhile.",
+    )
+
+
 def chosen_config(
-    inputs: Sequence[Path], options: Mapping[str, Any], *, tell: bool = True
+    inputs: Sequence[Path | str], options: Mapping[str, Any], *, tell: bool = True
 ) -> Config:
     """Load the configuration for a command, and (``tell``) say on stderr which file it is.
 
@@ -236,6 +271,7 @@ def chosen_config(
     """
     if options["config"] is not None and options["no_config"]:
         raise click.UsageError("--config and --no-config contradict each other")
+    paths = [Path(name) for name in inputs if not is_url(str(name))]
     given = {name: options.get(name) for name in ("packs", *STACK_SETTINGS)}
     stated = {  # a flag that isn't given is False
         name: value
@@ -244,12 +280,12 @@ def chosen_config(
     }
     config = api.load_config(
         options["config"],
-        inputs=None if options["no_config"] else inputs,
+        inputs=None if options["no_config"] else paths,
         keep_file=options.get("keep_file"),
         **stated,
     )
     if tell and not click.get_current_context().params.get("quiet"):
-        _tell_origin(config, () if options["no_config"] or options["config"] else inputs)
+        _tell_origin(config, () if options["no_config"] or options["config"] else paths)
     return config
 
 

@@ -20,6 +20,7 @@ from slim.cli.terminal import emit, style_for
 from slim.errors import ConfigError, OutputError, StorageError
 from slim.model.progress import Progress
 from slim.reports.reporter import Reporter
+from slim.system.urls import is_url
 
 T = TypeVar("T")
 
@@ -90,7 +91,7 @@ class Reporting:
 
     def check(
         self,
-        output: Path | None,
+        output: Path | str | None,
         inputs: Iterable[Path | str | None],
         *,
         new_files_may: bool = False,
@@ -101,7 +102,8 @@ class Reporting:
         (``new_files_may``: a new file may, for commands that only look). Raises
         :class:`click.UsageError`, :class:`ConfigError` and :class:`StorageError`.
         """
-        read = [Path(name) for name in inputs if name is not None]
+        read = [Path(name) for name in inputs if name is not None and not is_url(str(name))]
+        output = None if output is None or is_url(str(output)) else Path(output)
         if sum(target.file is None for target in self.targets) > 1:
             raise click.UsageError("only one report can go to stdout")
         files = [target.file.resolve() for target in self.targets if target.file is not None]

@@ -13,6 +13,7 @@ from slim.cli.keep import keep_file_for, write_keep_file
 from slim.cli.options import (
     FILE,
     PATH,
+    PLACE,
     SectionCommand,
     cache_option,
     chosen_config,
@@ -22,6 +23,7 @@ from slim.cli.options import (
     option,
     selection_options,
     setting_option,
+    unsafe_store_option,
 )
 from slim.cli.reporting import Reporting, Target, reporting_options
 from slim.reports.run import RUN_REPORTERS, SIGNING_LIST
@@ -47,6 +49,10 @@ _EXAMPLES = (
         "slim run _artifacts -o _slim --keep-removed removed.tar.zst",
         "lose nothing: slim restore brings it back",
     ),
+    (
+        "slim run s3://bucket/stack -o s3://bucket/slimmed/1.5 --newest s3://bucket/slimmed",
+        "from and to an object store",
+    ),
     ("slim run _artifacts -o _slim --symbols symbols", "and keep what debuggers need"),
     (
         "slim run dist/venv -o smaller --keep '**/tests/data/**' --disable tests-folders",
@@ -56,27 +62,35 @@ _EXAMPLES = (
 
 
 @click.command("run", cls=SectionCommand, examples=_EXAMPLES)
-@click.argument("stack", type=PATH)
+@click.argument("stack", type=PLACE)
 @option(
     "-o",
     "--output",
-    type=PATH,
+    type=PLACE,
     metavar="OUT",
     section=_OUTPUT,
-    help="Where the smaller stack goes.",
+    help="Where the smaller stack goes: a folder, or a URL such as s3://bucket/release.",
 )
 @option("--dry-run", is_flag=True, section=_OUTPUT, help="Show what would happen; write nothing.")
 @setting_option("format", _OUTPUT)
 @effort_options(_OUTPUT)
 @option(
     "--previous",
-    type=PATH,
+    type=PLACE,
     metavar="WHAT",
     section=_OUTPUT,
-    help="What was published before: a folder or a manifest. A layer with the same files keeps "
-    "its archive, name and build number, so that nobody downloads it again.",
+    help="What was published before: a folder, a manifest, or a URL. A layer with the same files "
+    "keeps its archive, name and build number, so that nobody downloads it again.",
 )
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
+@option(
+    "--newest",
+    metavar="URL",
+    section=_OUTPUT,
+    help="Name OUT as the newest release below this URL, once it is published; URL/@newest is "
+    "then read as OUT.",
+)
+@unsafe_store_option(_OUTPUT)
 @option(
     "--verify",
     is_flag=True,
@@ -137,11 +151,13 @@ _EXAMPLES = (
 @cache_option()
 @jobs_option()
 def run_command(
-    stack: Path,
-    output: Path | None,
+    stack: Path | str,
+    output: Path | str | None,
     dry_run: bool,
-    previous: Path | None,
+    previous: Path | str | None,
     force: bool,
+    newest: str | None,
+    unsafe_store: bool,
     verify: bool,
     no_repair: bool,
     unverified: bool,
@@ -154,8 +170,8 @@ def run_command(
 ) -> None:
     """Make the layers of STACK smaller, prove that they still work, and write them to OUT.
 
-    STACK is a folder that venvstacks published, exported or built, a single layer archive, or any
-    folder with Python in it. It is never changed.
+    STACK is a folder that venvstacks published, exported or built, a single layer archive, any
+    folder with Python in it, or the URL of a published stack. It is never changed.
     """
     _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
     if signing_list is not None:
@@ -178,6 +194,8 @@ def run_command(
             symbols=symbols,
             previous=previous,
             canary=canary,
+            newest=newest,
+            unsafe_store=unsafe_store,
             progress=progress,
         )
     write_keep_file(results, keep_file_for(options, config))
@@ -188,7 +206,7 @@ def run_command(
 
 
 def _check_options(
-    output: Path | None,
+    output: Path | str | None,
     dry_run: bool,
     verify: bool,
     no_repair: bool,

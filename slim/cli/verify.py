@@ -10,7 +10,7 @@ import click
 from slim import api
 from slim.cli.errors import refuse_failures
 from slim.cli.options import (
-    PATH,
+    PLACE,
     SectionCommand,
     chosen_config,
     jobs_option,
@@ -37,15 +37,15 @@ _EXAMPLES = (
     cls=SectionCommand,
     examples=_EXAMPLES,
 )
-@click.argument("original", type=PATH)
-@click.argument("slimmed", type=PATH)
+@click.argument("original", type=PLACE)
+@click.argument("slimmed", type=PLACE)
 @platform_option(_WHERE)
 @reporting_options(_REPORT, RUN_REPORTERS)
 @source_options
 @jobs_option("Programs that run at once")
 def verify_command(
-    original: Path,
-    slimmed: Path,
+    original: Path | str,
+    slimmed: Path | str,
     platforms: tuple[str, ...],
     reporting: Reporting,
     **options: Any,

@@ -18,6 +18,7 @@ from slim.model.stack import (
     ArchiveInfo,
     Layer,
     LayerKind,
+    Platform,
     Stack,
     StackKind,
     StaleArchive,
@@ -129,8 +130,7 @@ def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Locat
                 hint=f"{path.name} names it; {again} the stack again",
             )
         places[layer.name] = place
-    tags = Counter(layer.platform for layer in layers if layer.platform is not UNKNOWN_PLATFORM)
-    platform = tags.most_common(1)[0][0] if tags else UNKNOWN_PLATFORM
+    platform = platform_of(layers)
     stack = Stack(
         kind=kind,
         source=str(folder),
@@ -142,6 +142,12 @@ def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Locat
         stale=_stale(folder, all_manifests) if kind is StackKind.PUBLISHED else (),
     )
     return Located(stack=stack, places=places)
+
+
+def platform_of(layers: Iterable[Layer]) -> Platform:
+    """Return the platform of most layers of a manifest."""
+    tags = Counter(layer.platform for layer in layers if layer.platform is not UNKNOWN_PLATFORM)
+    return tags.most_common(1)[0][0] if tags else UNKNOWN_PLATFORM
 
 
 def _metadata_names(folder: Path, layers: Iterable[Layer]) -> dict[str, str]:

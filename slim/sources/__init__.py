@@ -1,1 +1,1 @@
-"""Sources: a path or a report in git, brought to this machine before it is read."""
+"""Sources: a path, a report in git, or a place in an object store, brought to this machine."""

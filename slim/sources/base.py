@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
+
+from slim.model.progress import Progress, Silent
 
 
 class Holds(Flag):
@@ -18,17 +20,29 @@ class Holds(Flag):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is wanted of a source: its stacks for ``platforms`` (all where empty).
+
+    ``progress`` is told how far fetching is.
+    """
+
+    platforms: tuple[str, ...] = ()
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scheme:
     """One line of the table of sources.
 
-    ``recognises`` says whether a text is such a source. ``fetch`` brings it into a private folder
-    and returns its place there; None for what is on this machine already.
+    ``recognises`` says whether a text is such a source. ``fetch`` brings it, or
+    what is wanted of it, into a private folder and returns its place there; None for what is on
+    this machine already.
     """
 
     name: str
     holds: Holds
     recognises: Callable[[str], bool]
-    fetch: Callable[[str, Path], Path] | None
+    fetch: Callable[[str, Path, Wish], Path] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
 
-from slim.sources.base import Holds, Scheme, Source
+from slim.errors import SlimError
+from slim.sources.base import Holds, Scheme, Source, Wish
 from slim.sources.git import GIT
 from slim.sources.path import PATH
+from slim.sources.store import STORE
+from slim.system.urls import is_url
 from slim.system.workspace import workspace
 
-SCHEMES: tuple[Scheme, ...] = (PATH, GIT)
+SCHEMES: tuple[Scheme, ...] = (PATH, STORE, GIT)
 """Every kind of source; the first that recognises a text and holds what is wanted is taken."""
 
 
@@ -24,16 +28,56 @@ def parse(text: str | Path, *, wanted: Holds = Holds.STACK) -> Source:
     return Source(text=words, scheme=PATH)
 
 
-@contextmanager
-def fetched(source: str | Path | Source) -> Iterator[Path]:
-    """Yield the file or folder of a source, which is there during the block.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """A source that is on this machine: ``path`` is its place here, in the folder ``private``.
 
-    A text names a stack. Raises ConfigError and StorageError for what can't be fetched; a path
-    needn't exist: what reads it tells.
+    ``private`` is None where nothing had to be brought.
+    """
+
+    source: Source
+    path: Path
+    private: Path | None
+
+    def told(self, text: str) -> str:
+        """Return a path of what was brought as a user would name it; other texts stay."""
+        path = PurePath(text)
+        if self.private is None or self.private not in path.parents:
+            return text
+        if not is_url(self.source.text):
+            return self.source.text
+        top, *inner = path.relative_to(self.private).parts
+        parts = self.source.text.rstrip("/").split("/")
+        if top in parts[3:]:  # the folder of the release, or the file
+            parts = parts[: len(parts) - parts[::-1].index(top)]
+        return "/".join((*parts, *inner))
+
+
+@contextmanager
+def brought(source: str | Path | Source, wish: Wish | None = None) -> Iterator[Brought]:
+    """Yield a source whose files are on this machine during the block.
+
+    A text names a stack. Errors name files as the user does, not their copies here. Raises
+    ConfigError and StorageError for what can't be fetched; a path needn't exist: what reads it
+    tells.
     """
     known = source if isinstance(source, Source) else parse(source)
     if known.scheme.fetch is None:
-        yield Path(known.text)
+        yield Brought(source=known, path=Path(known.text), private=None)
         return
     with workspace() as folder:
-        yield known.scheme.fetch(known.text, folder)
+        here = Brought(source=known, path=folder, private=folder)
+        try:
+            place = known.scheme.fetch(known.text, folder, wish or Wish())
+            yield replace(here, path=place)
+        except SlimError as error:
+            if error.file is not None:
+                error.file = here.told(error.file)
+            raise
+
+
+@contextmanager
+def fetched(source: str | Path | Source, wish: Wish | None = None) -> Iterator[Path]:
+    """Yield the file or folder of a source, likewise."""
+    with brought(source, wish) as here:
+        yield here.path

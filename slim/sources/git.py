@@ -11,7 +11,7 @@ import subprocess
 from pathlib import Path
 
 from slim.errors import ConfigError, StorageError
-from slim.sources.base import Holds, Scheme
+from slim.sources.base import Holds, Scheme, Wish
 
 _LOG = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ _TIMEOUT = 120
 """Seconds that git may take."""
 
 
-def _fetch(text: str, folder: Path) -> Path:
+def _fetch(text: str, folder: Path, _wish: Wish) -> Path:
     if text.startswith("-"):
         raise ConfigError("a git reference can't begin with a dash", file=text)
     place = folder / "report.json"

@@ -22,6 +22,10 @@ class Blob:
     changed: float
 
 
+class TornError(StorageError):
+    """A connection broke while a blob came: what is missing may come at the next attempt."""
+
+
 class BlobStore(Protocol):
     """Blobs by name, below one place.
 
@@ -44,8 +48,8 @@ class BlobStore(Protocol):
     def read(self, name: str, offset: int = 0) -> Iterator[bytes] | None:
         """Return a blob's bytes from ``offset`` on, in pieces; None where there is none.
 
-        A connection that breaks meanwhile is a StorageError, raised by the iterator: the caller
-        goes on at the offset that it has come to.
+        A connection that breaks meanwhile is a TornError, raised by the iterator: the caller goes
+        on at the offset that it has come to.
         """
 
     def size(self, name: str) -> int | None:

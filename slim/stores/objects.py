@@ -9,8 +9,11 @@ https://developmentseed.org/obstore/.
 
 from __future__ import annotations
 
+import logging
 import os
+import random
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -18,11 +21,13 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from slim.errors import ConfigError, LimitError, StorageError
-from slim.stores.base import Blob, checked
+from slim.stores.base import Blob, TornError, checked
 from slim.stores.redact import redacted
 from slim.stores.waiting import interruptible
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 _PART = 16 << 20
 """Bytes of a part of a large upload. S3 takes 10,000 parts: enough for 160 GB."""
@@ -30,13 +35,19 @@ _PARTS = 4
 """Parts that are uploaded at once."""
 _CHUNK = 4 << 20
 """Bytes that are read at a time."""
-TRIES_VARIABLE = "SLIM_REMOTE_TRIES"
-"""Environment variable with how often a request is sent at most."""
-_TRIES = 8
-_PATIENCE = timedelta(seconds=150)
-"""Time after which nothing is tried again: signatures of requests are valid for 5 minutes."""
+PATIENCE_VARIABLE = "SLIM_REMOTE_PATIENCE"
+"""Environment variable with the seconds for which a request that fails is tried again."""
+_PATIENCE = 150
+_RETRIES = 8
+"""How often obstore tries a request again, or a part of an upload: some 15 seconds."""
+_LONGEST_WAIT = 10.0
+"""Seconds between two tries, at most."""
 _SILENCE = timedelta(seconds=60)
 """Time that a server may say nothing."""
+_AGAIN = "see whether the store is up and can be reached from here, and run again"
+_CODE = re.compile(r"<Code>([^<]{1,200})")
+_MESSAGE = re.compile(r"<Message>([^<]{1,300})")
+_STATUS = re.compile(r"status code: (\d{3})")
 _INSTALL = 'pip install "venvstacks-slim[remote]"'
 
 
@@ -45,7 +56,8 @@ class ObjectStore:
 
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
-        self._obstore, self._store = _opened(self._url)
+        self._patience = _patience()
+        self._obstore, self._store = _opened(self._url, self._patience)
 
     @property
     def url(self) -> str:
@@ -140,22 +152,45 @@ class ObjectStore:
             return None
 
     def _pieces(self, name: str, stream: Any) -> Iterator[bytes]:
-        while (piece := self._done(lambda: next(stream, None), name)) is not None:
+        while True:
+            try:
+                piece = interruptible(lambda: next(stream, None))
+            except (self._obstore.exceptions.BaseError, OSError) as error:
+                raise TornError(answer_of(error), file=self._name(name), hint=_AGAIN) from None
+            if piece is None:
+                return
             yield bytes(piece)
 
     def _done(self, call: Callable[[], T], name: str) -> T:
-        """Return what a request returns. Raises StorageError with what the store answered."""
-        try:
-            return interruptible(call)
-        except (self._obstore.exceptions.BaseError, ValueError, OSError) as error:
-            self._fail(error, name)
+        """Return what a request returns, tried again for as long as what fails may pass.
+
+        Raises StorageError with what the store answered.
+        """
+        since, wait = time.monotonic(), 0.1
+        while True:
+            try:
+                return interruptible(call)
+            except (self._obstore.exceptions.BaseError, ValueError, OSError) as error:
+                left = self._patience - (time.monotonic() - since)
+                if left <= 0 or not self._may_pass(error):
+                    self._fail(error, name)
+                _LOG.warning("%s; once more", answer_of(error))
+            time.sleep(min(wait * random.uniform(0.5, 1), left))
+            wait = min(wait * 2, _LONGEST_WAIT)
+
+    def _may_pass(self, error: Exception) -> bool:
+        """True for throttling, resets, timeouts and 5xx: all that the store didn't refuse."""
+        if type(error) is not self._obstore.exceptions.GenericError:
+            return False
+        refused = _STATUS.search(str(error))
+        return refused is None or refused[1] in ("408", "425", "429") or refused[1][0] == "5"
 
     def _fail(self, error: Exception, name: str) -> NoReturn:
         kinds = self._obstore.exceptions
-        hint = "see whether the store is up and can be reached from here, and run again"
+        hint = _AGAIN
         if isinstance(error, kinds.PermissionDeniedError | kinds.UnauthenticatedError):
             hint = "credentials come from the environment (AWS_ACCESS_KEY_ID ..., see docs/remote)"
-        elif isinstance(error, FileNotFoundError):
+        elif isinstance(error, FileNotFoundError) or "NoSuchBucket" in str(error):
             hint = "check the name of the bucket, and AWS_ENDPOINT_URL or its like"
         raise StorageError(answer_of(error), file=self._name(name), hint=hint) from None
 
@@ -166,11 +201,15 @@ class ObjectStore:
 def answer_of(error: Exception) -> str:
     """Return what a store answered, in one line, without credentials."""
     text = str(error).partition("\n\nDebug source:")[0]
+    said = _CODE.search(text), _MESSAGE.search(text)
+    if said[0] is not None:  # the rest is numbers of the request
+        words = ": ".join(found[1].strip() for found in said if found)
+        text = f"{text[: text.index('<')]}{words}"
     line = " ".join(redacted(text).split())
     return f"{line[:500]}..." if len(line) > 500 else line
 
 
-def _opened(url: str) -> tuple[Any, Any]:
+def _opened(url: str, patience: int) -> tuple[Any, Any]:
     """Return the module obstore, and its store for a URL. Raises ConfigError."""
     try:
         import obstore
@@ -180,9 +219,6 @@ def _opened(url: str) -> tuple[Any, Any]:
         raise ConfigError(
             "object stores need obstore, which isn't installed", file=url, hint=_INSTALL
         ) from None
-    tries = os.environ.get(TRIES_VARIABLE, str(_TRIES))
-    if not re.fullmatch(r"[1-9][0-9]?", tries):
-        raise ConfigError(f"must be a number from 1 to 99, not {tries!r}", file=TRIES_VARIABLE)
     try:
         return obstore, from_url(
             url,
@@ -193,11 +229,24 @@ def _opened(url: str) -> tuple[Any, Any]:
                 "user_agent": "venvstacks-slim",
                 "allow_http": _endpoint_is_plain(),
             },
-            retry_config={"max_retries": int(tries) - 1, "retry_timeout": _PATIENCE},
+            retry_config={
+                "max_retries": _RETRIES if patience else 0,
+                "retry_timeout": timedelta(seconds=max(1, min(patience, _PATIENCE))),
+            },
         )
     except (obstore.exceptions.BaseError, ValueError) as error:
         hint = "see docs/remote for the environment variables that say where a store is"
         raise ConfigError(answer_of(error), file=url, hint=hint) from None
+
+
+def _patience() -> int:
+    """Return the seconds of :data:`PATIENCE_VARIABLE`. Raises ConfigError."""
+    stated = os.environ.get(PATIENCE_VARIABLE, str(_PATIENCE))
+    if not re.fullmatch(r"[0-9]{1,4}", stated):
+        raise ConfigError(
+            f"must be a number of seconds, at most 9999, not {stated!r}", file=PATIENCE_VARIABLE
+        )
+    return int(stated)
 
 
 def _endpoint_is_plain() -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -10,16 +9,12 @@ from slim.errors import ConfigError
 from slim.stores.base import BlobStore
 from slim.stores.folder import FolderStore
 from slim.stores.redact import redacted
+from slim.system.urls import is_url
+
+__all__ = ["SCHEMES", "checked_url", "is_url", "open_store"]
 
 SCHEMES = ("s3", "gs", "az", "abfs", "abfss")
 """Beginnings of URLs that name a place in an object store."""
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
-
-
-def is_url(text: str) -> bool:
-    """True for a text that begins as a URL does, a known one or not. ``C:/x`` is none."""
-    return _SCHEME.match(text) is not None
 
 
 def checked_url(text: str) -> str:
@@ -35,9 +30,8 @@ def checked_url(text: str) -> str:
     except ValueError:
         raise ConfigError("not a URL", file=shown, hint=f"stores are {known}") from None
     if parts.scheme.lower() not in SCHEMES or not text[len(parts.scheme) :].startswith("://"):
-        raise ConfigError(
-            "no store is known for such a URL", file=shown, hint=f"stores are {known}"
-        )
+        hint = f"stores are {known}; a path object would lose a slash: give a text"
+        raise ConfigError("no store is known for such a URL", file=shown, hint=hint)
     account = "@" in parts.netloc and parts.scheme.lower() in ("abfs", "abfss")
     if ("@" in parts.netloc and (not account or ":" in parts.netloc)) or parts.query:
         raise ConfigError(

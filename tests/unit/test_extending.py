@@ -271,7 +271,7 @@ def test_a_source_is_a_module_and_a_row(house: House) -> None:
         "from pathlib import Path\n"
         "from slim.sources.base import Holds, Scheme\n"
         "\n"
-        "def _fetch(text, folder):\n"
+        "def _fetch(text, folder, wish):\n"
         "    place = folder / 'stack'\n"
         "    place.mkdir()\n"
         "    (place / 'module.py').write_text('import os\\n' * int(text.removeprefix('toy+')))\n"
@@ -290,7 +290,7 @@ def test_a_source_is_a_module_and_a_row(house: House) -> None:
         "from slim.sources.toy import TOY\n",
     )
     path = house.top / "slim/sources/fetch.py"
-    path.write_text(path.read_text().replace("= (PATH, GIT)", "= (PATH, GIT, TOY)"))
+    path.write_text(path.read_text().replace("= (PATH, STORE, GIT)", "= (PATH, STORE, GIT, TOY)"))
     assert "30 B" in house.slim("audit", "toy+3")
     assert "20 B" in house.slim("diff", "toy+1", "toy+3")
     assert house.touched == {"slim/sources/toy.py", "slim/sources/fetch.py"}
