@@ -11,6 +11,7 @@ from typing import Self
 from slim.analysis import ReadFile
 from slim.analysis.compiling import compiling_code
 from slim.analysis.digests import DigestBook
+from slim.analysis.families import Families, static_families
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
@@ -21,6 +22,7 @@ from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
+from slim.model.guided import Guidance
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Stack
 
@@ -31,7 +33,7 @@ class Facts:
 
     Passes, planner, static checks and repair of one run share it, so that every file is read once
     for each graph. None of it depends on what a plan removes: that is told to the graphs' methods.
-    A new kind of knowledge (a trace of what was used, say) is one more property here.
+    A new kind of knowledge is one more property here.
 
     ``read`` gives the bytes of a file; ``read_dynamic`` reads what a native file needs (tests have
     one of their own); ``readings`` are those of Python files, remembered from earlier runs where
@@ -43,10 +45,12 @@ class Facts:
     read: ReadFile = field(repr=False)
     read_dynamic: ReadDynamic = field(default=read_any_dynamic, repr=False)
     readings: Readings = field(default_factory=Readings, repr=False)
+    guidance: Guidance | None = field(default=None, repr=False)
+    """What runs of the product used; None where nothing was traced."""
 
     @classmethod
     @contextmanager
-    def of(cls, loaded: LoadedStack) -> Iterator[Self]:
+    def of(cls, loaded: LoadedStack, guidance: Guidance | None = None) -> Iterator[Self]:
         """The facts of a stack that is open, during the block."""
         with Readings(loaded.context.cache) as readings:
             yield cls(
@@ -54,6 +58,7 @@ class Facts:
                 inventory=loaded.inventory,
                 read=loaded.read,
                 readings=readings,
+                guidance=guidance,
             )
 
     @cached_property
@@ -73,6 +78,11 @@ class Facts:
     def digests(self) -> DigestBook:
         """The digests and signatures of files that other files hold."""
         return DigestBook(self.inventory, self.read, self.readings)
+
+    @cached_property
+    def families(self) -> Families:
+        """The constant starts of module names that code puts together, with the places."""
+        return static_families(self.inventory, self.module_index, self.read, self.readings)
 
     @cached_property
     def imports(self) -> ImportProof:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from slim.config.rule_files import CheckedRules
     from slim.config.settings import Config
 
+_LISTS = frozenset({"packs", "traces"})
+"""Arguments of :func:`load_config` that are no settings: paths of further files."""
+
 
 def load_config(
     file: PathName | None = None,
@@ -31,8 +34,8 @@ def load_config(
 
     ``settings`` beat the file, as options of the command line do, and are written as there:
     ``profile="safe"``, ``keep=["**/data/**"]``, ``drop=["sympy"]``, ``memory="2 GB"``. Their names
-    are the keys of the file; ``packs`` are further rule files. Raises :class:`TypeError` for a name
-    that there isn't.
+    are the keys of the file; ``packs`` are further rule files, ``traces`` further traces. Raises
+    :class:`TypeError` for a name that there isn't.
 
     Raises :class:`~slim.errors.ConfigError` with everything that is wrong anywhere, and
     :class:`~slim.errors.StorageError` for a file that can't be read.
@@ -43,7 +46,7 @@ def load_config(
     from slim.config.verify import find_keep_file
     from slim.passes import SCHEMAS
 
-    unknown = sorted(settings.keys() - STACK_SETTINGS.keys() - {"packs"})
+    unknown = sorted(settings.keys() - STACK_SETTINGS.keys() - _LISTS)
     if unknown:
         raise TypeError(f"there is no setting {unknown[0]!r}")
     found = optional_path(file)
@@ -65,7 +68,7 @@ def load_config(
 def _is_list(name: str) -> bool:
     from slim.config.settings import STACK_SETTINGS
 
-    return name == "packs" or STACK_SETTINGS[name].kind.adds_up
+    return name in _LISTS or STACK_SETTINGS[name].kind.adds_up
 
 
 def check_rules(files: Iterable[PathName] = ()) -> CheckedRules:

@@ -141,7 +141,7 @@ def audit(
     Returns one audit for each manifest.
     """
     from slim.auditing import engine
-    from slim.model.rule import Safety
+    from slim.model.rule import UNTRACED_PROFILES
 
     config, platforms = config or load_config(), tuple(platforms)
     with logged_stages(progress) as observed, places(observed, platforms) as here:
@@ -152,7 +152,7 @@ def audit(
             why=tuple(why),
             prove=prove,
             findings=findings,
-            profiles=tuple(Safety if profiles is None else profiles),
+            profiles=tuple(UNTRACED_PROFILES if profiles is None else profiles),
         )
         return here.renamed(engine.audit(request, observed))
 

@@ -20,7 +20,7 @@ from slim.inventory.located import Located
 from slim.model.audit import Audit
 from slim.model.context import RunContext
 from slim.model.progress import Progress, Silent
-from slim.model.rule import Safety
+from slim.model.rule import UNTRACED_PROFILES, Safety
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 
@@ -40,7 +40,7 @@ class AuditRequest:
     """Make the plans that a run would make, which takes longer, instead of estimates."""
     findings: bool = True
     """Look for more than sizes."""
-    profiles: tuple[Safety, ...] = field(default=tuple(Safety))
+    profiles: tuple[Safety, ...] = field(default=UNTRACED_PROFILES)
     """Profiles whose savings are told."""
 
 

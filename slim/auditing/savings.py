@@ -15,7 +15,7 @@ from slim.model.footprint import FootprintDelta
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress
 from slim.model.record import FileKey
-from slim.model.rule import Safety
+from slim.model.rule import UNTRACED_PROFILES, Safety
 from slim.model.stack import Stack, StackKind
 from slim.passes.base import Proposal
 from slim.plan.planner import Planner
@@ -28,7 +28,7 @@ def plans(
     progress: Progress,
     *,
     proved: bool,
-    profiles: Iterable[Safety] = tuple(Safety),
+    profiles: Iterable[Safety] = UNTRACED_PROFILES,
 ) -> tuple[dict[Safety, Plan], list[str]]:
     """The plan for each profile, and complaints about those that can't be made.
 

@@ -243,6 +243,16 @@ source_options = combined(
 config_options = combined(
     (
         *(setting_option(name, _WHAT) for name in (*RULE_SETTINGS, "embedded", "strict_evidence")),
+        option(
+            "--trace",
+            "traces",
+            multiple=True,
+            type=FILE,
+            metavar="FILE",
+            section=_WHAT,
+            help="A trace of what the product uses, for --profile guided and --bytecode traced. "
+            "Repeatable.",
+        ),
         source_options,
     )
 )
@@ -272,7 +282,7 @@ def chosen_config(
     if options["config"] is not None and options["no_config"]:
         raise click.UsageError("--config and --no-config contradict each other")
     paths = [Path(name) for name in inputs if not is_url(str(name))]
-    given = {name: options.get(name) for name in ("packs", *STACK_SETTINGS)}
+    given = {name: options.get(name) for name in ("packs", "traces", *STACK_SETTINGS)}
     stated = {  # a flag that isn't given is False
         name: value
         for name, value in given.items()

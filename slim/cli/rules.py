@@ -66,7 +66,7 @@ def list_command(
         for rule in chosen_config([], options).rules
         if (pass_name is None or rule.pass_name == pass_name)
         and (safety is None or rule.safety.label == safety)
-        and (reach is None or rule.safety <= reach)
+        and (reach is None or reach.applies(rule.safety))
     ]
     if as_json:
         from slim.reports.rules import json_v1

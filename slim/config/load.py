@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from slim.config import CONFIG_NAMES
+from slim.config.guided import guided_settings
 from slim.config.schema import FileSettings, read_settings
 from slim.config.settings import (
     SETTINGS,
@@ -76,7 +77,7 @@ def load_config(
     """Put together built-in packs, the file's packs and rules, the file, and the command line.
 
     ``schemas`` describe the passes that rules may name. ``overrides`` are the command line's values
-    by setting, as written there, and ``packs``, paths of rule files. ``keep_file`` is a
+    by setting, as written there, ``packs``, paths of rule files, and ``traces``. ``keep_file`` is a
     ``slim.keep.toml`` to read as well. Raises :class:`ConfigError` with everything that is wrong
     anywhere, :class:`StorageError` where ``file`` can't be read.
     """
@@ -87,6 +88,8 @@ def load_config(
         settings, own = _read_file(file, schemas, problems)
     base = Path() if file is None else file.parent
     extra = [Path(str(path)) for path in _listed(options.pop("packs", ()))]
+    more_traces = tuple(Path(str(path)) for path in _listed(options.pop("traces", ())))
+    guided = guided_settings(settings.guided, base, more_traces)
     packs = [
         *builtin_packs(schemas),
         *_packs(
@@ -116,12 +119,16 @@ def load_config(
         budgets=settings.budgets,
         verify=settings.verify,
         trace_commands=settings.trace_commands,
+        guided=guided,
         choose=settings.choose,
         gpu=settings.gpu,
         origin=None if file is None else str(file),
         files=tuple(
             path
-            for path in (file, *(base / path for path in settings.packs), *extra, keep_file)
+            for path in (
+                *(file, *(base / path for path in settings.packs), *extra, keep_file),
+                *guided.traces,
+            )
             if path is not None
         ),
     )

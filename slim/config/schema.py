@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from slim.config.budget import read_budgets
 from slim.config.gpu import read_gpu
+from slim.config.guided import StatedGuided, read_guided
 from slim.config.kinds import read_size
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Setting, Stated
 from slim.config.verify import read_trace_commands, read_verify
@@ -86,6 +87,13 @@ PARTS: Final = (
         meaning="`[[budget]]`: limits for [`slim check`](budgets.md)",
     ),
     Part(
+        name="guided",
+        type_name="table",
+        default="none",
+        meaning="traces of what the product uses, and families that are closed "
+        "([Guided](guided.md))",
+    ),
+    Part(
         name="verify",
         type_name="table",
         default="none",
@@ -118,6 +126,7 @@ class FileSettings:
     layers: Mapping[str, Stated] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
     trace_commands: tuple[Command, ...] = ()
+    guided: StatedGuided = field(default_factory=StatedGuided)
     budgets: tuple[Budget, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gpu: GpuSettings | None = None
@@ -139,6 +148,7 @@ def read_settings(table: Table, text: str) -> FileSettings:
         budgets=read_budgets(table, text),
         verify=verify,
         trace_commands=read_trace_commands(table, verify.commands),
+        guided=read_guided(table),
         choose=_choose(table),
         gpu=read_gpu(table),
     )

@@ -28,6 +28,7 @@ from slim.config.kinds import (
 )
 from slim.model.context import RunContext
 from slim.model.gpu_target import GpuSettings
+from slim.model.guided import GuidedSettings
 from slim.model.limits import Limits
 from slim.model.progress import Progress
 from slim.model.rule import Safety
@@ -92,7 +93,8 @@ class RuleSettings:
         metadata=setting(
             Word({level.label: level for level in Safety}),
             help="How far to go. [default: standard]",
-            meaning="how far to go: `safe`, `standard` or `aggressive`",
+            meaning="how far to go: `safe`, `standard` or `aggressive`; or `guided` by traces of "
+            "what the product uses ([Guided](guided.md))",
             layer_meaning="the profile for this layer",
         ),
     )
@@ -155,9 +157,12 @@ class RuleSettings:
         default=None,
         metadata=setting(
             Word({policy.value: policy for policy in BytecodePolicy}),
-            help="Shipped bytecode: none of it stays, all, or one file a source. "
+            help="Shipped bytecode: none of it stays, all, or one file a source; traced: none, and "
+            "what traced runs imported is compiled at install. "
             "[default: none where a post-install step compiles it again, else one]",
-            meaning="shipped bytecode: `none` of it stays, `keep` all, or `one` file a source",
+            meaning="shipped bytecode: `none` of it stays, `keep` all, or `one` file a source; "
+            "`traced` ships none and compiles at install only what traced runs imported "
+            "([Guided](guided.md#bytecode-for-what-is-used))",
             unset="`none` in archives whose `postinstall.py` compiles, else `one`",
             layer_meaning="shipped bytecode of this layer",
         ),
@@ -177,7 +182,7 @@ class LayerSettings(RuleSettings):
         """Return whether a rule is switched on: by the profile or by name, and not disabled."""
         if self.skip or rule.id in self.disable:
             return False
-        return rule.safety <= self.profile or rule.id in self.enable or bool(rule.choose)
+        return self.profile.applies(rule.safety) or rule.id in self.enable or bool(rule.choose)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,10 +192,10 @@ class Config(RuleSettings):
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack, ``trace_commands`` what is recorded beside its commands. ``choose``
-    has what the user keeps, by choice; ``gpu`` what may be done to GPU code, None: nothing.
-    ``origin`` is the file it was read from, if any; ``files`` are all that were read for it: rule
-    packs and ``slim.keep.toml`` too.
+    tried on a deployed stack, ``trace_commands`` what is recorded beside its commands. ``guided``
+    are traces of what the product uses. ``choose`` has what the user keeps, by choice; ``gpu`` what
+    may be done to GPU code, None: nothing. ``origin`` is the file it was read from, if any;
+    ``files`` are all that were read for it: rule packs, ``slim.keep.toml`` and traces too.
     """
 
     format: str | None = field(
@@ -303,6 +308,7 @@ class Config(RuleSettings):
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
     trace_commands: tuple[Command, ...] = ()
+    guided: GuidedSettings = field(default_factory=GuidedSettings)
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gpu: GpuSettings | None = None
     origin: str | None = None

@@ -15,6 +15,12 @@ LINK_EDITOR = "relative-link"
 The link leads to the option ``target``, relative to the file's folder.
 """
 
+COMPILE_EDITOR = "compile-traced"
+"""Editor of a rewrite of ``postinstall.py``, after which it compiles the option ``modules``.
+
+Those are paths of sources relative to the layer's library folder.
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remove:
@@ -80,6 +86,11 @@ class SkipReason(StrEnum):
     REQUIRED = "required"
     NEEDED = "needed"
     UNIT = "unit"
+    UNTRACED = "untraced"
+    FAMILY = "family"
+    READ = "read"
+    WHOLE = "whole-distribution"
+    DATA = "data"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +142,14 @@ class Plan:
     def removes(self, key: FileKey) -> bool:
         """Return whether the file is removed."""
         return isinstance(self.actions.get(key), Remove)
+
+    def compiled(self, layer: str) -> frozenset[str] | None:
+        """Return the sources of a layer that its post-install step still compiles; None for all."""
+        action = self.actions.get((layer, "postinstall.py"))
+        if not isinstance(action, Rewrite) or action.edit.editor != COMPILE_EDITOR:
+            return None
+        modules = action.edit.options["modules"]
+        return frozenset(modules) if isinstance(modules, tuple) else frozenset()
 
     def link_target(self, key: FileKey) -> str | None:
         """Return the target of the symbolic link that a file becomes; None for any other file.

@@ -11,16 +11,31 @@ from slim.model.stack import LayerKind
 
 
 class Safety(IntEnum):
-    """Levels of boldness of rules. A profile applies its own level and those below it."""
+    """Levels of boldness of rules. A profile applies its own level and those below it.
+
+    ``GUIDED`` stands beside ``AGGRESSIVE``: its rules go by traces of what a product uses, and as a
+    profile it adds them to those of ``STANDARD``.
+    """
 
     SAFE = 0
     STANDARD = 1
     AGGRESSIVE = 2
+    GUIDED = 3
+
+    def applies(self, level: Safety) -> bool:
+        """Return whether this, as a profile, applies the rules of a level."""
+        if Safety.GUIDED in (self, level):
+            return level is self or (self is Safety.GUIDED and level <= Safety.STANDARD)
+        return level <= self
 
     @property
     def label(self) -> str:
         """The word used in rule files and on the command line."""
         return self.name.lower()
+
+
+UNTRACED_PROFILES = (Safety.SAFE, Safety.STANDARD, Safety.AGGRESSIVE)
+"""The profiles that need no trace."""
 
 
 class Verb(StrEnum):

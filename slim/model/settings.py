@@ -8,14 +8,16 @@ from enum import StrEnum
 
 
 class BytecodePolicy(StrEnum):
-    """Policies for shipped bytecode: none of it stays, all of it, or one file a source.
+    """Policies for bytecode: none of it is shipped, all of it, or one file a source.
 
-    That one file is for the CPython that runs the layer.
+    That one file is for the CPython that runs the layer. ``TRACED`` ships none, and has the
+    post-install step compile only what traced runs imported.
     """
 
     NONE = "none"
     KEEP = "keep"
     ONE = "one"
+    TRACED = "traced"
 
 
 class RestPolicy(StrEnum):

@@ -12,6 +12,8 @@ from slim.model.record import NativeFormat
 from slim.model.rule import PassSchema, Phase
 from slim.passes.base import Editor, Pass
 from slim.passes.bytecode import Bytecode
+from slim.passes.compile_traced import EDITOR as COMPILE_TRACED
+from slim.passes.compile_traced import compile_traced
 from slim.passes.cut_module import EDITOR as CUT_MODULE
 from slim.passes.cut_module import cut_module
 from slim.passes.debug_symbols import EDITOR as ELF_SYMBOLS
@@ -23,11 +25,13 @@ from slim.passes.dylibs import UnusedLibraries
 from slim.passes.foreign import ForeignFiles
 from slim.passes.gpu_code import EDITOR as GPU_CODE
 from slim.passes.gpu_code import GpuCode, edit_gpu_code
+from slim.passes.guided import Guided
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
 from slim.passes.packages import Packages
 from slim.passes.qt import QtModules
 from slim.passes.select import DOCS, LEFTOVERS, METADATA, RUNTIME, TESTS
+from slim.passes.traced_bytecode import TracedBytecode
 from slim.passes.unimportable import Unimportable
 
 PASSES: tuple[Pass, ...] = (
@@ -37,6 +41,7 @@ PASSES: tuple[Pass, ...] = (
     LEFTOVERS,
     DOCS,
     METADATA,
+    Guided(),
     Bytecode(),
     ForeignFiles(),
     QtModules(),
@@ -44,6 +49,7 @@ PASSES: tuple[Pass, ...] = (
     Duplicates(),
     Unimportable(),
     GpuCode(),
+    TracedBytecode(),
     DebugSymbols(),
     Description(),
 )
@@ -88,6 +94,12 @@ EDITORS: Mapping[str, Editor] = {
             edit=cut_module,
             oracle="cut-module",
             suits=lambda _record: False,  # a source may differ for any reason
+        ),
+        Editor(
+            name=COMPILE_TRACED,
+            edit=compile_traced,
+            oracle="compile-traced",
+            suits=lambda record: record.path == "postinstall.py",
         ),
     )
 }

@@ -4,7 +4,8 @@ Where a post-install step compiles every source again, a layer that ships no byt
 one. That step is known to run for published archives whose ``postinstall.py`` compiles; a folder or
 an export may be copied into an application as it is, and would then be compiled at every start.
 Where the configuration states no policy, that decides it. Policies, for each layer: ``none`` ships
-no bytecode for sources that are there, ``one`` ships just the runtime's own plain variant, ``keep``
+no bytecode for sources that are there, and so does ``traced`` (what is compiled then is for
+:mod:`slim.passes.traced_bytecode`), ``one`` ships just the runtime's own plain variant, ``keep``
 ships what was there but for variants that this runtime never loads. A sourceless ``.pyc`` outside
 ``__pycache__`` is code, not a cache, and always stays.
 
@@ -104,7 +105,7 @@ def _why(
         return Evidence(
             kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}"
         )
-    if policy is BytecodePolicy.NONE:
+    if policy in (BytecodePolicy.NONE, BytecodePolicy.TRACED):
         return _COMPILED_AGAIN
     return None
 

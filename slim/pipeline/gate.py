@@ -1,6 +1,6 @@
-"""The gate of the profile ``aggressive``: what it infers is published only after it was tried.
+"""The gate of the profiles ``aggressive`` and ``guided``: they publish only what was tried.
 
-A rule of that profile infers under any profile, so the gate stands before one that is enabled by
+A rule of such a profile infers under any profile, so the gate stands before one that is enabled by
 name as well. A trial is ``--verify`` with a launch command that passes for each application layer;
 in a stack without such layers, one for any layer. ``--unverified`` opens the gate without.
 """
@@ -13,13 +13,17 @@ from slim.config.settings import LayerSettings
 from slim.errors import ConfigError
 from slim.inventory.located import Located
 from slim.model.outcome import Verification
-from slim.model.rule import Safety
-from slim.model.stack import LayerKind, Stack
+from slim.model.rule import Rule, Safety
+from slim.model.stack import Stack
+from slim.pipeline.guidance import not_started
 from slim.pipeline.prepare import RunRequest
 from slim.verification.dynamic import launch
 from slim.verification.dynamic.session import foreign
 
-_INFERS = "removes by inference, and publishes only what was tried"
+_INFERS = {
+    Safety.AGGRESSIVE: "removes by inference, and publishes only what was tried",
+    Safety.GUIDED: "removes what no traced run used, and publishes only what was tried",
+}
 
 _NOT_RUN = "nothing was run"
 
@@ -30,7 +34,7 @@ def check_gate(request: RunRequest, located: Iterable[Located]) -> None:
         if request.unverified or not needs_trial(request, stack):
             continue
         infers = _infers(request, stack)
-        missing = _missing(request, stack)
+        missing = not_started(request.config, stack)
         wanted = _wanted(missing) if missing else ""
         if not request.verify:
             with_command = f" with a {wanted}" if wanted else ""
@@ -57,15 +61,15 @@ def is_unverified(request: RunRequest, stack: Stack, tried: Verification) -> boo
     """Return whether the result is published though the trial that it needs didn't pass."""
     if not needs_trial(request, stack):
         return False
-    return bool(_missing(request, stack)) or not _launched(tried) or not tried.passed
+    return bool(not_started(request.config, stack)) or not _launched(tried) or not tried.passed
 
 
 def needs_trial(request: RunRequest, stack: Stack) -> bool:
-    """Return whether a run publishes what rules of the profile ``aggressive`` make of any layer."""
+    """Return whether a run publishes what rules of such a profile make of any layer."""
     if request.dry_run or request.canary:
         return False
     chosen = _settings(request, stack)
-    return any(_is_aggressive(layer) for layer in chosen) or bool(_enabled(request, chosen))
+    return bool(_profiles(chosen)) or bool(_enabled(request, chosen))
 
 
 def _settings(request: RunRequest, stack: Stack) -> list[LayerSettings]:
@@ -78,44 +82,36 @@ def _settings(request: RunRequest, stack: Stack) -> list[LayerSettings]:
     return [request.config.settings_for(layer.name) for layer in chosen]
 
 
-def _is_aggressive(layer: LayerSettings) -> bool:
-    return not layer.skip and layer.profile >= Safety.AGGRESSIVE
+def _profiles(layers: Iterable[LayerSettings]) -> list[Safety]:
+    """The inferring profiles of the layers, the boldest first."""
+    return sorted({layer.profile for layer in layers if not layer.skip} & _INFERS.keys())
 
 
-def _enabled(request: RunRequest, layers: Iterable[LayerSettings]) -> list[str]:
-    """Rules of the profile ``aggressive`` that are enabled by name for any of the layers."""
-    inferring = [rule for rule in request.config.rules if rule.safety >= Safety.AGGRESSIVE]
+def _enabled(request: RunRequest, layers: Iterable[LayerSettings]) -> list[Rule]:
+    """Rules of such a profile that are enabled by name for any of the layers, by id."""
+    inferring = [rule for rule in request.config.rules if rule.safety in _INFERS]
     found = {
-        rule.id
+        rule.id: rule
         for layer in layers
         for rule in inferring
         if rule.id in layer.enable and layer.applies(rule)
     }
-    return sorted(found)
+    return [found[name] for name in sorted(found)]
 
 
 def _infers(request: RunRequest, stack: Stack) -> str:
     """Say what makes a trial necessary."""
     layers = _settings(request, stack)
-    if any(_is_aggressive(layer) for layer in layers):
-        return f"the profile aggressive {_INFERS}"
-    rules = ", ".join(_enabled(request, layers))
-    return f"what is enabled is of the profile aggressive, which {_INFERS} ({rules})"
+    for profile in _profiles(layers):
+        return f"the profile {profile.label} {_INFERS[profile]}"
+    enabled = _enabled(request, layers)
+    level = min(rule.safety for rule in enabled)
+    rules = ", ".join(rule.id for rule in enabled)
+    return f"what is enabled is of the profile {level.label}, which {_INFERS[level]} ({rules})"
 
 
 def _launched(tried: Verification) -> bool:
     return any(check.name == launch.NAME and check.tried for check in tried.checks)
-
-
-def _missing(request: RunRequest, stack: Stack) -> tuple[str, ...]:
-    """Layers that no command starts; an empty name where no layer is an application's."""
-    started = {command.layer for command in request.config.verify.commands}
-    applications = [layer for layer in stack if layer.kind is LayerKind.APPLICATION]
-    if not applications:
-        return () if started else ("",)
-    return tuple(
-        layer.name for layer in applications if not {layer.name, layer.layer_name} & started
-    )
 
 
 def _wanted(missing: tuple[str, ...]) -> str:

@@ -17,6 +17,7 @@ from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.stack import Layer
+from slim.pipeline.guidance import guidance_for
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
 from slim.plan.origins import origin_warnings
@@ -69,7 +70,7 @@ def prepared(
     with (
         unchanged(located),
         load(located, context) as loaded,
-        Facts.of(loaded) as facts,
+        Facts.of(loaded, guidance_for(request.config, loaded.stack)) as facts,
     ):
         only = _only(request, loaded.stack.layers)
         planner = Planner(facts, request.config, context.progress, only=only)

@@ -6,7 +6,7 @@ Pure: sums over an inventory and a plan. All sizes are bytes.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import Accounts, CellDelta
@@ -95,12 +95,13 @@ def cells(
     In the order of layers, then of names.
     """
     sums: dict[tuple[str, Owner, FileKind], tuple[Footprint, Footprint]] = {}
+    compiled = {layer: plan.compiled(layer) for layer in inventory.records}
     for record in inventory:
         if record.type is EntryType.DIRECTORY:
             continue
         key = (record.layer, record.owner, record.kind)
         before, after = sums.get(key, (Footprint(), Footprint()))
-        own = _sizes(record, plan)
+        own = _sizes(record, plan, compiled[record.layer])
         sums[key] = (before + own[0], after + own[1])
     for record in added:
         key = (record.layer, record.owner, record.kind)
@@ -115,7 +116,17 @@ def cells(
     )
 
 
-def _sizes(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
+def _sizes(
+    record: FileRecord, plan: Plan, compiled: frozenset[str] | None
+) -> tuple[Footprint, Footprint]:
+    before, after = _sizes_compiled(record, plan)
+    source = record.compiled_from or record.path
+    if compiled is not None and source.partition("/")[2] not in compiled:
+        after = replace(after, bytecode=0)
+    return before, after
+
+
+def _sizes_compiled(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprint]:
     before = Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
     action = plan.actions.get(record.key)
     if isinstance(action, Remove):
@@ -141,10 +152,11 @@ def footprints(
     """
     before = Footprint()
     after = Footprint()
+    compiled = plan.compiled(layer)
     for record in inventory.records[layer].values():
         if record.type is EntryType.DIRECTORY:
             continue
-        own_before, own_after = _sizes(record, plan)
+        own_before, own_after = _sizes(record, plan, compiled)
         before += own_before
         after += own_after
     for record in added:

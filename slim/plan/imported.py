@@ -11,6 +11,7 @@ from slim.model.finding import Evidence
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule, Safety
+from slim.passes.guided import GUIDED_PASS
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
@@ -34,6 +35,7 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     by_name = {key for key, action in draft.actions.items() if action.rule in generic}
     general = {rule.id for rule in rules if is_for_every_package(rule)}
     unnamed = {key for key, action in draft.actions.items() if action.rule in general}
+    unused = {key for key, action in draft.actions.items() if action.pass_name == GUIDED_PASS}
     suites = Suites(facts.stack, facts.inventory, facts.read)
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
@@ -53,6 +55,7 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             accepted=weights.accepted,
             by_name=by_name,
             unnamed=unnamed,
+            unused=unused,
             standing=standing,
         )
         more = listed(standing.keys() | proof.refused.keys())

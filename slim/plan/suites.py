@@ -17,7 +17,7 @@ from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import TESTS_FOLDER, words
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileRecord, Inventory
-from slim.model.rule import Rule
+from slim.model.rule import Rule, Safety
 from slim.model.stack import Stack
 from slim.passes.select import LEFTOVERS, TESTS
 
@@ -55,6 +55,7 @@ def is_judged_alike(rule: Rule, other: Rule) -> bool:
     return rule.builtin == other.builtin and all(
         (
             is_generic(rule) == is_generic(other),
+            rule.pass_name == other.pass_name or Safety.GUIDED not in (rule.safety, other.safety),
             rule.unless == other.unless,
             rule.despite == other.despite,
             rule.choose == other.choose,

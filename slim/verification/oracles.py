@@ -18,6 +18,7 @@ from slim.model.finding import Evidence
 from slim.model.outcome import Check
 from slim.model.record import FileKey, FileRecord
 from slim.passes import EDITORS
+from slim.verification.compile_traced import check as check_compile_traced
 from slim.verification.cut_modules import check as check_cut_module
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
@@ -52,6 +53,7 @@ ORACLES: Mapping[str, Oracle] = {
     "macho": Oracle(check=check_macho, reader="macho"),
     "core-metadata": Oracle(check=check_metadata),
     "cut-module": Oracle(check=check_cut_module),
+    "compile-traced": Oracle(check=check_compile_traced),
 }
 """Every oracle, by the name under which editors refer to it."""
 

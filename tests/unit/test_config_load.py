@@ -326,7 +326,8 @@ def test_the_command_line_beats_the_file_and_its_layers(tmp_path: Path) -> None:
     [
         (
             {"profile": "saef"},
-            "--profile: 'saef' is none of safe, standard, aggressive (did you mean 'safe'?)",
+            "--profile: 'saef' is none of safe, standard, aggressive, guided "
+            "(did you mean 'safe'?)",
         ),
         ({"enable": ("nope",)}, "--enable: there is no rule 'nope'"),
         ({"enable": ("bold",), "disable": ("bold",)}, "--disable: 'bold' is enabled as well"),

@@ -27,6 +27,7 @@ from slim.analysis.imports.native_strings import CompiledReader
 from slim.analysis.imports.path_evidence import PathIndex
 from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.reader import ImportReader
+from slim.analysis.imports.weights import holds_unused, weight_of
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
@@ -129,6 +130,7 @@ class ImportProof:
         accepted: Accepts = _nobody,
         by_name: Collection[FileKey] = (),
         unnamed: Collection[FileKey] = (),
+        unused: Collection[FileKey] = (),
         standing: Mapping[FileKey, Evidence] = MappingProxyType({}),
     ) -> Proof:
         """Find out which of the removals have to stay.
@@ -136,8 +138,10 @@ class ImportProof:
         ``weak_counts`` says for which files weak evidence is enough; ``accepted`` takes the weight
         from single importers. ``by_name`` are the removals that a rule for every package selects by
         their names, so that paths which lead to them count too; ``unnamed`` all that rules for
-        every package select; ``standing`` are removals that are
-        known to stay, each with the reason. Keys that are not in the inventory are ignored.
+        every package select; ``unused`` those that go because no run used them: of weak evidence
+        only import statements and names in compiled code count for them. ``standing`` are removals
+        that are known to stay, each with the reason. Keys that are not in the inventory are
+        ignored.
         """
         going = frozenset(removals)
         named = going.intersection(by_name)
@@ -148,6 +152,7 @@ class ImportProof:
             accepted,
             by_name=named,
             unnamed=going.intersection(unnamed),
+            unused=unused,
         )
         run.hold(standing)
         run.settle()
@@ -194,6 +199,7 @@ class _ProofRun:
         companions: bool = True,
         by_name: Collection[FileKey] = (),
         unnamed: Collection[FileKey] = (),
+        unused: Collection[FileKey] = (),
     ) -> None:
         self._stack = owner._stack
         self._inventory = owner._inventory
@@ -210,6 +216,7 @@ class _ProofRun:
         )
         self._paths = PathIndex(self._index, self._inventory, self._candidates.by_name)
         self._companions = companions
+        self._unused = frozenset(unused)
         self._evidence: dict[FileKey, set[Evidence]] = {}
         self._refused: set[FileKey] = set()
         self._repeats: Counter[tuple[object, ...]] = Counter()
@@ -307,7 +314,7 @@ class _ProofRun:
 
         def weight(evidence: Evidence) -> tuple[object, ...]:
             # First what stays anyway: it is the cause, and what it holds back only follows.
-            return (evidence.file in inside, *_weight(evidence))
+            return (evidence.file in inside, *weight_of(evidence))
 
         for key in sorted(self._evidence):
             evidence = tuple(sorted(self._evidence[key], key=weight)[:limit])
@@ -346,6 +353,9 @@ class _ProofRun:
             return
         if evidence.strength is Strength.STRONG:
             self._active.add(key)
+        elif key in self._unused:
+            if not holds_unused(evidence, importer):
+                return
         elif not self._weak_counts(key):
             return
         self._refuse(key)
@@ -430,15 +440,3 @@ class _ProofRun:
                 evidence = Evidence(kind="beside", text=text, file="/".join(reason))
                 self._evidence.setdefault(key, set()).add(evidence)
                 self._refused.add(key)
-
-
-def _weight(evidence: Evidence) -> tuple[bool, bool, bool, str, int, str, str]:
-    return (
-        evidence.kind in ("api", "data"),
-        evidence.strength is not Strength.STRONG,
-        evidence.kind == "parent",
-        evidence.file or "",
-        evidence.line or 0,
-        evidence.kind,
-        evidence.text,
-    )

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from slim.model.outcome import RunResult
 
 _AGGRESSIVE = "aggressive"
+_GUIDED = "guided"
 
 _UNSAFE_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
@@ -42,6 +43,11 @@ def unverified_words(result: RunResult) -> str:
 
     Under another profile than ``aggressive`` it names the rules of that profile which took part.
     """
+    if result.profile.label == _GUIDED:
+        return (
+            "not verified: profile guided removes what no traced run used, and nothing tried "
+            "the result"
+        )
     who = f"profile {_AGGRESSIVE} removes by inference"
     if result.profile.label != _AGGRESSIVE:
         taking = {action.rule for action in result.plan.actions.values()}

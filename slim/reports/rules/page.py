@@ -68,7 +68,7 @@ def evidence_words(evidence: RuleEvidence | None) -> str:
 
 
 def _profiles(rule: Rule) -> str:
-    names = [level.label for level in type(rule.safety) if level >= rule.safety]
+    names = [level.label for level in type(rule.safety) if level.applies(rule.safety)]
     return f"applied by the profile{'s' if len(names) > 1 else ''} {', '.join(names)}"
 
 

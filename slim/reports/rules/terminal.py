@@ -11,7 +11,12 @@ from slim.reports.common.canvas import Canvas, plain_table
 from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, printable
 
-_COLORS = {Safety.SAFE: "green", Safety.STANDARD: "", Safety.AGGRESSIVE: "yellow"}
+_COLORS = {
+    Safety.SAFE: "green",
+    Safety.STANDARD: "",
+    Safety.AGGRESSIVE: "yellow",
+    Safety.GUIDED: "cyan",
+}
 
 
 def render(rules: Sequence[Rule], style: TerminalStyle | None = None) -> str:

@@ -1,0 +1,196 @@
+"""Files that no traced run used: judged one by one, by what traces tell and what they can't.
+
+A module that a run imported, or that anything read, is used. Of what is left, it may only go where
+the traces would have seen it: its version was traced on this platform with the install step, no
+computed import may mean it, and nobody listed its folder and read what lies there. Imports of what
+stays are for the import proof.
+
+Sources: the Python documentation of ``codecs`` (lookup by name) and ``importlib``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from slim.analysis.imports.modules import Module, dotted
+from slim.model.finding import Evidence
+from slim.model.guided import Guidance
+from slim.model.plan import SkipReason
+from slim.model.record import FileKind, FileRecord, Owner, OwnerKind
+from slim.model.stack import Layer
+from slim.model.trace import Uses, layer_key, platform_key, traced_path
+
+_CODECS = "encodings."
+_MODULES = frozenset({FileKind.PYTHON, FileKind.EXTENSION, FileKind.TESTS})
+_DATA = frozenset({FileKind.DATA, FileKind.LOCALE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unused:
+    """Verdict that nothing used a file. ``evidence`` says what the traces tell."""
+
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stays:
+    """Verdict that an unused file stays, with the reason."""
+
+    reason: SkipReason
+    evidence: Evidence
+
+
+Verdict = Unused | Stays | None
+"""None for a file that was used, and for one that traces tell nothing about."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerUses:
+    """Facts of one layer that traces tell.
+
+    ``obstacle`` is why nothing in it may go, if anything is against that. ``uses`` are those of
+    each owner; an owner that isn't there was never traced in this version. ``known`` are the
+    versions that were traced, by name. ``families`` are the open starts of computed names, each
+    with a place. ``natives`` says whether access times tell what native code read.
+    """
+
+    layer: Layer
+    platform: str
+    """Key of its platform in traces."""
+    uses: Mapping[Owner, Uses] = field(default_factory=dict)
+    known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    modules: Collection[str] = frozenset()
+    """Dotted names of all modules that any run imported, in any layer."""
+    families: Mapping[str, Evidence] = field(default_factory=dict)
+    closed: tuple[str, ...] = ()
+    natives: bool = False
+    obstacle: str | None = None
+    runs: str = ""
+    """Names of the runs, for people."""
+
+
+def layer_uses(
+    guidance: Guidance, layer: Layer, static: Mapping[str, Evidence] | None = None
+) -> LayerUses:
+    """Gather what traces tell of a layer. ``static`` are starts of computed names in its code."""
+    trace, platform = guidance.trace, platform_key(layer.platform)
+    name = layer_key(layer)
+    uses = {owner: found for (key, owner), found in trace.uses.items() if key == name}
+    known: dict[str, list[str]] = {}
+    for owner in sorted(uses):
+        known.setdefault(owner.name, []).append(owner.version)
+    traced = {
+        prefix: Evidence(kind="family", text=f"runs computed names that start with {prefix}")
+        for prefix in trace.families
+    }
+    return LayerUses(
+        layer=layer,
+        platform=platform,
+        uses=uses,
+        known={owner: tuple(versions) for owner, versions in known.items()},
+        modules=frozenset(module for found in trace.uses.values() for module in found.modules),
+        families={**traced, **(static or {})},
+        closed=guidance.closed,
+        natives=trace.natives_known(platform),
+        obstacle=_obstacle(guidance, layer, platform),
+        runs=", ".join(sorted(trace.runs)),
+    )
+
+
+def _obstacle(guidance: Guidance, layer: Layer, platform: str) -> str | None:
+    trace = guidance.trace
+    if platform not in trace.platforms:
+        traced = ", ".join(sorted(trace.platforms)) or "none"
+        return f"no run was traced on {platform} (the traces are of {traced})"
+    if platform not in trace.installed_on():
+        return f"the traces hold no install step on {platform}"
+    if layer.name in guidance.unstarted:
+        return "no [[verify.command]] starts every application that uses this layer"
+    return None
+
+
+def judge(record: FileRecord, modules: Collection[Module], layer: LayerUses) -> Verdict:
+    """Judge one file of a layer, which can be imported as ``modules``."""
+    data = record.kind in _DATA and record.owner.kind is OwnerKind.DISTRIBUTION
+    names = tuple(dotted(module.name) for module in modules if module.rooted)
+    if not data and (not names or record.kind not in _MODULES):
+        return None
+    if record.owner.kind is OwnerKind.UNOWNED:
+        text = "it belongs to no distribution, so no version tells whether it was traced"
+        return None if data else _stays(SkipReason.UNTRACED, text)
+    if layer.obstacle is not None:
+        return _stays(SkipReason.UNTRACED, layer.obstacle)
+    uses = layer.uses.get(record.owner)
+    if uses is None:
+        versions = ", ".join(layer.known.get(record.owner.name, ())) or "none"
+        text = f"{record.owner.label} was never traced in this layer (traced: {versions})"
+        return _stays(SkipReason.UNTRACED, text)
+    if _is_used(record, names, uses, layer):
+        return None
+    against = _data(record, layer) if data else _against(record, names, uses, layer)
+    if against is not None:
+        return against
+    text = (
+        f"no traced run imported {names[0]} or read it ({layer.runs}); a run that does, traced "
+        "again, or a keep glob keeps it"
+    )
+    return Unused(evidence=Evidence(kind="trace", text=text))
+
+
+def _is_used(record: FileRecord, names: Collection[str], uses: Uses, layer: LayerUses) -> bool:
+    path = traced_path(layer.layer, record.path)
+    return (
+        any(name in layer.modules for name in names)
+        or path in uses.read
+        or (layer.platform, path) in uses.natives
+    )
+
+
+def _data(record: FileRecord, layer: LayerUses) -> Verdict:
+    seen = "no traced run opened it, but" if layer.natives else "no trace has access times, and"
+    return _stays(SkipReason.DATA, f"{seen} data is no module: only `drop` or a rule takes it")
+
+
+def _against(
+    record: FileRecord, names: Collection[str], uses: Uses, layer: LayerUses
+) -> Stays | None:
+    """Return what speaks against a module that no run used; None where nothing does."""
+    if record.owner.kind is OwnerKind.DISTRIBUTION and not uses.modules:
+        text = f"no run imported any of {record.owner.label}: list it under `drop`, or keep all"
+        return _stays(SkipReason.WHOLE, text)
+    if any(f"{name}.".startswith(_CODECS) for name in names):
+        return _stays(SkipReason.FAMILY, "codecs are looked up by name")
+    family = next(_families(names, layer), None)
+    if family is not None:
+        prefix, evidence = family
+        text = f'{evidence.text}; [guided.families] "{prefix}" = "traced" keeps only what runs used'
+        return Stays(
+            reason=SkipReason.FAMILY,
+            evidence=Evidence(kind="family", text=text, file=evidence.file, line=evidence.line),
+        )
+    folder = posixpath.dirname(traced_path(layer.layer, record.path))
+    if folder in uses.folders and any(posixpath.dirname(path) == folder for path in uses.read):
+        text = "a run listed its folder and read files there"
+        return _stays(SkipReason.READ, text)
+    if record.kind is FileKind.EXTENSION and not layer.natives:
+        text = f"no trace on {layer.platform} has access times, which tell of native files"
+        return _stays(SkipReason.UNTRACED, text)
+    return None
+
+
+def _families(names: Collection[str], layer: LayerUses) -> Iterator[tuple[str, Evidence]]:
+    """Yield the open starts of computed names that a module's name may have, longest first."""
+    for name in names:
+        if name.startswith(layer.closed):
+            continue
+        parts = name.split(".")
+        for length in range(len(parts), 0, -1):
+            prefix = ".".join(parts[:length]) + "."
+            if prefix in layer.families and (length < len(parts)):
+                yield prefix, layer.families[prefix]
+
+
+def _stays(reason: SkipReason, text: str) -> Stays:
+    return Stays(reason=reason, evidence=Evidence(kind="trace", text=text))

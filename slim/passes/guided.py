@@ -1,0 +1,73 @@
+"""Modules that no traced run of the product used.
+
+Each is judged by :mod:`slim.analysis.unused`; what stays for being imported by something that stays
+is for the planner's import proof to say. Data, whole distributions and shared libraries don't go by
+this pass: the first never, the second by ``drop``, the third by the library graph once nothing that
+stays needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from slim.analysis.families import open_families
+from slim.analysis.unused import Unused, judge, layer_uses
+from slim.model.finding import Finding
+from slim.model.record import EntryType, FileRecord
+from slim.model.rule import PassSchema, Rule, Verb
+from slim.passes.base import Context, Proposal, Refusal
+
+GUIDED_PASS = "guided"
+
+
+class Guided:
+    """The pass ``guided``."""
+
+    schema = PassSchema(
+        name=GUIDED_PASS,
+        summary="modules that no traced run of the product used",
+        verb=Verb.REMOVE,
+    )
+
+    def concerns(self, record: FileRecord) -> bool:
+        """True for Python sources and extension modules."""
+        return record.path.endswith((".py", ".so", ".pyd"))
+
+    def propose(self, context: Context) -> Iterable[Proposal]:
+        """Propose each module that no run used; refuse what the traces can't vouch for."""
+        guidance = context.facts.guidance
+        rules = [rule for rule in context.rules if rule.pass_name == GUIDED_PASS]
+        if guidance is None or not rules:
+            return
+        families = open_families(context.facts.families, context.gone)
+        selected = {record.key: found[0] for record, found in context.selected(GUIDED_PASS)}
+        for layer in context.stack:
+            own = [rule for rule in rules if context.settings(layer.name).applies(rule)]
+            if not own:
+                continue
+            uses = layer_uses(guidance, layer, families)
+            for record in context.inventory.records[layer.name].values():
+                rule = selected.get(record.key) or _of_data(record, own)
+                if rule is None or record.type is not EntryType.FILE or context.held(record):
+                    continue
+                if record.key in context.gone and not record.path.endswith(".py"):
+                    continue
+                verdict = judge(
+                    record, context.facts.module_index.modules.get(record.key, ()), uses
+                )
+                if isinstance(verdict, Unused):
+                    yield Finding(key=record.key, rule=rule.id, evidence=(verdict.evidence,))
+                elif verdict is not None and record.key not in context.gone:
+                    yield Refusal(
+                        key=record.key,
+                        rule=rule.id,
+                        reason=verdict.reason,
+                        evidence=(verdict.evidence,),
+                    )
+
+
+def _of_data(record: FileRecord, rules: Iterable[Rule]) -> Rule | None:
+    """Return the rule under which a data file is refused; None for what can be imported."""
+    if record.path.endswith((".py", ".so", ".pyd")):
+        return None
+    return next(iter(rules), None)

@@ -1,0 +1,177 @@
+"""Runs with the profile guided: refused without traces and trials, repaired where traces miss."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from slim.cli import main
+from slim.model.record import Owner, OwnerKind
+from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness, platform_key
+from slim.traces.write import write_trace
+from slim.verification.dynamic.session import host
+from tests.support.published_stacks import SITE
+from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, running_stack
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the small stacks start through a shell script"
+)
+LAUNCH = f'[[verify.command]]\nname = "start"\nlayer = "{APPLICATION}"\n' + (
+    'argv = ["python", "-m", "main_app"]\nsame_output = true\n'
+)
+GUIDED = 'profile = "guided"\n[guided]\ntraces = ["slim.trace"]\n'
+SURPRISE = (
+    "import importlib\nfrom maths import used\n"
+    "print(importlib.import_module('neddih.shtam'[::-1]).__name__)\n"
+)
+PLAIN = "from maths import used\nprint('started')\n"
+ONE = frozenset({"start"})
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    return tmp_path
+
+
+def stack(application: str = PLAIN) -> None:
+    modules = {"used.py": "", "spare.py": "A = 1\n" * 200, "hidden.py": "", "kept.py": ""}
+    running_stack(Path("stack"), maths=modules, application=application)
+
+
+def trace(*modules: str) -> None:
+    platform = platform_key(host())
+    witnesses = {platform: frozenset({Witness.RECORDER, Witness.TIMES})}
+    runs = {
+        name: TracedRun(name=name, kind=kind, witnesses=witnesses)
+        for name, kind in (("start", RunKind.USE), (INSTALL_RUN, RunKind.INSTALL))
+    }
+    maths = Owner(kind=OwnerKind.DISTRIBUTION, name="maths", version="1.0")
+    uses = Uses(modules=dict.fromkeys(("maths", "maths.used", *modules), ONE))
+    write_trace(Path("slim.trace"), Trace(runs=runs, uses={(FRAMEWORK, maths): uses}))
+
+
+def configure(text: str) -> None:
+    Path("slim.toml").write_text(f"schema = 1\n{text}")
+
+
+def run(*options: str, out: str = "out") -> int:
+    return main(["run", "stack", "-o", out, "-q", "--report", "json=report.json", *options])
+
+
+def members(out: str = "out", layer: str = FRAMEWORK) -> set[str]:
+    with tarfile.open(next(Path(out).glob(f"{layer}.tar*"))) as archive:
+        return {
+            name.partition(f"{SITE}/maths/")[2]
+            for name in archive.getnames()
+            if f"{SITE}/maths/" in name
+        }
+
+
+def test_only_what_runs_used_stays() -> None:
+    stack()
+    trace("maths.kept")
+    configure(GUIDED + LAUNCH)
+    assert run("--verify") == 0
+    assert members() == {"__init__.py", "used.py", "kept.py"}
+    manifest = json.loads(next(Path("out/__venvstacks__").glob("*.json")).read_text())
+    notes = [entry["slim"] for part in manifest["layers"].values() for entry in part]
+    assert {note["profile"] for note in notes} == {"guided"}
+
+
+def test_what_the_traces_missed_is_taken_back_and_kept_from_then_on() -> None:
+    stack(SURPRISE)
+    trace()
+    configure(GUIDED + LAUNCH)
+    assert run("--verify") == 0
+    assert members() == {"__init__.py", "used.py", "hidden.py"}
+    assert f"{SITE}/maths/hidden.py" in Path("slim.keep.toml").read_text()
+    assert run("--verify", out="second") == 0
+    assert members("second") == members()
+    report = json.loads(Path("report.json").read_text())["runs"][0]
+    assert report["verification"]["repairs"] == []
+
+
+def explained(capsys: pytest.CaptureFixture[str], path: str) -> Any:
+    capsys.readouterr()
+    assert main(["explain", "stack", path, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)["explanations"][0]
+
+
+def test_explain_says_what_would_keep_a_module(capsys: pytest.CaptureFixture[str]) -> None:
+    stack()
+    trace()
+    configure(GUIDED + LAUNCH)
+    found = explained(capsys, "maths/spare.py")
+    assert found["verdict"] == "removed"
+    (why,) = found["action"]["evidence"]
+    assert "no traced run imported maths.spare" in why["text"]
+    assert "keep glob" in why["text"]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "told"),
+    [
+        ('profile = "guided"\n' + LAUNCH, ("--verify",), "there is none"),
+        (GUIDED + LAUNCH, (), "give --verify"),
+        (GUIDED, ("--verify",), "add a [[verify.command]]"),
+        ('bytecode = "traced"\n', (), 'bytecode = "traced" goes by traces'),
+        (f'[layer.{FRAMEWORK}]\nprofile = "guided"\n{LAUNCH}', ("--verify",), "slim trace STACK"),
+        ('enable = ["never-used"]\n' + LAUNCH, ("--verify",), "the rule never-used goes by"),
+    ],
+)
+def test_what_is_missing_is_told_before_anything_is_written(
+    text: str, options: tuple[str, ...], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack()
+    trace()
+    configure(text)
+    assert run(*options) == 2
+    assert told in " ".join(capsys.readouterr().err.split())
+    assert not Path("out").exists()
+
+
+def test_a_layer_may_be_guided_alone_and_a_trace_be_given_as_an_option() -> None:
+    stack()
+    trace()
+    configure(f'{LAUNCH}[layer."{FRAMEWORK}"]\nprofile = "guided"\n')
+    assert run("--verify", "--trace", "slim.trace") == 0
+    assert members() == {"__init__.py", "used.py"}
+
+
+def test_without_the_profile_a_trace_changes_no_byte() -> None:
+    stack()
+    trace()
+    configure("")
+    assert run(out="plain") == 0
+    configure('[guided]\ntraces = ["slim.trace"]\nfamilies = {"maths." = "traced"}\n')
+    assert run(out="traced") == 0
+    for file in sorted(Path("plain").rglob("*")):
+        if file.is_file():
+            assert file.read_bytes() == Path("traced", file.relative_to("plain")).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[guided]\ntrace = []\n", "unknown key"),
+        ('[guided]\nfamilies = {"maths" = "traced"}\n', "a dot at the end"),
+        ('[guided]\nfamilies = {"maths." = "closed"}\n', "none of traced, open"),
+        (GUIDED.replace("slim.trace", "not-there.trace") + LAUNCH, "not-there.trace"),
+    ],
+)
+def test_mistakes_are_told_with_their_place(
+    text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stack()
+    configure(text)
+    assert run("--verify") != 0
+    assert told in " ".join(capsys.readouterr().err.split())

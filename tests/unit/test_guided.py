@@ -1,0 +1,234 @@
+"""The profile guided: what the traces let go, what they can't vouch for, and what imports hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from slim.analysis.families import starts_in
+from slim.analysis.unused import Stays, Unused, judge, layer_uses
+from slim.config.settings import Config
+from slim.model.finding import Evidence
+from slim.model.guided import Guidance
+from slim.model.plan import Plan, Remove
+from slim.model.progress import Silent
+from slim.model.record import UNOWNED, Owner, OwnerKind
+from slim.model.rule import Safety
+from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness
+from slim.passes import SCHEMAS
+from slim.plan.planner import Planner
+from slim.rules.loader import builtin_packs
+from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
+
+LAYER = "framework-a"
+HERE = "linux_x86_64"
+MATHS = Owner(kind=OwnerKind.DISTRIBUTION, name="maths", version="2.0")
+CPYTHON = Owner(kind=OwnerKind.RUNTIME, name="cpython")
+ONE = frozenset({"use"})
+PACKS = builtin_packs(SCHEMAS)
+
+FILES: dict[str, Contents] = {
+    "$site/maths-2.0.dist-info/METADATA": "Name: maths\nVersion: 2.0\n\n",
+    "$site/maths/__init__.py": "from maths import used\n",
+    "$site/maths/used.py": "",
+    "$site/maths/spare.py": "import json\n",
+    "$site/maths/fast.cpython-313-x86_64-linux-gnu.so": b"\x7fELF",
+    "$site/maths/table.bin": b"12",
+    "$site/maths/kinds/__init__.py": "",
+    "$site/maths/kinds/one.py": "",
+    "$site/maths/kinds/two.py": "",
+    "$site/maths/read/a.py": "",
+    "$site/maths/read/b.py": "",
+    "$site/own.py": "",
+}
+
+
+def trace(*, where: str = HERE, install: bool = True, times: bool = True, **more: object) -> Trace:
+    witnesses = {where: frozenset({Witness.RECORDER, *([Witness.TIMES] if times else [])})}
+    runs = {"use": TracedRun(name="use", kind=RunKind.USE, witnesses=witnesses)}
+    if install:
+        runs[INSTALL_RUN] = TracedRun(name=INSTALL_RUN, kind=RunKind.INSTALL, witnesses=witnesses)
+    uses = Uses(
+        modules=dict.fromkeys(("maths", "maths.used", "maths.kinds", "maths.kinds.one"), ONE)
+    )
+    return Trace(
+        runs=runs,
+        uses={
+            (LAYER, MATHS): replace(uses, **more),  # type: ignore[arg-type]
+            (LAYER, UNOWNED): Uses(),
+            ("cpython3.13", CPYTHON): Uses(modules={"os": ONE}),
+        },
+    )
+
+
+def verdict(
+    path: str,
+    told: Trace,
+    *,
+    closed: tuple[str, ...] = (),
+    unstarted: frozenset[str] = frozenset(),
+    static: dict[str, Evidence] | None = None,
+    files: dict[str, Contents] = FILES,
+) -> str:
+    """``used``, ``unused``, or the reason why an unused file stays."""
+    stack = make_stack({"cpython3.13": {}, LAYER: files})
+    layer = stack.stack.layer(LAYER)
+    record = stack.inventory.records[LAYER][path.replace("$site", SITE)]
+    guidance = Guidance(trace=told, closed=closed, unstarted=unstarted)
+    modules = stack.facts.module_index.modules.get(record.key, ())
+    found = judge(record, modules, layer_uses(guidance, layer, static or {}))
+    if isinstance(found, Stays):
+        return found.reason.value
+    return "unused" if isinstance(found, Unused) else "used"
+
+
+SPARE = "$site/maths/spare.py"
+FAST = "$site/maths/fast.cpython-313-x86_64-linux-gnu.so"
+FAMILY = {"maths.kinds.": Evidence(kind="family", text="computes maths.kinds.")}
+JUDGED = [
+    ("$site/maths/used.py", trace(), {}, "used"),
+    (SPARE, trace(), {}, "unused"),
+    (SPARE, trace(read={"maths/spare.py": ONE}), {}, "used"),
+    (SPARE, trace(natives={(HERE, "maths/spare.py"): ONE}), {}, "used"),
+    (SPARE, trace(install=False), {}, "untraced"),
+    (SPARE, trace(where="macos_aarch64"), {}, "untraced"),
+    (SPARE, trace(), {"unstarted": frozenset({LAYER})}, "untraced"),
+    (SPARE, trace(modules={}), {}, "whole-distribution"),
+    ("$site/own.py", trace(), {}, "untraced"),
+    (FAST, trace(), {}, "unused"),
+    (FAST, trace(times=False), {}, "untraced"),
+    (FAST, trace(natives={(HERE, FAST.replace("$site/", "")): ONE}), {}, "used"),
+    ("$site/maths/table.bin", trace(), {}, "data"),
+    ("$site/maths/table.bin", trace(read={"maths/table.bin": ONE}), {}, "used"),
+    ("$site/maths/kinds/two.py", trace(), {}, "unused"),
+    ("$site/maths/kinds/two.py", trace(), {"static": FAMILY}, "family"),
+    (
+        "$site/maths/kinds/two.py",
+        trace(),
+        {"static": FAMILY, "closed": ("maths.kinds.",)},
+        "unused",
+    ),
+    ("$site/maths/kinds/two.py", trace(), {"static": FAMILY, "closed": ("maths.k.",)}, "family"),
+    (SPARE, trace(), {"static": FAMILY}, "unused"),
+    ("$site/maths/read/b.py", trace(folders={"maths/read": ONE}), {}, "unused"),
+    (
+        "$site/maths/read/b.py",
+        trace(folders={"maths/read": ONE}, read={"maths/read/a.py": ONE}),
+        {},
+        "read",
+    ),
+    ("$site/maths/read/b.py", trace(read={"maths/read/a.py": ONE}), {}, "unused"),
+    ("$site/maths-2.0.dist-info/METADATA", trace(), {}, "used"),
+]
+
+
+@pytest.mark.parametrize(("path", "told", "how", "expected"), JUDGED)
+def test_a_file_is_judged_by_what_traces_tell(
+    path: str, told: Trace, how: dict[str, object], expected: str
+) -> None:
+    assert verdict(path, told, **how) == expected  # type: ignore[arg-type]
+
+
+def test_another_version_was_never_traced() -> None:
+    newer = {path.replace("-2.0", "-2.1"): content for path, content in FILES.items()}
+    assert verdict(SPARE, trace(), files=newer) == "untraced"
+
+
+def test_families_of_traces_are_open() -> None:
+    told = replace(trace(), families={"maths.kinds.": {"maths:3": {"maths.kinds.one": ONE}}})
+    assert verdict("$site/maths/kinds/two.py", told) == "family"
+    assert verdict("$site/maths/kinds/two.py", told, closed=("maths.",)) == "unused"
+
+
+STARTS = [
+    ('importlib.import_module(f"a.b.{kind}")', {("", "a.b.")}),
+    ('name = "a.b." + kind\nimport_module(name)', {("", "a.b.")}),
+    ('name = "a.b.%s" % kind\nimport_module(name)', {("", "a.b.")}),
+    ('name = "a.b.{}.c".format(kind)\n__import__(name)', {("", "a.b.")}),
+    ('import_module("." + kind, __name__)', {("__name__", ".")}),
+    ('import_module(f".sub.{kind}", package="a")', {("", "a.sub.")}),
+    ('import_module(f".{kind}", package)', {("__package__", ".")}),
+    ('import_module(f"{__name__}.{kind}")', {("__name__", ".")}),
+    ('import_module(__package__ + ".x." + kind)', {("__package__", ".x.")}),
+    ('import_module("a.b.c")', set()),
+    ("import_module(name)", set()),
+    ('print(f"a.b.{kind}")', set()),
+    ('import_module(f"see a.b. {kind}")', set()),
+    ("import_module(", set()),
+]
+
+
+@pytest.mark.parametrize(("source", "expected"), STARTS)
+def test_constant_starts_of_computed_names_are_found(
+    source: str, expected: set[tuple[str, str]]
+) -> None:
+    assert {start[:2] for start in starts_in(source.encode())} == expected
+
+
+def plan_of(
+    stack: VirtualStack, told: Trace | None, *, closed: tuple[str, ...] = (), **settings: object
+) -> Plan:
+    guidance = None if told is None else Guidance(trace=told, closed=closed)
+    config = Config(packs=PACKS, **settings)  # type: ignore[arg-type]
+    return Planner(replace(stack.facts, guidance=guidance), config, Silent()).plan()
+
+
+def taken(plan: Plan) -> set[str]:
+    return {
+        key[1].removeprefix(f"{SITE}/")
+        for key, action in plan.actions.items()
+        if isinstance(action, Remove) and action.rule == "never-used"
+    }
+
+
+HOLDS: list[tuple[dict[str, Contents], bool]] = [
+    ({}, False),
+    ({"$site/maths/used.py": "import maths.spare\n"}, True),
+    ({"$site/maths/used.py": "def late():\n    from . import spare\n"}, True),
+    ({"$site/maths/used.py": "try:\n    from . import spare\nexcept ImportError: pass\n"}, True),
+    ({"$site/maths/used.py": "NAME = 'maths.spare'\n"}, False),
+    ({"$site/maths/used.py": "if TYPE_CHECKING:\n    import maths.spare\n"}, False),
+    ({"$site/maths/kinds/two.py": "import maths.spare\n"}, False),
+    ({"$site/maths-2.0.dist-info/entry_points.txt": "[x]\na = maths.spare:f\n"}, True),
+    ({"$site/maths/x.cpython-313-x86_64-linux-gnu.so": b"\x7fELF\0maths.spare\0"}, False),
+    ({"$site/maths/used.py": "import_module(f'maths.{kind}')\n"}, True),
+    ({"$site/maths/tests/test_a.py": "import_module(f'maths.{kind}')\ndef test(): pass\n"}, False),
+]
+
+
+@pytest.mark.parametrize(("more", "held"), HOLDS)
+def test_imports_of_what_stays_hold(more: dict[str, Contents], held: bool) -> None:
+    stack = make_stack({"cpython3.13": {}, LAYER: FILES | more})
+    gone = taken(plan_of(stack, trace(), profile=Safety.GUIDED))
+    assert ("maths/spare.py" in gone) is not held
+
+
+def test_a_name_in_compiled_code_that_stays_holds() -> None:
+    native = "maths/x.cpython-313-x86_64-linux-gnu.so"
+    files = FILES | {f"$site/{native}": b"\x7fELF\0maths.spare\0"}
+    stack = make_stack({"cpython3.13": {}, LAYER: files})
+    told = trace(natives={(HERE, native): ONE})
+    assert "maths/spare.py" not in taken(plan_of(stack, told, profile=Safety.GUIDED))
+
+
+def test_every_removal_says_why_and_what_would_keep_it() -> None:
+    stack = make_stack({"cpython3.13": {}, LAYER: FILES})
+    plan = plan_of(stack, trace(), profile=Safety.GUIDED)
+    action = plan.actions[stack.key(f"{LAYER}/{SPARE}")]
+    assert action.evidence[0].kind == "trace"
+    assert "no traced run imported maths.spare" in action.evidence[0].text
+    assert "a keep glob keeps it" in action.evidence[0].text
+
+
+@pytest.mark.parametrize("profile", [Safety.SAFE, Safety.STANDARD, Safety.AGGRESSIVE])
+def test_other_profiles_take_no_notice_of_traces(profile: Safety) -> None:
+    stack = make_stack({"cpython3.13": {}, LAYER: FILES})
+    assert plan_of(stack, trace(), profile=profile) == plan_of(stack, None, profile=profile)
+
+
+def test_guided_takes_what_standard_takes_and_nothing_of_aggressive() -> None:
+    levels = [level for level in Safety if Safety.GUIDED.applies(level)]
+    assert levels == [Safety.SAFE, Safety.STANDARD, Safety.GUIDED]
+    assert [level for level in Safety if level.applies(Safety.GUIDED)] == [Safety.GUIDED]
+    assert [level for level in Safety if Safety.AGGRESSIVE.applies(level)] == [*Safety][:3]
