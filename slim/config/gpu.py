@@ -9,7 +9,7 @@ from slim.model.gpu_target import GpuSettings, Target, parse_target
 from slim.system.key_path import item_path
 from slim.system.toml_table import Table, did_you_mean
 
-KEYS: Final = ("architectures", "nvidia_licence_allows")
+KEYS: Final = ("architectures", "recompress", "nvidia_licence_allows")
 
 
 def read_gpu(table: Table) -> GpuSettings | None:
@@ -19,14 +19,18 @@ def read_gpu(table: Table) -> GpuSettings | None:
         return None
     inner.allow(KEYS)
     targets = _targets(inner)
-    if "architectures" not in inner.values:
+    recompress = inner.flag("recompress") or False
+    if not {"architectures", "recompress"} & inner.values.keys() or (
+        "architectures" not in inner.values and inner.values.get("recompress") is False
+    ):
         inner.note(
             "architectures",
-            "is missing: nothing says which devices to keep GPU code for",
-            'architectures = ["sm_90"]',
+            "is missing: nothing says what to do with GPU code",
+            'architectures = ["sm_90"], or recompress = true',
         )
     return GpuSettings(
         targets=targets,
+        recompress=recompress,
         nvidia_licence_allows=inner.flag("nvidia_licence_allows") or False,
     )
 

@@ -65,8 +65,8 @@ PARTS: Final = (
         name="gpu",
         type_name="table",
         default="none",
-        meaning="which devices to keep GPU code for ([GPU code](gpu.md)); without the table "
-        "none of it is touched",
+        meaning="which devices to keep GPU code for, and whether to compress it again "
+        "([GPU code](gpu.md)); without the table none of it is touched",
     ),
     Part(
         name="layer",

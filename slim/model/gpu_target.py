@@ -233,5 +233,7 @@ class GpuSettings:
 
     targets: tuple[Target, ...] = ()
     """Devices that code is kept for; none means that all of it stays."""
+    recompress: bool = False
+    """True if code that is stored plain or as LZ4 becomes Zstandard."""
     nvidia_licence_allows: bool = False
     """True if the user says that NVIDIA's licence lets them change its own distributions."""

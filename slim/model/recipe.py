@@ -36,8 +36,8 @@ class Zeros:
         return self.size
 
 
-Piece = Kept | Zeros | bytes
-"""A part of an edited file: kept, zero, or written."""
+Piece = Kept | Zeros | bytes | memoryview
+"""A part of an edited file: kept, zero, or written; a view is of a file that is mapped."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,15 +6,18 @@ and those whose GPU code can't be edited, are refused with the reason.
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from slim.binaries.gpu.edit import GpuEdit, plan_gpu_edit
 from slim.binaries.gpu.read import read_gpu_code
+from slim.binaries.gpu.recompress import DRIVERS
 from slim.binaries.refusal import NotEditable, RefusalKind
-from slim.errors import IntegrityError
+from slim.errors import IntegrityError, StorageError
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.gpu import GpuCode as Code
 from slim.model.gpu_target import GpuSettings, Target, parse_target
@@ -24,6 +27,7 @@ from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionValue, PassSchema, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.debug_symbols import level_for, unless_stated
+from slim.system.mapped import pieces_of
 
 EDITOR: Final = "gpu-code"
 """The name under which plans refer to :func:`edit_gpu_code`."""
@@ -43,7 +47,8 @@ _NVIDIA_FILES: Final = re.compile(
 
 SCHEMA = PassSchema(
     name="gpu-code",
-    summary="Takes GPU code for devices that nobody named out of libraries. Needs [gpu].",
+    summary="Takes GPU code for devices that nobody named out of libraries, or compresses it "
+    "again. Needs [gpu].",
     verb=Verb.REWRITE,
     needs_globs=False,
 )
@@ -91,15 +96,15 @@ def _propose(
     if record.native is NativeFormat.PE:
         return _refusal(record, "unsupported", "GPU code in a PE file, which slim doesn't edit")
     level = level_for(record, context)
-    edit = plan_gpu_edit(context.read(record), settings.targets, level)
+    edit = _plan(context.read(record), settings.targets, level, settings.recompress)
     if isinstance(edit, NotEditable):
         if edit.kind is RefusalKind.NOTHING_GAINED:
             return None
         return _refusal(record, edit.kind.value, edit.reason)
     if is_nvidias(record) and not settings.nvidia_licence_allows:
         text = (
-            f"NVIDIA's library, of which {_gone(edit)} would go: its licence doesn't let changed "
-            "copies be passed on; nvidia_licence_allows = true in [gpu] says that yours does"
+            f"NVIDIA's library, of which {_won(edit)} bytes would go: its licence doesn't let "
+            "changed copies be passed on; nvidia_licence_allows = true in [gpu] says yours does"
         )
         evidence = Evidence(kind="licence", text=text, file=record.deployed_path)
         return Refusal(key=record.key, rule=RULE, reason=SkipReason.CONDITION, evidence=(evidence,))
@@ -107,6 +112,8 @@ def _propose(
         "architectures": tuple(str(target) for target in settings.targets),
         "level": level,
     }
+    if edit.recompressed:
+        options["recompress"] = True
     finding = Finding(
         key=record.key,
         rule=RULE,
@@ -126,7 +133,12 @@ def _refusal(record: FileRecord, kind: str, reason: str) -> Refusal:
 
 def _gone(edit: GpuEdit) -> str:
     """Return the entries that go, in words."""
-    return ", ".join(f"{name} {size}" for name, _, size in edit.gone) + " bytes"
+    return ", ".join(f"{name} {size}" for name, _, size in edit.gone)
+
+
+def _won(edit: GpuEdit) -> int:
+    """Return the bytes of GPU code that go."""
+    return edit.saved + sum(size for _, _, size in edit.gone)
 
 
 def _evidence(
@@ -134,12 +146,16 @@ def _evidence(
 ) -> Iterable[Evidence]:
     file = record.deployed_path
     kept = ", ".join(map(str, targets))
-    yield Evidence(
-        kind="gpu-code",
-        text=f"GPU code that {kept} doesn't need (bytes): {_gone(edit).removesuffix(' bytes')}; "
-        f"{edit.left} bytes stay",
-        file=file,
-    )
+    if edit.gone:
+        text = f"GPU code that {kept} doesn't need (bytes): {_gone(edit)}; {edit.left} bytes stay"
+        yield Evidence(kind="gpu-code", text=text, file=file)
+    if edit.recompressed:
+        number = "1 entry" if edit.recompressed == 1 else f"{edit.recompressed} entries"
+        text = (
+            f"{number} of GPU code become Zstandard, {edit.saved} bytes less; needs a driver from "
+            f"{DRIVERS} on"
+        )
+        yield Evidence(kind="gpu-code-compressed", text=text, file=file)
     for block in code.blocks:
         text = f"{block.section or block.kind.value} stays as it is: {block.size} bytes"
         yield Evidence(kind="kept-as-it-is", text=text, file=file)
@@ -156,6 +172,39 @@ def _evidence(
         )
 
 
+_LATEST: OrderedDict[tuple[object, ...], GpuEdit] = OrderedDict()
+"""Edits that compress again, by content and options: it takes minutes, so it is done once."""
+_MOST_LATEST: Final = 64
+
+
+def _plan(
+    view: memoryview, targets: Sequence[Target], level: str, recompress: bool
+) -> GpuEdit | NotEditable:
+    """Plan an edit. Raises StorageError where there is no room for what is compressed."""
+    if not recompress:
+        return plan_gpu_edit(view, targets, level)
+    key = (_digest(view), tuple(map(str, targets)), level)
+    if key in _LATEST:
+        return _LATEST[key]
+    try:
+        edit = plan_gpu_edit(view, targets, level, recompress=True)
+    except OSError as error:
+        raise StorageError.from_os_error(error, file="a temporary file") from error
+    if isinstance(edit, GpuEdit):
+        _LATEST[key] = edit
+        while len(_LATEST) > _MOST_LATEST:
+            _LATEST.popitem(last=False)
+    return edit
+
+
+def _digest(view: memoryview) -> str:
+    """SHA-256 of a file's bytes."""
+    state = hashlib.sha256()
+    for piece in pieces_of(view):
+        state.update(piece)
+    return state.hexdigest()
+
+
 def edit_gpu_code(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:
     """Carry out an edit of this pass: return the recipe of the new content.
 
@@ -164,7 +213,7 @@ def edit_gpu_code(view: memoryview, options: Mapping[str, OptionValue]) -> Recip
     """
     names = options["architectures"]
     targets = [parse_target(name) for name in (names if isinstance(names, tuple) else ())]
-    edit = plan_gpu_edit(view, targets, str(options["level"]))
+    edit = _plan(view, targets, str(options["level"]), bool(options.get("recompress")))
     if isinstance(edit, NotEditable):
         raise IntegrityError(
             f"the file can't be edited any more: {edit.reason}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slim.binaries.gpu.recompress import DRIVERS
 from slim.config.settings import Config
 from slim.model.gpu_target import GpuSettings
 from slim.model.plan import Plan, Rewrite
@@ -22,7 +23,7 @@ def gpu_warnings(config: Config, plan: Plan) -> Iterator[str]:
     if not edited:
         yield (
             f"{config.origin or 'configuration'}: gpu: no library holds GPU code that slim can "
-            "take out"
+            "take out, or compress again"
         )
         return
     number = f"{len(edited)} {'library' if len(edited) == 1 else 'libraries'}"
@@ -30,6 +31,11 @@ def gpu_warnings(config: Config, plan: Plan) -> Iterator[str]:
         f"[gpu] changes the loaded code of {number}. slim checks what it can without a GPU, and "
         "hasn't run any of it on one: try the result on each of your devices"
     )
+    if any(action.edit.options.get("recompress") for action in edited):
+        yield (
+            "[gpu] recompress: GPU code becomes Zstandard, which NVIDIA's drivers read from "
+            f"{DRIVERS} on; on older ones the libraries fail"
+        )
 
 
 def gpu_notes(plan: Plan, inventory: Inventory) -> Iterator[str]:
@@ -50,7 +56,15 @@ def manifest_note(settings: GpuSettings | None, plan: Plan, layer: str) -> dict[
     """Return what the manifest says of a layer whose GPU code changes; empty for any other."""
     if settings is None or not any(action.record.layer == layer for action in _edited(plan)):
         return {}
-    return {"architectures": [str(target) for target in settings.targets]}
+    names = [str(target) for target in settings.targets]
+    packed = any(
+        action.record.layer == layer and action.edit.options.get("recompress")
+        for action in _edited(plan)
+    )
+    return {
+        **({"architectures": names} if names else {}),
+        **({"recompressed": True, "drivers": DRIVERS} if packed else {}),
+    }
 
 
 def _edited(plan: Plan) -> Iterator[Rewrite]:

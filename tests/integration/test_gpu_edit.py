@@ -137,6 +137,26 @@ def test_what_stays_is_what_was(
         assert now == Counter(kept)
 
 
+@pytest.mark.parametrize("name", ["none", "speed", "plain"])
+def test_what_is_compressed_again_is_what_was(
+    name: str,
+    tmp_path: Path,
+    libraries: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """NVIDIA's tools list and disassemble the same code in it."""
+    file = library(name, libraries, tmp_path_factory)
+    data = file.read_bytes()
+    made = plan_gpu_edit(data, [], "none", recompress=True)
+    assert isinstance(made, GpuEdit), made
+    new = tmp_path / file.name
+    new.write_bytes(made.recipe.whole(data))
+    assert check(data, new.read_bytes()) == []
+    assert listed(tool("cuobjdump"), new) == listed(tool("cuobjdump"), file)
+    assert disassembled(new, tmp_path / "new") == disassembled(file, tmp_path / "old")
+    assert call(new) == call(file)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_the_loader_sees_the_same_library(
     name: str,

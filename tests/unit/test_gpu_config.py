@@ -36,10 +36,16 @@ def test_devices_are_read(tmp_path: Path) -> None:
     )
 
 
+def test_code_may_be_compressed_again_and_none_go(tmp_path: Path) -> None:
+    assert load(tmp_path, "[gpu]\nrecompress = true\n") == GpuSettings(recompress=True)
+
+
 @pytest.mark.parametrize(
     ("table", "expected"),
     [
         ("", ["gpu.architectures: is missing"]),
+        ("recompress = false", ["gpu.architectures: is missing"]),
+        ('recompress = "yes"', ["gpu.recompress: expected true or false"]),
         ("architectures = []", ["gpu.architectures: name at least one"]),
         ('architectures = "sm_90"', ["gpu.architectures: expected an array of strings"]),
         (

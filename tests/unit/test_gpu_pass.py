@@ -73,6 +73,24 @@ def test_a_library_is_edited_and_the_reader_is_warned() -> None:
     assert manifest_note(gpu("sm_90"), found, "app-other") == {}
 
 
+def test_code_is_compressed_again_where_that_is_asked_for() -> None:
+    found = plan(stack(x_so=DATA), GpuSettings(recompress=True))
+    action = edits(found)["x.so"]
+    assert dict(action.edit.options) == {
+        "architectures": (),
+        "level": "unneeded",
+        "recompress": True,
+    }
+    recipe = EDITORS["gpu-code"].edit(memoryview(DATA), action.edit.options)
+    assert recipe.size == action.size_after < len(DATA) - 4 * 4096
+    assert "5 entries of GPU code become Zstandard" in action.evidence[0].text
+    assert any("550.54 for CUDA 12, 580 for CUDA 13" in text for text in found.warnings)
+    assert manifest_note(GpuSettings(recompress=True), found, "app-main") == {
+        "recompressed": True,
+        "drivers": "550.54 for CUDA 12, 580 for CUDA 13",
+    }
+
+
 def test_a_table_that_is_in_vain_is_told() -> None:
     found = plan(stack(x_so=DATA), gpu("sm_75", "sm_80", "sm_86", "sm_90"))
     assert not any(one.edit.editor == "gpu-code" for one in edits(found).values())

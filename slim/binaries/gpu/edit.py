@@ -17,6 +17,7 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final
@@ -36,6 +37,7 @@ from slim.binaries.gpu.layout import Layout, check_image, lay_out
 from slim.binaries.gpu.pack import Packed, merged, pack
 from slim.binaries.gpu.pointers import Pointer, offset_of, pointers_into
 from slim.binaries.gpu.read import read_gpu_code
+from slim.binaries.gpu.recompress import Recompressor
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
 from slim.model.gpu import GpuCode, GpuContainer, GpuForm
 from slim.model.gpu_target import Target
@@ -54,31 +56,38 @@ class GpuEdit:
     """An edit that has been planned.
 
     ``gone`` are bytes and number of the entries that go, by architecture and kind, largest first;
-    ``left`` the bytes of GPU code that stay. ``stripped`` names the sections that go as well.
+    ``left`` the bytes of GPU code that stay, ``recompressed`` how many of their entries were
+    compressed again, and ``saved`` by how many bytes. ``stripped`` names the sections that go as
+    well.
     """
 
     size_before: int
     size_after: int
     gone: tuple[tuple[str, int, int], ...]
     left: int
+    recompressed: int
+    saved: int
     stripped: tuple[tuple[str, int], ...]
     recipe: Recipe = field(repr=False)
 
 
-def plan_gpu_edit(view: Buffer, targets: Sequence[Target], level: str) -> GpuEdit | NotEditable:
+def plan_gpu_edit(
+    view: Buffer, targets: Sequence[Target], level: str, *, recompress: bool = False
+) -> GpuEdit | NotEditable:
     """Plan to keep the GPU code that some devices need, after stripping by a level.
 
-    Reads headers and relocations, never the code. Raises ValueError for an unknown level, and
-    nothing whatever the bytes are.
+    No targets: all of it stays. Without ``recompress``, headers and relocations are read and never
+    the code. Raises ValueError for an unknown level, OSError where a temporary file can't be
+    written, and nothing whatever the bytes are.
     """
     data = memoryview(view)
     try:
-        return _plan(data, targets, level)
+        return _plan(data, targets, level, recompress)
     except Refused as refused:
         return refused.refusal
 
 
-def _plan(view: memoryview, targets: Sequence[Target], level: str) -> GpuEdit:
+def _plan(view: memoryview, targets: Sequence[Target], level: str, recompress: bool) -> GpuEdit:
     code = read_gpu_code(view)
     image = _image(view)
     machine = machine_name(image.header, image.structs)
@@ -89,8 +98,12 @@ def _plan(view: memoryview, targets: Sequence[Target], level: str) -> GpuEdit:
     _check_symbols(view, image, (section.addr, section.addr + section.size))
     pointers = pointers_into(view, image, machine, (section.addr, section.addr + section.size))
     _check_pointers(view, image, number, containers, pointers)
-    packed = pack(view, section.offset, containers, targets)
-    if not packed.gone:
+    if recompress:
+        with closing(Recompressor()) as recompressor:
+            packed = pack(view, section.offset, containers, targets, recompressor)
+    else:
+        packed = pack(view, section.offset, containers, targets)
+    if not packed.gone and not packed.recompressed:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no GPU code would go"))
     stripped = plan_edit(view, level)
     base = stripped.recipe if isinstance(stripped, ElfEdit) else Recipe((Kept(0, len(view)),))
@@ -100,6 +113,8 @@ def _plan(view: memoryview, targets: Sequence[Target], level: str) -> GpuEdit:
         size_after=recipe.size,
         gone=_summary(packed),
         left=packed.size,
+        recompressed=packed.recompressed,
+        saved=packed.saved,
         stripped=stripped.dropped if isinstance(stripped, ElfEdit) else (),
         recipe=recipe,
     )

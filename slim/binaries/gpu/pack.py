@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from slim.binaries.gpu.fatbin import CONTAINER, ENTRY
+from slim.binaries.gpu.recompress import Recompressor
 from slim.model.gpu import GpuContainer, GpuEntry, GpuKind
 from slim.model.gpu_target import Capability, Code, CodeKind, Suffix, Target, what_stays
 from slim.model.recipe import Kept, Piece, Zeros
@@ -28,12 +29,15 @@ class Packed:
     """A section's containers without what goes.
 
     ``pieces`` are its new bytes, over the original file. ``places`` has the new offset of each
-    container in the section, by the old one. ``gone`` are the entries that go.
+    container in the section, by the old one. ``gone`` are the entries that go, ``recompressed`` is
+    the number of those that were compressed again, and ``saved`` by how many bytes.
     """
 
     pieces: tuple[Piece, ...]
     places: dict[int, int]
     gone: tuple[GpuEntry, ...]
+    recompressed: int = 0
+    saved: int = 0
 
     @property
     def size(self) -> int:
@@ -79,10 +83,17 @@ def kept_entries(
 
 
 def pack(
-    view: memoryview, section: int, containers: Sequence[GpuContainer], targets: Sequence[Target]
+    view: memoryview,
+    section: int,
+    containers: Sequence[GpuContainer],
+    targets: Sequence[Target],
+    recompressor: Recompressor | None = None,
 ) -> Packed:
-    """Pack the containers of the section that begins at an offset of a file."""
-    pieces: list[Piece] = []
+    """Pack the containers of the section that begins at an offset of a file.
+
+    Raises Refused for code that can't be compressed again.
+    """
+    pieces: list[Piece | range] = []
     places: dict[int, int] = {}
     gone: list[GpuEntry] = []
     at = 0
@@ -92,18 +103,41 @@ def pack(
         kept = kept_entries(view, container, targets)
         stay = {entry.offset for entry in kept}
         gone += (entry for entry in container.entries if entry.offset not in stay)
-        new: list[Piece] = [_header(view, container, kept), *(_whole(entry) for entry in kept)]
+        new = list(_container(view, container, kept, recompressor))
         places[container.offset - section] = at + padding
         pieces += [Zeros(padding), *new]
         at += padding + sum(map(len, new))
-    return Packed(tuple(merged(pieces)), places, tuple(gone))
+    if recompressor is None:
+        ready = [piece for piece in pieces if not isinstance(piece, range)]
+        return Packed(tuple(merged(ready)), places, tuple(gone))
+    return Packed(
+        tuple(merged(recompressor.finish(pieces))),
+        places,
+        tuple(gone),
+        recompressor.entries,
+        recompressor.saved,
+    )
 
 
-def _header(view: memoryview, container: GpuContainer, kept: Sequence[GpuEntry]) -> bytes:
-    """Return the header of a container with fewer entries."""
+def _container(
+    view: memoryview,
+    container: GpuContainer,
+    kept: Sequence[GpuEntry],
+    recompressor: Recompressor | None,
+) -> Iterator[Piece | range]:
+    """Yield what becomes of a container: its header, and the entries that stay."""
+    entries: list[Piece | range] = []
+    for entry in kept:
+        again = None if recompressor is None else recompressor.compress(view, entry)
+        entries += [_whole(entry)] if again is None else again
+    yield _header(view, container, sum(map(len, entries)))
+    yield from entries
+
+
+def _header(view: memoryview, container: GpuContainer, room: int) -> bytes:
+    """Return the header of a container whose entries take ``room`` bytes."""
     whole = bytes(view[container.offset : container.offset + container.header_size])
     magic, version, size, _ = CONTAINER.unpack_from(whole)
-    room = sum(entry.bytes_in_file for entry in kept)
     return CONTAINER.pack(magic, version, size, room) + whole[CONTAINER.size :]
 
 

@@ -6,9 +6,12 @@ System V gABI, chapter 5 ("Dynamic Section").
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+
+import zstandard
 
 from slim.system.mapped import seen
 from slim.verification.native.elf_image import Elf, Section
@@ -23,6 +26,10 @@ _ROW = struct.Struct("<QQq")
 _CHUNK = _ROW.size << 15
 _BLOCK = 1 << 20
 _MOST = 1 << 18
+_LARGEST = 1 << 27
+_LZ4, _ZSTD = 0x2000, 0x8000
+_FIELDS = (("<Q", 40), ("<I", 16), ("<Q", 56))
+"""Flags, compressed size and unpacked size in an entry's header."""
 
 
 class UnreadableCode(Exception):
@@ -149,9 +156,69 @@ def _entries(elf: Elf, at: int, section: Section) -> list[Entry]:
     return found
 
 
+def _unpacks_alike(old: Elf, before: Entry, new: Elf, after: Entry) -> bool:
+    """Return whether an entry that was compressed again is otherwise the same."""
+    was, now = (
+        bytearray(elf.data[one.offset : one.offset + one.header])
+        for elf, one in ((old, before), (new, after))
+    )
+    flags, packed, size = (struct.unpack_from(form, was, at)[0] for form, at in _FIELDS)
+    new_flags, new_packed, new_size = (struct.unpack_from(form, now, at)[0] for form, at in _FIELDS)
+    if new_flags != (flags & ~_LZ4 | _ZSTD) or new_packed > after.room or new_size > _LARGEST:
+        return False
+    for start, end in ((8, 20), (40, 48), (56, 64)):
+        was[start:end] = now[start:end] = bytes(end - start)
+    if was != now:
+        return False
+    start = before.offset + before.header
+    stored = bytes(old.data[start : start + (packed if flags & _LZ4 else before.room)])
+    plain = _unpack(stored, size) if flags & _LZ4 else stored
+    start = after.offset + after.header
+    frame = bytes(new.data[start : start + new_packed])
+    rest = bytes(new.data[start + new_packed : after.end])
+    seen(old.data, len(stored))
+    seen(new.data, len(frame))
+    try:
+        made = zstandard.ZstdDecompressor(max_window_size=_LARGEST).decompress(frame, new_size)
+    except zstandard.ZstdError:
+        return False
+    return plain is not None and len(plain) == new_size and made == plain and not any(rest)
+
+
+def _unpack(block: bytes, size: int) -> bytes | None:
+    """Return what a block of LZ4 unpacks to; None where it isn't one of that size."""
+    source, made = io.BytesIO(block), bytearray()
+
+    def length(nibble: int) -> int:
+        total, more = nibble, 255 if nibble == 15 else 0
+        while more == 255:
+            more = (source.read(1) or b"\0")[0]
+            total += more
+        return total
+
+    while head := source.read(1):
+        made += source.read(length(head[0] >> 4))
+        distance = int.from_bytes(source.read(2), "little")
+        if not distance:
+            break
+        count = length(head[0] & 15) + 4
+        if distance > len(made) or len(made) + count > size:
+            return None
+        while count:
+            chunk = made[len(made) - distance :][:count]
+            made += chunk
+            count -= len(chunk)
+    return bytes(made) if len(made) == size else None
+
+
 def _equal(old: Elf, before: Entry, new: Elf, after: Entry) -> bool:
-    """Return whether two entries are the same, header and all."""
-    if (before.header, before.room) != (after.header, after.room):
+    """Return whether two entries are the same, header and all, or unpack to the same."""
+    if before.header != after.header:
+        return False
+    packed = struct.unpack_from("<Q", new.data, after.offset + 40)[0] & _ZSTD
+    if packed and not struct.unpack_from("<Q", old.data, before.offset + 40)[0] & _ZSTD:
+        return _unpacks_alike(old, before, new, after)
+    if before.room != after.room:
         return False
     for at in range(0, before.end - before.offset, _BLOCK):
         stop = min(at + _BLOCK, before.end - before.offset)
