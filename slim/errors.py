@@ -142,6 +142,13 @@ class OutOfMemoryError(LimitError):
         )
 
 
+class FleetError(SlimError):
+    """Some stacks of a fleet failed. The others are done, and stand."""
+
+    exit_code = 8
+    label = "fleet"
+
+
 class OutputError(SlimError):
     """Output can't be written: stdout, or a report's file. What the command did stands."""
 

@@ -24,6 +24,7 @@ COMMANDS = {
     "demo": LateCommand("slim.cli.demo:demo_command", "Try slim on a sample stack."),
     "diff": LateCommand("slim.cli.diff:diff_command", "Tell what changed between two stacks."),
     "explain": LateCommand("slim.cli.explain:explain_command", "Tell why a file stays or goes."),
+    "fleet": LateCommand("slim.cli.fleet:fleet_group", "Slim many stacks at once."),
     "restore": LateCommand("slim.cli.restore:restore_command", "Bring back what a run removed."),
     "rules": LateCommand("slim.cli.rules:rules_group", "List, show and check rules."),
     "run": LateCommand("slim.cli.run:run_command", "Make a stack smaller."),
@@ -47,6 +48,7 @@ _EXAMPLES = (
     ("slim check _slim --baseline report.json", "whether it stays within its size budgets"),
     ("slim diff _artifacts _slim", "what changed"),
     ("slim delta _published _slim -o update", "what clients download to get there"),
+    ("slim fleet run fleet.toml", "every stack of tonight"),
     ("slim rules list", "what slim knows"),
 )
 

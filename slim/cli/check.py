@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slim import api
+from slim.cli.errors import refuse_exceeded
 from slim.cli.options import (
     FILE,
     PLACE,
@@ -21,7 +22,7 @@ from slim.cli.options import (
 )
 from slim.cli.reporting import Reporting, reporting_options
 from slim.cli.terminal import emit
-from slim.errors import RefusedError, StorageError
+from slim.errors import StorageError
 from slim.reports.budget import VERDICT_REPORTERS
 
 if TYPE_CHECKING:
@@ -150,7 +151,6 @@ def check_command(
 
 
 def _report(verdict: Verdict, reporting: Reporting, notes: Iterable[str]) -> None:
-    from slim.reports.budget.words import exceeded_text
     from slim.reports.common.text import printable
 
     lines = "".join(f"{printable(note)}\n" for note in notes)
@@ -164,13 +164,7 @@ def _report(verdict: Verdict, reporting: Reporting, notes: Iterable[str]) -> Non
             else:
                 click.echo(annotations, err=True, nl=False)
     finally:  # whether the budget held matters more than whether that could be told
-        over = [exceeded_text(result, limit) for result, limit in verdict.exceeded()]
-        if over:
-            more = f", and {len(over) - 1} more" if len(over) > 1 else ""
-            raise RefusedError(
-                f"over budget: {over[0]}{more}",
-                hint="slim diff BASELINE OUT -v shows all that changed",
-            )
+        refuse_exceeded(verdict, hint="slim diff BASELINE OUT -v shows all that changed")
 
 
 def _append_summary(text: str) -> None:

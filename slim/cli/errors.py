@@ -16,6 +16,7 @@ from slim.reports.common.text import printable
 from slim.system.interrupts import Interrupted, raise_on_signals
 
 if TYPE_CHECKING:
+    from slim.model.budget import Verdict
     from slim.model.outcome import RunResult
 
 EXIT_USAGE = 2
@@ -63,6 +64,16 @@ def refuse_failures(results: Iterable[RunResult], what: str) -> None:
     ]
     if failures:
         raise RefusedError(f"{what}: {failures[0]}", hint="the report tells all that failed")
+
+
+def refuse_exceeded(verdict: Verdict, *, hint: str) -> None:
+    """Raise :class:`RefusedError` with ``hint`` if a budget is exceeded."""
+    from slim.reports.budget.words import exceeded_text  # late: most commands have no budgets
+
+    over = [exceeded_text(result, limit) for result, limit in verdict.exceeded()]
+    if over:
+        more = f", and {len(over) - 1} more" if len(over) > 1 else ""
+        raise RefusedError(f"over budget: {over[0]}{more}", hint=hint)
 
 
 def _failed(error: SlimError) -> int:

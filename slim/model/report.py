@@ -20,5 +20,11 @@ DELTA_REPORT = "urn:slim:delta-report:v1"
 DELTA_APPLY_REPORT = "urn:slim:delta-apply:v1"
 """Schema of the report of ``slim delta apply``."""
 
+FLEET_REPORT = "urn:slim:fleet:v1"
+"""Schema of the report of a fleet."""
+
+FLEET_TASK = "urn:slim:fleet-task:v1"
+"""Schema of what a fleet keeps of one task."""
+
 UNTOUCHED = "(untouched)"
 """Label of the row that holds the bytes that no pass and no rule changes."""

@@ -94,6 +94,18 @@ def staging(target: Path) -> Iterator[Path]:
         raise StorageError.from_os_error(error, file=error.filename or target.parent) from None
 
 
+def clean_up(target: Path) -> None:
+    """Remove what a killed run left beside ``target``, or put back what it had moved aside.
+
+    Does nothing where another run works on the target, and nothing that the system refuses.
+    """
+    target = Path(os.path.abspath(target))  # noqa: PTH100
+    if not target.parent.is_dir():
+        return
+    with contextlib.suppress(ConfigError, StorageError, OSError), _locked(target):
+        _recover(target)
+
+
 @contextlib.contextmanager
 def _removed(folder: Path) -> Iterator[None]:
     """Remove the staging folder at the end.

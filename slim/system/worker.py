@@ -56,6 +56,11 @@ _OWN: Final = str(Path(slim.__file__).resolve().parent.parent)
 Answer = Mapping[str, object]
 
 
+def command(module: str) -> list[str]:
+    """Return the command that runs a module of this very slim in a Python of its own."""
+    return [sys.executable, "-P", "-c", _START, _OWN, module]
+
+
 class NoAnswer(Exception):
     """Raised where the child gave no answer; ``str()`` says why, in words for people."""
 
@@ -84,7 +89,7 @@ class Worker(Closing):
         _LOG.info("starting %s in a process of its own", self._module)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _START, _OWN, self._module],
+                command(self._module),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

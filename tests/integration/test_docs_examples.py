@@ -35,6 +35,7 @@ SHELL_NOT_RUN = {
     ("extending.md", "importtime"): "measures; test_startup.py says what isn't imported",
     ("extending.md", "docs/generate.py"): "the documentation session of the noxfile runs it",
     ("field.md", "python -m tests.field"): "takes hours; test_field.py tries a part",
+    ("fleet.md", "dask scheduler"): "test_fleet_dask.py starts a scheduler and workers",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
     (

@@ -13,6 +13,7 @@ from slim.reports.audit import AUDIT_REPORTERS
 from slim.reports.budget import VERDICT_REPORTERS
 from slim.reports.delta import APPLIED_REPORTERS, DELTA_REPORTERS
 from slim.reports.diff import DIFF_REPORTERS
+from slim.reports.fleet import FLEET_REPORTERS
 from slim.reports.reporter import Reporter, late, table
 from slim.reports.run import RUN_REPORTERS, SIGNING_LIST
 
@@ -23,6 +24,7 @@ TABLES: dict[str, Mapping[str, Reporter[Any]]] = {
     "diff": DIFF_REPORTERS,
     "delta": DELTA_REPORTERS,
     "delta apply": APPLIED_REPORTERS,
+    "fleet": FLEET_REPORTERS,
 }
 LINES = [
     pytest.param(reporter, id=f"{subject} {name}")
@@ -54,7 +56,8 @@ def test_a_function_is_found_by_module_and_name() -> None:
 def test_tables_load_no_renderer() -> None:
     code = (
         "import sys, slim.reports.run, slim.reports.audit, slim.reports.budget, slim.reports.diff, "
-        "slim.reports.delta, slim.reports.common.style, slim.reports.common.text\n"
+        "slim.reports.delta, slim.reports.fleet, slim.reports.common.style, "
+        "slim.reports.common.text\n"
         "print({'rich', 'jinja2'} & set(sys.modules) or '')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
