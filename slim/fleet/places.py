@@ -44,6 +44,11 @@ def joined(base: Path, place: str) -> str:
     return place if is_url(place) else os.path.normpath(base / place)
 
 
+def absolute(place: str | None) -> str | None:
+    """Return a place as another process finds it, whose current folder may be another one."""
+    return place if not place or is_url(place) else os.path.abspath(place)  # noqa: PTH100
+
+
 def portable(base: Path, place: str | None) -> str | None:
     """Return a place as the fleet's file in ``base`` could name it, wherever that folder lies."""
     if place is None or is_url(place):

@@ -1,4 +1,4 @@
-"""What a fleet keeps of a release while it runs and afterwards: a folder with a file a task.
+"""State of a release, while its fleet runs and afterwards: a folder with a file a task.
 
 ``plan.json`` (of a shard ``plan-3-of-10.json``) lists the tasks; ``tasks/KEY.json`` is the result
 of one, written when it has ended; ``tasks/KEY.begun`` says that a task was begun, so that what lies

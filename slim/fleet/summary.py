@@ -1,4 +1,4 @@
-"""What a fleet keeps of the results of a run: sums, where a run has every file."""
+"""Sums of the results of a run, which are what a fleet keeps of them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,16 @@ from typing import Any
 from slim import __version__, api
 from slim.errors import ConfigError, Problem, SlimError
 from slim.fleet.fleet_file import LATEST, NO_PREVIOUS, FleetFile, FleetSource, TaskSettings
-from slim.fleet.places import Match, exists, is_published, is_url, matches, portable, releases
+from slim.fleet.places import (
+    Match,
+    absolute,
+    exists,
+    is_published,
+    is_url,
+    matches,
+    portable,
+    releases,
+)
 from slim.fleet.templates import filled, name_problem, natural_order
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
@@ -76,21 +85,25 @@ class Task:
         return {
             "key": self.key,
             "slim": __version__,
-            "source": self.source,
-            "output": self.output or None,
+            "source": absolute(self.source),
+            "output": absolute(self.output or None),
             "platforms": [] if self.lone else [self.platform],
-            "config": self.settings.config,
+            "config": absolute(self.settings.config),
             "settings": {
                 "jobs": jobs,
                 **({"profile": self.settings.profile} if self.settings.profile else {}),
             },
             "verify": self.settings.verify,
             "unverified": self.settings.unverified,
-            "previous": self.previous,
+            "previous": absolute(self.previous),
             "dry_run": dry_run,
             "force": force,
             "deltas": [
-                {"since": delta.since, "old": delta.old, "output": delta.output}
+                {
+                    "since": delta.since,
+                    "old": absolute(delta.old),
+                    "output": absolute(delta.output),
+                }
                 for delta in self.deltas
             ],
         }

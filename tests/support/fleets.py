@@ -71,7 +71,7 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
     while not condition():
         if time.monotonic() > deadline:
             pytest.fail("it didn't happen")
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def nothing_left(folder: Path) -> None:

@@ -14,7 +14,7 @@ from slim.system.json_text import Json
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where tasks run. ``shard`` is the number of a share (from 1) and the number of shares."""
+    """Place where tasks run. ``shard``: number of a share (from 1), and of all shares."""
 
     scheduler: str | None = None
     shard: tuple[int, int] | None = None

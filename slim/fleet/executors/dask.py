@@ -34,7 +34,7 @@ _INSTALL: Final = "pip install 'venvstacks-slim[fleet]', here and on the workers
 
 
 class DaskExecutor(Executor):
-    """As many tasks as the workers have threads and memory for."""
+    """Executor on the workers of a cluster: as many tasks as they have threads and memory for."""
 
     def __init__(self, placement: Placement) -> None:
         try:
@@ -74,7 +74,7 @@ class DaskExecutor(Executor):
         """See :meth:`Executor.submit`. Goes to the worker that has most of the task's layers."""
         self._tries += 1
         worker = self._place(task)
-        folder = None if self._scratch_folder is None else str(self._scratch_folder)
+        folder = None if self._scratch_folder is None else str(self._scratch_folder.absolute())
         future = self._client.submit(
             work_on_worker,
             request,
@@ -221,7 +221,7 @@ def _watched() -> Any:
         task = worker.state.tasks.get(key)
         return task is not None and task.state == "executing" and worker.status.name != "closed"
 
-    def watch(process: TaskProcess) -> None:
+    def end_unwanted(process: TaskProcess) -> None:
         while not over.wait(_LOOK):
             if not wanted():
                 process.ask_to_end()
@@ -229,7 +229,7 @@ def _watched() -> Any:
 
     def started(process: TaskProcess) -> None:
         _RUNNING[str(key)] = process
-        threading.Thread(target=watch, args=(process,), daemon=True).start()
+        threading.Thread(target=end_unwanted, args=(process,), daemon=True).start()
 
     try:
         yield started

@@ -13,7 +13,7 @@ from slim.system.json_text import Json
 
 
 class LocalExecutor(Executor):
-    """As many children as the processors and the memory of this machine, or container, allow."""
+    """Executor here: as many children as processors and memory allow, also in a container."""
 
     def __init__(self, placement: Placement) -> None:
         self._placement = placement

@@ -35,8 +35,6 @@ _GAP = 0.15
 
 def render(result: FleetResult) -> str:
     """Return the page."""
-    before, after = distinct_archives(result.done)
-    measured = not result.dry_run
     return (
         _environment()
         .from_string(_part("page.html.j2"))
@@ -50,69 +48,92 @@ def render(result: FleetResult) -> str:
             width=_WIDTH,
             height=_HEIGHT,
             failures=[_failure(task) for task in result.failed],
-            platforms=[
-                (
-                    row.platform,
-                    f"{row.done} of {row.tasks}" if row.done < row.tasks else str(row.tasks),
-                    *archive_cells(row.before.archive, row.after.archive, measured=measured),
-                    *unpacked_cells(row.before, row.after),
-                )
-                for row in platform_sums(result)
-            ],
-            stacks=[_stack(task, measured=measured) for task in result.done],
+            platforms=_platforms(result),
+            stacks=[_stack(task, measured=not result.dry_run) for task in result.done],
             worst=[
                 (printable(task.title), *unpacked_cells(task.before, task.after))
                 for task in worst(result.tasks)
             ],
-            shared=[
-                (
-                    printable(layer.name),
-                    len(layer.stacks),
-                    format_size(layer.before),
-                    ", ".join(map(format_size, layer.after)) or "-",
-                    printable(", ".join(layer.stacks)),
-                )
-                for layer in shared_layers(result.done)
-            ],
-            different=(
-                f"{count(before.files, 'different archive')} with {format_size(before.archive)}, "
-                f"of {format_size(result.before.archive)} in all stacks"
-                + (
-                    f"; after: {after.files:,} with {format_size(after.archive)}"
-                    if measured
-                    else ""
-                )
-            ),
+            shared=_shared(result),
+            different=_different(result),
             rules=_rules(result),
-            refusals=[
-                (
-                    row.rule,
-                    row.reason,
-                    format_size(row.held),
-                    f"{row.files:,}",
-                    stacks,
-                    printable(row.example),
-                )
-                for row, stacks in refusal_sums(result.done)
-            ],
-            deltas=[
-                (
-                    printable(task.title),
-                    printable(delta.since),
-                    format_size(delta.download),
-                    format_size(delta.full),
-                    percent(delta.full, delta.download),
-                )
-                for task in result.done
-                for delta in task.deltas
-            ],
-            warnings=[printable(text) for text in result.warnings]
-            + [
-                printable(f"{task.title}: {text}") for task in result.done for text in task.warnings
-            ],
+            refusals=_refusals(result),
+            deltas=_deltas(result),
+            warnings=_warnings(result),
             style=Markup(_part("page.css")),
         )
     )
+
+
+def _platforms(result: FleetResult) -> list[tuple[str, ...]]:
+    measured = not result.dry_run
+    return [
+        (
+            row.platform,
+            f"{row.done} of {row.tasks}" if row.done < row.tasks else str(row.tasks),
+            *archive_cells(row.before.archive, row.after.archive, measured=measured),
+            *unpacked_cells(row.before, row.after),
+        )
+        for row in platform_sums(result)
+    ]
+
+
+def _shared(result: FleetResult) -> list[tuple[str | int, ...]]:
+    return [
+        (
+            printable(layer.name),
+            len(layer.stacks),
+            format_size(layer.before),
+            ", ".join(map(format_size, layer.after)) or "-",
+            printable(", ".join(layer.stacks)),
+        )
+        for layer in shared_layers(result.done)
+    ]
+
+
+def _different(result: FleetResult) -> str:
+    """Return how many different archives there are, and how large they are together."""
+    before, after = distinct_archives(result.done)
+    words = (
+        f"{count(before.files, 'different archive')} with {format_size(before.archive)}, "
+        f"of {format_size(result.before.archive)} in all stacks"
+    )
+    if result.dry_run:
+        return words
+    return f"{words}; after: {after.files:,} with {format_size(after.archive)}"
+
+
+def _refusals(result: FleetResult) -> list[tuple[str | int, ...]]:
+    return [
+        (
+            row.rule,
+            row.reason,
+            format_size(row.held),
+            f"{row.files:,}",
+            stacks,
+            printable(row.example),
+        )
+        for row, stacks in refusal_sums(result.done)
+    ]
+
+
+def _deltas(result: FleetResult) -> list[tuple[str, ...]]:
+    return [
+        (
+            printable(task.title),
+            printable(delta.since),
+            format_size(delta.download),
+            format_size(delta.full),
+            percent(delta.full, delta.download),
+        )
+        for task in result.done
+        for delta in task.deltas
+    ]
+
+
+def _warnings(result: FleetResult) -> list[str]:
+    own = [f"{task.title}: {text}" for task in result.done for text in task.warnings]
+    return [printable(text) for text in (*result.warnings, *own)]
 
 
 def _sizes(result: FleetResult) -> list[tuple[str, str, str, str]]:
