@@ -10,6 +10,7 @@ from slim import __version__
 from slim.analysis.facts import Facts
 from slim.auditing import measure, mentions, natives
 from slim.auditing.floors import floors
+from slim.auditing.gpu import gpu_code
 from slim.auditing.orphans import orphans, shadowed
 from slim.auditing.savings import plans, savings
 from slim.auditing.why import Asker
@@ -19,6 +20,7 @@ from slim.inventory.locate import locate
 from slim.inventory.located import Located
 from slim.model.audit import Audit
 from slim.model.context import RunContext
+from slim.model.gpu_audit import GpuAudit
 from slim.model.progress import Progress, Silent
 from slim.model.rule import UNTRACED_PROFILES, Safety
 from slim.sources.fetch import fetched
@@ -89,6 +91,7 @@ def _result(request: AuditRequest, loaded: LoadedStack, facts: Facts, started: f
         duplicates=measure.duplicates(inventory),
         unowned=measure.unowned(inventory),
         floors=floors(stack, inventory, loaded.read) if request.findings else (),
+        gpu=gpu_code(inventory, loaded.read) if request.findings else GpuAudit(),
         savings=tuple(
             savings(stack, profile, plan, proved=request.prove) for profile, plan in planned.items()
         ),

@@ -8,9 +8,11 @@ from slim.analysis import ReadFile
 from slim.binaries import TITLES, describe
 from slim.binaries.base import UNKNOWN_MACHINE, NativeInfo
 from slim.binaries.elf.edit import ElfEdit, plan_edit
+from slim.binaries.gpu.read import read_gpu_code
 from slim.binaries.macho.fat import is_fat, read_fat
 from slim.binaries.refusal import Refused
 from slim.model.audit import ForeignCode, Unstripped
+from slim.model.gpu_audit import architecture_order
 from slim.model.record import EntryType, FileRecord, Inventory, NativeFormat
 from slim.model.stack import Layer, Stack, System
 
@@ -27,14 +29,31 @@ def natives(inventory: Inventory) -> Iterator[FileRecord]:
 
 
 def headers_text(view: memoryview) -> str:
-    """Summary of a native file's headers: ``PE for windows on x86_64, signed, .NET``."""
+    """Summary of a native file's headers: ``PE for windows on x86_64, signed, .NET``.
+
+    A file with GPU code also tells the architectures that it is for.
+    """
     info = describe(view)
     if info is None or info.format not in TITLES:
         return ""
     machines = ", ".join(info.machines or (info.machine,))
     facts = [f"{TITLES[info.format]} for {info.system.value} on {machines}"]
     facts += ["signed"] * info.signed + [".NET"] * info.clr
-    return ", ".join(facts)
+    return ", ".join([*facts, *_gpu_text(view)])
+
+
+def _gpu_text(view: memoryview) -> list[str]:
+    """Summary of a file's GPU code: ``GPU code for sm_90 (cubin), sm_90 (ptx)``."""
+    code = read_gpu_code(view)
+    if code is None:
+        return []
+    found = {(entry.kind, entry.architecture) for entry in code.entries}
+    found |= {(block.kind, "") for block in code.blocks}
+    names = [
+        f"{architecture} ({kind.value})" if architecture else kind.value
+        for kind, architecture in sorted(found, key=lambda one: architecture_order(*one))
+    ]
+    return [f"GPU code for {', '.join(names)}"] if names else []
 
 
 def foreign(stack: Stack, inventory: Inventory, read: ReadFile) -> tuple[ForeignCode, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from slim.model.finding import Evidence
 from slim.model.floor import StackFloor
 from slim.model.footprint import Footprint, FootprintDelta
+from slim.model.gpu_audit import GpuAudit
 from slim.model.plan import Plan
 from slim.model.record import FileKind, FileRecord, Inventory, Owner
 from slim.model.rule import Rule, Safety
@@ -251,6 +252,8 @@ class Audit:
     """Groups of files with the same bytes."""
     unowned: tuple[SizeRow, ...] = ()
     floors: tuple[StackFloor, ...] = ()
+    gpu: GpuAudit = field(default_factory=GpuAudit)
+    """GPU code."""
     savings: tuple[ProfileSavings, ...] = ()
     plans: Mapping[Safety, Plan] = field(default_factory=dict)
     rules: Mapping[str, Rule] = field(default_factory=dict)

@@ -39,8 +39,8 @@ FLAG_SPECIFIC, FLAG_FAMILY = 0x10_0000, 0x20_0000
 """Suffix ``a``: code for just this architecture; suffix ``f``: for its family."""
 
 _VERSION = 1
-_FAULT_AROUND = 1 << 16
-"""Bytes of a mapped file that Linux maps when one of them is looked at."""
+_FAULT_AROUND = 1 << 19
+"""Bytes of a mapped file that Linux maps when one of them is looked at, at most: it reads ahead."""
 _LARGEST_HEADER = 1 << 16
 _KINDS = {1: GpuKind.PTX, 2: GpuKind.CUBIN, 8: GpuKind.LTO_IR, 16: GpuKind.CUBIN}
 

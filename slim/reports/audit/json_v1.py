@@ -21,6 +21,7 @@ from slim.model.audit import (
 from slim.model.floor import StackFloor
 from slim.model.record import FileRecord
 from slim.model.report import AUDIT_REPORT
+from slim.reports.audit.json_gpu import gpu_document
 from slim.reports.common.floors import version_text
 from slim.reports.common.json_parts import (
     SCHEMA_VERSION,
@@ -101,6 +102,7 @@ def _audit(result: Audit) -> Json:
         "stale": [{**named("name", one.name), "size": one.size} for one in result.stack.stale],
         "unowned": _rows(result.unowned),
         "runs_on": [_floor(floor) for floor in result.floors],
+        "gpu": gpu_document(result.gpu),
         "savings": [_savings(saving) for saving in result.savings],
         "rules": rule_summaries(result.rules, rules),
         "why": [

@@ -13,6 +13,7 @@ from slim.model.size import format_size
 from slim.reports.audit.shorten import shortener_of
 from slim.reports.audit.terminal_findings import draw_findings
 from slim.reports.audit.terminal_floors import draw_floors
+from slim.reports.audit.terminal_gpu import draw_gpu
 from slim.reports.audit.terminal_savings import draw_savings
 from slim.reports.audit.terminal_why import draw_why
 from slim.reports.common.canvas import Canvas, draw_each, number_table
@@ -39,6 +40,7 @@ def _draw(canvas: Canvas, result: Audit, *, verbose: bool) -> None:
     _account(canvas, "owner", result.by_owner, result.total, most=None if verbose else 10)
     _account(canvas, "category", result.by_category, result.total, most=None)
     _largest(canvas, result, most=len(result.largest) if verbose else 8, verbose=verbose)
+    draw_gpu(canvas, result, verbose=verbose)
     draw_findings(canvas, result, verbose=verbose)
     draw_savings(canvas, result, verbose=verbose)
     _warnings(canvas, result.warnings, most=len(result.warnings) if verbose else 5)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from slim.model.audit import Audit
 from slim.model.footprint import Footprint
+from slim.model.gpu_audit import GpuAudit
 from slim.model.outcome import RunResult
 from slim.model.plan import Plan
 from slim.model.record import FileRecord
@@ -40,6 +41,8 @@ class Page:
     warnings: tuple[str, ...] = ()
     alert: str = ""
     """Said in red at the top."""
+    gpu: GpuAudit = field(default_factory=GpuAudit)
+    """GPU code; a run doesn't look for it."""
 
 
 def audit_page(audit: Audit) -> Page:
@@ -61,6 +64,7 @@ def audit_page(audit: Audit) -> Page:
         rules=audit.rules,
         findings=_findings(audit),
         warnings=audit.warnings,
+        gpu=audit.gpu,
     )
 
 

@@ -14,6 +14,7 @@ from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule
 from slim.reports.common.text import evidence_text, printable
 from slim.reports.html.content import Page, View
+from slim.reports.html.gpu import gpu_data
 from slim.reports.html.tree import KINDS, Node, finish, grow, walk
 from slim.system.json_text import Json
 
@@ -75,6 +76,7 @@ def page_data(pages: Sequence[Page], *, default_view: int) -> Json:
         "texts": list(texts.known),
         "rules": [_rule(name, known.get(name)) for name in rules.known],
         "findings": [finding for page in pages for finding in page.findings],
+        "gpu": gpu_data([page.gpu for page in pages]),
     }
 
 

@@ -21,7 +21,16 @@ from slim.reports.html.data import pack, page_data
 
 __all__ = ["render_audit", "render_run"]
 
-SCRIPTS = ("treemap.js", "text.js", "tree.js", "view.js", "drawing.js", "tables.js", "page.js")
+SCRIPTS = (
+    "treemap.js",
+    "text.js",
+    "tree.js",
+    "view.js",
+    "drawing.js",
+    "tables.js",
+    "gpu.js",
+    "page.js",
+)
 """Parts of the script; each builds on those before it."""
 
 _OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_deployed", "_slim")

@@ -1,6 +1,6 @@
 /* The page: the parts around the map, and everything that answers to mouse and keyboard. */
 
-class Page extends Tables {
+class Page extends GpuTables {
   constructor(data) {
     super(data);
     this.listen();

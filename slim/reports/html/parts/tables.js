@@ -30,8 +30,8 @@ class Tables extends Drawing {
   }
 
   tabs() {
-    const all = [["files", "Files"], ["owners", "Owners"], ["kinds", "Kinds"], ["rules", "Rules"], ["findings", "What stands out"], ["layers", "Layers"]];
-    const shown = all.filter(([name]) => (name !== "findings" || this.data.findings.length) && (name !== "rules" || this.views.length));
+    const all = [["files", "Files"], ["owners", "Owners"], ["kinds", "Kinds"], ["rules", "Rules"], ["gpu", "GPU code"], ["findings", "What stands out"], ["layers", "Layers"]];
+    const shown = all.filter(([name]) => (name !== "findings" || this.data.findings.length) && (name !== "rules" || this.views.length) && (name !== "gpu" || this.data.gpu));
     $("tabs").replaceChildren(...shown.map(([name, word]) => make("button", {
       type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", "aria-selected": String(this.tab === name),
       tabindex: this.tab === name ? "0" : "-1",
@@ -52,6 +52,7 @@ class Tables extends Drawing {
     $("layers-panel").hidden = this.tab !== "layers";
     $("panel").hidden = this.tab === "layers";
     if (this.tab === "findings") { this.findings(); return; }
+    if (this.tab === "gpu") { this.gpu(); return; }
     if (this.tab !== "layers") this.rows(this[`${this.tab}Table`]());
   }
 
