@@ -76,10 +76,10 @@ def publish_release(
         )
     mark = _mark(files, final)
     kept = _already_there(store, files, mark)
-    _create(store, MARK, mark)
+    _create(store, MARK, mark, unsafe=unsafe)
     for name in sorted(files.keys() - set(final)) + final:
         if name not in kept:
-            _write(store, name, files[name])
+            _write(store, name, files[name], unsafe=unsafe)
         progress.advance(files[name].size)
 
 
@@ -194,8 +194,9 @@ def _already_there(store: BlobStore, files: Mapping[str, _File], mark: bytes) ->
     if found not in (None, mark):
         raise _conflict(store, "another release lies there, or is being published there")
     kept = set()
+    sizes = {blob.name: blob.size for blob in store.list()}
     for name, file in files.items():
-        size = store.size(name)
+        size = sizes.get(name)
         if size is not None:
             if size != file.size or _stored_sha256(store, name) != file.sha256:
                 raise _conflict(store, "lies there already, with other bytes", name)
@@ -221,18 +222,24 @@ def _stored_sha256(store: BlobStore, name: str) -> str:
                 raise
 
 
-def _create(store: BlobStore, name: str, data: bytes) -> None:
-    """Create a blob, or find the very same there. Raises IntegrityError for another one."""
-    present = store.get(name, max(len(data), _LARGEST_MARK))
-    if present is None and not store.create(name, data):
-        present = store.get(name, max(len(data), _LARGEST_MARK))
-    if present not in (None, data):
+def _create(store: BlobStore, name: str, data: bytes, *, unsafe: bool) -> None:
+    """Create a blob, or find the very same there. Raises IntegrityError for another one.
+
+    An ``unsafe`` store is asked first, since it would replace what is there.
+    """
+    limit = max(len(data), _LARGEST_MARK)
+    present = store.get(name, limit) if unsafe else None
+    if present is None:
+        if store.create(name, data):
+            return
+        present = store.get(name, limit)
+    if present != data:
         raise _conflict(store, "was published by somebody else meanwhile", name)
 
 
-def _write(store: BlobStore, name: str, file: _File) -> None:
+def _write(store: BlobStore, name: str, file: _File, *, unsafe: bool) -> None:
     if file.size <= _SMALL:
-        _create(store, name, b"".join(_pieces(file.path)))
+        _create(store, name, b"".join(_pieces(file.path)), unsafe=unsafe)
         return
     store.put(name, file.path)
     size = store.size(name)
