@@ -26,6 +26,7 @@ from slim.model.fleet import FleetDelta, TaskCost, TaskError, TaskResult, TaskSt
 from slim.reports.fleet.task_json import error_document, task_document
 from slim.system.interrupts import raise_on_signals
 from slim.system.json_text import Json
+from slim.system.urls import is_url
 from slim.system.workspace import remove_tree
 
 SCRATCH: Final = "SLIM_FLEET_SCRATCH"
@@ -141,7 +142,7 @@ def _delta(request: dict[str, Any], order: dict[str, str]) -> FleetDelta:
         request["output"],
         order["output"],
         platforms=request["platforms"],
-        force=request["force"],
+        force=request["force"] and not is_url(order["output"]),
     )
     return FleetDelta(
         since=order["since"],

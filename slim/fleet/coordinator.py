@@ -10,7 +10,6 @@ from typing import Final
 
 from slim.errors import UnsafeInputError
 from slim.fleet.executors.base import Executor
-from slim.fleet.places import is_url
 from slim.fleet.records import Records
 from slim.fleet.result_file import parse_error, parse_task
 from slim.fleet.tasks import Task, taken
@@ -25,6 +24,7 @@ from slim.model.fleet import (
 from slim.publish.staging import clean_up
 from slim.system.json_cursor import JsonCursor, JsonSource
 from slim.system.json_text import Json
+from slim.system.urls import is_url
 
 _PAUSE: Final = 1.0
 """Seconds before the second try of a task, where nothing else is to be done; then twice as many."""
@@ -96,11 +96,7 @@ class Coordinator:
             self._tries += 1
             if self._records is not None:
                 self._records.begin(task)
-            # What lies at the output from here on is this fleet's own: an earlier try of the same
-            # task, whose answer got lost.
-            request = task.request(
-                jobs=executor.jobs(task), dry_run=self._records is None, force=bool(task.output)
-            )
+            request = task.request(jobs=executor.jobs(task), dry_run=self._records is None)
             executor.submit(task, request)
             self._tell()
 

@@ -11,10 +11,11 @@ from slim.config.budget import PLATFORMS
 from slim.config.kinds import read_size
 from slim.errors import ConfigError
 from slim.fleet.budgets import FleetBudget, read_budgets
-from slim.fleet.places import is_url, joined
+from slim.fleet.places import joined
 from slim.fleet.templates import fields_of, name_problem, template_problem
 from slim.model.rule import Safety
 from slim.system.toml_table import Problems, Table, parse_toml, read_text
+from slim.system.urls import is_url
 
 SCHEMA: Final = 1
 DEFAULT_NAME: Final = "fleet.toml"

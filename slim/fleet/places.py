@@ -10,15 +10,31 @@ from pathlib import Path
 
 from slim.fleet.templates import natural_order
 from slim.inventory.manifest import FOLDER
+from slim.stores.open import checked_url, open_store
+from slim.system.urls import is_url
 
 _WILD = re.compile(r"\*+|\?|\[[^\]]*\]")
-_URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 _OUTPUT_FOLDERS = ("_artifacts", "_export", "_build", "_slim")
 
 
-def is_url(place: str) -> bool:
-    """Return whether a place is a URL."""
-    return _URL.match(place) is not None
+class Buckets:
+    """Published stacks in object stores, each prefix listed once."""
+
+    def __init__(self) -> None:
+        self._stacks: dict[str, tuple[str, ...]] = {}
+
+    def stacks(self, prefix: str) -> tuple[str, ...]:
+        """Return the URLs of the stacks below a URL, sorted. Raises ConfigError, StorageError."""
+        url = checked_url(prefix)
+        if url not in self._stacks:
+            tail = f"/{FOLDER}/"
+            found = {
+                f"{url}/{blob.name}".rpartition(tail)[0]
+                for blob in open_store(url).list()
+                if tail in f"/{blob.name}" and blob.name.endswith(".json")
+            }
+            self._stacks[url] = tuple(sorted(found))
+        return self._stacks[url]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +75,25 @@ def portable(base: Path, place: str | None) -> str | None:
         return Path(place).as_posix()
 
 
-def matches(pattern: str) -> list[Match]:
-    """Return the places of a pattern that are there, sorted; ``**`` goes through folders."""
-    if not _WILD.search(pattern):
+def matches(pattern: str, buckets: Buckets) -> list[Match]:
+    """Return the places of a pattern that are there, sorted; ``**`` goes through folders.
+
+    A URL without wildcards is taken as it is: reading it tells whether something is there. Raises
+    ConfigError and StorageError for stores that can't be listed.
+    """
+    wild = _WILD.search(pattern)
+    if is_url(pattern):
+        if wild is None:
+            return [Match(checked_url(pattern), ())]
+        places = buckets.stacks(pattern[: wild.start()].rpartition("/")[0])
+    elif wild is None:
         return [Match(pattern, ())] if Path(pattern).exists() else []
+    else:
+        found = sorted(glob.glob(pattern, recursive=True))  # noqa: PTH207 (it takes no base)
+        places = tuple(place.rstrip("/" + os.sep) for place in found)
     split = _splitter(pattern)
-    found = []
-    for place in sorted(glob.glob(pattern, recursive=True)):  # noqa: PTH207 (it takes no base)
-        groups = split.fullmatch(place.rstrip("/" + os.sep))
-        if groups is not None:
-            found.append(Match(place.rstrip("/" + os.sep), groups.groups("")))
-    return found
+    matched = [(place, split.fullmatch(place)) for place in places]
+    return [Match(place, groups.groups("")) for place, groups in matched if groups is not None]
 
 
 def _splitter(pattern: str) -> re.Pattern[str]:
@@ -100,27 +124,29 @@ def exists(place: str) -> bool:
 
 
 def is_published(place: str) -> bool:
-    """Return whether a published stack lies at a place."""
+    """Return whether a published stack lies at a path."""
     return any((Path(place) / FOLDER).glob("*.json"))
 
 
-def releases(template: str) -> dict[str, str]:
+def releases(template: str, buckets: Buckets) -> dict[str, str]:
     """Return earlier places of a template with the field ``{release}``, by release, oldest first.
 
     ``template`` has no other field left. Only places with a published stack count.
     """
-    before, _, after = template.partition("{release}")
-    pattern = f"{glob.escape(before)}*{glob.escape(after.partition('{release}')[0])}"
+    before, *rest = template.split("{release}")
     expression = re.compile(
         re.escape(before)
         + r"(?P<release>[^/\\]+)"
-        + re.escape(after).replace(re.escape("{release}"), "(?P=release)")
+        + "(?P=release)".join(re.escape(part) for part in rest)
     )
-    if "{release}" in after:
-        pattern = glob.escape(before) + "*" + "*".join(map(glob.escape, after.split("{release}")))
+    if is_url(template):
+        places = buckets.stacks(before.rpartition("/")[0])
+    else:
+        pattern = "*".join(glob.escape(part) for part in (before, *rest))
+        places = tuple(filter(is_published, glob.glob(pattern)))  # noqa: PTH207
     found = {}
-    for place in glob.glob(pattern):  # noqa: PTH207
+    for place in places:
         match = expression.fullmatch(place)
-        if match is not None and is_published(place):
+        if match is not None:
             found[match["release"]] = place
     return {name: found[name] for name in sorted(found, key=natural_order)}

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from slim import __version__, api
 from slim.errors import ConfigError, Problem, SlimError
 from slim.fleet.fleet_file import LATEST, NO_PREVIOUS, FleetFile, FleetSource, TaskSettings
-from slim.fleet.places import (
-    Match,
-    absolute,
-    exists,
-    is_published,
-    is_url,
-    matches,
-    portable,
-    releases,
-)
+from slim.fleet.inputs import StackInput, digest, published_digest, read_inputs, sha256
+from slim.fleet.places import Buckets, Match, absolute, exists, matches, portable, releases
 from slim.fleet.templates import filled, name_problem, natural_order
-from slim.inventory.locate import locate
-from slim.inventory.located import Located
-from slim.inventory.manifest import FOLDER
 from slim.model.fleet import ENDED_BADLY, TaskError, TaskResult, TaskStatus
 from slim.model.stack import UNKNOWN_PLATFORM
 from slim.rules.digest import rules_digest
 from slim.system.json_text import Json
+from slim.system.urls import is_url
 
 UNKNOWN = UNKNOWN_PLATFORM.tag
 
@@ -80,8 +67,12 @@ class Task:
         """Name of the task, which no other task of the fleet has; also a file name."""
         return f"{self.stack}--{self.platform}"
 
-    def request(self, *, jobs: int, dry_run: bool, force: bool) -> Json:
-        """Return what its child process is told, as JSON."""
+    def request(self, *, jobs: int, dry_run: bool) -> Json:
+        """Return what its child process is told, as JSON.
+
+        What lies at an output when a task begins is this fleet's own (of an earlier try, whose
+        answer got lost), so paths are replaced; in a store the same bytes may lie there already.
+        """
         return {
             "key": self.key,
             "slim": __version__,
@@ -97,7 +88,7 @@ class Task:
             "unverified": self.settings.unverified,
             "previous": absolute(self.previous),
             "dry_run": dry_run,
-            "force": force,
+            "force": bool(self.output) and not is_url(self.output),
             "deltas": [
                 {
                     "since": delta.since,
@@ -175,12 +166,18 @@ class _Planner:
         self._problems = problems
         self._configs: dict[tuple[str | None, str | None], str] = {}
         self._seen: list[tuple[str, str]] = []
+        self._buckets = Buckets()
 
     def tasks(self, source: FleetSource) -> Iterator[Task]:
         """Yield the tasks of one ``[[source]]``."""
+        try:
+            places = matches(source.pattern, self._buckets)
+        except SlimError as error:
+            self._note(source.place, f"{error.where}: {error.message}", error.hint)
+            return
         found = [
             match
-            for match in matches(source.pattern)
+            for match in places
             if not any(fnmatchcase(match.place, glob) for glob in source.exclude)
         ]
         if not found:
@@ -215,30 +212,26 @@ class _Planner:
 
     def _of_place(self, source: FleetSource, place: str, name: str) -> Iterator[Task]:
         try:
-            located = locate(Path(place))
+            inputs = read_inputs(place)
         except SlimError as error:
-            yield from self._task(name, UNKNOWN, place, (), lone=True, error=error_of(error))
+            broken = StackInput(platform=UNKNOWN, size=0, digest="")
+            yield from self._task(name, place, broken, lone=True, error=error_of(error))
             return
-        by_tag = sorted(located, key=lambda one: one.stack.platform.tag)
-        groups = [
-            (tag, list(members))
-            for tag, members in groupby(by_tag, key=lambda one: one.stack.platform.tag)
-        ]
-        for tag, members in groups:
+        for one in inputs:
             globs = source.platforms or self._fleet.platforms
-            if not globs or any(fnmatchcase(tag, glob) for glob in globs):
-                yield from self._task(name, tag, place, members, lone=len(groups) == 1)
+            if not globs or any(fnmatchcase(one.platform, glob) for glob in globs):
+                yield from self._task(name, place, one, lone=len(inputs) == 1)
 
     def _task(
         self,
         name: str,
-        tag: str,
         place: str,
-        located: Sequence[Located],
+        read: StackInput,
         *,
         lone: bool,
         error: TaskError | None = None,
     ) -> Iterator[Task]:
+        tag = read.platform
         self._seen.append((name, tag))
         settings = self._fleet.settings
         for override in self._fleet.overrides:
@@ -247,49 +240,40 @@ class _Planner:
                     return
                 settings = override.on(settings)
         fields = {"stack": name, "platform": tag}
-        layers = {
-            layer.archive.sha256: layer.archive.size
-            for one in located
-            for layer in one.stack
-            if layer.archive is not None
-        }
+        output = filled(self._fleet.output, {**fields, "release": self._release})
         task = Task(
             stack=name,
             platform=tag,
             source=place,
-            output=""
-            if self._dry_run
-            else filled(self._fleet.output, {**fields, "release": self._release}),
+            output="" if self._dry_run else output,
             settings=settings,
             lone=lone,
-            size=sum(layers.values()),
-            layers=layers,
+            size=read.size,
+            layers=read.layers,
             error=error,
         )
         config = self._config(settings)
-        if error is None and not layers:
-            digest, size = _walked(Path(place))
-            task = replace(task, size=size)
-        else:
-            digest = _manifests(located)
+        if error is not None:
+            yield task
+            return
         if not self._dry_run:
             task = self._with_earlier(task, fields)
         base = self._fleet.file.parent
-        yield replace(task, fingerprint="" if error else _fingerprint(task, digest, config, base))
+        yield replace(task, fingerprint=_fingerprint(task, read.digest, config, base))
 
     def _with_earlier(self, task: Task, fields: Mapping[str, str]) -> Task:
         """Return a task with what was published before, and the update packages to make."""
         fleet, previous, deltas = self._fleet, None, []
         earlier: list[tuple[str, str]] = []
         if fleet.previous == LATEST or fleet.deltas is not None:
-            found = releases(filled(fleet.output, fields))
+            found = releases(filled(fleet.output, fields), self._buckets)
             mine = natural_order(self._release)
             earlier = [(name, place) for name, place in found.items() if natural_order(name) < mine]
         if fleet.previous == LATEST and earlier:
             previous = earlier[-1][1]
         elif fleet.previous not in (LATEST, NO_PREVIOUS):
             place = filled(fleet.previous, fields)
-            previous = place if is_published(place) else None
+            previous = place if published_digest(place) is not None else None
         if fleet.deltas is not None:
             values = {**fields, "release": self._release}
             for since, old in reversed(earlier[-fleet.deltas.releases :]):
@@ -314,8 +298,8 @@ class _Planner:
                 self._note("config", f"{error.where}: {error.message}", error.hint)
             else:
                 texts = [Path(file).read_bytes() for file in config.files]
-                self._configs[key] = _digest(
-                    [rules_digest(config.rules), *(_sha256(text) for text in texts)]
+                self._configs[key] = digest(
+                    [rules_digest(config.rules), *(sha256(text) for text in texts)]
                 )
         return self._configs[key]
 
@@ -374,13 +358,13 @@ def share_of(tasks: Sequence[Task], number: int, of: int) -> tuple[Task, ...]:
 
 def plan_digest(tasks: Iterable[Task]) -> str:
     """Return the SHA-256 of a plan, which shards of one run have in common."""
-    return _digest(sorted([task.key, str(task.size)] for task in tasks))
+    return digest(sorted([task.key, str(task.size)] for task in tasks))
 
 
 def _fingerprint(task: Task, source: str, config: str, base: Path) -> str:
     """Return the digest of all that a task's result depends on, wherever the fleet's file lies."""
-    previous = "" if task.previous is None else _folder_manifests(Path(task.previous))
-    return _digest(
+    previous = None if task.previous is None else published_digest(task.previous)
+    return digest(
         {
             "slim": __version__,
             "manifest": source,
@@ -396,37 +380,3 @@ def _fingerprint(task: Task, source: str, config: str, base: Path) -> str:
             ],
         }
     )
-
-
-def _manifests(located: Iterable[Located]) -> str:
-    return _digest([[one.stack.manifest_name, dict(one.stack.manifest or {})] for one in located])
-
-
-def _folder_manifests(place: Path) -> str:
-    folder = place.parent if place.is_file() else place / FOLDER
-    return _digest(
-        [[path.name, _sha256(path.read_bytes())] for path in sorted(folder.glob("*.json"))]
-    )
-
-
-def _walked(place: Path) -> tuple[str, int]:
-    """Return a digest of the files below a folder (paths, sizes, times), and their bytes."""
-    if place.is_file():
-        status = place.stat()
-        return _digest([status.st_size, status.st_mtime_ns]), status.st_size
-    rows, size = [], 0
-    for folder, folders, names in os.walk(place):
-        folders.sort()
-        for name in sorted(names):
-            status = os.lstat(os.path.join(folder, name))  # noqa: PTH118
-            rows.append([os.path.relpath(folder, place), name, status.st_size, status.st_mtime_ns])
-            size += status.st_size
-    return _digest(rows), size
-
-
-def _digest(value: object) -> str:
-    return _sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode())
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()

@@ -9,7 +9,7 @@ import pytest
 
 from slim.errors import ConfigError
 from slim.fleet.fleet_file import KEYS, read_fleet_file
-from slim.fleet.places import Match, matches, releases
+from slim.fleet.places import Buckets, Match, matches, releases
 from slim.fleet.tasks import Task, TaskSettings, plan_tasks, share_of
 from slim.fleet.templates import filled, name_problem, natural_order, template_problem
 from tests.support.published_stacks import SITE, LayerSpec, publish
@@ -129,7 +129,7 @@ def test_names_come_from_wildcards(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "stacks/editor/_artifacts").mkdir(parents=True)
-    assert [match.name for match in matches(pattern)] == [name]
+    assert [match.name for match in matches(pattern, Buckets())] == [name]
 
 
 def test_a_place_without_wildcards_is_called_as_its_folder() -> None:
@@ -217,7 +217,7 @@ def test_earlier_releases_are_found_and_sorted_by_number(tmp_path: Path) -> None
         (folder / "venvstacks.json").write_text(json.dumps({"layers": {}}))
     (tmp_path / "out/1.11/editor/linux_x86_64").mkdir(parents=True)
     template = str(tmp_path / "out/{release}/editor/linux_x86_64")
-    assert list(releases(template)) == ["1.2", "1.9", "1.10", "2.0"]
+    assert list(releases(template, Buckets())) == ["1.2", "1.9", "1.10", "2.0"]
     text = FLEET.partition("[[match]]")[0] + "[deltas]" + FLEET.partition("[deltas]")[2]
     (task,) = plan_tasks(read_fleet_file(write(tmp_path, text)), "1.11")
     assert task.previous == template.replace("{release}", "1.10")
