@@ -15,6 +15,9 @@ if TYPE_CHECKING:
         build_sample,
         check,
         check_rules,
+        check_trace,
+        collect_trace,
+        compare_traces,
         diff,
         explain,
         extract_originals,
@@ -22,10 +25,16 @@ if TYPE_CHECKING:
         load_config,
         make_delta,
         measure,
+        merge_traces,
+        place_recorder,
         read_delta,
+        read_trace,
         restore,
         run,
+        show_trace,
+        trace,
         verify,
+        write_trace,
     )
 
 __version__ = "0.1.0"
@@ -38,6 +47,9 @@ __all__ = [
     "build_sample",
     "check",
     "check_rules",
+    "check_trace",
+    "collect_trace",
+    "compare_traces",
     "diff",
     "explain",
     "extract_originals",
@@ -45,10 +57,16 @@ __all__ = [
     "load_config",
     "make_delta",
     "measure",
+    "merge_traces",
+    "place_recorder",
     "read_delta",
+    "read_trace",
     "restore",
     "run",
+    "show_trace",
+    "trace",
     "verify",
+    "write_trace",
 ]
 
 

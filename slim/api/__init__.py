@@ -19,6 +19,17 @@ from slim.api.backups import extract_originals, list_originals, restore
 from slim.api.settings import check_rules, load_config
 from slim.api.sizes import check, diff, measure
 from slim.api.stacks import audit, build_sample, explain, run, verify
+from slim.api.traces import (
+    check_trace,
+    collect_trace,
+    compare_traces,
+    merge_traces,
+    place_recorder,
+    read_trace,
+    show_trace,
+    trace,
+    write_trace,
+)
 from slim.api.updates import apply_delta, make_delta, read_delta
 
 __all__ = [
@@ -27,6 +38,9 @@ __all__ = [
     "build_sample",
     "check",
     "check_rules",
+    "check_trace",
+    "collect_trace",
+    "compare_traces",
     "diff",
     "explain",
     "extract_originals",
@@ -34,8 +48,14 @@ __all__ = [
     "load_config",
     "make_delta",
     "measure",
+    "merge_traces",
+    "place_recorder",
     "read_delta",
+    "read_trace",
     "restore",
     "run",
+    "show_trace",
+    "trace",
     "verify",
+    "write_trace",
 ]

@@ -28,6 +28,7 @@ COMMANDS = {
     "restore": LateCommand("slim.cli.restore:restore_command", "Bring back what a run removed."),
     "rules": LateCommand("slim.cli.rules:rules_group", "List, show and check rules."),
     "run": LateCommand("slim.cli.run:run_command", "Make a stack smaller."),
+    "trace": LateCommand("slim.cli.trace:trace_group", "Record what a product uses."),
     "verify": LateCommand(
         "slim.cli.verify:verify_command", "Try a slimmed stack against its original."
     ),
@@ -49,6 +50,7 @@ _EXAMPLES = (
     ("slim diff _artifacts _slim", "what changed"),
     ("slim delta _published _slim -o update", "what clients download to get there"),
     ("slim fleet run fleet.toml", "every stack of tonight"),
+    ("slim trace _artifacts -o slim.trace", "what the product uses, for git"),
     ("slim rules list", "what slim knows"),
 )
 

@@ -118,7 +118,7 @@ def load_config(
         layers=layers,
         budgets=settings.budgets,
         verify=settings.verify,
-        trace_commands=settings.trace_commands,
+        trace=settings.trace,
         guided=guided,
         choose=settings.choose,
         gpu=settings.gpu,

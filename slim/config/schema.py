@@ -12,11 +12,12 @@ from slim.config.gpu import read_gpu
 from slim.config.guided import StatedGuided, read_guided
 from slim.config.kinds import read_size
 from slim.config.settings import LAYER_SETTINGS, STACK_SETTINGS, Setting, Stated
-from slim.config.verify import read_trace_commands, read_verify
+from slim.config.verify import read_trace, read_verify
 from slim.model.budget import Budget
 from slim.model.gpu_target import GpuSettings
 from slim.model.limits import Limits
-from slim.model.verify import Command, VerifySettings
+from slim.model.trace import TraceSettings
+from slim.model.verify import VerifySettings
 from slim.system.toml_table import Table
 
 SCHEMA: Final = 1
@@ -103,8 +104,7 @@ PARTS: Final = (
         name="trace",
         type_name="table",
         default="none",
-        meaning="`[[trace.command]]`: what [`slim trace`](trace.md) runs beside the commands of "
-        "`verify`, with the same keys",
+        meaning="what [`slim trace`](trace.md) runs beside the commands of `verify`",
     ),
 )
 KEYS: Final = (*(part.name for part in PARTS), *STACK_SETTINGS)
@@ -125,7 +125,7 @@ class FileSettings:
     limits: Limits = field(default_factory=Limits)
     layers: Mapping[str, Stated] = field(default_factory=dict)
     verify: VerifySettings = field(default_factory=VerifySettings)
-    trace_commands: tuple[Command, ...] = ()
+    trace: TraceSettings = field(default_factory=TraceSettings)
     guided: StatedGuided = field(default_factory=StatedGuided)
     budgets: tuple[Budget, ...] = ()
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -147,7 +147,7 @@ def read_settings(table: Table, text: str) -> FileSettings:
         layers=_layers(table),
         budgets=read_budgets(table, text),
         verify=verify,
-        trace_commands=read_trace_commands(table, verify.commands),
+        trace=read_trace(table, verify.commands),
         guided=read_guided(table),
         choose=_choose(table),
         gpu=read_gpu(table),

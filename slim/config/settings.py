@@ -40,7 +40,8 @@ from slim.model.settings import (
     Level,
     RestPolicy,
 )
-from slim.model.verify import Command, VerifySettings
+from slim.model.trace import TraceSettings
+from slim.model.verify import VerifySettings
 from slim.system.cpus import available_cpus
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Config(RuleSettings):
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
     ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
     otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack, ``trace_commands`` what is recorded beside its commands. ``guided``
+    tried on a deployed stack, ``trace`` what is recorded beside its commands. ``guided``
     are traces of what the product uses. ``choose`` has what the user keeps, by choice; ``gpu`` what
     may be done to GPU code, None: nothing. ``origin`` is the file it was read from, if any;
     ``files`` are all that were read for it: rule packs, ``slim.keep.toml`` and traces too.
@@ -307,7 +308,7 @@ class Config(RuleSettings):
     layers: Mapping[str, Stated] = field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     verify: VerifySettings = field(default_factory=VerifySettings)
-    trace_commands: tuple[Command, ...] = ()
+    trace: TraceSettings = field(default_factory=TraceSettings)
     guided: GuidedSettings = field(default_factory=GuidedSettings)
     choose: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gpu: GpuSettings | None = None

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from slim.config import KEEP_NAME
 from slim.config.kinds import glob_problem, read_size
 from slim.errors import ConfigError
+from slim.model.trace import TraceSettings
 from slim.model.verify import Command, Ready, Request, VerifySettings
 from slim.system.toml_table import Problems, Table, parse_toml, read_text, show
 
@@ -53,13 +54,17 @@ def read_verify(table: Table) -> VerifySettings:
     )
 
 
-def read_trace_commands(table: Table, others: Sequence[Command]) -> tuple[Command, ...]:
-    """Read the ``[[trace.command]]`` tables; ``others`` are those of ``[verify]``."""
+def read_trace(table: Table, others: Sequence[Command]) -> TraceSettings:
+    """Read the ``[trace]`` table; ``others`` are the commands of ``[verify]``."""
     inner = table.table("trace")
     if inner is None:
-        return ()
-    inner.allow(("command",))
-    return _commands(inner, "trace command", others)
+        return TraceSettings()
+    inner.allow(("command", "runs", "unexercised"))
+    return TraceSettings(
+        commands=_commands(inner, "trace command", others),
+        runs=inner.texts("runs"),
+        unexercised=inner.texts("unexercised"),
+    )
 
 
 def _commands(table: Table, called: str, others: Sequence[Command]) -> tuple[Command, ...]:

@@ -26,5 +26,14 @@ FLEET_REPORT = "urn:slim:fleet:v1"
 FLEET_TASK = "urn:slim:fleet-task:v1"
 """Schema of what a fleet keeps of one task."""
 
+TRACE_REPORT = "urn:slim:trace:v1"
+"""Schema of the report of ``slim trace``, ``merge``, ``collect`` and ``show``."""
+
+TRACE_DIFF_REPORT = "urn:slim:trace-diff:v1"
+"""Schema of the report of ``slim trace diff``."""
+
+TRACE_CHECK_REPORT = "urn:slim:trace-check:v1"
+"""Schema of the report of ``slim trace check``."""
+
 UNTOUCHED = "(untouched)"
 """Label of the row that holds the bytes that no pass and no rule changes."""

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from slim.model.record import Owner
 from slim.model.stack import Layer, Platform
+from slim.model.verify import Command
 
 INSTALL_RUN = "(install)"
 """Name of the run of a stack's post-install steps."""
@@ -178,3 +179,17 @@ class Recorded:
     """Path of the stack."""
     notes: tuple[str, ...] = ()
     """What the witnesses couldn't tell here, one sentence each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """The ``[trace]`` table.
+
+    ``commands`` are recorded beside those of ``[verify]``. ``runs`` names runs that are recorded
+    elsewhere, at a desk or in a beta. ``unexercised`` are globs over modules whose computed imports
+    no run needs to exercise (``huggingface_hub.*``).
+    """
+
+    commands: tuple[Command, ...] = ()
+    runs: tuple[str, ...] = ()
+    unexercised: tuple[str, ...] = ()

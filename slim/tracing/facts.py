@@ -234,7 +234,7 @@ class StackFacts:
         for name, origin in members:
             record = self._file(origin.importer) if origin.importer else None
             place = None if record is None else self._name(record.key)
-            if record is None or place is None or "." not in name:
+            if record is None or place is None:
                 continue
             importer = self._importer(record, place)
             prefix = importer.prefix(origin.line, name, origin.how) if importer else None

@@ -43,7 +43,7 @@ class Importer:
         """Return the constant start of what is imported at a line; None where it isn't computed.
 
         ``member`` is what was imported there, ``how`` the function of importlib that was called,
-        or empty for Python's own import system.
+        or empty for Python's own import system. A top-level module that nothing starts has ``.``.
         """
         calls = [
             call
@@ -62,7 +62,24 @@ class Importer:
                 starts += self._starts(argument)
         fitting = [start for start in starts if start and member.startswith(start)]
         above = member.rpartition(".")[0]
-        return max(fitting, key=len, default=f"{above}." if above else None)
+        return max(fitting, key=len, default=f"{above}.")
+
+    def computed(self) -> Iterator[tuple[int, int, str]]:
+        """Yield first and last line and the constant start (or ``""``) of each computed import.
+
+        Those are calls of ``import_module`` and ``__import__`` whose argument isn't a constant.
+        """
+        for call, called in self._calls:
+            if called not in ("import_module", _BUILTIN) or not call.args:
+                continue
+            argument = call.args[0]
+            if folded(argument) is None and not self._is_own(argument):
+                starts = [start for start in self._starts(argument) if start]
+                yield call.lineno, call.end_lineno or call.lineno, max(starts, key=len, default="")
+
+    @staticmethod
+    def _is_own(node: ast.expr) -> bool:
+        return isinstance(node, ast.Name) and node.id in _OWN
 
     def _is_literal(self, node: ast.expr, member: str) -> bool:
         text = folded(node)

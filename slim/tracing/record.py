@@ -136,7 +136,7 @@ def _commands(request: TraceRequest, stack: Stack) -> Sequence[Command]:
     if request.command:
         commands: tuple[Command, ...] = (_given(request, stack),)
     else:
-        commands = (*request.config.verify.commands, *request.config.trace_commands)
+        commands = (*request.config.verify.commands, *request.config.trace.commands)
     if not commands:
         raise ConfigError(
             "there is nothing to run",
@@ -238,16 +238,20 @@ class _Recording:
         )
 
 
-def place_recorder(folder: Path, logs: Path | None = None, root: Path | None = None) -> None:
+def place_recorder(
+    folder: Path, logs: Path | None = None, root: Path | None = None
+) -> tuple[Path, ...]:
     """Write the recorder and the file that starts it into a folder of installed packages.
 
-    Without ``logs`` and ``root`` it waits for ``SLIM_TRACE``. Raises OSError.
+    Without ``logs`` and ``root`` it waits for ``SLIM_TRACE``. Returns both files. Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(recorder.__file__, folder / f"{recorder.NAME}.py")
+    module, start = folder / f"{recorder.NAME}.py", folder / PTH
+    shutil.copyfile(recorder.__file__, module)
     given = "" if logs is None else f"{str(logs)!a}, {str(root)!a}"
     text = f"import {recorder.NAME}; {recorder.NAME}.start({given})\n"
-    (folder / PTH).write_text(text, encoding="ascii")
+    start.write_text(text, encoding="ascii")
+    return module, start
 
 
 def _check(name: str, kind: RunKind, logged: Logged) -> None:
