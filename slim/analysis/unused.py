@@ -65,6 +65,8 @@ class LayerUses:
     """Dotted names of all modules that any run imported, in any layer."""
     families: Mapping[str, Evidence] = field(default_factory=dict)
     closed: tuple[str, ...] = ()
+    needed: Collection[str] = frozenset()
+    """Dotted names of modules that what the run itself adds to layers imports."""
     natives: bool = False
     obstacle: str | None = None
     runs: str = ""
@@ -93,6 +95,7 @@ def layer_uses(
         modules=frozenset(module for found in trace.uses.values() for module in found.modules),
         families={**traced, **(static or {})},
         closed=guidance.closed,
+        needed=guidance.needed,
         natives=trace.natives_known(platform),
         obstacle=_obstacle(guidance, layer, platform),
         runs=", ".join(sorted(trace.runs)),
@@ -129,6 +132,8 @@ def judge(record: FileRecord, modules: Collection[Module], layer: LayerUses) -> 
         return _stays(SkipReason.UNTRACED, text)
     if _is_used(record, names, uses, layer):
         return None
+    if any(name in layer.needed for name in names):
+        return _stays(SkipReason.NEEDED, "the guard of the layers unpacks rest packs with it")
     against = _data(record, layer) if data else _against(record, names, uses, layer)
     if against is not None:
         return against

@@ -286,21 +286,24 @@ class Config(RuleSettings):
         default=None,
         metadata=setting(
             Word({"on": True, "off": False}),
-            help="Whether layers that lose modules say so when one is imported. [default: off]",
+            help="Whether layers that lose modules say so when one is imported. "
+            "[default: on in the profile guided, else off]",
             meaning="whether layers that lose modules get a guard, which says so when one of "
             "them is imported: `on` or `off` ([Guard](guard.md))",
-            unset="`off`",
+            unset="`on` in the profile `guided`, else `off`",
         ),
     )
-    rest_pack: RestPolicy = field(
-        default=RestPolicy.NONE,
+    rest_pack: RestPolicy | None = field(
+        default=None,
         metadata=setting(
             Word({policy.value: policy for policy in RestPolicy}),
             help="An archive for each layer, beside the set, of what was taken from it: none, all, "
-            "or what goes beyond the profile standard (inferred). [default: none]",
+            "or what goes beyond the profile standard (inferred). "
+            "[default: inferred in the profile guided, else none]",
             meaning="an archive for each layer, in the folder `rest` of the set, of what was taken "
             "from it: `none`, `inferred` (what goes beyond the profile `standard`) or `all` "
             "([Rest packs](guard.md#rest-packs))",
+            unset="`inferred` in the profile `guided`, else `none`",
         ),
     )
     packs: tuple[RulePack, ...] = ()
@@ -333,13 +336,22 @@ class Config(RuleSettings):
         )
 
     @property
+    def is_guided(self) -> bool:
+        """True if the profile ``guided`` is that of the stack or of any layer."""
+        tables = self.layers.values()
+        profiles = [self.profile, *(table.get("profile") for table in tables)]
+        return Safety.GUIDED in profiles
+
+    @property
     def has_guard(self) -> bool:
         """True if layers that lose modules get a guard."""
-        return bool(self.guard)
+        return self.is_guided if self.guard is None else self.guard
 
     @property
     def rest_packs(self) -> RestPolicy:
-        """Policy for rest packs."""
+        """Policy for rest packs, as far as the stack's kind allows any."""
+        if self.rest_pack is None:
+            return RestPolicy.INFERRED if self.is_guided else RestPolicy.NONE
         return self.rest_pack
 
     @property

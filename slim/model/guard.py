@@ -9,6 +9,9 @@ GUARD_PACKAGE: Final = "slim_guard"
 GUARD_PTH: Final = "_slim_guard.pth"
 """File that starts it; ``site`` reads the ``.pth`` files of a folder by name, in order."""
 
+GUARD_NEEDS: Final = frozenset({"hashlib", "lzma", "tarfile", "tempfile"})
+"""Modules of the standard library that a guard unpacks rest packs with."""
+
 
 def is_guard(path: str) -> bool:
     """Return whether a file (relative to its layer) belongs to a guard."""

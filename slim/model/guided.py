@@ -28,3 +28,5 @@ class Guidance:
     """Starts of module names of which only traced members stay."""
     unstarted: frozenset[str] = frozenset()
     """Names of the layers that an application uses which no ``[[verify.command]]`` starts."""
+    needed: frozenset[str] = frozenset()
+    """Dotted names of modules that what the run itself adds to layers imports."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from slim.config.settings import Config
 from slim.errors import ConfigError
+from slim.model.guard import GUARD_NEEDS
 from slim.model.guided import Guidance
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy
+from slim.model.settings import BytecodePolicy, RestPolicy
 from slim.model.stack import LayerKind, Stack
 from slim.traces.merge import merge
 from slim.traces.read import read_trace
@@ -31,7 +32,13 @@ def guidance_for(config: Config, stack: Stack) -> Guidance | None:
         trace=merge(read_trace(path) for path in config.guided.traces),
         closed=config.guided.closed,
         unstarted=_unstarted(config, stack),
+        needed=GUARD_NEEDS if _has_packs(config) else frozenset(),
     )
+
+
+def _has_packs(config: Config) -> bool:
+    """Return whether a guard may be handed rest packs to unpack."""
+    return config.has_guard and config.rest_packs is not RestPolicy.NONE
 
 
 def not_started(config: Config, stack: Stack) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ from slim.model.stack import Layer, Stack, StackKind
 from slim.pipeline.prepare import RunRequest
 from slim.plan.planned import PlannedStack
 from slim.publish.notes import SLIM_KEY
+from slim.traces.risk import leave_one_out, risk_sentences
 
 PACKS_KEY = "rest_packs"
 """Key of the note in the manifest that names a layer's rest packs."""
@@ -47,15 +48,17 @@ def check_way_back(request: RunRequest, located: Located) -> None:
             "a canary removes nothing that could be kept",
             hint="leave out --keep-removed and --symbols",
         )
-    kinds = (StackKind.PUBLISHED, StackKind.EXPORT)
-    if request.config.rest_packs is not RestPolicy.NONE and (
-        located.kind not in kinds or located.stack.manifest_name is None
-    ):
+    if request.config.rest_pack not in (None, RestPolicy.NONE) and not _can_name(located.stack):
         raise ConfigError(
             "rest packs are named in a manifest, and this stack has none",
             file=request.source,
             hint="--keep-removed keeps originals of any folder or archive",
         )
+
+
+def _can_name(stack: Stack) -> bool:
+    """Return whether a stack has a manifest, which can name rest packs."""
+    return stack.kind in (StackKind.PUBLISHED, StackKind.EXPORT) and stack.manifest_name is not None
 
 
 def with_guards(request: RunRequest, planned: PlannedStack, facts: Facts) -> PlannedStack:
@@ -67,6 +70,9 @@ def with_guards(request: RunRequest, planned: PlannedStack, facts: Facts) -> Pla
         watching = CanaryFiles(index=facts.module_index, plan=planned.plan)
         plan = replace(planned.plan, actions={})
         return replace(planned, plan=plan, edited={}, checks=(), additions=watching)
+    if facts.guidance is not None and request.config.is_guided:
+        notes = risk_sentences(leave_one_out(facts.guidance.trace))
+        planned = replace(planned, plan=replace(planned.plan, notes=(*planned.plan.notes, *notes)))
     if not request.config.has_guard:
         return planned
     return replace(planned, additions=GuardFiles(index=facts.module_index))
@@ -77,7 +83,8 @@ def with_rest_packs(request: RunRequest, planned: PlannedStack, context: RunCont
 
     Raises StorageError.
     """
-    stack, policy = planned.loaded.stack, request.config.rest_packs
+    stack = planned.loaded.stack
+    policy = request.config.rest_packs if _can_name(stack) else RestPolicy.NONE
     earlier = {layer.name: tuple(_earlier(layer, stack)) for layer in stack}
     packs = {name: tuple(pack for pack, _ in found) for name, found in earlier.items()}
     files = {pack.archive: place for found in earlier.values() for pack, place in found}

@@ -66,7 +66,7 @@ def risk_sentences(risk: Risk) -> tuple[str, ...]:
         return (f"leave-one-out: none of {total} runs imported a module that no other run did",)
     sentences = [
         f"leave-one-out: {single} of {total} runs imported modules that no other run did "
-        f"({modules:,} modules)"
+        f"({modules:,} module{'s' if modules != 1 else ''})"
     ]
     named = [one for one in risk.owners if one.modules]
     shown = [
