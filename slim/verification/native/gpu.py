@@ -209,9 +209,7 @@ def _changed(old: Elf, new: Elf, was: Pointers, code: Section) -> list[tuple[int
     for one in old.programs:
         if one.kind == _LOAD:
             base = one.address - one.offset
-            ranges = [(0, old.header_size)]
-            if new.program_range[0] == old.program_range[0]:
-                ranges.append(old.program_range)
+            ranges = [(0, old.header_size), old.program_range]
             found += [
                 (max(start, one.offset) + base, min(end, one.end) + base)
                 for start, end in ranges
