@@ -142,6 +142,19 @@ def test_an_edited_file_can_be_edited_for_fewer_devices() -> None:
     assert check(once, twice) == []
 
 
+def test_code_at_the_start_that_nothing_points_at_stays() -> None:
+    """What nvlink puts there may be found by other means; it keeps its place and its bytes."""
+    first = code(75, 80, size=700)
+    data = Library(containers=(first, *CONTAINERS), wrapped=(1, 2, 3)).build()
+    new = edited(data, "sm_90")
+    assert entries(new)[0] == entries(data)[0]
+    assert entries(new)[1:] == [one[-1:] for one in entries(data)[1:3]] + [entries(data)[3]]
+    start, _ = place(new, ".nv_fatbin")
+    assert start == place(data, ".nv_fatbin")[0]
+    assert check(data, new) == []
+    assert check(data, changed(new, start + 100, b"?"))
+
+
 def two_wrappers_of_one() -> Library:
     return Library(containers=CONTAINERS[:2], wrapped=(0, 1, 1))
 

@@ -5,6 +5,8 @@ This is the one edit that changes the loadable image. Kept entries are packed
 and whole pages are cut out of the file (:mod:`slim.binaries.gpu.layout`). Every other loaded byte
 keeps its address. A file is left alone unless everything that points at its GPU code is a wrapper
 of ``.nvFatBinSegment``, so that nothing that slim doesn't know of is pulled from under a pointer.
+Fat binaries at the start of the section that no wrapper points at (nvlink puts one there) stay
+where and as they are.
 
 Sections that are never loaded go first, by :mod:`slim.binaries.elf.edit`: tools that lay a file out
 anew don't expect a hole in the address space, so nothing may strip it afterwards.
@@ -19,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final
 
 from slim.binaries.base import Buffer
@@ -97,12 +99,12 @@ def _plan(view: memoryview, targets: Sequence[Target], level: str, recompress: b
     section = image.sections[number]
     _check_symbols(view, image, (section.addr, section.addr + section.size))
     pointers = pointers_into(view, image, machine, (section.addr, section.addr + section.size))
-    _check_pointers(view, image, number, containers, pointers)
+    pinned = _check_pointers(view, image, number, containers, pointers)
     if recompress:
         with closing(Recompressor()) as recompressor:
-            packed = pack(view, section.offset, containers, targets, recompressor)
+            packed = pack(view, section.offset, containers, targets, pinned, recompressor)
     else:
-        packed = pack(view, section.offset, containers, targets)
+        packed = pack(view, section.offset, containers, targets, pinned)
     if not packed.gone and not packed.recompressed:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no GPU code would go"))
     stripped = plan_edit(view, level)
@@ -175,8 +177,12 @@ def _check_pointers(
     number: int,
     containers: Sequence[GpuContainer],
     pointers: Sequence[Pointer],
-) -> None:
-    """Refuse GPU code that something other than wrappers points at, or that nothing points at."""
+) -> int:
+    """Return how many containers at the start of the section no wrapper points at.
+
+    Raises Refused for GPU code that something other than wrappers points at, and for other
+    containers that nothing points at.
+    """
     section = image.sections[number]
     slots = _slots(view, image)
     places = {section.addr + one.offset - section.offset for one in containers}
@@ -188,8 +194,12 @@ def _check_pointers(
         if pointer.target not in places:
             raise Refused.unsupported("a wrapper points into a fat binary")
     lost = places - {pointer.target for pointer in pointers}
-    if lost:
-        raise Refused.unsupported(f"no wrapper points at the fat binary at address {min(lost):#x}")
+    pinned = len(list(takewhile(lost.__contains__, sorted(places))))
+    if len(lost) > pinned:
+        raise Refused.unsupported(
+            f"no wrapper points at the fat binary at address {sorted(lost)[pinned]:#x}"
+        )
+    return pinned
 
 
 def _slots(view: memoryview, image: ElfImage) -> set[int]:

@@ -87,17 +87,22 @@ def pack(
     section: int,
     containers: Sequence[GpuContainer],
     targets: Sequence[Target],
+    pinned: int = 0,
     recompressor: Recompressor | None = None,
 ) -> Packed:
     """Pack the containers of the section that begins at an offset of a file.
 
-    Raises Refused for code that can't be compressed again.
+    The first ``pinned`` ones stay where and as they are. Raises Refused for code that can't be
+    compressed again.
     """
     pieces: list[Piece | range] = []
     places: dict[int, int] = {}
     gone: list[GpuEntry] = []
     at = 0
-    for container in containers:
+    if pinned:
+        at = containers[pinned - 1].end - section
+        pieces.append(Kept(section, at))
+    for container in containers[pinned:]:
         align = _ALIGN if container.offset % _ALIGN == 0 else 8
         padding = -(section + at) % align
         kept = kept_entries(view, container, targets)

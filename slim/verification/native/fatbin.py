@@ -104,7 +104,11 @@ def container_problems(
 
     Raises UnreadableCode.
     """
-    used: list[tuple[int, int]] = []
+    lead = _lead(old, before, pairs)
+    if bytes(new.data[after.offset : after.offset + len(lead)]) != lead:
+        yield "GPU code at the start of its section, which no wrapper points at, isn't what it was"
+    used = [(after.offset, after.offset + len(lead))]
+    end = before.offset + len(lead)
     for address, target in sorted(pairs.items()):
         at = before.offset + address - before.address
         place = after.offset + target - after.address
@@ -113,6 +117,9 @@ def container_problems(
             continue
         was = _entries(old, at, before)
         now = _entries(new, place, after)
+        if at > end and any(old.data[end:at]):
+            yield f"GPU code before the address {address:#x}, which no wrapper points at, is lost"
+        end = max(end, was[-1].end if was else at + 16)
         size = 16 + sum(entry.header + entry.room for entry in now)
         used.append((place, place + size))
         if was and not now:
@@ -125,6 +132,8 @@ def container_problems(
                     "or in another order"
                 )
                 break
+    if any(old.data[end : before.offset + before.size]):
+        yield "GPU code at the end of its section, which no wrapper points at, is lost"
     at = after.offset
     for start, end in [*sorted(used), (after.offset + after.size, after.offset + after.size)]:
         if start < at:
@@ -132,6 +141,12 @@ def container_problems(
         elif any(bytes(new.data[at:start])) if start - at < _BLOCK else True:
             yield f"GPU code at offset {at:#x} belongs to no container"
         at = max(at, end)
+
+
+def _lead(old: Elf, before: Section, pairs: Mapping[int, int]) -> bytes:
+    """Return what lies before the first container that a wrapper points at, without padding."""
+    size = min(pairs, default=before.address + before.size) - before.address
+    return bytes(old.data[before.offset : before.offset + size]).rstrip(b"\0")
 
 
 def _entries(elf: Elf, at: int, section: Section) -> list[Entry]:
