@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         apply_delta,
         audit,
         build_sample,
+        cache_stats,
         check,
         check_rules,
         check_trace,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         measure,
         merge_traces,
         place_recorder,
+        prune_cache,
         read_delta,
         read_trace,
         restore,
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         show_trace,
         trace,
         verify,
+        verify_cache,
         write_trace,
     )
 
@@ -45,6 +48,7 @@ __all__ = [
     "apply_delta",
     "audit",
     "build_sample",
+    "cache_stats",
     "check",
     "check_rules",
     "check_trace",
@@ -59,6 +63,7 @@ __all__ = [
     "measure",
     "merge_traces",
     "place_recorder",
+    "prune_cache",
     "read_delta",
     "read_trace",
     "restore",
@@ -66,6 +71,7 @@ __all__ = [
     "show_trace",
     "trace",
     "verify",
+    "verify_cache",
     "write_trace",
 ]
 

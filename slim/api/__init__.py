@@ -16,6 +16,7 @@ module is cheap: each function imports what it needs when it is called.
 from __future__ import annotations
 
 from slim.api.backups import extract_originals, list_originals, restore
+from slim.api.caches import cache_stats, prune_cache, verify_cache
 from slim.api.settings import check_rules, load_config
 from slim.api.sizes import check, diff, measure
 from slim.api.stacks import audit, build_sample, explain, run, verify
@@ -36,6 +37,7 @@ __all__ = [
     "apply_delta",
     "audit",
     "build_sample",
+    "cache_stats",
     "check",
     "check_rules",
     "check_trace",
@@ -50,6 +52,7 @@ __all__ = [
     "measure",
     "merge_traces",
     "place_recorder",
+    "prune_cache",
     "read_delta",
     "read_trace",
     "restore",
@@ -57,5 +60,6 @@ __all__ = [
     "show_trace",
     "trace",
     "verify",
+    "verify_cache",
     "write_trace",
 ]

@@ -37,6 +37,7 @@ def run(
     canary: bool = False,
     newest: str | None = None,
     unsafe_store: bool = False,
+    cache: PathName | None = None,
     progress: Progress | None = None,
 ) -> tuple[RunResult, ...]:
     """Make the layers of a stack smaller, prove that they still work, and publish them.
@@ -52,8 +53,9 @@ def run(
     ``unverified`` says that it may go out untried. ``keep_removed`` is an archive that
     the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
     debuggers need of stripped files is added to. ``previous`` is what was published before (a
-    folder or a manifest): a layer with the same files keeps its archive. With ``canary`` nothing is
-    removed: the layers log what would have been, and is used.
+    folder or a manifest): a layer with the same files keeps its archive. ``cache`` is a folder or
+    URL of a cache of results: archives that were written before are taken from there. With
+    ``canary`` nothing is removed: the layers log what would have been, and is used.
 
     ``stack``, ``output`` and ``previous`` may be URLs of places in an object store. ``newest`` is
     then a URL above ``output`` that is to name it as its newest release; ``unsafe_store`` lets a
@@ -85,6 +87,7 @@ def run(
             symbols=optional_path(symbols),
             previous=here.optional(previous),
             canary=canary,
+            cache=None if cache is None else str(cache),
         )
         return here.renamed(stages.run(request, observed))
 

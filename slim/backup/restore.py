@@ -23,7 +23,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.record import FileKey
 from slim.model.settings import Effort
 from slim.model.stack import Stack, StackKind
-from slim.publish.layers import NextLayer, next_layer, read_back, true_records
+from slim.publish.layers import NextLayer, next_layer, read_back, together, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 from slim.publish.staging import check_target, publish, staging
@@ -153,7 +153,7 @@ class _Restoration:
                 hint="put everything back, without globs: the originals have RECORDs of their own",
             )
         written = self.publisher.write_layers(stack, [layer.new for layer in coming], self.context)
-        check = read_back(written, coming, self.context)
+        check = together(read_back(written, coming, self.context))
         if not check.passed:
             raise RefusedError(
                 f"what was written isn't what was planned: {check.failures[0]}",

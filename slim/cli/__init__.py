@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "main", "root"]
 
 COMMANDS = {
     "audit": LateCommand("slim.cli.audit:audit_command", "Tell where the bytes are."),
+    "cache": LateCommand("slim.cli.cache:cache_group", "Look after a cache of results."),
     "check": LateCommand("slim.cli.check:check_command", "Hold a stack against its size budgets."),
     "delta": LateCommand("slim.cli.delta:delta_group", "Make and apply update packages."),
     "demo": LateCommand("slim.cli.demo:demo_command", "Try slim on a sample stack."),

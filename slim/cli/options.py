@@ -190,6 +190,18 @@ def cache_option() -> Callable[[Function], Function]:
     return setting_option("cache", OTHER)
 
 
+def results_cache_option(section: str) -> Callable[[Function], Function]:
+    """``--cache``: take results from there that were made before."""
+    return option(
+        "--cache",
+        "results_cache",
+        metavar="PLACE",
+        section=section,
+        help="A folder or URL (s3://bucket/cache) with results of earlier runs: what is in it "
+        "isn't made again, what is made goes into it. Needn't exist yet.",
+    )
+
+
 def effort_options(section: str) -> Callable[[Function], Function]:
     """``--level``, ``--memory`` and ``--xz-arm64``: what writing archives may cost."""
     return combined([setting_option(field.name, section) for field in dataclasses.fields(Effort)])

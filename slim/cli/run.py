@@ -21,6 +21,7 @@ from slim.cli.options import (
     effort_options,
     jobs_option,
     option,
+    results_cache_option,
     selection_options,
     setting_option,
     unsafe_store_option,
@@ -82,6 +83,7 @@ _EXAMPLES = (
     help="What was published before: a folder, a manifest, or a URL. A layer with the same files "
     "keeps its archive, name and build number, so that nobody downloads it again.",
 )
+@results_cache_option(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @option(
     "--newest",
@@ -155,6 +157,7 @@ def run_command(
     output: Path | str | None,
     dry_run: bool,
     previous: Path | str | None,
+    results_cache: str | None,
     force: bool,
     newest: str | None,
     unsafe_store: bool,
@@ -174,6 +177,8 @@ def run_command(
     folder with Python in it, or the URL of a published stack. It is never changed.
     """
     _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
+    if results_cache is not None and dry_run:
+        raise click.UsageError("--dry-run writes nothing that a --cache could hold")
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
     config = chosen_config([stack], options)
@@ -196,6 +201,7 @@ def run_command(
             canary=canary,
             newest=newest,
             unsafe_store=unsafe_store,
+            cache=results_cache,
             progress=progress,
         )
     write_keep_file(results, keep_file_for(options, config))

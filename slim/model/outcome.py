@@ -114,6 +114,8 @@ class LayerOutcome:
     tree_sha256: str = ""
     """Its tree digest after."""
     reused: bool = False
+    cached: bool = False
+    """True if the archive was taken from a cache of results."""
     since: SincePrevious | None = None
     guarded: int = 0
     """Modules that the guard of the layer knows to be removed by this run; 0 without a guard."""
@@ -199,6 +201,22 @@ class ToSign:
         return f"{self.layer}/{self.path}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUse:
+    """Use of a cache of results by a run.
+
+    ``notes`` are sentences about what was wrong with it.
+    """
+
+    place: str
+    """Its folder or URL."""
+    whole: bool = False
+    """True if the whole run was taken from it."""
+    rechecked: bool = False
+    """True if the whole run was there and was made anew, to compare the two."""
+    notes: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
     """Result of ``slim run`` or ``slim verify`` for one stack (one platform).
@@ -237,6 +255,8 @@ class RunResult:
     signing: tuple[ToSign, ...] = ()
     backup: BackupSummary | None = None
     symbols: SymbolsSummary | None = None
+    cache: CacheUse | None = None
+    """Use of a cache of results, where one was given."""
 
     @property
     def before(self) -> Footprint:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -10,14 +10,14 @@ from slim import __version__
 from slim.model.context import RunContext
 from slim.model.outcome import Check, LayerOutcome, RestPack, SincePrevious
 from slim.model.plan import Plan
-from slim.model.stack import Layer
+from slim.model.stack import Layer, Stack
 from slim.pipeline.prepare import RunRequest
 from slim.pipeline.previous import Previous, noted_tree, reused_archive
 from slim.pipeline.way_back import pack_note
 from slim.plan.gpu import NOTE_KEY as GPU_KEY
 from slim.plan.gpu import manifest_note
 from slim.plan.planned import PlannedStack
-from slim.publish.layers import NextLayer, next_layer, read_back, true_records
+from slim.publish.layers import NextLayer, next_layer, read_back, together, true_records
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 
@@ -88,8 +88,7 @@ def write_layers(
         return tuple(_outcome(request, state, None, previous, packs) for state in states), (
             records,
         )
-    written = publisher.write_layers(stack, [state.new for state in states], context)
-    published = read_back(written, states, context)
+    written, published = _written(publisher, stack, states, context)
     outcomes = tuple(
         _outcome(request, state, result, previous, packs)
         for state, result in zip(states, written, strict=True)
@@ -105,6 +104,24 @@ def write_layers(
         }
         publisher.write_manifest(stack, written, notes)
     return outcomes, (records, published)
+
+
+def _written(
+    publisher: Publisher, stack: Stack, states: Sequence[NextLayer], context: RunContext
+) -> tuple[list[WrittenLayer], Check]:
+    """Write the layers, and read them back. What a cache gave wrongly is written all the same."""
+    written = publisher.write_layers(stack, [state.new for state in states], context)
+    checks = read_back(written, states, context)
+    for at, copy in enumerate(written):
+        if copy.cached and not checks[at].passed:
+            written[at] = publisher.rewrite(stack, copy, checks[at].failures[0], context)
+            checks[at] = read_back([written[at]], [states[at]], context)[0]
+    published = together(checks)
+    if publisher.cache is not None and published.passed:
+        for copy in written:
+            if copy.key is not None and copy.archive is not None and not copy.cached:
+                publisher.cache.store(copy.key, copy.place, copy.archive)
+    return written, published
 
 
 def _reusing(
@@ -136,6 +153,7 @@ def _outcome(
         archive_sha256=archive.sha256 if archive else None,
         tree_sha256=state.tree_sha256,
         reused=state.new.carry,
+        cached=written is not None and written.cached,
         since=None if previous is None else _since(state, written, previous),
         guarded=0 if request.canary else state.guarded,
         watched=state.guarded if request.canary else 0,

@@ -53,6 +53,10 @@ class RunRequest:
     """Archive for the originals of what is removed and rewritten."""
     symbols: Path | None = None
     """Folder to which is added what debuggers need of stripped files."""
+    cache: str | None = None
+    """Folder or URL of a cache of results."""
+    recheck: float = 0.0
+    """Share of the whole runs in the cache that are made anew, from 0 to 1."""
     previous: Path | None = None
     """Folder or manifest of what was published before."""
     canary: bool = False

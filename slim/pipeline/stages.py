@@ -16,7 +16,7 @@ from slim.errors import ConfigError, RefusedError
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
 from slim.model.context import RunContext
-from slim.model.outcome import Check, RunResult, Verification
+from slim.model.outcome import CacheUse, Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
 from slim.pipeline.gate import check_gate, check_tried, is_unverified
@@ -30,6 +30,8 @@ from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
 from slim.publish.publisher import Publisher
 from slim.publish.staging import check_target, publish, staging
+from slim.reuse.cache import open_cache
+from slim.reuse.layers import LayerCache
 from slim.rules.digest import rules_digest
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
@@ -77,6 +79,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
+    cache = None if request.cache is None else open_cache(request.cache)
     with staging(request.output) as folder, side_outputs(request) as extras:
         spool_dir = folder / "spool"
         spool_dir.mkdir()
@@ -86,6 +89,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             folder / "set",
             format_name=request.config.format,
             effort=request.config.effort,
+            cache=None if cache is None else LayerCache(cache),
         )
         results = tuple(
             _run_one(request, located, context, publisher, extras, previous) for located in stacks
@@ -96,7 +100,9 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
         progress.stage("Publishing")
         with extras.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
-    return tuple(replace(result, elapsed=time.monotonic() - started) for result in results)
+    use = None if cache is None else CacheUse(place=cache.store.url, notes=tuple(cache.notes))
+    elapsed = time.monotonic() - started
+    return tuple(replace(result, elapsed=elapsed, cache=use) for result in results)
 
 
 def _previous(request: RunRequest, stacks: Iterable[Located]) -> Previous | None:

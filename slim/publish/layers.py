@@ -50,6 +50,7 @@ def next_layer(planned: PlannedStack, layer: Layer) -> NextLayer:
         source=loaded.places[layer.name],
         source_format=tree.format,
         root=tree.root,
+        digests=digests,
     )
     archived = layer.archive.size if layer.archive else 0
     return NextLayer(
@@ -84,8 +85,8 @@ def true_records(layers: Iterable[NextLayer], inventory: Inventory) -> Check:
 
 def read_back(
     written: Sequence[WrittenLayer], layers: Sequence[NextLayer], context: RunContext
-) -> Check:
-    """Read every written layer again and compare it with the plan."""
+) -> list[Check]:
+    """Read every written layer again and compare it with the plan; one check a layer."""
     context.progress.stage("Verifying layers", total=len(written))
 
     def check(copy: WrittenLayer, layer: NextLayer) -> tuple[int, tuple[str, ...]]:
@@ -103,8 +104,13 @@ def read_back(
 
     with ThreadPoolExecutor(max_workers=context.workers) as pool:
         results = list(pool.map(check, written, layers))
+    return [Check(name="published", tried=tried, failures=failures) for tried, failures in results]
+
+
+def together(checks: Sequence[Check]) -> Check:
+    """The checks of all layers as one."""
     return Check(
         name="published",
-        tried=sum(tried for tried, _ in results),
-        failures=tuple(failure for _, failures in results for failure in failures),
+        tried=sum(check.tried for check in checks),
+        failures=tuple(failure for check in checks for failure in check.failures),
     )

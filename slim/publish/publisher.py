@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,8 @@ from slim.model.progress import Progress
 from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
 from slim.publish.notes import SLIM_KEY
+from slim.reuse.actions import writing_key
+from slim.reuse.layers import LayerCache
 from slim.system.atomic import write_new
 
 
@@ -56,6 +58,8 @@ class NewLayer:
     root: str
     carry: bool = False
     reused: ReusedArchive | None = None
+    digests: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of every content by path, in hexadecimal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +75,10 @@ class WrittenLayer:
     format: Format
     archive: ArchiveInfo | None
     reused: bool = False
+    key: str | None = None
+    """Key of writing it in a cache of results; None where it has none."""
+    cached: bool = False
+    """True where it was taken from there."""
 
 
 class Publisher:
@@ -80,12 +88,20 @@ class Publisher:
     """
 
     def __init__(
-        self, output: Path, folder: Path, *, format_name: str | None, effort: Effort
+        self,
+        output: Path,
+        folder: Path,
+        *,
+        format_name: str | None,
+        effort: Effort,
+        cache: LayerCache | None = None,
     ) -> None:
         self._output = output
         self._folder = folder
         self._format = format_name
         self._effort = effort
+        self.cache = cache
+        self._refused: set[str] = set()
         self._single: Path | None = (
             None  # what becomes the output itself, instead of the folder around it
         )
@@ -175,6 +191,7 @@ class Publisher:
         size = sum(member.size for member in new.members)
         root = new.root or new.layer.name
         options = replace(options, machine=new.layer.platform.machine)
+        key, cached = None, False
         try:
             if written_as is DIRECTORY:
                 written_as.write(iter(new.members), root, place, options)
@@ -187,7 +204,12 @@ class Publisher:
             elif new.carry and place.name == new.source.name:
                 copy_file(new.source, place)
             else:
-                written_as.write(iter(new.members), root, place, options)
+                if self.cache is not None:
+                    effort, machine = options.effort, options.machine
+                    key = writing_key(new.members, new.digests, root, written_as, effort, machine)
+                cached = key is not None and self._taken(key, place)
+                if not cached:
+                    written_as.write(iter(new.members), root, place, options)
             progress.advance(size)
             archive = ArchiveInfo(
                 name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
@@ -204,8 +226,27 @@ class Publisher:
             raise StorageError.from_os_error(error, file=error.filename or place) from None
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
             self._single = place
-        written = WrittenLayer(new=new, place=place, format=written_as, archive=archive)
+        written = WrittenLayer(
+            new=new, place=place, format=written_as, archive=archive, key=key, cached=cached
+        )
         return written if new.reused is None else self._as_reused(written, new.reused)
+
+    def _taken(self, key: str, place: Path) -> bool:
+        known = self.cache is not None and key not in self._refused
+        return known and self.cache is not None and self.cache.take(key, place)
+
+    def rewrite(
+        self, stack: Stack, refused: WrittenLayer, why: str, context: RunContext
+    ) -> WrittenLayer:
+        """Write a layer whose archive of the cache isn't the one that was to be written."""
+        assert self.cache is not None and refused.key is not None
+        self._refused.add(refused.key)
+        self.cache.refuse(refused.key, why)
+        try:
+            refused.place.unlink()
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=refused.place) from None
+        return self.write_layers(stack, [refused.new], context)[0]
 
     def _as_reused(self, written: WrittenLayer, reused: ReusedArchive) -> WrittenLayer:
         """The layer under the name that it had before, if it has the bytes that it had before."""

@@ -128,7 +128,7 @@ class Remembered(Closing):
 
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not _is_private(folder):
+            if not is_private(folder):
                 _LOG.info("%s isn't used as a cache: others may write to it", folder)
                 return None
             if self._file.is_file() and self._file.stat().st_size > MAX_SIZE:
@@ -169,7 +169,7 @@ class Remembered(Closing):
         self._asked.clear()
 
 
-def _is_private(folder: Path) -> bool:
+def is_private(folder: Path) -> bool:
     """True for a folder of this user's that nobody else may write to (POSIX)."""
     if os.name != "posix":
         return True

@@ -6,6 +6,9 @@ elsewhere.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -193,3 +196,47 @@ RULE_COMMANDS = {
 @pytest.mark.parametrize("name", RULE_COMMANDS)
 def test_rules(golden_command: Callable[..., None], name: str) -> None:
     golden_command(f"rules-{name}", RULE_COMMANDS[name])
+
+
+def _results(folder: Path) -> None:
+    """A cache of results with two right entries, one that leads nowhere, and a wrong blob."""
+    blobs = folder / "cas"
+    entries = folder / "ac"
+    for place in (blobs, entries):
+        place.mkdir(parents=True)
+    for number, data in enumerate((b"one" * 99, b"another" * 999)):
+        digest = hashlib.sha256(data).hexdigest()
+        (blobs / digest).write_bytes(data)
+        body = {"blobs": {digest: len(data)}}
+        entry = {"entry": 1, "action": "layer", "day": 20_000, "body": body}
+        (entries / f"{number:064x}").write_text(json.dumps(entry))
+    lost = {"entry": 1, "action": "layer", "day": 1, "body": {"blobs": {"e" * 64: 9}}}
+    (entries / ("e" * 64)).write_text(json.dumps(lost))
+    (entries / ("d" * 64)).write_text("{}")
+    (blobs / ("f" * 64)).write_bytes(b"other bytes")
+    for path in folder.rglob("*"):
+        os.utime(path, (1_750_000_000, 1_750_000_000))
+
+
+CACHE = {
+    "stats": ["stats", "cache"],
+    "stats-json": ["stats", "cache", "--json"],
+    "stats-nothing": ["stats", "empty"],
+    "stats-nowhere": ["stats", "nowhere"],
+    "verify": ["verify", "cache"],
+    "verify-drop": ["verify", "cache", "--drop"],
+    "verify-json": ["verify", "cache", "--drop", "--json"],
+    "verify-nothing": ["verify", "empty"],
+    "prune": ["prune", "cache", "--dry-run"],
+    "prune-size": ["prune", "cache", "--max-size", "1kB"],
+    "prune-age": ["prune", "cache", "--older-than", "30", "--json"],
+}
+
+
+@pytest.mark.parametrize("name", CACHE)
+def test_cache(
+    name: str, golden_command: Callable[[str, Sequence[str]], None], folder: Path
+) -> None:
+    _results(folder / "cache")
+    (folder / "empty").mkdir()
+    golden_command(f"cache-{name}", ["cache", *CACHE[name]])

@@ -71,6 +71,7 @@ def _shown(parameter: str, words: str) -> bool:
 def test_every_command_is_a_function_of_the_library() -> None:
     """Or several: ``slim delta`` makes and applies, ``slim rules`` shows what is configured."""
     functions = {
+        "cache": ("cache_stats", "prune_cache", "verify_cache"),
         "delta": ("make_delta", "apply_delta"),
         "demo": ("build_sample", "run"),
         "rules": ("load_config", "check_rules"),

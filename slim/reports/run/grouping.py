@@ -76,6 +76,17 @@ _SINCE = {
 }
 
 
+def cache_words(result: RunResult) -> str:
+    """Say how many archives are from a cache of results, or all of the run."""
+    assert result.cache is not None
+    if result.cache.whole:
+        return "the whole run is from"
+    known = [layer for layer in result.layers if layer.archive_name is not None]
+    taken = sum(layer.cached for layer in known)
+    words = f"{taken} of {len(known)} archives are from"
+    return f"rechecked: {words}" if result.cache.rechecked else words
+
+
 def since_previous(result: RunResult) -> list[tuple[str, str]]:
     """Return each layer with what became of it since it was last published, in words.
 

@@ -18,6 +18,7 @@ from slim.model.backup import BackupSummary, SymbolsSummary
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import (
     Accounts,
+    CacheUse,
     CellDelta,
     LayerOutcome,
     RestPack,
@@ -100,6 +101,7 @@ def _run(result: RunResult) -> Json:
         ],
         "kept": None if result.backup is None else _backup(result.backup),
         "symbols": None if result.symbols is None else _symbols(result.symbols),
+        **({} if result.cache is None else {"cache": _cache(result.cache)}),
         "stale": [{**named("name", archive.name), "size": archive.size} for archive in stale],
         "rules": [
             {**rule, "untried": [prose(owner) for owner in untried_on.get(str(rule["id"]), ())]}
@@ -132,6 +134,14 @@ def _backup(backup: BackupSummary) -> Json:
     }
 
 
+def _cache(cache: CacheUse) -> Json:
+    return {
+        "whole_run": cache.whole,
+        "rechecked": cache.rechecked,
+        "notes": [prose(text) for text in cache.notes],
+    }
+
+
 def _symbols(symbols: SymbolsSummary) -> Json:
     return {"files": symbols.files, "bytes": symbols.size}
 
@@ -154,6 +164,7 @@ def _layer(outcome: LayerOutcome, measured: bool) -> Json:
         "since_previous": None if outcome.since is None else outcome.since.value,
         "new_bytes": outcome.new_bytes if known else None,
         "sizes": _sizes(outcome.before, outcome.after, archive_known=measured),
+        **({"cached": True} if outcome.cached else {}),
         **({"guarded_modules": outcome.guarded} if outcome.guarded else {}),
         **({"watched_modules": outcome.watched} if outcome.watched else {}),
         **({"rest_packs": packs} if packs else {}),

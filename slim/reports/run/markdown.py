@@ -15,6 +15,7 @@ from slim.reports.common.text import count, duration, evidence_text, percent, un
 from slim.reports.run.grouping import (
     RefusalGroup,
     archives_measured,
+    cache_words,
     files_and_bytes,
     group_refusals,
     since_previous,
@@ -107,9 +108,18 @@ def _layers(result: RunResult) -> list[str]:
     ]
 
 
+def _cache(result: RunResult) -> list[str]:
+    if result.cache is None:
+        return []
+    lines = [f"Cache: {cache_words(result)} {cell(result.cache.place)}.", ""]
+    notes = [f"- {cell(text)}" for text in result.cache.notes]
+    return [*lines, *notes, ""] if notes else lines
+
+
 def _since(result: RunResult) -> list[str]:
     rows = since_previous(result)
-    return [*(f"- {cell(name)}: {words}" for name, words in rows), ""] if rows else []
+    listed = [*(f"- {cell(name)}: {words}" for name, words in rows), ""] if rows else []
+    return [*_cache(result), *listed]
 
 
 def _way_back(result: RunResult) -> list[str]:

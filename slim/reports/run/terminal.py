@@ -12,7 +12,7 @@ from slim.reports.common.canvas import Canvas, draw_each, plain_table
 from slim.reports.common.stacks import stack_facts
 from slim.reports.common.style import TerminalStyle
 from slim.reports.common.text import count, duration, printable
-from slim.reports.run.grouping import since_previous
+from slim.reports.run.grouping import cache_words, since_previous
 from slim.reports.run.terminal_plan import draw_plan
 from slim.reports.run.terminal_sizes import draw_sizes
 from slim.reports.run.terminal_verification import draw_verification
@@ -35,6 +35,7 @@ def _draw(canvas: Canvas, result: RunResult, *, verbose: bool) -> None:
     draw_plan(canvas, result, verbose=verbose)
     draw_verification(canvas, result, verbose=verbose)
     _backup(canvas, result)
+    _cache(canvas, result)
     _closing(canvas, result, verbose=verbose)
 
 
@@ -58,6 +59,14 @@ def _since(canvas: Canvas, result: RunResult) -> None:
         table.add_row(printable(name), words)
     canvas.show(table)
     canvas.blank()
+
+
+def _cache(canvas: Canvas, result: RunResult) -> None:
+    if result.cache is not None:
+        words = f"  {cache_words(result)} {printable(result.cache.place)}"
+        canvas.line(Text.assemble(("cache", "bold"), words))
+        for text in result.cache.notes:
+            canvas.line(Text(f"  {printable(text)}", "yellow"))
 
 
 def _backup(canvas: Canvas, result: RunResult) -> None:
