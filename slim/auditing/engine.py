@@ -99,7 +99,12 @@ def _result(request: AuditRequest, loaded: LoadedStack, facts: Facts, started: f
         rules={rule.id: rule for rule in request.config.rules},
         why=why,
         warnings=(*inventory.warnings, *complaints),
-        profile=request.config.profile,
+        profile=_shown_first(request.config.profile),
         elapsed=time.monotonic() - started,
         slim_version=__version__,
     )
+
+
+def _shown_first(profile: Safety) -> Safety:
+    """Return the profile whose savings reports show first; an audit reads no traces."""
+    return profile if profile in UNTRACED_PROFILES else Safety.STANDARD

@@ -10,7 +10,7 @@ import click
 from slim import api
 from slim.cli.options import (
     PLACE,
-    PROFILES,
+    UNTRACED,
     SectionCommand,
     cache_option,
     chosen_config,
@@ -55,7 +55,7 @@ _EXAMPLES = (
 )
 @option(
     "--profile",
-    type=PROFILES,
+    type=UNTRACED,
     section=_REPORT,
     help="Whose rules are shown first. [default: standard]",
 )

@@ -15,7 +15,7 @@ from slim.cli.groups import write_examples
 from slim.config import CONFIG_NAMES, KEEP_NAME
 from slim.config.kinds import Flag, Kind, Number, Word
 from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, is_on, option_name
-from slim.model.rule import Safety
+from slim.model.rule import UNTRACED_PROFILES, Safety
 from slim.model.settings import Effort
 from slim.system.urls import is_url
 
@@ -65,6 +65,8 @@ class LateChoice(click.Choice):  # type: ignore[type-arg]
 
 
 PROFILES = click.Choice([level.label for level in Safety])
+UNTRACED = click.Choice([level.label for level in UNTRACED_PROFILES])
+"""The profiles that need no trace."""
 
 
 class SectionOption(click.Option):

@@ -94,7 +94,7 @@ class Planner:
         self._note_blocked()
         plan = draft.plan(
             unmatched=self._selection.unmatched(),
-            warnings=warnings_of(self._config, inventory, self._selection, self._scope),
+            warnings=warnings_of(self._config, self.facts, self._selection, self._scope),
         )
         inventory = self.facts.inventory
         return replace(

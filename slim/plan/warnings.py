@@ -1,9 +1,10 @@
-"""Warnings of a plan: the user's own rules and drops that match nothing."""
+"""Warnings of a plan: the user's own rules, drops and families that match nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slim.analysis.facts import Facts
 from slim.config.settings import Config
 from slim.errors import ConfigError, Problem
 from slim.model.record import Inventory
@@ -12,13 +13,18 @@ from slim.plan.selection import Selection
 
 
 def warnings_of(
-    config: Config, inventory: Inventory, selection: Selection, scope: Scope
+    config: Config, facts: Facts, selection: Selection, scope: Scope
 ) -> tuple[str, ...]:
     """Return those of the inventory, and what the configuration names in vain.
 
     Raises ConfigError with all of the latter where the configuration is ``strict``.
     """
-    idle = [*_idle_rules(selection), *_idle_drops(config, inventory, scope)]
+    inventory = facts.inventory
+    idle = [
+        *_idle_rules(selection),
+        *_idle_drops(config, inventory, scope),
+        *_idle_families(config, facts),
+    ]
     if idle and config.strict:
         raise ConfigError.from_problems(idle)
     return (*inventory.warnings, *(str(problem) for problem in idle))
@@ -46,4 +52,18 @@ def _idle_drops(config: Config, inventory: Inventory, scope: Scope) -> Iterator[
                 place=f"drop {spec.name!r}",
                 message="no layer that may change holds this distribution",
                 hint="correct the name, or take it out",
+            )
+
+
+def _idle_families(config: Config, facts: Facts) -> Iterator[Problem]:
+    if facts.guidance is None:
+        return
+    known = facts.module_index.known
+    for prefix in facts.guidance.closed:
+        if prefix.rstrip(".").replace(".", "/") not in known:
+            yield Problem(
+                file=config.origin or "command line",
+                place=f'guided.families "{prefix}"',
+                message="no module of this stack begins so",
+                hint="correct the start, or take it out",
             )

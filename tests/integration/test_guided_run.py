@@ -147,6 +147,23 @@ def test_a_layer_may_be_guided_alone_and_a_trace_be_given_as_an_option() -> None
     assert members() == {"__init__.py", "used.py"}
 
 
+def test_a_closed_family_that_is_nowhere_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    stack()
+    trace()
+    configure(GUIDED + 'families = {"sums." = "traced"}\n' + LAUNCH)
+    assert main(["run", "stack", "--dry-run"]) == 0
+    captured = capsys.readouterr()
+    assert "no module of this stack begins so" in " ".join((captured.out + captured.err).split())
+    assert main(["run", "stack", "--dry-run", "--strict"]) == 2
+
+
+def test_an_audit_shows_the_profiles_that_need_no_trace() -> None:
+    stack()
+    configure(GUIDED)
+    assert main(["audit", "stack", "--report", "json=audit.json"]) == 0
+    assert main(["audit", "stack", "--profile", "guided"]) == 2
+
+
 def test_without_the_profile_a_trace_changes_no_byte() -> None:
     stack()
     trace()
