@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from slim.model.finding import Evidence
 from slim.model.record import Owner
+from slim.model.risk import Risk
 from slim.model.trace import Trace
 
 
@@ -49,6 +50,8 @@ class TraceSummary:
     unused: tuple[UnusedOwner, ...] = ()
     """Distributions that might be dropped, the largest first."""
     of_stack: bool = False
+    risk: Risk = field(default_factory=Risk)
+    """Leave-one-out over its runs."""
     notes: tuple[str, ...] = ()
     """Remarks of recording it."""
 

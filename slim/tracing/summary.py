@@ -13,6 +13,7 @@ from slim.model.record import Distribution, FileKey, Owner, OwnerKind
 from slim.model.trace import RunKind, Trace, Uses, layer_key
 from slim.model.trace_results import TraceSummary, UnusedOwner
 from slim.passes.packages import Requirements
+from slim.traces.risk import leave_one_out
 
 
 def summarise(
@@ -35,7 +36,12 @@ def summarise(
         unused, of_stack = _with_stack(unused, stack), True
     unused.sort(key=lambda one: (-(one.size or 0), one.layer, one.owner))
     return TraceSummary(
-        source=source, trace=trace, unused=tuple(unused), of_stack=of_stack, notes=notes
+        source=source,
+        trace=trace,
+        unused=tuple(unused),
+        of_stack=of_stack,
+        risk=leave_one_out(trace),
+        notes=notes,
     )
 
 

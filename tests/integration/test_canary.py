@@ -99,6 +99,9 @@ def test_what_is_used_is_logged_as_it_happens_and_is_a_trace(folder: Path, tmp_p
     assert sorted(uses.read) == ["maths/two.py"]
     assert trace.of(FRAMEWORK, UNOWNED) is None
     assert merge([trace, trace]) == trace
+    merged = tmp_path / "merged"
+    assert main(["trace", "merge", str(log), "-o", str(merged), "-q"]) == 0
+    assert read_trace(merged) == trace
 
 
 def test_processes_share_a_log(folder: Path, tmp_path: Path) -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from slim.model.record import Owner, OwnerKind
 from slim.model.risk import OwnerRisk, Risk
 from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness
+from slim.reports.trace.json_v1 import render_summary
+from slim.reports.trace.terminal import render_summary as draw_summary
 from slim.traces.merge import merge
 from slim.traces.risk import leave_one_out, risk_sentences
+from slim.tracing.summary import summarise
+from tests.support.report_schemas import schema
 
 MATHS = Owner(kind=OwnerKind.DISTRIBUTION, name="maths", version="1.0")
 OTHER = Owner(kind=OwnerKind.DISTRIBUTION, name="other", version="2.0")
@@ -102,3 +109,20 @@ def test_it_is_what_leaving_out_each_run_shows(used: dict[str, frozenset[str]]) 
         known = others.of("app", MATHS)
         assert known is not None
         assert found.runs[name] == len(modules - known.modules.keys())
+
+
+def test_reports_of_a_trace_tell_it() -> None:
+    summary = summarise(
+        trace({MATHS: {"maths": "a b", "maths.x": "a", "maths.y": "a"}}, run("a"), run("b")), "t"
+    )
+    document = json.loads(render_summary(summary))
+    Draft202012Validator(schema("trace-v1")).validate(document)
+    assert document["leave_one_out"]["runs"] == [
+        {"name": "a", "modules": 2},
+        {"name": "b", "modules": 0},
+    ]
+    text = draw_summary(summary)
+    assert "leave-one-out: 1 of 2 runs imported modules that no other run did" in text
+    assert "maths 1.0 in 1 of 2 runs: 2 modules" in text
+    alone = summarise(trace({MATHS: {"maths": "a"}}, run("a")), "t")
+    assert "leave-one-out" not in draw_summary(alone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slim.model.report import TRACE_CHECK_REPORT, TRACE_DIFF_REPORT, TRACE_REPORT
+from slim.model.risk import Risk
 from slim.model.trace import Runs, Trace, Uses
 from slim.model.trace_results import TraceComparison, TraceSummary, TraceVerdict, UseChange
 from slim.reports.common.json_parts import SCHEMA_VERSION, evidence_items, owner_document
@@ -33,9 +34,26 @@ def render_summary(summary: TraceSummary) -> str:
                 }
                 for one in summary.unused
             ],
+            "leave_one_out": _risk(summary.risk),
             "notes": [prose(note) for note in summary.notes],
         }
     )
+
+
+def _risk(risk: Risk) -> Json:
+    return {
+        "runs": [{"name": prose(name), "modules": alone} for name, alone in risk.runs.items()],
+        "owners": [
+            {
+                **named("layer", one.layer),
+                "owner": owner_document(one.owner),
+                "runs": [prose(run) for run in one.runs],
+                "modules": one.modules,
+                "files": one.files,
+            }
+            for one in risk.owners
+        ],
+    }
 
 
 def _trace(trace: Trace) -> Json:

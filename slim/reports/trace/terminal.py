@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from slim.model.record import OwnerKind
+from slim.model.risk import Risk
 from slim.model.size import format_size
 from slim.model.trace import RunKind, Trace
 from slim.model.trace_results import (
@@ -53,6 +54,7 @@ def _summary(canvas: Canvas, summary: TraceSummary, *, verbose: bool) -> None:
     _layers(canvas, trace)
     _families(canvas, trace, verbose=verbose)
     _unused(canvas, summary, verbose=verbose)
+    _risk(canvas, summary.risk, verbose=verbose)
     for platform in sorted(trace.platforms):
         if not trace.natives_known(platform):
             words = f"{platform}: what native code read isn't known, so native files and data stay"
@@ -144,6 +146,30 @@ def _unused(canvas: Canvas, summary: TraceSummary, *, verbose: bool) -> None:
     if not summary.of_stack:
         words = "With the stack (slim trace show TRACE STACK) it is told who imports them."
         canvas.line(Text(words, "dim"), indent=2)
+    canvas.blank()
+
+
+def _risk(canvas: Canvas, risk: Risk, *, verbose: bool) -> None:
+    """Draw leave-one-out; with one use alone there is nothing to leave out."""
+    if not risk.known:
+        return
+    total, single = len(risk.runs), len(risk.surprising)
+    words = f"{single} of {total} runs imported modules that no other run did"
+    canvas.line(Text.assemble(("leave-one-out: ", "bold"), words))
+    for name in risk.surprising:
+        modules = count(risk.runs[name], "module")
+        canvas.line(Text(printable(f"{name}: {modules}")), indent=2)
+    rows = risk.owners if verbose else risk.owners[:_UNUSED]
+    for one in rows:
+        parts = [
+            *([count(one.modules, "module")] if one.modules else []),
+            *([count(one.files, "file")] if one.files else []),
+        ]
+        words = f"{one.owner.label} in {len(one.runs)} of {total} runs: {', '.join(parts)}"
+        canvas.line(Text(printable(words), "dim"), indent=2)
+    if len(rows) < len(risk.owners):
+        rest = len(risk.owners) - len(rows)
+        canvas.line(Text(f"and {rest} more; -v shows them", "dim"), indent=2)
     canvas.blank()
 
 
