@@ -153,6 +153,29 @@ def _is_used(record: FileRecord, names: Collection[str], uses: Uses, layer: Laye
     )
 
 
+def used_by(
+    record: FileRecord, modules: Collection[Module], layer: Layer, guidance: Guidance
+) -> Evidence | None:
+    """Return which runs imported or read a file, as evidence; None where none did."""
+    names = {dotted(module.name) for module in modules if module.rooted}
+    path = traced_path(layer, record.path)
+    platform = platform_key(layer.platform)
+    imported: set[str] = set()
+    read: set[str] = set()
+    for (key, _), uses in guidance.trace.uses.items():
+        for name in names:
+            imported |= uses.modules.get(name, frozenset())
+        if key == layer_key(layer):
+            read |= uses.read.get(path, frozenset())
+            read |= uses.natives.get((platform, path), frozenset())
+    told = [
+        f"{verb} by {', '.join(sorted(runs))}"
+        for verb, runs in (("imported", imported), ("read", read))
+        if runs
+    ]
+    return Evidence(kind="trace", text=f"traced runs: {'; '.join(told)}") if told else None
+
+
 def _data(record: FileRecord, layer: LayerUses) -> Verdict:
     seen = "no traced run opened it, but" if layer.natives else "no trace has access times, and"
     return _stays(SkipReason.DATA, f"{seen} data is no module: only `drop` or a rule takes it")

@@ -1,4 +1,4 @@
-"""Notes of a plan: what a choice costs that nobody stated."""
+"""Notes of a plan: what a choice costs that nobody stated, and which runs guided it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from slim.analysis.facts import Facts
 from slim.model.plan import Plan
 from slim.model.settings import BytecodePolicy
 from slim.model.size import format_size
+from slim.model.trace import platform_key
 from slim.passes.bytecode import usual_policy
 from slim.plan.scope import Scope
 
@@ -38,3 +39,18 @@ def bytecode_notes(facts: Facts, plan: Plan, scope: Scope) -> Iterator[str]:
             f"{format_size(sizes[BytecodePolicy.NONE])} of bytecode go, as postinstall.py compiles "
             'them again on the user\'s machine. bytecode = "one" ships them'
         )
+
+
+def guided_notes(facts: Facts) -> Iterator[str]:
+    """Yield which traced runs the plan goes by, and what they can't tell on a platform."""
+    if facts.guidance is None:
+        return
+    trace = facts.guidance.trace
+    runs = ", ".join(sorted(trace.runs)) or "none"
+    yield f"guided by traced runs: {runs}"
+    for platform in sorted({platform_key(layer.platform) for layer in facts.stack}):
+        if platform in trace.platforms and not trace.natives_known(platform):
+            yield (
+                f"the traces have no access times for every run on {platform}, so extension "
+                "modules stay there, used or not"
+            )

@@ -10,6 +10,7 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import replace
 
 from slim.analysis.facts import Facts
+from slim.analysis.unused import used_by
 from slim.config.settings import Config
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
@@ -24,7 +25,7 @@ from slim.plan.gpu import gpu_notes, gpu_warnings
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
 from slim.plan.links import Links, keep_shared_bytes
-from slim.plan.notes import bytecode_notes
+from slim.plan.notes import bytecode_notes, guided_notes
 from slim.plan.protected import check_signed_records
 from slim.plan.read_files import ReadFiles
 from slim.plan.scope import Scope
@@ -103,6 +104,7 @@ class Planner:
             notes=(
                 *bytecode_notes(self.facts, plan, self._scope),
                 *gpu_notes(plan, inventory),
+                *guided_notes(self.facts),
             ),
         )
 
@@ -136,7 +138,17 @@ class Planner:
         """Return what else is known of a file: why it is protected, and who imports it."""
         reason = self._scope.protection(record)
         protected = () if reason is None else (Evidence(kind="protected", text=reason),)
-        return (*protected, *self.facts.imports.importers_of(record.key))
+        return (*protected, *self._uses_of(record), *self.facts.imports.importers_of(record.key))
+
+    def _uses_of(self, record: FileRecord) -> tuple[Evidence, ...]:
+        """Return what traces tell of the uses of a file."""
+        guidance = self.facts.guidance
+        if guidance is None:
+            return ()
+        layer = self.facts.stack.layer(record.layer)
+        modules = self.facts.module_index.modules.get(record.key, ())
+        used = used_by(record, modules, layer, guidance)
+        return () if used is None else (used,)
 
     def _ask(self, phase: Phase) -> None:
         """Settle what the passes of a phase propose, each knowing what earlier ones removed."""

@@ -85,6 +85,8 @@ def test_only_what_runs_used_stays() -> None:
     manifest = json.loads(next(Path("out/__venvstacks__").glob("*.json")).read_text())
     notes = [entry["slim"] for part in manifest["layers"].values() for entry in part]
     assert {note["profile"] for note in notes} == {"guided"}
+    told = json.loads(Path("report.json").read_text())["runs"][0]["notes"]
+    assert f"guided by traced runs: {INSTALL_RUN}, start" in told
 
 
 def test_what_the_traces_missed_is_taken_back_and_kept_from_then_on() -> None:
@@ -115,6 +117,9 @@ def test_explain_says_what_would_keep_a_module(capsys: pytest.CaptureFixture[str
     (why,) = found["action"]["evidence"]
     assert "no traced run imported maths.spare" in why["text"]
     assert "keep glob" in why["text"]
+    used = explained(capsys, "maths/used.py")
+    assert used["verdict"] == "kept"
+    assert "traced runs: imported by start" in json.dumps(used)
 
 
 @pytest.mark.parametrize(

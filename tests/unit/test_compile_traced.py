@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 from slim.errors import UnsafeInputError
-from slim.passes.compile_traced import compile_traced, new_line
+from slim.model.finding import EditSpec
+from slim.model.plan import Plan, Rewrite
+from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord, Inventory
+from slim.passes.compile_traced import EDITOR, compile_traced, new_line
+from slim.plan.accounts import footprints
 from slim.verification.compile_traced import check
 
 CALL = "    compile_dir(pylib_path, optimize=0, quiet=True)\n"
@@ -85,3 +89,29 @@ FORGED = [
 @pytest.mark.parametrize("forged", [text for _, text in FORGED], ids=[name for name, _ in FORGED])
 def test_the_oracle_refuses_what_does_anything_else(forged: str) -> None:
     assert check(memoryview(SCRIPT.encode()), memoryview(forged.encode()))
+
+
+def record(path: str, bytecode: int = 0, size: int = 1) -> FileRecord:
+    return FileRecord(
+        layer="app",
+        path=path,
+        type=EntryType.FILE,
+        kind=FileKind.PYTHON,
+        owner=UNOWNED,
+        size=size,
+        mode=0o644,
+        bytecode_size=bytecode,
+    )
+
+
+def test_only_what_is_compiled_counts_as_deployed() -> None:
+    script = record("postinstall.py")
+    files = [script, record("lib/python3.13/a.py", 10), record("lib/python3.13/b.py", 7)]
+    inventory = Inventory(records={"app": {each.path: each for each in files}})
+    edit = EditSpec(editor=EDITOR, options={"modules": ("python3.13/a.py",)})
+    action = Rewrite(
+        record=script, pass_name="traced-bytecode", rule="bytecode-traced", edit=edit, size_after=5
+    )
+    before, after = footprints(inventory, Plan(actions={script.key: action}), "app")
+    assert (before.bytecode, after.bytecode) == (17, 10)
+    assert (before.unpacked, after.unpacked) == (3, 7)
