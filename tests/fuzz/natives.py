@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from slim.binaries import describe, identify, read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, ElfEdit, plan_edit, read_dynamic
+from slim.binaries.gpu.edit import GpuEdit, plan_gpu_edit
 from slim.binaries.gpu.read import read_gpu_code
 from slim.binaries.macho.edit import LEVELS as MACHO_LEVELS
 from slim.binaries.macho.edit import MachoEdit, plan_macho_edit, resign, thin
 from slim.binaries.refusal import NotEditable
 from slim.model.gpu import GpuForm
+from slim.model.gpu_target import parse_target
 from slim.model.record import NativeFormat
 from slim.verification.native.elf import check as check_elf
+from slim.verification.native.gpu import check as check_gpu
 from slim.verification.native.macho import check as check_macho
 from slim.verification.native.macho import check_layout
 
@@ -105,3 +108,16 @@ def gpu(data: bytes) -> None:
         for start, size in section.gaps:
             assert section.offset <= start < start + size <= section.offset + section.size
         assert len(inside) <= len(data)
+
+
+def gpu_edit(data: bytes) -> None:
+    """The target: an edit that the oracle accepts, or none at all."""
+    for level, again in (("none", False), ("unneeded", True)):
+        planned = plan_gpu_edit(data, [parse_target("sm_90")], level, recompress=again)
+        if isinstance(planned, GpuEdit):
+            edited = planned.recipe.whole(data)
+            assert len(edited) == planned.size_after < len(data)
+            assert check_gpu(data, edited) == []
+        else:
+            assert planned.reason
+    assert isinstance(check_gpu(data, data), list)

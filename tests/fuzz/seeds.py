@@ -16,6 +16,7 @@ from tests.corpus.metadata_trials import RECORDS
 from tests.corpus.natives import ALONE, EDITED
 from tests.support import gpu_files as gpu
 from tests.support.backup_runs import pdb
+from tests.support.gpu_libraries import Library, code
 from tests.support.native_headers import macho, pe
 from tests.support.raw_archives import (
     PACK,
@@ -327,4 +328,16 @@ def sources() -> list[bytes]:
         b"x = f'{__import__(\"a\")}'; import b; from c import (d,\n e)\n",
         b"(" * 300 + b")" * 300,
         b"import runpy\nrunpy.run_module('a.b')\nsubprocess.run([sys.executable, '-m', 'c'])\n",
+    ]
+
+
+def gpu_libraries() -> list[bytes]:
+    """Libraries out of which GPU code can go, in each layout that the editor knows."""
+    small = [code(80, 90, size=3000), code(75, 86, 90, size=3000)]
+    return [
+        Library(containers=small).build(),
+        Library(containers=small, last=True, prelinked=True).build(),
+        Library(containers=small, wrapped=(1,)).build(),
+        Library(containers=small, align=0x2000).build(),
+        Library(containers=small, wrapped=(0, 1, 1)).build(),
     ]

@@ -30,6 +30,7 @@ TARGETS = (
     Target("macho", natives.macho, seeds.machos, 1 << 17),
     Target("pe", natives.pe, seeds.pes),
     Target("gpu", natives.gpu, seeds.gpu_files),
+    Target("gpu-edit", natives.gpu_edit, seeds.gpu_libraries, 1 << 16),
     Target("symbols", backups.symbols, seeds.debuggable, 8192),
     Target("pdb", backups.database, seeds.databases),
     Target("kept", backups.index, seeds.indexes),

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import mmap
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
@@ -26,12 +26,13 @@ from typing import Final
 
 from slim.binaries.base import Buffer
 from slim.binaries.elf.edit import ElfEdit, plan_edit
-from slim.binaries.elf.image import ElfImage, read_image
+from slim.binaries.elf.image import ElfImage, Range, overlaps, read_image
 from slim.binaries.elf.layout import (
     OSABI_GNU,
     OSABI_NONE,
     SHT_DYNSYM,
     SHT_PROGBITS,
+    Section,
     machine_name,
 )
 from slim.binaries.gpu.fatbin import WRAPPER
@@ -234,6 +235,7 @@ def _recipe(
     number = _section(image)
     layout = lay_out(headers, base.size, image, number, packed.size)
     writes = dict(_pointer_writes(view, base, image, packed, pointers, address))
+    _check_sections(image, number, writes)
     writes[0] = layout.header
     if layout.in_place:
         writes[image.header.phoff] = layout.in_place
@@ -249,6 +251,21 @@ def _recipe(
     if layout.table < 0:
         parts += [Zeros(layout.padding), layout.sections]
     return Recipe(tuple(merged(parts)))
+
+
+def _check_sections(image: ElfImage, number: int, writes: Collection[int]) -> None:
+    """Refuse a section that isn't said to be loaded and that has bytes which change."""
+    code = _span(image.sections[number])
+    for section in image.sections:
+        start, end = _span(section)
+        if not section.allocated and (
+            overlaps((start, end), [code]) or any(start < at + 8 and at < end for at in writes)
+        ):
+            raise Refused.unsupported("a section that isn't loaded lies in one that is")
+
+
+def _span(section: Section) -> Range:
+    return section.offset, section.offset + section.file_size
 
 
 def _behind(layout: Layout, packed: Packed) -> Iterator[Piece]:
