@@ -15,11 +15,12 @@ from slim.reports.common.text import count, duration, percent, printable
 
 
 def progress_text(progress: FleetProgress) -> str:
-    """Return stacks, bytes, tries and failures: ``3/12 stacks, 1.2 GB/8.0 GB, 2 running``."""
+    """Return stacks, bytes, hits, tries and failures: ``3/12 stacks, 1.2 GB/8.0 GB, 4 hits``."""
     parts = [
         f"{progress.stacks_done}/{count(progress.stacks, 'stack')}",
         f"{format_size(progress.size_done)}/{format_size(progress.size)}",
         f"{progress.running} running",
+        count(progress.hits, "hit"),
         count(progress.tries, "try", "tries"),
     ]
     if progress.failed:

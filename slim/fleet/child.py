@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -22,7 +23,7 @@ from slim import __version__, api
 from slim.errors import ConfigError, OutOfMemoryError, RefusedError, SlimError, StorageError
 from slim.fleet.summary import summarise
 from slim.fleet.tasks import error_of
-from slim.model.fleet import FleetDelta, TaskCost, TaskError, TaskResult, TaskStatus
+from slim.model.fleet import FleetDelta, TaskError, TaskResult, TaskStatus
 from slim.reports.fleet.task_json import error_document, task_document
 from slim.system.interrupts import raise_on_signals
 from slim.system.json_text import Json
@@ -85,8 +86,11 @@ def attempt(request: Json) -> Json:
     if isinstance(result, TaskError):
         return {"error": error_document(result)}
     cpu_seconds, peak_memory = _taken()
-    cost = TaskCost(
-        elapsed=time.monotonic() - started, cpu_seconds=cpu_seconds, peak_memory=peak_memory
+    cost = replace(
+        result.cost,
+        elapsed=time.monotonic() - started,
+        cpu_seconds=cpu_seconds,
+        peak_memory=peak_memory,
     )
     return {"result": task_document(result, cost)}
 
@@ -116,6 +120,7 @@ def _result(request: dict[str, Any]) -> TaskResult | TaskError:
         verify=request["verify"],
         unverified=request["unverified"],
         previous=request["previous"],
+        cache=request["cache"],
     )
     failures = [
         text

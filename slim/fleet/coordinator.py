@@ -156,6 +156,7 @@ class Coordinator:
                 size_done=sum(self._tasks[key].size for key in self._results),
                 running=len(self._running),
                 tries=self._tries,
+                hits=sum(result.cost.cached_layers for result in self._results.values()),
                 last=last,
             )
         )

@@ -32,6 +32,7 @@ KEYS: Final = (
     "name",
     "output",
     "state",
+    "cache",
     "scratch_folder",
     "tries",
     "platforms",
@@ -123,6 +124,8 @@ class FleetFile:
     """Folder in which the fleet keeps what is done."""
     sources: tuple[FleetSource, ...]
     """Patterns of stacks."""
+    cache: str | None = None
+    """Path or URL of a cache of results."""
     scratch_folder: Path | None = None
     """Folder for temporary files of tasks; None: the system's."""
     tries: int = _TRIES
@@ -167,7 +170,7 @@ def _fleet(table: Table, file: Path, text: str) -> FleetFile:
     previous = table.text("previous") or NO_PREVIOUS
     if previous not in (NO_PREVIOUS, LATEST):
         previous = _template(table, "previous", FIELDS[:2], base)
-    scratch_folder = table.text("scratch_folder")
+    scratch_folder, cache = table.text("scratch_folder"), table.text("cache")
     sources = tuple(_source(inner, base) for inner in table.tables("source"))
     if not table.values.get("source"):
         table.note("source", "there is no [[source]]", "each has a pattern of stacks")
@@ -183,6 +186,7 @@ def _fleet(table: Table, file: Path, text: str) -> FleetFile:
         output=output,
         state=Path(joined(base, _local(table, "state") or STATE)),
         sources=sources,
+        cache=None if cache is None else joined(base, cache),
         scratch_folder=None if scratch_folder is None else Path(joined(base, scratch_folder)),
         tries=table.number("tries", minimum=1, maximum=100) or _TRIES,
         platforms=_platforms(table, "platforms"),

@@ -76,6 +76,8 @@ def parse_task(node: JsonCursor) -> TaskResult:
             peak_memory=run["peak_memory"].number(),
             tries=run["tries"].number(),
             resumed=run["resumed"].flag(),
+            cached_layers=run["cached_layers"].number(),
+            cached_run=run["cached_run"].flag(),
         ),
     )
 

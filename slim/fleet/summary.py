@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from slim.model.fleet import FleetDelta, FleetLayer, RefusalSum, RuleSum, TaskResult, TaskStatus
+from slim.model.fleet import (
+    FleetDelta,
+    FleetLayer,
+    RefusalSum,
+    RuleSum,
+    TaskCost,
+    TaskResult,
+    TaskStatus,
+)
 from slim.model.outcome import LayerOutcome, RunResult
 from slim.model.plan import Skipped
 
@@ -17,6 +25,7 @@ def summarise(
 ) -> TaskResult:
     """Return the result of a task from the results of its run; who it is about, the plan knows."""
     warnings = [warning for result in results for warning in result.plan.warnings]
+    warnings += [f"cache: {note}" for one in results if one.cache for note in one.cache.notes]
     shown = warnings[:_WARNINGS]
     if len(warnings) > len(shown):
         shown.append(f"{len(warnings) - len(shown)} more warnings")
@@ -30,6 +39,10 @@ def summarise(
         refusals=_refusals(skipped for result in results for skipped in result.plan.skipped),
         deltas=deltas,
         warnings=tuple(shown),
+        cost=TaskCost(
+            cached_layers=sum(layer.cached for result in results for layer in result.layers),
+            cached_run=any(result.cache is not None and result.cache.whole for result in results),
+        ),
     )
 
 

@@ -55,6 +55,8 @@ class Task:
     """Bytes of its archives by SHA-256."""
     previous: str | None = None
     """Path or URL of what was published before."""
+    cache: str | None = None
+    """Path or URL of the cache of results."""
     deltas: tuple[DeltaTask, ...] = ()
     """Update packages to make."""
     fingerprint: str = ""
@@ -87,6 +89,7 @@ class Task:
             "verify": self.settings.verify,
             "unverified": self.settings.unverified,
             "previous": absolute(self.previous),
+            "cache": absolute(self.cache),
             "dry_run": dry_run,
             "force": bool(self.output) and not is_url(self.output),
             "deltas": [
@@ -246,6 +249,7 @@ class _Planner:
             platform=tag,
             source=place,
             output="" if self._dry_run else output,
+            cache=None if self._dry_run else self._fleet.cache,
             settings=settings,
             lone=lone,
             size=read.size,

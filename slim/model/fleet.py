@@ -126,6 +126,10 @@ class TaskCost:
     """Number of tries."""
     resumed: bool = False
     """True if an earlier, interrupted run of the fleet had done it."""
+    cached_layers: int = 0
+    """Number of archives that came from a cache of results."""
+    cached_run: bool = False
+    """True if its whole result came from a cache of results."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,6 +242,8 @@ class FleetProgress:
     """Tasks that are being worked on."""
     tries: int
     """Tries that were started."""
+    hits: int = 0
+    """Archives that came from the cache of results."""
     last: TaskResult | None = None
     """The task that has just ended."""
 

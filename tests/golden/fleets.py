@@ -82,7 +82,7 @@ def finished() -> FleetResult:
             replace(
                 editor,
                 earlier=(KILL,),
-                cost=replace(editor.cost, tries=2),
+                cost=replace(editor.cost, tries=2, cached_layers=1),
                 warnings=("RECORD of x is missing",),
             ),
             task("editor", 95, "e", "macosx_arm64"),

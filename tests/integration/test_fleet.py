@@ -109,7 +109,7 @@ def test_shards_are_joined_and_held_to_budgets(
     )
     text = (tmp_path / "fleet.toml").read_text()
     (tmp_path / "fleet.toml").write_text(
-        'state = "state"\n' + text.replace('state = "state"\n', "")
+        'state = "state"\ncache = "cache"\n' + text.replace('state = "state"\n', "")
     )
     run = ["fleet", "run", "fleet.toml", "--release", "1", "-q", "--shard"]
     assert main([*run, "1/2"]) == 0
@@ -122,6 +122,7 @@ def test_shards_are_joined_and_held_to_budgets(
     report = json.loads(capsys.readouterr().out)
     assert (report["totals"]["done"], report["totals"]["failed"]) == (2, 0)
     assert [len(layer["stacks"]) for layer in report["shared_layers"]] == [2, 2, 2]
+    assert [task["run"]["cached_layers"] for task in report["tasks"]] == [0, 3]
     assert main(["fleet", "check", "state/1", "-q"]) == 1
     assert "over budget: all: unpacked size is 4.1 kB" in capsys.readouterr().err
 

@@ -52,10 +52,17 @@ def unpacked_cells(before: Footprint, after: Footprint) -> tuple[str, str, str]:
 
 
 def tries_text(task: TaskResult) -> str:
-    """Return how often a task was tried, where that is worth a word."""
+    """Return what came from the cache and how often a task was tried, if worth a word."""
     if task.cost.resumed:
         return "done before"
-    return count(task.cost.tries, "try", "tries") if task.cost.tries > 1 else ""
+    words = []
+    if task.cost.cached_run:
+        words.append("cached")
+    elif task.cost.cached_layers:
+        words.append(f"{task.cost.cached_layers}/{len(task.layers)} cached")
+    if task.cost.tries > 1:
+        words.append(count(task.cost.tries, "try", "tries"))
+    return ", ".join(words)
 
 
 def headline(result: FleetResult) -> str:

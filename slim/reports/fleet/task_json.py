@@ -58,6 +58,8 @@ def _run(task: TaskResult, cost: TaskCost) -> Json:
         "peak_memory": cost.peak_memory,
         "tries": cost.tries,
         "resumed": cost.resumed,
+        "cached_layers": cost.cached_layers,
+        "cached_run": cost.cached_run,
         "earlier_errors": [error_document(error) for error in task.earlier],
     }
 
