@@ -30,3 +30,5 @@ class Guidance:
     """Names of the layers that an application uses which no ``[[verify.command]]`` starts."""
     needed: frozenset[str] = frozenset()
     """Dotted names of modules that what the run itself adds to layers imports."""
+    guarded: bool = False
+    """True if layers that lose modules get a guard, which every start of Python imports."""

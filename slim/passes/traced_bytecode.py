@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from slim.analysis.imports.modules import dotted
 from slim.errors import UnsafeInputError
 from slim.model.finding import EditSpec, Evidence, Finding
+from slim.model.guard import GUARD_PACKAGE
 from slim.model.plan import SkipReason
 from slim.model.record import EntryType, FileRecord
 from slim.model.rule import PassSchema, Verb
@@ -48,7 +49,8 @@ class TracedBytecode:
             record = context.inventory.records[layer.name].get(_POST_INSTALL)
             if record is not None and record.type is EntryType.FILE:
                 modules = tuple(_sources(layer, imported, context))
-                yield _proposal(record, modules, context)
+                guard = _guard(layer) if guidance.guarded else ()
+                yield _proposal(record, modules, guard, context)
 
 
 def imported_by_runs(trace: Trace) -> frozenset[str]:
@@ -78,8 +80,17 @@ def _sources(layer: Layer, imported: frozenset[str], context: Context) -> Iterat
             yield path[len(_LIBRARY) :]
 
 
-def _proposal(record: FileRecord, modules: tuple[str, ...], context: Context) -> Proposal:
-    spec = EditSpec(editor=EDITOR, options={"modules": modules})
+def _guard(layer: Layer) -> tuple[str, ...]:
+    """Return what starts a guard, should the layer get one: every start of Python imports it."""
+    module = f"{GUARD_PACKAGE}/__init__.py"
+    places = (f"{site.strip('/')}/{module}" for site in layer.site_dirs[:1])
+    return tuple(place[len(_LIBRARY) :] for place in places if place.lower().startswith(_LIBRARY))
+
+
+def _proposal(
+    record: FileRecord, modules: tuple[str, ...], guard: tuple[str, ...], context: Context
+) -> Proposal:
+    spec = EditSpec(editor=EDITOR, options={"modules": (*modules, *guard)})
     try:
         size = compile_traced(context.read(record), spec.options).size
     except UnsafeInputError as error:

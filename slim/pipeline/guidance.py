@@ -32,6 +32,7 @@ def guidance_for(config: Config, stack: Stack) -> Guidance | None:
         trace=merge(read_trace(path) for path in config.guided.traces),
         closed=config.guided.closed,
         unstarted=_unstarted(config, stack),
+        guarded=config.has_guard,
         needed=GUARD_NEEDS if _has_packs(config) else frozenset(),
     )
 

@@ -106,7 +106,7 @@ def cells(
     for record in added:
         key = (record.layer, record.owner, record.kind)
         before, after = sums.get(key, (Footprint(), Footprint()))
-        sums[key] = (before, after + _new_size(record))
+        sums[key] = (before, after + _new_size(record, compiled[record.layer]))
     order = {name: position for position, name in enumerate(inventory.records)}
     return tuple(
         CellDelta(layer=layer, owner=owner, category=kind, before=before, after=after)
@@ -139,8 +139,10 @@ def _sizes_compiled(record: FileRecord, plan: Plan) -> tuple[Footprint, Footprin
     return before, Footprint(unpacked=action.size_after, bytecode=bytecode, files=1)
 
 
-def _new_size(record: FileRecord) -> Footprint:
-    return Footprint(unpacked=record.size, bytecode=record.bytecode_size, files=1)
+def _new_size(record: FileRecord, compiled: frozenset[str] | None) -> Footprint:
+    left_out = compiled is not None and record.path.partition("/")[2] not in compiled
+    bytecode = 0 if left_out else record.bytecode_size
+    return Footprint(unpacked=record.size, bytecode=bytecode, files=1)
 
 
 def footprints(
@@ -161,5 +163,5 @@ def footprints(
         after += own_after
     for record in added:
         if record.layer == layer:
-            after += _new_size(record)
+            after += _new_size(record, compiled)
     return before, after

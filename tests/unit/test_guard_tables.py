@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import slim.guard
+from slim.config.settings import LayerSettings
 from slim.guard.table import RemovedModule, RemovedModules, render_table
+from slim.model.finding import Finding
+from slim.model.guided import Guidance
 from slim.model.plan import Plan, Remove
+from slim.model.record import UNOWNED
+from slim.model.settings import BytecodePolicy
+from slim.model.trace import Trace, Uses
+from slim.passes.base import Context
+from slim.passes.traced_bytecode import TracedBytecode
 from slim.plan.accounts import account, footprints
+from tests.support.traces import small_trace
 from tests.support.virtual_stacks import SITE, STDLIB, VirtualStack, make_stack
+from tests.unit.test_compile_traced import SCRIPT
 
 
 def payload(name: str) -> ModuleType:
@@ -139,3 +150,27 @@ def test_files_that_a_run_adds_reconcile() -> None:
     assert before.unpacked - after.unpacked == saved
     cells = [cell for cell in accounts.cells if cell.layer == "framework-maths"]
     assert sum(cell.after.files for cell in cells) == after.files
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_what_starts_a_guard_is_compiled_where_only_traced_modules_are(guarded: bool) -> None:
+    """The install step leaves out other modules; every start of Python imports this one."""
+    stack = make_stack({"framework-maths": {"postinstall.py": SCRIPT, "$site/server.py": ""}})
+    guidance = Guidance(
+        trace=Trace(
+            runs=small_trace().runs,
+            uses={("framework-maths", UNOWNED): Uses(modules={"server": frozenset({"self-test"})})},
+        ),
+        guarded=guarded,
+    )
+    context = Context(
+        facts=replace(stack.facts, guidance=guidance),
+        rules=(),
+        select=lambda _name, _record: (),
+        settings=lambda _layer: LayerSettings(bytecode=BytecodePolicy.TRACED),
+    )
+    (finding,) = TracedBytecode().propose(context)
+    assert isinstance(finding, Finding) and finding.edit is not None
+    own = (f"{SITE}/slim_guard/__init__.py".removeprefix("lib/"),) if guarded else ()
+    assert finding.edit.options["modules"] == ("python3.13/site-packages/server.py", *own)
+    assert "the 1 sources" in finding.evidence[0].text
