@@ -97,7 +97,7 @@ def write_trace(file: PathName, trace: Trace) -> None:
 
 
 def merge_traces(traces: Iterable[Trace]) -> Trace:
-    """Return one trace of several: the same in whatever order they come, and however often."""
+    """Return one trace of several ``traces``: the same in whatever order, and however often."""
     from slim.traces import merge
 
     return merge.merge(traces)
@@ -114,7 +114,8 @@ def show_trace(
 ) -> TraceSummary:
     """Return what a trace tells, and whole distributions that no run used.
 
-    With ``stack``, those come with their sizes, who imports them, and what would fail.
+    With ``stack``, those come with their sizes, who imports them, and what would fail. ``notes``
+    are remarks of recording, to be told with it.
     """
     from slim.tracing import look, summary
 
@@ -128,7 +129,7 @@ def show_trace(
 
 
 def compare_traces(before: PathName | Trace, after: PathName | Trace) -> TraceComparison:
-    """Return what differs between two traces: runs, versions, uses and families."""
+    """Return what differs from ``before`` to ``after``: runs, versions, uses and families."""
     from slim.tracing import compare
 
     (old, first), (new, second) = _trace(before), _trace(after)

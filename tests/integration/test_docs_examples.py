@@ -64,6 +64,8 @@ SHELL_NOT_RUN = {
     ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
     ("extending.md", "-X importtime"): "prints a few hundred lines",
+    ("trace.md", "slim trace merge"): "needs a Python that reads .pth files; test_trace_run.py",
+    ("trace.md", "slim trace recorder"): "test_trace_run.py carries the recorder",
 }
 """Shell blocks that are only checked for syntax: (page, a part of the block), and why."""
 

@@ -39,7 +39,7 @@ argv = ["python", "-m", "{LAUNCH_MODULE}"]
 [[trace.command]]
 name = "one module"
 layer = "framework-sample"
-argv = ["python", "-c", "import colorsys"]
+argv = ["python", "-c", "import sched"]
 """
 
 
@@ -87,9 +87,9 @@ def test_every_run_is_in_it_with_what_it_used(recorded: Recorded) -> None:
     assert {"compileall", "json.decoder"} <= modules(trace, INSTALL_RUN)
     assert {"json.decoder", "click.core", "zstandard"} <= modules(trace, "the sample")
     assert LAUNCH_MODULE in modules(trace, "the sample")
-    assert "colorsys" in modules(trace, "one module")
+    assert "sched" in modules(trace, "one module")
     assert "click" not in modules(trace, "one module") | modules(trace, INSTALL_RUN)
-    assert "colorsys" not in modules(trace, "the sample")
+    assert "sched" not in modules(trace, "the sample")
 
 
 def test_the_install_step_compiles_sources_and_uses_few(recorded: Recorded) -> None:
@@ -144,12 +144,12 @@ def test_another_home_gives_the_same_file(
 
 def test_one_command_after_dashes(recorded: Recorded, tmp_path: Path) -> None:
     file = tmp_path / "one.trace"
-    words = ["python", "-c", "import colorsys"]
+    words = ["python", "-c", "import sched"]
     options = ["--no-config", "--name", "by hand", "-q"]
     assert main(["trace", str(recorded.stack), "-o", str(file), *options, "--", *words]) == 0
     trace = read_trace(file)
     assert set(trace.runs) == {INSTALL_RUN, "by hand"}
-    assert "colorsys" in modules(trace, "by hand")
+    assert "sched" in modules(trace, "by hand")
     merged, reverse = tmp_path / "merged.trace", tmp_path / "reverse.trace"
     for names, out in (
         ((recorded.file, file), merged),

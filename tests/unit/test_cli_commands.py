@@ -66,6 +66,7 @@ COMMANDS = {path: command for path, command in walk(root) if path}
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
         "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain",
+        "fleet", "fleet audit", "fleet check", "fleet report", "fleet run",
         "restore", "rules", "rules check", "rules list", "rules show", "run", "trace",
         "trace check", "trace collect", "trace diff", "trace merge", "trace recorder", "trace run",
         "trace show", "verify",
