@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -15,20 +14,18 @@ import pytest
 pytest.importorskip("obstore")
 pytest.importorskip("moto")
 
-from slim.errors import ConfigError, IntegrityError, SlimError, StorageError
+from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.model.progress import Silent
 from slim.stores import release
-from slim.stores.base import BlobStore
 from slim.stores.download import Downloads, Wanted
 from slim.stores.open import open_store
-from slim.stores.release import newest, point_to, publish_release
+from slim.stores.release import newest, point_to
 from tests.support.faulty_proxy import Fault, Proxy, Request, proxy
 from tests.support.object_servers import SECRET, environment, moto, reset
+from tests.support.released_sets import PLACE, failure_of, publish, set_of, visible
 
 pytestmark = pytest.mark.xdist_group("moto")
 
-MANIFEST = "__venvstacks__/venvstacks.json"
-PLACE = "s3://bucket/release"
 ROUNDS = int(os.environ.get("SLIM_TEST_ROUNDS", "2"))
 """Rounds of writers at once: 50 take half a minute of processor time."""
 
@@ -48,51 +45,6 @@ def between(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
             monkeypatch.setenv(name, value)
         monkeypatch.setenv("SLIM_REMOTE_PATIENCE", "20")
         yield state
-
-
-def set_of(folder: Path, text: str) -> Path:
-    """A set of two archives, whose bytes depend on ``text``, and a manifest that names them."""
-    (folder / "__venvstacks__" / "env_metadata").mkdir(parents=True)
-    layers = {}
-    for name in ("app.tar.xz", "runtime.tar.xz"):
-        data = f"{name} {text}".encode()
-        (folder / name).write_bytes(data)
-        layers[name] = hashlib.sha256(data).hexdigest()
-    (folder / "__venvstacks__/env_metadata/app.json").write_text(json.dumps(text))
-    (folder / MANIFEST).write_text(json.dumps(layers))
-    return folder
-
-
-def publish(folder: Path, store: BlobStore | None = None, *, unsafe: bool = False) -> None:
-    publish_release(
-        folder, store or open_store(PLACE), last=[MANIFEST], unsafe=unsafe, progress=Silent()
-    )
-
-
-def failure_of(folder: Path, store: BlobStore) -> SlimError | None:
-    """The error that publishing ends with, or None."""
-    try:
-        publish(folder, store)
-    except SlimError as error:
-        return error
-    return None
-
-
-def visible(store: BlobStore) -> str | None:
-    """What a reader sees that starts at the manifest: None, or a set, which has to be whole."""
-    manifest = store.get(MANIFEST, 10_000)
-    if manifest is None:
-        return None
-    texts = set()
-    for name, sha256 in json.loads(manifest).items():
-        data = store.get(name, 10_000)
-        assert data is not None, f"{name} is missing"
-        assert hashlib.sha256(data).hexdigest() == sha256, f"{name} is of another set"
-        texts.add(data.decode().partition(" ")[2])
-    [text] = texts
-    metadata = store.get("__venvstacks__/env_metadata/app.json", 10_000)
-    assert json.loads(metadata or b"null") == text
-    return text
 
 
 @pytest.mark.parametrize("fault", [Fault.RESET, Fault.LOST])

@@ -6,7 +6,7 @@ import http.client
 import socket
 import struct
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -43,6 +43,8 @@ class Request:
     number: int
     method: str
     path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """By name in lower case."""
 
 
 @dataclass
@@ -71,7 +73,8 @@ def proxy(upstream: str) -> Iterator[Proxy]:
         def handle_one(self) -> None:
             body = self._body()
             with lock:
-                request = Request(len(state.seen), self.command, self.path)
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                request = Request(len(state.seen), self.command, self.path, headers)
                 state.seen.append(request)
             fault = state.plan(request)
             if fault is Fault.RESET:

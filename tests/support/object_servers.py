@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import socket
+import subprocess
+import sys
 import threading
+import time
+import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 KEY, SECRET = "slim-test-key", "slim-test-secret"
 
@@ -65,3 +75,117 @@ def environment(url: str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": SECRET,
         "AWS_REGION": "us-east-1",
     }
+
+
+def make_bucket(url: str) -> None:
+    """Make the bucket ``bucket`` at a server that asks for signatures."""
+    import boto3
+
+    client = boto3.client(
+        "s3",
+        endpoint_url=url,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=SECRET,
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="bucket")
+
+
+def free_port() -> int:
+    """A port that nobody listens on, nor on the two above it, a moment ago."""
+    while True:
+        with socket.socket() as probe, socket.socket() as next_one, socket.socket() as third:
+            probe.bind(("127.0.0.1", 0))
+            port = int(probe.getsockname()[1])
+            try:
+                next_one.bind(("127.0.0.1", port + 1))
+                third.bind(("127.0.0.1", port + 2))
+            except OSError:
+                continue
+            return port
+
+
+@contextmanager
+def _started(command: list[str], more: Mapping[str, str], port: int) -> Iterator[str]:
+    """Yield the URL of a server of another program, which ends with the block."""
+    url = f"http://127.0.0.1:{port}"
+    process = subprocess.Popen(
+        command,
+        env={**os.environ, **more},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not _answers(url):
+            assert process.poll() is None, f"{command[0]} has ended"
+            time.sleep(0.1)
+        make_bucket(url)
+        yield url
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=5).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
+
+
+def ministack(folder: Path) -> AbstractContextManager[str]:
+    """S3 of ministack (PyPI), where it is installed."""
+    if importlib.util.find_spec("ministack") is None:
+        pytest.skip("ministack isn't installed: pip install ministack")
+    port = free_port()
+    more = {"GATEWAY_PORT": str(port), "BIND_HOST": "127.0.0.1", "SERVICES": "s3"}
+    return _started([sys.executable, "-m", "ministack"], more, port)
+
+
+def nanio(folder: Path) -> AbstractContextManager[str]:
+    """Server nanio (PyPI), an S3 server that ignores If-None-Match, where it is installed."""
+    if importlib.util.find_spec("nanio") is None:
+        pytest.skip("nanio isn't installed: pip install nanio")
+    port = free_port()
+    where = ["--host", "127.0.0.1", "--port", str(port), "--data-dir", str(folder)]
+    code = "from nanio.cli import main; main()"
+    keys = {"NANIO_ACCESS_KEY": KEY, "NANIO_SECRET_KEY": SECRET}
+    return _started([sys.executable, "-c", code, "serve", *where], keys, port)
+
+
+CEPH = "SLIM_TEST_CEPH"
+"""Environment variable with the folder that ``ceph_gateway.sh fetch`` filled."""
+
+
+@contextmanager
+def ceph(folder: Path) -> Iterator[str]:
+    """Ceph's object gateway, where its packages are."""
+    packages = os.environ.get(CEPH)
+    if packages is None:
+        pytest.skip(f"{CEPH} doesn't name Ceph's packages: see tests/support/ceph_gateway.sh")
+    port = free_port()
+    try:
+        _gateway("start", packages, str(folder), str(port))
+        url = f"http://127.0.0.1:{port}"
+        make_bucket(url)
+        yield url
+    finally:
+        _gateway("stop", str(folder))
+
+
+def _gateway(*words: str) -> None:
+    script = str(Path(__file__).with_name("ceph_gateway.sh"))
+    subprocess.run(["bash", script, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def kill_gateway(folder: Path) -> None:
+    """End Ceph's gateway at once; monitor and OSD stay."""
+    os.kill(int((folder / "rgw.pid").read_text()), 9)
+
+
+def restart_gateway(folder: Path) -> None:
+    """Start it again."""
+    _gateway("gateway", os.environ[CEPH], str(folder))
