@@ -25,6 +25,7 @@ from slim.passes.dylibs import UnusedLibraries
 from slim.passes.foreign import ForeignFiles
 from slim.passes.gpu_code import EDITOR as GPU_CODE
 from slim.passes.gpu_code import GpuCode, edit_gpu_code
+from slim.passes.gpu_files import GpuFiles
 from slim.passes.guided import Guided
 from slim.passes.macho_symbols import EDITOR as MACHO_SYMBOLS
 from slim.passes.macho_symbols import macho_symbols
@@ -45,6 +46,7 @@ PASSES: tuple[Pass, ...] = (
     Bytecode(),
     ForeignFiles(),
     QtModules(),
+    GpuFiles(),
     UnusedLibraries(),
     Duplicates(),
     Unimportable(),

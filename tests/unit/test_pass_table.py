@@ -14,7 +14,12 @@ def test_names_are_unique_and_the_table_is_in_the_order_of_planning() -> None:
 
 
 def test_phases_follow_from_what_a_pass_declares() -> None:
-    assert [known.schema.name for known in passes_of(Phase.LINK)] == ["foreign", "qt", "dylibs"]
+    assert [known.schema.name for known in passes_of(Phase.LINK)] == [
+        "foreign",
+        "qt",
+        "gpu-files",
+        "dylibs",
+    ]
     for known in PASSES:
         rewrites = known.schema.verb is Verb.REWRITE
         assert (known.schema.phase is Phase.REWRITE) == rewrites
