@@ -101,7 +101,7 @@ def _proposal(
             reason=SkipReason.UNSAFE_TO_EDIT,
             evidence=(unsafe,),
         )
-    text = f"one line changes: it compiles the {len(modules)} sources that traced runs imported"
+    text = f"one line changes: it compiles only what traced runs imported (files: {len(modules)})"
     return Finding(
         key=record.key,
         rule=TRACED_RULE,

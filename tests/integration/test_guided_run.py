@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tarfile
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from slim.cli import main
-from slim.model.record import Owner, OwnerKind
+from slim.model.record import UNOWNED, Owner, OwnerKind
 from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness, platform_key
 from slim.traces.write import write_trace
 from slim.verification.dynamic.session import host
@@ -42,9 +43,20 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+POSTINSTALL = (
+    '"""venvstacks layer post-installation script\n"""\n'
+    "from compileall import compile_dir\nfrom pathlib import Path\n\n"
+    "def _run_postinstall(layer_path: Path) -> None:\n"
+    '    pylib_path = layer_path / "lib"\n'
+    "    compile_dir(pylib_path, optimize=0, quiet=True)\n\n"
+    "_run_postinstall(Path(__file__).parent)\n"
+)
+
+
 def stack(application: str = PLAIN) -> None:
     modules = {"used.py": "", "spare.py": "A = 1\n" * 200, "hidden.py": "", "kept.py": ""}
-    running_stack(Path("stack"), maths=modules, application=application)
+    more = {"postinstall.py": POSTINSTALL, f"{SITE}/late.py": "B = 2\n"}
+    running_stack(Path("stack"), maths=modules, application=application, more=more)
 
 
 def trace(*modules: str) -> None:
@@ -55,8 +67,11 @@ def trace(*modules: str) -> None:
         for name, kind in (("start", RunKind.USE), (INSTALL_RUN, RunKind.INSTALL))
     }
     maths = Owner(kind=OwnerKind.DISTRIBUTION, name="maths", version="1.0")
-    uses = Uses(modules=dict.fromkeys(("maths", "maths.used", *modules), ONE))
-    write_trace(Path("slim.trace"), Trace(runs=runs, uses={(FRAMEWORK, maths): uses}))
+    uses = {
+        (FRAMEWORK, maths): Uses(modules=dict.fromkeys(("maths", "maths.used", *modules), ONE)),
+        (APPLICATION, UNOWNED): Uses(modules={"main_app": ONE, "late": frozenset({INSTALL_RUN})}),
+    }
+    write_trace(Path("slim.trace"), Trace(runs=runs, uses=uses))
 
 
 def configure(text: str) -> None:
@@ -197,3 +212,24 @@ def test_mistakes_are_told_with_their_place(
     configure(text)
     assert run("--verify") != 0
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_traced_bytecode_compiles_what_runs_imported_and_is_verified() -> None:
+    stack()
+    trace()
+    configure(f'bytecode = "traced"\n[guided]\ntraces = ["slim.trace"]\n{LAUNCH}')
+    assert run("--verify") == 0
+    with tarfile.open(next(Path("out").glob(f"{APPLICATION}.tar*"))) as archive:
+        archive.extractall("deployed", filter="tar")
+    layer = Path("deployed", APPLICATION)
+    subprocess.run([sys.executable, layer / "postinstall.py"], check=True)
+    assert {path.name.partition(".")[0] for path in layer.rglob("*.pyc")} == {"main_app"}
+    report = json.loads(Path("report.json").read_text())["runs"][0]
+    (edited,) = (action for action in report["actions"] if action["rule"] == "bytecode-traced")
+    assert edited["layer"] == APPLICATION
+    assert "imported (files: 1)" in edited["evidence"][0]["text"]
+    refused = {
+        each["layer"]: each for each in report["skipped"] if each["path"] == "postinstall.py"
+    }
+    assert "isn't venvstacks' own" in refused[FRAMEWORK]["evidence"][0]["text"]
+    assert main(["verify", "stack", "out", "-q"]) == 0
