@@ -191,12 +191,11 @@ class Config(RuleSettings):
     """The whole configuration, after files and command line have been merged.
 
     ``packs`` are all rule packs, built-in ones first, the user's own ``[[rule]]`` tables last.
-    ``layers`` is what the ``[layer.NAME]`` tables state, and the command line doesn't state
-    otherwise. ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is
-    tried on a deployed stack, ``trace`` what is recorded beside its commands. ``guided``
-    are traces of what the product uses. ``choose`` has what the user keeps, by choice; ``gpu`` what
-    may be done to GPU code, None: nothing. ``origin`` is the file it was read from, if any;
-    ``files`` are all that were read for it: rule packs, ``slim.keep.toml`` and traces too.
+    ``layers`` is what ``[layer.NAME]`` states, and the command line doesn't state otherwise.
+    ``budgets`` are what ``slim check`` holds a stack against, ``verify`` is what is tried on a
+    deployed stack, ``trace`` what is recorded beside its commands. ``guided`` are traces of what
+    the product uses, ``choose`` what the user keeps, ``gpu`` what may be done to GPU code (None:
+    nothing). ``origin`` is the file it was read from; ``files`` are all that were read for it.
     """
 
     format: str | None = field(

@@ -86,6 +86,7 @@ class SkipReason(StrEnum):
     REQUIRED = "required"
     NEEDED = "needed"
     UNIT = "unit"
+    LICENCE = "licence"
     UNTRACED = "untraced"
     FAMILY = "family"
     READ = "read"

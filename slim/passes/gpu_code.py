@@ -107,7 +107,7 @@ def _propose(
             "changed copies be passed on; nvidia_licence_allows = true in [gpu] says yours does"
         )
         evidence = Evidence(kind="licence", text=text, file=record.deployed_path)
-        return Refusal(key=record.key, rule=RULE, reason=SkipReason.CONDITION, evidence=(evidence,))
+        return Refusal(key=record.key, rule=RULE, reason=SkipReason.LICENCE, evidence=(evidence,))
     options: dict[str, OptionValue] = {
         "architectures": tuple(str(target) for target in settings.targets),
         "level": level,

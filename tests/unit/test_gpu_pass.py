@@ -101,7 +101,7 @@ def test_nvidias_libraries_need_a_word_of_the_user() -> None:
     made = stack(libcublasLt_so=DATA, x_so=DATA)
     found = plan(made, gpu("sm_90"))
     held = refused(found)["libcublasLt.so"]
-    assert held.reason is SkipReason.CONDITION
+    assert held.reason is SkipReason.LICENCE
     assert "nvidia_licence_allows = true" in held.evidence[0].text
     assert not any(text.startswith("NVIDIA") for text in found.notes)
     allowed = plan(made, gpu("sm_90", nvidia_licence_allows=True))

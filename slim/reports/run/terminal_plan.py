@@ -30,6 +30,7 @@ _REASONS = {
     SkipReason.REQUIRED: "required to run",
     SkipReason.NEEDED: "needed: something stopped working without them",
     SkipReason.UNIT: "held by another file of the same unit",
+    SkipReason.LICENCE: "not to be changed by their licence",
     SkipReason.UNTRACED: "not covered by the traces",
     SkipReason.FAMILY: "members of families that code imports by computed names",
     SkipReason.READ: "in folders that runs listed and read",
