@@ -38,6 +38,7 @@ def run(
     newest: str | None = None,
     unsafe_store: bool = False,
     cache: PathName | None = None,
+    recheck: float = 0.0,
     progress: Progress | None = None,
 ) -> tuple[RunResult, ...]:
     """Make the layers of a stack smaller, prove that they still work, and publish them.
@@ -54,7 +55,8 @@ def run(
     the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
     debuggers need of stripped files is added to. ``previous`` is what was published before (a
     folder or a manifest): a layer with the same files keeps its archive. ``cache`` is a folder or
-    URL of a cache of results: archives that were written before are taken from there. With
+    URL of a cache of results: archives and whole runs that were made before are taken from there;
+    ``recheck`` is the share of such runs, from 0 to 1, that is made anew and compared. With
     ``canary`` nothing is removed: the layers log what would have been, and is used.
 
     ``stack``, ``output`` and ``previous`` may be URLs of places in an object store. ``newest`` is
@@ -88,6 +90,7 @@ def run(
             previous=here.optional(previous),
             canary=canary,
             cache=None if cache is None else str(cache),
+            recheck=recheck,
         )
         return here.renamed(stages.run(request, observed))
 

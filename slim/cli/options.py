@@ -64,6 +64,26 @@ class LateChoice(click.Choice):  # type: ignore[type-arg]
         return tuple(self._names())
 
 
+class Share(click.ParamType):  # type: ignore[type-arg]
+    """A share as a percentage: ``2%``, ``2``."""
+
+    name = "share"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the share, from 0 to 1."""
+        if isinstance(value, float):
+            return value
+        try:
+            percent = float(str(value).removesuffix("%"))
+        except ValueError:
+            percent = -1.0
+        if not 0 <= percent <= 100:
+            self.fail(f"{value!r} isn't a percentage, such as 2%", param, ctx)
+        return percent / 100
+
+
 PROFILES = click.Choice([level.label for level in Safety])
 UNTRACED = click.Choice([level.label for level in UNTRACED_PROFILES])
 """The profiles that need no trace."""

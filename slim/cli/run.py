@@ -15,6 +15,7 @@ from slim.cli.options import (
     PATH,
     PLACE,
     SectionCommand,
+    Share,
     cache_option,
     chosen_config,
     config_options,
@@ -84,6 +85,13 @@ _EXAMPLES = (
     "keeps its archive, name and build number, so that nobody downloads it again.",
 )
 @results_cache_option(_OUTPUT)
+@option(
+    "--recheck",
+    type=Share(),
+    metavar="PERCENT",
+    section=_OUTPUT,
+    help="With --cache: make this share of the runs that are in it anew, such as 2%, and compare.",
+)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at OUT.")
 @option(
     "--newest",
@@ -158,6 +166,7 @@ def run_command(
     dry_run: bool,
     previous: Path | str | None,
     results_cache: str | None,
+    recheck: float | None,
     force: bool,
     newest: str | None,
     unsafe_store: bool,
@@ -177,6 +186,8 @@ def run_command(
     folder with Python in it, or the URL of a published stack. It is never changed.
     """
     _check_options(output, dry_run, verify, no_repair, keep_removed, symbols)
+    if recheck is not None and results_cache is None:
+        raise click.UsageError("--recheck says how much of a --cache is made anew; give both")
     if results_cache is not None and dry_run:
         raise click.UsageError("--dry-run writes nothing that a --cache could hold")
     if signing_list is not None:
@@ -202,6 +213,7 @@ def run_command(
             newest=newest,
             unsafe_store=unsafe_store,
             cache=results_cache,
+            recheck=recheck or 0.0,
             progress=progress,
         )
     write_keep_file(results, keep_file_for(options, config))

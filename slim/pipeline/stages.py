@@ -25,6 +25,7 @@ from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
 from slim.pipeline.side_outputs import SideOutputs, side_outputs
 from slim.pipeline.way_back import check_way_back, with_guards, with_rest_packs
+from slim.pipeline.whole import WholeRun
 from slim.plan.accounts import account
 from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
@@ -91,16 +92,28 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             effort=request.config.effort,
             cache=None if cache is None else LayerCache(cache),
         )
-        results = tuple(
-            _run_one(request, located, context, publisher, extras, previous) for located in stacks
-        )
-        if not all(result.verification.passed for result in results):
-            return results
-        results = extras.write(results, progress)
+        whole = None if cache is None else WholeRun.of(cache, request, stacks, previous)
+        taken = None if whole is None else whole.take(publisher.staged(), stacks)
+        if taken is None:
+            results = tuple(
+                _run_one(request, located, context, publisher, extras, previous)
+                for located in stacks
+            )
+            if not all(result.verification.passed for result in results):
+                return results
+            results = extras.write(results, progress)
+            if whole is not None:
+                whole.store(publisher.staged(), results)
+        else:
+            results = taken
         progress.stage("Publishing")
         with extras.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
-    use = None if cache is None else CacheUse(place=cache.store.url, notes=tuple(cache.notes))
+    use = None
+    if cache is not None and whole is not None:
+        place, notes = cache.store.url, tuple(cache.notes)
+        whole_run, again = taken is not None, whole.rechecked
+        use = CacheUse(place=place, whole=whole_run, rechecked=again, notes=notes)
     elapsed = time.monotonic() - started
     return tuple(replace(result, elapsed=elapsed, cache=use) for result in results)
 

@@ -90,7 +90,7 @@ class ResultCache:
 
     def drop(self, key: str, why: str) -> None:
         """Remove an entry that is wrong, and tell it."""
-        self._tell(f"{ENTRIES}/{key} of the cache is dropped, and made anew: {why}")
+        self.note(f"{ENTRIES}/{key} of the cache is dropped, and made anew: {why}")
         self._tried(lambda: self.store.delete(f"{ENTRIES}/{key}"))
 
     def add(self, path: Path, sha256: str, size: int) -> bool:
@@ -111,12 +111,12 @@ class ResultCache:
         found = self._tried(lambda: self._copied(name, size, target))
         if found is None:
             if self._working:
-                self._tell(f"{name} of the cache is gone; its result is made anew")
+                self.note(f"{name} of the cache is gone; its result is made anew")
             return False
         if found == sha256:
             return True
         target.unlink(missing_ok=True)
-        self._tell(f"{name} of the cache has other bytes; it is dropped, and made anew")
+        self.note(f"{name} of the cache has other bytes; it is dropped, and made anew")
         self._tried(lambda: self.store.delete(name))
         return False
 
@@ -162,10 +162,11 @@ class ResultCache:
             return do()
         except (SlimError, OSError) as error:
             self._working = False
-            self._tell(f"the cache {self.store.url} isn't used any more: {_short(error)}")
+            self.note(f"the cache {self.store.url} isn't used any more: {_short(error)}")
             return None
 
-    def _tell(self, text: str) -> None:
+    def note(self, text: str) -> None:
+        """Tell what is wrong with the cache, for reports."""
         _LOG.warning("%s", text)
         self.notes.append(text)
 

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
-from dataclasses import replace
+import subprocess
+import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
 
 from slim.config.load import load_config
+from slim.config.settings import Config
+from slim.errors import ConfigError, IntegrityError, RefusedError
 from slim.formats import FORMATS
+from slim.inventory.locate import locate
+from slim.model.limits import Limits
 from slim.model.outcome import RunResult
-from slim.model.settings import Level
+from slim.model.rule import Safety
+from slim.model.settings import BytecodePolicy, DropSpec, Level, RestPolicy
 from slim.passes import SCHEMAS
+from slim.pipeline.previous import read_previous
 from slim.pipeline.stages import RunRequest, run
+from slim.pipeline.whole import run_key
+from slim.reports.run import RUN_REPORTERS
 from slim.reuse.cache import open_cache
 from slim.reuse.upkeep import prune, stats, verify
 from tests.support import published_stacks
@@ -142,7 +153,12 @@ def test_a_blob_that_is_not_what_its_name_says_is_made_anew(tmp_path: Path, harm
     source, cache = stack(tmp_path / "in"), tmp_path / "cache"
     slimmed(source, tmp_path / "first", cache)
     _damage_layer_only(cache)
-    for blob in (cache / "cas").iterdir():
+    blobs = [
+        cache / "cas" / name
+        for path in _entries(cache, "layer")
+        for name in json.loads(path.read_bytes())["body"]["blobs"]
+    ]
+    for blob in blobs:
         data = blob.read_bytes()
         if harm == "evicted":
             blob.unlink()
@@ -252,3 +268,212 @@ def test_upkeep(tmp_path: Path) -> None:
     assert stats(results).blobs == 0 and not stats(results).entries
     slimmed(source, tmp_path / "again", cache)
     assert files(tmp_path / "again") == files(tmp_path / "first")
+
+
+def _key(source: Path, **changes: object) -> str | None:
+    outside = {name: changes.pop(name) for name in ("output",) if name in changes}
+    asked = request(source, source.parent / "out", None, **changes)
+    asked = replace(asked, cache="cache", **outside)  # type: ignore[arg-type]
+    previous = None if asked.previous is None else read_previous(asked.previous)
+    return run_key(asked, locate(asked.source), previous)
+
+
+SAME: dict[str, dict[str, object]] = {
+    "jobs": {"jobs": 3},
+    "where settings are from": {"origin": "other.toml"},
+    "force": {"force": True},
+    "output": {"output": Path("elsewhere")},
+    "recheck": {"recheck": 0.5},
+}
+OTHER: dict[str, dict[str, object]] = {
+    **CHANGES,
+    "profile": {"profile": Safety.SAFE},
+    "enable": {"enable": frozenset({"runtime-turtle"})},
+    "disable": {"disable": frozenset({"tests-folders"})},
+    "keep": {"keep": ("**/a",)},
+    "drop": {"drop": (DropSpec(name="idna"),)},
+    "provided": {"provided": ("x",)},
+    "bytecode": {"bytecode": BytecodePolicy.NONE},
+    "strict": {"strict": True},
+    "embedded": {"embedded": False},
+    "strict evidence": {"strict_evidence": True},
+    "guard": {"guard": True},
+    "rest packs": {"rest_pack": RestPolicy.ALL},
+    "limits": {"limits": Limits(members=99_999)},
+    "choose": {"choose": {"locales": ("de",)}},
+    "canary": {"canary": True},
+    "platforms": {"platforms": ("linux_x86_64",)},
+    "request layers": {"layers": ("app",)},
+    "verify": {"verify": True},
+    "unverified": {"unverified": True},
+    "no repair": {"repair": False},
+}
+
+
+@pytest.fixture(scope="module")
+def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return stack(tmp_path_factory.mktemp("one") / "in")
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_what_changes_no_byte_is_not_in_the_key_of_a_run(one: Path, name: str) -> None:
+    assert _key(one, **SAME[name]) == _key(one) is not None
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_what_can_change_a_byte_is_in_the_key_of_a_run(one: Path, name: str) -> None:
+    assert _key(one, **OTHER[name]) != _key(one)
+    assert _key(one, **OTHER[name]) is not None
+
+
+def test_every_setting_is_in_one_of_the_tables() -> None:
+    """A new one is in the key without anybody's doing; this asks whether it should be."""
+    known = {name for changes in (*SAME.values(), *OTHER.values()) for name in changes}
+    elsewhere = {"cache", "packs", "layers", "budgets", "files", "trace", "guided", "gpu"}
+    assert {field.name for field in fields(Config)} - known - elsewhere == set()
+
+
+def test_the_manifest_and_what_was_published_before_are_in_the_key(
+    tmp_path: Path, one: Path
+) -> None:
+    slimmed(one, tmp_path / "before", None)
+    assert (
+        len(
+            {
+                _key(one),
+                _key(one, previous=tmp_path / "before"),
+                _key(stack(tmp_path / "other" / "in", "import turtledemo\n")),
+            }
+        )
+        == 3
+    )
+
+
+def test_a_verified_run_depends_on_the_host(one: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, tried = _key(one), _key(one, verify=True)
+    monkeypatch.setenv("LANG", "tlh_KX")
+    assert _key(one) == plain
+    assert _key(one, verify=True) != tried
+
+
+def test_a_whole_run_gives_the_same_files_and_the_same_report(tmp_path: Path) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    first = slimmed(source, tmp_path / "first", cache)
+    shutil.copytree(source, tmp_path / "moved")
+    again = slimmed(tmp_path / "moved", tmp_path / "again", cache)
+    assert again.cache is not None and again.cache.whole
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+    assert again.output == str(tmp_path / "again")
+    assert again.stack.source == str(tmp_path / "moved")
+    reports = []
+    for result in (first, again):
+        report = json.loads(RUN_REPORTERS["json"].render([replace(result, cache=None)]))
+        text = json.dumps(report).replace(result.output or "", "OUT")
+        report = json.loads(text.replace(result.stack.source, "IN"))
+        del report["run"]["elapsed_seconds"]
+        for stack_ in report["run"]["stacks"]:
+            del stack_["elapsed_seconds"]
+        reports.append(report)
+    assert reports[0] == reports[1]
+
+
+def test_a_changed_archive_is_no_hit(tmp_path: Path) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    slimmed(source, tmp_path / "first", cache)
+    archive = next(source.glob("app*"))
+    archive.write_bytes(archive.read_bytes()[:-4])
+    with pytest.raises(IntegrityError):
+        slimmed(source, tmp_path / "again", cache)
+    assert not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize("harm", ["result", "file", "entry"])
+def test_a_whole_run_that_is_wrong_is_made_anew(tmp_path: Path, harm: str) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    slimmed(source, tmp_path / "first", cache)
+    (entry,) = _entries(cache, "run")
+    body = json.loads(entry.read_bytes())
+    if harm == "entry":
+        body["body"]["files"] = {"../../evil": next(iter(body["body"]["files"].values()))}
+        entry.write_text(json.dumps(body))
+    else:
+        manifest = body["body"]["files"]["__venvstacks__/venvstacks.json"]
+        blob = body["body"]["result"] if harm == "result" else manifest
+        (cache / "cas" / blob).write_bytes(b"x" * body["body"]["blobs"][blob])
+    again = slimmed(source, tmp_path / "again", cache)
+    assert again.cache is not None and not again.cache.whole and len(use(again)) == 1
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+    third = slimmed(source, tmp_path / "third", cache)
+    assert third.cache is not None and third.cache.whole and not use(third)
+
+
+def test_rechecking_finds_an_entry_that_is_wrong(tmp_path: Path) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    slimmed(source, tmp_path / "first", cache)
+    right = slimmed(source, tmp_path / "right", cache, recheck=1.0)
+    assert right.cache is not None and right.cache.rechecked and not use(right)
+    (entry,) = _entries(cache, "run")
+    content = json.loads(entry.read_bytes())
+    names = content["body"]["files"]
+    names["__venvstacks__/venvstacks.json"] = names[next(iter(names))]
+    entry.write_text(json.dumps(content))
+    again = slimmed(source, tmp_path / "again", cache, recheck=1.0)
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+    assert (
+        len(use(again)) == 1
+        and "had other bytes for __venvstacks__/venvstacks.json" in use(again)[0]
+    )
+    third = slimmed(source, tmp_path / "third", cache)
+    assert third.cache is not None and third.cache.whole
+    assert files(tmp_path / "third") == files(tmp_path / "first")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_whole_runs_of_a_shared_cache_need_a_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    first = slimmed(source, tmp_path / "first", cache)
+    assert not _entries(cache, "run") and "SLIM_CACHE_KEY" in use(first)[0]
+    monkeypatch.setenv("SLIM_CACHE_KEY", "a secret of sixteen characters")
+    slimmed(source, tmp_path / "second", cache)
+    (entry,) = _entries(cache, "run")
+    again = slimmed(source, tmp_path / "again", cache)
+    assert again.cache is not None and again.cache.whole and not use(again)
+    content = json.loads(entry.read_bytes())
+    for wrong in ("0" * 64, None):
+        content.pop("mac", None)
+        entry.write_text(json.dumps({**content, **({"mac": wrong} if wrong else {})}))
+        shutil.rmtree(tmp_path / "again")
+        again = slimmed(source, tmp_path / "again", cache)
+        assert again.cache is not None and not again.cache.whole
+        assert "signature" in use(again)[0]
+    monkeypatch.setenv("SLIM_CACHE_KEY", "short")
+    with pytest.raises(ConfigError, match="too short"):
+        slimmed(source, tmp_path / "third", cache)
+
+
+def test_what_is_refused_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    monkeypatch.setattr(
+        "slim.publish.layers.compare", lambda *_, **__: (1, ("x has other content",))
+    )
+    with pytest.raises(RefusedError):
+        slimmed(source, tmp_path / "out", cache)
+    assert files(cache) == {}
+
+
+def test_many_runs_at_once_share_a_cache(tmp_path: Path) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    command = [sys.executable, "-m", "slim", "run", str(source), "--cache", str(cache)]
+    command += ["--no-config", "-q"]
+    running = [subprocess.Popen([*command, "-o", str(tmp_path / f"out-{at}")]) for at in range(3)]
+    running[0].kill()
+    assert [one.wait() for one in running][1:] == [0, 0]
+    assert files(tmp_path / "out-1") == files(tmp_path / "out-2")
+    last = slimmed(source, tmp_path / "last", cache)
+    assert last.cache is not None and last.cache.whole
+    assert files(tmp_path / "last") == files(tmp_path / "out-1")
+    assert not verify(open_cache(cache)).wrong
