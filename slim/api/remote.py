@@ -86,24 +86,30 @@ class Places:
             return None
         return self.output(name, force=force, unsafe_store=unsafe_store, newest=newest)
 
-    def check_publishable(self, source: Path, *, unpacked: bool = False) -> None:
-        """Raise ConfigError where the output is a URL, and no result of ``source`` can go there."""
+    def publishable(self, name: PathName, *, unpacked: bool = False) -> Path:
+        """Return the path of an input of which the output is made.
+
+        Raises ConfigError where the output is a URL and no result of this input can go there:
+        ``unpacked`` is true where layers are to be written as folders.
+        """
+        source = self.input(name)
         if self._output is not None:
             from slim.publish.remote import check_publishable
 
             check_publishable(source, self._output[1], unpacked=unpacked)
+        return source
 
-    def told(self, text: str) -> str:
+    def shown(self, text: str) -> str:
         """Return a path as the user named it."""
         if self._output is not None and text.startswith(self._output[0]):
             return self._output[1] + text.removeprefix(self._output[0]).replace("\\", "/")
         for here in self._brought:
-            text = here.told(text)
+            text = here.shown(text)
         return text
 
     def renamed(self, results: tuple[T, ...]) -> tuple[T, ...]:
         """Return results that name stacks as the user did."""
-        return tuple(_renamed(result, self.told) for result in results)
+        return tuple(_renamed(result, self.shown) for result in results)
 
 
 def _refuse_store_options(newest: str | None, unsafe_store: bool) -> None:
@@ -118,15 +124,15 @@ def _is_url(name: PathName | None) -> TypeGuard[str]:
     return isinstance(name, str) and is_url(name)
 
 
-def _renamed(result: Any, told: Callable[[str], str]) -> Any:
+def _renamed(result: Any, shown: Callable[[str], str]) -> Any:
     changes: dict[str, Any] = {
-        name: told(value)
+        name: shown(value)
         for name in _PATHS
-        if isinstance(value := getattr(result, name, None), str) and told(value) != value
+        if isinstance(value := getattr(result, name, None), str) and shown(value) != value
     }
     stack = getattr(result, "stack", None)
-    if stack is not None and told(stack.source) != stack.source:
-        changes["stack"] = replace(stack, source=told(stack.source))
+    if stack is not None and shown(stack.source) != stack.source:
+        changes["stack"] = replace(stack, source=shown(stack.source))
     return replace(result, **changes) if changes else result
 
 
@@ -143,5 +149,5 @@ def places(progress: Progress, platforms: Iterable[str] = ()) -> Iterator[Places
             yield here
     except SlimError as error:
         if here is not None and error.file is not None:
-            error.file = here.told(error.file)
+            error.file = here.shown(error.file)
         raise

@@ -59,9 +59,8 @@ def run(
     ``recheck`` is the share of such runs, from 0 to 1, that is made anew and compared. With
     ``canary`` nothing is removed: the layers log what would have been, and is used.
 
-    ``stack``, ``output`` and ``previous`` may be URLs of places in an object store. ``newest`` is
-    then a URL above ``output`` that is to name it as its newest release; ``unsafe_store`` lets a
-    store be used that ignores create-only writes.
+    ``stack``, ``output`` and ``previous`` may be URLs of object stores. ``newest`` is a URL above
+    ``output`` that will name it; ``unsafe_store`` allows stores that ignore create-only writes.
 
     Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
     them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
@@ -72,10 +71,8 @@ def run(
     config, platforms = config or load_config(), tuple(platforms)
     with logged_stages(progress) as observed, places(observed, platforms) as here:
         target = here.optional_output(output, force=force, newest=newest, unsafe_store=unsafe_store)
-        source = here.input(stack)
-        here.check_publishable(source)
         request = stages.RunRequest(
-            source=source,
+            source=here.publishable(stack),
             output=target,
             config=config,
             platforms=platforms,

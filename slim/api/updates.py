@@ -90,10 +90,8 @@ def apply_delta(
     config, platforms = config or Config(), tuple(platforms)
     with logged_stages(progress) as observed, places(observed, platforms) as here:
         target = here.output(output, force=force, unsafe_store=unsafe_store)
-        source = here.input(old)
-        here.check_publishable(source, unpacked=format == FOLDERS)
         request = apply.ApplyRequest(
-            old=source,
+            old=here.publishable(old, unpacked=format == FOLDERS),
             delta=here.input(delta),
             output=target,
             limits=config.limits,

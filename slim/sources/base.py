@@ -21,7 +21,7 @@ class Holds(Flag):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What is wanted of a source: its stacks for ``platforms`` (all where empty).
+    """Wish for the stacks of a source that are for ``platforms`` (all where empty).
 
     ``progress`` is told how far fetching is.
     """

@@ -39,7 +39,7 @@ class Brought:
     path: Path
     private: Path | None
 
-    def told(self, text: str) -> str:
+    def shown(self, text: str) -> str:
         """Return a path of what was brought as a user would name it; other texts stay."""
         path = PurePath(text)
         if self.private is None or self.private not in path.parents:
@@ -72,7 +72,7 @@ def brought(source: str | Path | Source, wish: Wish | None = None) -> Iterator[B
             yield replace(here, path=place)
         except SlimError as error:
             if error.file is not None:
-                error.file = here.told(error.file)
+                error.file = here.shown(error.file)
             raise
 
 

@@ -201,9 +201,9 @@ class ObjectStore:
 def answer_of(error: Exception) -> str:
     """Return what a store answered, in one line, without credentials."""
     text = str(error).partition("\n\nDebug source:")[0]
-    said = _CODE.search(text), _MESSAGE.search(text)
-    if said[0] is not None:  # the rest is numbers of the request
-        words = ": ".join(found[1].strip() for found in said if found)
+    parts = _CODE.search(text), _MESSAGE.search(text)
+    if parts[0] is not None:  # the rest is numbers of the request
+        words = ": ".join(found[1].strip() for found in parts if found)
         text = f"{text[: text.index('<')]}{words}"
     line = " ".join(redacted(text).split())
     return f"{line[:500]}..." if len(line) > 500 else line

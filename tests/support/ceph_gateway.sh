@@ -17,7 +17,7 @@ fetch() {
         apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces --no-enhances \
             "${wanted[@]}" | grep -E '^(ceph|radosgw|lib(rados|rbd|rgw|cephfs|boost|ibverbs|rdmacm|pmem|ndctl|daxctl|rabbitmq|rdkafka)|lib(lua5.3|fmt|leveldb|snappy|aio|fuse2|nl-|babeltrace1|google-perftools|tcmalloc|oath)|python3-(ceph|rados|rbd|rgw|prettytable))' | sort -u
     )
-    for name in "${wanted[@]}"; do apt-get download -qq "$name" || true; done
+    apt-get download -qq "${wanted[@]}"
     for name in *.deb; do dpkg -x "$name" ..; done
 }
 
