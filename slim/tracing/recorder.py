@@ -50,6 +50,7 @@ _IMPORTLIB = frozenset(
 _COMPILERS = frozenset(("py_compile", "compileall"))
 _LISTERS = frozenset(("compileall", "importlib.metadata", "site"))
 _WRITES = os.O_WRONLY
+_POSIX = os.name == "posix"
 
 
 def start(logs: "str | None" = None, root: "str | None" = None) -> None:
@@ -103,6 +104,7 @@ class _Recorder:
         self._fd = -1
         self._identity: tuple[int, int] | None = None
         self._seen: set[tuple[str, str]] = set()
+        self._importers: dict[str, str] = {}
         self._calls: set[tuple[Any, ...]] = set()
         self._lost = 0
         self._starting = True
@@ -270,29 +272,36 @@ class _Recorder:
 
     @staticmethod
     def _folded(path: str) -> str:
-        return os.path.normcase(path) if os.name == "nt" else path
+        return path if _POSIX else os.path.normcase(path)
 
     def _inner(self, path: "Any") -> str:
         """Return a path relative to the layers' folder; empty for what lies elsewhere."""
         if type(path) is not str:
             path = os.fsdecode(path)
-        if not os.path.isabs(path):
-            path = os.path.join(os.getcwd(), path)
-        if "/." in path or "//" in path or os.name == "nt":
-            path = os.path.normpath(path)
+        if _POSIX:
+            if path[:1] != "/":
+                path = os.path.join(os.getcwd(), path)
+            if "/." in path or "//" in path:
+                path = os.path.normpath(path)
+            folded = path
+        else:
+            path = os.path.normpath(os.path.join(os.getcwd(), path))
             if path.startswith("\\\\?\\"):
                 path = path[4:]
-        folded = self._folded(path)
-        for root in self._roots:
-            if folded.startswith(root) and not folded.startswith(self._own):
-                inner = path[len(root) :].replace(os.sep, "/")
-                return "" if NAME in inner else inner
-        return ""
+            folded = os.path.normcase(path)
+        if not folded.startswith(self._roots) or folded.startswith(self._own):
+            return ""
+        root = next(root for root in self._roots if folded.startswith(root))
+        inner = path[len(root) :] if _POSIX else path[len(root) :].replace(os.sep, "/")
+        return "" if NAME in inner else inner
 
     def _caller(self, frame: "FrameType | None") -> "tuple[str, int, str, str]":
         """Return importer, line, phase, and the function of importlib that the importer called."""
         how = ""
-        while frame is not None and _name(frame) in _IMPORTLIB:
+        while frame is not None:
+            name = frame.f_globals.get("__name__")
+            if type(name) is not str or name not in _IMPORTLIB:
+                break
             how = frame.f_code.co_name
             frame = frame.f_back
         if frame is None:
@@ -306,8 +315,11 @@ class _Recorder:
                 phase = "start"
             else:
                 self._starting = False
-        importer = frame.f_code.co_filename
-        importer = self._inner(importer) if importer[:1] != "<" else ""
+        file = frame.f_code.co_filename
+        importer = self._importers.get(file)
+        if importer is None:
+            importer = self._inner(file) if file[:1] != "<" else ""
+            self._importers[file] = importer
         if how in ("_find_and_load", "_handle_fromlist"):
             how = ""
         return importer, frame.f_lineno or 0, phase, how
@@ -320,7 +332,9 @@ class _Recorder:
             self._write((kind, what, *map(str, rest)))
 
     def _write(self, fields: "tuple[str, ...]") -> None:
-        line = "\t".join(map(_escaped, fields)) + "\n"
+        line = "\t".join(fields)
+        odd = "\\" in line or "\n" in line or "\r" in line or line.count("\t") >= len(fields)
+        line = ("\t".join(map(_escaped, fields)) if odd else line) + "\n"
         if self._lost:
             line = "e\t%d\n%s" % (self._lost, line)
         try:
