@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,8 +76,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 def test_a_worker_killed_in_the_middle(
     tmp_path: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import threading
-
     small_fleet(tmp_path, "a", "b")
     workers = [cluster.add_worker(), cluster.add_worker()]
     out = tmp_path / "out/1"
@@ -126,6 +125,32 @@ def test_a_client_that_is_stopped_leaves_nothing_running(tmp_path: Path, cluster
 
 
 @needs_dask
+def test_a_scheduler_killed_in_the_middle_ends_the_run(
+    tmp_path: Path, cluster: Cluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = small_fleet(tmp_path, "a")
+    cluster.add_worker()
+
+    def kill() -> None:
+        until(lambda: list((tmp_path / "out/1").glob(".slim-staging-*")))
+        cluster.processes[0].kill()
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    command = ["fleet", "run", str(file), "--release", "1", "--scheduler", cluster.address]
+    assert main(command) == 6
+    thread.join()
+    words = capsys.readouterr().err
+    assert "the Dask scheduler is gone" in words
+    assert "what is done stays done" in words
+    until(lambda: not processes_of(tmp_path / "scratch"))
+    until(lambda: not list((tmp_path / "scratch").glob("*")))
+    # The task may have published meanwhile: that is this fleet's own, and it goes on.
+    (again,) = fleet.run_fleet(file, release="1").tasks
+    assert again.error is None
+
+
+@needs_dask
 def test_no_scheduler_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,6 +171,17 @@ def test_without_distributed_the_way_to_install_it_is_told(
     file = small_fleet(tmp_path, "a")
     assert main(["fleet", "run", str(file), "--scheduler", "tcp://127.0.0.1:9"]) == 2
     assert "pip install 'venvstacks-slim[fleet]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [("KilledWorker", 4), ("FutureCancelledError", -1), ("TimeoutError", -1), ("ImportError", 70)],
+)
+def test_what_dask_says_instead_of_an_answer_is_one(name: str, code: int) -> None:
+    from slim.fleet.executors.dask import failure_of
+
+    answer = failure_of(type(name, (Exception,), {})("no module named slim"))
+    assert answer["error"]["exit_code"] == code
 
 
 def test_a_task_on_a_worker_never_raises(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import slim.fleet.coordinator
+from slim import __version__
 from slim.errors import ConfigError
+from slim.fleet.child import attempt
 from slim.fleet.coordinator import Coordinator
 from slim.fleet.executors import EXECUTORS, Placement, choose
 from slim.fleet.executors.base import Executor
@@ -225,6 +227,19 @@ def test_results_of_two_releases_dont_belong_together(tmp_path: Path) -> None:
     assert previous_of([tmp_path / "2"]) == tmp_path / "1"
     with pytest.raises(ConfigError, match="no earlier release"):
         previous_of([tmp_path / "1"])
+
+
+def test_a_worker_with_another_slim_says_so() -> None:
+    request = replace(task(Path("x"), "a"), deltas=()).request(jobs=1, dry_run=False)
+    error = attempt({**request, "slim": "0.0.1"})["error"]
+    assert error["exit_code"] == ConfigError.exit_code
+    assert "the fleet runs 0.0.1" in error["message"]
+
+
+def test_a_bug_in_a_task_is_told_as_one() -> None:
+    error = attempt({"slim": __version__})["error"]
+    assert error["exit_code"] == 70
+    assert error["message"] == "KeyError: 'config'"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from slim.model.fleet import FleetProgress, TaskCost, TaskResult
 from tests.golden import fleets
 
 HALF = FleetProgress(
-    stacks=5, stacks_done=2, failed=1, size=9_000_000, size_done=4_500_000, running=2, tries=5, hits=3
+    stacks=5, stacks_done=2, failed=1, size=9_000_000, size_done=4_500_000,
+    running=2, tries=5, hits=3,
 )  # fmt: skip
 DONE, BROKEN = fleets.failed().tasks[0], fleets.failed().tasks[3]
 

@@ -9,6 +9,7 @@ Sources: distributed's documentation, "Client", "Worker resilience" (KilledWorke
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import queue
 import threading
@@ -16,7 +17,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from slim.errors import ConfigError, StorageError
+from slim.errors import ConfigError, LimitError, StorageError
 from slim.fleet.executors.base import Executor, Placement
 from slim.fleet.tasks import Task
 from slim.model.fleet import ENDED_BADLY, KILLED, TaskError
@@ -147,18 +148,13 @@ class DaskExecutor(Executor):
             if error is None:
                 found: Json = future.result(timeout=_CONNECT)
                 return found
-        except Exception as raised:  # a cancelled task, or one whose worker took it along
+        except (
+            Exception,
+            asyncio.CancelledError,
+        ) as raised:  # a cancelled task, or one whose worker took it along
             self._check_scheduler()
             error = raised
-        name = type(error).__name__
-        if name in ("KilledWorker", "CancelledError", "FutureCancelledError", "TimeoutError"):
-            return _failure(KILLED, "killed", f"the worker of the task died ({name})")
-        return _failure(
-            ENDED_BADLY,
-            "worker",
-            f"the worker can't run the task: {name}: {str(error)[:300]}",
-            hint=f"the workers need the same slim as this machine: {_INSTALL}",
-        )
+        return failure_of(error)
 
     def _place(self, task: Task) -> str | None:
         """Return the worker with room that has most bytes of a task's layers; None: no room."""
@@ -178,6 +174,27 @@ class DaskExecutor(Executor):
             offer = (known, -len(mine), address)
             best = offer if best is None else max(best, offer)
         return None if best is None else best[2]
+
+
+def failure_of(error: BaseException) -> Json:
+    """Return the answer for a task of which Dask has nothing but an error."""
+    name = type(error).__name__
+    if name == "KilledWorker":
+        return _failure(
+            LimitError.exit_code,
+            LimitError.label,
+            "its workers died, one after the other, and it isn't tried on more",
+            hint="let fewer tasks run on a worker (memory in fleet.toml), or give workers more; "
+            "Dask's distributed.scheduler.allowed-failures says how many it tries",
+        )
+    if name in ("CancelledError", "FutureCancelledError", "FuturesCancelledError", "TimeoutError"):
+        return _failure(KILLED, "killed", f"the task got lost with its worker ({name})")
+    return _failure(
+        ENDED_BADLY,
+        "worker",
+        f"the worker can't run the task: {name}: {str(error)[:300]}",
+        hint=f"the workers need the same slim as this machine: {_INSTALL}",
+    )
 
 
 def _failure(code: int, label: str, message: str, *, hint: str = "") -> Json:
