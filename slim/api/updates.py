@@ -24,6 +24,7 @@ def make_delta(
     config: Config | None = None,
     platforms: Iterable[str] = (),
     force: bool = False,
+    cache: PathName | None = None,
     unsafe_store: bool = False,
     progress: Progress | None = None,
 ) -> tuple[DeltaMade, ...]:
@@ -32,7 +33,8 @@ def make_delta(
     For each layer that changed that is a patch, or the whole archive where that is smaller. Both
     are published stacks, exports, archives or folders, or URLs of stacks; neither is changed.
     ``output`` may be a URL, too: a place of its own; ``unsafe_store`` as for :func:`slim.run`.
-    Returns one result for each platform.
+    ``cache`` is a folder or URL of a cache of results: updates that were made before are taken from
+    there. Returns one result for each platform.
     """
     from slim.config.settings import Config
     from slim.delta import create
@@ -48,6 +50,7 @@ def make_delta(
             limits=(config or Config()).limits,
             platforms=platforms,
             force=force,
+            cache=None if cache is None else str(cache),
         )
         return here.renamed(create.make(request, observed))
 

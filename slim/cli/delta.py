@@ -19,6 +19,7 @@ from slim.cli.options import (
     jobs_option,
     option,
     platform_option,
+    results_cache_option,
     unsafe_store_option,
 )
 from slim.cli.reporting import Reporting, reporting_options
@@ -88,6 +89,7 @@ def delta_group() -> None:
     section=_OUTPUT,
     help="Where the delta goes.",
 )
+@results_cache_option(_OUTPUT)
 @option("--force", is_flag=True, section=_OUTPUT, help="Replace what lies at D.")
 @unsafe_store_option(_OUTPUT)
 @platform_option(_WHERE)
@@ -96,6 +98,7 @@ def make_command(
     old: Path | str,
     new: Path | str,
     output: Path | str,
+    results_cache: str | None,
     force: bool,
     unsafe_store: bool,
     platforms: tuple[str, ...],
@@ -115,6 +118,7 @@ def make_command(
             output,
             platforms=platforms,
             force=force,
+            cache=results_cache,
             unsafe_store=unsafe_store,
             progress=progress,
         )

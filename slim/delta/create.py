@@ -22,6 +22,7 @@ from slim.inventory.manifest import ENV_METADATA, FOLDER
 from slim.inventory.platforms import with_platform
 from slim.inventory.read import read_layer
 from slim.inventory.unchanged import unchanged
+from slim.model.cache import CacheUse
 from slim.model.context import RunContext
 from slim.model.delta import (
     Delta,
@@ -37,6 +38,8 @@ from slim.model.limits import Limits
 from slim.model.progress import Progress, Silent
 from slim.model.stack import Layer, Platform, StackKind
 from slim.publish.staging import check_target, publish, staging
+from slim.reuse.cache import open_cache
+from slim.reuse.deltas import DeltaCache
 from slim.sources.fetch import fetched
 
 
@@ -53,6 +56,8 @@ class MakeRequest:
     """The platforms that are compared; all that both sides have if empty."""
     force: bool = False
     """True if the output may be replaced."""
+    cache: str | None = None
+    """Folder or URL of a cache of results."""
 
 
 def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaMade, ...]:
@@ -72,14 +77,24 @@ def _make(request: MakeRequest, progress: Progress) -> tuple[DeltaMade, ...]:
         place = folder / "delta"
         place.mkdir()
         context = RunContext(spool_dir=folder, limits=request.limits, progress=progress)
-        maker = _Maker(request=request, place=place, context=context, several=len(pairs) > 1)
+        results = None if request.cache is None else open_cache(request.cache)
+        maker = _Maker(
+            request=request,
+            place=place,
+            context=context,
+            several=len(pairs) > 1,
+            cache=None if results is None else DeltaCache(results),
+        )
         with unchanged(*(located for pair in pairs for located in pair)):
             made = [maker.stack(old, new) for old, new in pairs]
         delta = Delta(stacks=tuple(stack for stack, _ in made), slim_version=__version__)
         write_file(place / document.NAME, [document.render(delta).encode("utf-8")])
         progress.stage("Publishing")
         publish(place, request.output, force=request.force)
-    return tuple(result for _, result in made)
+    use = None
+    if results is not None:
+        use = CacheUse(place=results.store.url, notes=tuple(results.notes))
+    return tuple(replace(result, cache=use) for _, result in made)
 
 
 def _pairs(request: MakeRequest) -> list[tuple[Located, Located]]:
@@ -114,6 +129,7 @@ class _Maker:
     context: RunContext
     several: bool
     """True if the delta is of several stacks."""
+    cache: DeltaCache | None = None
     used: set[str] = field(default_factory=set)
     """Names of files in the delta, in lower case."""
     detected: Platform | None = None
@@ -127,8 +143,11 @@ class _Maker:
         layers = []
         for before, after in _layer_pairs(old, new):
             started = time.monotonic()
+            known = self._known(old, new, before, after)
             with ExitStack() as resources:
-                made = self._layer(resources, old, new, before, after)
+                made = known or self._layer(resources, old, new, before, after)
+            if known is None:
+                self._remember(old, new, before, after, made)
             layers.append(replace(made, elapsed=time.monotonic() - started))
             self.context.progress.advance()
         platform = (self.detected or new.stack.platform).tag
@@ -149,6 +168,34 @@ class _Maker:
             output=str(self.request.output),
         )
         return stack, result
+
+    def _known(
+        self, old: Located, new: Located, before: Layer | None, after: Layer | None
+    ) -> LayerMade | None:
+        """The update of a layer that is in the cache, with its file in the delta."""
+        if self.cache is None or before is None or after is None or not _is_cached(old, new):
+            return None
+        scratch = self.place.parent / "taken.patch"
+        made = self.cache.take(before, after, scratch)
+        if made is not None and made.delta.file is not None:
+            name = self._claim(made.delta.file.name)
+            if made.delta.action is DeltaAction.FULL:
+                copy_file(new.places[after.name], self.place / name)
+            else:
+                scratch.rename(self.place / name)
+        return made
+
+    def _remember(
+        self,
+        old: Located,
+        new: Located,
+        before: Layer | None,
+        after: Layer | None,
+        made: LayerMade,
+    ) -> None:
+        if self.cache is None or before is None or after is None or not _is_cached(old, new):
+            return
+        self.cache.store(before, after, made, self.place)
 
     def _read(
         self, resources: ExitStack, located: Located, layer: Layer
@@ -255,6 +302,11 @@ class _Maker:
         except OSError as error:
             raise StorageError.from_os_error(error, file=error.filename or target) from None
         return file_of(target / name), metadata
+
+
+def _is_cached(old: Located, new: Located) -> bool:
+    """Return whether manifests say, by hashes that were checked, what both archives are."""
+    return old.kind is new.kind is StackKind.PUBLISHED
 
 
 def _layer_pairs(old: Located, new: Located) -> Iterable[tuple[Layer | None, Layer | None]]:

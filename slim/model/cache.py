@@ -7,6 +7,22 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CacheUse:
+    """Use of a cache of results by a run, or by the making of an update.
+
+    ``notes`` are sentences about what was wrong with it.
+    """
+
+    place: str
+    """Its folder or URL."""
+    whole: bool = False
+    """True if the whole run was taken from it."""
+    rechecked: bool = False
+    """True if the whole run was there and was made anew, to compare the two."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheStats:
     """Contents of a cache."""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from slim.model.cache import CacheUse
+
 
 class DeltaAction(StrEnum):
     """Ways from an old layer to a new one. The values are part of the format of a delta."""
@@ -109,6 +111,8 @@ class LayerMade:
     """Reasons why a method wasn't tried, by method."""
     elapsed: float = 0.0
     """Seconds that it took."""
+    cached: bool = False
+    """True if it was taken from a cache of results."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +131,8 @@ class DeltaMade:
     """Version of slim that made it."""
     output: str = ""
     """Folder that the delta was written to."""
+    cache: CacheUse | None = None
+    """Use of a cache of results, where one was given."""
 
     @property
     def download(self) -> int:

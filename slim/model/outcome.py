@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from slim.model.backup import BackupSummary, SymbolsSummary
+from slim.model.cache import CacheUse
 from slim.model.finding import Evidence
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.plan import Action, Plan, Skipped
@@ -199,22 +200,6 @@ class ToSign:
     def deployed_path(self) -> str:
         """The path below the folder that all layers are unpacked into."""
         return f"{self.layer}/{self.path}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheUse:
-    """Use of a cache of results by a run.
-
-    ``notes`` are sentences about what was wrong with it.
-    """
-
-    place: str
-    """Its folder or URL."""
-    whole: bool = False
-    """True if the whole run was taken from it."""
-    rechecked: bool = False
-    """True if the whole run was there and was made anew, to compare the two."""
-    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

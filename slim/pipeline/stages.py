@@ -15,8 +15,9 @@ from slim.analysis.facts import Facts
 from slim.errors import ConfigError, RefusedError
 from slim.inventory.locate import locate
 from slim.inventory.located import Located
+from slim.model.cache import CacheUse
 from slim.model.context import RunContext
-from slim.model.outcome import CacheUse, Check, RunResult, Verification
+from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
 from slim.pipeline.gate import check_gate, check_tried, is_unverified

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from slim import api
 from slim.config.load import load_config
 from slim.config.settings import Config
 from slim.errors import ConfigError, IntegrityError, RefusedError
@@ -477,3 +478,23 @@ def test_many_runs_at_once_share_a_cache(tmp_path: Path) -> None:
     assert last.cache is not None and last.cache.whole
     assert files(tmp_path / "last") == files(tmp_path / "out-1")
     assert not verify(open_cache(cache)).wrong
+
+
+def test_updates_are_taken_from_the_cache(tmp_path: Path) -> None:
+    old, new = stack(tmp_path / "old"), stack(tmp_path / "new", "import idna\nimport math\n" * 900)
+    cache = tmp_path / "cache"
+    api.make_delta(old, new, tmp_path / "plain")
+    (first,) = api.make_delta(old, new, tmp_path / "first", cache=cache)
+    (again,) = api.make_delta(old, new, tmp_path / "again", cache=cache)
+    assert [layer.cached for layer in first.layers] == [False, False]
+    assert [layer.cached for layer in again.layers] == [True, True]
+    assert files(tmp_path / "plain") == files(tmp_path / "first") == files(tmp_path / "again")
+    api.apply_delta(old, tmp_path / "again", tmp_path / "applied")
+
+    for patch in (cache / "cas").iterdir():
+        patch.write_bytes(patch.read_bytes()[:-1] + b"x")
+    (third,) = api.make_delta(old, new, tmp_path / "third", cache=cache)
+    assert third.cache is not None and "other bytes" in third.cache.notes[0]
+    assert files(tmp_path / "third") == files(tmp_path / "plain")
+    (back,) = api.make_delta(new, old, tmp_path / "back", cache=cache)
+    assert not any(layer.cached for layer in back.layers if layer.delta.name == "app")

@@ -54,6 +54,7 @@ def _layer_document(layer: LayerMade) -> Json:
         "tree_sha256_after": None if delta.new is None else delta.new.tree_sha256,
         "tried": dict(layer.tried),
         "not_tried": dict(layer.skipped),
+        **({"cached": True} if layer.cached else {}),
     }
 
 

@@ -47,6 +47,12 @@ def _made(canvas: Canvas, result: DeltaMade, *, verbose: bool) -> None:
     elapsed = sum(layer.elapsed for layer in result.layers)
     table.add_row(*total_cells(result), "", duration(elapsed))
     canvas.show(table)
+    if result.cache is not None:
+        taken = f"{sum(layer.cached for layer in result.layers)} of {len(result.layers)} layers are"
+        words = f"  {taken} from {printable(result.cache.place)}"
+        canvas.line(Text.assemble(("cache", "bold"), words))
+        for text in result.cache.notes:
+            canvas.line(Text(f"  {printable(text)}", "yellow"))
     for layer in result.layers if verbose else ():
         for words in _tried(layer):
             canvas.line(Text(f"{printable(layer.delta.name)}: {words}", "dim"))

@@ -15,10 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from slim.model.backup import BackupSummary, SymbolsSummary
+from slim.model.cache import CacheUse
 from slim.model.footprint import Footprint, FootprintDelta
 from slim.model.outcome import (
     Accounts,
-    CacheUse,
     CellDelta,
     LayerOutcome,
     RestPack,
