@@ -96,18 +96,13 @@ def _propose(
     if record.native is NativeFormat.PE:
         return _refusal(record, "unsupported", "GPU code in a PE file, which slim doesn't edit")
     level = level_for(record, context)
+    if is_nvidias(record) and not settings.nvidia_licence_allows:
+        return _held_by_licence(record, settings, context)
     edit = _plan(context.read(record), settings.targets, level, settings.recompress)
     if isinstance(edit, NotEditable):
         if edit.kind is RefusalKind.NOTHING_GAINED:
             return None
         return _refusal(record, edit.kind.value, edit.reason)
-    if is_nvidias(record) and not settings.nvidia_licence_allows:
-        text = (
-            f"NVIDIA's library, of which {_won(edit)} bytes would go: its licence doesn't let "
-            "changed copies be passed on; nvidia_licence_allows = true in [gpu] says yours does"
-        )
-        evidence = Evidence(kind="licence", text=text, file=record.deployed_path)
-        return Refusal(key=record.key, rule=RULE, reason=SkipReason.LICENCE, evidence=(evidence,))
     options: dict[str, OptionValue] = {
         "architectures": tuple(str(target) for target in settings.targets),
         "level": level,
@@ -122,6 +117,25 @@ def _propose(
         size_after=edit.size_after,
     )
     return unless_stated(finding, record, context)
+
+
+def _held_by_licence(
+    record: FileRecord, settings: GpuSettings, context: Context
+) -> Proposal | None:
+    """Return the refusal of a file of NVIDIA's; None where nothing would become of it anyway."""
+    edit = plan_gpu_edit(context.read(record), settings.targets, "none")
+    if isinstance(edit, GpuEdit):
+        what = f"of which {_won(edit)} bytes of GPU code would go"
+    elif edit.kind is RefusalKind.NOTHING_GAINED and settings.recompress:
+        what = "which isn't compressed again"
+    else:
+        return None
+    text = (
+        f"NVIDIA's library, {what}: its licence doesn't let changed copies be passed on; "
+        "nvidia_licence_allows = true in [gpu] says yours does"
+    )
+    evidence = Evidence(kind="licence", text=text, file=record.deployed_path)
+    return Refusal(key=record.key, rule=RULE, reason=SkipReason.LICENCE, evidence=(evidence,))
 
 
 def _refusal(record: FileRecord, kind: str, reason: str) -> Refusal:

@@ -95,6 +95,17 @@ def test_what_devices_do_not_need_goes(last: bool, prelinked: bool, align: int) 
         assert slot == (addend if prelinked else bytes(8))
 
 
+def test_aarch64_is_edited_in_pages_of_64_kilobytes() -> None:
+    """Its kernels may have such pages: nothing may be cut in smaller steps."""
+    large = code(80, 90, size=200_000)
+    data = Library(containers=[large, large], machine=183, align=0x10000).build()
+    new = edited(data, "sm_90")
+    assert check(data, new) == []
+    assert (len(data) - len(new)) % 0x10000 == 0
+    assert entries(new) == [one[1:] for one in entries(data)]
+    assert mapped(new)
+
+
 def test_whole_pages_are_won() -> None:
     data = Library(containers=CONTAINERS).build()
     made = edit(data, "sm_90")

@@ -109,6 +109,12 @@ def test_nvidias_libraries_need_a_word_of_the_user() -> None:
     assert any(text.startswith("NVIDIA's libraries are changed") for text in allowed.notes)
 
 
+def test_nvidias_libraries_are_not_compressed_again_either() -> None:
+    found = plan(stack(libcurand_so=DATA), GpuSettings(recompress=True))
+    assert "which isn't compressed again" in refused(found)["libcurand.so"].evidence[0].text
+    assert not any(one.edit.editor == "gpu-code" for one in edits(found).values())
+
+
 def test_what_cannot_be_edited_is_refused_with_its_reason() -> None:
     library = Library(containers=CODE, wrapped=(0,))
     found = refused(
