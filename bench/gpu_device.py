@@ -2,7 +2,7 @@
 
     python bench/gpu_device.py [--seconds 480] [--recompress] [--open] [--folder FOLDER]
 
-Runs with a Python that has torch for CUDA (and numpy), on a machine with one NVIDIA card; slim is
+Runs with a Python that has torch for CUDA, on a machine with one NVIDIA card; slim is
 this checkout. Copies of torch and of NVIDIA's wheels are made beside each other, of hard links but
 for what slim edits: one for the architecture of the card, and one for an architecture that the card
 can't run. ``--open`` leaves NVIDIA's own libraries alone; without it they are edited in the copies,
@@ -54,7 +54,7 @@ WRONG = ("sm_75", "sm_80", "sm_90", "sm_120")
 NO_IMAGE = "no kernel image is available"
 
 WORKER = r"""
-import hashlib, json, os, sys, time
+import ctypes, hashlib, json, sys, time
 started = time.perf_counter()
 import torch
 import torch.nn.functional as F
@@ -65,6 +65,11 @@ device = torch.device("cuda")
 
 def made(*shape, dtype=torch.float32):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(3)).to(device, dtype)
+
+def digest(tensor):
+    whole = tensor.detach().cpu().contiguous()
+    size = whole.numel() * whole.element_size()
+    return hashlib.sha256(ctypes.string_at(whole.data_ptr(), size)).hexdigest()
 
 def matmul():
     for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
@@ -120,10 +125,7 @@ for name in sys.argv[1:]:
     began = time.perf_counter()
     row = {"program": name}
     try:
-        row["digests"] = [
-            hashlib.sha256(one.detach().cpu().contiguous().view(torch.uint8).numpy()).hexdigest()
-            for one in globals()[name.replace(" ", "_")]()
-        ]
+        row["digests"] = [digest(one) for one in globals()[name.replace(" ", "_")]()]
     except Exception as error:
         row["error"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
     torch.cuda.synchronize()
