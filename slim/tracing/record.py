@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -185,7 +186,7 @@ class _Recording:
 
         Raises StorageError.
         """
-        try:
+        with self._storage():
             self._logs.mkdir()
             for folder in self._sites():
                 place_recorder(folder, self._logs, self._root)
@@ -197,14 +198,12 @@ class _Recording:
                     writable=(self._root,),
                 ),
             )
-            if not self._times:
-                self.note = (
-                    "this file system keeps no access times, so what native code read isn't known: "
-                    "native files and data won't go; TMPDIR says where stacks are deployed"
-                )
-            self.reset()
-        except OSError as error:
-            raise StorageError.from_os_error(error, file=error.filename or self._root) from error
+        if not self._times:
+            self.note = (
+                "this file system keeps no access times, so what native code read isn't known: "
+                "native files and data won't go; TMPDIR says where stacks are deployed"
+            )
+        self.reset()
 
     def _sites(self) -> Iterator[Path]:
         """Yield a folder of each layer in which its Python looks for ``.pth`` files."""
@@ -215,19 +214,28 @@ class _Recording:
             yield from (self._root / layer.name / site for site in sites)
 
     def reset(self) -> None:
-        """Begin a run. Raises OSError."""
+        """Begin a run. Raises StorageError."""
         if self._times:
-            times.set_times(self._root)
+            with self._storage():
+                times.set_times(self._root)
+
+    @contextlib.contextmanager
+    def _storage(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StorageError.from_os_error(error, file=error.filename or self._root) from error
 
     def finish(self, name: str, kind: RunKind) -> RunFacts:
         """Return the facts of the run that has ended, and forget them here.
 
-        Raises RefusedError where there can't be a trace of it.
+        Raises RefusedError where there can't be a trace of it, and StorageError.
         """
-        accessed = frozenset(times.accessed(self._root)) if self._times else None
-        logged = read_logs(self._logs)
-        for file in self._logs.glob("*.log"):
-            file.unlink()
+        with self._storage():
+            accessed = frozenset(times.accessed(self._root)) if self._times else None
+            logged = read_logs(self._logs)
+            for file in self._logs.glob("*.log"):
+                file.unlink()
         _check(name, kind, logged)
         return RunFacts(
             name=name,
