@@ -1,7 +1,8 @@
 """A whole run that a cache of results may hold: what its key is made of, and when it counts.
 
 The key has slim's code and rules, what parses and compresses, Python, the whole manifest, every
-setting that can change a byte, what ``--previous`` named, and for ``--verify`` facts of the host.
+setting that can change a byte, traces, what ``--previous`` named, rest packs that are taken along,
+and for ``--verify`` facts of the host.
 """
 
 from __future__ import annotations
@@ -12,6 +13,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from slim.errors import SlimError
+from slim.formats.digests import sha256_of
+from slim.guard.rest_pack import FOLDER
 from slim.inventory.located import Located
 from slim.model.outcome import RunResult
 from slim.model.stack import StackKind
@@ -129,11 +133,20 @@ def run_key(
             "previous": [
                 [*key, _text(layer.layer.entry), layer.place is not None] for key, layer in before
             ],
+            "traces": [sha256_of(path) for path in request.config.guided.traces],
+            "rest": [_rest_packs(located) for located in stacks],
             "host": host() if request.verify else None,
         }
-    except TypeError:
+    except (TypeError, SlimError):  # the run tells what is wrong with a trace
         return None
     return action_key(RUN, document)
+
+
+def _rest_packs(located: Located) -> list[list[object]]:
+    """Rest packs beside a stack, which a run takes along."""
+    folder = Path(located.stack.source) / FOLDER
+    found = folder.glob("*") if folder.is_dir() else ()
+    return [[path.name, sha256_of(path)] for path in sorted(found) if path.is_file()]
 
 
 def _manifest(located: Located) -> list[object]:

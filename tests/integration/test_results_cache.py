@@ -19,6 +19,7 @@ from slim.config.settings import Config
 from slim.errors import ConfigError, IntegrityError, RefusedError
 from slim.formats import FORMATS
 from slim.inventory.locate import locate
+from slim.model.guided import GuidedSettings
 from slim.model.limits import Limits
 from slim.model.outcome import RunResult
 from slim.model.rule import Safety
@@ -332,6 +333,23 @@ def test_every_setting_is_in_one_of_the_tables() -> None:
     known = {name for changes in (*SAME.values(), *OTHER.values()) for name in changes}
     elsewhere = {"cache", "packs", "layers", "budgets", "files", "trace", "guided", "gpu"}
     assert {field.name for field in fields(Config)} - known - elsewhere == set()
+
+
+def test_traces_and_rest_packs_that_are_taken_along_are_in_the_key(
+    tmp_path: Path,
+) -> None:
+    source, trace = stack(tmp_path / "in"), tmp_path / "slim.trace"
+    guided = {"guided": GuidedSettings(traces=(trace,))}
+    assert _key(source, **guided) is None  # there is none: the run says so
+    trace.write_text("slim trace 1\n")
+    first = _key(source, **guided)
+    trace.write_text("slim trace 1\nrun use other\n")
+    assert None is not first != _key(source, **guided)
+    bare = _key(source)
+    (source / "rest").mkdir()
+    assert _key(source) == bare
+    (source / "rest" / "py.rest.tar.xz").write_bytes(b"x")
+    assert _key(source) != bare
 
 
 def test_the_manifest_and_what_was_published_before_are_in_the_key(
