@@ -20,7 +20,7 @@ from slim.model.rule import OptionValue
 
 EDITOR: Final = COMPILE_EDITOR
 _CALL: Final = re.compile(rb"^    compile_dir\(pylib_path, optimize=0, quiet=True\)(?=\r?\n)", re.M)
-_OPENING: Final = b'"""venvstacks layer post-installation script\n'
+_OPENING: Final = b'"""venvstacks layer post-installation script.\n'
 _IMPORT: Final = b"from compileall import compile_dir\n"
 _NEEDED: Final = (_IMPORT, b"def _run_postinstall(layer_path: Path) -> None:\n")
 

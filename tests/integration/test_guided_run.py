@@ -44,7 +44,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 POSTINSTALL = (
-    '"""venvstacks layer post-installation script\n"""\n'
+    '"""venvstacks layer post-installation script.\n"""\n'
     "from compileall import compile_dir\nfrom pathlib import Path\n\n"
     "def _run_postinstall(layer_path: Path) -> None:\n"
     '    pylib_path = layer_path / "lib"\n'

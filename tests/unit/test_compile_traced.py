@@ -18,7 +18,7 @@ from slim.verification.compile_traced import check
 
 CALL = "    compile_dir(pylib_path, optimize=0, quiet=True)\n"
 SCRIPT = (
-    '"""venvstacks layer post-installation script\n\n* Precompiles\n"""\n'
+    '"""venvstacks layer post-installation script.\n\n* Precompiles\n"""\n'
     "from compileall import compile_dir\n"
     "from pathlib import Path\n\n\n"
     "def _run_postinstall(layer_path: Path) -> None:\n"
