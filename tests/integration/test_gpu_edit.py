@@ -208,6 +208,44 @@ def call(file: Path) -> str:
     return done.stdout.strip()
 
 
+UNWINDING = """
+#include <dlfcn.h>
+#include <link.h>
+#include <stdexcept>
+#include <string>
+__global__ void f(float *a, int n) {
+    for (int k = 0; k < 200; k++)
+        for (int i = 0; i < n; i++) a[i] = sinf(a[i]) * cosf(a[i] + k) + powf(a[i], k * .1f);
+}
+static int count(dl_phdr_info *info, size_t, void *found) {
+    if (std::string(info->dlpi_name).find("unwinding.so") == std::string::npos) return 0;
+    for (int k = 0; k < info->dlpi_phnum; k++)
+        *(int *)found += info->dlpi_phdr[k].p_type == PT_LOAD;
+    return 0;
+}
+extern "C" int run(float *a, float *, int) {
+    Dl_info info;
+    int loads = 0;
+    f<<<1, 1>>>(a, 3);
+    if (!dladdr((void *)&run, &info) || std::string(info.dli_sname) != "run") return -1;
+    try { throw std::runtime_error("x"); }
+    catch (const std::exception &error) { dl_iterate_phdr(count, &loads); }
+    return loads;
+}
+"""
+
+
+def test_exceptions_are_caught_and_segments_are_seen(tmp_path: Path) -> None:
+    """The hole makes one segment more; unwinding reads the program headers where they now are."""
+    codes = (*_code("75", "sm_75"), *_code("80", "sm_80"), *_code("90", "sm_90"))
+    file = compile_cuda(
+        tmp_path, "unwinding.so", UNWINDING, *SHARED, *codes, "-compress-mode", "none"
+    )
+    (tmp_path / "new").mkdir()
+    new = edit(file, tmp_path / "new", "sm_90")
+    assert int(call(new)) == int(call(file)) + 1 > 2
+
+
 def test_ptx_alone_stays(tmp_path: Path) -> None:
     """Of a library of PTX alone nothing goes: it is the only code that the card could run."""
     file = compile_cuda(tmp_path, "ptx.so", SOURCE, *SHARED, *_code("80", "compute_80"))
