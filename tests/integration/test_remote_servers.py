@@ -153,6 +153,7 @@ def test_the_gateway_is_killed_for_45_seconds_in_the_middle(
         publish(mine, store)
     assert killed.is_set()
     back.join()
+    lead_to(honest[1], monkeypatch, tmp_path)  # no longer through the proxy
     assert visible(open_store(f"{PLACE}/gateway")) == "mine"
 
 
