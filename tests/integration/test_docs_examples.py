@@ -36,6 +36,8 @@ SHELL_NOT_RUN = {
     ("extending.md", "docs/generate.py"): "the documentation session of the noxfile runs it",
     ("field.md", "python -m tests.field"): "takes hours; test_field.py tries a part",
     ("fleet.md", "dask scheduler"): "test_fleet_dask.py starts a scheduler and workers",
+    ("guard.md", "SLIM_CANARY"): "needs a Python that reads .pth files; test_canary.py",
+    ("guard.md", "tar -xf _slim/rest"): "test_guard.py unpacks a pack over its layer",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
     (
