@@ -231,7 +231,7 @@ class _Build:
 
 
 def _builds(context: Context) -> list[_Build] | None:
-    """What each PyTorch of the stack says it was built for; None where one doesn't say."""
+    """Return what each PyTorch was built for; None where one doesn't say, or none is there."""
     builds = []
     for record in context.inventory:
         if record.type is not EntryType.FILE or not _BUILD_FILE.search(record.path):
