@@ -24,6 +24,8 @@ from slim.stores.open import open_store
 from tests.support.faulty_proxy import Fault, proxy
 from tests.support.object_servers import (
     SECRET,
+    azure_environment,
+    azurite,
     ceph,
     environment,
     kill_gateway,
@@ -40,7 +42,9 @@ pytestmark = pytest.mark.xdist_group("moto")
 Server = Callable[[Path], AbstractContextManager[str]]
 
 
-@pytest.fixture(scope="module", params=[ministack, ceph], ids=lambda server: server.__name__)
+@pytest.fixture(
+    scope="module", params=[ministack, ceph, azurite], ids=lambda server: server.__name__
+)
 def honest(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[str, str, Path]]:
@@ -50,8 +54,13 @@ def honest(
         yield request.param.__name__, url, folder
 
 
+def bucket_of(server: tuple[str, str, Path]) -> str:
+    return "az://bucket" if server[0] == "azurite" else "s3://bucket"
+
+
 def lead_to(url: str, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    for name, value in environment(url).items():
+    """Lead slim to a server, whichever it is: by ``s3://bucket`` or ``az://bucket``."""
+    for name, value in {**environment(url), **azure_environment(url)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("SLIM_CACHE_DIR", str(folder / "cache"))
 
@@ -60,19 +69,20 @@ def test_a_run_from_and_to_the_store(
     honest: tuple[str, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lead_to(honest[1], monkeypatch, tmp_path)
+    bucket = bucket_of(honest)
     stack = small_stack(tmp_path / "stack")
-    store = open_store("s3://bucket/in/stack")
+    store = open_store(f"{bucket}/in/stack")
     for path in stack.rglob("*"):
         if path.is_file():
             store.put(path.relative_to(stack).as_posix(), path)
     slim.run(stack, tmp_path / "out")
-    slim.run("s3://bucket/in/stack", "s3://bucket/out/1", newest="s3://bucket/out")
-    result = open_store("s3://bucket/out/1")
+    slim.run(f"{bucket}/in/stack", f"{bucket}/out/1", newest=f"{bucket}/out")
+    result = open_store(f"{bucket}/out/1")
     for path in (tmp_path / "out").rglob("*"):
         if path.is_file():
             name = path.relative_to(tmp_path / "out").as_posix()
             assert result.get(name, 1 << 20) == path.read_bytes(), name
-    assert slim.measure("s3://bucket/out/@newest")[0].source == "s3://bucket/out/@newest"
+    assert slim.measure(f"{bucket}/out/@newest")[0].source == f"{bucket}/out/@newest"
 
 
 def test_of_writers_at_once_one_wins(
@@ -80,7 +90,7 @@ def test_of_writers_at_once_one_wins(
 ) -> None:
     lead_to(honest[1], monkeypatch, tmp_path)
     sets = [set_of(tmp_path / str(number), f"set {number}") for number in range(8)]
-    store = open_store(f"{PLACE}/at-once")
+    store = open_store(f"{bucket_of(honest)}/release/at-once")
     with ThreadPoolExecutor(8) as pool:
         errors = list(pool.map(failure_of, sets, [store] * len(sets)))
     assert errors.count(None) == 1
@@ -93,7 +103,7 @@ def test_a_killed_publish_shows_nothing_or_all(
     honest: tuple[str, str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: Fault
 ) -> None:
     lead_to(honest[1], monkeypatch, tmp_path)
-    direct = open_store(f"{PLACE}/killed-{fault.name}")
+    direct = open_store(f"{bucket_of(honest)}/release/killed-{fault.name}")
     with proxy(honest[1]) as between:
         lead_to(between.url, monkeypatch, tmp_path)
         monkeypatch.setenv("SLIM_REMOTE_PATIENCE", "0")
@@ -122,7 +132,7 @@ def test_a_large_archive_goes_in_parts(
     data = os.urandom(1 << 20) * 35
     mine = set_of(tmp_path / "mine", "mine")
     (mine / "large.tar.xz").write_bytes(data)
-    store = open_store(f"{PLACE}/large")
+    store = open_store(f"{bucket_of(honest)}/release/large")
     publish(mine, store)
     wanted = Wanted(name="large.tar.xz", size=len(data), sha256=hashlib.sha256(data).hexdigest())
     assert Downloads(tmp_path / "blobs").fetch(store, wanted, Silent()).read_bytes() == data
@@ -149,12 +159,12 @@ def test_the_gateway_is_killed_for_45_seconds_in_the_middle(
                 back.start()
 
         between.plan = kill  # type: ignore[assignment]
-        store = open_store(f"{PLACE}/gateway")
+        store = open_store(f"{bucket_of(honest)}/release/gateway")
         publish(mine, store)
     assert killed.is_set()
     back.join()
     lead_to(honest[1], monkeypatch, tmp_path)  # no longer through the proxy
-    assert visible(open_store(f"{PLACE}/gateway")) == "mine"
+    assert visible(open_store(f"{bucket_of(honest)}/release/gateway")) == "mine"
 
 
 def test_nanio_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,6 +204,7 @@ def test_what_google_and_azure_are_asked_and_what_is_told_of_their_errors(
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_NAME", "account")
         monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", "c2VjcmV0LXNlY3JldA==")
         monkeypatch.setenv("AZURE_STORAGE_ENDPOINT", between.url)
+        monkeypatch.delenv("AZURE_STORAGE_USE_EMULATOR", raising=False)
         monkeypatch.setenv("SLIM_REMOTE_PATIENCE", "0")
         between.plan = lambda request: Fault.BROKEN
         with pytest.raises(StorageError, match="500") as caught:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import importlib.util
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -13,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +110,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def _started(command: list[str], more: Mapping[str, str], port: int) -> Iterator[str]:
+def _started(
+    command: list[str], more: Mapping[str, str], port: int, *, bucket: bool = True
+) -> Iterator[str]:
     """Yield the URL of a server of another program, which ends with the block."""
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(
@@ -119,7 +125,8 @@ def _started(command: list[str], more: Mapping[str, str], port: int) -> Iterator
         while not _answers(url):
             assert process.poll() is None, f"{command[0]} has ended"
             time.sleep(0.1)
-        make_bucket(url)
+        if bucket:
+            make_bucket(url)
         yield url
     finally:
         process.kill()
@@ -154,6 +161,53 @@ def nanio(folder: Path) -> AbstractContextManager[str]:
     code = "from nanio.cli import main; main()"
     keys = {"NANIO_ACCESS_KEY": KEY, "NANIO_SECRET_KEY": SECRET}
     return _started([sys.executable, "-c", code, "serve", *where], keys, port)
+
+
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = (
+    "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+)
+"""What Azurite's documentation says."""
+
+
+@contextmanager
+def azurite(folder: Path) -> Iterator[str]:
+    """Azurite (npm), a server that speaks as Azure's Blob Storage does, where it is installed."""
+    program = os.environ.get("SLIM_TEST_AZURITE") or shutil.which("azurite-blob")
+    if program is None:
+        pytest.skip("azurite-blob isn't there: npm install azurite; SLIM_TEST_AZURITE names it")
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    where = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
+    command = [program, *where, "--silent", "--skipApiVersionCheck"]
+    with _started(command, {}, port, bucket=False) as url:
+        _make_container(url)
+        yield url
+
+
+def _make_container(url: str) -> None:
+    """Make the container ``bucket``: a request signed as "Authorize with Shared Key" says."""
+    now = datetime.now(UTC).strftime("%a, %d %b %Y %H:%M:%S GMT")
+    headers = {"x-ms-date": now, "x-ms-version": "2021-08-06"}
+    named = "".join(f"{name}:{value}\n" for name, value in headers.items())
+    resource = f"/{AZURE_ACCOUNT}/{AZURE_ACCOUNT}/bucket\nrestype:container"
+    text = "PUT" + 5 * "\n" + "text/plain" + 7 * "\n" + named + resource
+    digest = hmac.new(base64.b64decode(AZURE_KEY), text.encode(), "sha256").digest()
+    headers["Authorization"] = f"SharedKey {AZURE_ACCOUNT}:{base64.b64encode(digest).decode()}"
+    headers["Content-Type"] = "text/plain"
+    place = f"{url}/{AZURE_ACCOUNT}/bucket?restype=container"
+    request = urllib.request.Request(place, b"", headers, method="PUT")
+    urllib.request.urlopen(request).close()
+
+
+def azure_environment(url: str) -> dict[str, str]:
+    """Environment variables that lead slim to Azurite."""
+    return {
+        "AZURE_STORAGE_USE_EMULATOR": "true",
+        "AZURITE_BLOB_STORAGE_URL": url,
+        "AZURE_STORAGE_ACCOUNT_NAME": AZURE_ACCOUNT,
+        "AZURE_STORAGE_ACCOUNT_KEY": AZURE_KEY,
+    }
 
 
 CEPH = "SLIM_TEST_CEPH"
