@@ -58,7 +58,6 @@ def run(
     URL of a cache of results: archives and whole runs that were made before are taken from there;
     ``recheck`` is the share of such runs, from 0 to 1, that is made anew and compared. With
     ``canary`` nothing is removed: the layers log what would have been, and is used.
-
     ``stack``, ``output`` and ``previous`` may be URLs of object stores. ``newest`` is a URL above
     ``output`` that will name it; ``unsafe_store`` allows stores that ignore create-only writes.
 
