@@ -33,15 +33,18 @@ class Places:
         self._brought: list[Brought] = []
         self._output: tuple[str, str] | None = None
 
-    def input(self, name: PathName) -> Path:
-        """Return the path of an input, fetched where it is a URL."""
+    def input(self, name: PathName, *, lenient: bool = False) -> Path:
+        """Return the path of an input, fetched where it is a URL.
+
+        With ``lenient`` it needn't have every platform that is wanted.
+        """
         if not _is_url(name):
             return Path(name)
         from slim.sources.base import Holds, Wish
         from slim.sources.fetch import brought, parse
 
         source = parse(name, wanted=Holds.STACK)
-        wish = Wish(platforms=self._platforms, progress=self._progress)
+        wish = Wish(platforms=self._platforms, lenient=lenient, progress=self._progress)
         here = self._resources.enter_context(brought(source, wish))
         self._brought.append(here)
         return here.path
@@ -50,9 +53,9 @@ class Places:
         """Return what names an input: its path for a URL, else the same text."""
         return str(self.input(name)) if _is_url(name) else os.fspath(name)
 
-    def optional(self, name: PathName | None) -> Path | None:
-        """Return the path of an input, or None for None."""
-        return None if name is None else self.input(name)
+    def previous(self, name: PathName | None) -> Path | None:
+        """Return the path of what was published before, or None for None."""
+        return None if name is None else self.input(name, lenient=True)
 
     def output(
         self,

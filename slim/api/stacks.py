@@ -57,9 +57,9 @@ def run(
     folder or a manifest): a layer with the same files keeps its archive. ``cache`` is a folder or
     URL of a cache of results: archives and whole runs that were made before are taken from there;
     ``recheck`` is the share of such runs, from 0 to 1, that is made anew and compared. With
-    ``canary`` nothing is removed: the layers log what would have been, and is used.
-    ``stack``, ``output`` and ``previous`` may be URLs of object stores. ``newest`` is a URL above
-    ``output`` that will name it; ``unsafe_store`` allows stores that ignore create-only writes.
+    ``canary`` nothing is removed: the layers log what would have been, and is used. ``stack``,
+    ``output`` and ``previous`` may be URLs of object stores. ``newest`` is a URL above ``output``
+    that will name it; ``unsafe_store`` allows stores that ignore create-only writes.
 
     Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
     them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
@@ -83,7 +83,7 @@ def run(
             repair=repair,
             keep_removed=optional_path(keep_removed),
             symbols=optional_path(symbols),
-            previous=here.optional(previous),
+            previous=here.previous(previous),
             canary=canary,
             cache=None if cache is None else str(cache),
             recheck=recheck,

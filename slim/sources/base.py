@@ -23,10 +23,12 @@ class Holds(Flag):
 class Wish:
     """Wish for the stacks of a source that are for ``platforms`` (all where empty).
 
-    ``progress`` is told how far fetching is.
+    With ``lenient`` a platform that the source hasn't got is no error: what was published before
+    needn't have it. ``progress`` is told how far fetching is.
     """
 
     platforms: tuple[str, ...] = ()
+    lenient: bool = False
     progress: Progress = field(default_factory=Silent)
 
 

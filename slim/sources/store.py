@@ -112,7 +112,7 @@ def _stack(store: BlobStore, blobs: dict[str, Blob], top: Path, wish: Wish) -> N
             if text is None:
                 raise StorageError("is gone", file=f"{store.url}/{name}", hint=_HINT)
             write_file(top / name, [text])
-    archives = _archives(top, wish.platforms)
+    archives = _archives(top, wish)
     wanted = [
         Wanted(name=archive.name, size=archive.size, sha256=archive.sha256)
         for archive in archives.values()
@@ -123,8 +123,9 @@ def _stack(store: BlobStore, blobs: dict[str, Blob], top: Path, wish: Wish) -> N
         _link(downloads.fetch(store, blob, wish.progress), top / blob.name)
 
 
-def _archives(top: Path, platforms: tuple[str, ...]) -> dict[str, ArchiveInfo]:
+def _archives(top: Path, wish: Wish) -> dict[str, ArchiveInfo]:
     """Return the archives by name; manifests of other platforms than those wanted go."""
+    platforms = wish.platforms
     archives: dict[str, ArchiveInfo] = {}
     tags = {}
     for path in sorted((top / FOLDER).glob("*.json")):
@@ -140,6 +141,8 @@ def _archives(top: Path, platforms: tuple[str, ...]) -> dict[str, ArchiveInfo]:
                     hint="publish the stack again",
                 )
     missing = sorted(set(platforms) - set(tags.values()))
+    if missing and wish.lenient:
+        return archives  # the other manifests stay: they are read, and nothing of them is taken
     if missing:
         known = ", ".join(sorted(set(tags.values())))
         raise ConfigError(

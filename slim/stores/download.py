@@ -110,6 +110,7 @@ def _locked(path: Path) -> Iterator[BinaryIO]:
     """Hold the lock of a blob during the block: one process at a time fetches it."""
     while True:
         with path.open("a+b") as lock:
+            lock.seek(0)  # Windows locks the byte at the position
             while not try_lock(lock.fileno()):
                 time.sleep(_TICK)
             if _is_same(lock, path):

@@ -215,6 +215,9 @@ def test_only_what_a_platform_needs_is_fetched(stack: Path, bucket: BlobStore) -
     assert linux.platform == "linux_x86_64"
     with pytest.raises(StorageError, match="win-"):
         slim.measure("s3://bucket/in/stack")
+    bucket.delete("in/stack/__venvstacks__/venvstacks.json")
+    # what was published before needn't have this platform
+    slim.run(stack, "out", platforms=["linux_x86_64"], previous="s3://bucket/in/stack")
 
 
 def test_no_store_is_needed_for_what_a_url_is_not(tmp_path: Path) -> None:
