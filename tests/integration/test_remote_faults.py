@@ -27,7 +27,7 @@ from tests.support.released_sets import PLACE, failure_of, publish, set_of, visi
 pytestmark = pytest.mark.xdist_group("moto")
 
 ROUNDS = int(os.environ.get("SLIM_TEST_ROUNDS", "2"))
-"""Rounds of writers at once: 50 take half a minute of processor time."""
+"""Rounds of writers at once: 50 take 70 seconds of processor time."""
 
 
 @pytest.fixture(scope="module")
