@@ -67,8 +67,8 @@ def _called(node: ast.expr) -> str:
 
 def _relative(call: ast.Call) -> Iterator[Start]:
     """Yield the starts of ``import_module("." + name, package)``; of an unknown package, both."""
-    text = _constant_start(call.args[0])
-    if text is None or not _TAIL.match(text):
+    text = _whole_parts(_constant_start(call.args[0]) or "")
+    if not _TAIL.match(text):
         return
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     package = call.args[1] if len(call.args) > 1 else keywords.get("package")
@@ -105,7 +105,8 @@ def _computed(node: ast.AST) -> tuple[str, str] | None:
         return None
     text = _constant_start(node)
     if text is not None:
-        return ("", text) if _DOTTED.match(text) else None
+        start = _whole_parts(text)
+        return ("", start) if _DOTTED.match(start) else None
     match node:
         case (
             ast.JoinedStr(
@@ -124,9 +125,15 @@ def _computed(node: ast.AST) -> tuple[str, str] | None:
                 ),
                 op=ast.Add(),
             )
-        ) if _TAIL.match(text):
-            return str(anchor), str(text)
+        ) if _TAIL.match(_whole_parts(text)):
+            return str(anchor), _whole_parts(text)
     return None
+
+
+def _whole_parts(text: str) -> str:
+    """Return a start without what it has of the last component: ``a.b.`` of ``a.b._``."""
+    head, dot, rest = text.rpartition(".")
+    return f"{head}{dot}" if not rest or rest.isidentifier() else text
 
 
 def static_families(
