@@ -137,7 +137,7 @@ class Lack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceVerdict:
-    """What a trace lacks for a stack; nothing where it may be used."""
+    """Verdict on a trace for a stack: what it lacks. It may be used where that is nothing."""
 
     source: str
     """File of the trace."""
