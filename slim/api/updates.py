@@ -82,6 +82,7 @@ def apply_delta(
     what :func:`make_delta` wrote. ``format`` names what layers are written as (a format of
     archives, or ``folder``); None means what the old ones are. ``effort`` is how hard to compress;
     None means as hard as the manifest of the new stack says, which gives the published bytes.
+    ``unsafe_store`` lets ``output`` lie in a store that ignores create-only writes.
 
     Raises :class:`~slim.errors.IntegrityError` where the old stack isn't the one that the delta was
     made from, and the errors of reading; then nothing was published.

@@ -148,6 +148,7 @@ def _delta(request: dict[str, Any], order: dict[str, str]) -> FleetDelta:
         order["output"],
         platforms=request["platforms"],
         force=request["force"] and not is_url(order["output"]),
+        cache=request["cache"],
     )
     return FleetDelta(
         since=order["since"],
