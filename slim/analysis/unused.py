@@ -168,12 +168,14 @@ def used_by(
         if key == layer_key(layer):
             read |= uses.read.get(path, frozenset())
             read |= uses.natives.get((platform, path), frozenset())
-    told = [
+    uses_of_runs = [
         f"{verb} by {', '.join(sorted(runs))}"
         for verb, runs in (("imported", imported), ("read", read))
         if runs
     ]
-    return Evidence(kind="trace", text=f"traced runs: {'; '.join(told)}") if told else None
+    if not uses_of_runs:
+        return None
+    return Evidence(kind="trace", text=f"traced runs: {'; '.join(uses_of_runs)}")
 
 
 def _data(record: FileRecord, layer: LayerUses) -> Verdict:
