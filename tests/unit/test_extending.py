@@ -337,6 +337,6 @@ def test_a_command_is_a_module_and_a_row(house: House) -> None:
     )
     assert house.slim("toy") == "played\n"
     assert "Play." in house.slim("--help")
-    assert house.completed("t") == {"toy"}
+    assert house.completed("to") == {"toy"}
     assert "## slim toy" in house.page("commands.md")
     assert house.touched == {"slim/cli/toy.py", "slim/cli/__init__.py"}
