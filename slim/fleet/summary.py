@@ -40,7 +40,11 @@ def summarise(
         deltas=deltas,
         warnings=tuple(shown),
         cost=TaskCost(
-            cached_layers=sum(layer.cached for result in results for layer in result.layers),
+            cached_layers=sum(
+                layer.cached or (result.cache is not None and result.cache.whole)
+                for result in results
+                for layer in result.layers
+            ),
             cached_run=any(result.cache is not None and result.cache.whole for result in results),
         ),
     )
