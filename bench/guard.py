@@ -21,7 +21,9 @@ from pathlib import Path
 
 CASES = {
     "start": "pass",
-    "start, and a module that nobody has": "try:\n    import nowhere_at_all\nexcept ImportError: pass",
+    "start, and a module that nobody has": (
+        "try:\n    import nowhere_at_all\nexcept ImportError: pass"
+    ),
     "start, and a hundred of them": (
         "for n in range(100):\n    try:\n        __import__('nowhere_%d' % n)\n"
         "    except ImportError: pass"
@@ -77,7 +79,8 @@ def main() -> None:
         least = min(guarded) / min(bare)
         print(
             f"{name}: {statistics.median(guarded):.1f} ms with, {statistics.median(bare):.1f} ms "
-            f"without: ratio {ratio:.3f} (least {min(guarded):.1f} and {min(bare):.1f}: {least:.3f})"
+            f"without: ratio {ratio:.3f} "
+            f"(least {min(guarded):.1f} and {min(bare):.1f}: {least:.3f})"
         )
 
 

@@ -23,7 +23,7 @@ from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_nam
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
-from slim.analysis.imports.text_files import may_be_text, may_link
+from slim.analysis.imports.text_files import is_prose, may_be_text, may_link
 from slim.analysis.listed_files import LISTS
 from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
@@ -99,7 +99,7 @@ class ShippedFiles:
             return may_name(record)
         if importable_stem(record.path) is not None:
             return True
-        text = record.size <= MAX_SOURCE and record.native is None
+        text = record.size <= MAX_SOURCE and record.native is None and not is_prose(record)
         return text and (may_link(record) or may_be_text(record, self._read(record)))
 
     def _named(

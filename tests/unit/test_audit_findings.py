@@ -9,7 +9,7 @@ import pytest
 from slim.errors import ConfigError
 from slim.model.audit import Audit
 from slim.model.record import OwnerKind
-from slim.model.rule import Safety
+from slim.model.rule import UNTRACED_PROFILES
 from tests.support.audits import adds_up, audit_of
 from tests.support.macho_files import build, fat
 from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
@@ -126,7 +126,7 @@ def test_stale_archives_are_listed_and_not_counted(found: Audit) -> None:
 
 def test_the_proof_only_takes_back_what_rules_select(found: Audit) -> None:
     proved = audit_of(Path(found.stack.source), prove=True)
-    assert [one.profile for one in found.savings] == list(Safety)
+    assert [one.profile for one in found.savings] == list(UNTRACED_PROFILES)
     for bound, exact in zip(found.savings, proved.savings, strict=True):
         assert (bound.proved, exact.proved) == (False, True)
         assert bound.saved >= exact.saved

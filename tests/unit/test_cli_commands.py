@@ -23,7 +23,7 @@ from slim.cli.groups import walk
 from slim.cli.options import SectionOption
 from slim.formats import FORMATS
 from slim.model.rule import Safety
-from slim.model.settings import BytecodePolicy, Level
+from slim.model.settings import BytecodePolicy, Level, RestPolicy
 from slim.reports.run import RUN_REPORTERS, json_v1, markdown
 from tests.golden import samples
 from tests.golden.verdicts import after
@@ -65,7 +65,8 @@ COMMANDS = {path: command for path, command in walk(root) if path}
 
 def test_there_are_these_commands() -> None:
     assert sorted(" ".join(path) for path in COMMANDS) == [
-        "audit", "check", "delta", "delta apply", "delta make", "demo", "diff", "explain",
+        "audit", "cache", "cache prune", "cache stats", "cache verify", "check", "delta",
+        "delta apply", "delta make", "demo", "diff", "explain",
         "fleet", "fleet audit", "fleet check", "fleet report", "fleet run",
         "restore", "rules", "rules check", "rules list", "rules show", "run", "trace",
         "trace check", "trace collect", "trace diff", "trace merge", "trace recorder", "trace run",
@@ -99,6 +100,8 @@ def test_choices_come_from_the_tables() -> None:
         "profile": [level.label for level in Safety],
         "bytecode": [policy.value for policy in BytecodePolicy],
         "level": [level.value for level in Level],
+        "guard": ["on", "off"],
+        "rest_pack": [policy.value for policy in RestPolicy],
     }
 
 

@@ -136,7 +136,7 @@ def test_no_memory_is_a_limit_with_what_to_do(
         raise MemoryError
 
     (tmp_path / "x.py").write_text("x = 1\n", "utf-8")
-    monkeypatch.setattr("slim.inventory.scan._record", fail)
+    monkeypatch.setattr("slim.inventory.scan.record_of", fail)
     assert main(["audit", str(tmp_path)]) == LimitError.exit_code == 4
     told = capsys.readouterr().err
     assert told.startswith("slim: limit: there is not enough memory\n  hint: give slim more memory")
@@ -160,6 +160,6 @@ def test_the_library_raises_it_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         raise MemoryError
 
     (tmp_path / "x.py").write_text("x = 1\n", "utf-8")
-    monkeypatch.setattr("slim.inventory.scan._record", fail)
+    monkeypatch.setattr("slim.inventory.scan.record_of", fail)
     with pytest.raises(OutOfMemoryError):
         slim.audit(tmp_path)

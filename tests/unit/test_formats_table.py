@@ -32,6 +32,7 @@ TOP = Path(slim.__file__).parent
 CHOSEN = {
     "backup/writer.py": {"tar.zst"},  # the format of backups
     "delta/rebuild.py": {"tar"},  # the tree's name for itself, before it is written
+    "guard/rest_pack.py": {"tar.xz"},  # what Python's standard library reads on the user's machine
     "sample/publish.py": {"tar.xz", "zip"},  # the format of the sample stack
 }
 """Names of formats that slim itself chooses to write."""

@@ -173,4 +173,4 @@ def test_what_starts_a_guard_is_compiled_where_only_traced_modules_are(guarded: 
     assert isinstance(finding, Finding) and finding.edit is not None
     own = (f"{SITE}/slim_guard/__init__.py".removeprefix("lib/"),) if guarded else ()
     assert finding.edit.options["modules"] == ("python3.13/site-packages/server.py", *own)
-    assert "the 1 sources" in finding.evidence[0].text
+    assert "(files: 1)" in finding.evidence[0].text

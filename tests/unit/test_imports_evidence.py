@@ -383,7 +383,7 @@ MISTAKEN = "x = = 1\n"
         ("x = 1  # as in pkg.tests.mod", True),
         ('x = """\n# pkg.tests.mod\n"""', True),
         ('y = f"""{f"""a"""}\n# pkg.tests.mod\n"""', True),
-        ("if x:\n  a\n b\n# pkg.tests.mod\n", True),
+        ("if x:\n  a\n b\n# pkg.tests.mod\n", False),
     ],
 )
 def test_a_comment_in_a_file_that_cannot_be_parsed_holds_nothing_where_it_surely_is_one(

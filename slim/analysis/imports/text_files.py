@@ -22,10 +22,11 @@ _NOT_READ = frozenset(
         *(FileKind.STUBS, FileKind.BYTECODE, FileKind.LINK, FileKind.LOCALE, FileKind.STATIC),
     }
 )
-_DOCUMENTS = (".md", ".rst", ".html", ".htm")
+_PAGES = (".html", ".htm")
+_PROSE = (".md", ".rst")
 _LINKING = (
     *(".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less"),
-    *(".md", ".mdx", ".rst"),
+    *_PROSE,
 )
 _LINK = re.compile(
     rb"(?:=\s*[\"']?|\burl\(\s*[\"']?|[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from)\s*[\"']|"
@@ -34,7 +35,7 @@ _LINK = re.compile(
 )
 """What an attribute, ``url()``, ``@import``, a string of a script or a directive of
 reStructuredText leads to: tests, perhaps."""
-_SKIPPED = (".map", ".css", ".svg", *_DOCUMENTS)
+_SKIPPED = (".map", ".css", ".svg", *_PAGES, *_PROSE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,11 @@ def may_link(record: FileRecord) -> bool:
         and record.kind not in _NOT_READ - {FileKind.STATIC}
         and record.path.lower().endswith(_LINKING)
     )
+
+
+def is_prose(record: FileRecord) -> bool:
+    """True for a document in which names of files are mostly talk: Markdown, reStructuredText."""
+    return record.path.lower().endswith(_PROSE)
 
 
 def links_in_text(data: memoryview) -> TextNames:
