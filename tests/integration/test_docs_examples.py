@@ -32,6 +32,7 @@ ELSEWHERE = {"audit.md", "verify.md"}
 PAGES = sorted(path.name for path in DOCS.glob("*.md") if path.name not in ELSEWHERE)
 SHELL_NOT_RUN = {
     ("index.md", "slim demo"): "the demo has tests of its own",
+    ("cache.md", "slim cache prune"): "test_results_cache.py does each, and checks what is left",
     ("extending.md", "importtime"): "measures; test_startup.py says what isn't imported",
     ("extending.md", "docs/generate.py"): "the documentation session of the noxfile runs it",
     ("field.md", "python -m tests.field"): "takes hours; test_field.py tries a part",
@@ -67,6 +68,7 @@ SHELL_NOT_RUN = {
     ("reliability.md", "python -m tests.fuzz"): "CI fuzzes in a step of its own",
     ("extending.md", "zensical build"): "CI builds the site",
     ("extending.md", "-X importtime"): "prints a few hundred lines",
+    ("remote.md", "slim run s3://bucket"): "needs a server; test_remote.py starts one",
     ("trace.md", "slim trace merge"): "needs a Python that reads .pth files; test_trace_run.py",
     ("trace.md", "slim trace recorder"): "test_trace_run.py carries the recorder",
 }

@@ -116,7 +116,8 @@ def test_every_field_of_a_report(reference: Path) -> None:
     for file in sorted((DOCS.parent / "slim" / "reports" / "schema").glob("*.json")):
         schema = json.loads(file.read_text(encoding="utf-8"))
         for key in schema["properties"]:
-            assert f"| `{key}` |" in text, (file.name, key)
+            if not key.endswith("_base64"):  # of names that aren't UTF-8: told once, at the top
+                assert f"| `{key}` |" in text, (file.name, key)
 
 
 def test_links_lead_somewhere(reference: Path) -> None:

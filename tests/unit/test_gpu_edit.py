@@ -303,3 +303,17 @@ def test_a_damaged_file_is_refused_or_edited_well(seed: int) -> None:
     made = plan_gpu_edit(bytes(data), targets("sm_90"), chance.choice(("none", "unneeded")))
     if isinstance(made, GpuEdit):
         assert check(bytes(data), made.recipe.whole(bytes(data))) == []
+
+
+def test_a_loaded_section_may_be_linked_to_one_that_goes() -> None:
+    data = bytearray(Library(containers=CONTAINERS).build())
+    table, size, count = (
+        struct.unpack_from(form, data, place)[0]
+        for form, place in (("<Q", 40), ("<H", 58), ("<H", 60))
+    )
+    sections = [struct.unpack_from("<IIQQQQIIQQ", data, table + n * size) for n in range(count)]
+    comment = next(n for n, one in enumerate(sections) if one[1] == 1 and not one[2] & 2)
+    loaded = next(n for n, one in enumerate(sections) if one[1] == 1 and one[2] & 2)
+    struct.pack_into("<I", data, table + loaded * size + 40, comment)
+    original = bytes(data)
+    assert check(original, edited(original, "sm_90", level="unneeded")) == []

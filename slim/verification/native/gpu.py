@@ -121,12 +121,22 @@ def _section_problems(old: Elf, new: Elf) -> Iterator[str]:
             yield f"loaded section {section.name} (number {number}) isn't what it was"
         elif now.size > section.size:
             yield f"section {section.name} has grown"
-        elif section.loaded and section.link and _name(old, section.link) != _name(new, now.link):
+        elif not _same_link(old, new, section.link, now.link):
             yield f"loaded section {section.name} (number {number}) is linked to another section"
         elif section.span[1] > section.span[0] and now.offset != _offset(new, now.address):
             yield f"loaded section {section.name} lies elsewhere than what is loaded"
     if any(section.loaded for section in new.sections[len(old.sections) :]):
         yield "a loaded section has been added"
+
+
+def _same_link(old: Elf, new: Elf, before: int, after: int) -> bool:
+    """True if two links lead to the same section, or the one that it led to isn't loaded and gone.
+
+    Nobody follows a link to what isn't loaded at run time.
+    """
+    if before and not after:
+        return not (before < len(old.sections) and old.sections[before].loaded)
+    return not before or _name(old, before) == _name(new, after)
 
 
 def _name(elf: Elf, number: int) -> str:
