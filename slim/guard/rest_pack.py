@@ -56,7 +56,9 @@ def _taken(
 ) -> Iterator[FileKey]:
     for key, action in planned.plan.actions.items():
         rule = rules.get(action.rule)
-        if policy is RestPolicy.ALL or (rule is not None and rule.safety > Safety.STANDARD):
+        inferred = rule is not None and rule.safety > Safety.STANDARD
+        guided = any(piece.kind == "trace" for piece in action.evidence)
+        if policy is RestPolicy.ALL or inferred or guided:
             yield key
 
 

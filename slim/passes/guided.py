@@ -18,6 +18,8 @@ from slim.model.rule import PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 
 GUIDED_PASS = "guided"
+MODULES = (".py", ".so", ".pyd")
+"""Suffixes of Python sources and extension modules."""
 
 
 class Guided:
@@ -31,7 +33,7 @@ class Guided:
 
     def concerns(self, record: FileRecord) -> bool:
         """True for Python sources and extension modules."""
-        return record.path.endswith((".py", ".so", ".pyd"))
+        return record.path.endswith(MODULES)
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose each module that no run used; refuse what the traces can't vouch for."""
@@ -68,6 +70,6 @@ class Guided:
 
 def _of_data(record: FileRecord, rules: Iterable[Rule]) -> Rule | None:
     """Return the rule under which a data file is refused; None for what can be imported."""
-    if record.path.endswith((".py", ".so", ".pyd")):
+    if record.path.endswith(MODULES):
         return None
     return next(iter(rules), None)

@@ -11,7 +11,7 @@ from slim.model.finding import Evidence
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord
 from slim.model.rule import Rule, Safety
-from slim.passes.guided import GUIDED_PASS
+from slim.passes.guided import GUIDED_PASS, MODULES
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
@@ -21,6 +21,9 @@ from slim.rules.match import GlobSet
 
 _NO_IMPORTS = frozenset({"api", "data", "path", "stub", "beside", "listing"})
 """Kinds of evidence of what needs a file without importing it."""
+_UNUSED_UNIT = Evidence(
+    kind="trace", text="no traced run used a module of what stands or falls together with it"
+)
 
 
 def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule]) -> None:
@@ -31,11 +34,11 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
     """
     rules = tuple(rules)
     weights = _Weights(draft=draft, scope=scope, despite=_despite(facts, rules))
-    generic = {rule.id for rule in rules if is_generic(rule)}
-    by_name = {key for key, action in draft.actions.items() if action.rule in generic}
-    general = {rule.id for rule in rules if is_for_every_package(rule)}
-    unnamed = {key for key, action in draft.actions.items() if action.rule in general}
+    by_name = _taken_by(draft, {rule.id for rule in rules if is_generic(rule)})
+    unnamed = _taken_by(draft, {rule.id for rule in rules if is_for_every_package(rule)})
+    units = _unused_units(draft)
     unused = {key for key, action in draft.actions.items() if action.pass_name == GUIDED_PASS}
+    unused.update(*units)
     suites = Suites(facts.stack, facts.inventory, facts.read)
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
@@ -85,9 +88,37 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             draft.refuse(draft.actions[key], reason, imported or evidence)
     for key, evidence in sorted(proof.refused.items()):
         draft.refuse(draft.actions[key], _reason(evidence), evidence)
-    for key, evidence in proof.weak.items():
+    for unit in units:
+        if unit <= draft.actions.keys() and not unit.isdisjoint(proof.weak):
+            _add_evidence(draft, dict.fromkeys(unit, (_UNUSED_UNIT,)))
+    _add_evidence(draft, proof.weak)
+
+
+def _taken_by(draft: Draft, rules: Collection[str]) -> set[FileKey]:
+    return {key for key, action in draft.actions.items() if action.rule in rules}
+
+
+def _add_evidence(draft: Draft, found: Mapping[FileKey, tuple[Evidence, ...]]) -> None:
+    for key, evidence in found.items():
         action = draft.actions[key]
         draft.actions[key] = replace(action, evidence=(*action.evidence, *evidence))
+
+
+def _unused_units(draft: Draft) -> list[frozenset[FileKey]]:
+    """List the units of which no traced run used any module: nobody missed the rest either."""
+    found: dict[UnitKey, set[FileKey]] = {}
+    for key in draft.actions:
+        if (unit := _unit(draft, key)) is not None:
+            found.setdefault(unit, set()).add(key)
+    return [
+        frozenset(keys)
+        for keys in found.values()
+        if (modules := [key for key in keys if key[1].endswith(MODULES)])
+        and all(
+            any(other.pass_name == GUIDED_PASS for other in draft.others.get(key, ()))
+            for key in modules
+        )
+    ]
 
 
 def _despite(facts: Facts, rules: Iterable[Rule]) -> Mapping[tuple[str, str], re.Pattern[str]]:

@@ -207,6 +207,49 @@ def test_imports_of_what_stays_hold(more: dict[str, Contents], held: bool) -> No
     assert ("maths/spare.py" in gone) is not held
 
 
+PIP: dict[str, Contents] = {
+    "$stdlib/os.py": "",
+    "$stdlib/venv/__init__.py": "check_call([sys.executable, '-m', 'ensurepip'])\n",
+    "$stdlib/ensurepip/__init__.py": "",
+    "$stdlib/ensurepip/__main__.py": "import ensurepip\n",
+    "$stdlib/ensurepip/_bundled/pip-26.0-py3-none-any.whl": b"PK",
+}
+WHOLE = {path.rpartition("ensurepip/")[2] for path in PIP if "ensurepip/" in path}
+
+
+@pytest.mark.parametrize(
+    ("profile", "used", "more", "expected"),
+    [
+        (Safety.GUIDED, (), {}, WHOLE),
+        (Safety.GUIDED, ("ensurepip",), {}, {"__main__.py"}),
+        (Safety.GUIDED, (), {"$site/maths/used.py": "import ensurepip\n"}, {"__main__.py"}),
+        (Safety.STANDARD, (), {}, set()),
+        (Safety.STANDARD, (), {"$stdlib/venv/__init__.py": ""}, WHOLE),
+    ],
+)
+def test_a_unit_stands_or_falls_by_its_modules(
+    profile: Safety, used: tuple[str, ...], more: dict[str, Contents], expected: set[str]
+) -> None:
+    files = {True: PIP.copy(), False: FILES.copy()}
+    for path, content in more.items():
+        files[path.startswith("$stdlib")][path] = content
+    stack = make_stack({"cpython3.13": files[True], LAYER: files[False]})
+    told = trace()
+    runtime = Uses(modules=dict.fromkeys(("os", "venv", *used), ONE))
+    told = replace(told, uses={**told.uses, ("cpython3.13", CPYTHON): runtime})
+    plan = plan_of(stack, told, profile=profile)
+    gone = {key[1].rpartition("ensurepip/")[2] for key in plan.actions if "ensurepip/" in key[1]}
+    assert gone == expected
+    texts = {
+        piece.text
+        for key, action in plan.actions.items()
+        if key[1].endswith(".whl")
+        for piece in action.evidence
+    }
+    guided = profile is Safety.GUIDED and expected == WHOLE
+    assert any("stands or falls" in text for text in texts) is guided
+
+
 def test_a_name_in_compiled_code_that_stays_holds() -> None:
     native = "maths/x.cpython-313-x86_64-linux-gnu.so"
     files = FILES | {f"$site/{native}": b"\x7fELF\0maths.spare\0"}
