@@ -17,7 +17,7 @@ from slim.model.trace import RunKind, Witness
 from slim.traces.merge import merge
 from slim.traces.read import read_trace
 from tests.support.backup_runs import entries, entry
-from tests.support.published_stacks import SITE
+from tests.support.published_stacks import SITE, distribution
 from tests.support.runnable_stacks import FRAMEWORK, fault, running_stack
 
 pytestmark = pytest.mark.skipif(
@@ -32,7 +32,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A deployed canary, ``deployed``, and the set it came from, ``out``."""
     folder = tmp_path_factory.mktemp("canary")
     modules = {f"{name}.py": f"name = {name!r}\n" for name in ("core", "one", "two", "three")}
-    running_stack(folder / "stack", maths={**modules, "sub/__init__.py": "", "sub/x.py": ""})
+    spare = distribution("spare", {"spare/__init__.py": ""})
+    record = f"{SITE}/spare-1.0.dist-info/RECORD"  # as venvstacks leaves it: no bytecode is there
+    spare[record] = f"{spare[record]!s}spare/__pycache__/__init__.cpython-313.pyc,,\n"
+    maths = {**modules, "sub/__init__.py": "", "sub/x.py": ""}
+    running_stack(folder / "stack", maths=maths, more=spare)
     pack = fault(
         folder / "fault.toml", "$site/maths/one.py", "$site/maths/two.py", "$site/maths/sub/**"
     )
