@@ -134,3 +134,25 @@ def test_a_canary_has_nothing_to_keep(folder: Path, capsys: pytest.CaptureFixtur
     arguments = ["run", str(folder / "stack"), "-o", str(folder / "no"), "--canary", "-q"]
     assert main([*arguments, "--keep-removed", str(folder / "kept.tar.zst")]) == 2
     assert "a canary removes nothing" in capsys.readouterr().err
+
+
+def test_a_script_is_run_as_ever(folder: Path, tmp_path: Path) -> None:
+    script, log = tmp_path / "script.py", tmp_path / "log"
+    script.write_text("from maths import one\nprint(one.name)\n")
+    home = folder / "deployed" / FRAMEWORK / SITE
+    usercustomize = tmp_path / "start" / "sitecustomize.py"
+    usercustomize.parent.mkdir()
+    usercustomize.write_text(f"import site\nsite.addsitedir({str(home)!r})\n")
+    done = subprocess.run(
+        [sys.executable, script],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(usercustomize.parent),
+            "SLIM_CANARY": str(log),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "one\n"), done.stderr
+    assert "module maths.one canary" in log.read_text()

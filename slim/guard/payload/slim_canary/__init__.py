@@ -86,20 +86,29 @@ class Finder:
 
 
 def _audit(event: str, arguments: "tuple[Any, ...]") -> None:
-    """Note a source that is read by anything but Python's import system."""
+    """Note a source that is read by anything but Python's import system.
+
+    Whatever goes wrong here would be an error of the program's, so nothing leaves it.
+    """
     if event != "open" or not isinstance(arguments[0], str) or not arguments[0].endswith(".py"):
         return
-    if isinstance(arguments[2], int) and arguments[2] & _WRITING:
-        return
-    reader = sys._getframe(1)
-    if reader.f_code.co_filename.startswith("<frozen importlib"):
-        return
     try:
-        text = _files.pop(os.path.abspath(arguments[0]), None)
-    except (OSError, ValueError):
+        if isinstance(arguments[2], int) and arguments[2] & _WRITING:
+            return
+        if not _is_importing():
+            text = _files.pop(os.path.abspath(arguments[0]), None)
+            if text is not None:
+                _append(text)
+    except Exception:
         return
-    if text is not None:
-        _append(text)
+
+
+def _is_importing() -> bool:
+    """Return whether Python's import system opens the file; nothing in Python does a script."""
+    try:
+        return sys._getframe(2).f_code.co_filename.startswith("<frozen importlib")
+    except ValueError:
+        return False
 
 
 def _append(text: str) -> None:
