@@ -88,9 +88,9 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             draft.refuse(draft.actions[key], reason, imported or evidence)
     for key, evidence in sorted(proof.refused.items()):
         draft.refuse(draft.actions[key], _reason(evidence), evidence)
-    for unit in units:
-        if unit <= draft.actions.keys() and not unit.isdisjoint(proof.weak):
-            _add_evidence(draft, dict.fromkeys(unit, (_UNUSED_UNIT,)))
+    for keys in units:
+        if keys <= draft.actions.keys() and not keys.isdisjoint(proof.weak):
+            _add_evidence(draft, dict.fromkeys(keys, (_UNUSED_UNIT,)))
     _add_evidence(draft, proof.weak)
 
 

@@ -23,7 +23,7 @@ from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
-from slim.model.rule import Phase
+from slim.model.rule import Phase, Safety
 from slim.model.stack import Stack
 from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
@@ -234,9 +234,18 @@ def _rows(stack: Stack, signed: Collection[FileKey]) -> dict[str, frozenset[str]
 def _meant(
     before: LoadedStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
 ) -> Iterator[FileKey]:
-    """List removed files that a built-in rule of any profile selects, or that the user drops."""
-    builtin = tuple(rule for rule in config.rules if rule.builtin)
+    """List removed files that a built-in rule of any profile selects, or that the user drops.
+
+    What a trace decides about is selected whole by its rule, so that rule counts in layers of the
+    profile guided alone.
+    """
     for layer in before.stack:
+        guided = config.settings_for(layer.name).profile is Safety.GUIDED
+        builtin = tuple(
+            rule
+            for rule in config.rules
+            if rule.builtin and (guided or rule.safety is not Safety.GUIDED)
+        )
         matcher = RuleMatcher(builtin).for_layer(layer)
         for path, record in inventory.records[layer.name].items():
             if plan.removes((layer.name, path)) and (
