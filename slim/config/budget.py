@@ -207,11 +207,8 @@ def _limits(table: Table, metric: Metric) -> list[Limit]:
 
 
 def _texts(table: Table, key: str) -> tuple[str, ...]:
-    """Read one string, or an array of them."""
-    if isinstance(table.values.get(key), str):
-        text = table.text(key)
-        return () if text is None else (text,)
-    found = table.texts(key)
+    """Read one string, or an array of them that isn't empty."""
+    found = table.text_or_texts(key)
     if table.values.get(key) == []:
         table.note(key, "is empty", "leave it out to select everything")
     return found

@@ -233,7 +233,7 @@ def _match(table: Table, base: Path) -> Override:
     override = _override(table, base, place=table.place)
     return replace(
         override,
-        stacks=_texts(table, "stack"),
+        stacks=table.text_or_texts("stack"),
         platforms=_platforms(table, "platform"),
         skip=table.flag("skip") or False,
     )
@@ -277,16 +277,8 @@ def _template(
     return joined(base, text)
 
 
-def _texts(table: Table, key: str) -> tuple[str, ...]:
-    """Read one string, or an array of them."""
-    if isinstance(table.values.get(key), str):
-        text = table.text(key)
-        return () if text is None else (text,)
-    return table.texts(key)
-
-
 def _platforms(table: Table, key: str) -> tuple[str, ...]:
-    found = _texts(table, key)
+    found = table.text_or_texts(key)
     for text in found:
         if text != "unknown" and not any(fnmatchcase(tag, text) for tag in PLATFORMS):
             table.note(key, f"{text[:80]!r} is none of {', '.join(PLATFORMS)}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from slim.formats.base import Content, Member, Tree
 from slim.formats.files import file_chunks
 from slim.model.record import EntryType
+from slim.system.hashing import sha256_of_pieces
 
 
 def sha256_of(path: Path) -> str:
@@ -16,10 +17,7 @@ def sha256_of(path: Path) -> str:
 
     Raises StorageError, and UnsafeInputError for anything that isn't a regular file.
     """
-    state = hashlib.sha256()
-    for chunk in file_chunks(path):
-        state.update(chunk)
-    return state.hexdigest()
+    return sha256_of_pieces(file_chunks(path))
 
 
 def digest_of(content: Content) -> bytes:

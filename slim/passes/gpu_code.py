@@ -6,7 +6,6 @@ and those whose GPU code can't be edited, are refused with the reason.
 
 from __future__ import annotations
 
-import hashlib
 import posixpath
 import re
 from collections import OrderedDict
@@ -27,6 +26,7 @@ from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionValue, PassSchema, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.debug_symbols import level_for, unless_stated
+from slim.system.hashing import sha256_of_pieces
 from slim.system.mapped import pieces_of
 
 EDITOR: Final = "gpu-code"
@@ -197,7 +197,7 @@ def _plan(
     """Plan an edit. Raises StorageError where there is no room for what is compressed."""
     if not recompress:
         return plan_gpu_edit(view, targets, level)
-    key = (_digest(view), tuple(map(str, targets)), level)
+    key = (sha256_of_pieces(pieces_of(view)), tuple(map(str, targets)), level)
     if key in _LATEST:
         return _LATEST[key]
     try:
@@ -209,14 +209,6 @@ def _plan(
         while len(_LATEST) > _MOST_LATEST:
             _LATEST.popitem(last=False)
     return edit
-
-
-def _digest(view: memoryview) -> str:
-    """SHA-256 of a file's bytes."""
-    state = hashlib.sha256()
-    for piece in pieces_of(view):
-        state.update(piece)
-    return state.hexdigest()
 
 
 def edit_gpu_code(view: memoryview, options: Mapping[str, OptionValue]) -> Recipe:

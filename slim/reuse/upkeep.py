@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,6 +23,7 @@ from slim.reuse.cache import (
     secret,
 )
 from slim.stores.base import Blob, BlobStore
+from slim.system.hashing import sha256_of_pieces
 
 _YOUNG: Final = 3600
 """Seconds in which a blob that no entry leads to may still get one: a run writes it first."""
@@ -73,7 +73,7 @@ def verify(results: ResultCache, *, drop: bool = False) -> CacheVerified:
     for blob in store.list(BLOBS):
         tried += 1
         digest = blob.name.rpartition("/")[2]
-        if _sha256(store, blob.name) == digest:
+        if sha256_of_pieces(store.read(blob.name) or ()) == digest:
             sizes[digest] = blob.size
         else:
             wrong.append((blob.name, "has other bytes than its name says"))
@@ -167,10 +167,3 @@ def _entries(store: BlobStore) -> Iterator[tuple[str, _Entry | str]]:
             yield blob.name, _Entry(blob, content, blobs_of(content))
         except UnsafeInputError as error:
             yield blob.name, error.message
-
-
-def _sha256(store: BlobStore, name: str) -> str:
-    state = hashlib.sha256()
-    for piece in store.read(name) or ():
-        state.update(piece)
-    return state.hexdigest()

@@ -22,6 +22,7 @@ from pathlib import Path
 from slim.errors import ConfigError, IntegrityError, SlimError, StorageError, UnsafeInputError
 from slim.model.progress import Progress
 from slim.stores.base import BlobStore, TornError
+from slim.system.hashing import sha256_of_pieces
 from slim.system.regular import open_regular
 from slim.system.strict_json import parse_json
 
@@ -163,7 +164,8 @@ def _files(staged: Path) -> Iterator[tuple[str, _File]]:
             )
         if path.is_file():
             name = path.relative_to(staged).as_posix()
-            yield name, _File(path=path, size=path.stat().st_size, sha256=_sha256(_pieces(path)))
+            sha256 = sha256_of_pieces(_pieces(path))
+            yield name, _File(path=path, size=path.stat().st_size, sha256=sha256)
 
 
 def _pieces(path: Path) -> Iterator[bytes]:
@@ -173,13 +175,6 @@ def _pieces(path: Path) -> Iterator[bytes]:
                 yield data
     except OSError as error:
         raise StorageError.from_os_error(error, file=path) from error
-
-
-def _sha256(pieces: Iterable[bytes]) -> str:
-    state = hashlib.sha256()
-    for piece in pieces:
-        state.update(piece)
-    return state.hexdigest()
 
 
 def _mark(files: Mapping[str, _File], final: list[str]) -> bytes:

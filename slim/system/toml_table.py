@@ -146,6 +146,13 @@ class Table:
         self.note(key, f"must be between {minimum} and {maximum}")
         return None
 
+    def text_or_texts(self, key: str) -> tuple[str, ...]:
+        """One string, or an array of them."""
+        if isinstance(self.values.get(key), str):
+            text = self.text(key)
+            return () if text is None else (text,)
+        return self.texts(key)
+
     def texts(
         self, key: str, *, check: Callable[[str], str | None] | None = None
     ) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.code_paths.platforms import PlatformTests
-from slim.analysis.imports.path_scan import words
+from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
 
 OWN = "\x01"
@@ -30,8 +30,6 @@ _RESOURCES = words(
     "resource_filename resource_string resource_stream resource_listdir resource_isdir get_data "
     "open_binary open_text read_binary read_text is_resource contents"
 )
-_PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
-_BRACES = re.compile(r"\{[^{}]*\}")
 _BODIES = frozenset({"body", "orelse", "finalbody"})
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _BINDS = (
@@ -170,7 +168,7 @@ class CodeModule:
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return self.text(left, used, depth) + self.text(right, used, depth)
             case ast.BinOp(left=left, op=ast.Mod()):
-                return _PERCENT.sub("*", self.text(left, used, depth))
+                return PERCENT_FIELD.sub("*", self.text(left, used, depth))
             case ast.JoinedStr(values=values):
                 return "".join(self.text(value, used, depth) for value in values)
             case ast.FormattedValue(value=value):
@@ -245,7 +243,7 @@ class CodeModule:
             case _, [package, *rest] if called in _RESOURCES or (called == "path" and rest):
                 return "/".join(part for part in (self._package(package), joined(rest)) if part)
             case "format", _ if receiver is not None:
-                return _BRACES.sub("*", self.text(receiver, used, depth))
+                return BRACE_FIELD.sub("*", self.text(receiver, used, depth))
             case _, [path, *rest] if called in _SAME:
                 return joined([path, *rest] if called.endswith("Path") else [path])
             case _, [] if called in _SAME and receiver is not None:

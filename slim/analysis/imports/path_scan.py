@@ -49,8 +49,10 @@ _JOINERS = words(
 _SPLITS = words("split rsplit replace partition rpartition")
 _LOWERS = words("lower casefold")
 _PATH_SEPARATORS = (".", "/", "\\", "::")
-_PERCENT = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
-_BRACES = re.compile(r"\{[^{}]*\}")
+PERCENT_FIELD = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
+"""A field of a template for ``%``."""
+BRACE_FIELD = re.compile(r"\{[^{}]*\}")
+"""A field of a template for ``str.format``."""
 """Methods of a constant that give parts of a path, or its true name."""
 _NO_PATHS = words(
     "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
@@ -308,7 +310,7 @@ def _of_constant(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str] | N
         case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
             seen.update(map(id, (node.left, right)))
             values = right.elts if isinstance(right, ast.Tuple) else [right]
-            return _filled(_PERCENT.split(text), values, depth, seen)
+            return _filled(PERCENT_FIELD.split(text), values, depth, seen)
         case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method) as of):
             seen.update((id(of), id(of.value)))
             return _changed(text, method, node.args, depth, seen)
@@ -324,7 +326,7 @@ def _changed(
     if method in _LOWERS:
         yield text.lower()
     elif method == "format":
-        yield from _filled(_BRACES.split(text), arguments, depth, seen)
+        yield from _filled(BRACE_FIELD.split(text), arguments, depth, seen)
     elif method == "replace" and isinstance(separator, str) and separator:
         put = "".join(_text(arguments[1], depth + 1, seen)) if len(arguments) > 1 else _GAP
         yield text.replace(separator, put)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from slim.model.fleet import (
@@ -19,6 +16,7 @@ from slim.model.fleet import (
     worst,
 )
 from slim.model.size import format_size
+from slim.reports.common.templates import page_environment, page_part
 from slim.reports.common.text import count, duration, percent, printable
 from slim.reports.fleet.sums import (
     archive_cells,
@@ -36,7 +34,7 @@ _GAP = 0.15
 def render(result: FleetResult) -> str:
     """Return the page."""
     return (
-        _environment()
+        page_environment()
         .from_string(_part("page.html.j2"))
         .render(
             title=printable(f"{result.name} {result.release}"),
@@ -213,15 +211,4 @@ def _rules(result: FleetResult) -> list[tuple[str, str, str, int, str]]:
 
 
 def _part(name: str) -> str:
-    return files("slim.reports.fleet").joinpath("parts", name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return page_part("slim.reports.fleet", name)

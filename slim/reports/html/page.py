@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from slim.model.audit import Audit
@@ -15,6 +12,7 @@ from slim.model.footprint import Footprint
 from slim.model.outcome import RunResult
 from slim.model.size import format_size
 from slim.reports.common.stacks import stack_word
+from slim.reports.common.templates import page_environment, page_part
 from slim.reports.common.text import count, percent, printable
 from slim.reports.html.content import Page, audit_page, run_page
 from slim.reports.html.data import pack, page_data
@@ -59,7 +57,7 @@ def render_run(results: Sequence[RunResult]) -> str:
 
 def _render(pages: Sequence[Page], *, mode: str, view: int, version: str) -> str:
     return (
-        _environment()
+        page_environment()
         .from_string(_part("page.html.j2"))
         .render(
             title=_title(pages[0].stack.source),
@@ -121,15 +119,4 @@ def _layer_row(row: tuple[Any, Footprint, Footprint | None]) -> dict[str, str]:
 
 
 def _part(name: str) -> str:
-    return files("slim.reports.html").joinpath("parts", name).read_text(encoding="utf-8")
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    return page_part("slim.reports.html", name)
