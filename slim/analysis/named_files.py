@@ -144,9 +144,9 @@ class NamedFiles:
 
     def _stubs(self, record: FileRecord, wanted: _Wanted | None) -> Iterator[tuple[FileKey, str]]:
         """Yield the stubs of its own distribution that code reads, however it says which."""
-        stubs = wanted.stubs if wanted else ()
-        if not stubs:
+        if wanted is None or not wanted.stubs:
             return
+        stubs = wanted.stubs
         if not record.path.endswith(_SOURCES):
             compiled = record.native is not None or record.path.endswith(".pyc")
             if compiled and self._readings.of_record(
@@ -156,7 +156,7 @@ class NamedFiles:
             return
         content = self._read(record)
         own = (record.layer, f"{record.path}i")
-        if own in stubs and _OWN_STUB.search(content):
+        if own in wanted and _OWN_STUB.search(content):
             yield own, "reads its own stub"
         elif _OTHER_STUB.search(content) or (_ANY_STUB.search(content) and _PLACES.search(content)):
             yield from ((key, "reads stubs") for key in stubs)

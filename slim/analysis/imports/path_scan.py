@@ -48,12 +48,12 @@ _JOINERS = words(
 )
 _SPLITS = words("split rsplit replace partition rpartition")
 _LOWERS = words("lower casefold")
+"""Methods of a constant that give parts of a path, or its true name."""
 _PATH_SEPARATORS = (".", "/", "\\", "::")
 PERCENT_FIELD = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
 """A field of a template for ``%``."""
 BRACE_FIELD = re.compile(r"\{[^{}]*\}")
 """A field of a template for ``str.format``."""
-"""Methods of a constant that give parts of a path, or its true name."""
 _NO_PATHS = words(
     "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
     "lstrip rstrip count index find rfind get pop setdefault append add remove discard getattr "
