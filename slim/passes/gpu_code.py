@@ -173,9 +173,9 @@ def _evidence(
     for block in code.blocks:
         text = f"{block.section or block.kind.value} stays as it is: {block.size} bytes"
         yield Evidence(kind="kept-as-it-is", text=text, file=file)
-    other = sum(one.size for one in code.containers if one.section != ".nv_fatbin")
+    other = sum(one.size for one in code.containers if one.section not in edit.sections)
     if other:
-        text = f"GPU code outside of .nv_fatbin stays as it is: {other} bytes"
+        text = f"GPU code outside of {' and '.join(edit.sections)} stays as it is: {other} bytes"
         yield Evidence(kind="kept-as-it-is", text=text, file=file)
     if edit.stripped:
         sections = ", ".join(f"{name} {size}" for name, size in edit.stripped)

@@ -23,7 +23,8 @@ class Library:
     ``last`` puts the GPU code at the end of its segment; ``align`` is that of the segments;
     ``pointers`` are more relative relocations (slot in ``.data``, target); ``exports`` are
     addresses of dynamic symbols; ``prelinked`` writes the pointers into the slots, as lld can.
-    ``tags`` are more entries of the dynamic section.
+    ``tags`` are more entries of the dynamic section. ``relocatable`` are containers of
+    ``__nv_relfatbin``, each with a wrapper; ``apart`` are sections between it and ``.nv_fatbin``.
     """
 
     containers: Sequence[bytes]
@@ -37,18 +38,18 @@ class Library:
     tail: bytes = b""
     wrapped: Sequence[int] | None = None
     tags: Sequence[tuple[int, int]] = ()
+    relocatable: Sequence[bytes] = ()
+    apart: bytes = b"names of kernels, which stay between the two" * 20
     after: bytes = b"read-only data after the code" * 100
     places: dict[str, tuple[int, int]] = field(default_factory=dict)
 
     def build(self) -> bytes:
         """The bytes of the file; ``places`` then has each section's address and size."""
         wrapped = range(len(self.containers)) if self.wrapped is None else self.wrapped
-        code, starts = b"", []
-        for one in self.containers:
-            code += b"\0" * (-len(code) % 16)
-            starts.append(len(code))
-            code += one
-        relocations = len(wrapped) + len(self.pointers)
+        code, starts = _joined(self.containers)
+        other, others = _joined(self.relocatable)
+        count = len(wrapped) + len(others)
+        relocations = count + len(self.pointers)
         symbols = [(0, 0, 0, 0, 0, 0)] + [(1, 0x11, 0, 5, where, 8) for where in self.exports]
         strings = b"\0export\0"
         programs = 4
@@ -68,6 +69,10 @@ class Library:
         place(".dynstr", 3, 2, strings, 1)
         rela = place(".rela.dyn", 4, 2, b"\0" * 24 * relocations, 8, 1)
         place(".rodata", 1, 2, b"read-only data before the code" * 50, 16)
+        linked = at
+        if other:
+            linked = place("__nv_relfatbin", 1, 2, other, 16)
+            place("__nv_module_id", 1, 2, self.apart, 32)
         if self.last:
             place(".eh_frame", 1, 2, self.after, 8)
             start = place(".nv_fatbin", 1, 2, code, 16)
@@ -78,13 +83,14 @@ class Library:
         at = -(-at // self.align) * self.align
         second = at
         data = place(".data", 1, 3, struct.pack("<8Q", *range(8)), 8)
-        wrappers = place(".nvFatBinSegment", 1, 3, b"\0" * 24 * len(wrapped), 8)
+        wrappers = place(".nvFatBinSegment", 1, 3, b"\0" * 24 * count, 8)
         tags = [(7, rela), (8, 24 * relocations), (9, 24), (6, self.places[".dynsym"][0])]
         tags += [(5, self.places[".dynstr"][0]), (10, len(strings)), *self.tags, (0, 0)]
         dynamic = place(".dynamic", 6, 3, b"".join(struct.pack("<QQ", *tag) for tag in tags), 8, 2)
         second_end = at
 
         targets = [start + starts[index] for index in wrapped]
+        targets += [linked + one for one in others]
         contents = {name: content for name, _, _, _, _, content, _, _ in sections}
         written = targets if self.prelinked else [0] * len(targets)
         contents[".nvFatBinSegment"] = b"".join(wrapper(target) for target in written)
@@ -134,6 +140,16 @@ class Library:
         head += b"".join(struct.pack("<IIQQQQQQ", *row) for row in segments)
         body[: len(head)] = head
         return bytes(body) + self.tail
+
+
+def _joined(containers: Sequence[bytes]) -> tuple[bytes, list[int]]:
+    """The containers at multiples of 16 bytes, and where each begins."""
+    joined, starts = b"", []
+    for one in containers:
+        joined += b"\0" * (-len(joined) % 16)
+        starts.append(len(joined))
+        joined += one
+    return joined, starts
 
 
 def code(*arches: int, size: int = 9000, kind: int = 2, flags: int = 0x11) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from tests.support.gpu_files import SPECIFIC, elf, entry, fatbin
 from tests.support.gpu_libraries import Library, code
 
 CONTAINERS = (code(80, 90), code(75, 86, 90), code(80))
+LIBRARY = Library(containers=CONTAINERS)
 
 
 def targets(*names: str) -> list[Target]:
@@ -166,6 +168,100 @@ def test_code_at_the_start_that_nothing_points_at_stays() -> None:
     assert check(data, changed(new, start + 100, b"?"))
 
 
+RELOCATABLE = (code(80, 90, size=7000), code(75, 90, 120, size=11000))
+
+
+def both(**fields: Any) -> Library:
+    """A library with code that nvlink made, and with what it was made of."""
+    return replace(LIBRARY, **{"relocatable": RELOCATABLE, "places": {}, **fields})
+
+
+@pytest.mark.parametrize("prelinked", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("align", [0x1000, 0x200000])
+def test_relocatable_code_goes_as_well(last: bool, prelinked: bool, align: int) -> None:
+    library = both(last=last, prelinked=prelinked, align=align)
+    data = library.build()
+    made = edit(data, "sm_90")
+    new = edited(data, "sm_90")
+    assert made.sections == (".nv_fatbin", "__nv_relfatbin")
+    before = entries(data)
+    assert entries(new) == [
+        [before[0][1]],
+        [before[1][1]],
+        [before[2][1]],
+        [before[3][2]],
+        [before[4][0]],
+    ]
+    gone = sum(size for _, _, size in made.gone)
+    assert gone - 5 * 4096 <= len(data) - len(new) <= gone
+    assert check(data, new) == []
+    own = {*range(64), *range(64, 64 + 4 * 56)}
+    for name in (".nv_fatbin", "__nv_relfatbin", ".nvFatBinSegment", ".rela.dyn"):
+        start, size = library.places[name]
+        own |= {*range(start, start + size)}
+    image, now = mapped(data), mapped(new)
+    assert {at: byte for at, byte in now.items() if at not in own} == {
+        at: byte for at, byte in image.items() if at not in own
+    }
+    twice = edited(edited(data, "sm_90", "sm_120"), "sm_90")
+    assert entries(twice) == entries(new)
+
+
+def test_only_relocatable_code_may_go() -> None:
+    data = both(containers=(code(90), code(90))).build()
+    new = edited(data, "sm_90")
+    assert entries(new)[2:] == entries(data)[2:]
+    assert check(data, new) == []
+
+
+def test_relocatable_code_that_wins_no_page_is_packed() -> None:
+    """Its section ends earlier then, and zeros follow it."""
+    data = both(relocatable=(code(80, 90, size=600), code(90, size=600))).build()
+    new = edited(data, "sm_90")
+    assert entries(new)[0] == entries(data)[0][1:]
+    assert check(data, new) == []
+    start, size = place(new, "__nv_relfatbin")
+    assert size < place(data, "__nv_relfatbin")[1]
+    assert place(new, "__nv_module_id")[0] == place(data, "__nv_module_id")[0]
+    assert not any(new[start + size : place(new, "__nv_module_id")[0]])
+
+
+@pytest.mark.parametrize("offset", [0, 5000])
+def test_relocatable_code_that_more_points_at_stays(offset: int) -> None:
+    library = both(pointers=[(0, 0)])
+    library.build()
+    target = library.places["__nv_relfatbin"][0] + offset
+    data = both(pointers=[(0, target)]).build()
+    made = edit(data, "sm_90")
+    new = edited(data, "sm_90")
+    assert made.sections == (".nv_fatbin",)
+    assert entries(new)[:2] == entries(data)[:2]
+    assert entries(new)[2] == entries(data)[2][1:]
+    assert check(data, new) == []
+
+
+@pytest.mark.parametrize("name", [".nv_fatbin", "__nv_relfatbin"])
+@pytest.mark.parametrize("offset", [0, 4, 100, 3000, -1])
+def test_the_oracle_sees_changes_in_either_section(name: str, offset: int) -> None:
+    data = both().build()
+    good = edited(data, "sm_90")
+    start, size = place(good, name)
+    at = start + offset % size
+    assert check(data, changed(good, at, bytes([good[at] ^ 0x41])))
+
+
+def test_the_oracle_sees_a_pointer_into_the_other_section() -> None:
+    """A wrapper of linked code may not lead to relocatable code, nor the reverse."""
+    data = both().build()
+    good = edited(data, "sm_90")
+    start, _ = place(good, ".rela.dyn")
+    first, last = start + 16, start + 24 * len(CONTAINERS) + 16
+    for at, other in ((first, last), (last, first)):
+        found = check(data, changed(good, at, good[other : other + 8]))
+        assert any("leads out of GPU code" in one for one in found), found
+
+
 def two_wrappers_of_one() -> Library:
     return Library(containers=CONTAINERS[:2], wrapped=(0, 1, 1))
 
@@ -175,7 +271,6 @@ def test_two_wrappers_may_share_a_container() -> None:
     assert check(data, edited(data, "sm_90")) == []
 
 
-LIBRARY = Library(containers=CONTAINERS)
 POINTING = replace(LIBRARY, pointers=[(0, 0)], places={})
 POINTING.build()
 CODE = POINTING.places[".nv_fatbin"][0]
@@ -288,11 +383,16 @@ def test_the_oracle_wants_some_code_in_each_container() -> None:
     assert any("is empty" in one for one in found)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(60))
 def test_a_damaged_file_is_refused_or_edited_well(seed: int) -> None:
     """Nothing raises, and what the editor makes of a damaged file its oracle accepts."""
     chance = random.Random(seed)
-    library = Library(containers=CONTAINERS, last=seed % 2 == 0, prelinked=seed % 3 == 0)
+    library = Library(
+        containers=CONTAINERS,
+        last=seed % 2 == 0,
+        prelinked=seed % 3 == 0,
+        relocatable=RELOCATABLE if seed % 5 < 3 else (),
+    )
     data = bytearray(library.build())
     spots = [(0, 64 + 4 * 56), *library.places.values(), (len(data) - 900, 900)]
     for _ in range(chance.randrange(1, 4)):

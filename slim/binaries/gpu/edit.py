@@ -1,4 +1,8 @@
-"""Edits of GPU code in ELF libraries: entries for other devices go out of ``.nv_fatbin``.
+"""Edits of GPU code in ELF libraries: entries for other devices go out of its sections.
+
+Those are ``.nv_fatbin`` and, where it can be edited as well, ``__nv_relfatbin``: relocatable code
+that nvlink made the former of. A driver links it itself where the former has nothing for a device,
+so the same entries stay of both.
 
 This is the one edit that changes the loadable image. Kept entries are packed
 (:mod:`slim.binaries.gpu.pack`), the wrappers' pointers follow (:mod:`slim.binaries.gpu.pointers`),
@@ -19,7 +23,7 @@ from __future__ import annotations
 import mmap
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import pairwise, takewhile
 from typing import Final
@@ -36,17 +40,18 @@ from slim.binaries.elf.layout import (
     machine_name,
 )
 from slim.binaries.gpu.fatbin import WRAPPER
-from slim.binaries.gpu.layout import Layout, check_image, lay_out
+from slim.binaries.gpu.layout import Room, Shrink, check_image, lay_out
 from slim.binaries.gpu.pack import Packed, merged, pack
 from slim.binaries.gpu.pointers import Pointer, offset_of, pointers_into
 from slim.binaries.gpu.read import read_gpu_code
 from slim.binaries.gpu.recompress import Recompressor
 from slim.binaries.refusal import NotEditable, RefusalKind, Refused
-from slim.model.gpu import GpuCode, GpuContainer, GpuForm
+from slim.model.gpu import GpuCode, GpuContainer, GpuEntry, GpuForm
 from slim.model.gpu_target import Target
 from slim.model.recipe import Kept, Piece, Recipe, Zeros
 
 CODE: Final = ".nv_fatbin"
+RELOCATABLE: Final = "__nv_relfatbin"
 WRAPPERS: Final = ".nvFatBinSegment"
 _POINTER: Final = 8
 """Offset of the pointer in a wrapper."""
@@ -61,7 +66,7 @@ class GpuEdit:
     ``gone`` are bytes and number of the entries that go, by architecture and kind, largest first;
     ``left`` the bytes of GPU code that stay, ``recompressed`` how many of their entries were
     compressed again, and ``saved`` by how many bytes. ``stripped`` names the sections that go as
-    well.
+    well, ``sections`` those whose GPU code may have become less.
     """
 
     size_before: int
@@ -71,6 +76,7 @@ class GpuEdit:
     recompressed: int
     saved: int
     stripped: tuple[tuple[str, int], ...]
+    sections: tuple[str, ...]
     recipe: Recipe = field(repr=False)
 
 
@@ -90,37 +96,67 @@ def plan_gpu_edit(
         return refused.refusal
 
 
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """A section of GPU code that may be edited.
+
+    ``pointers`` lead into it. The first ``pinned`` of its containers stay as they are.
+    """
+
+    name: str
+    section: Section
+    containers: Sequence[GpuContainer]
+    pointers: Sequence[Pointer]
+    pinned: int
+
+
 def _plan(view: memoryview, targets: Sequence[Target], level: str, recompress: bool) -> GpuEdit:
     code = read_gpu_code(view)
     image = _image(view)
     machine = machine_name(image.header, image.structs)
-    number = _section(image)
+    number = _section(image, CODE)
     check_image(image, machine)
+    areas = [_area(view, code, image, number, machine)]
+    with suppress(Refused):
+        areas.append(_area(view, code, image, _section(image, RELOCATABLE), machine))
+    packed = [(area, _pack(view, area, targets, recompress)) for area in areas]
+    if not any(one.gone or one.recompressed for _, one in packed):
+        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no GPU code would go"))
+    packed = [(area, one) for area, one in packed if one.gone or one.recompressed]
+    stripped = plan_edit(view, level)
+    base = stripped.recipe if isinstance(stripped, ElfEdit) else Recipe((Kept(0, len(view)),))
+    recipe = _recipe(view, base, packed)
+    return GpuEdit(
+        size_before=len(view),
+        size_after=recipe.size,
+        gone=_summary([entry for _, one in packed for entry in one.gone]),
+        left=sum(one.size for _, one in packed),
+        recompressed=sum(one.recompressed for _, one in packed),
+        saved=sum(one.saved for _, one in packed),
+        stripped=stripped.dropped if isinstance(stripped, ElfEdit) else (),
+        sections=tuple(area.name for area in areas),
+        recipe=recipe,
+    )
+
+
+def _area(
+    view: memoryview, code: GpuCode | None, image: ElfImage, number: int, machine: str
+) -> _Area:
+    """Return a section with what points at it. Raises Refused where it has to stay as it is."""
     containers = _containers(code, image, number)
     section = image.sections[number]
     _check_symbols(view, image, (section.addr, section.addr + section.size))
     pointers = pointers_into(view, image, machine, (section.addr, section.addr + section.size))
     pinned = _check_pointers(view, image, number, containers, pointers)
-    if recompress:
-        with closing(Recompressor()) as recompressor:
-            packed = pack(view, section.offset, containers, targets, pinned, recompressor)
-    else:
-        packed = pack(view, section.offset, containers, targets, pinned)
-    if not packed.gone and not packed.recompressed:
-        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no GPU code would go"))
-    stripped = plan_edit(view, level)
-    base = stripped.recipe if isinstance(stripped, ElfEdit) else Recipe((Kept(0, len(view)),))
-    recipe = _recipe(view, base, packed, pointers, section.addr)
-    return GpuEdit(
-        size_before=len(view),
-        size_after=recipe.size,
-        gone=_summary(packed),
-        left=packed.size,
-        recompressed=packed.recompressed,
-        saved=packed.saved,
-        stripped=stripped.dropped if isinstance(stripped, ElfEdit) else (),
-        recipe=recipe,
-    )
+    return _Area(image.names[number].decode(), section, containers, pointers, pinned)
+
+
+def _pack(view: memoryview, area: _Area, targets: Sequence[Target], recompress: bool) -> Packed:
+    offset, containers = area.section.offset, area.containers
+    if not recompress:
+        return pack(view, offset, containers, targets, area.pinned)
+    with closing(Recompressor()) as recompressor:
+        return pack(view, offset, containers, targets, area.pinned, recompressor)
 
 
 def _image(view: memoryview) -> ElfImage:
@@ -132,20 +168,20 @@ def _image(view: memoryview) -> ElfImage:
     return image
 
 
-def _section(image: ElfImage) -> int:
-    """Return the number of the section with GPU code."""
-    found = [number for number, name in enumerate(image.names) if name == CODE.encode()]
+def _section(image: ElfImage, wanted: str) -> int:
+    """Return the number of a section with GPU code."""
+    found = [number for number, name in enumerate(image.names) if name == wanted.encode()]
     if not found:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no GPU code to edit"))
     section = image.sections[found[0]]
     if len(found) > 1 or section.type != SHT_PROGBITS or not section.allocated:
-        raise Refused.unsupported(f"more than one section {CODE}, or one that isn't loaded")
+        raise Refused.unsupported(f"more than one section {wanted}, or one that isn't loaded")
     return found[0]
 
 
 def _containers(code: GpuCode | None, image: ElfImage, number: int) -> list[GpuContainer]:
     """Return the containers of the section. Raises Refused where it holds anything else."""
-    section = image.sections[number]
+    section, name = image.sections[number], image.names[number].decode()
     start, end = section.offset, section.offset + section.size
     if code is None:
         raise Refused.malformed("its GPU code can't be read")
@@ -155,7 +191,7 @@ def _containers(code: GpuCode | None, image: ElfImage, number: int) -> list[GpuC
     inside = [one for one in code.containers if start <= one.offset < end]
     gaps = [gap for one in code.sections if one.offset == start for gap in one.gaps]
     if gaps or any(one.form is not GpuForm.FATBIN for one in inside):
-        raise Refused.unsupported(f"{CODE} holds something other than fat binaries")
+        raise Refused.unsupported(f"{name} holds something other than fat binaries")
     if any(first.end > second.offset for first, second in pairwise(inside)):
         raise Refused.malformed("fat binaries overlap")
     return inside
@@ -215,10 +251,10 @@ def _slots(view: memoryview, image: ElfImage) -> set[int]:
     return slots
 
 
-def _summary(packed: Packed) -> tuple[tuple[str, int, int], ...]:
+def _summary(entries: Sequence[GpuEntry]) -> tuple[tuple[str, int, int], ...]:
     sizes: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    for entry in packed.gone:
+    for entry in entries:
         name = f"{entry.architecture or 'unknown'} {entry.kind.value}"
         sizes[name] += entry.bytes_in_file
         counts[name] += 1
@@ -226,40 +262,43 @@ def _summary(packed: Packed) -> tuple[tuple[str, int, int], ...]:
     return tuple((name, counts[name], sizes[name]) for name in order)
 
 
-def _recipe(
-    view: memoryview, base: Recipe, packed: Packed, pointers: Sequence[Pointer], address: int
-) -> Recipe:
+def _recipe(view: memoryview, base: Recipe, packed: Sequence[tuple[_Area, Packed]]) -> Recipe:
     """Return the recipe of the new file, over the original: first stripped, then packed."""
     headers = _headers(view, base)
     image = _image(headers)
-    number = _section(image)
-    layout = lay_out(headers, base.size, image, number, packed.size)
-    writes = dict(_pointer_writes(view, base, image, packed, pointers, address))
-    _check_sections(image, number, writes)
+    pieces = {_section(image, area.name): one for area, one in packed}
+    shrinks = [Shrink(number, one.size) for number, one in pieces.items()]
+    layout = lay_out(headers, base.size, image, shrinks)
+    writes: dict[int, bytes] = {}
+    for area, one in packed:
+        writes.update(_pointer_writes(view, base, image, area, one))
+    _check_sections(image, [room.number for room in layout.rooms], writes)
     writes[0] = layout.header
     if layout.in_place:
         writes[image.header.phoff] = layout.in_place
     if layout.table >= 0:
         writes[layout.table] = layout.sections
-    section = image.sections[number]
-    parts: list[Piece] = [
-        *_patched(view, base, writes, 0, section.offset),
-        *packed.pieces,
-        *_behind(layout, packed),
-        *_patched(view, base, writes, section.offset + section.size, base.size),
-    ]
+    parts: list[Piece] = []
+    at = 0
+    for room in layout.rooms:
+        section = image.sections[room.number]
+        parts += _patched(view, base, writes, at, section.offset)
+        parts += pieces[room.number].pieces
+        parts += _behind(room)
+        at = section.offset + section.size
+    parts += _patched(view, base, writes, at, base.size)
     if layout.table < 0:
         parts += [Zeros(layout.padding), layout.sections]
     return Recipe(tuple(merged(parts)))
 
 
-def _check_sections(image: ElfImage, number: int, writes: Collection[int]) -> None:
+def _check_sections(image: ElfImage, numbers: Sequence[int], writes: Collection[int]) -> None:
     """Refuse a section that isn't said to be loaded and that has bytes which change."""
-    code = _span(image.sections[number])
+    code = [_span(image.sections[number]) for number in numbers]
     for section in image.sections:
         start, end = _span(section)
         if not section.allocated and (
-            overlaps((start, end), [code]) or any(start < at + 8 and at < end for at in writes)
+            overlaps((start, end), code) or any(start < at + 8 and at < end for at in writes)
         ):
             raise Refused.unsupported("a section that isn't loaded lies in one that is")
 
@@ -268,23 +307,19 @@ def _span(section: Section) -> Range:
     return section.offset, section.offset + section.file_size
 
 
-def _behind(layout: Layout, packed: Packed) -> Iterator[Piece]:
+def _behind(room: Room) -> Iterator[Piece]:
     """Yield what comes after the packed code, up to what came after the section."""
-    yield Zeros(layout.used - packed.size)
-    yield layout.programs
-    yield Zeros(layout.zeros)
+    yield Zeros(room.before)
+    yield room.programs
+    yield Zeros(room.zeros)
 
 
 def _pointer_writes(
-    view: memoryview,
-    base: Recipe,
-    image: ElfImage,
-    packed: Packed,
-    pointers: Sequence[Pointer],
-    address: int,
+    view: memoryview, base: Recipe, image: ElfImage, area: _Area, packed: Packed
 ) -> Iterator[tuple[int, bytes]]:
     """Yield the new addends, and the pointers themselves where the linker wrote them, too."""
-    for pointer in pointers:
+    address = area.section.addr
+    for pointer in area.pointers:
         new = (address + packed.places[pointer.target - address]).to_bytes(8, "little")
         yield offset_of(image, pointer.addend, 8), new
         at = offset_of(image, pointer.slot, 8)

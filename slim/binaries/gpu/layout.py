@@ -1,9 +1,9 @@
-"""ELF libraries with a shorter ``.nv_fatbin``: whole pages are cut out of the file.
+"""ELF libraries with shorter sections of GPU code: whole pages are cut out of the file.
 
-Addresses stay: code and data are where they were in memory, and what was cut leaves a hole in the
-address space. So the segment that holds the section becomes two, for which the program headers need
-one entry more. Where nothing comes after the section in its segment, that just ends earlier.
-The program headers move into the room that the section leaves, because nothing else has any.
+Addresses stay: code and data are where they were in memory, and what was cut leaves holes in the
+address space. So the segment that holds the sections becomes several, for which the program headers
+need more entries. Where nothing comes after a section in its segment, that just ends earlier.
+The program headers move into the room that a section leaves, because nothing else has any.
 
 What comes after the cut lies earlier in the file by a multiple of the page size. Where segments ask
 for a larger alignment (2 MiB, by linkers before 2018), those behind the cut ask for a page.
@@ -15,9 +15,10 @@ Source: System V gABI, chapter 5 ("Program Loading"); glibc, ``elf/dl-load.c``
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from slim.binaries.elf.image import ElfImage, contains
 from slim.binaries.elf.layout import (
@@ -74,21 +75,37 @@ class Program:
         return Program(**{**values, **fields})
 
 
+class Shrink(NamedTuple):
+    """A section that shrinks: its number, and the bytes of its new content."""
+
+    number: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """Bytes after the new content of a section that shrinks, up to what comes next.
+
+    ``before`` are zeros up to ``programs``, the table of program headers, which is empty but in one
+    section at most; ``zeros`` follow it.
+    """
+
+    number: int
+    before: int
+    programs: bytes
+    zeros: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
     """The places of everything in the new file.
 
-    ``used`` are the bytes of the section's new content, ``zeros`` those that follow it up to what
-    comes next; ``programs`` is the table between them, empty where it stays in its place. ``cut``
-    bytes are missing from there on. ``header`` replaces the ELF header, ``in_place`` the old
-    program headers.
+    ``rooms`` has the sections that shrink, in the order of the file. ``header`` replaces the ELF
+    header, ``in_place`` the old program headers where they stay in their place.
     """
 
-    used: int
-    programs: bytes
+    rooms: tuple[Room, ...]
     in_place: bytes
-    zeros: int
-    cut: int
     header: bytes
     sections: bytes
     table: int
@@ -115,70 +132,109 @@ def check_image(image: ElfImage, machine: str) -> None:
         raise Refused.unsupported("more segments than slim edits")
 
 
-def lay_out(view: memoryview, size: int, image: ElfImage, number: int, used: int) -> Layout:
-    """Lay a file of ``size`` bytes out anew, whose section ``number`` shrinks to ``used`` bytes.
+def lay_out(view: memoryview, size: int, image: ElfImage, shrinks: Sequence[Shrink]) -> Layout:
+    """Lay a file of ``size`` bytes out anew, in which sections of one segment shrink.
 
     ``view`` needs to have the headers alone. Raises Refused where that can't be, or gains nothing.
     """
-    section = image.sections[number]
-    start, end = section.offset, section.offset + section.size
+    ordered = sorted(shrinks, key=lambda shrink: image.sections[shrink.number].offset)
     programs = programs_of(view, image)
-    holder = _holder(programs, start, end)
+    holder = _holder(programs, [image.sections[shrink.number] for shrink in ordered])
     machine_page = _PAGES["x86_64" if image.header.machine == 62 else "aarch64"]
     page = min(machine_page, *(one.align for one in programs if one.type == PT_LOAD))
     if page < 4096 or page & (page - 1):
         raise Refused.unsupported("segments that aren't aligned to pages")
+    cuts = [_cut(image.sections[shrink.number], shrink, holder, page) for shrink in ordered]
+    table = None
+    rows = sum(cut.split for cut in cuts if cut.size)
+    if rows:
+        largest = max(cuts, key=lambda cut: cut.size)
+        table = -(-largest.stop // 8) * 8
+        place = cuts.index(largest)
+        cuts[place] = largest.until(table + (len(programs) + rows) * _ROW.size, page)
+    if not any(cut.size for cut in cuts):
+        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no whole page would go"))
+    if table is not None and not cuts[place].size:
+        raise Refused.unsupported("no room for the program headers")
+    new = list(_programs(programs, holder, _Moves(tuple(cuts)), page))
+    if table is not None:
+        new = [_with_place(one, table, holder, cuts, len(new)) for one in new]
+    _check(new)
+    return _with_sections(view, image, size, _Moves(tuple(cuts)), new, table)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """A section that shrinks, by offsets in the old file.
+
+    ``start`` and ``end`` are its own, ``used`` the bytes of its new content, ``stop`` the end of
+    all that stays of it. ``rest`` is where what comes next goes on, ``size`` the bytes that go
+    between the two. ``split``: something of the segment comes after it.
+    """
+
+    number: int
+    start: int
+    end: int
+    used: int
+    stop: int
+    rest: int
+    size: int
+    split: bool
+
+    def until(self, stop: int, page: int) -> _Cut:
+        """Return the same with another end of what stays."""
+        return replace(self, stop=stop, size=max(self.rest - stop, 0) // page * page)
+
+
+def _cut(section: Section, shrink: Shrink, holder: Program, page: int) -> _Cut:
+    """Return the cut of one section, as if the program headers didn't move there."""
+    start, end = section.offset, section.offset + section.size
     split = end < holder.end or holder.memsz > holder.filesz
-    at = start + used
-    table = -(-at // 8) * 8 if split else at
-    stop = table + (len(programs) + 1) * _ROW.size if split else at
     address = holder.vaddr + end - holder.offset
     rest = holder.offset + address // page * page - holder.vaddr if split else end
-    cut = max(rest - stop, 0) // page * page
-    if not cut:
-        raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "no whole page would go"))
-    new = list(_programs(programs, holder, stop, end, rest if split else None, cut, page))
-    if split:
-        new = [
-            one.at(
-                offset=table,
-                vaddr=holder.vaddr + table - holder.offset,
-                paddr=holder.paddr + table - holder.offset,
-                filesz=stop - table,
-                memsz=stop - table,
-            )
-            if one.type == PT_PHDR
-            else one
-            for one in new
-        ]
-    _check(new)
-    return _with_sections(
-        view,
-        image,
-        size,
-        _Moves(number, used, end, cut),
-        b"".join(one.pack() for one in new),
-        table if split else None,
-        stop - start,
-    )
+    cut = _Cut(shrink.number, start, end, shrink.used, 0, rest, 0, split)
+    return cut.until(start + shrink.used, page)
 
 
 @dataclass(frozen=True, slots=True)
 class _Moves:
-    """The section that shrinks, to how many bytes, its old end, and what is cut there."""
+    """The cuts, in the order of the file."""
 
-    number: int
-    used: int
-    end: int
-    cut: int
+    cuts: tuple[_Cut, ...]
 
     def offset(self, offset: int) -> int:
         """Return the new place of what was at an offset."""
-        return offset - self.cut if offset >= self.end else offset
+        return offset - sum(cut.size for cut in self.cuts if offset >= cut.end)
+
+    @property
+    def size(self) -> int:
+        """Bytes that go."""
+        return sum(cut.size for cut in self.cuts)
 
 
-def _holder(programs: list[Program], start: int, end: int) -> Program:
-    """Return the segment that loads the section. Raises Refused where another one overlaps it."""
+def _with_place(
+    one: Program, table: int, holder: Program, cuts: Sequence[_Cut], count: int
+) -> Program:
+    """Return the segment of the program headers where they are now, any other as it is."""
+    if one.type != PT_PHDR:
+        return one
+    before = sum(cut.size for cut in cuts if cut.end <= table)
+    address = holder.vaddr + table - holder.offset
+    size = count * _ROW.size
+    return one.at(offset=table - before, vaddr=address, paddr=address, filesz=size, memsz=size)
+
+
+def _holder(programs: list[Program], sections: Sequence[Section]) -> Program:
+    """Return the segment that loads sections. Raises Refused where another one touches them."""
+    found = [_holder_of(programs, one.offset, one.offset + one.size) for one in sections]
+    if any(holder is not found[0] for holder in found):
+        raise Refused.unsupported("GPU code that not just one segment loads")
+    if any(one.offset + one.size > other.offset for one, other in pairwise(sections)):
+        raise Refused.malformed("sections with GPU code overlap")
+    return found[0]
+
+
+def _holder_of(programs: list[Program], start: int, end: int) -> Program:
     found = [one for one in programs if one.type != PT_NULL and one.offset < end < one.end + 1]
     holders = [one for one in found if one.type == PT_LOAD and one.offset <= start]
     touching = [
@@ -192,37 +248,43 @@ def _holder(programs: list[Program], start: int, end: int) -> Program:
 
 
 def _programs(
-    programs: list[Program],
-    holder: Program,
-    stop: int,
-    end: int,
-    rest: int | None,
-    cut: int,
-    page: int,
-) -> list[Program]:
-    new = []
+    programs: list[Program], holder: Program, moves: _Moves, page: int
+) -> Iterator[Program]:
     for one in programs:
         if one is holder:
-            size = stop - one.offset
-            new.append(one.at(filesz=size, memsz=size))
-            if rest is not None:
-                gap = rest - one.offset
-                new.append(
-                    one.at(
-                        offset=rest - cut,
-                        vaddr=one.vaddr + gap,
-                        paddr=one.paddr + gap,
-                        filesz=one.filesz - gap,
-                        memsz=one.memsz - gap,
-                        align=page,
-                    )
-                )
-        elif one.type != PT_NULL and one.offset >= end:
+            yield from _pieces(holder, moves, page)
+        elif one.type != PT_NULL and one.offset >= moves.cuts[0].end:
+            offset = moves.offset(one.offset)
             align = min(one.align, page) if one.type == PT_LOAD else one.align
-            new.append(one.at(offset=one.offset - cut, align=align))
+            yield one.at(offset=offset, align=align)
         else:
-            new.append(one)
-    return new
+            yield one
+
+
+def _pieces(holder: Program, moves: _Moves, page: int) -> Iterator[Program]:
+    """Yield what becomes of the segment: a part up to each cut, and what comes after the last."""
+    start, before = holder.offset, 0
+    for cut in moves.cuts:
+        if cut.size:
+            size = cut.stop - start
+            yield _piece(holder, start, before, size, size, page)
+            if not cut.split:
+                return
+            start, before = cut.rest, before + cut.size
+    gap = start - holder.offset
+    yield _piece(holder, start, before, holder.filesz - gap, holder.memsz - gap, page)
+
+
+def _piece(holder: Program, start: int, before: int, filesz: int, memsz: int, page: int) -> Program:
+    gap = start - holder.offset
+    return holder.at(
+        offset=start - before,
+        vaddr=holder.vaddr + gap,
+        paddr=holder.paddr + gap,
+        filesz=filesz,
+        memsz=memsz,
+        align=page if gap else holder.align,
+    )
 
 
 def _check(programs: list[Program]) -> None:
@@ -239,11 +301,10 @@ def _with_sections(
     image: ElfImage,
     size: int,
     moves: _Moves,
-    programs: bytes,
+    new: Sequence[Program],
     table: int | None,
-    stop: int,
 ) -> Layout:
-    """Return the layout with its headers. ``table`` is the new place of the program headers."""
+    """Return the layout with its headers. ``table`` is where the program headers go to."""
     rows = b"".join(
         image.structs.section.pack(*_moved(section, index, moves))
         for index, section in enumerate(image.sections)
@@ -251,21 +312,16 @@ def _with_sections(
     where, padding = image.table[0], 0
     place = moves.offset(where)
     if contains(image.mapped, image.table):
-        where, padding = -1, -(size - moves.cut) % 8
-        place = size - moves.cut + padding
-    header = image.header._replace(
-        shoff=place,
-        phoff=image.header.phoff if table is None else table,
-        phnum=len(programs) // _ROW.size,
-    )
-    section = image.sections[moves.number]
-    content = moves.used if table is None else table - section.offset
+        where, padding = -1, -(size - moves.size) % 8
+        place = size - moves.size + padding
+    phoff = image.header.phoff
+    if table is not None:
+        phoff = table - sum(cut.size for cut in moves.cuts if cut.end <= table)
+    header = image.header._replace(shoff=place, phoff=phoff, phnum=len(new))
+    programs = b"".join(one.pack() for one in new)
     return Layout(
-        used=content,
-        programs=b"" if table is None else programs,
+        rooms=tuple(_room(cut, programs, table) for cut in moves.cuts),
         in_place=programs if table is None else b"",
-        zeros=section.size - moves.cut - stop,
-        cut=moves.cut,
         header=bytes(view[:IDENT_SIZE]) + image.structs.header.pack(*header),
         sections=rows,
         table=where,
@@ -273,9 +329,20 @@ def _with_sections(
     )
 
 
+def _room(cut: _Cut, programs: bytes, table: int | None) -> Room:
+    left = cut.end - cut.start - cut.size - cut.used
+    if table is None or not cut.start <= table < cut.end:
+        return Room(number=cut.number, before=0, programs=b"", zeros=left)
+    before = table - cut.start - cut.used
+    zeros = left - before - len(programs)
+    return Room(number=cut.number, before=before, programs=programs, zeros=zeros)
+
+
 def _moved(section: Section, index: int, moves: _Moves) -> Section:
-    if index == moves.number:
-        return section._replace(size=moves.used)
     if section.type == 0:
         return section
-    return section._replace(offset=moves.offset(section.offset))
+    moved = section._replace(offset=moves.offset(section.offset))
+    for cut in moves.cuts:
+        if cut.number == index:
+            return moved._replace(size=cut.used)
+    return moved

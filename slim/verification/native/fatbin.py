@@ -17,6 +17,7 @@ from slim.system.mapped import seen
 from slim.verification.native.elf_image import Elf, Section
 
 CODE = ".nv_fatbin"
+RELOCATABLE = "__nv_relfatbin"
 WRAPPERS = ".nvFatBinSegment"
 _MAGIC = 0xBA55ED50
 _DYNAMIC = 2

@@ -11,7 +11,7 @@ Source: System V gABI, chapters 4 and 5; glibc, ``elf/dl-load.c``; ``fatBinaryCt
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -25,6 +25,7 @@ from slim.verification.native.elf import (
 from slim.verification.native.elf_image import Elf, Program, Section, Unreadable, union
 from slim.verification.native.fatbin import (
     CODE,
+    RELOCATABLE,
     WRAPPERS,
     Pointers,
     UnreadableCode,
@@ -71,33 +72,50 @@ def _problems(old: Elf, new: Elf) -> Iterator[str]:
             yield f"{name} has changed"
     if old.header[1] != _LIBRARY or any(one.kind == _INTERPRETER for one in old.programs):
         yield "GPU code went out of something other than a library"
-    before, after = _code(old), _code(new)
-    if before is None or after is None or not old.wide or old.order != "<":
+    code = _edited(old, new)
+    if not code or not old.wide or old.order != "<":
         yield f"there isn't one section {CODE} in a 64-bit file before and after"
         return
-    yield from _section_problems(old, new)
+    before = [section for section, _ in code]
+    yield from _section_problems(old, new, {section.name for section in before})
     yield from _program_problems(old, new, before)
     was, now = read_pointers(old), read_pointers(new)
     yield from _pointer_problems(old, was, now, before)
-    yield from _image_problems(old, new, before, after, _changed(old, new, was, before))
+    yield from _image_problems(old, new, code, _changed(old, was, before))
     moves = _moves(old, new)
     yield from other_section_problems(old, new)
     yield from unclaimed_problems(old, new, moves)
-    pairs = {
-        target: now.targets.get(slot, -1)
-        for slot, target in was.targets.items()
-        if _inside(before, target)
-    }
-    yield from container_problems(old, new, before, after, pairs)
+    for first, second in code:
+        pairs = {
+            target: now.targets.get(slot, -1)
+            for slot, target in was.targets.items()
+            if _inside([first], target)
+        }
+        yield from container_problems(old, new, first, second, pairs)
 
 
-def _code(elf: Elf) -> Section | None:
-    found = [section for section in elf.sections if section.name == CODE and section.loaded]
+def _edited(old: Elf, new: Elf) -> list[tuple[Section, Section]]:
+    """Pair the sections with GPU code before and after; nothing where they can't be told.
+
+    Relocatable code is judged as any other section where its size is the same: then no byte of it
+    may have changed, nor any pointer.
+    """
+    before, after = _code(old, CODE), _code(new, CODE)
+    if before is None or after is None:
+        return []
+    linked, now = _code(old, RELOCATABLE), _code(new, RELOCATABLE)
+    if linked is None or now is None or linked.size == now.size:
+        return [(before, after)]
+    return sorted([(before, after), (linked, now)], key=lambda pair: pair[0].address)
+
+
+def _code(elf: Elf, name: str) -> Section | None:
+    found = [section for section in elf.sections if section.name == name and section.loaded]
     return found[0] if len(found) == 1 else None
 
 
-def _inside(section: Section, address: int) -> bool:
-    return section.address <= address < section.address + section.size
+def _inside(sections: Iterable[Section], address: int) -> bool:
+    return any(one.address <= address < one.address + one.size for one in sections)
 
 
 def _moves(old: Elf, new: Elf) -> set[int]:
@@ -109,13 +127,13 @@ def _moves(old: Elf, new: Elf) -> set[int]:
     }
 
 
-def _section_problems(old: Elf, new: Elf) -> Iterator[str]:
+def _section_problems(old: Elf, new: Elf, code: set[str]) -> Iterator[str]:
     """Check that each loaded section has its number, its address and all else but its place."""
     for number, section in enumerate(old.sections):
         if not section.loaded:
             continue
         now = new.sections[number] if number < len(new.sections) else None
-        size = now.size if now is not None and section.name == CODE else section.size
+        size = now.size if now is not None and section.name in code else section.size
         link = now.link if now is not None else 0
         if now is None or replace(section, offset=now.offset, size=size, link=link) != now:
             yield f"loaded section {section.name} (number {number}) isn't what it was"
@@ -151,7 +169,7 @@ def _offset(elf: Elf, address: int) -> int:
     return -1
 
 
-def _program_problems(old: Elf, new: Elf, code: Section) -> Iterator[str]:
+def _program_problems(old: Elf, new: Elf, code: list[Section]) -> Iterator[str]:
     """Check the segments: those that aren't loaded are the same, the others can be mapped."""
     for elf in (old, new):
         if any(one.kind == _OWN_HEADERS and one.address != _headers(elf) for one in elf.programs):
@@ -186,7 +204,7 @@ def _headers(elf: Elf) -> int:
     return -1
 
 
-def _pointer_problems(old: Elf, was: Pointers, now: Pointers, code: Section) -> Iterator[str]:
+def _pointer_problems(old: Elf, was: Pointers, now: Pointers, code: list[Section]) -> Iterator[str]:
     """Check that only wrappers' pointers into the code differ, and that nobody else has any."""
     if was.others != now.others:
         yield "relocations other than relative ones have changed"
@@ -210,9 +228,9 @@ def _slots(elf: Elf) -> set[int]:
     }
 
 
-def _changed(old: Elf, new: Elf, was: Pointers, code: Section) -> list[tuple[int, int]]:
+def _changed(old: Elf, was: Pointers, code: list[Section]) -> list[tuple[int, int]]:
     """List the addresses whose bytes may differ: headers, and pointers into the code."""
-    found = [(code.address, code.address + code.size)]
+    found = [(one.address, one.address + one.size) for one in code]
     for slot, target in was.targets.items():
         if _inside(code, target):
             found += [(slot, slot + 8), (was.addends[slot], was.addends[slot] + 8)]
@@ -229,10 +247,10 @@ def _changed(old: Elf, new: Elf, was: Pointers, code: Section) -> list[tuple[int
 
 
 def _image_problems(
-    old: Elf, new: Elf, before: Section, after: Section, changed: list[tuple[int, int]]
+    old: Elf, new: Elf, code: list[tuple[Section, Section]], changed: list[tuple[int, int]]
 ) -> Iterator[str]:
     """Check each address: mapped as before, with the same bytes, unless it was GPU code."""
-    hole = [(before.address, before.address + before.size)]
+    hole = union((one.address, one.address + one.size) for one, _ in code)
     for in_file in (True, False):
         was, now = (_mapped(elf, in_file) for elf in (old, new))
         for flags in was.keys() | now.keys():
@@ -250,7 +268,8 @@ def _image_problems(
             size = end - start
             if at < 0 or not same(old.data, new.data, at, at + size, shift=place - at):
                 yield f"loaded bytes have changed between the addresses {start:#x} and {end:#x}"
-        yield from _rest_problems(new, one, before, after)
+        for before, after in code:
+            yield from _rest_problems(new, one, before, after)
 
 
 def _mapped(elf: Elf, in_file: bool) -> dict[tuple[int, ...], list[tuple[int, int]]]:

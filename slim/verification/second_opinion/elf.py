@@ -18,7 +18,7 @@ from slim.verification.second_opinion.facts import Facts, Images, digest
 _NULL, _LOAD, _OWN_HEADERS = 0, 1, 6
 _TABLE = 7
 """The dynamic tag of the table of relocations with addends (DT_RELA)."""
-_CODE, _WRAPPERS = ".nv_fatbin", ".nvFatBinSegment"
+_CODE, _WRAPPERS = (".nv_fatbin", "__nv_relfatbin"), ".nvFatBinSegment"
 # Of a file with 64 and one with 32 bits: the fields of the ELF header about the section header
 # table, and p_offset in a program header.
 _ABOUT_SECTIONS = {2: ((0x28, 0x30), (0x3C, 0x40)), 1: ((0x20, 0x24), (0x30, 0x34))}
@@ -101,7 +101,7 @@ def _facts_without_gpu(binary: Any) -> Facts:
     facts["sections"] = [
         (one.name, one.virtual_address, one.size, digest(one.content))
         for one in binary.sections
-        if one.virtual_address and one.name not in (_CODE, _WRAPPERS)
+        if one.virtual_address and one.name not in (*_CODE, _WRAPPERS)
         if one.virtual_address not in tables
     ]
     return facts
