@@ -15,8 +15,8 @@ from slim.inventory.located import Located
 from slim.model.outcome import Verification
 from slim.model.rule import Rule, Safety
 from slim.model.stack import Stack
-from slim.pipeline.guidance import not_started
 from slim.pipeline.prepare import RunRequest
+from slim.plan.guidance import not_started
 from slim.verification.dynamic import launch
 from slim.verification.dynamic.session import foreign
 

@@ -17,9 +17,9 @@ from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.stack import Layer
-from slim.pipeline.guidance import guidance_for
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
+from slim.plan.guidance import guidance_for
 from slim.plan.origins import origin_warnings
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner

@@ -23,17 +23,16 @@ from slim.model.outcome import Check, LayerOutcome, RunResult, Verification
 from slim.model.plan import Action, Plan, Remove, Rewrite
 from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
-from slim.model.rule import Phase, Safety
 from slim.model.stack import Stack
-from slim.passes import passes_of
 from slim.plan.accounts import account, footprints
+from slim.plan.guidance import guidance_for
 from slim.rules.digest import rules_digest
-from slim.rules.match import RuleMatcher
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 from slim.verification.compare_edits import judge_edits
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
 from slim.verification.dynamic.targets import find_targets
+from slim.verification.forgiven import forgiven
 from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
@@ -107,8 +106,9 @@ def _verify_one(
         plan = _plan(inventory, trees, digests, dropped)
         added = tuple(_guards(before, after, trees))
         edits = judge_edits(before, trees, plan)
-        tried = _checks(request, before, trees, plan, dropped, edits.signed)
-        static = (*_static(before, trees, digests, plan, edits.signed), *edits.checks)
+        with Facts.of(before, guidance_for(request.config, before.stack)) as facts:
+            tried = _checks(request, before, trees, plan, dropped, edits.signed, facts)
+            static = (*_static(before, trees, digests, plan, edits.signed, facts), *edits.checks)
         return RunResult(
             stack=before.stack,
             plan=plan,
@@ -193,6 +193,7 @@ def _checks(
     plan: Plan,
     dropped: set[str],
     signed: Collection[FileKey],
+    facts: Facts,
 ) -> Verification:
     """Run the dynamic checks, where they can run here."""
     config, inventory = request.config, before.inventory
@@ -204,7 +205,7 @@ def _checks(
     why_not = obstacle(before.stack, original)
     if why_not:
         return Verification(untried=(why_not,))
-    meant = frozenset(_meant(before, inventory, plan, config, dropped))
+    meant = frozenset(forgiven(facts, plan, config, dropped))
     with session(
         targets,
         original,
@@ -231,41 +232,17 @@ def _rows(stack: Stack, signed: Collection[FileKey]) -> dict[str, frozenset[str]
     }
 
 
-def _meant(
-    before: LoadedStack, inventory: Inventory, plan: Plan, config: Config, dropped: set[str]
-) -> Iterator[FileKey]:
-    """List removed files that a built-in rule of any profile selects, or that the user drops.
-
-    What a trace decides about is selected whole by its rule, so that rule counts in layers of the
-    profile guided alone.
-    """
-    for layer in before.stack:
-        guided = config.settings_for(layer.name).profile is Safety.GUIDED
-        builtin = tuple(
-            rule
-            for rule in config.rules
-            if rule.builtin and (guided or rule.safety is not Safety.GUIDED)
-        )
-        matcher = RuleMatcher(builtin).for_layer(layer)
-        for path, record in inventory.records[layer.name].items():
-            if plan.removes((layer.name, path)) and (
-                record.owner.name in dropped
-                or any(matcher.select(one.schema.name, record) for one in passes_of(Phase.REMOVE))
-            ):
-                yield record.key
-
-
 def _static(
     before: LoadedStack,
     trees: Mapping[str, Tree],
     digests: Mapping[FileKey, str],
     plan: Plan,
     signed: Collection[FileKey],
+    facts: Facts,
 ) -> Iterator[Check]:
     inventory = before.inventory
     before.context.progress.stage("Resolving libraries")
-    with Facts.of(before) as facts:
-        yield check_links(facts.libraries, inventory, plan)
+    yield check_links(facts.libraries, inventory, plan)
     yield check_licences(inventory, plan)
     records = Check(name="record", tried=0)
     for layer in before.stack:

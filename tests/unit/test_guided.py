@@ -19,6 +19,7 @@ from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witne
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.rules.loader import builtin_packs
+from slim.verification.forgiven import forgiven
 from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
 
 LAYER = "framework-a"
@@ -258,6 +259,79 @@ def test_a_name_in_compiled_code_that_stays_holds() -> None:
     assert "maths/spare.py" not in taken(plan_of(stack, told, profile=Safety.GUIDED))
 
 
+RUST = b"/rustc/1.80/library\0"
+CYTHON = b"cython_runtime\0"
+LEVEL = b"PyImport_ImportModuleLevel\0"
+NAMED: list[tuple[str, bytes, str, bool]] = [
+    ("other/x", b"maths.kinds.two\0", "maths/kinds/two.py", True),
+    ("other/x", b"maths.kinds.two failed to import\0", "maths/kinds/two.py", True),
+    ("other/x", b"maths.kinds.two.f\0", "maths/kinds/two.py", True),
+    ("other/x", b"spare\0", "spare.py", True),
+    ("other/x", b"spare.call\0", "spare.py", True),
+    ("other/x", b"a spare.call there\0", "spare.py", False),
+    ("other/x", RUST + b"aftermaths.kindstwo\0", "maths/kinds/two.py", False),
+    ("other/x", RUST + b"aftermathstwo and kinds\0", "maths/kinds/two.py", False),
+    ("other/x", RUST + b"aftermaths.kinds.two\0", "maths/kinds/two.py", True),
+    ("other/x", RUST + b"aftermaths spares\0", "maths/spare.py", False),
+    ("other/x", CYTHON + b"itmaths.kindstwo\0", "maths/kinds/two.py", True),
+    ("other/x", CYTHON + b"kindstwomaths\0", "maths/kinds/two.py", False),
+    ("maths/x", CYTHON + b"kindstwo\0", "maths/kinds/two.py", True),
+    ("maths/x", CYTHON + b"two\0", "maths/kinds/two.py", False),
+    ("maths/kinds/x", CYTHON + b"two\0", "maths/kinds/two.py", True),
+    ("maths/x", LEVEL + b"spare\0", "maths/spare.py", True),
+    ("maths/x", RUST + b"spare\0", "maths/spare.py", True),
+]
+
+
+def _record(paths: set[str]) -> str:
+    return "".join(f"{path},,\n" for path in sorted(paths))
+
+
+@pytest.mark.parametrize(("place", "content", "path", "held"), NAMED)
+def test_compiled_code_holds_what_it_names_as_imports_do(
+    place: str, content: bytes, path: str, held: bool
+) -> None:
+    native = f"{place}.cpython-313-x86_64-linux-gnu.so"
+    files: dict[str, Contents] = FILES | {"$site/maths/__init__.py": "", "$site/spare.py": ""}
+    owned = {path.removeprefix("$site/") for path in files if path != "$site/own.py"}
+    others = {native} if place == "other/x" else set()
+    files |= {
+        f"$site/{native}": b"\x7fELF\0" + content,
+        "$site/maths-2.0.dist-info/RECORD": _record(owned | {native} - others),
+        "$site/other-1.0.dist-info/METADATA": "Name: other\nVersion: 1.0\n\n",
+        "$site/other-1.0.dist-info/RECORD": _record(others),
+    }
+    stack = make_stack({"cpython3.13": {}, LAYER: files})
+    told = trace(natives={(HERE, native): ONE})
+    other = Owner(kind=OwnerKind.DISTRIBUTION, name="other", version="1.0")
+    told = replace(told, uses={**told.uses, (LAYER, other): Uses(natives={(HERE, native): ONE})})
+    gone = taken(plan_of(stack, told, profile=Safety.GUIDED))
+    assert (path in gone) is not held
+
+
+ELSEWHERE = [
+    ("import sys\nif sys.platform == 'win32':\n    from maths import spare\n", False),
+    ("import sys\nif sys.platform != 'win32':\n    from maths import spare\n", True),
+    ("import os\nif os.name == 'nt':\n    pass\nelse:\n    from maths import spare\n", True),
+    ("import sys\nWIN = sys.platform[:3] == 'win'\nif WIN:\n    from maths import spare\n", True),
+    ("import os\nNT = os.name == 'nt'\ndef f():\n    if NT:\n        import maths.spare\n", False),
+    (
+        "import sys\nif sys.platform == 'win32': import maths.spare\n"
+        "if sys.platform == 'linux': import maths.spare\n",
+        True,
+    ),
+    ("import sys\nif sys.platform == 'win32' or x: import maths.spare\n", True),
+    ("import sys\nif sys.platform == 'win32' and x: import maths.spare\n", False),
+]
+
+
+@pytest.mark.parametrize(("source", "held"), ELSEWHERE)
+def test_imports_that_only_other_systems_run_hold_nothing(source: str, held: bool) -> None:
+    stack = make_stack({"cpython3.13": {}, LAYER: FILES | {"$site/maths/used.py": source}})
+    gone = taken(plan_of(stack, trace(), profile=Safety.GUIDED))
+    assert ("maths/spare.py" in gone) is not held
+
+
 def test_every_removal_says_why_and_what_would_keep_it() -> None:
     stack = make_stack({"cpython3.13": {}, LAYER: FILES})
     plan = plan_of(stack, trace(), profile=Safety.GUIDED)
@@ -265,6 +339,45 @@ def test_every_removal_says_why_and_what_would_keep_it() -> None:
     assert action.evidence[0].kind == "trace"
     assert "no traced run imported maths.spare" in action.evidence[0].text
     assert "a keep glob keeps it" in action.evidence[0].text
+
+
+FORGIVEN: list[tuple[Safety, Trace | None, tuple[str, ...], dict[str, bool]]] = [
+    (
+        Safety.GUIDED,
+        trace(),
+        (),
+        {"spare": True, "used": False, "tests/a": True, "kinds/two": True},
+    ),
+    (Safety.GUIDED, trace(read={"maths/spare.py": ONE}), (), {"spare": False, "tests/a": True}),
+    (Safety.GUIDED, trace(install=False), (), {"spare": False, "tests/a": True}),
+    (Safety.GUIDED, trace(modules={}), ("maths",), {"spare": True, "used": True}),
+    (Safety.GUIDED, None, (), {"spare": False, "tests/a": True}),
+    (Safety.STANDARD, trace(), (), {"spare": False, "used": False, "tests/a": True}),
+]
+
+
+@pytest.mark.parametrize(("profile", "told", "dropped", "expected"), FORGIVEN)
+def test_verify_forgives_what_traces_let_go_and_nothing_else(
+    profile: Safety, told: Trace | None, dropped: tuple[str, ...], expected: dict[str, bool]
+) -> None:
+    files = FILES | {
+        "$site/maths/tests/a.py": "",
+        "$site/maths/used.py": "import_module(f'maths.kinds.{kind}')\n",
+    }
+    stack = make_stack({"cpython3.13": {}, LAYER: files})
+    keys = {name: stack.key(f"{LAYER}/$site/maths/{name}.py") for name in expected}
+    records = map(stack.inventory.get, keys.values())
+    plan = Plan(
+        actions={
+            record.key: Remove(record=record, pass_name="difference", rule="difference")
+            for record in records
+            if record is not None
+        }
+    )
+    facts = replace(stack.facts, guidance=None if told is None else Guidance(trace=told))
+    config = Config(packs=PACKS, profile=profile)
+    found = set(forgiven(facts, plan, config, dropped))
+    assert {name: key in found for name, key in keys.items()} == expected
 
 
 @pytest.mark.parametrize("profile", [Safety.SAFE, Safety.STANDARD, Safety.AGGRESSIVE])

@@ -6,10 +6,11 @@ from slim.model.record import FileRecord, OwnerKind
 
 # What CPython's own C code imports by name (Python/pylifecycle.c, Modules/main.c,
 # Modules/getpath.py, Python/codecs.c, Python/pythonrun.c, Python/_warnings.c, Objects/typeobject.c,
-# Modules/_io, Modules/timemodule.c).
+# Objects/longobject.c, Modules/_io, Modules/timemodule.c).
 INTERPRETER_IMPORTS = (
     *(
         "_collections_abc",
+        "_pylong",
         "_sitebuiltins",
         "_strptime",
         "abc",

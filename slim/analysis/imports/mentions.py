@@ -21,11 +21,16 @@ MAX_REPEATS = 20
 
 @dataclass(frozen=True, slots=True)
 class ModuleMention:
-    """A module that a file names; with ``whole`` everything in that package may be meant."""
+    """A module that a file names; with ``whole`` everything in that package may be meant.
+
+    ``scattered`` says that the words of its name stand somewhere in compiled code, but nowhere as
+    an import would have them.
+    """
 
     name: str
     evidence: Evidence
     whole: bool = False
+    scattered: bool = False
 
 
 def mentions_in(

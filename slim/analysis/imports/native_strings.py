@@ -24,6 +24,10 @@ from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import contains
 
+_RUST = ("rustc", "rust_panic")
+_FROM_IMPORTS = ("cython_runtime", "PyImport_ImportModuleLevel", "nuitka")
+"""Words of code that imports a name from a package by two strings."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
@@ -31,6 +35,7 @@ class _Compiled:
 
     ``own`` are the top-level names that it belongs to. ``whole`` are modules of which a dotted name
     is a whole string, and the packages around them; ``within`` those that occur in longer strings;
+    ``plain`` are those of both that are named for themselves, not by an end or a start of a name;
     ``words`` are top-level modules that are a whole string. ``tails`` are whole strings that the
     last parts of a module's name may be, without what may stand before: ``tests.mod`` of
     ``"%s.tests.mod"``; those in ``near`` had nothing before, so they count from around the file
@@ -41,6 +46,7 @@ class _Compiled:
     own: frozenset[str]
     whole: frozenset[str]
     within: frozenset[str]
+    plain: frozenset[str]
     words: frozenset[str]
     tails: frozenset[str]
     near: frozenset[str]
@@ -64,6 +70,11 @@ class _Packed:
         if name not in self._answers:
             self._answers[name] = contains(self.text, as_bytes(dotted(name)))
         return self._answers[name]
+
+    @property
+    def rust(self) -> bool:
+        """True for a text of Rust code that Cython, Nuitka and the like have no part in."""
+        return any(map(self.holds, _RUST)) and not any(map(self.holds, _FROM_IMPORTS))
 
 
 class CompiledReader:
@@ -96,10 +107,14 @@ class CompiledReader:
         for name in sorted(name for name in compiled.whole if name in candidates):
             strong = name.partition("/")[0] in compiled.own
             strength = Strength.STRONG if strong else Strength.WEAK
-            yield ModuleMention(name, _named(record, dotted(name), strength))
-        for name in sorted(compiled.within | (compiled.words & candidates.outermost)):
+            evidence = _named(record, dotted(name), strength)
+            yield ModuleMention(name, evidence, scattered=name not in compiled.plain)
+        words = compiled.words & candidates.outermost
+        for name in sorted(compiled.within | words):
             if name in candidates:
-                yield ModuleMention(name, _named(record, dotted(name), Strength.WEAK))
+                evidence = _named(record, dotted(name), Strength.WEAK)
+                scattered = name not in words and name not in compiled.plain
+                yield ModuleMention(name, evidence, scattered=scattered)
         modules = self._index.modules.get(record.key, ())
         for name, tail in _ending_like(compiled, modules, candidates):
             if name in candidates:
@@ -164,6 +179,7 @@ class CompiledReader:
         """Those names of a compiled file that modules of the stack have."""
         whole: set[str] = set()
         within: set[str] = set()
+        plain: set[str] = set()
         words: set[str] = set()
         tails: set[str] = set()
         near: set[str] = set()
@@ -177,12 +193,14 @@ class CompiledReader:
             near |= _begun_with(known, chain(part.words, part.delimited))
             whole |= self._modules_in(part.delimited)
             within |= self._modules_in(part.loose)
+            plain |= self._meant_by(part.delimited, 1) | self._meant_by(part.loose, 2)
             words.update(word.decode() for word in self._top_words & part.words)
         own = own or self._index.standard
         return _Compiled(
             own=own,
             whole=frozenset(whole),
             within=frozenset(within - whole),
+            plain=frozenset(plain),
             words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
             tails=frozenset(tails),
             near=frozenset(near),
@@ -224,6 +242,20 @@ class CompiledReader:
             head, _, rest = run.partition(b".")
             for top in self._tops(head):
                 name = b".".join((top, rest)).decode("utf-8", "replace").replace(".", "/")
+                found.update((name, *parents(name)))
+        return found & self._index.known
+
+    def _meant_by(self, runs: Iterable[bytes], least: int) -> set[str]:
+        """The modules that dotted names are, or are of something in, and the packages around.
+
+        Of something in a module with fewer than ``least`` components nothing is meant: ``code.py``.
+        """
+        found: set[str] = set()
+        for run in runs:
+            name = run.decode("utf-8", "replace").replace(".", "/")
+            around = name.rpartition("/")[0]
+            inside = around in self._index.known and around.count("/") + 1 >= least
+            if inside or name in self._index.known:
                 found.update((name, *parents(name)))
         return found & self._index.known
 
@@ -290,17 +322,45 @@ def _names_in_packed(
             for name in candidates.by_head[head] if packed.holds(word) else ():
                 inner = name[len(head) :].split("/")
                 if all(packed.holds(part) for part in inner if part):
-                    last = name.rpartition("/")[2]
-                    yield ModuleMention(name, _named(record, last, Strength.WEAK))
+                    evidence = _named(record, name.rpartition("/")[2], Strength.WEAK)
+                    scattered = not _is_imported(name, modules, packed, top in own)
+                    yield ModuleMention(name, evidence, scattered=scattered)
+
+
+def _is_imported(name: str, modules: tuple[Module, ...], packed: _Packed, own: bool) -> bool:
+    """Return whether a text has a module's name as an import of it would.
+
+    That is the whole name; or its package in one string and the name in another, as in ``from
+    package import name``. Within the own top-level package (``own``) an import may be relative, and
+    has of the package what isn't around the file. Rust imports by whole names.
+    """
+    parent, _, word = name.rpartition("/")
+    if not parent or packed.holds(name):
+        return True
+    if not packed.holds(word):
+        return False
+    if packed.holds(parent) and not packed.rust:
+        return True
+    for module in modules if own else ():
+        shared = _shared(parent, module)
+        rest = parent[len(shared) :].strip("/")
+        if shared and (not rest or packed.holds(rest)):
+            return True
+    return own and not modules
+
+
+def _shared(parent: str, module: Module) -> str:
+    """Return the innermost package around a module that a package lies in, or is."""
+    shared = module.container
+    while shared and not f"{parent}/".startswith(f"{shared}/"):
+        shared = shared.rpartition("/")[0]
+    return shared
 
 
 def _within_reach(parent: str, modules: tuple[Module, ...], packed: _Packed) -> bool:
     """Return whether a relative import of what lies in a package may stand in a text."""
     for module in modules:
-        shared = module.container
-        while shared and not f"{parent}/".startswith(f"{shared}/"):
-            shared = shared.rpartition("/")[0]
-        rest = parent[len(shared) :].strip("/")
+        rest = parent[len(_shared(parent, module)) :].strip("/")
         if all(packed.holds(part) for part in rest.split("/") if part):
             return True
     return not modules

@@ -22,15 +22,17 @@ from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.entry_points import DeclaredPoint, declared_points
 from slim.analysis.imports.interpreter import INTERPRETER_IMPORTS, is_name_table
 from slim.analysis.imports.mentions import ModuleMention
-from slim.analysis.imports.modules import ModuleIndex, dotted, importable_stem, parents
+from slim.analysis.imports.modules import ModuleIndex, dotted, parents
 from slim.analysis.imports.native_strings import CompiledReader
+from slim.analysis.imports.neighbours import NeighbouringData
+from slim.analysis.imports.other_systems import OtherSystems
 from slim.analysis.imports.path_evidence import PathIndex
 from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.reader import ImportReader
 from slim.analysis.imports.weights import holds_unused, weight_of
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
+from slim.model.record import FileKey, FileRecord, Inventory
 from slim.model.stack import Stack
 
 MAX_EVIDENCE = 20
@@ -44,25 +46,6 @@ Accepts = Callable[[FileKey, FileRecord], bool]
 
 Then the import doesn't hold the candidate.
 """
-
-_DATA_KINDS = frozenset(
-    {FileKind.DATA, FileKind.TESTS, FileKind.LOCALE, FileKind.LIBRARY, FileKind.EXECUTABLE}
-)
-"""Kinds of files that a kept module may read from its own folder.
-
-Stubs, headers, sources and documents are read by no program.
-"""
-
-_OWN_PLACE = (
-    b"__file__",
-    b"__path__",
-    b"__spec__",
-    b"__loader__",
-    b"resources",
-    b"get_data",
-    b"getfile",
-)
-"""Words by which code finds the folder it lies in."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +100,10 @@ class ImportProof:
     @cached_property
     def _points(self) -> tuple[DeclaredPoint, ...]:
         return tuple(declared_points(self._inventory, self._read))
+
+    @cached_property
+    def _systems(self) -> OtherSystems:
+        return OtherSystems(self._stack, self._read)
 
     @cached_property
     def _compiled(self) -> CompiledReader:
@@ -206,6 +193,7 @@ class _ProofRun:
         self._index = owner._index
         self._reader = owner._reader
         self._compiled = owner._compiled
+        self._systems = owner._systems
         self._points = owner._points
         self._read = owner._read
         self._removals = removals
@@ -325,7 +313,7 @@ class _ProofRun:
         """Add evidence for every candidate of that name, and refuse where it is enough."""
         for key in self._candidates.keys(mention.name):
             if importer is None or importer.key != key:
-                self._hold(key, mention.evidence, importer)
+                self._hold(key, mention.evidence, importer, scattered=mention.scattered)
         if mention.whole and self._counts(("whole", mention.name), mention.evidence, importer):
             text = f"{mention.evidence.text}, which may list or read all of it"
             evidence = replace(mention.evidence, text=text)
@@ -344,17 +332,34 @@ class _ProofRun:
         self._repeats[*meant, place, evidence.strength] += 1
         return self._repeats[*meant, place, evidence.strength] <= MAX_REPEATS
 
-    def _hold(self, key: FileKey, evidence: Evidence, importer: FileRecord | None) -> None:
-        """Add evidence for a file, and refuse to remove it where that is enough."""
+    def _hold(
+        self,
+        key: FileKey,
+        evidence: Evidence,
+        importer: FileRecord | None,
+        *,
+        scattered: bool = False,
+    ) -> None:
+        """Add evidence for a file, and refuse to remove it where that is enough.
+
+        ``scattered`` is that of a mention: it doesn't hold what no run used, nor does an import
+        that other systems run alone.
+        """
         if importer is not None and not self._index.connected(importer.layer, key[0]):
             return
+        if (
+            importer is not None
+            and key in self._unused
+            and (elsewhere := self._systems.only(importer, evidence)) is not None
+        ):
+            evidence, scattered = elsewhere, True
         self._evidence.setdefault(key, set()).add(evidence)
         if importer is not None and self._accepted(key, importer):
             return
         if evidence.strength is Strength.STRONG:
             self._active.add(key)
         elif key in self._unused:
-            if not holds_unused(evidence, importer):
+            if scattered or not holds_unused(evidence, importer):
                 return
         elif not self._weak_counts(key):
             return
@@ -414,29 +419,9 @@ class _ProofRun:
 
     def _neighbouring_data(self) -> None:
         """Keep data in the folder of a needed module which looks for files there."""
-        needed: dict[FileKey, FileKey] = {}
-        folders = {(key[0], key[1].rpartition("/")[0]) for key in self._candidates.by_name}
-        neighbours = {
-            key
-            for key in self._index.modules
-            if (key[0], key[1].rpartition("/")[0]) in folders
-            and "/tests/" in key[1]
-            and (key not in self._removals or key in self._refused)
-        }
-        for key in sorted((self._active & self._refused) | neighbours):
-            folder = (key[0], key[1].rpartition("/")[0])
-            record = self._inventory.get(key)
-            if folder not in needed and record is not None and not self._index.is_root(folder):
-                code = bytes(self._read(record))
-                if any(word in code for word in _OWN_PLACE):
-                    needed[folder] = key
-        for key in sorted(self._removals - self._refused) if needed else ():
-            record = self._inventory.get(key)
-            reason = needed.get((key[0], key[1].rpartition("/")[0]))
-            if record is None or reason is None or record.type is EntryType.DIRECTORY:
-                continue
-            if record.kind in _DATA_KINDS and importable_stem(record.path) is None:
-                text = "lies beside a module that stays and looks for files at its own place"
-                evidence = Evidence(kind="beside", text=text, file="/".join(reason))
-                self._evidence.setdefault(key, set()).add(evidence)
-                self._refused.add(key)
+        search = NeighbouringData(self._index, self._inventory, self._read, self._candidates)
+        for key, reason in search.needed_data(self._removals, self._refused, self._active):
+            text = "lies beside a module that stays and looks for files at its own place"
+            evidence = Evidence(kind="beside", text=text, file="/".join(reason))
+            self._evidence.setdefault(key, set()).add(evidence)
+            self._refused.add(key)
