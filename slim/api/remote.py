@@ -32,11 +32,14 @@ class Places:
         self._progress = progress
         self._brought: list[Brought] = []
         self._output: tuple[str, str] | None = None
+        self.later: dict[Path, Callable[[], None]] = {}
+        """What brings archives that have only their size here, by their paths."""
 
-    def input(self, name: PathName, *, lenient: bool = False) -> Path:
+    def input(self, name: PathName, *, lenient: bool = False, later: bool = False) -> Path:
         """Return the path of an input, fetched where it is a URL.
 
-        With ``lenient`` it needn't have every platform that is wanted.
+        With ``lenient`` it needn't have every platform that is wanted; with ``later`` its archives
+        have only their size until :attr:`later` brings them.
         """
         if not _is_url(name):
             return Path(name)
@@ -44,7 +47,12 @@ class Places:
         from slim.sources.fetch import brought, parse
 
         source = parse(name, wanted=Holds.STACK)
-        wish = Wish(platforms=self._platforms, lenient=lenient, progress=self._progress)
+        wish = Wish(
+            platforms=self._platforms,
+            lenient=lenient,
+            progress=self._progress,
+            later=self.later if later else None,
+        )
         here = self._resources.enter_context(brought(source, wish))
         self._brought.append(here)
         return here.path
@@ -54,8 +62,11 @@ class Places:
         return str(self.input(name)) if _is_url(name) else os.fspath(name)
 
     def previous(self, name: PathName | None) -> Path | None:
-        """Return the path of what was published before, or None for None."""
-        return None if name is None else self.input(name, lenient=True)
+        """Return the path of what was published before, or None for None.
+
+        Of a URL only manifests are there; :attr:`later` brings an archive that is wanted.
+        """
+        return None if name is None else self.input(name, lenient=True, later=True)
 
     def output(
         self,

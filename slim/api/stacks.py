@@ -84,6 +84,7 @@ def run(
             keep_removed=optional_path(keep_removed),
             symbols=optional_path(symbols),
             previous=here.previous(previous),
+            later=here.later,
             canary=canary,
             cache=None if cache is None else str(cache),
             recheck=recheck,

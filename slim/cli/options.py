@@ -46,6 +46,8 @@ FILE = LocalPath(path_type=Path, dir_okay=False)
 PATH = LocalPath(path_type=Path)
 PLACE = Place(path_type=Path)
 """What a command reads, or writes as a whole: a path, or a URL."""
+FILE_PLACE = Place(path_type=Path, dir_okay=False)
+"""One file that a command reads: its path, or its URL."""
 OTHER = "Other"
 _MAIN_SECTION = "Options"
 

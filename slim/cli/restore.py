@@ -11,12 +11,15 @@ import click
 from slim import api
 from slim.cli.options import (
     FILE,
+    FILE_PLACE,
     PATH,
+    PLACE,
     SectionCommand,
     chosen_config,
     jobs_option,
     option,
     platform_option,
+    unsafe_store_option,
 )
 from slim.cli.progress import terminal_progress
 from slim.cli.reporting import LOGGING, verbose_option
@@ -37,10 +40,15 @@ _EXAMPLES = (
 
 
 @click.command("restore", cls=SectionCommand, examples=_EXAMPLES)
-@click.argument("file", type=FILE)
+@click.argument("file", type=FILE_PLACE)
 @click.argument("arguments", nargs=-1, metavar="[STACK] [GLOB]...")
 @option(
-    "-o", "--output", type=PATH, metavar="OUT", section=_WHAT, help="Where the restored stack goes."
+    "-o",
+    "--output",
+    type=PLACE,
+    metavar="OUT",
+    section=_WHAT,
+    help="Where the restored stack goes: a path, or a URL.",
 )
 @option(
     "--list",
@@ -57,6 +65,7 @@ _EXAMPLES = (
     help="Write the originals into this new folder, as LAYER/path; takes no STACK.",
 )
 @option("--force", is_flag=True, section=_WHAT, help="Replace what lies at OUT or DIR.")
+@unsafe_store_option(_WHAT)
 @platform_option(_WHAT)
 @option("--json", "as_json", is_flag=True, section=_REPORT, help="As JSON.")
 @option("-q", "--quiet", is_flag=True, section=_REPORT, help="Tell nothing but errors.")
@@ -71,12 +80,13 @@ _EXAMPLES = (
 @option("--no-config", is_flag=True, section=_RULES, help="Read no configuration file.")
 @jobs_option()
 def restore_command(
-    file: Path,
+    file: Path | str,
     arguments: tuple[str, ...],
-    output: Path | None,
+    output: Path | str | None,
     as_list: bool,
     extract: Path | None,
     force: bool,
+    unsafe_store: bool,
     platforms: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -86,9 +96,9 @@ def restore_command(
     """Put originals from FILE, which slim run --keep-removed wrote, back into STACK, and write the
     result to OUT.
 
-    STACK is what that run wrote. Without a GLOB everything comes back, and every layer is checked
-    to be the original again. With globs (over paths in a layer, or LAYER/path) those files come
-    back; RECORD, sizes and hashes are true.
+    STACK is what that run wrote; all three may be URLs of an object store. Without a GLOB
+    everything comes back, and every layer is checked to be the original again. With globs (over
+    paths in a layer, or LAYER/path) those files come back; RECORD, sizes and hashes are true.
     """
     if sum((output is not None, as_list, extract is not None)) != 1:
         raise click.UsageError("give one of -o OUT with a STACK, --list, and --extract DIR")
@@ -96,7 +106,7 @@ def restore_command(
         raise click.UsageError("which STACK? Give what the run wrote")
     if quiet and (verbose or as_json):
         raise click.UsageError("-q contradicts -v and --json")
-    inputs = [file, *map(Path, arguments[:1])]
+    inputs = [file, *arguments[:1]]
     config = chosen_config(inputs, {**options, "packs": (), "keep_file": None})
     from slim.reports.restore import json_v1, terminal
 
@@ -135,6 +145,7 @@ def restore_command(
                 config=config,
                 platforms=platforms,
                 force=force,
+                unsafe_store=unsafe_store,
                 progress=progress,
             )
             text = json_v1.restored(results) if as_json else terminal.restored(results, style)

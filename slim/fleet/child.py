@@ -21,8 +21,9 @@ from typing import Any, Final, NoReturn
 
 from slim import __version__, api
 from slim.errors import ConfigError, OutOfMemoryError, RefusedError, SlimError, StorageError
+from slim.fleet.known import take_known, with_notes
 from slim.fleet.summary import summarise
-from slim.fleet.tasks import error_of
+from slim.fleet.task_errors import error_of
 from slim.model.fleet import FleetDelta, TaskError, TaskResult, TaskStatus
 from slim.reports.fleet.task_json import error_document, task_document
 from slim.system.interrupts import raise_on_signals
@@ -109,6 +110,9 @@ def _result(request: dict[str, Any]) -> TaskResult | TaskError:
             f"this worker has slim {__version__}, the fleet runs {request['slim']}",
             hint="install the same version everywhere",
         )
+    known = take_known(request)
+    if known is not None and known.results is not None:
+        return summarise(known.results, _deltas(request), status=TaskStatus.DONE)
     config = api.load_config(request["config"], **request["settings"])
     results = api.run(
         request["source"],
@@ -122,6 +126,7 @@ def _result(request: dict[str, Any]) -> TaskResult | TaskError:
         previous=request["previous"],
         cache=request["cache"],
     )
+    results = with_notes(results, known)
     failures = [
         text
         for result in results
@@ -137,8 +142,11 @@ def _result(request: dict[str, Any]) -> TaskResult | TaskError:
                 hint="slim run STACK --verify tells all that failed",
             )
         )
-    deltas = tuple(_delta(request, order) for order in request["deltas"])
-    return summarise(results, deltas, status=TaskStatus.DONE)
+    return summarise(results, _deltas(request), status=TaskStatus.DONE)
+
+
+def _deltas(request: dict[str, Any]) -> tuple[FleetDelta, ...]:
+    return tuple(_delta(request, order) for order in request["deltas"])
 
 
 def _delta(request: dict[str, Any], order: dict[str, str]) -> FleetDelta:

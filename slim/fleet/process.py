@@ -20,7 +20,7 @@ from typing import Final
 
 from slim.errors import SlimError, StorageError
 from slim.fleet.child import SCRATCH
-from slim.fleet.tasks import error_of
+from slim.fleet.task_errors import error_of
 from slim.model.fleet import KILLED, TaskError
 from slim.reports.fleet.task_json import error_document
 from slim.system.json_text import Json

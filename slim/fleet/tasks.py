@@ -13,9 +13,11 @@ from slim import __version__, api
 from slim.errors import ConfigError, Problem, SlimError
 from slim.fleet.fleet_file import LATEST, NO_PREVIOUS, FleetFile, FleetSource, TaskSettings
 from slim.fleet.inputs import StackInput, digest, published_digest, read_inputs, sha256
+from slim.fleet.known import known_settings
 from slim.fleet.places import Buckets, Match, absolute, exists, matches, portable, releases
+from slim.fleet.task_errors import error_of
 from slim.fleet.templates import filled, name_problem, natural_order
-from slim.model.fleet import ENDED_BADLY, TaskError, TaskResult, TaskStatus
+from slim.model.fleet import TaskError, TaskResult, TaskStatus
 from slim.model.stack import UNKNOWN_PLATFORM
 from slim.rules.digest import rules_digest
 from slim.system.json_text import Json
@@ -59,6 +61,8 @@ class Task:
     """Path or URL of the cache of results."""
     deltas: tuple[DeltaTask, ...] = ()
     """Update packages to make."""
+    known: Json | None = None
+    """What its process needs of the configuration to know the run in the cache again."""
     fingerprint: str = ""
     """SHA-256 of all that its result depends on; empty where it has an ``error``."""
     error: TaskError | None = None
@@ -90,6 +94,7 @@ class Task:
             "unverified": self.settings.unverified,
             "previous": absolute(self.previous),
             "cache": absolute(self.cache),
+            "known": self.known,
             "dry_run": dry_run,
             "force": bool(self.output) and not is_url(self.output),
             "deltas": [
@@ -116,25 +121,6 @@ class Task:
     def failed(self, error: TaskError) -> TaskResult:
         """Return the result of a task that ended with an error before its first try."""
         return self.result(status=TaskStatus.FAILED, error=error)
-
-
-def error_of(error: BaseException) -> TaskError:
-    """Return an exception as a value: what the command line would say, and its exit code."""
-    if isinstance(error, SlimError):
-        problems = getattr(error, "problems", ())
-        return TaskError(
-            exit_code=error.exit_code,
-            label=error.label,
-            message="; ".join([error.message, *map(str, problems)]),
-            where=error.where,
-            hint=error.hint or "",
-        )
-    return TaskError(
-        exit_code=ENDED_BADLY,
-        label="bug",
-        message=f"{type(error).__name__}: {error}",
-        hint="this is a mistake in slim, not yours; please report it",
-    )
 
 
 def plan_tasks(fleet: FleetFile, release: str, *, dry_run: bool = False) -> tuple[Task, ...]:
@@ -167,7 +153,7 @@ class _Planner:
         self._release = release
         self._dry_run = dry_run
         self._problems = problems
-        self._configs: dict[tuple[str | None, str | None], str] = {}
+        self._configs: dict[tuple[str | None, str | None], tuple[str, Json | None]] = {}
         self._seen: list[tuple[str, str]] = []
         self._buckets = Buckets()
 
@@ -256,14 +242,15 @@ class _Planner:
             layers=read.layers,
             error=error,
         )
-        config = self._config(settings)
+        config, known = self._config(settings)
         if error is not None:
             yield task
             return
         if not self._dry_run:
             task = self._with_earlier(task, fields)
         base = self._fleet.file.parent
-        yield replace(task, fingerprint=_fingerprint(task, read.digest, config, base))
+        fingerprint = _fingerprint(task, read.digest, config, base)
+        yield replace(task, fingerprint=fingerprint, known=None if task.cache is None else known)
 
     def _with_earlier(self, task: Task, fields: Mapping[str, str]) -> Task:
         """Return a task with what was published before, and the update packages to make."""
@@ -285,11 +272,14 @@ class _Planner:
                 deltas.append(DeltaTask(since=since, old=old, output=output))
         return replace(task, previous=previous, deltas=tuple(deltas))
 
-    def _config(self, settings: TaskSettings) -> str:
-        """Return a digest of the configuration of a task; note what is wrong with it, once."""
+    def _config(self, settings: TaskSettings) -> tuple[str, Json | None]:
+        """Return a digest of the configuration of a task, and what a known run is found by.
+
+        What is wrong with the configuration is noted, once.
+        """
         key = (settings.config, settings.profile)
         if key not in self._configs:
-            self._configs[key] = ""
+            self._configs[key] = ("", None)
             stated = {} if settings.profile is None else {"profile": settings.profile}
             try:
                 config = api.load_config(settings.config, **stated)
@@ -302,8 +292,9 @@ class _Planner:
                 self._note("config", f"{error.where}: {error.message}", error.hint)
             else:
                 texts = [Path(file).read_bytes() for file in config.files]
-                self._configs[key] = digest(
-                    [rules_digest(config.rules), *(sha256(text) for text in texts)]
+                self._configs[key] = (
+                    digest([rules_digest(config.rules), *(sha256(text) for text in texts)]),
+                    known_settings(config),
                 )
         return self._configs[key]
 

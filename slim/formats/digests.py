@@ -37,6 +37,30 @@ def digests_of(tree: Tree) -> dict[str, str]:
     }
 
 
+def contents_digest(members: Iterable[Member], digests: Mapping[str, str], *, times: bool) -> str:
+    """SHA-256 over all that is compared when a layer is read back; with ``times``, those of files.
+
+    ``digests`` are those of the regular files, by path. Hard links count as files, which is what
+    formats without them make of them.
+    """
+    state = hashlib.sha256()
+    for member in sorted(
+        (member for member in members if member.path), key=lambda member: member.path
+    ):
+        is_link = member.type is EntryType.SYMLINK
+        mtime = member.mtime if times and member.type is EntryType.FILE else 0
+        kind = EntryType.FILE if member.type is EntryType.HARDLINK else member.type
+        content = digests.get(member.path, "")
+        if member.type is EntryType.HARDLINK:
+            content = digests.get(member.link_target or "", "")
+        row = (
+            *(member.path, kind.value, "0" if is_link else f"{member.mode:o}", str(mtime)),
+            *((member.link_target or "") if is_link else "", content),
+        )
+        state.update("\0".join(row).encode("utf-8", "surrogateescape") + b"\n")
+    return state.hexdigest()
+
+
 def tree_digest(members: Iterable[Member], digests: Mapping[str, str]) -> str:
     """SHA-256 over names, types, modes, link targets and contents: what a deployment sees.
 

@@ -6,7 +6,6 @@ import posixpath
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from slim.binaries import may_be_native
 from slim.formats.base import Member
 from slim.model.record import EntryType
 
@@ -35,6 +34,8 @@ def is_native(member: Member) -> bool:
 
     Only compression depends on it, so that a wrong guess does no harm.
     """
+    from slim.binaries import may_be_native  # late: who only reads archives needs none of it
+
     if member.content is None or member.size < 4:
         return False
     return may_be_native(next(iter(member.content.chunks()), b""))

@@ -16,6 +16,7 @@ from slim.formats import archive_stem, format_by_name, write_archive
 from slim.formats.base import Content, Member, WriteOptions
 from slim.formats.digests import digest_of, sha256_of, tree_digest
 from slim.model.finding import Evidence
+from slim.model.guard import REST_FOLDER
 from slim.model.outcome import RestPack
 from slim.model.record import EntryType, FileKey
 from slim.model.rule import Rule, Safety
@@ -24,8 +25,6 @@ from slim.model.stack import Layer
 from slim.plan.planned import PlannedStack
 
 FORMAT = format_by_name("tar.xz")
-FOLDER = "rest"
-"""Folder of a published set that holds its rest packs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +123,7 @@ def write_packs(
         machine = replace(options, machine=layer.platform.machine)
         write_archive(FORMAT, iter(members), layer.name, place, machine)
         pack = RestPack(
-            archive=f"{FOLDER}/{place.name}",
+            archive=f"{REST_FOLDER}/{place.name}",
             size=place.stat().st_size,
             sha256=sha256_of(place),
             files=sum(member.type is not EntryType.DIRECTORY for member in members),
@@ -138,7 +137,7 @@ def pack_name(layer: Layer, taken: Container[str] = ()) -> str:
     """Return the file name of a layer's rest pack: tags of the archive's name are in it."""
     stem = archive_stem(layer.archive.name) if layer.archive else layer.name
     names = (f"{stem}.rest{number}{FORMAT.suffixes[0]}" for number in chain([""], count(2)))
-    return next(name for name in names if f"{FOLDER}/{name}" not in taken)
+    return next(name for name in names if f"{REST_FOLDER}/{name}" not in taken)
 
 
 def full_digest(full: PlannedStack, layer: str, added: Iterable[Member]) -> str:

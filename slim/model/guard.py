@@ -9,6 +9,8 @@ GUARD_PACKAGE: Final = "slim_guard"
 GUARD_PTH: Final = "_slim_guard.pth"
 """File that starts it; ``site`` reads the ``.pth`` files of a folder by name, in order."""
 
+REST_FOLDER: Final = "rest"
+"""Folder of the rest packs, below a published set."""
 GUARD_NEEDS: Final = frozenset({"hashlib", "lzma", "tarfile", "tempfile"})
 """Modules of the standard library that a guard unpacks rest packs with."""
 

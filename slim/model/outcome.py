@@ -114,6 +114,10 @@ class LayerOutcome:
     archive_sha256: str | None = None
     tree_sha256: str = ""
     """Its tree digest after."""
+    contents_sha256: str = ""
+    """SHA-256 over all that reading its new archive back compares; empty without one."""
+    times_compared: bool = False
+    """True if the times of files are among that."""
     reused: bool = False
     cached: bool = False
     """True if the archive was taken from a cache of results."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from slim import __version__
+from slim.formats.digests import contents_digest
 from slim.model.context import RunContext
 from slim.model.outcome import Check, LayerOutcome, RestPack, SincePrevious
 from slim.model.plan import Plan
@@ -17,7 +18,14 @@ from slim.pipeline.way_back import pack_note
 from slim.plan.gpu import NOTE_KEY as GPU_KEY
 from slim.plan.gpu import manifest_note
 from slim.plan.planned import PlannedStack
-from slim.publish.layers import NextLayer, next_layer, read_back, together, true_records
+from slim.publish.layers import (
+    NextLayer,
+    next_layer,
+    read_back,
+    times_compared,
+    together,
+    true_records,
+)
 from slim.publish.notes import SLIM_KEY, compression_note
 from slim.publish.publisher import Publisher, WrittenLayer
 
@@ -145,6 +153,10 @@ def _outcome(
     packs: Mapping[str, tuple[RestPack, ...]],
 ) -> LayerOutcome:
     archive = written.archive if written is not None else None
+    times = written is not None and times_compared(written)
+    contents = ""
+    if archive is not None:
+        contents = contents_digest(state.new.members, state.digests, times=times)
     return LayerOutcome(
         layer=state.new.layer,
         before=state.before,
@@ -152,6 +164,8 @@ def _outcome(
         archive_name=archive.name if archive else None,
         archive_sha256=archive.sha256 if archive else None,
         tree_sha256=state.tree_sha256,
+        contents_sha256=contents,
+        times_compared=times,
         reused=state.new.carry,
         cached=written is not None and written.cached,
         since=None if previous is None else _since(state, written, previous),

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from slim.analysis.facts import Facts
 from slim.config.settings import Config
@@ -17,6 +16,7 @@ from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.stack import Layer
+from slim.pipeline.request import RunOrder
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
 from slim.plan.guidance import guidance_for
@@ -29,38 +29,10 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRequest:
-    """The stack that is run on, the output, and what is asked for."""
+class RunRequest(RunOrder):
+    """An order with the configuration of the run."""
 
-    source: Path
-    output: Path | None
-    """Folder or archive to publish; None for a dry run only."""
     config: Config
-    platforms: tuple[str, ...] = ()
-    """Platforms that are read; none for all."""
-    layers: tuple[str, ...] = ()
-    """Layers that may change; none for all."""
-    dry_run: bool = False
-    force: bool = False
-    """Replace an output that is there."""
-    verify: bool = False
-    """Try the result before it is published."""
-    unverified: bool = False
-    """Publish what the profile ``aggressive`` infers though nothing tried it."""
-    repair: bool = True
-    """Take back what broke the result, instead of refusing it."""
-    keep_removed: Path | None = None
-    """Archive for the originals of what is removed and rewritten."""
-    symbols: Path | None = None
-    """Folder to which is added what debuggers need of stripped files."""
-    cache: str | None = None
-    """Folder or URL of a cache of results."""
-    recheck: float = 0.0
-    """Share of the whole runs in the cache that are made anew, from 0 to 1."""
-    previous: Path | None = None
-    """Folder or manifest of what was published before."""
-    canary: bool = False
-    """Remove nothing, and have the layers log what would have gone and is used."""
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import detect, read_archive
@@ -26,6 +27,8 @@ class PreviousLayer:
     layer: Layer
     place: Path | None
     """Its archive; None where only the manifest is at hand."""
+    bring: Callable[[], None] | None = None
+    """Brings the archive, which has only its size until then; None where it is here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +43,13 @@ class Previous:
         return self.layers.get((layer.platform.tag, layer.name))
 
 
-def read_previous(source: Path) -> Previous:
+_NOTHING: Mapping[Path, Callable[[], None]] = MappingProxyType({})
+
+
+def read_previous(source: Path, later: Mapping[Path, Callable[[], None]] = _NOTHING) -> Previous:
     """Read the manifests at ``source``: a published folder, or one manifest.
+
+    ``later`` is what brings archives that have only their size there, by their paths.
 
     Raises StorageError where there is nothing, ConfigError where it isn't a published stack,
     UnsafeInputError for a malformed manifest.
@@ -67,7 +75,11 @@ def read_previous(source: Path) -> Previous:
                     hint=_HINT,
                 )
             place = folder / layer.archive.name
-            layers[key] = PreviousLayer(layer=layer, place=place if place.is_file() else None)
+            layers[key] = PreviousLayer(
+                layer=layer,
+                place=place if place.is_file() else None,
+                bring=later.get(place),
+            )
     if not layers:
         raise ConfigError("no manifest with archives there", file=source, hint=_HINT)
     return Previous(source=source, layers=layers)
@@ -100,6 +112,8 @@ def reused_archive(
     )
     if place is None:
         return reused
+    if previous.bring is not None:
+        previous.bring()
     size = place.stat().st_size
     digest = sha256_of(place) if size == archive.size else ""
     if digest != archive.sha256:

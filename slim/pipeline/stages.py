@@ -26,7 +26,7 @@ from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
 from slim.pipeline.side_outputs import SideOutputs, side_outputs
 from slim.pipeline.way_back import check_way_back, with_guards, with_rest_packs
-from slim.pipeline.whole import WholeRun
+from slim.pipeline.whole import WholeRun, keyed_settings
 from slim.plan.accounts import account
 from slim.plan.planned import PlannedStack
 from slim.plan.signing import to_sign
@@ -93,8 +93,11 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             effort=request.config.effort,
             cache=None if cache is None else LayerCache(cache),
         )
-        whole = None if cache is None else WholeRun.of(cache, request, stacks, previous)
-        taken = None if whole is None else whole.take(publisher.staged(), stacks)
+        whole = None
+        if cache is not None:
+            settings = keyed_settings(request.config)
+            whole = WholeRun.of(cache, request, settings, stacks, previous)
+        taken = None if whole is None else whole.take(publisher.staged(), stacks, context)
         if taken is None:
             results = tuple(
                 _run_one(request, located, context, publisher, extras, previous)
@@ -106,7 +109,8 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
             if whole is not None:
                 whole.store(publisher.staged(), results)
         else:
-            results = taken
+            rules = {rule.id: rule for rule in request.config.rules}
+            results = tuple(replace(result, rules=rules) for result in taken)
         progress.stage("Publishing")
         with extras.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)
@@ -129,7 +133,7 @@ def _previous(request: RunRequest, stacks: Iterable[Located]) -> Previous | None
                 file=request.source,
                 hint="--previous goes with what `venvstacks publish` wrote",
             )
-    return read_previous(request.previous)
+    return read_previous(request.previous, request.later)
 
 
 def _check_layers(request: RunRequest, stacks: Iterable[Located]) -> None:

@@ -14,9 +14,10 @@ from slim.formats.base import WriteOptions
 from slim.formats.digests import sha256_of
 from slim.guard.canary import CanaryFiles
 from slim.guard.files import GuardFiles
-from slim.guard.rest_pack import FOLDER, full_digest, fuller, write_packs
+from slim.guard.rest_pack import full_digest, fuller, write_packs
 from slim.inventory.located import Located
 from slim.model.context import RunContext
+from slim.model.guard import REST_FOLDER
 from slim.model.outcome import RestPack
 from slim.model.settings import RestPolicy
 from slim.model.stack import Layer, Stack, StackKind
@@ -155,7 +156,7 @@ def _parsed(row: object) -> RestPack | None:
     sizes = [row.get(key) for key in ("size", "files", "unpacked_size")]
     folder, _, name = archive.partition("/") if isinstance(archive, str) else ("", "", "")
     if (
-        folder != FOLDER
+        folder != REST_FOLDER
         or not name
         or "/" in name
         or "\\" in name

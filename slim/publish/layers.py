@@ -96,8 +96,7 @@ def read_back(
             platform=layer.new.layer.platform,
             anywhere=copy.place.is_dir(),
         )
-        # What was published before has the times of then.
-        times = copy.format.holds_times and not copy.reused
+        times = times_compared(copy)
         result = compare(copy.place, layer.new.members, layer.digests, options, times=times)
         context.progress.advance()
         return result
@@ -105,6 +104,11 @@ def read_back(
     with ThreadPoolExecutor(max_workers=context.workers) as pool:
         results = list(pool.map(check, written, layers))
     return [Check(name="published", tried=tried, failures=failures) for tried, failures in results]
+
+
+def times_compared(written: WrittenLayer) -> bool:
+    """Return whether the times of files count: what was published before has those of then."""
+    return written.format.holds_times and not written.reused
 
 
 def together(checks: Sequence[Check]) -> Check:

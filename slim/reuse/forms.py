@@ -17,18 +17,15 @@ from functools import cache
 from pathlib import PurePath
 from typing import Any, Final
 
-from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
-
 import slim.model
 from slim.errors import UnsafeInputError
 
-_TEXTS: Final[Mapping[str, Any]] = {
-    "Requirement": Requirement,
-    "SpecifierSet": SpecifierSet,
-    "Version": Version,
+_TEXTS: Final = {
+    "Requirement": "packaging.requirements",
+    "SpecifierSet": "packaging.specifiers",
+    "Version": "packaging.version",
 }
+"""Classes that are made of their text, with their modules."""
 _MAX_FORM: Final = 1 << 30
 """Bytes of the largest result, uncompressed."""
 
@@ -100,7 +97,7 @@ class _Packer:
             return ["map", [[self.form(key), self.form(item)] for key, item in value.items()]]
         if isinstance(value, bytes):
             return ["bytes", value.hex()]
-        if kind.__name__ in _TEXTS and kind is _TEXTS[kind.__name__]:
+        if _TEXTS.get(kind.__name__) == kind.__module__:
             return ["text", kind.__name__, str(value)]
         if isinstance(value, PurePath):
             return ["path", str(value)]
@@ -119,15 +116,15 @@ class _Unpacker:
     def _made(self, sort: str, *parts: Any) -> Any:
         match sort, parts:
             case "enum", (name, member):
-                return _classes()[name][member]
+                return _class(name)[member]
             case "str", (name, text):
-                return _classes()[name](text)
+                return _class(name)(text)
             case "data", (name, forms):
-                kind = _classes()[name]
+                kind = _class(name)
                 return kind(**dict(zip(_fields(kind), map(self.value, forms), strict=True)))
             case "tuple", (name, forms):
                 values = map(self.value, forms)
-                return _classes()[name](*values) if name else tuple(values)
+                return _class(name)(*values) if name else tuple(values)
             case "list", (forms,):
                 return [self.value(form) for form in forms]
             case "frozenset", (forms,):
@@ -139,7 +136,7 @@ class _Unpacker:
             case "bytes", (text,):
                 return bytes.fromhex(text)
             case "text", (name, text):
-                return _TEXTS[name](text)
+                return getattr(importlib.import_module(_TEXTS[name]), name)(text)
             case "path", (text,):
                 from pathlib import Path
 
@@ -148,15 +145,21 @@ class _Unpacker:
 
 
 @cache
-def _classes() -> Mapping[str, Any]:
-    """Every class of :mod:`slim.model` by its name."""
-    found: dict[str, Any] = {}
-    for module in pkgutil.iter_modules(slim.model.__path__):
-        name = f"slim.model.{module.name}"
-        for value in vars(importlib.import_module(name)).values():
-            if isinstance(value, type) and value.__module__ == name:
-                found[_name(value)] = value
+def _class(name: str) -> Any:
+    """Return the class of :mod:`slim.model` with a name. LookupError for one that isn't there."""
+    module, _, qualname = name.partition(".")
+    if module not in _modules():
+        raise LookupError(name)
+    full = f"slim.model.{module}"
+    found = getattr(importlib.import_module(full), qualname, None)
+    if not isinstance(found, type) or found.__module__ != full:
+        raise LookupError(name)
     return found
+
+
+@cache
+def _modules() -> frozenset[str]:
+    return frozenset(found.name for found in pkgutil.iter_modules(slim.model.__path__))
 
 
 @cache

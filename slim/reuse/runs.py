@@ -33,12 +33,11 @@ class RunCache:
     def take(self, folder: Path) -> tuple[RunResult, ...] | None:
         """Write the files into an empty folder, and return the results.
 
-        None where it isn't known or something of it is wrong; then the folder is empty again.
+        None where it isn't known or a blob is wrong; what was written is to be removed then.
         """
         body = self._body()
         if body is None:
             return None
-        written: list[Path] = []
         with TemporaryDirectory(dir=folder.parent) as scratch:
             place = Path(scratch) / "results"
             if not self._results.fetch(body["result"], body["blobs"][body["result"]], place):
@@ -56,11 +55,12 @@ class RunCache:
             target = folder.joinpath(*name.split("/"))
             target.parent.mkdir(parents=True, exist_ok=True)
             if not self._results.fetch(sha256, body["blobs"][sha256], target):
-                for path in written:
-                    path.unlink()
                 return None
-            written.append(target)
         return results
+
+    def refuse(self, why: str) -> None:
+        """Drop the entry, whose files aren't those of the run."""
+        self._results.drop(self._key, why)
 
     def store(self, folder: Path, results: tuple[RunResult, ...]) -> None:
         """Store the files of a set that is right, and the results."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from enum import Flag, auto
 from pathlib import Path
@@ -25,11 +25,15 @@ class Wish:
 
     With ``lenient`` a platform that the source hasn't got is no error: what was published before
     needn't have it. ``progress`` is told how far fetching is.
+
+    Where ``later`` is given, archives come as zeros of the size that the store has: enough to tell
+    whether they are wanted at all. What brings each goes there, by its path.
     """
 
     platforms: tuple[str, ...] = ()
     lenient: bool = False
     progress: Progress = field(default_factory=Silent)
+    later: MutableMapping[Path, Callable[[], None]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,11 @@ from slim.errors import ConfigError, IntegrityError, LimitError, StorageError, U
 from slim.formats.files import copy_file, write_file
 from slim.inventory.locate import platform_of
 from slim.inventory.manifest import ENV_METADATA, FOLDER, LARGEST, layers_from_manifest, read_json
+from slim.model.progress import Silent
 from slim.model.stack import ArchiveInfo
 from slim.sources.base import Holds, Scheme, Wish
 from slim.stores.base import Blob, BlobStore
-from slim.stores.download import Downloads, Wanted, download
+from slim.stores.download import Downloads, Wanted, download, missing
 from slim.stores.open import checked_url, is_url, open_store
 from slim.stores.release import NEWEST, check_finished, newest
 from slim.system.remembered import cache_folder
@@ -117,10 +118,39 @@ def _stack(store: BlobStore, blobs: dict[str, Blob], top: Path, wish: Wish) -> N
         Wanted(name=archive.name, size=archive.size, sha256=archive.sha256)
         for archive in archives.values()
     ]
-    wish.progress.stage("Fetching", total=sum(blob.size for blob in wanted), unit="bytes")
     downloads = _downloads(top.parent)
+    if wish.later is not None:
+        for blob in wanted:
+            _put_off(store, blob, blobs.get(blob.name), top / blob.name, downloads, wish)
+        return
+    wish.progress.stage("Fetching", total=sum(blob.size for blob in wanted), unit="bytes")
     for blob in wanted:
         _link(downloads.fetch(store, blob, wish.progress), top / blob.name)
+
+
+def _put_off(
+    store: BlobStore,
+    wanted: Wanted,
+    stored: Blob | None,
+    place: Path,
+    downloads: Downloads,
+    wish: Wish,
+) -> None:
+    """Put zeros of the size that an archive has in the store in its place, until it is brought."""
+    assert wish.later is not None
+    if stored is None:
+        if not wish.lenient:
+            missing(store, wanted)
+        return  # of what was published before, only the manifest is at hand
+    with place.open("xb") as stream:
+        stream.truncate(stored.size)
+
+    def bring() -> None:
+        blob = downloads.fetch(store, wanted, Silent())
+        place.unlink()
+        _link(blob, place)
+
+    wish.later[place] = bring
 
 
 def _archives(top: Path, wish: Wish) -> dict[str, ArchiveInfo]:

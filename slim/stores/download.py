@@ -198,7 +198,7 @@ def _receive(store: BlobStore, wanted: Wanted, stream: BinaryIO, progress: Progr
         try:
             _check_size(store, wanted)
             pieces = store.read(wanted.name, done)
-            for piece in _missing(store, wanted) if pieces is None else pieces:
+            for piece in missing(store, wanted) if pieces is None else pieces:
                 if done + len(piece) > wanted.size:
                     raise _wrong_size(store, wanted, f"more than {wanted.size}")
                 stream.write(piece)
@@ -221,12 +221,13 @@ def _receive(store: BlobStore, wanted: Wanted, stream: BinaryIO, progress: Progr
 def _check_size(store: BlobStore, wanted: Wanted) -> None:
     size = store.size(wanted.name)
     if size is None:
-        _missing(store, wanted)
+        missing(store, wanted)
     if size != wanted.size:
         raise _wrong_size(store, wanted, str(size))
 
 
-def _missing(store: BlobStore, wanted: Wanted) -> NoReturn:
+def missing(store: BlobStore, wanted: Wanted) -> NoReturn:
+    """Raise StorageError for a blob that isn't in the store."""
     raise StorageError(
         "isn't in the store, but the manifest names it",
         file=f"{store.url}/{wanted.name}",

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 import slim
 from slim import fleet
 from slim.cli import main
+from slim.fleet.fleet_file import read_fleet_file
 from slim.fleet.places import is_published
+from slim.fleet.tasks import plan_tasks
 from tests.support.fleets import (
     contents,
     first_child_killed,
@@ -127,6 +130,61 @@ def test_shards_are_joined_and_held_to_budgets(
     assert [task["run"]["cached_layers"] for task in report["tasks"]] == [0, 3]
     assert main(["fleet", "check", "state/1", "-q"]) == 1
     assert "over budget: all: unpacked size is 4.1 kB" in capsys.readouterr().err
+
+
+KNOWN = """
+import json, sys
+from slim.fleet import child
+answer = child.attempt(json.loads(sys.argv[1]))
+print(json.dumps([answer, sorted(sys.modules)]))
+"""
+
+
+def test_a_run_that_the_cache_knows_takes_next_to_nothing(tmp_path: Path) -> None:
+    file = small_fleet(tmp_path, "one")
+    file.write_text(f'cache = "results"\n{file.read_text()}')
+    [first] = fleet.run_fleet(file, release="1").tasks
+    [second] = fleet.run_fleet(file, release="2").tasks
+    assert (first.cost.cached_run, second.cost.cached_run) == (False, True)
+    assert contents(tmp_path / "out/2") == contents(tmp_path / "out/1")
+    assert replace(second, output="", cost=first.cost) == replace(first, output="")
+    [task] = plan_tasks(read_fleet_file(file), "3")
+    asked = json.dumps(task.request(jobs=1, dry_run=False))
+    command = [sys.executable, "-c", KNOWN, asked]
+    done = subprocess.run(command, capture_output=True, check=True)
+    answer, modules = json.loads(done.stdout)
+    assert answer["result"]["run"]["cached_run"]
+    assert contents(tmp_path / "out/3") == contents(tmp_path / "out/1")
+    needless = ("slim.analysis", "slim.passes", "slim.plan", "slim.verification", "slim.config")
+    heavy = ("elftools", "macholib", "lief", "tomllib")
+    assert [name for name in modules if name.startswith((*needless, *heavy))] == []
+    nothing_left(tmp_path)
+
+
+@pytest.mark.parametrize("harm", ["blob", "entry", "other settings"])
+def test_what_is_wrong_with_the_cache_is_told_by_the_task(tmp_path: Path, harm: str) -> None:
+    file = small_fleet(tmp_path, "one")
+    text = f'cache = "results"\n{file.read_text()}'
+    file.write_text(text)
+    fleet.run_fleet(file, release="1")
+    for entry in (tmp_path / "results/ac").iterdir():
+        content = json.loads(entry.read_bytes())
+        if content["action"] == "run" and harm == "entry":
+            names = content["body"]["files"]
+            names["__venvstacks__/venvstacks.json"] = next(iter(names.values()))
+            entry.write_text(json.dumps(content))
+        elif content["action"] == "run" and harm == "blob":
+            (tmp_path / "results/cas" / content["body"]["result"]).unlink()
+    if harm == "other settings":
+        file.write_text(f'profile = "safe"\n{text}')
+    [second] = fleet.run_fleet(file, release="2").tasks
+    assert second.error is None and not second.cost.cached_run
+    told = [text for text in second.warnings if text.startswith("cache: ")]
+    assert len(told) == (0 if harm == "other settings" else 1), told
+    if told:
+        assert "made anew" in told[0]
+        assert contents(tmp_path / "out/2") == contents(tmp_path / "out/1")
+    nothing_left(tmp_path)
 
 
 def test_an_audit_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,6 +109,60 @@ def test_every_command_reads_urls(stack: Path, bucket: BlobStore) -> None:
     assert slim.explain(result, "app-main/postinstall.py")
 
 
+def test_originals_are_restored_from_and_to_a_bucket(
+    tmp_path: Path, stack: Path, bucket: BlobStore
+) -> None:
+    slim.run(stack, "out", keep_removed="removed.tar.zst")
+    upload(Path("out"), bucket, "out/1")
+    bucket.put("kept/removed.tar.zst", Path("removed.tar.zst"))
+    kept, place = "s3://bucket/kept/removed.tar.zst", "s3://bucket/out/1"
+    assert main(["restore", kept, place, "-o", "s3://bucket/back/1", "-q"]) == 0
+    slim.restore("removed.tar.zst", "out", "back")
+    expected = {name: Path("back", name).read_bytes() for name in files(Path("back"))}
+    assert stored(bucket, "back/1") == expected
+    [result] = slim.restore(kept, place, "here")
+    assert (result.source, result.output) == (place, "here")
+    assert files(Path("here")) == files(Path("back"))
+    there = slim.list_originals(kept, ["**/tests/**"])
+    assert there == slim.list_originals("removed.tar.zst", ["**/tests/**"]) != ()
+    assert slim.extract_originals(kept, "look").originals
+    with pytest.raises(StorageError) as caught:
+        slim.restore("s3://bucket/kept/nothing.tar.zst", place, "other")
+    assert caught.value.file == "s3://bucket/kept/nothing.tar.zst"
+    assert main(["restore", kept, place, "-o", "s3://bucket/back/1", "--force", "-q"]) == 2
+
+
+def test_of_what_was_published_before_only_wanted_archives_are_fetched(
+    tmp_path: Path, stack: Path, bucket: BlobStore
+) -> None:
+    slim.run(stack, "first")
+    upload(Path("first"), bucket, "out/1")
+    archives = sorted(name for name in files(Path("first")) if "/" not in name)
+    assert len(archives) > 1
+    manifest = Path("first/__venvstacks__/venvstacks.json")
+    document = json.loads(manifest.read_bytes())
+    layers = [one for part in document["layers"].values() for one in part]
+    changed = next(one for one in layers if one["archive_name"] == archives[0])
+    changed["slim"]["tree_sha256"] = "0" * 64  # as if its files had been others
+    bucket.put("out/1/__venvstacks__/venvstacks.json", json.dumps(document).encode())
+    for blobs in Path("cache").glob("blobs/*/*"):
+        blobs.unlink()
+    [result] = slim.run("s3://bucket/in/stack", "second", previous="s3://bucket/out/1")
+    since = {layer.archive_name: layer.since for layer in result.layers}
+    assert since[archives[0]] == "changed"
+    assert {since[name] for name in archives[1:]} == {"unchanged"}
+    fetched = {path.name for path in Path("cache").glob("blobs/*/*") if path.suffix != ".lock"}
+    by_name = {one["archive_name"]: one["archive_hashes"]["sha256"] for one in layers}
+    assert {by_name[name] in fetched for name in archives[1:]} == {True}
+    assert by_name[archives[0]] not in fetched
+    bucket.put(f"out/1/{archives[1]}", b"x" * bucket.size(f"out/1/{archives[1]}"))
+    for blobs in Path("cache").glob("blobs/*/*"):
+        blobs.unlink()
+    with pytest.raises(IntegrityError) as caught:
+        slim.run("s3://bucket/in/stack", "third", previous="s3://bucket/out/1")
+    assert caught.value.file == f"s3://bucket/out/1/{archives[1]}"
+
+
 def test_a_report_in_a_bucket_is_a_baseline(stack: Path, bucket: BlobStore) -> None:
     assert main(["run", str(stack), "-o", "out", "-q", "--report", "json=report.json"]) == 0
     bucket.put("reports/last.json", Path("report.json"))

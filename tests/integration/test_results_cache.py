@@ -8,8 +8,10 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,14 +24,18 @@ from slim.inventory.locate import locate
 from slim.model.guided import GuidedSettings
 from slim.model.limits import Limits
 from slim.model.outcome import RunResult
+from slim.model.progress import Silent
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, DropSpec, Level, RestPolicy
 from slim.passes import SCHEMAS
+from slim.pipeline.known import Known, publish_known
 from slim.pipeline.previous import read_previous
+from slim.pipeline.request import RunOrder
 from slim.pipeline.stages import RunRequest, run
-from slim.pipeline.whole import run_key
+from slim.pipeline.whole import keyed_settings, run_key
 from slim.reports.run import RUN_REPORTERS
 from slim.reuse.cache import open_cache
+from slim.reuse.forms import pack, unpack
 from slim.reuse.upkeep import prune, stats, verify
 from tests.support import published_stacks
 from tests.support.published_stacks import SITE, LayerSpec, distribution, merge, publish
@@ -277,7 +283,8 @@ def _key(source: Path, **changes: object) -> str | None:
     asked = request(source, source.parent / "out", None, **changes)
     asked = replace(asked, cache="cache", **outside)  # type: ignore[arg-type]
     previous = None if asked.previous is None else read_previous(asked.previous)
-    return run_key(asked, locate(asked.source), previous)
+    settings = keyed_settings(asked.config)
+    return None if settings is None else run_key(asked, settings, locate(asked.source), previous)
 
 
 SAME: dict[str, dict[str, object]] = {
@@ -424,6 +431,100 @@ def test_a_whole_run_that_is_wrong_is_made_anew(tmp_path: Path, harm: str) -> No
     assert files(tmp_path / "again") == files(tmp_path / "first")
     third = slimmed(source, tmp_path / "third", cache)
     assert third.cache is not None and third.cache.whole and not use(third)
+
+
+def _forged(cache: Path, change: Callable[[dict[str, Any], tuple[RunResult, ...]], Any]) -> None:
+    """Change the entry of a whole run, and the results that it leads to."""
+    (path,) = _entries(cache, "run")
+    entry = json.loads(path.read_bytes())
+    body = entry["body"]
+    results = unpack((cache / "cas" / body["result"]).read_bytes())
+    made = pack(change(body["files"], results) or results)
+    body["result"] = hashlib.sha256(made).hexdigest()
+    (cache / "cas" / body["result"]).write_bytes(made)
+    names = [*body["files"].values(), body["result"]]
+    body["blobs"] = {name: (cache / "cas" / name).stat().st_size for name in names}
+    path.write_text(json.dumps(entry))
+
+
+def _swapped(files: dict[str, Any], results: tuple[RunResult, ...]) -> None:
+    one, other = (name for name in files if "/" not in name)
+    files[one], files[other] = files[other], files[one]
+
+
+def _no_manifest(files: dict[str, Any], results: tuple[RunResult, ...]) -> None:
+    files["__venvstacks__/venvstacks.json"] = next(iter(files.values()))
+
+
+def _other_layer(results: tuple[RunResult, ...], **changes: object) -> tuple[RunResult, ...]:
+    first, *rest = results[0].layers
+    layers = (replace(first, **changes), *rest)  # type: ignore[arg-type]
+    return (replace(results[0], layers=layers),)
+
+
+FORGERIES: dict[str, tuple[Callable[..., Any], str]] = {
+    "archives swapped": (_swapped, "names another archive"),
+    "no manifest": (_no_manifest, "can't be read"),
+    "other archive": (
+        lambda _, results: _other_layer(results, archive_sha256="0" * 64),
+        "names another archive",
+    ),
+    "other contents": (
+        lambda _, results: _other_layer(results, contents_sha256="0" * 64),
+        "has other contents",
+    ),
+    "times not compared": (
+        lambda _, results: _other_layer(results, times_compared=False),
+        "has other contents",
+    ),
+    "another stack": (
+        lambda _, results: (replace(results[0], stack=replace(results[0].stack, manifest={})),),
+        "another stack",
+    ),
+    "one result too many": (lambda _, results: results * 2, "another stack"),
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_whole_run_is_read_back_and_a_forged_one_never_published(
+    tmp_path: Path, forgery: str
+) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    slimmed(source, tmp_path / "first", cache)
+    change, told = FORGERIES[forgery]
+    _forged(cache, change)
+    again = slimmed(source, tmp_path / "again", cache)
+    assert again.cache is not None and not again.cache.whole
+    assert len(use(again)) == 1 and told in use(again)[0] and "dropped" in use(again)[0]
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+    third = slimmed(source, tmp_path / "third", cache)
+    assert third.cache is not None and third.cache.whole and not use(third)
+
+
+@pytest.mark.parametrize("name", [known.name for known in FORMATS])
+def test_a_run_is_known_without_its_configuration(tmp_path: Path, name: str) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    asked = request(source, tmp_path / "first", cache, format=name)
+    settings = keyed_settings(asked.config)
+    assert settings is not None
+
+    def known(output: str) -> Known:
+        order = RunOrder(source=source, output=tmp_path / output, cache=str(cache))
+        return publish_known(order, settings, Limits(), 2, Silent())
+
+    missed = known("missed")
+    assert missed.results is None and not missed.notes and not (tmp_path / "missed").exists()
+    [first] = run(asked)
+    hit = known("hit")
+    assert hit.results is not None and hit.results[0].cache is not None
+    assert hit.results[0].cache.whole and hit.results[0].layers == tuple(
+        replace(layer, cached=False) for layer in first.layers
+    )
+    assert files(tmp_path / "hit") == files(tmp_path / "first")
+    _forged(cache, _swapped)
+    refused = known("refused")
+    assert refused.results is None and "names another archive" in refused.notes[0]
+    assert not (tmp_path / "refused").exists()
 
 
 def test_rechecking_finds_an_entry_that_is_wrong(tmp_path: Path) -> None:

@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
-
-from elftools.elf.dynamic import DynamicSegment
-from elftools.elf.elffile import ELFFile
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from slim.binaries.base import Buffer, ImageKind
 from slim.binaries.elf.layout import (
@@ -33,6 +30,9 @@ from slim.binaries.elf.layout import (
 )
 from slim.binaries.elf.stream import BoundedStream
 from slim.model.record import NativeFormat
+
+if TYPE_CHECKING:
+    from elftools.elf.dynamic import DynamicSegment
 
 # Bounds within which pyelftools works in milliseconds. It follows whatever the headers say, so a
 # crafted file could keep it busy for hours; real files stay far below (libtorch: 12 segments, 60
@@ -128,6 +128,8 @@ def _read_tags(
 
     The tag ``PIE`` is there where DF_1_PIE is set.
     """
+    from elftools.elf.elffile import ELFFile  # late: many a command meets no such file
+
     # pyelftools asks for a stream and uses only these three methods of it.
     elf: Any = ELFFile(cast(Any, BoundedStream(view)))
     tags: dict[str, list[str]] = {
