@@ -45,21 +45,20 @@ def run(
 
     ``stack`` is a folder that venvstacks published, exported or built, a single layer archive, or
     any folder with Python in it; it is never changed. ``output`` is where the result goes: a folder
-    that mustn't exist, unless ``force`` is given; with ``dry_run`` nothing is written. ``layers``
-    limits what is changed; the others are carried over as they are.
+    that mustn't exist, but for ``force``; ``dry_run`` writes nothing. ``layers`` may change.
 
     ``verify`` deploys the result privately and tries it before it is published; what broke
     something is taken back, or with ``repair=False`` refused. What the profile ``aggressive`` makes
     is only published with ``verify`` and a launch command for each application layer, unless
     ``unverified`` says that it may go out untried. ``keep_removed`` is an archive that
     the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
-    debuggers need of stripped files is added to. ``previous`` is what was published before (a
-    folder or a manifest): a layer with the same files keeps its archive. ``cache`` is a folder or
-    URL of a cache of results: archives and whole runs that were made before are taken from there;
-    ``recheck`` is the share of such runs, from 0 to 1, that is made anew and compared. With
-    ``canary`` nothing is removed: the layers log what would have been, and is used. ``stack``,
-    ``output`` and ``previous`` may be URLs of object stores. ``newest`` is a URL above ``output``
-    that will name it; ``unsafe_store`` allows stores that ignore create-only writes.
+    debuggers need of stripped files is added to. ``previous`` is what was published before: a layer
+    with the same files keeps its archive. ``cache`` is a folder or URL of a cache of results, from
+    which archives and whole runs that were made before are taken; ``recheck`` is the share of such
+    runs, from 0 to 1, that is made anew and compared. With ``canary`` nothing is removed: layers
+    log what would have been, and is used. ``stack``, ``output`` and ``previous`` may be URLs.
+    ``newest`` is one above ``output`` that will name it; ``unsafe_store`` allows stores that ignore
+    create-only writes.
 
     Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
     them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what

@@ -112,8 +112,10 @@ def restore_command(
 
     style = style_for(sys.stdout)
     with terminal_progress(quiet=quiet or verbose >= LOGGING) as progress:
+        where: dict[str, Any] = {"config": config, "platforms": platforms}
+        how: dict[str, Any] = {**where, "force": force, "progress": progress}
         if as_list:
-            stored = api.list_originals(file, arguments, config=config, platforms=platforms)
+            stored = api.list_originals(file, arguments, **where)
             rows = [(original.place, original.file) for original in stored]
             if as_json:
                 documents = {original.place: original.document for original in stored}
@@ -121,15 +123,7 @@ def restore_command(
             else:
                 text = terminal.listed(rows, style, verbose)
         elif extract is not None:
-            extracted = api.extract_originals(
-                file,
-                extract,
-                arguments,
-                config=config,
-                platforms=platforms,
-                force=force,
-                progress=progress,
-            )
+            extracted = api.extract_originals(file, extract, arguments, **how)
             rows = [(original.place, original.file) for original in extracted.originals]
             if as_json:
                 text = json_v1.extracted(rows, extracted.left_out, extracted.folder)
@@ -137,17 +131,8 @@ def restore_command(
                 text = terminal.extracted(rows, extracted.left_out, extracted.folder, style)
         else:
             assert output is not None
-            results = api.restore(
-                file,
-                arguments[0],
-                output,
-                arguments[1:],
-                config=config,
-                platforms=platforms,
-                force=force,
-                unsafe_store=unsafe_store,
-                progress=progress,
-            )
+            how["unsafe_store"] = unsafe_store
+            results = api.restore(file, arguments[0], output, arguments[1:], **how)
             text = json_v1.restored(results) if as_json else terminal.restored(results, style)
     if not quiet:
         emit(text)

@@ -1,4 +1,4 @@
-"""What is asked of a run, without its configuration: cheap to import, and all that a key needs."""
+"""Orders of runs: all that is asked of one but its configuration. Cheap to import."""
 
 from __future__ import annotations
 

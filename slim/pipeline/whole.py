@@ -43,7 +43,7 @@ _OUTSIDE = ("source", "output", "force", "cache", "recheck", "previous", "later"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyedSettings:
-    """What a key has of a configuration: all of it that can change a byte.
+    """Digests of a configuration in a key: of all of it that can change a byte.
 
     ``settings`` is a SHA-256 in hexadecimal, ``traces`` are those of the traces. Whoever has read a
     configuration can hand this to another process, which needn't read it to know a run again.
