@@ -14,7 +14,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule, called_name
+from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
+from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
 
 _METHODS = words("rglob glob iterdir walk")

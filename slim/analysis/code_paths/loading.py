@@ -13,7 +13,8 @@ import ast
 import re
 from collections.abc import Callable, Iterator
 
-from slim.analysis.code_paths.module import CodeModule, called_name, name_of
+from slim.analysis.code_paths.module import CodeModule, name_of
+from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
 
 _LOADERS = words(

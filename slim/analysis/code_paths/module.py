@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.code_paths.platforms import PlatformTests
+from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
 
@@ -271,11 +272,6 @@ def name_of(node: ast.AST) -> str:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
             return name
     return ""
-
-
-def called_name(function: ast.expr) -> str:
-    """The last component of what is called."""
-    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
 
 
 def dotted_name(node: ast.expr) -> str:

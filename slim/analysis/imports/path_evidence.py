@@ -61,8 +61,7 @@ class PathIndex:
         if use.own:
             folder = place.rpartition("/")[0]
             yield self._find(place.partition("/")[0], use.segments, folder)
-            if len(use.segments) > 1 and use.segments[0] in self._packages:
-                yield self._find(use.segments[0], use.segments, "")
+            yield from self._from_package(use)
             return
         tops = own & self._packages.keys()
         if use.anchors:
@@ -73,6 +72,13 @@ class PathIndex:
             tops.add(use.segments[0])
         for top in sorted(tops):
             yield self._find(top, use.segments, None)
+        yield from self._from_package(use)
+
+    def _from_package(self, use: PathUse) -> Iterator[tuple[FileKey, ...]]:
+        """The removals at the end of a path that goes through a package's own folder."""
+        for at, segment in enumerate(use.segments[:-1]):
+            if segment in self._packages:
+                yield self._find(segment, use.segments[at:], "")
 
     def runs_tests(self, record: FileRecord) -> bool:
         """True for a module that runs the tests of its own package, or builds it."""

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from slim.analysis.imports.bare_names import BareNames, called_name
+
 
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
@@ -54,20 +56,16 @@ PERCENT_FIELD = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
 """A field of a template for ``%``."""
 BRACE_FIELD = re.compile(r"\{[^{}]*\}")
 """A field of a template for ``str.format``."""
-_NO_PATHS = words(
-    "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
-    "lstrip rstrip count index find rfind get pop setdefault append add remove discard getattr "
-    "hasattr setattr delattr add_argument add_parser add_option print warn debug info warning "
-    "error critical exception log isinstance attrgetter"
-)
-_ONE_KEY = words("replace get pop setdefault")
-"""Those of which only the first argument is looked for; the second may be a path."""
 _TAKES_PACKAGE = words(
     "files path find_spec import_module get_data open_text open_binary read_text read_binary "
     "PackageLoader"
 )
 _GAP = "\0"
-_TEXT_PATHS = (re.compile(rb"tests[/\\]"), re.compile(rb"test_\w+\.py\b"))
+_TEXT_PATHS = (
+    re.compile(rb"tests[/\\]"),
+    re.compile(rb"/tests(?=[\"'`\s,;)\]}<])"),
+    re.compile(rb"test_\w+\.py\b"),
+)
 _TEST_WORDS = re.compile(
     rb"[\"'/\\}](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"
     rb"\b(?:test_\w+|conftest)\.py\b"
@@ -146,10 +144,17 @@ def test_paths(source: bytes) -> Iterator[bytes]:
             yield before + match[0] + (after[0] if after else b"")
 
 
-def doubtful_paths(source: bytes, anchors: tuple[str, ...]) -> Iterator[PathUse]:
-    """Paths that code which can't be parsed may build, as far as words of it name tests."""
+def doubtful_paths(
+    source: bytes, anchors: tuple[str, ...], *, put_together: bool = False
+) -> Iterator[PathUse]:
+    """Paths that code which can't be parsed may build, as far as words of it name tests.
+
+    ``put_together`` says that it may hold the word in pieces.
+    """
     found = {match[0] for match in _TEST_WORDS.finditer(source)}
     tests = TESTS_FOLDER.encode()
+    if put_together:
+        found.add(tests)
     names = {name if name.endswith(b".py") else tests for name in found}
     for name in sorted(names):
         yield PathUse((name.decode(),), 0, anchors=anchors, doubtful=True)
@@ -162,7 +167,7 @@ def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:
         part = part.lstrip(_GAP) if part.lstrip(_GAP) == TESTS_FOLDER else part
         if part in ("", "."):
             continue
-        if part == ".." or re.search(r"[\0*?\[\]{}%<>$|]", part):
+        if part == ".." or part.endswith(":") or re.search(r"[\0*?\[\]{}%<>$|]", part):
             if run:
                 yield tuple(run)
             run = []
@@ -171,15 +176,12 @@ def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:
 
 
 class _PathReader:
-    """Reads one syntax tree: first what is no path, then every outermost expression that is one."""
+    """Reads every outermost expression of a syntax tree that is a path."""
 
     def __init__(self, tree: ast.AST) -> None:
         self._nodes = list(ast.walk(tree))
-        self._ignored: set[int] = set()
-        self._bare: set[int] = set()
-        self._iterated = {name for node in self._nodes if (name := _iterated(node))}
-        for node in self._nodes:
-            self._sort(node)
+        names = BareNames(self._nodes)
+        self._ignored, self._bare = names.ignored, names.bare
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
@@ -203,37 +205,6 @@ class _PathReader:
             if own or any(map(is_test_part, run)):
                 yield PathUse(run, line, own and not anchors, anchors)
 
-    def _sort(self, node: ast.AST) -> None:
-        """Note which constants are no paths, and which of those without a slash may be."""
-        match node:
-            case ast.Expr(value=ast.Constant() as value):
-                self._ignored.add(id(value))
-            case ast.Compare(left=left, comparators=operands):
-                for operand in (left, *operands):
-                    self._ignored.update(id(child) for child in ast.walk(operand))
-            case ast.Call(func=function, args=arguments, keywords=keywords):
-                named = [keyword.value for keyword in keywords if keyword.arg != "help"]
-                if _called(function) in _NO_PATHS:
-                    one = _called(function) in _ONE_KEY
-                    looked_for = arguments[:1] if one else arguments
-                    self._ignored.update(map(id, looked_for))
-                self._bare.update(id(child) for child in (*arguments, *named))
-            case ast.For(iter=source) | ast.AsyncFor(iter=source) | ast.comprehension(iter=source):
-                self._bare.update(map(id, _elements(source)))
-            case ast.Assign(targets=targets, value=value):
-                self._bare.add(id(value))
-                names = {getattr(each, "id", getattr(each, "attr", "")) for each in targets}
-                if not self._iterated.isdisjoint(names):
-                    self._bare.update(map(id, _elements(value)))
-            case ast.AnnAssign(value=value) | ast.NamedExpr(value=value) | ast.Return(value=value):
-                self._bare.add(id(value))
-            case ast.arguments(defaults=defaults, kw_defaults=more):
-                self._bare.update(map(id, (*defaults, *more)))
-            case ast.Dict(values=values):
-                self._bare.update(map(id, values))
-            case ast.IfExp(body=body, orelse=orelse):
-                self._bare.update((id(body), id(orelse)))
-
 
 def _builds(node: ast.AST) -> bool:
     match node:
@@ -244,22 +215,8 @@ def _builds(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(value=ast.Constant(), attr=called)):
             return called in _JOINERS or called in _SPLITS or called in _LOWERS | {"format"}
         case ast.Call(func=function):
-            return _called(function) in _JOINERS
+            return called_name(function) in _JOINERS
     return False
-
-
-def _iterated(node: ast.AST) -> str | None:
-    """The variable that a loop goes through, or a call takes as many arguments."""
-    match node:
-        case ast.For(iter=ast.Name(id=name)) | ast.AsyncFor(iter=ast.Name(id=name)):
-            return name
-        case ast.comprehension(iter=ast.Name(id=name)) | ast.Starred(value=ast.Name(id=name)):
-            return name
-        case ast.Starred(value=ast.Subscript(value=ast.Name(id=name))):
-            return name
-        case ast.Starred(value=ast.Attribute(attr=name)) | ast.For(iter=ast.Attribute(attr=name)):
-            return name
-    return None
 
 
 def _text(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
@@ -296,7 +253,7 @@ def _of_parts(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             for element in elements:
                 yield from (*_text(element, depth + 1, seen), "/")
-        case ast.Call(func=function, args=arguments) if _called(function) in _JOINERS:
+        case ast.Call(func=function, args=arguments) if called_name(function) in _JOINERS:
             first = [function.value] if isinstance(function, ast.Attribute) else []
             for argument in (*first, *arguments):
                 yield from (*_text(argument, depth + 1, seen), "/")
@@ -351,28 +308,17 @@ def _filled(pieces: list[str], values: list[ast.expr], depth: int, seen: set[int
         yield piece
 
 
-def _called(function: ast.expr) -> str:
-    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
-
-
-def _elements(node: ast.expr) -> list[ast.expr]:
-    """The elements of a collection, or of those in a table."""
-    if isinstance(node, ast.Dict):
-        return [element for value in node.values for element in _elements(value)]
-    return node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else []
-
-
 def _anchor(node: ast.AST) -> str | None:
     """The module at whose place a path starts: of ``pkg.__file__``, ``files("pkg")``."""
     match node:
         case ast.Attribute(value=value, attr="__file__" | "__path__" | "__spec__"):
             return _dotted(value)
         case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
-            called = _called(function)
+            called = called_name(function)
             if called in _TAKES_PACKAGE or "resource" in called:
                 return text
         case ast.Call(func=function, args=[ast.Name() | ast.Attribute() as name, *_]):
-            if _called(function) == "files":
+            if called_name(function) == "files":
                 return _dotted(name)
     return None
 
@@ -381,7 +327,7 @@ def _takes_own(node: ast.AST) -> bool:
     """True for a call that is given the file's own package: ``files(__package__)``."""
     match node:
         case ast.Call(func=function, args=[ast.Name(id="__package__" | "__name__"), *_]):
-            called = _called(function)
+            called = called_name(function)
             return called in _TAKES_PACKAGE or "resource" in called
     return False
 

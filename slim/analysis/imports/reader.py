@@ -38,7 +38,9 @@ from slim.analysis.imports.text_files import (
     may_be_text,
     may_link,
     names_in_text,
+    paths_in_data,
 )
+from slim.analysis.imports.text_paths import may_hold_paths
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.readings import Code, Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
@@ -268,9 +270,11 @@ class ImportReader:
             if record.type is EntryType.FILE and 0 < record.size <= MAX_PARSED:
                 data = self._read(record)
                 if may_be_text(record, data):
-                    text = names_in_text(data, self._index)
+                    text = names_in_text(record.path, data, self._index)
                 elif may_link(record):
                     text = links_in_text(data)
+                elif may_hold_paths(record):
+                    text = paths_in_data(record.path, data)
             self._texts[record.key] = text
         return self._texts[record.key]
 

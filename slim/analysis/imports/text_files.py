@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import PathUse, paths_in_text
 from slim.analysis.imports.scans import Import
+from slim.analysis.imports.text_paths import as_utf8, paths_in_bytes, paths_in_settings, unpacked
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.model.record import EntryType, FileKind, FileRecord
 
@@ -29,9 +30,11 @@ _LINKING = (
     *_PROSE,
 )
 _LINK = re.compile(
-    rb"(?:=\s*[\"']?|\burl\(\s*[\"']?|[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from)\s*[\"']|"
-    rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+)"
-    rb"([^\s\"'`()<>=]*tests/[^\s\"'`()<>]*)"
+    rb"(?:=\s*[\"']?|\bsrcset\s*=\s*[\"'][^\"'<>]{0,400},\s*|\burl\(\s*[\"']?|"
+    rb"[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from|include|extends)\s*[\"']|"
+    rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+|^[ \t]+:\w+:[ \t]+)"
+    rb"([^\s\"'`()<>=,]*tests/[^\s\"'`()<>]*)",
+    re.MULTILINE,
 )
 """What an attribute, ``url()``, ``@import``, a string of a script or a directive of
 reStructuredText leads to: tests, perhaps."""
@@ -56,7 +59,8 @@ def may_be_text(record: FileRecord, data: memoryview) -> bool:
         return False
     if record.kind in _NOT_READ or record.path.endswith((*_SKIPPED, *_BUILD_FILES)):
         return False
-    return b"\0" not in bytes(data[:_START])
+    start = bytes(data[:_START])
+    return b"\0" not in as_utf8(start)
 
 
 def may_link(record: FileRecord) -> bool:
@@ -79,9 +83,14 @@ def links_in_text(data: memoryview) -> TextNames:
     return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
 
-def names_in_text(data: memoryview, index: ModuleIndex) -> TextNames:
+def paths_in_data(path: str, data: memoryview) -> TextNames:
+    """Read data of moderate size, which may be compressed."""
+    return TextNames(frozenset(), (), tuple(paths_in_bytes(unpacked(path, bytes(data)))))
+
+
+def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
     """Read a text of moderate size."""
-    source = bytes(data)
+    source = as_utf8(bytes(data))
     names: set[str] = set()
     for run in set(DOTTED.findall(source)):
         names.update(index.known_prefixes(run.decode("ascii", "replace")))
@@ -90,4 +99,5 @@ def names_in_text(data: memoryview, index: ModuleIndex) -> TextNames:
         for item in scan_lines(source, "in text").imports
         if item.level or item.module.partition(".")[0] in index.top_folders
     )
-    return TextNames(frozenset(names), imports, tuple(paths_in_text(source)))
+    paths = (*paths_in_text(source), *paths_in_settings(path, source))
+    return TextNames(frozenset(names), imports, paths)

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from slim.analysis.imports.halves import may_put_together
 from slim.analysis.imports.path_scan import may_name_tests
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan
 
@@ -172,7 +173,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
         tails=frozenset(word for tail in set(TAILS.findall(source)) for word in tail.split(b".")),
         started=frozenset(_STARTED.findall(source)),
         listing=listing,
-        paths=may_name_tests(source),
+        paths=may_name_tests(source) or may_put_together(source),
         lists_itself=listing and _LISTS_ITSELF.search(source) is not None,
         attaches_stub=b"attach_stub" in source,
     )

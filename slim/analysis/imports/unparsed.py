@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+from slim.analysis.imports.halves import may_put_together
 from slim.analysis.imports.path_scan import doubtful_paths
 from slim.analysis.imports.scans import ANY_PACKAGE, Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import DOTTED, TAILS, quoted_names, scan_lines
@@ -50,7 +51,7 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
         listed=tuple(sorted(quoted, key=lambda item: (item[1], item[0]))),
         named=tuple(sorted(named)),
         exported=frozenset(name for name, _ in quoted),
-        paths=tuple(doubtful_paths(source, anchors)),
+        paths=tuple(doubtful_paths(source, anchors, put_together=may_put_together(source))),
         unresolved=tuple(sorted(calls, key=lambda call: call.line)),
     )
 

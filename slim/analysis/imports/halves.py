@@ -1,0 +1,172 @@
+"""The word ``tests`` put together from pieces: ``"te" + "sts"``, ``f"{kind}s"``, ``KIND + "s"``.
+
+Expressions that come to text with that word in it are replaced in the syntax tree by what they come
+to, so that whoever reads the tree afterwards sees it as if it had been written in one piece.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+from collections.abc import Iterator
+
+from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, TESTS_FOLDER
+
+_GAP = "\0"
+_WORD = re.compile(r"(?:\A|[\0/\\.\s])tests(?:\Z|[\0/\\.\s:])")
+_PLURAL = re.compile(r"(\A|[/\\.])\0s(?=\Z|[/\\.])")
+"""Something of which only running tells, with an ``s`` behind it."""
+_OPEN = rb"(?:[+,(\[{]\s*[bfruBFRU]{0,2}[\"']|[\"']\s*[bfruBFRU]{0,2}[\"']|\}|%[rs]|=\s*[\"'])"
+"""What stands before a later piece."""
+_CLOSE = rb"[\"'/\\.{%]"
+_PIECES = tuple(
+    (
+        re.compile(rb"(?<![A-Za-z0-9_])" + b"tests"[:at] + rb"[\"'{%]"),
+        re.compile(_OPEN + b"tests"[at:] + _CLOSE),
+    )
+    for at in range(1, 5)
+)
+_ESCAPED = re.compile(rb"\\(?:x|u00|U000000)7[43]|\\x65|\\16[34]|stset")
+_MOST = 12
+_LONGEST = 200
+_DEPTH = 40
+_COMPOSED = (ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript)
+
+
+def may_put_together(source: bytes) -> bool:
+    """Return whether a file may put the word together, by its text."""
+    if any(head.search(source) and tail.search(source) for head, tail in _PIECES):
+        return True
+    return (b"\\" in source or b"stset" in source) and _ESCAPED.search(source) is not None
+
+
+def put_together(tree: ast.Module) -> None:
+    """Replace the expressions of a tree that come to text in which ``tests`` is a word."""
+    _Folder(tree).visit(tree)
+
+
+class _Folder(ast.NodeTransformer):
+    """Replaces expressions by what they come to."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._bound: dict[str, list[ast.expr]] = {}
+        self._says_test = False
+        self._known: dict[int, list[str]] = {}
+        for node in ast.walk(tree):
+            self._note(node)
+
+    def _note(self, node: ast.AST) -> None:
+        match node:
+            case ast.Assign(targets=targets, value=value):
+                for target in targets:
+                    self._bind(target, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._bind(target, value)
+            case ast.NamedExpr(target=target, value=value):
+                self._bind(target, value)
+            case ast.For(target=target, iter=ast.List() | ast.Tuple() as source):
+                for value in source.elts:
+                    self._bind(target, value)
+            case ast.comprehension(target=target, iter=ast.List() | ast.Tuple() as source):
+                for value in source.elts:
+                    self._bind(target, value)
+            case ast.Constant(value="test" | b"test"):
+                self._says_test = True
+
+    def _bind(self, target: ast.expr, value: ast.expr) -> None:
+        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
+            for inner, given in zip(target.elts, value.elts, strict=False):
+                self._bind(inner, given)
+        name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
+        if name and len(self._bound.setdefault(name, [])) < _MOST:
+            self._bound[name].append(value)
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        if isinstance(node, _COMPOSED) and not _says_it(node):
+            for text in self._texts(node, 0):
+                if self._says_test:
+                    text = _PLURAL.sub(r"\1tests", text)
+                if _WORD.search(text):
+                    return ast.fix_missing_locations(ast.copy_location(_written(text), node))
+        return self.generic_visit(node)
+
+    def _texts(self, node: ast.expr, depth: int) -> list[str]:
+        """Texts that an expression may come to, with gaps for what only running tells."""
+        if id(node) not in self._known:
+            self._known[id(node)] = [_GAP]  # for what is made of itself
+            found = itertools.islice(self._possible(node, depth), _MOST) if depth < _DEPTH else ()
+            short = [text for text in found if len(text) <= _LONGEST]
+            self._known[id(node)] = short or [_GAP]
+        return self._known[id(node)]
+
+    def _possible(self, node: ast.expr, depth: int) -> Iterator[str]:
+        deeper = depth + 1
+        match node:
+            case ast.Constant(value=str(text)):
+                yield text
+            case ast.Constant(value=bytes(data)):
+                yield data[:_LONGEST].decode("latin-1")
+            case ast.BinOp(left=left, op=ast.Add(), right=right):
+                yield from self._joined([left, right], "", deeper)
+            case ast.JoinedStr(values=values):
+                yield from self._joined(values, "", deeper)
+            case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
+                yield from self._texts(value, deeper)
+            case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
+                given = right.elts if isinstance(right, ast.Tuple) else [right]
+                yield from self._filled(PERCENT_FIELD.split(text), given, deeper)
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method)):
+                yield from self._called(text, method, node.args, deeper)
+            case ast.Subscript(value=value, slice=ast.Slice(None, None, ast.UnaryOp())):
+                yield from (text[::-1] for text in self._texts(value, deeper))
+            case ast.Name(id="sep") | ast.Attribute(attr="sep"):
+                yield "/"
+            case ast.Name(id=name) | ast.Attribute(attr=name):
+                for value in self._bound.get(name, ()):
+                    yield from self._texts(value, depth + 8)
+            case _:
+                yield _GAP
+
+    def _called(
+        self, text: str, method: str, arguments: list[ast.expr], depth: int
+    ) -> Iterator[str]:
+        match method, arguments:
+            case "join", [ast.List(elts=pieces) | ast.Tuple(elts=pieces)]:
+                yield from self._joined(pieces, text, depth)
+            case "format", _:
+                yield from self._filled(BRACE_FIELD.split(text), arguments, depth)
+
+    def _joined(self, pieces: list[ast.expr], between: str, depth: int) -> Iterator[str]:
+        each = [self._texts(piece, depth) for piece in pieces[:_MOST]]
+        for texts in itertools.product(*each):
+            yield between.join(texts)
+
+    def _filled(self, plain: list[str], values: list[ast.expr], depth: int) -> Iterator[str]:
+        each = [
+            self._texts(values[at], depth) if at < len(values) else [_GAP]
+            for at in range(len(plain) - 1)
+        ]
+        for texts in itertools.product(*each):
+            yield plain[0] + "".join(map(str.__add__, texts, plain[1:]))
+
+
+def _says_it(node: ast.AST) -> bool:
+    """True where the word is written in one piece already."""
+    return any(
+        isinstance(inner, ast.Constant) and TESTS_FOLDER in str(inner.value)
+        for inner in ast.walk(node)
+    )
+
+
+def _written(text: str) -> ast.expr:
+    """The expression that says a text; a gap in it stands for something unknown."""
+    if _GAP not in text:
+        return ast.Constant(text)
+    values: list[ast.expr] = []
+    for number, piece in enumerate(text.split(_GAP)):
+        if number:
+            values.append(ast.FormattedValue(ast.Name("_", ast.Load()), -1, None))
+        if piece:
+            values.append(ast.Constant(piece))
+    return ast.JoinedStr(values)

@@ -1,0 +1,125 @@
+"""Paths to tests in files that are no Python: settings, scripts of other languages, indexes.
+
+A setting names a folder alone (``"folder": "tests"``, ``- tests``), scripts of other languages put
+paths together as Python does (``file.path(root, "tests", "data")``), and databases and pickles hold
+paths between other bytes. Texts may be in UTF-16, and indexes compressed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+import zlib
+from collections.abc import Iterator
+
+from slim.analysis.imports.path_scan import PathUse, parts_of, test_paths, uses_of
+from slim.model.record import EntryType, FileKind, FileRecord
+
+_SETTINGS = (
+    *(".json", ".json5", ".jsonc", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".xml"),
+    *(".properties", ".plist", ".env", ".list", ".lst", ".webmanifest", ".pbtxt", ".hcl"),
+)
+_SCRIPTS = (".sh", ".bash", ".zsh", ".bat", ".cmd", ".ps1", ".lua", ".r", ".jl", ".tcl", ".rb")
+_OF_DEVELOPERS = re.compile(
+    r"(?:\A|/)(?:\.[^/]*|package\.json|[tj]sconfig[^/]*\.json|codecov\.ya?ml|mkdocs\.ya?ml|"
+    r"renovate\.json|composer\.json|deno\.jsonc?|biome\.json)\Z"
+)
+"""Settings of tools that build and check a package's sources."""
+_QUOTED = re.compile(rb"[\"'`](?:[\w.*-]+/)*tests(?:/[\w.*-]+)*/?[\"'`]")
+_WORD = rb"[\"'`][\w./*-]+[\"'`]"
+_BETWEEN = rb"(?:[\s,+]|\\\\|/)"
+_LEFT = re.compile(rb"(?:" + _WORD + _BETWEEN + rb"{0,40}){0,8}\Z")
+_RIGHT = re.compile(rb"(?:" + _BETWEEN + rb"{0,40}" + _WORD + rb"){0,8}")
+_STRING = re.compile(rb"[\"'`]([\w./*-]+)[\"'`]")
+_VALUE = re.compile(
+    rb"(?:[:=\[,(]\s{0,40}[\"']tests/?[\"'](?!\s*[:=])"
+    rb"|>\s{0,40}tests/?\s{0,40}<"
+    rb"|^[ \t]*(?:-[ \t]+|[\w.-]{1,60}[ \t]*[:=][ \t]*(?:[\w./-]{1,60}[, ]+){0,9})?"
+    rb"tests/?[ \t]*(?:[,;#\r\n]|\Z))",
+    re.MULTILINE,
+)
+"""``tests`` as a value, or as one of several."""
+_ASSIGNED = re.compile(rb"=[ \t]*[\"'`]?tests[\"'`]?[ \t]*(?:[;,\r\n]|\Z)", re.MULTILINE)
+_KEY = re.compile(rb"([\w.-]+)[\"']?\s*(?:[:=]|>)")
+_OTHER_KEY = re.compile(
+    rb"exclu|ignor|skip|omit|prun|black|deny|without|remov|delet|clean|\A(?:test|testpaths)\Z", re.I
+)
+_NEAR = 300
+_COMPRESSED = (
+    *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2", ".ttf", ".otf", ".eot"),
+    *(".xz", ".zip", ".bz2", ".zst", ".whl", ".jar", ".mp3", ".mp4", ".ogg", ".br", ".pdf"),
+)
+_WORD_IN_BYTES = (b"tests/", b"tests\\")
+_MAX_UNPACKED = 1 << 22
+
+
+def as_utf8(source: bytes) -> bytes:
+    """A text in UTF-8, whatever its byte order mark says that it is in."""
+    if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return source.decode("utf-16", "replace").encode("utf-8", "replace")
+    return source
+
+
+def unpacked(path: str, data: bytes) -> bytes:
+    """Content of a file; of one that gzip compressed, its first megabytes uncompressed."""
+    if not path.endswith((".gz", ".svgz")) or data[:2] != b"\x1f\x8b":
+        return data
+    try:
+        return zlib.decompressobj(31).decompress(data, _MAX_UNPACKED)
+    except zlib.error:
+        return data
+
+
+def may_hold_paths(record: FileRecord) -> bool:
+    """True for data in which paths may stand between other bytes."""
+    return (
+        record.type is EntryType.FILE
+        and record.native is None
+        and record.kind is FileKind.DATA
+        and not record.path.lower().endswith(_COMPRESSED)
+    )
+
+
+def paths_in_bytes(data: bytes) -> Iterator[PathUse]:
+    """The paths to tests that stand anywhere in data, whatever stands before and behind them."""
+    if not any(word in data for word in _WORD_IN_BYTES):
+        return
+    for text in sorted(set(test_paths(data))):
+        for run in parts_of(text.decode("utf-8", "replace")):
+            inside = run[run.index("tests") :] if "tests" in run else ()
+            if len(inside) > 1:
+                yield PathUse(inside, 0)
+            if len(inside) > 2:  # the last part may end with a byte of what follows
+                yield PathUse(inside[:-1], 0)
+
+
+def paths_in_settings(path: str, source: bytes) -> Iterator[PathUse]:
+    """The folders called tests that a setting names, and paths that a script puts together."""
+    if b"tests" not in source:
+        return
+    yield from uses_of(_rows(source))
+    name = path.lower()
+    if _OF_DEVELOPERS.search(path):
+        return
+    if name.endswith(_SETTINGS):
+        found = _VALUE.finditer(source)
+    elif name.endswith(_SCRIPTS):
+        found = _ASSIGNED.finditer(source)
+    else:
+        return
+    for match in found:
+        before = source[max(0, match.start() - _NEAR) : match.end()]
+        keys = _KEY.findall(before)
+        if not keys or not _OTHER_KEY.search(keys[-1]):
+            yield PathUse(("tests",), 0)
+            return
+
+
+def _rows(source: bytes) -> Iterator[bytes]:
+    """Strings in a row that may be parts of one path: ``"sub", "tests", "data"``."""
+    for match in _QUOTED.finditer(source):
+        begin, end = match.span()
+        left = _LEFT.search(source[max(0, begin - _NEAR) : begin])
+        right = _RIGHT.match(source[end : end + _NEAR])
+        row = (left[0] if left else b"") + match[0] + (right[0] if right else b"")
+        yield b"/".join(part.strip(b"/") for part in _STRING.findall(row))

@@ -1,0 +1,129 @@
+"""More forms in which code and settings name tests: in pieces, in lists, in other languages."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from slim.analysis.imports.halves import may_put_together
+from tests.unit.test_imports_evidence import ALL, DATA, NAMED, UNPARSED, held
+
+HERE = "x = Path(__file__).parent / "
+PIECES: dict[str, tuple[str, set[str]]] = {
+    "added": (f"{HERE}('te' + 'sts') / 'data'", {DATA}),
+    "joined": (f"{HERE}''.join(['te', 'sts']) / 'data'", {DATA}),
+    "in an f-string": (f"{HERE}f\"{{'te'}}{{'sts'}}/data\"", {DATA}),
+    "in the source only": (f"{HERE}'te' 'sts' / 'data'", {DATA}),
+    "escaped": (f"{HERE}'\\x74ests' / 'data'", {DATA}),
+    "reversed": (f"{HERE}'stset'[::-1] / 'data'", {DATA}),
+    "of variables": (f"A = 'te'\nB = 'sts'\n{HERE}(A + B) / 'data'", {DATA}),
+    "of an attribute": (f"class C:\n  K = 'test'\n{HERE}(C.K + 's') / 'data'", {DATA}),
+    "of several at once": (f"A, B = 'te', 'sts'\n{HERE}f'{{A}}{{B}}' / 'data'", {DATA}),
+    "a plural": (f"K = 'test'\n{HERE}f'{{K}}s' / 'data'", {DATA}),
+    "a plural by %": (f"K = 'test'\n{HERE}('%ss' % K) / 'data'", {DATA}),
+    "a plural by format": (f"K = 'test'\n{HERE}'{{}}s'.format(K) / 'data'", {DATA}),
+    "plurals in a loop": (f"for k in ('macro', 'test'):\n  {HERE}(k + 's') / 'data'", {DATA}),
+    "a plural of something": ("class K:\n  T = 'test'\n  def f(self): return f'{self.v}s'", ALL),
+    "with a separator": ("x = root + os.sep + 'te' + 'sts' + os.sep + 'data'", {DATA}),
+    "a module": ("A = 'test'\nimport_module('pkg.' + A + 's.mod')", NAMED),
+    "a module by join": ("import_module('.'.join(['pkg', 'te' + 'sts', 'mod']))", NAMED),
+    "itself": ("a = 'te'\na = a + 'sts'\nload(a)", ALL),
+    "no such word": ("x = 'te' + 'xts'; y = 'con' + 'tests'", set()),
+    "seconds": ("print(f'{taken}s')", set()),
+    "seconds of a test": ("K = 'test'\nprint(f'{taken:.1f}s')", set()),
+}
+
+
+@pytest.mark.parametrize("case", PIECES)
+def test_pieces_hold_what_they_come_to(case: str) -> None:
+    text, expected = PIECES[case]
+    assert held({"pkg/core.py": text}) == expected
+
+
+@pytest.mark.parametrize("case", [case for case in PIECES if PIECES[case][1]])
+def test_pieces_in_code_that_cannot_be_parsed_hold_all_of_it(case: str) -> None:
+    text, _ = PIECES[case]
+    assert may_put_together(text.encode())
+    assert held({"pkg/core.py": UNPARSED + text}) == ALL
+
+
+BARE: dict[str, tuple[str, set[str]]] = {
+    "a list": ("FOLDERS = ['core', 'tests']\nfor i, d in enumerate(FOLDERS): load(d)", ALL),
+    "sorted": ("for d in sorted(['core', 'tests']): load(d)", ALL),
+    "sets put together": ("for d in {'core'} | {'tests'}: load(d)", ALL),
+    "a list as an argument": ("load(['core', 'tests'])", ALL),
+    "returned": ("def folders(): return ['core', 'tests']", ALL),
+    "returned parts": ("def parts(): return 'tests', 'data'", ALL),
+    "yielded": ("def folders():\n  yield 'core'\n  yield 'tests'", ALL),
+    "appended": ("p = ['x']\np.append('tests')", ALL),
+    "extended": ("p = ['x']\np.extend(['tests', 'data'])", ALL),
+    "added up": ("p = ['x']\np += ['tests', 'data']", ALL),
+    "assigned at once": ("a, b = 'tests', 'data'", ALL),
+    "lists in a table": ("D = {'a': ['core', 'tests']}\nfor d in D[k]: load(d)", ALL),
+    "or": ("x = join(root, name or 'tests')", ALL),
+    "a default of getattr": ("x = join(root, getattr(c, 'dir', 'tests'))", ALL),
+    "what isn't wanted": ("find_packages(exclude=['core', 'tests'])", set()),
+    "what isn't wanted, by name": ("SKIPPED = ['core', 'tests']\nload(SKIPPED)", set()),
+    "what isn't wanted, appended": ("ignored.append('tests')", set()),
+    "what isn't wanted, in a table": ("O = {'exclude': ['core', 'tests']}", set()),
+    "what isn't wanted, returned": ("def excluded(): return ['core', 'tests']", set()),
+    "looked in": ("D = ['core', 'tests']\nx = name in D", set()),
+    "exported": ("__all__ = ['core', 'other']\nx = ('tests', 'a')[0] == y", set()),
+    "a type": ("def f(x: Literal['train', 'tests']): pass", set()),
+    "a name with tuple": ("x = name.startswith(('core', 'tests'))", set()),
+}
+
+
+@pytest.mark.parametrize("case", BARE)
+def test_strings_without_a_slash_hold_what_they_may_name(case: str) -> None:
+    text, expected = BARE[case]
+    assert held({"pkg/core.py": text}) == expected
+
+
+TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
+    "JSON, parts": ("pkg/a.json", '{"parts": ["tests", "data"]}', ALL),
+    "JSON, parts of a path": ("pkg/a.json", '{"parts": ["pkg", "tests", "data"]}', ALL),
+    "JSON, a folder": ("pkg/a.json", '{"folder": "tests"}', ALL),
+    "JSON, a key": ("pkg/a.json", '{"tests": 1}', set()),
+    "JSON, what isn't wanted": ("pkg/a.json", '{"exclude": ["core", "tests"]}', set()),
+    "JSON, a path to a folder": ("pkg/a.json", '{"folder": "pkg/tests"}', ALL),
+    "YAML, a list": ("pkg/a.yaml", "folders:\n  - core\n  - tests\n", ALL),
+    "YAML, a value": ("pkg/a.yaml", "folder: tests\n", ALL),
+    "YAML, a key": ("pkg/a.yaml", "tests: 1\n", set()),
+    "TOML": ("pkg/a.toml", 'folders = ["core", "tests"]\n', ALL),
+    "INI": ("pkg/a.ini", "[x]\nfolders = core, tests\n", ALL),
+    "INI, lines": ("pkg/a.ini", "[x]\nfolders =\n  core\n  tests\n", ALL),
+    "XML": ("pkg/a.xml", "<f><dir name='tests'/></f>", ALL),
+    "XML, text": ("pkg/a.xml", "<dir>tests</dir>", ALL),
+    "a tool's settings": ("pkg/package.json", '{"directories": {"lib": "tests"}}', set()),
+    "UTF-16": ("pkg/a.ini", "[x]\r\nf = tests/data/a.csv\r\n".encode("utf-16"), {DATA}),
+    "R": ("pkg/a.R", 'read.csv(file.path(root, "tests", "data", "a.csv"))', {DATA}),
+    "Julia": ("pkg/a.jl", 'joinpath(@__DIR__, "tests", "data")', {DATA}),
+    "PowerShell": ("pkg/a.ps1", 'Join-Path $PSScriptRoot "tests" "data"', {DATA}),
+    "JavaScript, added": ("pkg/a.js", "fetch('./' + 'tests' + '/data/a.csv')", {DATA}),
+    "JavaScript, joined": ("pkg/a.js", "fetch(['tests', 'data'].join('/'))", {DATA}),
+    "a shell's variable": ("pkg/a.sh", 'D=tests\ncat "$here/$D/data/a.csv"\n', ALL),
+    "a Dockerfile": ("pkg/Dockerfile", "COPY pkg/tests /x\n", ALL),
+    "a URL": ("pkg/a.txt", "package://pkg/tests/data/a.csv", {DATA}),
+    "from the prefix": ("pkg/a.txt", "lib/site-packages/pkg/tests/data/a.csv", {DATA}),
+    "Jinja, in HTML": ("pkg/a.html", "{% include 'tests/data/a.csv' %}", {DATA}),
+    "Jinja, extended": ("pkg/a.html", '{% extends "tests/data/a.csv" %}', {DATA}),
+    "HTML, a set of pictures": ("pkg/a.html", "<img srcset='a 1x, tests/data/a.csv 2x'>", {DATA}),
+    "reStructuredText, a table": (
+        "pkg/a.rst",
+        ".. csv-table::\n   :file: tests/data/a.csv",
+        {DATA},
+    ),
+    "a database": ("pkg/a.db", b"SQLite\0\0\x20pkg/tests/data/a.csv\0", {DATA}),
+    "a pickle": ("pkg/a.pkl", b"\x80\x04\x8c\x12tests/data/a.csvq\0", {DATA}),
+    "a compressed index": ("pkg/a.json.gz", gzip.compress(b'["tests/data/a.csv"]'), {DATA}),
+    "a damaged index": ("pkg/a.json.gz", b"\x1f\x8b\0tests/data/a.csv\0", {DATA}),
+    "binary data": ("pkg/a.bin", b"\0contests/data/a.csv\0", set()),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_texts_hold_what_they_name(case: str) -> None:
+    path, text, expected = TEXTS[case]
+    assert held({path: text}) == expected
