@@ -14,6 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
+from slim.analysis.imports.text_paths import as_utf8
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
@@ -35,20 +36,49 @@ from slim.system.syntax import parsed
 MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
 _SOURCES = (".py", ".pyw")
-_TEXTS = (
-    *(".json", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".txt", ".js", ".mjs", ".sh"),
-    *(".cmake", ".in", ".j2", ".jinja", ".jinja2", ".tmpl", ".template", ".xml"),
-    *(".html", ".htm", ".xhtml", ".css", ".scss", ".less", ".svg", ".qml", ".qrc", ".ui", ".vue"),
-    *(".json5", ".jsonc", ".properties", ".list", ".lst", ".manifest", ".spec", ".cjs", ".ts"),
-    *(".tcl", ".lua", ".bat", ".ps1", ".bash", ".graphql", ".xsd", ".xsl", ".xslt", ".rc"),
+_SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
+_NO_TEXTS = (
+    *(".md", ".rst", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2"),
+    *(
+        ".ttf",
+        ".otf",
+        ".eot",
+        ".xz",
+        ".bz2",
+        ".zst",
+        ".zip",
+        ".whl",
+        ".jar",
+        ".mp3",
+        ".mp4",
+        ".pdf",
+    ),
 )
-_PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
+"""Documents, which talk of files, and what is compressed."""
+_NEVER_NAMES = frozenset(
+    {
+        *(FileKind.METADATA, FileKind.LICENCE, FileKind.HEADERS, FileKind.SOURCES),
+        *(FileKind.STUBS, FileKind.LINK, FileKind.TESTS),
+    }
+)
+_SUFFIX_WORDS = frozenset({"pyi", "pyx", "pxd", "pxi"})
+"""Suffixes that are no words otherwise, so that they count without their dot, too."""
+_PART = re.compile(r"[^\s/\\'\"`,;:()=<>\x00-\x1f\x7f-\x9f\ufffd]+")
 _OPEN = re.compile(r"[*{}%?\]]")
 _SHARE = re.compile(rb"[\"'/]share[\"'/\\]")
 _SHARE_PARTS = ("man", "doc", "info", "gtk-doc")
 _SUFFIX = re.compile(r"\.\w+(?:\.(?:in|tp))?\Z")
 _LOCKS = frozenset({"yarn.lock", "package-lock.json", "pnpm-lock.yaml"})
-_PACKAGE_MANAGER = re.compile(r"(?:npm|npx|yarn|pnpm|bun|jlpm|corepack)(?:\.cmd)?(?:\s|\Z)")
+_PACKAGE_MANAGER = re.compile(
+    r"(?:\A|[;&|(]\s*)(?:npm|npx|yarn|pnpm|bun|jlpm|corepack)(?:\.cmd)?(?:\s|\Z)"
+)
+_INSTALLS = re.compile(
+    r"(?:^|[;&|\"'(`]|\b[A-Z]+[ \t])\s*"
+    r"(?:npm|yarn|pnpm|bun|jlpm)(?:\.cmd)?[ \t]+(?:ci|i|install)\b",
+    re.MULTILINE,
+)
+"""A line of a script, or a setting, that installs what a lock file says."""
+_SHARED_PATH = re.compile(rb"share[/\\](?:man|doc|info|gtk-doc)[/\\][\w./\\+@-]+")
 _ELSEWHERE = re.compile(
     rb"\w\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
 )
@@ -174,24 +204,23 @@ class NamedFiles:
             if names.may_occur(content) and any(top in content for top in names.tops)
         ]
         strings = self._strings_of(record, content) if meant else ()
-        if strings is None:
-            strings = (content.decode("utf-8", "replace"),)
-        for text in strings:
+        for text in strings if strings is not None else (content.decode("utf-8", "replace"),):
             for names in meant:
                 yield from names.exactly_in(text)
 
     def _named(self, record: FileRecord, wanted: _Wanted) -> Iterator[tuple[FileKey, str]]:
-        content = bytes(self._read(record))
-        if not wanted.may_occur(content):
+        content = as_utf8(bytes(self._read(record)))
+        yield from wanted.in_shared_path(content)
+        is_code = record.path.endswith(_SOURCES)
+        if not wanted.may_occur(content, is_code):
             return
         strings: Collection[str] | None = None
-        is_code = record.path.endswith(_SOURCES)
         if is_code and len(content) <= MAX_SOURCE:
             strings = self._strings_of(record, content)
         if strings is None:
             strings = (content.decode("utf-8", "replace"),)
         for text in strings:
-            yield from wanted.in_string(text, is_code)
+            yield from wanted.in_string(text, is_code, record.path.endswith(_SETTINGS))
         if is_code:
             yield from wanted.in_shared_folder(frozenset(strings))
 
@@ -237,6 +266,8 @@ class _Wanted:
         self._names: dict[str, list[FileKey]] = {}
         self._suffixes: dict[str, list[FileKey]] = {}
         self._shared: dict[str, list[FileKey]] = {}
+        self._paths: dict[str, FileKey] = {}
+        self._words: set[bytes] = set()
         self._hints: set[bytes] = set()
         self._keys: set[FileKey] = set()
         self.tops: set[bytes] = set()
@@ -260,18 +291,22 @@ class _Wanted:
         shared = _shared_folder(record.path)
         if shared:
             self._shared.setdefault(shared, []).append(record.key)
+            self._paths[record.path] = record.key
             return
         self._keys.add(record.key)
         self.tops.add(place_of(record.path).partition("/")[0].encode())
         self._names.setdefault(name, []).append(record.key)
         if name not in _LOCKS and suffix:
             self._suffixes.setdefault(suffix, []).append(record.key)
+            if suffix[1:] in _SUFFIX_WORDS:
+                self._words.update(f"{mark}{suffix[1:]}".encode() for mark in "\"'")
         self._hints.add((suffix or name).encode() if name not in _LOCKS else name.encode())
 
-    def may_occur(self, content: bytes) -> bool:
+    def may_occur(self, content: bytes, is_code: bool = False) -> bool:
         """True if a file's bytes may name one of the files."""
         return (
-            any(hint in content for hint in self._hints)
+            (is_code and any(word in content for word in self._words))
+            or any(hint in content for hint in self._hints)
             or (
                 bool(self._shared)
                 and any(folder.encode() in content for folder in self._shared)
@@ -283,27 +318,38 @@ class _Wanted:
             )
         )
 
-    def in_string(self, text: str, is_code: bool) -> Iterator[tuple[FileKey, str]]:
+    def in_string(
+        self, text: str, is_code: bool, is_settings: bool
+    ) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that a text names, with what names them.
 
-        Code may name all of a suffix.
+        Code and settings may name all of a suffix.
         """
         yield from self.exactly_in(text)
-        for part in _PART.findall(text):
+        for part in _PART.findall(f".{text}" if is_code and text in _SUFFIX_WORDS else text):
             suffix = _suffix(part)
-            if is_code and (part == suffix or _OPEN.search(part)):
+            alone = part in (suffix, f"*{suffix}")
+            if (is_code and (alone or _OPEN.search(part))) or (is_settings and alone):
                 for key in self._suffixes.get(suffix, ()):
                     yield key, f'names files that end like "{part}"'
-        if is_code and _PACKAGE_MANAGER.match(text):
+        starts = (_PACKAGE_MANAGER if is_code else _INSTALLS).search(text)
+        if starts is not None:
             for name in _LOCKS & self._names.keys():
                 for key in self._names[name]:
-                    yield key, f'starts "{text.split()[0]}", which reads it'
+                    yield key, f'starts "{starts[0].strip()}", which reads it'
 
     def exactly_in(self, text: str) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that a text names by their whole names."""
         for part in _PART.findall(text):
             for key in self._names.get(part, ()):
                 yield key, f'names "{part}"'
+
+    def in_shared_path(self, content: bytes) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files below ``share/man`` and the like of which a text has the whole path."""
+        for match in set(_SHARED_PATH.findall(content)) if self._paths else ():
+            path = match.decode("utf-8", "replace").replace("\\", "/")
+            if path in self._paths:
+                yield self._paths[path], f"names {path}"
 
     def in_shared_folder(self, strings: Collection[str]) -> Iterator[tuple[FileKey, str]]:
         """Yield the files below ``share/man`` and the like, where code has a path to there."""
@@ -327,8 +373,7 @@ def _evidence(record: FileRecord, text: str) -> Evidence:
 
 def _program(command: str) -> str:
     """The name of the program that a command line starts, without its folder."""
-    first = command.split(maxsplit=1)[:1]
-    return posixpath.basename(first[0].replace("\\", "/")) if first else ""
+    return posixpath.basename("".join(command.split(maxsplit=1)[:1]).replace("\\", "/"))
 
 
 def _suffix(name: str) -> str:
@@ -342,8 +387,12 @@ def may_name(record: FileRecord) -> bool:
         return False
     if record.path.endswith(_SOURCES):
         return record.kind is not FileKind.TESTS
+    if posixpath.dirname(record.path) in ("bin", "Scripts"):
+        return True
+    if record.kind is FileKind.BYTECODE and "__pycache__" in record.path:
+        return False
     return (
-        record.path.endswith(_TEXTS)
-        and record.size <= MAX_SOURCE
-        and record.kind is not FileKind.METADATA
-    ) or posixpath.dirname(record.path) in ("bin", "Scripts")
+        record.size <= MAX_SOURCE
+        and record.kind not in _NEVER_NAMES
+        and not record.path.lower().endswith(_NO_TEXTS)
+    )

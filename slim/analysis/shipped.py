@@ -21,9 +21,9 @@ from slim.analysis.code_paths.listings import listings_of
 from slim.analysis.code_paths.loading import LoadedPaths
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
+from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
-from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.text_files import is_prose, may_be_text, may_link
 from slim.analysis.listed_files import LISTS
 from slim.analysis.named_files import MAX_SOURCE, may_name

@@ -1,0 +1,78 @@
+"""Files that only tools read, and what of their own distribution names them after all."""
+
+from __future__ import annotations
+
+import pytest
+
+from slim.analysis.named_files import NamedFiles
+from tests.support.virtual_stacks import SITE, Contents, make_stack
+
+FILES: dict[str, Contents] = {
+    "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+    "$site/pkg/__init__.py": "",
+    "$site/pkg/mod.pyi": "x",
+    "$site/pkg/k.pyx": "x",
+    "$site/pkg/web/package-lock.json": "{}",
+}
+STUB, SOURCE, LOCK = "mod.pyi", "k.pyx", "package-lock.json"
+NAMED: dict[str, tuple[str, Contents, set[str]]] = {
+    "nothing": ("core.py", "x = 1", set()),
+    "the name": ("core.py", "open('k.pyx')", {SOURCE}),
+    "a suffix": ("core.py", "p.with_suffix('.pyx')", {SOURCE}),
+    "a suffix in pieces": ("core.py", "open(name + '.' + 'pyx')", {SOURCE}),
+    "a suffix of a variable": ("core.py", "END = 'pyi'\nopen(f'{name}.{END}')", {STUB}),
+    "a suffix that joins": ("core.py", "open('.'.join([name, 'pyx']))", {SOURCE}),
+    "a suffix in settings": ("a.json", '{"ends": ".pyi"}', {STUB}),
+    "a pattern in settings": ("a.toml", 'take = ["*.pyx"]', {SOURCE}),
+    "a suffix in a text": ("a.txt", "take *.pyx", set()),
+    "XML": ("a.plist", "<string>k.pyx</string>", {SOURCE}),
+    "a table": ("a.csv", "k.pyx,1\n", {SOURCE}),
+    "a file without a suffix": ("INDEX", "k.pyx\n", {SOURCE}),
+    "another language": ("a.R", "source('k.pyx')", {SOURCE}),
+    "UTF-16": ("a.ini", "[x]\r\nsource=k.pyx\r\n".encode("utf-16"), {SOURCE}),
+    "a database": ("a.db", b"SQLite\0\0k.pyx\0", {SOURCE}),
+    "a pickle": ("a.pkl", b"\x80\x04\x8c\x05k.pyx\x94.", {SOURCE}),
+    "bytecode alone": ("a.pyc", b"\xe3\xda\x05k.pyx\xda", {SOURCE}),
+    "bytecode of a source": ("__pycache__/a.cpython-313.pyc", b"\xe3\xda\x05k.pyx\xda", set()),
+    "a compiled module": ("a.so", b"\x7fELF\0k.pyx\0", set()),
+    "a document": ("a.md", "See k.pyx.", set()),
+    "an installation": ("core.py", "run(['npm', 'ci'])", {LOCK}),
+    "one of several commands": ("core.py", "run('cd web && npm ci')", {LOCK}),
+    "in a script": ("web/run.sh", "cd web\nnpm ci\n", {LOCK}),
+    "in a Dockerfile": ("web/Dockerfile", "FROM node\nRUN npm ci\n", {LOCK}),
+    "in a package's scripts": ("web/package.json", '{"x": "npm install && y"}', {LOCK}),
+    "another command": ("web/run.sh", "npm start\n", set()),
+}
+
+
+def held(path: str, content: Contents) -> set[str]:
+    virtual = make_stack({"app-x": {**FILES, f"$site/pkg/{path}": content}})
+    candidates = [
+        record for record in virtual.inventory if record.path.endswith((STUB, SOURCE, LOCK))
+    ]
+    search = NamedFiles(virtual.inventory, virtual.read)
+    found = search.among(candidates, {record.key for record in candidates})
+    return {key[1].rpartition("/")[2] for key in found}
+
+
+@pytest.mark.parametrize("case", NAMED)
+def test_files_stay_that_code_or_text_of_their_distribution_names(case: str) -> None:
+    path, content, expected = NAMED[case]
+    assert held(path, content) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "stays"),
+    [
+        ("cat share/man/man1/pkg.1", True),
+        ("cat share\\man\\man1\\pkg.1", True),
+        ("cat share/man/man1/other.1", False),
+    ],
+)
+def test_a_manual_page_stays_whose_whole_path_a_text_has(text: str, stays: bool) -> None:
+    page = "share/man/man1/pkg.1"
+    layer: dict[str, Contents] = {"$site/user/data.txt": text, page: "x", f"{SITE}/u.py": ""}
+    virtual = make_stack({"app-x": layer})
+    (record,) = (record for record in virtual.inventory if record.path == page)
+    found = NamedFiles(virtual.inventory, virtual.read).among([record], {record.key})
+    assert bool(found) is stays
