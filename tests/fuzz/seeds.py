@@ -340,4 +340,6 @@ def gpu_libraries() -> list[bytes]:
         Library(containers=small, wrapped=(1,)).build(),
         Library(containers=small, align=0x2000).build(),
         Library(containers=small, wrapped=(0, 1, 1)).build(),
+        Library(containers=small, relocatable=[code(75, 90, size=6000), small[1]]).build(),
+        Library(containers=small[:1], relocatable=small, last=True, prelinked=True).build(),
     ]
