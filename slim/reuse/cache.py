@@ -56,6 +56,7 @@ class ResultCache:
         self._secret = secret
         self._shared = shared
         self._working = True
+        self._doubted = False  # true once a blob had other bytes: then no other is taken on trust
 
     @property
     def is_trusted(self) -> bool:
@@ -94,9 +95,12 @@ class ResultCache:
         self._tried(lambda: self.store.delete(f"{ENTRIES}/{key}"))
 
     def add(self, path: Path, sha256: str, size: int) -> bool:
-        """Store a file as a blob. Return whether it is there now."""
+        """Store a file as a blob. Return whether it is there now.
+
+        One of that size is taken for it, unless another one had other bytes: that one is replaced.
+        """
         name = f"{BLOBS}/{sha256}"
-        if self._tried(lambda: self.store.size(name)) == size:
+        if not self._doubted and self._tried(lambda: self.store.size(name)) == size:
             return True
 
         def write() -> bool:
@@ -116,6 +120,7 @@ class ResultCache:
         if found == sha256:
             return True
         target.unlink(missing_ok=True)
+        self._doubted = True
         self.note(f"{name} of the cache has other bytes; it is dropped, and made anew")
         self._tried(lambda: self.store.delete(name))
         return False
