@@ -25,6 +25,7 @@ import heapq
 import json
 import os
 import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -280,6 +281,7 @@ def place_for(options: argparse.Namespace) -> Iterator[Place]:
             return
         with moto() as url:
             os.environ.update(environment(url))
+            os.environ["SLIM_CACHE_KEY"] = secrets.token_hex(16)  # whole runs have to be signed
             yield Place(work.resolve(), "s3://bucket")
     finally:
         if options.work is None:
