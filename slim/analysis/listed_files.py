@@ -14,13 +14,13 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from slim.analysis import ReadFile
-from slim.analysis.code_paths.listings import Listing, listings_of, may_list
+from slim.analysis.code_paths.listings import Listing, listings_of, may_list, sources_at
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.named_files import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, OwnerKind
+from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, OwnerKind
 from slim.model.stack import Stack
 from slim.system.syntax import parsed
 
@@ -28,7 +28,8 @@ _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
 _OTHER_PLACE = re.compile(rb"\w\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
 LISTS = re.compile(
-    rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules)[\"' =]|\barcname|\btarfile\b|"
+    rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
+    rb"writepy|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
     rb"addPyFile|addFile|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
@@ -36,12 +37,22 @@ LISTS = re.compile(
 )
 """Words by which code lists, walks or copies folders."""
 _NO_WALK = b"ast.walk("
+_ANY_SOURCE = re.compile(rb"[}s+/*\"']\s*\.?pyw?[\"']")
+"""The end of a path to a module of which something else tells the name."""
 
 
 class ListedFiles:
-    """A search for listings that take some files. Remembers what it has read."""
+    """A search for listings that take some files. Remembers what it has read.
 
-    def __init__(self, stack: Stack, inventory: Inventory, read: ReadFile) -> None:
+    With ``sources`` it is about modules that are read as files: what lists modules counts too, and
+    so does a path to one of which only running tells the name; only code of the files' own
+    distributions and code of none is looked at.
+    """
+
+    def __init__(
+        self, stack: Stack, inventory: Inventory, read: ReadFile, *, sources: bool = False
+    ) -> None:
+        self._sources = sources
         self._stack = stack
         self._inventory = inventory
         self._read = read
@@ -52,17 +63,21 @@ class ListedFiles:
     ) -> Mapping[FileKey, Evidence]:
         """Return the candidates that a listing in code which stays takes, each with its place."""
         places: dict[str, list[tuple[str, FileKey]]] = {}
+        keys: list[FileKey] = []
         for record in candidates:
+            keys.append(record.key)
             places.setdefault(record.layer, []).append((place_of(record.path), record.key))
         for listed in places.values():
             listed.sort()
         tops = {place.partition("/")[0] for listed in places.values() for place, _ in listed}
+        owners = {self._inventory.records[key[0]][key[1]].owner for key in keys}
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory if places else ():
-            if record.key in gone:
+            if record.key in gone or (self._sources and record.owner not in owners | {UNOWNED}):
                 continue
             for listing in self._listings(record, tops):
-                for key in _taken(listing, place_of(record.path), places.get(record.layer, [])):
+                near = places.get(record.layer, [])
+                for key in _taken(listing, place_of(record.path), near, self._sources):
                     if key != record.key:
                         found.setdefault(key, _evidence(record, listing))
         return found
@@ -87,7 +102,8 @@ class ListedFiles:
         own = place_of(record.path).partition("/")[0] in tops
         if not own and _OTHER_PLACE.search(content) is None:
             return
-        if LISTS.search(content.replace(_NO_WALK, b"")) is None:
+        lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
+        if not lists_folders and not (self._sources and _ANY_SOURCE.search(content)):
             return
         try:
             tree = parsed(content)
@@ -95,10 +111,13 @@ class ListedFiles:
             yield from _any_listing(record, content, tops)
             return
         try:
-            if not any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree)):
+            listing = any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree))
+            if not listing and not self._sources:
                 return
             module = CodeModule(tree, self._stack.layer(record.layer).platform)
             yield from listings_of(module, set())
+            if self._sources:
+                yield from sources_at(module)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
 
@@ -113,15 +132,19 @@ def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> I
         yield Listing(folder, ("*",), True, 1, "code that can't be parsed, and has words for it,")
 
 
-def _taken(listing: Listing, here: str, places: list[tuple[str, FileKey]]) -> Iterator[FileKey]:
-    """The files that a listing in one file takes."""
+def _taken(
+    listing: Listing, here: str, places: list[tuple[str, FileKey]], sources: bool
+) -> Iterator[FileKey]:
+    """The files that a listing in one file takes; with ``sources`` modules as well."""
     folder = resolved(listing.folder, here)
     if not folder:
         return
     plain = re.split(r"[*?\[]", folder)[0].rpartition("/")[0] if "*" in folder else folder
     start = bisect_left(places, (f"{plain}/",))
     end = bisect_left(places, (f"{plain}0",))
-    plugins = any(fnmatchcase("x.py", pattern) for pattern in listing.wanted if pattern != "*")
+    plugins = not sources and any(
+        fnmatchcase("x.py", pattern) for pattern in listing.wanted if pattern != "*"
+    )
     for place, key in places[start:end]:
         if (not plugins or not place.endswith(_SOURCES)) and lists(listing, here, place):
             yield key

@@ -23,7 +23,7 @@ _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_list
 _COPIES = re.compile(
     r"copy|zip|(?<!s)tar(?!get|t)|archive|upload|sync|tree|"
     r"mount|bundle|pack|ship|deploy|push|transfer|"
-    r"walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile",
+    r"writepy|walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile",
     re.I,
 )
 """Names of functions that take folders whole."""
@@ -33,7 +33,7 @@ _NO_COPIES = re.compile(r"unpack|package|import|resource|abspath|mkdir", re.I)
 _PROGRAMS = words("rsync scp cp tar zip docker podman kubectl rclone robocopy xcopy aws gsutil 7z")
 """Programs that take the folders which they are given whole."""
 _RUNS = words("run Popen call check_call check_output create_subprocess_exec")
-_SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir")
+_SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir source_dir code_dir")
 """Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
 
@@ -75,6 +75,16 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
                 line=node.lineno,
                 text=ast.unparse(node.func)[-40:] + "(...)",
             )
+
+
+def sources_at(module: CodeModule) -> Iterator[Listing]:
+    """Every path to a Python file beside the code of which only running tells the name."""
+    for node in module.live:
+        if isinstance(node, ast.BinOp | ast.Call | ast.JoinedStr):
+            text = module.text(node)
+            folder, _, name = text.rpartition("/")
+            if text.startswith((OWN, PACKAGE)) and name.endswith(".py") and "*" in name:
+                yield Listing(folder, (name,), False, node.lineno, f'"{name}"')
 
 
 def may_list(node: ast.Call) -> bool:

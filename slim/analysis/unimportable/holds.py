@@ -9,14 +9,22 @@ from functools import cached_property
 from slim.analysis import ReadFile
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
+from slim.analysis.listed_files import ListedFiles
 from slim.analysis.remembering import Remembering, plain
 from slim.analysis.summary import named_sources
 from slim.analysis.unimportable.search import UnimportableModules
+from slim.analysis.unimportable.uses import uses_in
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Stack
 
-_TEXTS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
+_SETTINGS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
+_TEXTS = (
+    *_SETTINGS,
+    *(".bat", ".cmd", ".ps1", ".js", ".mjs", ".html", ".service", ".desktop", ".plist", ".csv"),
+    *(".tsv", ".list", ".lst", ".conf", ".j2", ".jinja", ".jinja2", ".tmpl", ".r", ".jl", ".lua"),
+    *("Dockerfile", "Makefile", "Procfile", ".properties", ".tcl", ".spec"),
+)
 _MAX_TEXT = 1 << 20
 _DIGEST = re.compile(rb"[0-9a-f]{64,}+")
 """What may hold a SHA-256: all that is kept of a text."""
@@ -56,6 +64,7 @@ class Holds:
         self._index: ModuleIndex = modules.index
         self._read = read
         self._dead = dead
+        self._uses: dict[tuple[str, Owner], Mapping[str, Evidence]] = {}
         self._texts: dict[tuple[str, Owner], list[tuple[FileRecord, str]]] = {}
 
     def against(self, record: FileRecord, end: int) -> Evidence | None:
@@ -81,7 +90,51 @@ class Holds:
             return Evidence(kind="held", text="it isn't Python of this version, so it may be data")
         if record.key in self._linked:
             return self._linked[record.key]
-        return self._named.get(own) or self._listed_in(record) or self._stated(record)
+        if record.key in self._taken:
+            return self._taken[record.key]
+        return (
+            self._named.get(own)
+            or self._listed_in(record)
+            or self._used_by_its_own(record, name)
+            or self._stated(record)
+        )
+
+    @cached_property
+    def _taken(self) -> Mapping[FileKey, Evidence]:
+        """The modules that code takes as files: it lists, copies or packs their folder."""
+        search = ListedFiles(self._stack, self._inventory, self._read, sources=True)
+        records = [self._inventory.records[layer][path] for layer, path in sorted(self._dead)]
+        return search.among(records, self._dead)
+
+    def _used_by_its_own(self, record: FileRecord, name: str) -> Evidence | None:
+        """Return the code or text of a module's own distribution that uses it all the same."""
+        owned = (record.layer, record.owner)
+        if owned not in self._uses:
+            self._uses[owned] = self._uses_in(owned)
+        uses = self._uses[owned]
+        return uses.get("*") or uses.get(dotted(name)) or uses.get(record.path.rpartition("/")[2])
+
+    def _uses_in(self, owned: tuple[str, Owner]) -> Mapping[str, Evidence]:
+        """The modules that a distribution starts, and the files of them that its texts name.
+
+        ``*`` where it reads the sources of any, or installs what they lack.
+        """
+        found: dict[str, Evidence] = {}
+        for record in self._inventory.by_owner[owned]:
+            if record.key in self._dead or not self._may_use(record):
+                continue
+            content = bytes(self._read(record))
+            for name, text in uses_in(content, is_code=record.path.endswith(".py")):
+                evidence = Evidence(kind="named", text=text, file=record.deployed_path)
+                found.setdefault(name, evidence)
+        return found
+
+    def _may_use(self, record: FileRecord) -> bool:
+        if record.type is not EntryType.FILE or record.native or _METADATA.search(record.path):
+            return False
+        return record.path.endswith(".py") or (
+            record.size <= _MAX_TEXT and record.path.endswith(_TEXTS)
+        )
 
     @cached_property
     def _packages(self) -> frozenset[FileKey]:
@@ -153,7 +206,7 @@ class Holds:
         if record.path.endswith(".py"):
             return record.key in self._modules.sources()
         return (
-            record.path.endswith(_TEXTS)
+            record.path.endswith(_SETTINGS)
             and record.size <= _MAX_TEXT
             and not _METADATA.search(record.path)
         )

@@ -1,0 +1,43 @@
+"""Uses of modules that nothing here can import: started elsewhere, read as text, completed later.
+
+A launcher may start a module with another Python, which has what is missing (``mpiexec``, ``conda
+run``); code may read the sources of what it doesn't import; and a program may install what it needs
+when that is first used.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+_STARTED = re.compile(
+    rb"[\"']-m[\"']\s*,\s*[rbfRBF]?[\"']([A-Za-z_][\w.]*)[\"']|\s-m\s+([A-Za-z_][\w.]*)"
+)
+_READS_SOURCES = re.compile(
+    rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]]{1,80}\.origin\b|\bfindsource\s*\("
+)
+_INSTALLS = re.compile(
+    rb"""['"]pip3?['"]\s*,\s*['"]install['"]|\bpip\.main\s*\(|\bpip\._internal\b"""
+    rb"""|\b(?:run|call|check_call|check_output|system|Popen)\(\s*[rfRF]?['"]"""
+    rb"""[^'"\n]{0,80}\bpip3? install """
+    rb"""|['"](?:conda|mamba|micromamba)['"]\s*,\s*['"]install['"]"""
+)
+_FILE = re.compile(rb"[\w-]+\.pyw?\b(?!\.\w)")
+
+
+def uses_in(content: bytes, *, is_code: bool) -> Iterator[tuple[str, str]]:
+    """Yield what a file uses of its own distribution, and how.
+
+    A module by its dotted name, a file by its name, or ``*`` for any of them.
+    """
+    if b"-m" in content:
+        for match in _STARTED.finditer(content):
+            name = (match[1] or match[2]).decode()
+            yield name, f'"-m {name}" may start it with another Python'
+    if not is_code:
+        for file in set(_FILE.findall(content)):
+            yield file.decode(), f'names "{file.decode()}": it may be read as a file'
+    elif _READS_SOURCES.search(content):
+        yield "*", "reads the sources of modules"
+    elif b"install" in content and _INSTALLS.search(content):
+        yield "*", "installs packages when it runs"

@@ -1,0 +1,65 @@
+"""Modules that can't be imported here, and what uses them all the same: as files, or elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from slim.passes.unimportable import Unimportable
+from tests.support.pass_runs import findings, propose
+from tests.support.virtual_stacks import Contents
+from tests.unit.test_unimportable import RULE, TAIL, stack
+
+HERE = "Path(__file__).parent"
+USES: dict[str, tuple[str, Contents, bool]] = {
+    "nothing": ("$site/p/q.py", "x = 1", False),
+    "copies its folder": ("$site/p/q.py", f"shutil.copytree({HERE} / 'far', there)", True),
+    "copies another": ("$site/p/q.py", f"shutil.copytree({HERE} / 'near', there)", False),
+    "an application packs it": (
+        "$site/app.py",
+        "import p\nmake_archive('x', 'zip', os.path.dirname(p.__file__))",
+        True,
+    ),
+    "walks": ("$site/p/q.py", "for f in os.walk(os.path.dirname(__file__)): send(f)", True),
+    "lists modules": (
+        "$site/p/q.py",
+        f"for f in ({HERE} / 'far').glob('*.p' + 'y'): send(f)",
+        True,
+    ),
+    "lists data": ("$site/p/q.py", f"for f in ({HERE} / 'far').glob('*.csv'): send(f)", False),
+    "workers get it": ("$site/p/q.py", f"init(runtime_env={{'working_dir': {HERE}}})", True),
+    "a job gets it": ("$site/p/q.py", f"Estimator(source_dir={HERE} / 'far')", True),
+    "a zip of modules": ("$site/p/q.py", f"PyZipFile(x, 'w').writepy({HERE})", True),
+    "a name that is known late": ("$site/p/q.py", f"send({HERE} / 'far' / f'{{name}}.py')", True),
+    "another folder's": ("$site/p/q.py", f"send({HERE} / 'near' / f'{{name}}.py')", False),
+    "starts it elsewhere": ("$site/p/q.py", "run(['mpiexec', 'python', '-m', 'p.far.m'])", True),
+    "starts another": ("$site/p/q.py", "run(['mpiexec', 'python', '-m', 'p.far.n'])", False),
+    "a script starts it": ("$site/p/run.sh", "exec conda run -n x python -m p.far.m", True),
+    "a script names it": ("$site/p/run.sh", "exec other-python far/m.py", True),
+    "a Dockerfile": ("$site/p/Dockerfile", "COPY far/m.py /x", True),
+    "a table": ("$site/p/files.csv", "m.py,1", True),
+    "another's table": ("$site/q/files.csv", "m.py,1", False),
+    "a page": ("$site/p/index.html", "<a href='far/m.py'>get</a>", True),
+    "reads sources": ("$site/p/q.py", "x = spec.loader.get_source(name)", True),
+    "reads what a spec leads to": ("$site/p/q.py", "x = open(find_spec(name).origin)", True),
+    "installs what is missing": (
+        "$site/p/q.py",
+        "check_call([sys.executable, '-m', 'pip', 'install', name])",
+        True,
+    ),
+    "installs by a command": ("$site/p/q.py", "os.system('uv pip install ' + name)", True),
+    "only says how to install": ("$site/p/q.py", "raise E('pip install torch')", False),
+}
+
+
+@pytest.mark.parametrize("case", USES)
+def test_what_uses_a_module_otherwise_holds_it(case: str) -> None:
+    path, text, holds = USES[case]
+    made = stack(
+        {
+            "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n",
+            "$site/p/far/__init__.py": "",
+            "$site/p/far/m.py": "import torch" + TAIL,
+            path: text,
+        }
+    )
+    assert bool(findings(propose(Unimportable(), made, RULE))) is not holds
