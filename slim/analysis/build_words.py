@@ -11,6 +11,24 @@ COMPILERS = frozenset(
         *("hipcc", "tcc", "icx", "icpx", "clang-cl", "zig", "ccache"),
     }
 )
+BUILD_TOOLS = frozenset(
+    {
+        *("cmake", "make", "gmake", "ninja", "meson", "nmake", "msbuild", "scons", "bazel"),
+        *("qmake", "mingw32-make", "xmake"),
+    }
+)
+"""Programs that build what sources in a package say."""
+COMPILER_VARIABLES = frozenset({"CC", "CXX", "NVCC", "HOSTCC", "CUDACXX", "HIPCC"})
+"""Variables of the environment that name a compiler."""
+COMMAND = re.compile(
+    r"(?:\S*/)?(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|clang|clang\+\+|nvcc|hipcc|icpx?|icx)(?:-[\d.]+)?"
+    r"(?:\.exe)?\s.*-(?:I|isystem|shared|fPIC|include)",
+    re.DOTALL,
+)
+"""A command line of a compiler."""
+_COMMAND_HINT = re.compile(
+    rb"(?:cc|\+\+|clang|icpx?|icx)(?:-[\d.]+)?\s[^\n]*-(?:I|isystem|shared|fPIC|inc)"
+)
 _WORDS = (
     b"get_include",
     b"get_python_inc",
@@ -33,9 +51,18 @@ _WORDS = (
 _INCLUDE_FOLDERS = (b'"include', b"'include", b"/include", b"include/", b"\\include", b"Include")
 _SYS_PREFIX = re.compile(rb"sys\s*\.\s*(?:base_)?(?:exec_)?prefix")
 _CONFIG_WORD = re.compile(rb"python[\w.{}%]*-config\b")
+_QUOTES = (b"'", b'"')
 _DRIVERS = tuple(
-    quote + name.encode() + quote for name in sorted(COMPILERS) for quote in (b"'", b'"')
+    quote + name.encode() + quote
+    for name in sorted(COMPILERS | COMPILER_VARIABLES)
+    for quote in _QUOTES
 )
+_TOOL = re.compile(
+    rb"\(\s*\[?\s*[rfRF]?[\"'](?:"
+    + b"|".join(re.escape(name.encode()) for name in sorted(BUILD_TOOLS))
+    + rb")(?:\.exe)?[\"' ]"
+)
+"""A call that is given the name of a build tool first."""
 
 
 def has_build_words(source: bytes) -> bool:
@@ -54,4 +81,6 @@ def has_build_words(source: bytes) -> bool:
             any(flag.encode() in source for flag in INCLUDE_FLAGS)
             and any(word in source for word in _DRIVERS)
         )
+        or (b"-" in source and _COMMAND_HINT.search(source) is not None)
+        or _TOOL.search(source) is not None
     )

@@ -16,7 +16,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from slim.analysis import ReadFile
-from slim.analysis.build_words import COMPILERS, INCLUDE_FLAGS, has_build_words
+from slim.analysis.build_words import (
+    BUILD_TOOLS,
+    COMMAND,
+    COMPILER_VARIABLES,
+    COMPILERS,
+    INCLUDE_FLAGS,
+    has_build_words,
+)
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form, plain
 from slim.analysis.summary import MAX_SOURCE
@@ -43,6 +50,12 @@ _SETTINGS = frozenset({"CC", "CXX", "CFLAGS", "LDSHARED", "BLDSHARED", *_VARIABL
 _PREFIXES = frozenset({"prefix", "base_prefix", "exec_prefix", "base_exec_prefix"})
 _CONFIG_SCRIPT = re.compile(r"python[\w.]*-config\Z")
 _EXTENSION_MODULES = re.compile(r"(setuptools|distutils)(\.(core|extension))?\Z")
+_RUNS = frozenset(
+    {
+        *("run", "call", "check_call", "check_output", "Popen", "system"),
+        *("create_subprocess_exec", "create_subprocess_shell", "spawn"),
+    }
+)
 _WITHOUT_SOURCE = (
     *(b"get_python_inc", b"get_config_h_filename", b"get_makefile_filename"),
     *(b"INCLUDEPY", b"platinclude", b"get_numpy_include"),
@@ -82,9 +95,9 @@ def compiling_code(
     found: dict[FileKey, Evidence] = {}
     known = readings or Readings()
     for record in inventory:
-        if not _may_count(record):
+        if not _may_count(record, read):
             continue
-        if record.path.endswith(_SOURCES):
+        if record.path.endswith(_SOURCES) or _in_bin(record):
             sight = _sight_in_source(record, read, known)
         else:
             sight = _sight_without_source(record, read, known)
@@ -99,17 +112,23 @@ def compiling_code(
     return found
 
 
-def _may_count(record: FileRecord) -> bool:
+def _may_count(record: FileRecord, read: ReadFile) -> bool:
     return (
         record.type is EntryType.FILE
         and (
             record.path.endswith(_SOURCES)
             or (record.path.endswith(".pyc") and "__pycache__" not in record.path)
             or record.kind is FileKind.EXTENSION
+            or (_in_bin(record) and bytes(read(record)[:2]) == b"#!")
         )
         and record.owner.kind is not OwnerKind.RUNTIME
         and record.kind is not FileKind.TESTS
     )
+
+
+def _in_bin(record: FileRecord) -> bool:
+    """Return whether a file may be a script that is started by its name."""
+    return record.path.startswith(("bin/", "Scripts/")) and record.native is None
 
 
 def _top_level_name(record: FileRecord) -> str:
@@ -162,13 +181,16 @@ class _Search:
     def __init__(self, package: str, documentation: frozenset[int]) -> None:
         self._package = package
         self._documentation = documentation
+        self._offers_builds = False
         self._drivers: list[_Sight] = []
         self._computed: list[_Sight] = []
         self._folders: list[_Sight] = []
         self._has_flag = self._names_include = self._uses_prefix = False
 
     def sights(self, tree: ast.Module) -> Iterator[_Sight]:
-        for node in ast.walk(tree):
+        nodes = list(ast.walk(tree))
+        self._offers_builds = any(map(_imports_builder, nodes))
+        for node in nodes:
             yield from self._sights_of(node)
         if self._has_flag:
             yield from self._drivers
@@ -181,6 +203,7 @@ class _Search:
         match node:
             case ast.Call():
                 yield from _calls(node)
+                yield from self._tools(node)
                 self._note_computed(node)
             case ast.Subscript(value=value, slice=ast.Constant(value=str(key))):
                 if key in _PATHS and _last_name(value) == "get_paths":
@@ -193,6 +216,23 @@ class _Search:
                 yield from self._words(node.lineno, text)
             case _:
                 pass
+
+    def _tools(self, call: ast.Call) -> Iterator[_Sight]:
+        """A build tool that is started; what defines a command of a build only offers that."""
+        first = call.args[0] if call.args and _last_name(call.func) in _RUNS else None
+        while isinstance(first, ast.BinOp):
+            first = first.left
+        if isinstance(first, ast.JoinedStr):
+            first = first.values[0] if first.values else None
+        words = first.elts if isinstance(first, ast.List | ast.Tuple) else [first]
+        texts = [word.value for word in words if isinstance(word, ast.Constant)]
+        command = " ".join(text for text in texts if isinstance(text, str)).split()
+        if not command or "--version" in command or not isinstance(words[0], ast.Constant):
+            return  # asks whether the tool is there
+        tool = command[0].removesuffix(".exe")
+        if tool in BUILD_TOOLS:
+            strength = Strength.WEAK if self._offers_builds else Strength.STRONG
+            yield _Sight(call.lineno, f'starts "{tool}"', strength)
 
     def _note_computed(self, call: ast.Call) -> None:
         """Note a request for folders of which the code says elsewhere which ones."""
@@ -208,8 +248,10 @@ class _Search:
         self._names_include = self._names_include or text in _PATHS
         if text in _VARIABLES:
             yield _Sight(line, f'"{text}"')
-        elif text in COMPILERS:
+        elif text in COMPILERS or text in COMPILER_VARIABLES:
             self._drivers.append(_Sight(line, f'starts "{text}" with "-I"'))
+        elif COMMAND.match(text):
+            yield _Sight(line, f'starts "{text.split()[0]}"')
         elif _CONFIG_SCRIPT.search(text):
             yield _Sight(line, f'"{text}"')
         elif "include" in text.lower().replace("\\", "/").split("/"):
@@ -231,6 +273,14 @@ def _imports(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[_Sight
         yield _Sight(node.lineno, f"from {module} import {min(_ASKING & set(names))}")
     elif node.level == 0 and _builds_extensions(module, names):
         yield _Sight(node.lineno, text, Strength.WEAK)
+
+
+def _imports_builder(node: ast.AST) -> bool:
+    """Return whether a statement imports a build back end."""
+    names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+    if isinstance(node, ast.ImportFrom):
+        names = [node.module or ""]
+    return any(name.partition(".")[0] in ("setuptools", "distutils") for name in names)
 
 
 def _builds_extensions(module: str, names: list[str]) -> bool:

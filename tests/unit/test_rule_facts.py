@@ -148,6 +148,12 @@ def test_headers_go_where_nothing_compiles() -> None:
         "import sys\nx = f'{sys.prefix}/include/python3.13'\n",
         "from pathlib import Path\nimport sys\nx = Path(sys.exec_prefix) / 'Include'\n",
         "import subprocess\nsubprocess.run(['zig', 'cc', '-isystem', x])\n",
+        "import os\nos.system('gcc -shared -fPIC a.c -o a.so')\n",
+        "import os\nos.system(f'clang-18 -O2 -I{x} a.c')\n",
+        "CMD = '/usr/bin/x86_64-linux-gnu-gcc -I%s %s'\n",
+        "import os\nrun([os.environ['CC'], f'-I{x}', 'a.c'])\n",
+        "import subprocess\nsubprocess.check_call(['cmake', '--build', x])\n",
+        "import os\nos.system('make -C ' + x)\n",
     ],
 )
 def test_code_that_asks_for_headers_keeps_them_and_is_named(code: str) -> None:
@@ -168,6 +174,10 @@ def test_code_that_asks_for_headers_keeps_them_and_is_named(code: str) -> None:
         "import sysconfig\nx = sysconfig.get_config_var('EXT_SUFFIX')\n",
         "import subprocess, sys\nsubprocess.run([sys.executable, '-I', 'x.py'])\n",
         "KNOWN = {'gcc': 1, 'clang': 2}\n",
+        "import subprocess\nsubprocess.check_output(['ninja', '--version'])\n",
+        "NAMES = ['make', 'meson']\n",
+        "print('gcc is a compiler; see -Wall')\n",
+        "make('cmake')\n",
         "from app.core import get_include\n",
         "import sysconfig\nx = sysconfig.get_path(kind)\n",
         "import sys\nx = sys.prefix + '/share'\ny = 'includes'\n",
@@ -183,6 +193,18 @@ def test_compiled_code_that_asks_for_headers_keeps_them(path: str) -> None:
     content = b"\x7fELF" + bytes(60) + b"\x00get_config_var\x00INCLUDEPY\x00"
     assert HEADER not in removed(plan(stack_with({path: content})))
     assert HEADER in removed(plan(stack_with({path: content.replace(b"INCLUDEPY", b"SOABI")})))
+
+
+def test_a_command_of_a_build_that_starts_a_tool_has_to_be_imported() -> None:
+    code = "from setuptools import Command\nimport subprocess\nsubprocess.run(['cmake', x])\n"
+    assert HEADER in removed(plan(stack_with({"$site/pkg/extension.py": code})))
+
+
+def test_a_script_that_asks_for_headers_keeps_them() -> None:
+    script = "#!/usr/bin/env python3\nimport sysconfig\nx = sysconfig.get_path('include')\n"
+    assert HEADER not in removed(plan(stack_with({"$bin/tool": script})))
+    shell = "#!/bin/sh\nexec gcc $(python3-config --includes) -shared a.c\n"
+    assert HEADER not in removed(plan(stack_with({"$bin/tool": shell})))
 
 
 def test_code_of_a_test_suite_that_goes_or_of_a_back_end_proves_nothing() -> None:
