@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from slim.analysis.imports.halves import may_put_together
-from tests.unit.test_imports_evidence import ALL, DATA, NAMED, UNPARSED, held
+from tests.unit.test_imports_evidence import ALL, DATA, NAMED, UNPARSED, archive, held
 
 HERE = "x = Path(__file__).parent / "
 PIECES: dict[str, tuple[str, set[str]]] = {
@@ -121,6 +121,32 @@ TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "a damaged index": ("pkg/a.json.gz", b"\x1f\x8b\0tests/data/a.csv\0", {DATA}),
     "binary data": ("pkg/a.bin", b"\0contests/data/a.csv\0", set()),
 }
+
+
+NAMES: dict[str, tuple[str, str | bytes, set[str]]] = {
+    "a pickle": ("pkg/a.pkl", b"\x80\x04\x95\0\x8c\x0dpkg.tests.mod\x94\x8c\x01C\x94\x93.", NAMED),
+    "a compressed pickle": ("pkg/a.pkl.gz", gzip.compress(b"\x80\2cpkg.tests.mod\nC\nq\0."), NAMED),
+    "a model": ("pkg/a.h5", b"\x89HDF\r\n\x1a\n\0\0pkg.tests.mod\0", NAMED),
+    "data that doesn't": ("pkg/a.bin", b"\0\0pkg.test\0", set()),
+    "a notebook on one line": ("pkg/a.ipynb", '{"source": "from pkg.tests import mod"}', NAMED),
+    "a program that embeds Python": (
+        "$bin/tool",
+        b"\x7fELF\0PyImport_ImportModule\0pkg.tests.mod\0",
+        NAMED,
+    ),
+    "a program that doesn't": ("$bin/tool", b"\x7fELF\0pkg.tests.mod\0", set()),
+    "a program with a zip": (
+        "$bin/tool",
+        archive({"__main__.py": "from pkg.tests import mod"}, b"\x7fELF" + bytes(60)),
+        NAMED,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", NAMES)
+def test_data_and_programs_hold_the_modules_that_they_name(case: str) -> None:
+    path, data, expected = NAMES[case]
+    assert held({path: data}) == expected
 
 
 @pytest.mark.parametrize("case", TEXTS)

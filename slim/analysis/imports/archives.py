@@ -21,6 +21,7 @@ from slim.formats.zip.parse import (
 from slim.model.record import EntryType, FileRecord
 
 _SUFFIXES = (*PYTHON_SUFFIXES, ".exe")
+_PROGRAM_FOLDERS = ("bin/", "Scripts/", "libexec/")
 _END = b"PK\x05\x06"
 _END_WITHIN = 22 + (1 << 16)
 _MAX_MEMBERS = 50_000
@@ -35,7 +36,10 @@ def may_be_archive(record: FileRecord, data: memoryview) -> bool:
     start = bytes(data[:4])
     if record.path.endswith(_SUFFIXES) and start[:2] in (b"PK", b"#!", b"MZ"):
         return start[:2] != b"MZ" or _END in bytes(data[-_END_WITHIN:])
-    return start[:2] == b"#!" and _END in bytes(data[-_END_WITHIN:])
+    program = start[:2] == b"#!" or (
+        record.native is not None and record.path.startswith(_PROGRAM_FOLDERS)
+    )
+    return program and _END in bytes(data[-_END_WITHIN:])
 
 
 class PythonArchive:

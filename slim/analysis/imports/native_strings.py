@@ -29,6 +29,10 @@ _FROM_IMPORTS = ("cython_runtime", "PyImport_ImportModuleLevel", "nuitka")
 """Words of code that imports a name from a package by two strings."""
 
 
+_EMBEDDING = (b"PyImport_", b"Py_Initialize", b"Py_RunMain", b"Py_BytesMain")
+"""Functions by which a program embeds Python."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     """Names in a compiled file.
@@ -151,7 +155,7 @@ class CompiledReader:
         if (
             record.type is not EntryType.FILE
             or not (bytecode or record.native is not None)
-            or not (modules or runtime)
+            or not (modules or runtime or self._embeds(record))
         ):
             return None
         variant = f"{bytecode:d}{bool(modules):d}"
@@ -168,6 +172,11 @@ class CompiledReader:
             file = opened()
             return self._compiled_of(record, file.parts(), file.packed(), modules)
         return self._compiled_of(record, (names.names,), names.packed, modules)
+
+    def _embeds(self, record: FileRecord) -> bool:
+        """True for a program that may start Python by itself, and import what it names."""
+        in_bin = record.path.startswith(("bin/", "Scripts/", "libexec/"))
+        return in_bin and any(contains(self._read(record), word) for word in _EMBEDDING)
 
     def _compiled_of(
         self,

@@ -37,8 +37,8 @@ from slim.analysis.imports.text_files import (
     links_in_text,
     may_be_text,
     may_link,
+    names_in_data,
     names_in_text,
-    paths_in_data,
 )
 from slim.analysis.imports.text_paths import may_hold_paths
 from slim.analysis.imports.text_scan import Hints
@@ -273,8 +273,8 @@ class ImportReader:
                     text = names_in_text(record.path, data, self._index)
                 elif may_link(record):
                     text = links_in_text(data)
-                elif may_hold_paths(record):
-                    text = paths_in_data(record.path, data)
+                elif may_hold_paths(record, data):
+                    text = names_in_data(record.path, data, self._index)
             self._texts[record.key] = text
         return self._texts[record.key]
 

@@ -17,6 +17,8 @@ from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.model.record import EntryType, FileKind, FileRecord
 
 _START = 4096
+_TEST = b"test"
+"""Part of the names of what rules for every package take."""
 _NOT_READ = frozenset(
     {
         *(FileKind.METADATA, FileKind.LICENCE, FileKind.HEADERS, FileKind.SOURCES),
@@ -83,9 +85,16 @@ def links_in_text(data: memoryview) -> TextNames:
     return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
 
-def paths_in_data(path: str, data: memoryview) -> TextNames:
-    """Read data of moderate size, which may be compressed."""
-    return TextNames(frozenset(), (), tuple(paths_in_bytes(unpacked(path, bytes(data)))))
+def names_in_data(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
+    """Read data of moderate size, which may be compressed: a pickle names its classes' modules."""
+    content = unpacked(path, bytes(data))
+    names: set[str] = set()
+    if _TEST in content:
+        for run in set(DOTTED.findall(content)):
+            name = run.decode("ascii", "replace")
+            for possible in (name, name[1:]) if _TEST in run else ():  # behind an opcode or length
+                names.update(index.known_prefixes(possible))
+    return TextNames(frozenset(names), (), tuple(paths_in_bytes(content)))
 
 
 def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:

@@ -50,6 +50,7 @@ _COMPRESSED = (
     *(".xz", ".zip", ".bz2", ".zst", ".whl", ".jar", ".mp3", ".mp4", ".ogg", ".br", ".pdf"),
 )
 _WORD_IN_BYTES = (b"tests/", b"tests\\")
+_START = 4096
 _MAX_UNPACKED = 1 << 22
 
 
@@ -70,13 +71,14 @@ def unpacked(path: str, data: bytes) -> bytes:
         return data
 
 
-def may_hold_paths(record: FileRecord) -> bool:
+def may_hold_paths(record: FileRecord, data: memoryview) -> bool:
     """True for data in which paths may stand between other bytes."""
     return (
         record.type is EntryType.FILE
         and record.native is None
         and record.kind is FileKind.DATA
         and not record.path.lower().endswith(_COMPRESSED)
+        and b"\0" in bytes(data[:_START])
     )
 
 

@@ -286,8 +286,8 @@ def _imports_of(region: _Region, line: int, problem: str) -> Iterator[Import]:
     """The imports that a place states, if it is a statement."""
     tail = _COMMENT.sub(b"", region.tail).decode("utf-8", "replace")
     parts = (part.split() for part in tail.replace("\\", " ").strip("() \n").split(","))
-    # Code in a string or in a shell script may end with its quotation mark.
-    names = tuple(words[0].rstrip("\"'`") for words in parts if words)
+    # Code in a string, in JSON or in a shell script may end with its quotation mark, and more.
+    names = tuple(re.split(r"[\"'`\\]", words[0])[0] for words in parts if words)
     if region.origin is None:
         for name in names:
             if NAME.match(name):
