@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from slim.config.settings import Config
 from slim.model.plan import Plan, Remove
 from slim.model.progress import Silent
 from slim.model.settings import DropSpec
 from slim.plan.planner import Planner
 from tests.support.linked_elf import elf, linked_stack, read_fake
-from tests.support.virtual_stacks import SITE, Contents
+from tests.support.virtual_stacks import SITE, Contents, Link
 
 BIG: dict[str, Contents] = {
     "$site/big-1.dist-info/METADATA": "Name: big\nVersion: 1\n\n",
@@ -64,3 +66,68 @@ def test_an_extension_module_holds_what_it_links_unless_the_user_says_despite() 
         ]
     }
     assert "big/libbig.so" in gone(plan(files, "base"))
+
+
+INFO, LIBRARY = "big-1.dist-info/METADATA", "big/libbig.so"
+THIRD = "$site/third-1.dist-info/METADATA"
+USER = "$site/base/m.cpython-313-x86_64-linux-gnu.so"
+PLUG, OF_PLUG = elf(NEEDS), elf("needed=libplug.so runpath=$ORIGIN")
+TOGETHER: dict[str, tuple[dict[str, Contents], set[str]]] = {
+    "a link to the library": (
+        {"$site/base/libbig.so": Link("../big/libbig.so")},
+        {"base/libbig.so"},
+    ),
+    "a link to its folder": ({"$site/base/all": Link("../big")}, {"base/all"}),
+    "a second name of a plug-in": (
+        {"$site/base/libplug.so": PLUG, "$site/base/libother.so": Link("libplug.so")},
+        {"base/libplug.so", "base/libother.so"},
+    ),
+    "a plug-in that finds it through a link": (
+        {
+            "$site/base/libbig.so": Link("../big/libbig.so"),
+            "$site/base/libplug.so": elf("needed=libbig.so runpath=$ORIGIN"),
+        },
+        {"base/libplug.so", "base/libbig.so"},
+    ),
+    "a third distribution's plug-in": (
+        {THIRD: "Name: third\nVersion: 1\n\n", "$site/third/libplug.so": PLUG},
+        {"third/libplug.so"},
+    ),
+    "an extra that wants it": (
+        {THIRD: "Name: third\nVersion: 1\nRequires-Dist: big; extra == 'x'\n\n"},
+        set(),
+    ),
+    "an import that may fail": (
+        {"$site/base/__init__.py": "try:\n  import big\nexcept ImportError: pass\n"},
+        set(),
+    ),
+}
+HELD: dict[str, tuple[dict[str, Contents], str]] = {
+    "what links its plug-in": ({USER: OF_PLUG, "$site/base/libplug.so": PLUG}, "needs libplug.so"),
+    "a script": ({"$bin/tool": "#!/usr/bin/python\nimport big\n"}, "import big"),
+    "a .pth file": ({"$site/base.pth": "import big\n"}, "import big"),
+    "an import that waits": ({"$site/base/__init__.py": "def f():\n  import big\n"}, "import big"),
+    "an entry point": (
+        {"$site/base-1.dist-info/entry_points.txt": "[console_scripts]\nx = big:main\n"},
+        "console_scripts x = big:main",
+    ),
+    "a requirement": (
+        {THIRD: "Name: third\nVersion: 1\nRequires-Dist: big\n\n"},
+        "third 1 requires big",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TOGETHER)
+def test_what_only_served_a_drop_goes_with_it(case: str) -> None:
+    files, too = TOGETHER[case]
+    module = "big/__init__.py"
+    assert gone(plan({f"$site/{module}": "", **files})) == {INFO, LIBRARY, module} | too
+
+
+@pytest.mark.parametrize("case", HELD)
+def test_what_needs_a_drop_holds_all_of_it_and_is_told(case: str) -> None:
+    files, why = HELD[case]
+    made = plan({"$site/big/__init__.py": "", **files})
+    assert gone(made) == set()
+    assert any(why in str(text) for held in made.skipped for text in held.evidence)

@@ -23,6 +23,8 @@ _BARE_NAME = re.compile(
 )
 _LISTS = ("RECORD", "RECORD.jws", "RECORD.p7s")
 """Files of a dist-info folder that name every file, and mean none."""
+_OPEN = (b"*", b"}", b"%s", b"%r", b")")
+"""Ends of what a path is put together of."""
 _SHORTEST = 3
 """Letters of a bare name that can be searched for; a shorter one stands in any file."""
 
@@ -102,9 +104,11 @@ def _speaks(record: FileRecord, content: memoryview, words: _Words) -> Evidence 
 
 
 def _names_folder(content: memoryview, folder: bytes) -> bool:
-    """Return whether a text has the folder's name, or only its ending in quotation marks."""
+    """Return whether a text has the folder's name, or only its ending as a part of a path."""
     data = bytes(content)
     ending = b"." + folder.rpartition(b".")[2]
+    if any(mark + ending + slash in data for mark in _OPEN for slash in (b"/", b"\\")):
+        return True
     return folder in data or any(
         mark + ending + mark in data or ending + mark in data for mark in (b'"', b"'")
     )
