@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import platform
 import sys
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 import slim
 from slim.formats import FORMATS
 from slim.formats.base import Format, Member
 from slim.model.settings import Effort
+from slim.rules.folder import packs_folder
 
 LAYER: Final = "layer"
 """Action: writing the archive of one layer."""
@@ -113,22 +115,30 @@ def code_digest(rooms: Iterable[str]) -> str | None:
     None where it can't be read as files.
     """
     top = Path(slim.__file__).parent
-    folders = [top / room for room in rooms] or _everything(top)
+    folders = [top / room for room in rooms] or [top, packs_folder()]
     state = hashlib.sha256()
     try:
         for folder in folders:
-            for file in sorted(folder.rglob("*")):
-                if file.suffix in (".py", ".toml", ".json") and file.is_file():
-                    name = f"{folder.name}/{file.relative_to(folder).as_posix()}"
-                    data = file.read_bytes()
-                    state.update(f"{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
-                    state.update(data)
+            for name, file in sorted(_files(folder)):
+                with open(file, "rb") as stream:  # noqa: PTH123  # hundreds of files, in each run
+                    data = stream.read()
+                state.update(f"{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
+                state.update(data)
     except OSError:
         return None
     return state.hexdigest()
 
 
-def _everything(top: Path) -> list[Path]:
-    from slim.rules.loader import packs_folder
+def _files(top: Path) -> Iterator[tuple[str, str]]:
+    """Yield the name (with the last part of ``top``) and the path of every file with code."""
+    start = len(str(top.parent)) + 1
+    for folder, folders, names in os.walk(top, onerror=_fail):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        for name in names:
+            if name.endswith((".py", ".toml", ".json")):
+                file = f"{folder}{os.sep}{name}"
+                yield file[start:].replace(os.sep, "/"), file
 
-    return [top, packs_folder()]
+
+def _fail(error: OSError) -> NoReturn:
+    raise error

@@ -15,7 +15,7 @@ from typing import Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from slim.errors import ConfigError, Problem, StorageError
+from slim.errors import ConfigError, Problem
 from slim.model.facts import Fact
 from slim.model.rule import (
     Examples,
@@ -32,6 +32,7 @@ from slim.model.rule import (
 from slim.model.stack import LayerKind
 from slim.rules.choices import VALUE, read_choices, selecting_globs
 from slim.rules.evidence import EVIDENCE_FILE, inline_evidence, read_evidence, with_evidence
+from slim.rules.folder import packs_folder
 from slim.rules.glob import GlobError, compile_glob
 from slim.rules.protected import protected_target
 from slim.system.toml_table import Problems, Table, did_you_mean, parse_toml, read_text
@@ -69,21 +70,6 @@ _PACKAGE: Final = re.compile(
     re.DOTALL,
 )
 _PLATFORM: Final = re.compile(r"[a-z0-9_*?]+\Z")
-
-
-def packs_folder() -> Path:
-    """Folder of the built-in packs.
-
-    That is ``slim/_rules`` in an installed wheel, ``rules/`` of the checkout otherwise. Raises
-    :class:`StorageError` where neither exists.
-    """
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package / "_rules", package.parent / "rules"):
-        if folder.is_dir():
-            return folder
-    raise StorageError(
-        "the built-in rule packs are missing", file=package / "_rules", hint="install slim again"
-    )
 
 
 def builtin_packs(schemas: Mapping[str, PassSchema]) -> tuple[RulePack, ...]:

@@ -422,7 +422,7 @@ def test_packs_are_found_in_a_wheel_and_in_a_checkout(
 ) -> None:
     module = tmp_path / "slim" / "rules" / "loader.py"
     module.parent.mkdir(parents=True)
-    monkeypatch.setattr("slim.rules.loader.__file__", str(module))
+    monkeypatch.setattr("slim.rules.folder.__file__", str(module))
     with pytest.raises(StorageError, match="rule packs are missing"):
         packs_folder()
     (tmp_path / "rules").mkdir()
