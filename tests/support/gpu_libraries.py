@@ -116,7 +116,7 @@ class Library:
         end: int,
     ) -> bytes:
         names = b"\0" + b"".join(name.encode() + b"\0" for name, *_ in sections)
-        names += b".comment\0.shstrtab\0"
+        names += b".bss\0.comment\0.shstrtab\0"
         comment = b"GCC: (GNU) 14\0"
         rows: list[tuple[int, ...]] = [(0,) * 10]
         body = bytearray(end)
@@ -126,6 +126,8 @@ class Library:
             number = names.index(b"\0" + name.encode() + b"\0") + 1
             info = 1 if name == ".dynsym" else 0
             rows.append((number, kind, flags, where, where, size, link, info, align, entries))
+        place = names.index(b"\0.bss\0") + 1
+        rows.append((place, 8, 3, end, end, 64, 0, 0, 8, 0))
         place = names.index(b"\0.comment\0") + 1
         rows.append((place, 1, 0x30, 0, end, len(comment), 0, 0, 1, 1))
         place = names.index(b"\0.shstrtab\0") + 1

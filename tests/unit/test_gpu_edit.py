@@ -14,6 +14,8 @@ from slim.binaries.gpu.read import read_gpu_code
 from slim.binaries.refusal import NotEditable
 from slim.model.gpu_target import Target, parse_target
 from slim.verification.native.gpu import check
+from slim.verification.second_opinion import elf as second_opinion
+from slim.verification.second_opinion.facts import differences
 from tests.support.gpu_files import SPECIFIC, elf, entry, fatbin
 from tests.support.gpu_libraries import Library, code
 
@@ -206,6 +208,22 @@ def test_relocatable_code_goes_as_well(last: bool, prelinked: bool, align: int) 
     }
     twice = edited(edited(data, "sm_90", "sm_120"), "sm_90")
     assert entries(twice) == entries(new)
+
+
+@pytest.mark.parametrize("level", ["none", "unneeded"])
+@pytest.mark.parametrize("relocatable", [(), RELOCATABLE])
+def test_lief_sees_the_same_library(level: str, relocatable: tuple[bytes, ...]) -> None:
+    """It gives ``.bss`` the bytes that lie behind it in the file, which may go or move."""
+    data = both(relocatable=relocatable).build()
+    new = edited(data, "sm_90", level=level)
+    old, now = second_opinion.read_gpu(data), second_opinion.read_gpu(new)
+    assert old is not None
+    assert now is not None
+    assert differences(old, now) == []
+    start, _ = place(new, ".rodata")
+    other = second_opinion.read_gpu(changed(new, start, b"?"))
+    assert other is not None
+    assert differences(old, other)
 
 
 def test_only_relocatable_code_may_go() -> None:

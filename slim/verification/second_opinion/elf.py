@@ -16,6 +16,8 @@ import lief
 from slim.verification.second_opinion.facts import Facts, Images, digest
 
 _NULL, _LOAD, _OWN_HEADERS = 0, 1, 6
+_NO_BITS = 8
+"""The type of sections that take no bytes of the file (SHT_NOBITS), such as .bss."""
 _TABLE = 7
 """The dynamic tag of the table of relocations with addends (DT_RELA)."""
 _CODE, _WRAPPERS = (".nv_fatbin", "__nv_relfatbin"), ".nvFatBinSegment"
@@ -98,8 +100,12 @@ def _facts_without_gpu(binary: Any) -> Facts:
         for one in binary.dynamic_relocations
     ]
     tables = {one.value for one in binary.dynamic_entries if int(one.tag) == _TABLE}
+    # Of a section without bytes in the file LIEF gives what lies where it would begin.
     facts["sections"] = [
-        (one.name, one.virtual_address, one.size, digest(one.content))
+        (
+            *(one.name, one.virtual_address, one.size),
+            "" if int(one.type) == _NO_BITS else digest(one.content),
+        )
         for one in binary.sections
         if one.virtual_address and one.name not in (*_CODE, _WRAPPERS)
         if one.virtual_address not in tables
