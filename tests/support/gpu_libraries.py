@@ -116,7 +116,7 @@ class Library:
         end: int,
     ) -> bytes:
         names = b"\0" + b"".join(name.encode() + b"\0" for name, *_ in sections)
-        names += b".bss\0.comment\0.shstrtab\0"
+        names += b".bss\0.gnu.build.attributes\0.comment\0.shstrtab\0"
         comment = b"GCC: (GNU) 14\0"
         rows: list[tuple[int, ...]] = [(0,) * 10]
         body = bytearray(end)
@@ -130,9 +130,13 @@ class Library:
         rows.append((place, 8, 3, end, end, 64, 0, 0, 8, 0))
         place = names.index(b"\0.comment\0") + 1
         rows.append((place, 1, 0x30, 0, end, len(comment), 0, 0, 1, 1))
+        after = end + len(comment)
+        note = struct.pack("<III", 4, 4, 0x100) + b"GA*\0made"
+        place = names.index(b"\0.gnu.build.attributes\0") + 1
+        rows.append((place, 7, 0, end + 4096, after, len(note), 0, 0, 1, 0))
         place = names.index(b"\0.shstrtab\0") + 1
-        rows.append((place, 3, 0, 0, end + len(comment), len(names), 0, 0, 1, 0))
-        body += comment + names
+        rows.append((place, 3, 0, 0, after + len(note), len(names), 0, 0, 1, 0))
+        body += comment + note + names
         body += b"\0" * (-len(body) % 8)
         table = len(body)
         body += b"".join(struct.pack("<IIQQQQIIQQ", *row) for row in rows)

@@ -16,6 +16,8 @@ import lief
 from slim.verification.second_opinion.facts import Facts, Images, digest
 
 _NULL, _LOAD, _OWN_HEADERS = 0, 1, 6
+_ALLOC = 2
+"""The flag of sections that are loaded (SHF_ALLOC). Others may have an address, and go."""
 _NO_BITS = 8
 """The type of sections that take no bytes of the file (SHT_NOBITS), such as .bss."""
 _TABLE = 7
@@ -107,7 +109,7 @@ def _facts_without_gpu(binary: Any) -> Facts:
             "" if int(one.type) == _NO_BITS else digest(one.content),
         )
         for one in binary.sections
-        if one.virtual_address and one.name not in (*_CODE, _WRAPPERS)
+        if int(one.flags) & _ALLOC and one.name not in (*_CODE, _WRAPPERS)
         if one.virtual_address not in tables
     ]
     return facts
