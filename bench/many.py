@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from fleet import make_stacks  # noqa: E402
+from fleet import keep_bytecode, make_stacks  # noqa: E402
 
 SLIM = [sys.executable, "-m", "slim"]
 DASK = "import sys; from distributed.cli.{} import main; main()"
@@ -138,6 +138,7 @@ def main() -> int:
     try:
         if not (work / "stacks").is_dir():
             make(work, options.stacks, options.different)
+        keep_bytecode(work)
         cluster = None if options.dask is None else Cluster(work, options.dask)
         try:
             run(work, options.release, options.stacks, cluster)
