@@ -12,15 +12,16 @@ Sources: the Python language reference ("Formatted string literals"), CPython's
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator
 
 _TOKEN = re.compile(  # literals at the starts let the regex engine skip ahead quickly
     rb"#[^\r\n]*+"
-    rb"|\"\"\"((?:[^\"\\]|\\.|\"(?!\"\"))*+)\"\"\""
-    rb"|'''((?:[^'\\]|\\.|'(?!''))*+)'''"
-    rb"|\"(?!\"\")((?:[^\"\\\r\n]|\\\r\n|\\.)*+)\""
-    rb"|'(?!'')((?:[^'\\\r\n]|\\\r\n|\\.)*+)'"
+    rb"|\"\"\"((?:[^\"\\]++|\\.|\"(?!\"\"))*+)\"\"\""
+    rb"|'''((?:[^'\\]++|\\.|'(?!''))*+)'''"
+    rb"|\"(?!\"\")((?:[^\"\\\r\n]++|\\\r\n|\\.)*+)\""
+    rb"|'(?!'')((?:[^'\\\r\n]++|\\\r\n|\\.)*+)'"
     rb"|\""
     rb"|'",
     re.DOTALL,
@@ -34,8 +35,10 @@ _MARKS = tuple(
     for letter in ("f", "F", "t", "T", "fr", "fR", "Fr", "FR", "tr", "tR", "Tr", "TR")
     for quote in "\"'"
 )
+_CANDIDATE = re.compile(rb"[fFtT][rR]?[\"']")
+"""What may be the beginning of a formatted string, and is one of a string more often."""
 _SIMPLE = re.compile(
-    rb"(?:[^{}\\]|\{\{|\}\}|\\[^N{}]"
+    rb"(?:[^{}\\]++|\{\{|\}\}|\\[^N{}]"
     rb"|\{[A-Za-z_][\w.]*(?:\([\w., ]*\))?(?:![rsa])?(?::[^{}\\]*)?\})*+",
     re.DOTALL,
 )
@@ -50,11 +53,32 @@ _BLANK = ord(" ")
 _NONE = -1
 _UNICODE = unicodedata.ucd_3_2_0
 """The version of Unicode that every Python has, beside its own."""
+_ASCII = bytes(range(128))
+_HAS_TEMPLATES = sys.version_info >= (3, 14)
 
 
 def may_have_fstrings(source: bytes) -> bool:
     """Return whether a source may hold formatted strings."""
     return any(mark in source for mark in _MARKS)
+
+
+def places_of_fstrings(source: bytes) -> list[int] | None:
+    """Return where formatted strings may begin in a source in UTF-8 that this Python parsed.
+
+    None as for :func:`fstrings_read_alike`, which is asked only where a look at what may begin an
+    f-string, or be a letter of a name, doesn't settle it.
+    """
+    places: list[int] = []
+    for match in _CANDIDATE.finditer(source):
+        at = match.end() - 1
+        prefix = _PREFIX.search(source, max(0, at - 3), at)
+        if prefix is None or (not _HAS_TEMPLATES and b"t" in prefix[0].lower()):
+            continue
+        token = _TOKEN.match(source, at)
+        if token is None or not _is_read_alike(token, prefix[0]):
+            return fstrings_read_alike(source)
+        places.append(at)
+    return places if _has_old_names(source) else fstrings_read_alike(source)
 
 
 def fstrings_read_alike(source: bytes) -> list[int] | None:
@@ -78,14 +102,21 @@ def fstrings_read_alike(source: bytes) -> list[int] | None:
         prefix = _PREFIX.search(source, max(0, start - 3), start)
         if prefix is None:
             continue
-        if b"t" in prefix[0].lower():
-            return None  # a template (PEP 750)
-        body = next(text for text in match.groups() if text is not None)
-        raw = b"r" in prefix[0].lower()
-        if _SIMPLE.fullmatch(body) is None and _literal(body, 0, 0, raw) != len(body):
+        if not _is_read_alike(match, prefix[0]):
             return None
         places.append(start)
     return places if plain or _has_old_letters(source[at:]) else None
+
+
+def _is_read_alike(token: re.Match[bytes], prefix: bytes) -> bool:
+    """Return whether all versions read a formatted string alike, as far as it is one."""
+    if b"t" in prefix.lower():
+        return False  # a template (PEP 750)
+    body = next((text for text in token.groups() if text is not None), None)
+    if body is None:
+        return False
+    raw = b"r" in prefix.lower()
+    return _SIMPLE.fullmatch(body) is not None or _literal(body, 0, 0, raw) == len(body)
 
 
 def comments_in(source: bytes) -> Iterator[int]:
@@ -103,6 +134,14 @@ def _has_old_letters(code: bytes) -> bool:
         return True
     text = code.decode("utf-8", "replace")
     return all(_UNICODE.category(each) != "Cn" for each in set(text) if not each.isascii())
+
+
+def _has_old_names(source: bytes) -> bool:
+    """Return whether no character may be one of a name that an older Unicode doesn't have."""
+    if source.isascii():
+        return True
+    letters = set(source.translate(None, _ASCII).decode("utf-8", "replace"))
+    return all(_UNICODE.category(each) != "Cn" or not f"a{each}".isidentifier() for each in letters)
 
 
 def _literal(body: bytes, at: int, level: int, raw: bool) -> int:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import ast
 import re
 import warnings
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
-from typing import Final
+from bisect import bisect_left
+from itertools import accumulate
+from typing import Any, Final
 
-from slim.system.fstrings import fstrings_read_alike, may_have_fstrings
+from slim.system.fstrings import may_have_fstrings, places_of_fstrings
 
 GRAMMAR: Final = (3, 11)
 """The oldest Python that runs slim: its syntax is what every supported one reads."""
@@ -29,8 +29,27 @@ _ENCLOSED = re.compile(rb"\((?:[\s\\]*+\(){60}")
 _NAMED_CHARACTER = re.compile(rb"(?<!\\)((?:\\\\)*+)(\\N\{[A-Za-z0-9 ()-]+\})")
 """A character by its name, which an older Unicode may not have."""
 _COOKIE = re.compile(rb"\A[^\n]*\n?[^\n]*coding[:=][ \t]*(?!utf-?8)[-\w.]", re.IGNORECASE)
-_LINE_END = re.compile(rb"\r\n|\r|\n")
-_LEAVES = (ast.Constant, ast.Name, ast.expr_context, ast.operator, ast.cmpop, str, int, type(None))
+_LEAVES: Final = frozenset(
+    (
+        *(ast.Constant, ast.Name, str, int, bool, type(None)),
+        *ast.expr_context.__subclasses__(),
+        *ast.operator.__subclasses__(),
+        *ast.cmpop.__subclasses__(),
+    )
+)
+"""What isn't counted as a node, and has none below it."""
+_UNPLACED: Final = frozenset(
+    (
+        *(ast.Module, ast.arguments, ast.comprehension, ast.withitem, ast.match_case),
+        *ast.boolop.__subclasses__(),
+        *ast.unaryop.__subclasses__(),
+    )
+)
+"""Nodes that don't say where they stand."""
+_DECORATED: Final = frozenset((ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
+"""Nodes that begin behind some of what is below them."""
+_SPARE: Final = 8
+"""A text has fewer nodes within nodes than it has bytes and these."""
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -48,9 +67,7 @@ def parsed(source: str | bytes) -> ast.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(code, feature_version=GRAMMAR)
-        fstrings: list[int] | None = []
-        if may_have_fstrings(code) or not code.isascii():
-            fstrings = _fstrings(code)
+        fstrings = _fstrings(code)
         readable = fstrings is not None and _ENCLOSED.search(code) is None
         if readable and _settle(tree, code, fstrings or []):
             return tree
@@ -65,92 +82,67 @@ def declares_other_encoding(code: bytes) -> bool:
 
 
 def _fstrings(code: bytes) -> list[int] | None:
+    """Return where f-strings may begin; None where not every Python reads the source alike."""
     if not code.isascii() and declares_other_encoding(code):
-        return None if may_have_fstrings(code) else []
-    return fstrings_read_alike(code)
+        # A tree's places are in UTF-8, so that each node is looked at.
+        return None if may_have_fstrings(code) else list(range(len(code)))
+    return places_of_fstrings(code)
 
 
 def _settle(tree: ast.Module, code: bytes, fstrings: list[int]) -> bool:
     """Give what stands in f-strings the place of the string, since versions tell other places.
 
-    Return whether nodes are nested no deeper than every Python reads for certain. Each node but the
-    names in it takes a character at least, so only long statements are looked at closely.
+    Return whether nodes are nested no deeper than every Python reads for certain. Each of them
+    takes a byte, so only long ones are looked at closely, and those that may hold an f-string.
     """
-    starts = [0, *(match.end() for match in _LINE_END.finditer(code)), len(code)]
-    prefixed = sorted({bisect_right(starts, place) for place in fstrings})
-    waiting: list[tuple[ast.AST, int]] = [(node, 1) for node in tree.body]
+    starts = [0, *accumulate(map(len, code.splitlines(keepends=True)))]
+    fstrings = [*fstrings, len(code)]
+    waiting: list[tuple[list[Any], int]] = [(tree.body, _DEEPEST)]
     while waiting:
-        node, depth = waiting.pop()
-        if depth > _DEEPEST:
-            return False
-        first, last = _lines(node)
-        at = bisect_left(prefixed, first)
-        has_fstring = at < len(prefixed) and prefixed[at] <= last
-        room = _DEEPEST - depth
-        if not has_fstring and starts[last] - starts[first - 1] <= room:
-            continue
-        below = _blocks(node)
-        for part in _parts(node, below):
-            if has_fstring:
-                _place(part)
-            low, high = _lines(part)
-            long = not hasattr(part, "lineno") or starts[high] - starts[low - 1] > room
-            if long and _is_deeper(part, room):
+        level, room = waiting.pop()
+        room -= 1
+        for node in level:
+            kind = type(node)
+            if kind in _LEAVES:
+                continue
+            if room < 0:
                 return False
-        waiting.extend((child, depth + 1) for child in below)
+            if kind not in _UNPLACED:
+                start = starts[node.lineno - 1] + node.col_offset
+                end = starts[node.end_lineno - 1] + node.end_col_offset
+                fstring = fstrings[bisect_left(fstrings, start)]
+                if fstring < end and kind is ast.JoinedStr:
+                    _place(node)
+                    fstring = end
+                if fstring >= end and end - start + _SPARE <= room:
+                    if kind in _DECORATED and node.decorator_list:
+                        waiting.append((node.decorator_list, room))
+                    continue
+                if kind in _DECORATED:
+                    first = node.body[0]
+                    body = starts[first.lineno - 1] + first.col_offset
+                    if fstring >= body and body - start + _SPARE <= room:
+                        waiting.append((node.body, room))
+                        waiting.append((node.decorator_list, room))
+                        continue
+            below: list[Any] = []
+            for value in vars(node).values():
+                if type(value) is list:
+                    below += value
+                elif type(value) not in _LEAVES:
+                    below.append(value)
+            waiting.append((below, room))
     return True
 
 
-def _lines(node: ast.AST) -> tuple[int, int]:
-    """The first and last line of a statement or of what stands for one."""
-    if isinstance(node, ast.match_case):
-        return node.pattern.lineno, node.body[-1].end_lineno or node.body[-1].lineno
-    first: int = getattr(node, "lineno", 1)
-    for decorator in getattr(node, "decorator_list", ()):
-        first = min(first, decorator.lineno)
-    return first, getattr(node, "end_lineno", None) or first
-
-
-def _blocks(node: ast.AST) -> list[ast.AST]:
-    """The statements directly in a statement."""
-    found: list[ast.AST] = []
-    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
-        children = getattr(node, name, None)
-        if isinstance(children, list):
-            found.extend(children)
-    return found
-
-
-def _parts(node: ast.AST, below: list[ast.AST]) -> Iterator[ast.AST]:
-    """The nodes directly in a statement that are no statements."""
-    blocks = set(map(id, below))
-    for child in ast.iter_child_nodes(node):
-        if id(child) not in blocks:
-            yield child
-
-
-def _place(root: ast.AST) -> None:
-    for node in ast.walk(root):
+def _place(string: ast.JoinedStr) -> None:
+    place = (string.lineno, string.col_offset, string.end_lineno, string.end_col_offset)
+    waiting: list[ast.AST] = [string]
+    while waiting:
+        node: Any = waiting.pop()
+        if hasattr(node, "lineno"):
+            node.lineno, node.col_offset, node.end_lineno, node.end_col_offset = place
         if isinstance(node, ast.JoinedStr):
             # Python 3.12.1 adds empty constants.
             node.values = [value for value in node.values if getattr(value, "value", 0) != ""]
-            for child in ast.walk(node):
-                if hasattr(child, "lineno"):
-                    ast.copy_location(child, node)
-
-
-def _is_deeper(root: ast.AST, most: int) -> bool:
-    level: list[ast.AST] = [] if isinstance(root, _LEAVES) else [root]
-    for _ in range(most):
-        below: list[ast.AST] = []
-        for node in level:
-            for name in node._fields:
-                value = getattr(node, name, None)
-                if isinstance(value, list):
-                    below.extend(child for child in value if not isinstance(child, _LEAVES))
-                elif not isinstance(value, _LEAVES):
-                    below.append(value)
-        if not below:
-            return False
-        level = below
-    return True
+        waiting.extend(ast.iter_child_nodes(node))

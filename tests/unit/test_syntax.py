@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 
 import pytest
 
 from slim.analysis.imports.ast_scan import scan
-from slim.system.fstrings import comments_in
+from slim.system import fstrings
+from slim.system.fstrings import comments_in, fstrings_read_alike, places_of_fstrings
 from slim.system.syntax import UNREADABLE, parsed
 
 NEWER = {
@@ -77,6 +79,66 @@ def test_what_not_every_python_reads_alike_is_refused_by_all(source: str) -> Non
 @pytest.mark.parametrize("line_end", ["\n", "\r\n"])
 def test_what_every_python_reads_alike_is_parsed(source: str, line_end: str) -> None:
     assert parsed(source.replace("\n", line_end).encode()).body
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        "x = {}",
+        "def f(a={}): return a",
+        "def f(\n  a={},\n):\n    'text'\n    return a",
+        "@{}\ndef f():\n    pass",
+        "if a:\n    @b\n    @c({})\n    class A: pass",
+        "try:\n    pass\nexcept {}:\n    pass",
+        "match {}:\n    case a: pass",
+        "with a, {}: pass",
+        "f'{{ {} }}'",
+        "# coding: latin-1\nx = 'é', {}",
+    ],
+)
+@pytest.mark.parametrize(
+    ("depth", "readable"),
+    [("-" * 280, True), ("-" * 310, False), ("not\\\n" * 310, False), ("f(" * 40, True)],
+)
+def test_nesting_is_told_wherever_it_stands(frame: str, depth: str, readable: bool) -> None:
+    source = frame.format(f"{depth}1{')' * depth.count('(')}")
+    if "\\" in source and source.startswith("f'"):
+        return
+    code = source.encode("latin-1" if "latin-1" in source else "utf-8")
+    if readable:
+        assert parsed(code).body
+        return
+    with pytest.raises(SyntaxError, match=UNREADABLE):
+        parsed(code)
+
+
+SIGHTS = [
+    "x = {'f': 1, 'F': 2, \"rf\": 3}\ny = f'{a}'",
+    "x = 'f'  # f'{\ny = \"don't\" 't'",
+    '"""f\'{"""\nz = rF"{a}{{"',
+    "x = 'a'f'{b[\"c\"]}'",
+    "ñ = '\U0001f40d'",
+    "\U00010000 = f''",
+    "x = '\U00010000'",
+]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+@pytest.mark.parametrize("source", [*SIGHTS, *ALIKE, *NEWER.values(), *ODD.values()])
+def test_a_quick_look_tells_what_the_whole_source_tells(source: str) -> None:
+    code = source.encode()
+    with contextlib.suppress(SyntaxError, RecursionError, MemoryError):
+        ast.parse(code)
+        whole, places = fstrings_read_alike(code), places_of_fstrings(code)
+        assert (places is None) == (whole is None)
+        assert set(whole or ()) <= set(places or ())
+
+
+def test_templates_are_looked_for_where_python_reads_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert places_of_fstrings(b"t'{a}'") == []
+    monkeypatch.setattr(fstrings, "_HAS_TEMPLATES", True)
+    assert places_of_fstrings(b"t'{a}'") is None
+    assert places_of_fstrings(b"x = 't', f'{a}'") == [10]
 
 
 @pytest.mark.parametrize("newer", NEWER)
