@@ -49,6 +49,7 @@ _IMPORTLIB = frozenset(
 )
 _COMPILERS = frozenset(("py_compile", "compileall"))
 _LISTERS = frozenset(("compileall", "importlib.metadata", "site"))
+_NO_NAMES = frozenset(("", ".", ".."))
 _WRITES = os.O_WRONLY
 _POSIX = os.name == "posix"
 
@@ -106,6 +107,8 @@ class _Recorder:
         self._seen: set[tuple[str, str]] = set()
         self._importers: dict[str, str] = {}
         self._calls: set[tuple[Any, ...]] = set()
+        self._lines: dict[tuple[str, str, int, int], int] = {}
+        self._inner_folders: dict[str, str] = {}
         self._lost = 0
         self._starting = True
         self._roots = tuple(
@@ -278,6 +281,19 @@ class _Recorder:
         """Return a path relative to the layers' folder; empty for what lies elsewhere."""
         if type(path) is not str:
             path = os.fsdecode(path)
+        if not _POSIX or path[:1] != "/":
+            return self._resolved(path)
+        folder, _, name = path.rpartition("/")
+        if name in _NO_NAMES:
+            return self._resolved(path)
+        start = self._inner_folders.get(folder)
+        if start is None:
+            whole = self._resolved(folder + "/x")
+            start = self._inner_folders[folder] = whole[:-1] if whole else "/"
+        return "" if start == "/" or NAME in name else start + name
+
+    def _resolved(self, path: str) -> str:
+        """Return a path relative to the layers' folder, without what is remembered of folders."""
         if _POSIX:
             if path[:1] != "/":
                 path = os.path.join(os.getcwd(), path)
@@ -322,7 +338,13 @@ class _Recorder:
             self._importers[file] = importer
         if how in ("_find_and_load", "_handle_fromlist"):
             how = ""
-        return importer, frame.f_lineno or 0, phase, how
+        # Python counts lines from the start of the code each time.
+        code = frame.f_code
+        place = (code.co_filename, code.co_name, code.co_firstlineno, frame.f_lasti)
+        line = self._lines.get(place)
+        if line is None:
+            line = self._lines[place] = frame.f_lineno or 0
+        return importer, line, phase, how
 
     # -- the file ----------------------------------------------------------------------------------
 
