@@ -97,7 +97,7 @@ class Facts:
     @cached_property
     def listed_files(self) -> ListedFiles:
         """The folders that code lists, walks or copies."""
-        return ListedFiles(self.stack, self.inventory, self.read)
+        return ListedFiles(self.stack, self.inventory, self.read, self.readings)
 
     @cached_property
     def compiling_code(self) -> Mapping[FileKey, Evidence]:

@@ -11,7 +11,9 @@ import ast
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from fnmatch import fnmatchcase
+from typing import Any
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.listings import Listing, listings_of, may_list, sources_at
@@ -19,9 +21,10 @@ from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.named_files import MAX_SOURCE
+from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence, Strength
 from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, OwnerKind
-from slim.model.stack import Stack
+from slim.model.stack import Platform, Stack
 from slim.system.syntax import parsed
 
 _SOURCES = (".py", ".pyw")
@@ -50,9 +53,16 @@ class ListedFiles:
     """
 
     def __init__(
-        self, stack: Stack, inventory: Inventory, read: ReadFile, *, sources: bool = False
+        self,
+        stack: Stack,
+        inventory: Inventory,
+        read: ReadFile,
+        readings: Remembering | None = None,
+        *,
+        sources: bool = False,
     ) -> None:
         self._sources = sources
+        self._readings = readings or Remembering()
         self._stack = stack
         self._inventory = inventory
         self._read = read
@@ -105,21 +115,51 @@ class ListedFiles:
         lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
         if not lists_folders and not (self._sources and _ANY_SOURCE.search(content)):
             return
-        try:
-            tree = parsed(content)
-        except SyntaxError:
-            yield from _any_listing(record, content, tops)
-            return
-        try:
-            listing = any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree))
-            if not listing and not self._sources:
-                return
-            module = CodeModule(tree, self._stack.layer(record.layer).platform)
-            yield from listings_of(module, set())
-            if self._sources:
-                yield from sources_at(module)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return
+        platform = self._stack.layer(record.layer).platform
+        listings = self._readings.of_record(
+            _LISTINGS,
+            record,
+            lambda: _listings_in(content, platform, sources=self._sources),
+            f"{self._sources:d} {platform}",
+        )
+        yield from _any_listing(record, content, tops) if listings is None else listings
+
+
+def _listings_in(
+    content: bytes, platform: Platform, *, sources: bool
+) -> tuple[Listing, ...] | None:
+    """The listings in Python code; None where it can't be parsed."""
+    try:
+        tree = parsed(content)
+    except SyntaxError:
+        return None
+    found: list[Listing] = []
+    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        listing = any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree))
+        if listing or sources:
+            module = CodeModule(tree, platform)
+            found.extend(listings_of(module, set()))
+            if sources:
+                found.extend(sources_at(module))
+    return tuple(found)
+
+
+def _packed(listings: tuple[Listing, ...] | None) -> object:
+    return listings and [
+        [each.folder, each.wanted, each.recursive, each.line, each.text] for each in listings
+    ]
+
+
+def _unpacked(stored: Any) -> tuple[Listing, ...] | None:
+    if stored is None:
+        return None
+    return tuple(
+        Listing(folder, tuple(wanted), recursive, line, text)
+        for folder, wanted, recursive, line, text in stored
+    )
+
+
+_LISTINGS: Form[tuple[Listing, ...] | None] = Form("listings", _packed, _unpacked)
 
 
 def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> Iterator[Listing]:

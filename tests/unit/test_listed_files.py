@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from slim.analysis import listed_files
+from slim.analysis.listed_files import ListedFiles
+from slim.analysis.remembering import Remembering
 from slim.config.settings import Config
 from slim.model.progress import Silent
 from slim.passes import SCHEMAS
@@ -139,3 +144,29 @@ def test_a_helper_that_is_held_reads_its_own_data(code: str) -> None:
         "pkg/tests/test_a.py": f"{code}\ndef test_a(): pass\n",
     }
     assert held(files) == {TEST, MODULE, DATA}
+
+
+def test_listings_are_remembered_as_they_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    padding = "# padding\n" * 40
+    sources = ("for p in HERE.rglob('*.json'): z.write(p)", "x = 1", "print 'x', HERE.glob('*')")
+    files = {f"$site/pkg/a{at}.py": HERE + code + padding for at, code in enumerate(sources)}
+    made = make_stack({"app-x": {**files, "$site/pkg/x.json": "{}"}})
+    candidates = [record for record in made.inventory if record.path.endswith(".json")]
+
+    def taken(folder: Path | None, sources: bool) -> object:
+        with Remembering(folder) as readings:
+            search = ListedFiles(
+                made.stack, made.inventory, made.facts.read, readings, sources=sources
+            )
+            return [(search.among(candidates, ()), search._known)]
+
+    for with_sources in (False, True):
+        off = taken(None, with_sources)
+        assert taken(tmp_path, with_sources) == off
+    parse = listed_files.parsed
+    monkeypatch.delattr(listed_files, "parsed")
+    warm = [taken(tmp_path, with_sources) for with_sources in (False, True)]
+    monkeypatch.setattr(listed_files, "parsed", parse, raising=False)
+    assert warm == [taken(None, with_sources) for with_sources in (False, True)]

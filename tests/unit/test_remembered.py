@@ -351,6 +351,10 @@ def test_no_byte_of_a_result_depends_on_the_cache(
         f"{site}/pkg/tests/test_a.py": "def f(): pass\n" + padding,
         f"{site}/pkg/tests/test_b.py": "import absent\n" + "x = 1\n" * 400,
         f"{site}/pkg/broken.py": "import absent\n" + "x = 1\n" * 400,
+        f"{site}/pkg/pack.py": "import shutil, os\nHERE = os.path.dirname(__file__)\n"
+        "shutil.copytree(HERE + '/listed', 'there')\n" + padding,
+        f"{site}/pkg/old.py": "print 'x', __file__, os.walk('.')\n" + padding,
+        f"{site}/pkg/listed/tests/test_c.py": "def f(): pass\n" + padding,
         f"{site}/pkg/core.cpython-313-x86_64-linux-gnu.so": LIBRARY,
         f"{site}/pkg/stated.so": LIBRARY + b"another",
         f"{site}/pkg/sums.txt": hashlib.md5(LIBRARY + b"another").hexdigest() + padding,

@@ -102,7 +102,7 @@ class Holds:
     @cached_property
     def _taken(self) -> Mapping[FileKey, Evidence]:
         """The modules that code takes as files: it lists, copies or packs their folder."""
-        search = ListedFiles(self._stack, self._inventory, self._read, sources=True)
+        search = ListedFiles(self._stack, self._inventory, self._read, self._readings, sources=True)
         records = [self._inventory.records[layer][path] for layer, path in sorted(self._dead)]
         return search.among(records, self._dead)
 
