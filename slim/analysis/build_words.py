@@ -29,6 +29,8 @@ COMMAND = re.compile(
 _COMMAND_HINT = re.compile(
     rb"(?:cc|\+\+|clang|icpx?|icx)(?:-[\d.]+)?\s[^\n]*-(?:I|isystem|shared|fPIC|inc)"
 )
+_COMMAND_FLAGS = (b"-I", b"-isystem", b"-shared", b"-fPIC", b"-inc")
+"""One of these is in each such command line."""
 _WORDS = (
     b"get_include",
     b"get_python_inc",
@@ -63,6 +65,8 @@ _TOOL = re.compile(
     + rb")(?:\.exe)?[\"' ]"
 )
 """A call that is given the name of a build tool first."""
+_TOOL_WORDS = (b"make", b"ninja", b"meson", b"msbuild", b"scons", b"bazel")
+"""One of these is in the name of each build tool."""
 
 
 def has_build_words(source: bytes) -> bool:
@@ -81,6 +85,9 @@ def has_build_words(source: bytes) -> bool:
             any(flag.encode() in source for flag in INCLUDE_FLAGS)
             and any(word in source for word in _DRIVERS)
         )
-        or (b"-" in source and _COMMAND_HINT.search(source) is not None)
-        or _TOOL.search(source) is not None
+        or (
+            any(map(source.__contains__, _COMMAND_FLAGS))
+            and _COMMAND_HINT.search(source) is not None
+        )
+        or (any(map(source.__contains__, _TOOL_WORDS)) and _TOOL.search(source) is not None)
     )
