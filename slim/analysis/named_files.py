@@ -63,7 +63,8 @@ _NEVER_NAMES = frozenset(
 )
 _SUFFIX_WORDS = frozenset({"pyi", "pyx", "pxd", "pxi"})
 """Suffixes that are no words otherwise, so that they count without their dot, too."""
-_PART = re.compile(r"[^\s/\\'\"`,;:()=<>\x00-\x1f\x7f-\x9f\ufffd]+")
+_PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
+_TEXT_PART = re.compile(r"[^\s/\\'\"`,;:()=<>\x00-\x1f\x7f-\x9f\ufffd]+")
 _OPEN = re.compile(r"[*{}%?\]]")
 _SHARE = re.compile(rb"[\"'/]share[\"'/\\]")
 _SHARE_PARTS = ("man", "doc", "info", "gtk-doc")
@@ -334,7 +335,8 @@ class _Wanted:
         Code and settings may name all of a suffix.
         """
         yield from self.exactly_in(text)
-        for part in _PART.findall(f".{text}" if is_code and text in _SUFFIX_WORDS else text):
+        whole = f".{text}" if is_code and text in _SUFFIX_WORDS else text
+        for part in (_PART if is_code else _TEXT_PART).findall(whole):
             suffix = _suffix(part)
             alone = part in (suffix, f"*{suffix}")
             if (is_code and (alone or _OPEN.search(part))) or (is_settings and alone):
@@ -348,7 +350,7 @@ class _Wanted:
 
     def exactly_in(self, text: str) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that a text names by their whole names."""
-        for part in _PART.findall(text):
+        for part in _TEXT_PART.findall(text):
             for key in self._names.get(part, ()):
                 yield key, f'names "{part}"'
 

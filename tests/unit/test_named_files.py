@@ -19,6 +19,7 @@ NAMED: dict[str, tuple[str, Contents, set[str]]] = {
     "nothing": ("core.py", "x = 1", set()),
     "the name": ("core.py", "open('k.pyx')", {SOURCE}),
     "a suffix": ("core.py", "p.with_suffix('.pyx')", {SOURCE}),
+    "a suffix behind a placeholder": ("core.py", "help('take <name>.pyx')", set()),
     "a suffix in pieces": ("core.py", "open(name + '.' + 'pyx')", {SOURCE}),
     "a suffix of a variable": ("core.py", "END = 'pyi'\nopen(f'{name}.{END}')", {STUB}),
     "a suffix that joins": ("core.py", "open('.'.join([name, 'pyx']))", {SOURCE}),

@@ -13,9 +13,7 @@ from collections.abc import Iterator
 _STARTED = re.compile(
     rb"[\"']-m[\"']\s*,\s*[rbfRBF]?[\"']([A-Za-z_][\w.]*)[\"']|\s-m\s+([A-Za-z_][\w.]*)"
 )
-_READS_SOURCES = re.compile(
-    rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]]{1,80}\.origin\b|\bfindsource\s*\("
-)
+_READS_SOURCES = re.compile(rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]]{1,80}\.origin\b")
 _INSTALLS = re.compile(
     rb"""['"]pip3?['"]\s*,\s*['"]install['"]|\bpip\.main\s*\(|\bpip\._internal\b"""
     rb"""|\b(?:run|call|check_call|check_output|system|Popen)\(\s*[rfRF]?['"]"""
