@@ -7,7 +7,7 @@ import gzip
 import pytest
 
 from slim.analysis.imports.halves import may_put_together
-from tests.unit.test_imports_evidence import ALL, DATA, NAMED, UNPARSED, archive, held
+from tests.unit.test_imports_evidence import ALL, DATA, DEEP, INIT, NAMED, UNPARSED, archive, held
 
 HERE = "x = Path(__file__).parent / "
 PIECES: dict[str, tuple[str, set[str]]] = {
@@ -46,6 +46,75 @@ def test_pieces_in_code_that_cannot_be_parsed_hold_all_of_it(case: str) -> None:
     text, _ = PIECES[case]
     assert may_put_together(text.encode())
     assert held({"pkg/core.py": UNPARSED + text}) == ALL
+
+
+FOUND = "import_module"
+MANY = "'x', " * 40
+COMPUTED: dict[str, tuple[str, str, set[str]]] = {
+    "a loop": ("user.py", f"for m in ('core', 'tests.mod'): {FOUND}('pkg.' + m)", NAMED),
+    "a loop, in an f-string": (
+        "user.py",
+        f"for m in ('a', 'tests.mod'): {FOUND}(f'pkg.{{m}}')",
+        NAMED,
+    ),
+    "a loop, by %": ("user.py", f"for m in ('a', 'tests.mod'): {FOUND}('pkg.%s' % m)", NAMED),
+    "a comprehension": ("user.py", f"x = [{FOUND}('pkg.' + m) for m in ['tests.mod']]", NAMED),
+    "several": (
+        "user.py",
+        f"for m in ('tests.mod', 'tests.deep.b'): {FOUND}('pkg.' + m)",
+        {*NAMED, DEEP},
+    ),
+    "many": ("user.py", f"for m in ({MANY}'tests.mod'): {FOUND}('pkg.' + m)", NAMED),
+    "relative": (
+        "pkg/core.py",
+        f"for m in ('a', 'tests.mod'): {FOUND}('.' + m, __package__)",
+        NAMED,
+    ),
+    "a variable": ("user.py", f"T = 'tests'\n{FOUND}(f'pkg.{{T}}.mod')", NAMED),
+    "a package in a variable": ("user.py", f"P = 'pkg.tests'\n{FOUND}(P + '.mod')", NAMED),
+    "a table": ("user.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}('pkg.' + M[k])", NAMED),
+    "a lazy table": ("pkg/core.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}(f'pkg.{{M[k]}}')", NAMED),
+    "what is compared": (
+        "pkg/__init__.py",
+        f"def get(n):\n  if n in ('core', 'tests'): return {FOUND}(f'{{__name__}}.{{n}}')",
+        {INIT},
+    ),
+    "what is equal": (
+        "pkg/__init__.py",
+        f"def get(n):\n  if n == 'tests': return {FOUND}('.' + n, __name__)",
+        {INIT},
+    ),
+    "what matches": (
+        "pkg/__init__.py",
+        f"def get(n):\n  match n:\n    case 'tests': return {FOUND}('.' + n, __name__)",
+        {INIT},
+    ),
+    "joined to its package": (
+        "pkg/core.py",
+        f"{FOUND}('.'.join([__package__, 'tests', 'mod']))",
+        NAMED,
+    ),
+    "joined to parts": (
+        "pkg/core.py",
+        f"{FOUND}('.'.join(__name__.split('.')[:-1] + ['tests', 'mod']))",
+        NAMED,
+    ),
+    "in another's place": ("pkg/core.py", f"{FOUND}(__name__.replace('core', 'tests.mod'))", NAMED),
+    "another's name": ("user.py", f"import pkg\n{FOUND}(pkg.__name__ + '.tests.mod')", NAMED),
+    "a path": ("user.py", f"{FOUND}('pkg/tests/mod'.replace('/', '.'))", NAMED),
+    "code": ("pkg/core.py", "exec(f'from {__package__}.tests import mod')", NAMED),
+    "an object of a relative module": ("pkg/__init__.py", "init({'f': '.tests.mod:f'})", NAMED),
+    "an object of a listed module": ("pkg/__init__.py", "init({'f': 'tests.mod:f'})", NAMED),
+    "a command line": ("user.py", "run(shlex.split('python -m pkg.tests.mod -x'))", NAMED),
+    "an option and its value": ("user.py", "run([sys.executable, '-mpkg.tests.mod'])", NAMED),
+    "another loop": ("user.py", f"for m in ('core', 'other'): {FOUND}('pkg.' + m)", set()),
+}
+
+
+@pytest.mark.parametrize("case", COMPUTED)
+def test_names_put_together_hold_what_they_come_to(case: str) -> None:
+    path, text, expected = COMPUTED[case]
+    assert held({path: text}) == expected
 
 
 BARE: dict[str, tuple[str, set[str]]] = {

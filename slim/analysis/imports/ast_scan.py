@@ -50,7 +50,7 @@ _NO_NAMES = words(
     "lstrip rstrip find rfind count index"
 )
 """Methods of strings that look for what their arguments say, and import nothing."""
-_RELATIVE = re.compile(r"\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*\Z")
+_RELATIVE = re.compile(r"(\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[\w.]+)?\Z")
 
 
 def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan:
@@ -61,7 +61,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
     """
     try:
         tree = parsed(source)
-        if expressions and may_put_together(source):
+        if expressions and (b"tests" in source or may_put_together(source)):
             put_together(tree)
         reader = _TreeReader(source, expressions)
         reader.read(tree)
@@ -236,7 +236,7 @@ class _TreeReader:
                     self._unresolved.call(node, self._call_names)
                     if _last_name(node.func) in _OPENERS and node.args:
                         self._opened.add(self._package(node.args[0]))
-                    if _last_name(node.func) in _NO_NAMES:
+                    if _last_name(node.func) in _NO_NAMES and not _is_command(node.func):
                         self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)
                 case ast.List() | ast.Tuple() | ast.Set():
@@ -283,7 +283,9 @@ class _TreeReader:
 
     def _text(self, text: str, line: int) -> None:
         """A string that is more than one name: ``pkg.mod:f``, a relative name, or code."""
-        if _RELATIVE.match(text):
+        relative = _RELATIVE.match(text)
+        if relative is not None:
+            text = relative[1]
             for anchor in (None, "__name__"):
                 self._imports.append(
                     Import(
@@ -370,8 +372,8 @@ class _TreeReader:
         if context.inner:
             return
         for element in elements:
-            value = self._plain(element)
-            if value is not None and NAME.match(value):
+            value = (self._plain(element) or "").partition(":")[0]
+            if NAME.match(value):
                 self._listed.append((value, element.lineno))
 
     def _module_option(self, elements: Sequence[ast.expr], context: Context) -> None:
@@ -434,6 +436,11 @@ class _TreeReader:
                 strength=_CALLS[function],
                 runs=function == "run_module",
             )
+
+
+def _is_command(function: ast.expr) -> bool:
+    """True for ``shlex.split``: what it is given starts a program."""
+    return isinstance(function, ast.Attribute) and _last_name(function.value) == "shlex"
 
 
 def _last_name(node: ast.expr) -> str:

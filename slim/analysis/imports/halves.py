@@ -1,4 +1,6 @@
-"""The word ``tests`` put together from pieces: ``"te" + "sts"``, ``f"{kind}s"``, ``KIND + "s"``.
+"""Text in which ``tests`` is a word, put together from pieces: ``"te" + "sts"``, ``f"{kind}s"``.
+
+So are names of modules: ``"pkg." + name`` for every name in ``("core", "tests.mod")``.
 
 Expressions that come to text with that word in it are replaced in the syntax tree by what they come
 to, so that whoever reads the tree afterwards sees it as if it had been written in one piece.
@@ -28,14 +30,19 @@ _PIECES = tuple(
     for at in range(1, 5)
 )
 _ESCAPED = re.compile(rb"\\(?:x|u00|U000000)7[43]|\\x65|\\16[34]|stset")
+_RELATIVE_NAME = re.compile(rb"[\"']tests\.\w")
+"""A name of a module that something else stands before."""
 _MOST = 12
 _LONGEST = 200
 _DEPTH = 40
+_COLLECTIONS = (ast.List, ast.Tuple, ast.Set)
 _COMPOSED = (ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript)
 
 
 def may_put_together(source: bytes) -> bool:
-    """Return whether a file may put the word together, by its text."""
+    """Return whether a file may put the word together, or a name with it, by its text."""
+    if b"tests." in source and _RELATIVE_NAME.search(source):
+        return True
     if any(head.search(source) and tail.search(source) for head, tail in _PIECES):
         return True
     return (b"\\" in source or b"stset" in source) and _ESCAPED.search(source) is not None
@@ -73,23 +80,47 @@ class _Folder(ast.NodeTransformer):
                     self._bind(target, value)
             case ast.Constant(value="test" | b"test"):
                 self._says_test = True
+            case _:
+                self._note_compared(node)
+
+    def _note_compared(self, node: ast.AST) -> None:
+        """Note what a variable is compared with: it may be that where it is used."""
+        match node:
+            case ast.Compare(left=ast.Name() as left, comparators=[other]):
+                for value in other.elts if isinstance(other, _COLLECTIONS) else (other,):
+                    self._bind(left, value)
+            case ast.Match(subject=ast.Name() as subject, cases=cases):
+                for inner in (inner for case in cases for inner in ast.walk(case.pattern)):
+                    if isinstance(inner, ast.MatchValue):
+                        self._bind(subject, inner.value)
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
             for inner, given in zip(target.elts, value.elts, strict=False):
                 self._bind(inner, given)
         name = target.id if isinstance(target, ast.Name) else getattr(target, "attr", "")
-        if name and len(self._bound.setdefault(name, [])) < _MOST:
-            self._bound[name].append(value)
+        known = self._bound.setdefault(name, []) if name else []
+        if isinstance(value, ast.Constant) and "test" in str(value.value):
+            known.insert(0, value)  # it is among the first that are tried
+        elif len(known) < _MOST:
+            known.append(value)
 
     def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, _COMPOSED) and not _says_it(node):
-            for text in self._texts(node, 0):
-                if self._says_test:
-                    text = _PLURAL.sub(r"\1tests", text)
-                if _WORD.search(text):
-                    return ast.fix_missing_locations(ast.copy_location(_written(text), node))
+        if isinstance(node, _COMPOSED) and (not _says_it(node) or _is_name(node)):
+            found = [text for text in map(self._settled, self._texts(node, 0)) if text]
+            if found:
+                values = [_written(text) for text in dict.fromkeys(found)]
+                made = values[0] if len(values) == 1 else ast.BoolOp(ast.Or(), values)
+                return ast.fix_missing_locations(ast.copy_location(made, node))
         return self.generic_visit(node)
+
+    def _settled(self, text: str) -> str:
+        """A text in which the word stands; empty for others."""
+        if self._says_test:
+            text = _PLURAL.sub(r"\1tests", text)
+        if "import" in text:
+            text = text.replace(f"from {_GAP}.", "from .")  # code: from {__package__}.a
+        return text if _WORD.search(text) else ""
 
     def _texts(self, node: ast.expr, depth: int) -> list[str]:
         """Texts that an expression may come to, with gaps for what only running tells."""
@@ -120,11 +151,25 @@ class _Folder(ast.NodeTransformer):
                 yield from self._called(text, method, node.args, deeper)
             case ast.Subscript(value=value, slice=ast.Slice(None, None, ast.UnaryOp())):
                 yield from (text[::-1] for text in self._texts(value, deeper))
+            case _:
+                yield from self._known_by_name(node, deeper)
+
+    def _known_by_name(self, node: ast.expr, depth: int) -> Iterator[str]:
+        """Texts that a variable, or something in a table, may be."""
+        match node:
+            case ast.Subscript(value=ast.Name(id=name)):
+                for table in self._bound.get(name, ()):
+                    yield from self._values(table, depth)
+            case ast.Call(
+                func=ast.Attribute(value=ast.Name(id="__name__" | "__package__"), attr="replace"),
+                args=[_, ast.Constant(value=str(text))],
+            ):
+                yield f"{_GAP}.{text}"
             case ast.Name(id="sep") | ast.Attribute(attr="sep"):
                 yield "/"
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 for value in self._bound.get(name, ()):
-                    yield from self._texts(value, depth + 8)
+                    yield from self._texts(value, depth + 7)
             case _:
                 yield _GAP
 
@@ -132,10 +177,18 @@ class _Folder(ast.NodeTransformer):
         self, text: str, method: str, arguments: list[ast.expr], depth: int
     ) -> Iterator[str]:
         match method, arguments:
-            case "join", [ast.List(elts=pieces) | ast.Tuple(elts=pieces)]:
-                yield from self._joined(pieces, text, depth)
+            case "join", [pieces]:
+                yield from self._joined(_elements(pieces), text, depth)
+            case "replace", [ast.Constant(value=str(old)), ast.Constant(value=str(new))] if old:
+                yield text.replace(old, new)
             case "format", _:
                 yield from self._filled(BRACE_FIELD.split(text), arguments, depth)
+
+    def _values(self, table: ast.expr, depth: int) -> Iterator[str]:
+        """The values of a table, or the elements of a collection."""
+        given = table.values if isinstance(table, ast.Dict) else getattr(table, "elts", ())
+        for value in given[:_MOST]:
+            yield from self._texts(value, depth + 4)
 
     def _joined(self, pieces: list[ast.expr], between: str, depth: int) -> Iterator[str]:
         each = [self._texts(piece, depth) for piece in pieces[:_MOST]]
@@ -149,6 +202,26 @@ class _Folder(ast.NodeTransformer):
         ]
         for texts in itertools.product(*each):
             yield plain[0] + "".join(map(str.__add__, texts, plain[1:]))
+
+
+def _is_name(node: ast.AST) -> bool:
+    """True for what makes a name with dots: pieces that are joined by them, a path with others."""
+    match node:
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value="."), attr="join")):
+            return True
+        case ast.Call(func=ast.Attribute(attr="replace"), args=[_, ast.Constant(value=str(new))]):
+            name = node.func.value  # type: ignore[attr-defined]
+            return new == "." or (isinstance(name, ast.Name) and name.id.startswith("__"))
+        case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+            return "from " in text
+    return False
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    """The pieces of a list, or of several that are added; one that isn't known is a gap."""
+    if isinstance(node, ast.BinOp):
+        return [*_elements(node.left), *_elements(node.right)]
+    return node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
 
 
 def _says_it(node: ast.AST) -> bool:

@@ -12,7 +12,7 @@ from slim.model.finding import Strength
 _TAIL = re.compile(r"((?:\.[^\W\d]\w*)+)(\.?)")
 COMPUTED = (ast.BinOp, ast.JoinedStr, ast.Call)
 """Expressions that :func:`computed_module` can make something of."""
-_STARTED = re.compile(r"(?:^|(?<=\s))-m\s+([^\W\d]\w*(?:\.\w+)*)")
+_STARTED = re.compile(r"(?:^|(?<=\s))-m(?:\s+([^\W\d]\w*(?:\.\w+)*)|([^\W\d]\w*(?:\.\w+)+))")
 """A module that a command line starts."""
 _MAX_DEPTH = 50
 _MAX_BYTES = 4096
@@ -42,7 +42,21 @@ def literal_module(node: ast.expr) -> tuple[str, str | None] | None:
         case [ast.Name(id="__name__" | "__package__" as anchor), ast.Constant(value=str(text))]:
             if text.startswith(".") and NAME.match(text[1:]):
                 return text, str(anchor)
+        case [ast.Attribute(value=package, attr="__name__"), ast.Constant(value=str(text))]:
+            if text.startswith(".") and NAME.match(text[1:]) and dotted_name(package):
+                return text, dotted_name(package)
     return None
+
+
+def dotted_name(node: ast.expr) -> str:
+    """A module as it is written: ``pkg.sub``; empty for any other expression."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=name):
+            above = dotted_name(value)
+            return f"{above}.{name}" if above else ""
+    return ""
 
 
 def folded(node: ast.AST, depth: int = 0) -> str | None:
@@ -168,10 +182,11 @@ def _formatted(text: str, arguments: list[ast.expr]) -> list[ast.expr]:
 def started_in(text: str, line: int) -> Iterator[Import]:
     """The modules that command lines in a text start: ``python3 -m pkg.tests``."""
     for match in _STARTED.finditer(text) if "-m" in text else ():
+        name = match[1] or match[2]
         yield Import(
-            module=match[1],
+            module=name,
             line=line,
-            text=f'"-m {match[1]}" in a string',
+            text=f'"-m {name}" in a string',
             strength=Strength.WEAK,
             kind="string",
             runs=True,

@@ -83,7 +83,7 @@ _QUOTED_DOTTED = tuple(  # one a quotation mark: a literal at the start, again
     for mark in (b"'", b'"')
 )
 _QUOTED = tuple(
-    re.compile(mark + rb"([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)*+)(?=[\"'])")
+    re.compile(mark + rb"([\w\x80-\xff]++(?:\.[\w\x80-\xff]++)*+)(?=[\"':])")
     for mark in (b"'", b'"')
 )
 _DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
@@ -93,7 +93,7 @@ DOTTED = re.compile(rb"\b[^\W\d]\w*+(?:\.\w++)++")
 TAILS = re.compile(  # a literal at the start, once more
     rb"\.(?:(?<=[\"'}]\.)|(?<=%[sr]\.)|(?<=\)[sr]\.))\.*+([^\W\d]\w*+(?:\.\w++)*+)(?!\()"
 )
-_STARTED = re.compile(rb"-m\s+([^\W\d][\w.]*)")
+_STARTED = re.compile(rb"-m\s*([^\W\d][\w.]*)")
 _LISTING = (
     *(b"discover(", b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
     *(b"importlib.resources", b"importlib_resources", b"import resources", b"PackageLoader"),
