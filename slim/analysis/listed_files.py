@@ -2,7 +2,8 @@
 
 Code that takes all files of a folder beside it (``Path(__file__).parent.rglob("*")``, ``copytree``)
 may read any of them, whatever they are called: an application that packs itself, a server of files.
-Code that wants modules only (``"*.py"``) is after plug-ins, not after tests.
+Code that wants modules only (``"*.py"``) is after plug-ins, not after tests: of those it takes what
+lies in that very folder, and in none called ``tests``.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ class ListedFiles:
         if not own and _OTHER_PLACE.search(content) is None:
             return
         lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
-        if not lists_folders and not (self._sources and _ANY_SOURCE.search(content)):
+        names_sources = b"py" in content and _ANY_SOURCE.search(content) is not None
+        if not lists_folders and not names_sources:
             return
         platform = self._stack.layer(record.layer).platform
         listings = self._readings.of_record(
@@ -186,7 +188,9 @@ def _taken(
         fnmatchcase("x.py", pattern) for pattern in listing.wanted if pattern != "*"
     )
     for place, key in places[start:end]:
-        if (not plugins or not place.endswith(_SOURCES)) and lists(listing, here, place):
+        inside = place.count("/") > folder.count("/") + 1 or "tests" in place.split("/")
+        suite = plugins and place.endswith(_SOURCES) and inside
+        if not suite and lists(listing, here, place):
             yield key
 
 

@@ -7,7 +7,18 @@ import gzip
 import pytest
 
 from slim.analysis.imports.halves import may_put_together
-from tests.unit.test_imports_evidence import ALL, DATA, DEEP, INIT, NAMED, UNPARSED, archive, held
+from tests.support.virtual_stacks import SITE, make_stack
+from tests.unit.test_imports_evidence import (
+    ALL,
+    DATA,
+    DEEP,
+    INIT,
+    NAMED,
+    UNPARSED,
+    archive,
+    held,
+    refused,
+)
 
 HERE = "x = Path(__file__).parent / "
 PIECES: dict[str, tuple[str, set[str]]] = {
@@ -222,3 +233,26 @@ def test_data_and_programs_hold_the_modules_that_they_name(case: str) -> None:
 def test_texts_hold_what_they_name(case: str) -> None:
     path, text, expected = TEXTS[case]
     assert held({path: text}) == expected
+
+
+CHECK = "pkg/checks/test_a.py"
+CHECKS: dict[str, tuple[str, str, bool]] = {
+    "an f-string": ("pkg/core.py", "open(join(HERE, 'checks', f'test_{name}.py'))", True),
+    "added": ("pkg/core.py", "open(join(HERE, 'checks', 'test_' + name + '.py'))", True),
+    "by %": ("pkg/core.py", "open(join(HERE, 'checks', 'test_%s.py' % name))", True),
+    "beside the file": ("pkg/core.py", f"{HERE}'checks' / f'test_{{name}}.py'", True),
+    "beside another": ("pkg/core.py", f"{HERE}'other' / f'test_{{name}}.py'", False),
+    "of another": ("user.py", "import pkg\nx = Path(pkg.__file__).parent / f'test_{n}.py'", True),
+    "another name": ("pkg/core.py", "open(join(HERE, 'checks', f'test_b{name}.py'))", False),
+    "a runner": ("pkg/core.py", "pytest.main([join(dirname(__file__), 'checks')])", True),
+    "discovered": ("pkg/core.py", "loader.discover(join(dirname(__file__), 'checks'))", True),
+    "a link": ("pkg/a.html", "<a href='checks/test_a.py'>x</a>", True),
+}
+
+
+@pytest.mark.parametrize("case", CHECKS)
+def test_paths_to_test_files_hold_them(case: str) -> None:
+    path, text, holds = CHECKS[case]
+    files = {f"$site/{CHECK}": "", "$site/pkg/__init__.py": "", f"$site/{path}": text}
+    stays = refused(make_stack({"app-x": files}), "/test_")
+    assert stays == ({f"{SITE}/{CHECK}"} if holds else set())

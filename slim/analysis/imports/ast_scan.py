@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from slim.analysis.imports.context import Context, expressions_of, statements_in
-from slim.analysis.imports.halves import may_put_together, put_together
+from slim.analysis.imports.halves import may_compute_names, may_put_together, put_together
 from slim.analysis.imports.names import (
     COMPUTED,
     anchors_of,
@@ -61,7 +61,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
     """
     try:
         tree = parsed(source)
-        if expressions and (b"tests" in source or may_put_together(source)):
+        if expressions and (may_compute_names(source) or may_put_together(source)):
             put_together(tree)
         reader = _TreeReader(source, expressions)
         reader.read(tree)

@@ -22,14 +22,20 @@ _PLURAL = re.compile(r"(\A|[/\\.])\0s(?=\Z|[/\\.])")
 _OPEN = rb"(?:[+,(\[{]\s*[bfruBFRU]{0,2}[\"']|[\"']\s*[bfruBFRU]{0,2}[\"']|\}|%[rs]|=\s*[\"'])"
 """What stands before a later piece."""
 _CLOSE = rb"[\"'/\\.{%]"
+_ENDS = (b'"', b"'", b"{", b"%")
+_STARTS = (b'"', b"'", b"}", b"%s", b"%r")
 _PIECES = tuple(
     (
+        tuple(mark + b"tests"[at:] for mark in _STARTS),
+        tuple(b"tests"[:at] + mark for mark in _ENDS),
         re.compile(rb"(?<![A-Za-z0-9_])" + b"tests"[:at] + rb"[\"'{%]"),
         re.compile(_OPEN + b"tests"[at:] + _CLOSE),
     )
     for at in range(1, 5)
 )
-_ESCAPED = re.compile(rb"\\(?:x|u00|U000000)7[43]|\\x65|\\16[34]|stset")
+"""For each way to part the word: bytes that a file has to have, and patterns, which are slow."""
+_ESCAPED = (b"\\x74", b"\\x73", b"\\x65", b"\\u0074", b"\\u0073", b"\\u0065", b"stset")
+_IMPORTING = (b"import_module", b"__import__", b"run_module", b"find_spec", b"exec(", b"eval(")
 _RELATIVE_NAME = re.compile(rb"[\"']tests\.\w")
 """A name of a module that something else stands before."""
 _MOST = 12
@@ -43,9 +49,20 @@ def may_put_together(source: bytes) -> bool:
     """Return whether a file may put the word together, or a name with it, by its text."""
     if b"tests." in source and _RELATIVE_NAME.search(source):
         return True
-    if any(head.search(source) and tail.search(source) for head, tail in _PIECES):
-        return True
-    return (b"\\" in source or b"stset" in source) and _ESCAPED.search(source) is not None
+    for starts, ends, head, tail in _PIECES:
+        if (
+            any(map(source.__contains__, starts))
+            and any(map(source.__contains__, ends))
+            and head.search(source)
+            and tail.search(source)
+        ):
+            return True
+    return any(map(source.__contains__, _ESCAPED))
+
+
+def may_compute_names(source: bytes) -> bool:
+    """Return whether a file imports by names, and may put one with the word together."""
+    return b"tests" in source and any(map(source.__contains__, _IMPORTING))
 
 
 def put_together(tree: ast.Module) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator
+from fnmatch import fnmatchcase
 from functools import cached_property
 
 from slim.analysis.imports.modules import ModuleIndex
@@ -95,6 +96,9 @@ class PathIndex:
         return self._answers[question]
 
     def _search(self, top: str, tail: str, place: str | None) -> Iterator[FileKey]:
+        if "*" in tail:
+            yield from self._search_open(top, tail, place)
+            return
         starts = None if place is None else tuple(f"{around}/{tail}" for around in _around(place))
         if place == "":  # from the import root
             starts = (f"/{tail}",)
@@ -106,6 +110,16 @@ class PathIndex:
             for key in keys:
                 path = f"/{folder}/{key[1].rpartition('/')[2]}"
                 if inside or (path.endswith(f"/{tail}") if starts is None else path in starts):
+                    yield key
+
+    def _search_open(self, top: str, tail: str, place: str | None) -> Iterator[FileKey]:
+        """The removals whose path ends like one of which only running tells the last name."""
+        starts = [""] if place == "" else list(_around(place)) if place is not None else ["*", ""]
+        patterns = [f"{start}/{tail}" for start in starts]
+        for folder, keys in self._packages.get(top, {}).items():
+            for key in keys:
+                path = f"/{folder}/{key[1].rpartition('/')[2]}"
+                if any(fnmatchcase(path, pattern) for pattern in patterns):
                     yield key
 
     def _below_root(self, key: FileKey) -> str:

@@ -16,7 +16,7 @@ from slim.analysis.imports.bare_names import BareNames, called_name
 
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
-    if b"test" not in source:
+    if b"test" not in source and b"discover" not in source:
         return _IN_CAPITALS.search(source) is not None
     return any(
         hint.search(source)
@@ -41,12 +41,19 @@ _PATH_HINTS = {
             rb"\s*\.\s*(?:r?split|r?partition|replace)\b"
         ),
     ),
-    b"test_": (re.compile(rb"test_\w+\.py"), re.compile(rb"[\"']test_\w+[\"']")),
+    b"test_": (
+        re.compile(rb"test_\w+\.py"),
+        re.compile(rb"test_(?<=[\"'/\\]test_)(?:\w*[{%]|\w*[\"'])"),
+    ),
+    b"pytest.main": (re.compile(rb"pytest\.main\s*\("),),
+    b"discover": (re.compile(rb"discover\s*\("),),
     b"conftest": (re.compile(rb"conftest\.py"),),
 }
 """Paths that name tests, by what each holds, which is found sooner."""
 _IN_CAPITALS = re.compile(rb"(?i:tests)[\"'/\\][^\n]{0,200}\.(?:lower|casefold)\b")
-_TEST_FILE = re.compile(r"(?:test_\w+|conftest)\.py\Z")
+_TEST_FILE = re.compile(r"(?:test_[\w*]+|conftest)\.py\Z")
+_OPEN_FILE = re.compile(r"test_[\w\0]+\.py\Z")
+"""A test file of which only running tells the whole name."""
 _TEST_STEM = re.compile(r"test_\w+\Z")
 _OWN = frozenset({"__file__", "__path__", "__spec__", "__loader__"})
 _JOINERS = words(
@@ -173,6 +180,10 @@ def _runs(parts: Iterable[str]) -> Iterator[tuple[str, ...]]:
     for part in (*parts, _GAP):
         part = part.lstrip(_GAP) if part.lstrip(_GAP) == TESTS_FOLDER else part
         if part in ("", "."):
+            continue
+        if _OPEN_FILE.match(part):
+            part = re.sub("\0+", "*", part)
+            run.append(part)
             continue
         if part == ".." or part.endswith(":") or re.search(r"[\0*?\[\]{}%<>$|]", part):
             if run:

@@ -35,7 +35,7 @@ _LINK = re.compile(
     rb"(?:=\s*[\"']?|\bsrcset\s*=\s*[\"'][^\"'<>]{0,400},\s*|\burl\(\s*[\"']?|"
     rb"[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from|include|extends)\s*[\"']|"
     rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+|^[ \t]+:\w+:[ \t]+)"
-    rb"([^\s\"'`()<>=,]*tests/[^\s\"'`()<>]*)",
+    rb"([^\s\"'`()<>=,]*(?:tests/|test_\w+\.py)[^\s\"'`()<>]*)",
     re.MULTILINE,
 )
 """What an attribute, ``url()``, ``@import``, a string of a script or a directive of
