@@ -22,7 +22,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-GUARD = "slim removed it from layer"
+GUARD = "slim removed "
+"""What every message of a guard has."""
 
 
 def main() -> int:

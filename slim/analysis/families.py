@@ -52,9 +52,15 @@ def starts_in(source: bytes) -> tuple[Start, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found: set[Start] = set()
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    tails = sorted({tail for node in nodes if (tail := _tail(node))})
+    for node in nodes:
         if isinstance(node, ast.Call) and _called(node.func) in _CALLS and node.args:
-            found.update(_relative(node))
+            direct = _tail(node.args[0])
+            # A name that was put together elsewhere: any such text of the file may be meant.
+            through = tails if _takes_relative(node) else []
+            for text in [direct] if direct else through:
+                found.update(_relative(node, text))
         start = _computed(node)
         if start is not None:
             found.add((*start, getattr(node, "lineno", 0)))
@@ -65,11 +71,21 @@ def _called(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
-def _relative(call: ast.Call) -> Iterator[Start]:
+def _takes_relative(call: ast.Call) -> bool:
+    """Return whether a call imports a variable's name, which may be relative to a package."""
+    named = isinstance(call.args[0], ast.Name | ast.Attribute)
+    package = len(call.args) > 1 or any(keyword.arg == "package" for keyword in call.keywords)
+    return named and package and _called(call.func) == "import_module"
+
+
+def _tail(node: ast.AST) -> str:
+    """Return the start of a computed relative name, such as ``.sub.``; empty for all else."""
+    text = _whole_parts(_constant_start(node) or "") if isinstance(node, ast.expr) else ""
+    return text if _TAIL.match(text) else ""
+
+
+def _relative(call: ast.Call, text: str) -> Iterator[Start]:
     """Yield the starts of ``import_module("." + name, package)``; of an unknown package, both."""
-    text = _whole_parts(_constant_start(call.args[0]) or "")
-    if not _TAIL.match(text):
-        return
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     package = call.args[1] if len(call.args) > 1 else keywords.get("package")
     match package:
