@@ -17,6 +17,8 @@ from slim.analysis.imports.names import (
     COMPUTED,
     anchors_of,
     computed_module,
+    is_command,
+    last_name,
     literal_module,
     literal_names,
     started_in,
@@ -193,10 +195,10 @@ class _TreeReader:
             if package:
                 self._packages[node.targets[0].id] = package
         match node:
-            case ast.Assign(targets=targets, value=value) if _last_name(value) in self._call_names:
+            case ast.Assign(targets=targets, value=value) if last_name(value) in self._call_names:
                 for target in targets:
-                    if name := _last_name(target):
-                        self._call_names[name] = self._call_names[_last_name(value)]
+                    if name := last_name(target):
+                        self._call_names[name] = self._call_names[last_name(value)]
 
     def _binding(self, node: ast.AST) -> None:
         """Note the names that a statement binds, and what it adds to ``__all__``.
@@ -234,9 +236,9 @@ class _TreeReader:
                 case ast.Call():
                     self._call(node, context)
                     self._unresolved.call(node, self._call_names)
-                    if _last_name(node.func) in _OPENERS and node.args:
+                    if last_name(node.func) in _OPENERS and node.args:
                         self._opened.add(self._package(node.args[0]))
-                    if _last_name(node.func) in _NO_NAMES and not _is_command(node.func):
+                    if last_name(node.func) in _NO_NAMES and not is_command(node.func):
                         self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)
                 case ast.List() | ast.Tuple() | ast.Set():
@@ -436,22 +438,3 @@ class _TreeReader:
                 strength=_CALLS[function],
                 runs=function == "run_module",
             )
-
-
-def _is_command(function: ast.expr) -> bool:
-    """True for ``shlex.split``: what it is given starts a program."""
-    return isinstance(function, ast.Attribute) and _last_name(function.value) == "shlex"
-
-
-def _last_name(node: ast.expr) -> str:
-    """``import_module`` of ``importlib.import_module``; of ``getattr(x, "import_module")`` too."""
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
-            return name
-        case ast.Call(
-            func=ast.Name(id="partial") | ast.Attribute(attr="partial"), args=[first, *_]
-        ):
-            return _last_name(first)
-    return ""

@@ -191,3 +191,22 @@ def started_in(text: str, line: int) -> Iterator[Import]:
             kind="string",
             runs=True,
         )
+
+
+def is_command(function: ast.expr) -> bool:
+    """True for ``shlex.split``: what it is given starts a program."""
+    return isinstance(function, ast.Attribute) and last_name(function.value) == "shlex"
+
+
+def last_name(node: ast.expr) -> str:
+    """``import_module`` of ``importlib.import_module``; of ``getattr(x, "import_module")`` too."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=ast.Name(id="getattr"), args=[_, ast.Constant(value=str(name)), *_]):
+            return name
+        case ast.Call(
+            func=ast.Name(id="partial") | ast.Attribute(attr="partial"), args=[first, *_]
+        ):
+            return last_name(first)
+    return ""
