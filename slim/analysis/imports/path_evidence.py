@@ -114,7 +114,9 @@ class PathIndex:
 
     def _search_open(self, top: str, tail: str, place: str | None) -> Iterator[FileKey]:
         """The removals whose path ends like one of which only running tells the last name."""
-        starts = [""] if place == "" else list(_around(place)) if place is not None else ["*", ""]
+        starts = ["*", ""]
+        if place is not None:
+            starts = list(_around(place)) or [""]
         patterns = [f"{start}/{tail}" for start in starts]
         for folder, keys in self._packages.get(top, {}).items():
             for key in keys:
