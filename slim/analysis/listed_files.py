@@ -41,6 +41,8 @@ LISTS = re.compile(
 )
 """Words by which code lists, walks or copies folders."""
 _NO_WALK = b"ast.walk("
+_NAMES_ONLY = re.compile(r"(?:listdir|scandir|contents)\(")
+"""Listings that give names, which a module that is cut still has."""
 _ANY_SOURCE = re.compile(rb"[}s+/*\"']\s*\.?pyw?[\"']")
 """The end of a path to a module of which something else tells the name."""
 
@@ -87,6 +89,8 @@ class ListedFiles:
             if record.key in gone or (self._sources and record.owner not in owners | {UNOWNED}):
                 continue
             for listing in self._listings(record, tops):
+                if self._sources and _NAMES_ONLY.search(listing.text):
+                    continue
                 near = places.get(record.layer, [])
                 for key in _taken(listing, place_of(record.path), near, self._sources):
                     if key != record.key:

@@ -20,6 +20,7 @@ USES: dict[str, tuple[str, Contents, bool]] = {
         True,
     ),
     "walks": ("$site/p/q.py", "for f in os.walk(os.path.dirname(__file__)): send(f)", True),
+    "lists names": ("$site/p/q.py", "x = os.listdir(os.path.dirname(__file__))", False),
     "lists modules": (
         "$site/p/q.py",
         f"for f in ({HERE} / 'far').glob('*.p' + 'y'): send(f)",
