@@ -327,6 +327,16 @@ def test_exported_code_is_left_alone() -> None:
     assert "exports its GPU code" in refusal(data, "sm_90")
 
 
+def test_a_segment_that_says_another_address_is_left_alone() -> None:
+    """Found by fuzzing: the loader would look for it where it isn't."""
+    data = LIBRARY.build()
+    row = 64 + 2 * 56
+    assert struct.unpack_from("<I", data, row) == (2,)
+    (address,) = struct.unpack_from("<Q", data, row + 16)
+    wrong = changed(data, row + 16, struct.pack("<Q", address + 0x80))
+    assert "lies elsewhere than what is loaded" in refusal(wrong, "sm_90")
+
+
 def test_files_without_gpu_code_are_left_alone() -> None:
     assert "program headers" in refusal(elf([(".nv_fatbin", CONTAINERS[0])]), "sm_90")
     assert isinstance(plan_gpu_edit(b"", targets("sm_90"), "none"), NotEditable)

@@ -294,6 +294,14 @@ def _check(programs: list[Program]) -> None:
         for first, second in pairwise(loads)
     ):
         raise Refused.unsupported("segments that can't be split")
+    for one in programs:
+        inside = any(
+            load.vaddr <= one.vaddr < load.vaddr + load.filesz
+            and one.vaddr - one.offset == load.vaddr - load.offset
+            for load in loads
+        )
+        if one.type not in (PT_NULL, PT_LOAD) and one.filesz and not inside:
+            raise Refused.malformed("a segment lies elsewhere than what is loaded there")
 
 
 def _with_sections(
