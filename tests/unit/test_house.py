@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ RETIRED = re.compile(
 LONGEST_LINE = 100
 LONGEST_MODULE = 450
 LONGEST_FUNCTION = 70
+LARGEST_FILE = 400_000
+"""Bytes. What is larger was made by a trial or a demo, and committed by mistake."""
 
 
 def _modules(room: str) -> list[Path]:
@@ -120,4 +123,16 @@ def _undocumented(tree: ast.Module) -> Iterator[str]:
 def test_fields_of_the_model_are_documented() -> None:
     assert [
         f"{name}: {field}" for name, tree, _ in _parsed("model") for field in _undocumented(tree)
+    ] == []
+
+
+def test_nothing_large_lies_in_the_checkout() -> None:
+    listing = ["git", "-C", str(TOP.parent), "ls-files", "-z", "-co", "--exclude-standard"]
+    try:
+        names = subprocess.run(listing, check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no checkout of git")
+    files = [TOP.parent / name for name in names.split("\0") if name]
+    assert [
+        str(file) for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE
     ] == []
