@@ -123,9 +123,9 @@ class _Folder(ast.NodeTransformer):
             known.append(value)
 
     def visit(self, node: ast.AST) -> ast.AST:
-        if isinstance(node, _COMPOSED) and (not _says_it(node) or _is_name(node)):
+        if isinstance(node, _COMPOSED):
             found = [text for text in map(self._settled, self._texts(node, 0)) if text]
-            if found:
+            if found and (not _says_it(node) or _is_name(node)):
                 values = [_written(text) for text in dict.fromkeys(found)]
                 made = values[0] if len(values) == 1 else ast.BoolOp(ast.Or(), values)
                 return ast.fix_missing_locations(ast.copy_location(made, node))
