@@ -1,10 +1,12 @@
 """The ladder of the profile guided: bytes, and what a product's other uses make of them.
 
     python bench/guided.py PUBLISHED --trace slim.trace --work /tmp/ladder \
-        --check app-server "python -m assistant_server --selftest" --uses uses/ [--drop hf-xet]
+        --check app-server "python -m assistant_server --selftest" --uses uses/ \
+        [--drop hf-xet=huggingface-hub]
 
 Each rung is one run of slim: the default profile, guided by the traces, guided with every family of
-the traces closed, guided with bytecode = "traced", and (with --drop) what the user drops as well.
+the traces closed, guided with bytecode = "traced", and (with --drop) what the user drops as well:
+NAME, or NAME=A,B where it goes although A and B require it.
 What each comes to is deployed as an installer does it, and
 
 - every --check (a layer and a command) has to print what it prints in the original;
@@ -114,7 +116,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--trace", type=Path, action="append", required=True)
     parser.add_argument("--check", nargs=2, action="append", metavar=("LAYER", "COMMAND"))
     parser.add_argument("--uses", type=Path)
-    parser.add_argument("--drop", action="append", default=[])
+    parser.add_argument("--drop", action="append", default=[], metavar="NAME[=A,B]")
     parser.add_argument("--only", action="append", default=[], help="names of rungs")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--timeout", type=float, default=60.0)
@@ -136,9 +138,16 @@ def _rungs(options: argparse.Namespace) -> list[Rung]:
         Rung("guided, traced bytecode", (guided, traced)),
     ]
     if options.drop:
-        drop = f"drop = {json.dumps(options.drop)}"
+        drop = f"drop = [{', '.join(map(_dropped, options.drop))}]"
         rungs.append(Rung("guided, traced bytecode, dropped", (guided, traced, drop)))
     return [rung for rung in rungs if not options.only or rung.name in options.only]
+
+
+def _dropped(option: str) -> str:
+    """The inline table of TOML for a distribution to drop."""
+    name, _, despite = option.partition("=")
+    importers = [importer for importer in despite.split(",") if importer]
+    return f"{{name = {json.dumps(name)}, despite = {json.dumps(importers)}}}"
 
 
 def _slimmed(source: Path, rung: Rung, place: Path, options: argparse.Namespace) -> Path:

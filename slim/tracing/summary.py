@@ -71,13 +71,15 @@ def _with_stack(unused: list[UnusedOwner], loaded: LoadedStack) -> list[UnusedOw
         for number, (_, distribution) in enumerate(found)
         for path in distribution.files
     }
+    own = [
+        {f"{distribution.layer}/{path}" for path in distribution.files} for _, distribution in found
+    ]
     importers: list[dict[tuple[str, int | None], Evidence]] = [{} for _ in found]
     with Facts.of(loaded) as facts:
         for key, evidence in facts.imports.importers_of_each(keys).items():
             number = keys[key]
-            own = {f"{layer}/{path}" for layer, path in keys if keys[layer, path] == number}
             for item in evidence:
-                if item.file is not None and item.file not in own:
+                if item.file is not None and item.file not in own[number]:
                     importers[number].setdefault((item.file, item.line), item)
     return [
         replace(
