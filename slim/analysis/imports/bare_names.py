@@ -29,6 +29,8 @@ _NO_PATHS = frozenset(
 )
 _FIRST_ONLY = {"replace": 1, "get": 1, "pop": 1, "setdefault": 1, "getattr": 2}
 """Calls of which only so many arguments are looked for; what follows may be a path."""
+_SILENT = frozenset({ast.Name, ast.Attribute, ast.Constant, ast.Load, ast.Store, ast.alias})
+"""Most nodes are of these types, and hold no constant of which anything is told here."""
 
 
 class BareNames:
@@ -41,12 +43,13 @@ class BareNames:
         """Ids of those that may be a path though they have no slash."""
         self._left_out: set[int] = set()
         self._looked_in: set[str] = set()
-        for node in nodes:
+        holders = [node for node in nodes if type(node) not in _SILENT]
+        for node in holders:
             if isinstance(node, ast.Compare):
                 self._compare(node)
-        for node in nodes:
+        for node in holders:
             self._leave_out(node)
-        for node in nodes:
+        for node in holders:
             self._sort(node)
         self.bare -= self._left_out
 
@@ -71,8 +74,11 @@ class BareNames:
                 given = (value,) if self._is_no_path(name_of(target)) else ()
             case ast.keyword(arg=str(name), value=value):
                 given = (value,) if _LEAVES_OUT.search(name) else ()
-            case ast.FunctionDef(name=name, body=body):
-                given = body if _LEAVES_OUT.search(name) else ()
+            case (
+                ast.FunctionDef(name=name, body=body, returns=inner)
+                | ast.AsyncFunctionDef(name=name, body=body, returns=inner)
+            ):
+                given = (inner, *body) if _LEAVES_OUT.search(name) else (inner,)
             case ast.Dict(keys=keys, values=values):
                 given = [
                     value
@@ -88,7 +94,7 @@ class BareNames:
                     given = arguments[: _FIRST_ONLY.get(called_name(function))]
             case ast.Subscript(slice=inner):
                 given = (inner,)
-            case ast.arg(annotation=inner) | ast.FunctionDef(returns=inner):
+            case ast.arg(annotation=inner):
                 given = (inner,)
         for each in given:
             if each is not None:

@@ -43,6 +43,13 @@ _LONGEST = 200
 _DEPTH = 40
 _COLLECTIONS = (ast.List, ast.Tuple, ast.Set)
 _COMPOSED = (ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript)
+_NOTED = frozenset(
+    {
+        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.comprehension, ast.Constant),
+        *(ast.Compare, ast.Match),
+    }
+)
+"""Nodes that tell what a variable may be; most are of other types."""
 
 
 def may_put_together(source: bytes) -> bool:
@@ -67,7 +74,9 @@ def may_compute_names(source: bytes) -> bool:
 
 def put_together(tree: ast.Module) -> None:
     """Replace the expressions of a tree that come to text in which ``tests`` is a word."""
-    _Folder(tree).visit(tree)
+    folder = _Folder(tree)
+    if folder.has_work():  # most files have none, and replacing costs as much as all else
+        folder.visit(tree)
 
 
 class _Folder(ast.NodeTransformer):
@@ -77,8 +86,16 @@ class _Folder(ast.NodeTransformer):
         self._bound: dict[str, list[ast.expr]] = {}
         self._says_test = False
         self._known: dict[int, list[str]] = {}
+        self._composed: list[ast.expr] = []
         for node in ast.walk(tree):
-            self._note(node)
+            if isinstance(node, _COMPOSED):
+                self._composed.append(node)
+            elif type(node) in _NOTED:
+                self._note(node)
+
+    def has_work(self) -> bool:
+        """Return whether any expression is to be replaced."""
+        return any(self._texts_with_word(node) for node in self._composed)
 
     def _note(self, node: ast.AST) -> None:
         match node:
@@ -124,12 +141,17 @@ class _Folder(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> ast.AST:
         if isinstance(node, _COMPOSED):
-            found = [text for text in map(self._settled, self._texts(node, 0)) if text]
-            if found and (not _says_it(node) or _is_name(node)):
+            found = self._texts_with_word(node)
+            if found:
                 values = [_written(text) for text in dict.fromkeys(found)]
                 made = values[0] if len(values) == 1 else ast.BoolOp(ast.Or(), values)
                 return ast.fix_missing_locations(ast.copy_location(made, node))
         return self.generic_visit(node)
+
+    def _texts_with_word(self, node: ast.expr) -> list[str]:
+        """Texts with the word in them that an expression comes to and doesn't say in one piece."""
+        found = [text for text in map(self._settled, self._texts(node, 0)) if text]
+        return found if found and (not _says_it(node) or _is_name(node)) else []
 
     def _settled(self, text: str) -> str:
         """A text in which the word stands; empty for others."""
