@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
-from slim.analysis.imports.text_paths import as_utf8
+from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
@@ -37,23 +37,7 @@ MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
 _SOURCES = (".py", ".pyw")
 _SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
-_NO_TEXTS = (
-    *(".md", ".rst", ".map", ".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2"),
-    *(
-        ".ttf",
-        ".otf",
-        ".eot",
-        ".xz",
-        ".bz2",
-        ".zst",
-        ".zip",
-        ".whl",
-        ".jar",
-        ".mp3",
-        ".mp4",
-        ".pdf",
-    ),
-)
+_NO_TEXTS = (".md", ".rst", ".map", *COMPRESSED)
 """Documents, which talk of files, and what is compressed."""
 _NEVER_NAMES = frozenset(
     {

@@ -45,10 +45,11 @@ _OTHER_KEY = re.compile(
     rb"exclu|ignor|skip|omit|prun|black|deny|without|remov|delet|clean|\A(?:test|testpaths)\Z", re.I
 )
 _NEAR = 300
-_COMPRESSED = (
+COMPRESSED = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2", ".ttf", ".otf", ".eot"),
     *(".xz", ".zip", ".bz2", ".zst", ".whl", ".jar", ".mp3", ".mp4", ".ogg", ".br", ".pdf"),
 )
+"""Suffixes of files whose bytes are compressed, so that no name stands in them as a word."""
 _WORD_IN_BYTES = (b"tests/", b"tests\\")
 _START = 4096
 _MAX_UNPACKED = 1 << 22
@@ -77,7 +78,7 @@ def may_hold_paths(record: FileRecord, data: memoryview) -> bool:
         record.type is EntryType.FILE
         and record.native is None
         and record.kind is FileKind.DATA
-        and not record.path.lower().endswith(_COMPRESSED)
+        and not record.path.lower().endswith(COMPRESSED)
         and b"\0" in bytes(data[:_START])
     )
 
