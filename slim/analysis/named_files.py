@@ -72,8 +72,8 @@ _ELSEWHERE_WORDS = (
     *(b".__file__", b".__path__", b"get_data", b"resource_", b"open_text", b"open_binary"),
     b"read_binary",
 )
+"""One of these or of :data:`_FILES` is wherever :data:`_ELSEWHERE` is, and is found sooner."""
 _FILES = re.compile(rb"files\s*\(")
-"""One of these is wherever :data:`_ELSEWHERE` is, and is found several times as fast."""
 _OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']|\{__file__\}i[\"']")
 _OTHER_STUB = re.compile(
     rb"(?<!def )\battach_stub\s*\((?!\s*__name__\s*,\s*(?:filename\s*=\s*)?__file__\s*,?\s*\))"

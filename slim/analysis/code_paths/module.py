@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.code_paths.platforms import PlatformTests
-from slim.analysis.imports.bare_names import called_name
+from slim.analysis.imports.bare_names import called_name, module_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
 
@@ -196,9 +196,9 @@ class CodeModule:
                 return "/"
             case ast.Attribute(value=value, attr="parent"):
                 return _up(self.text(value, used, depth))
-            case ast.Attribute(value=value, attr="__file__") if name := dotted_name(value):
+            case ast.Attribute(value=value, attr="__file__") if name := module_name(value):
                 return f"{PACKAGE}{name}{PACKAGE}/__init__.py"
-            case ast.Attribute(value=value, attr="__path__") if name := dotted_name(value):
+            case ast.Attribute(value=value, attr="__path__") if name := module_name(value):
                 return f"{PACKAGE}{name}{PACKAGE}"
             case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=index):
                 count = index.value if isinstance(index, ast.Constant) else None
@@ -258,7 +258,7 @@ class CodeModule:
                 return f"{PACKAGE}{text}{PACKAGE}"
             case ast.Name(id="__name__" | "__package__"):
                 return OWN + _UP
-        name = dotted_name(node)
+        name = module_name(node)
         known = name.partition(".")[0] in self._imported and not name.endswith("__")
         return f"{PACKAGE}{name}{PACKAGE}" if known else "*"
 
@@ -271,17 +271,6 @@ def name_of(node: ast.AST) -> str:
     match node:
         case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
             return name
-    return ""
-
-
-def dotted_name(node: ast.expr) -> str:
-    """A module as it is written: ``pkg.sub``; empty for any other expression."""
-    match node:
-        case ast.Name(id=name):
-            return "" if name.startswith("__") else name
-        case ast.Attribute(value=value, attr=name):
-            inner = dotted_name(value)
-            return f"{inner}.{name}" if inner else ""
     return ""
 
 

@@ -144,6 +144,23 @@ def name_of(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
+def dotted_name(node: ast.expr) -> str:
+    """A module as it is written: ``pkg.sub``; empty for any other expression."""
+    match node:
+        case ast.Name(id=name):
+            return name
+        case ast.Attribute(value=value, attr=name):
+            above = dotted_name(value)
+            return f"{above}.{name}" if above else ""
+    return ""
+
+
+def module_name(node: ast.expr) -> str:
+    """A module as :func:`dotted_name` has it; empty for what starts at ``__spec__``, say."""
+    name = dotted_name(node)
+    return "" if name.startswith("__") else name
+
+
 def _elements(source: ast.expr) -> Iterator[ast.AST]:
     """Elements of the collections in the source of a loop."""
     for node in ast.walk(source):

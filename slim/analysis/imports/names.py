@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from slim.analysis.imports.bare_names import dotted_name
 from slim.analysis.imports.scans import ANY_PACKAGE, NAME, Import
 from slim.model.finding import Strength
 
@@ -46,17 +47,6 @@ def literal_module(node: ast.expr) -> tuple[str, str | None] | None:
             if text.startswith(".") and NAME.match(text[1:]) and dotted_name(package):
                 return text, dotted_name(package)
     return None
-
-
-def dotted_name(node: ast.expr) -> str:
-    """A module as it is written: ``pkg.sub``; empty for any other expression."""
-    match node:
-        case ast.Name(id=name):
-            return name
-        case ast.Attribute(value=value, attr=name):
-            above = dotted_name(value)
-            return f"{above}.{name}" if above else ""
-    return ""
 
 
 def folded(node: ast.AST, depth: int = 0) -> str | None:

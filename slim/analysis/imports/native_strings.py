@@ -27,8 +27,6 @@ from slim.system.mapped import contains
 _RUST = ("rustc", "rust_panic")
 _FROM_IMPORTS = ("cython_runtime", "PyImport_ImportModuleLevel", "nuitka")
 """Words of code that imports a name from a package by two strings."""
-
-
 _EMBEDDING = (b"PyImport_", b"Py_Initialize", b"Py_RunMain", b"Py_BytesMain")
 """Functions by which a program embeds Python."""
 

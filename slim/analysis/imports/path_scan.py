@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from slim.analysis.imports.bare_names import BareNames, called_name
+from slim.analysis.imports.bare_names import BareNames, called_name, module_name
 
 
 def may_name_tests(source: bytes) -> bool:
@@ -330,14 +330,14 @@ def _anchor(node: ast.AST) -> str | None:
     """The module at whose place a path starts: of ``pkg.__file__``, ``files("pkg")``."""
     match node:
         case ast.Attribute(value=value, attr="__file__" | "__path__" | "__spec__"):
-            return _dotted(value)
+            return module_name(value) or None
         case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
             called = called_name(function)
             if called in _TAKES_PACKAGE or "resource" in called:
                 return text
         case ast.Call(func=function, args=[ast.Name() | ast.Attribute() as name, *_]):
             if called_name(function) == "files":
-                return _dotted(name)
+                return module_name(name) or None
     return None
 
 
@@ -348,13 +348,3 @@ def _takes_own(node: ast.AST) -> bool:
             called = called_name(function)
             return called in _TAKES_PACKAGE or "resource" in called
     return False
-
-
-def _dotted(node: ast.expr) -> str | None:
-    match node:
-        case ast.Name(id=name):
-            return None if name.startswith("__") else name
-        case ast.Attribute(value=value, attr=name):
-            inner = _dotted(value)
-            return f"{inner}.{name}" if inner else None
-    return None
