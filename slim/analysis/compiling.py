@@ -94,9 +94,9 @@ def compiling_code(
     """
     found: dict[FileKey, Evidence] = {}
     known = readings or Readings()
-    for record in inventory:
-        if not _may_count(record, read):
-            continue
+    may_count = [record for record in inventory if _may_count(record, read)]
+    known.summaries_ahead((each for each in may_count if each.path.endswith(_SOURCES)), read)
+    for record in may_count:
         if record.path.endswith(_SOURCES) or _in_bin(record):
             sight = _sight_in_source(record, read, known)
         else:

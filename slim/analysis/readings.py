@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
+from slim.analysis import ReadFile
+from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
+from slim.analysis.ahead.makers import MAKERS
 from slim.analysis.build_words import has_build_words
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.scans import Scan
 from slim.analysis.imports.text_scan import Hints, text_hints
-from slim.analysis.remembering import Remembering
+from slim.analysis.remembering import Packed, Remembering
 from slim.analysis.summary import Described, SourceSummary, described_by, summary_of
 from slim.model.record import FileRecord
+
+_LEAST_WORK: Final = 4 << 20
+"""Bytes of files that are worth starting other processes for."""
+
+
+def scan_variant(*, expressions: bool, paths: bool) -> str:
+    """Return what a scan depends on besides the file."""
+    return f"{expressions:d}{paths:d}"
+
+
+def hints_variant(*, undotted: bool) -> str:
+    """Return what hints depend on besides the file."""
+    return f"{undotted:d}"
+
+
+def _bytes_of(read: ReadFile, record: FileRecord) -> bytes:
+    return bytes(read(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +57,57 @@ class Code:
 
 
 class Readings(Remembering):
-    """Makes readings of Python files, and remembers them in a folder; None for not at all."""
+    """Makes readings of Python files, and remembers them in a folder; None for not at all.
 
-    def __init__(self, folder: Path | None = None) -> None:
+    Up to ``children`` other processes help with many.
+    """
+
+    def __init__(self, folder: Path | None = None, *, children: int = 0) -> None:
         super().__init__(folder)
         self._summaries: dict[str, SourceSummary] = {}
+        self._crew = Crew(children)
+
+    def close(self) -> None:
+        """Write what is new, and end the children."""
+        self.rest()
+        super().close()
+
+    def rest(self) -> None:
+        """End the children, and forget what they made in vain."""
+        self._crew.close()
+        self._crew = Crew(0)
+        self._made.clear()
+
+    @property
+    def has_help(self) -> bool:
+        """True if other processes make readings ahead."""
+        return self._crew.works
+
+    def ahead(self, wanted: Iterable[Wanted]) -> None:
+        """Make readings that are about to be asked for, in several processes, where that pays."""
+        if not self._crew.works:
+            return
+        missing = {
+            each.key: each
+            for each in wanted
+            if 0 < each.size <= MAX_SIZE and each.sha256 and not self._is_known(*each.key)
+        }
+        if sum(each.size for each in missing.values()) >= _LEAST_WORK:
+            self._crew.share(missing.values(), self._make_own, self._take)
+
+    def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:
+        """Make the summaries of Python files that are about to be asked for; see :meth:`ahead`."""
+        self.ahead(
+            Wanted(SUMMARY.name, "", record.sha256, record.size, partial(_bytes_of, read, record))
+            for record in (records if self._crew.works else ())
+            if record.sha256 not in self._summaries
+        )
+
+    def _make_own(self, wanted: Wanted) -> None:
+        self._made[wanted.key] = MAKERS[wanted.form].make(wanted.read(), wanted.variant)
+
+    def _take(self, wanted: Wanted, reading: str) -> None:
+        self._made[wanted.key] = Packed(reading)
 
     def scan(self, code: bytes | Code, *, expressions: bool, paths: bool) -> Scan:
         """Imports of a file; see :func:`slim.analysis.imports.ast_scan.scan`."""
@@ -49,7 +117,7 @@ class Readings(Remembering):
             known.sha256,
             known.size,
             lambda: scan(known.read(), expressions=expressions, paths=paths),
-            f"{expressions:d}{paths:d}",
+            scan_variant(expressions=expressions, paths=paths),
         )
 
     def hints(self, code: bytes | Code, *, undotted: bool) -> Hints:
@@ -60,7 +128,7 @@ class Readings(Remembering):
             known.sha256,
             known.size,
             lambda: text_hints(known.read(), undotted=undotted),
-            f"{undotted:d}",
+            hints_variant(undotted=undotted),
         )
 
     def summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary:
@@ -87,6 +155,7 @@ class Readings(Remembering):
 
     def _known_summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary | None:
         """A file's summary; None where it would have to be made for a part of it alone."""
-        if self.remembers or record.sha256 in self._summaries:
+        made = (SUMMARY.name, "", record.sha256) in self._made
+        if self.remembers or made or record.sha256 in self._summaries:
             return self.summary(record, read)
         return None

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 import slim
 from slim.model.record import FileRecord
@@ -46,6 +46,13 @@ class Form(Generic[T]):
     unpack: Callable[[Any], T]
 
 
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A reading as JSON, as another process made it."""
+
+    text: str
+
+
 def plain(name: str, kind: type[T]) -> Form[T]:
     """Form of a reading that JSON can say as it is: text, a number, or a truth value."""
 
@@ -67,6 +74,8 @@ class Remembering(Closing):
         self._folder = folder
         self._version = b""
         self._remembered: Remembered | None = None
+        self._made: dict[tuple[str, str, str], object] = {}
+        """Readings made ahead, by form, variant and SHA-256: as they are, or as JSON."""
 
     def close(self) -> None:
         """Write what is new."""
@@ -96,10 +105,11 @@ class Remembering(Closing):
         """
         if self._folder is not None:
             self._open(self._folder)
+        if self._made and (form.name, variant, sha256) in self._made:
+            make = self._made_ahead(form, (form.name, variant, sha256), make)
         if self._remembered is None or size < _LEAST or not sha256:
             return make()
-        kind = f"{form.name}\0{variant}\0{sha256}".encode("utf-8", "surrogatepass")
-        key = hashlib.sha256(self._version + kind).digest()
+        key = self._key(form.name, variant, sha256)
         stored = self._remembered.get(key)
         if stored is not None:
             try:
@@ -109,6 +119,34 @@ class Remembering(Closing):
         result = make()
         self._remembered.put(key, _sealed(key, form.pack(result)))
         return result
+
+    def _is_known(self, form: str, variant: str, sha256: str) -> bool:
+        """Return whether a reading was made ahead, or is remembered, so that it needn't be made."""
+        if self._folder is not None:
+            self._open(self._folder)
+        if (form, variant, sha256) in self._made:
+            return True
+        return self._remembered is not None and self._key(form, variant, sha256) in self._remembered
+
+    def _made_ahead(
+        self, form: Form[T], which: tuple[str, str, str], make: Callable[[], T]
+    ) -> Callable[[], T]:
+        """Return what takes a reading that was made ahead; ``make`` where it isn't one."""
+
+        def take() -> T:
+            made = self._made.pop(which)
+            if not isinstance(made, Packed):
+                return cast("T", made)
+            try:
+                return form.unpack(json.loads(made.text))
+            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+                return make()
+
+        return take
+
+    def _key(self, form: str, variant: str, sha256: str) -> bytes:
+        kind = f"{form}\0{variant}\0{sha256}".encode("utf-8", "surrogatepass")
+        return hashlib.sha256(self._version + kind).digest()
 
     def _open(self, folder: Path) -> None:
         """Open the cache when it is first needed; many commands never need it."""

@@ -51,6 +51,7 @@ def prepared(
         only = _only(request, loaded.stack.layers)
         planner = Planner(facts, request.config, context.progress, only=only)
         plan = planner.plan()
+        facts.readings.rest()  # editing and writing need the memory and the processors
         context.progress.stage("Editing", total=None)
         planned = _with_origins(_edited(loaded, planner, plan))
         _log(planned.plan)

@@ -78,6 +78,21 @@ class Remembered(Closing):
             self._asked.add(key)
         return row[0]
 
+    def __contains__(self, key: bytes) -> bool:
+        """True if the value of a key is known."""
+        if key in self._new:
+            return True
+        if self._database is None:
+            return False
+        import sqlite3
+
+        try:
+            query = "SELECT 1 FROM readings WHERE key = ?"
+            return self._database.execute(query, (key,)).fetchone() is not None
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return False
+
     def put(self, key: bytes, value: bytes) -> None:
         """Remember a value. It is written when enough have come together, and at the end."""
         if self._database is not None:

@@ -11,7 +11,7 @@ string) refuses where the caller says so, and is shown where it doesn't.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -209,7 +209,7 @@ class _ProofRun:
         self._refused: set[FileKey] = set()
         self._repeats: Counter[tuple[object, ...]] = Counter()
         self._active: set[FileKey] = set()
-        self._waiting: deque[FileRecord] = deque()
+        self._waiting: list[FileRecord] = []
 
     def hold(self, standing: Mapping[FileKey, Evidence]) -> None:
         """Have removals stay for a reason of their own."""
@@ -227,16 +227,23 @@ class _ProofRun:
             if record.key not in (self._removals if self._companions else without):
                 self._waiting.append(record)
         while self._waiting:
-            record = self._waiting.popleft()
-            if is_name_table(record):
-                continue
+            records, self._waiting = self._waiting, []
+            read = iter(records)
             if self._candidates:
-                self._imports(record)
-            self._stub(record)
-            if self._companions:
-                self._packages_around(record)
+                read = self._reader.read_ahead(records, self._candidates, paths=bool(self._paths))
+            for record in read:
+                self._look_at(record)
         if self._companions:
             self._neighbouring_data()
+
+    def _look_at(self, record: FileRecord) -> None:
+        if is_name_table(record):
+            return
+        if self._candidates:
+            self._imports(record)
+        self._stub(record)
+        if self._companions:
+            self._packages_around(record)
 
     def _imports(self, record: FileRecord) -> None:
         """Note everything that a file which stays imports, names, or leads to by a path."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from slim.analysis import ReadFile
+from slim.analysis.ahead.crew import Wanted, slices
+from slim.analysis.forms import HINTS, SCAN
 from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.mentions import (
@@ -42,7 +44,7 @@ from slim.analysis.imports.text_files import (
 )
 from slim.analysis.imports.text_paths import may_hold_paths
 from slim.analysis.imports.text_scan import Hints
-from slim.analysis.readings import Code, Readings
+from slim.analysis.readings import Code, Readings, hints_variant, scan_variant
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
 MAX_PARSED = 1 << 21
@@ -101,6 +103,52 @@ class ImportReader:
         if known is not None:
             yield from self._mentions_of(record, known, candidates)
 
+    def read_ahead(
+        self, records: Iterable[FileRecord], candidates: Candidates, *, paths: bool
+    ) -> Iterator[FileRecord]:
+        """The records in their order; what each is asked about, other processes have read by then.
+
+        ``paths`` says that :meth:`paths` will be asked, too.
+        """
+        for some in slices(records) if self._readings.has_help else (records,):
+            unread = [record for record in some if record.key not in self._loaded]
+            self._ahead(
+                (record, hints_variant(undotted=self._undotted(record)), HINTS.name)
+                for record in unread
+            )
+            self._ahead(
+                (record, variant, SCAN.name)
+                for record in some
+                for variant in self._scans_of(record, candidates, paths=paths)
+            )
+            yield from some
+
+    def _ahead(self, wanted: Iterable[tuple[FileRecord, str, str]]) -> None:
+        if self._readings.has_help:
+            self._readings.ahead(
+                Wanted(form, variant, code.sha256, code.size, code.read)
+                for record, variant, form in wanted
+                if isinstance(code := self._code(record), Code)
+            )
+
+    def _scans_of(
+        self, record: FileRecord, candidates: Candidates, *, paths: bool
+    ) -> Iterator[str]:
+        """Yield the variants in which a file will be scanned, one after the other."""
+        known = self._facts(record)
+        if known is None:
+            return
+        may_build = self._may_build_paths(record, known)
+        depth = self._depth(record, known, candidates)
+        asked = [(depth > 1, depth > 1 and may_build)] if depth else []
+        if (paths and may_build) or self._may_list(record, known, candidates):
+            asked.append((True, may_build))
+        have = None if known.scan is None else (known.expressions, known.paths)
+        for variant in asked:
+            if have is None or variant > have:
+                yield scan_variant(expressions=variant[0], paths=variant[1])
+                have = variant
+
     def _mentions_of(
         self,
         record: FileRecord,
@@ -149,12 +197,19 @@ class ImportReader:
         None where there are none, and for a file that lies in no package.
         """
         known = self._facts(record)
-        if known is None or not (known.hints.dynamic or known.hints.listing):
+        if known is None or not self._may_list(record, known, candidates):
             return None
         folder = (record.layer, record.path.rpartition("/")[0])
-        if self._index.is_root(folder) or not candidates.selected_in(folder, modules=False):
-            return None
         return folder, self._scan(record, known, expressions=True).unresolved
+
+    def _may_list(self, record: FileRecord, known: _FileFacts, candidates: Candidates) -> bool:
+        """Return whether a file may mean anything in its package, and a candidate is there."""
+        if not (known.hints.dynamic or known.hints.listing):
+            return False
+        folder = (record.layer, record.path.rpartition("/")[0])
+        return not self._index.is_root(folder) and bool(
+            candidates.selected_in(folder, modules=False)
+        )
 
     def stub_of(self, record: FileRecord) -> FileRecord | None:
         """The stub that a file loads lazily, if it does."""
@@ -212,15 +267,19 @@ class ImportReader:
         code = self._code(record)
         if code is None:
             return None
-        modules = self._index.modules.get(record.key) or (
-            Module("/" + record.deployed_path, False),
-        )
-        known = self._facts_of(code, modules)
+        known = self._facts_of(code, self._modules_of(record))
         if known.hints.attaches_stub:
             known.stub = self._inventory.get(
                 (record.layer, record.path.rpartition(".")[0] + ".pyi")
             )
         return known
+
+    def _modules_of(self, record: FileRecord) -> tuple[Module, ...]:
+        return self._index.modules.get(record.key) or (Module("/" + record.deployed_path, False),)
+
+    def _undotted(self, record: FileRecord) -> bool:
+        """Return whether a file is a package's own, which may name its members without a dot."""
+        return any(module.package for module in self._modules_of(record))
 
     def _facts_of(self, code: bytes | Code, modules: tuple[Module, ...]) -> _FileFacts:
         undotted = any(module.package for module in modules)

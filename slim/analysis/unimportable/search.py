@@ -135,9 +135,9 @@ class UnimportableModules:
     def sources(self) -> Mapping[FileKey, Source]:
         """Every Python file but those of the standard library, by key."""
         if self._sources is None:
-            self._sources = {
-                record.key: self._source(record) for record in self._inventory if _counts(record)
-            }
+            records = [record for record in self._inventory if _counts(record)]
+            self._readings.summaries_ahead(records, self._read)
+            self._sources = {record.key: self._source(record) for record in records}
         return self._sources
 
     def find(self, provided: Mapping[str, frozenset[str]]) -> Found:

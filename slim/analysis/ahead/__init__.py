@@ -1,0 +1,1 @@
+"""Readings made by several processes, before they are asked for."""

@@ -1,0 +1,151 @@
+"""Parent's side of readings ahead: shares them out between child processes and this one.
+
+Parsing and matching hold the interpreter lock, so that threads gain nothing. A child makes the same
+readings as this process would; where one crashes or is killed, its share is left undone, and made
+when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from queue import SimpleQueue
+from typing import Final, NamedTuple
+
+from slim.errors import OutOfMemoryError
+from slim.model.record import FileRecord
+from slim.system.closing import Closing
+from slim.system.worker import NoAnswer, Worker
+
+MODULE: Final = "slim.analysis.ahead.worker"
+MAX_SIZE: Final = 1 << 18
+"""Bytes of the largest file that is sent to a child, which works within limits of memory."""
+MAX_CHILDREN: Final = 3
+"""Processes besides this one; each takes some 50 MB."""
+_BATCH: Final = 1 << 18
+"""Bytes of files that are sent at a time."""
+_SLICE: Final = 64 << 20
+"""Bytes of the files of a part, as far as they may be sent."""
+_SECONDS: Final = 120.0
+"""Seconds that a child may take for them. Real ones take less than one."""
+_QUEUED: Final = 2
+"""Batches on their way to each child."""
+_MAX_ACCIDENTS: Final = 3
+"""Crashes after which no child is asked any more."""
+
+
+class Wanted(NamedTuple):
+    """A reading that is about to be asked for."""
+
+    form: str
+    """Name of its form."""
+    variant: str
+    """What else it depends on."""
+    sha256: str
+    """SHA-256 of the file in hexadecimal."""
+    size: int
+    """Bytes of the file."""
+    read: Callable[[], bytes]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Form, variant and SHA-256: what makes it the same as another."""
+        return self.form, self.variant, self.sha256
+
+
+class Crew(Closing):
+    """Child processes that make readings; started when first needed. Not for several threads."""
+
+    def __init__(self, children: int) -> None:
+        self._workers = [Worker(MODULE) for _ in range(min(children, MAX_CHILDREN))]
+        self._free: SimpleQueue[Worker] = SimpleQueue()
+        for worker in self._workers:
+            self._free.put(worker)
+        self._accidents = 0
+
+    @property
+    def works(self) -> bool:
+        """True if there is a child that can be asked."""
+        return bool(self._workers) and self._accidents < _MAX_ACCIDENTS
+
+    def share(
+        self,
+        wanted: Iterable[Wanted],
+        own: Callable[[Wanted], None],
+        other: Callable[[Wanted, str], None],
+    ) -> None:
+        """Have readings made: ``own`` makes one in this thread, ``other`` takes one as JSON.
+
+        Both are called in this thread only. What a child failed to make is left out.
+        """
+        waiting = deque(_batches(wanted))
+        running: dict[Future[Sequence[str]], list[Wanted]] = {}
+        with ThreadPoolExecutor(max_workers=len(self._workers)) as threads:
+            try:
+                while waiting or running:
+                    while waiting and len(running) < _QUEUED * len(self._workers) and self.works:
+                        batch = waiting.popleft()
+                        data = [each.read() for each in batch]
+                        running[threads.submit(self._ask, batch, data)] = batch
+                    if waiting:
+                        own(waiting[-1].pop())
+                        if not waiting[-1]:
+                            waiting.pop()
+                    else:
+                        wait(running, return_when=FIRST_COMPLETED)
+                    for done in [future for future in running if future.done()]:
+                        for each, reading in zip(running.pop(done), done.result(), strict=False):
+                            other(each, reading)
+            except BaseException:
+                self.close()  # Ctrl-C, say: the threads shall not be waited for
+                raise
+
+    def close(self) -> None:
+        """End the children."""
+        for worker in self._workers:
+            worker.close()
+
+    def _ask(self, batch: Sequence[Wanted], data: Sequence[bytes]) -> Sequence[str]:
+        """Return what a child made of a batch; nothing where it failed."""
+        worker = self._free.get()
+        files = [(each.form, each.variant, len(one)) for each, one in zip(batch, data, strict=True)]
+        size = sum(map(len, data))
+        try:
+            answer = worker.ask({"files": files}, data, size=size, seconds=_SECONDS)
+        except (NoAnswer, OutOfMemoryError):
+            self._accidents += 1
+            return ()
+        finally:
+            self._free.put(worker)
+        readings = answer.get("readings")
+        return readings if isinstance(readings, list) else ()
+
+
+def slices(records: Iterable[FileRecord]) -> Iterator[list[FileRecord]]:
+    """The records in their order, in parts that are small enough to be read ahead at once.
+
+    What is read of a part stays in memory until it is asked for.
+    """
+    part: list[FileRecord] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += min(record.size, MAX_SIZE)
+        if size >= _SLICE:
+            yield part
+            part, size = [], 0
+    yield part
+
+
+def _batches(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    batch: list[Wanted] = []
+    size = 0
+    for each in wanted:
+        if batch and size + each.size > _BATCH:
+            yield batch
+            batch, size = [], 0
+        batch.append(each)
+        size += each.size
+    if batch:
+        yield batch

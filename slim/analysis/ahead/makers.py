@@ -1,0 +1,37 @@
+"""The readings that another process can make: those that follow from a file's bytes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from slim.analysis.forms import HINTS, SCAN, SUMMARY
+from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.text_scan import text_hints
+from slim.analysis.remembering import Form
+from slim.analysis.summary import summary_of
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """A form of readings, and what makes one of bytes and a variant."""
+
+    form: Form[Any]
+    make: Callable[[bytes, str], Any]
+
+
+def _scan(source: bytes, variant: str) -> object:
+    expressions, paths = (flag == "1" for flag in variant)
+    return scan(source, expressions=expressions, paths=paths)
+
+
+MAKERS: Final[Mapping[str, Maker]] = {
+    maker.form.name: maker
+    for maker in (
+        Maker(SCAN, _scan),
+        Maker(HINTS, lambda source, variant: text_hints(source, undotted=variant == "1")),
+        Maker(SUMMARY, lambda source, _variant: summary_of(source)),
+    )
+}
+"""By the form's name."""

@@ -1,0 +1,30 @@
+"""The child process that makes readings: ``python -m slim.analysis.ahead.worker``.
+
+It is told forms and variants, gets the files' bytes one behind the other, and answers each reading
+as JSON. See :mod:`slim.system.worker` for the limits that it works within.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from slim.analysis.ahead.makers import MAKERS
+from slim.system.worker import Answer, serve
+
+
+def answer(question: Answer, data: bytes) -> Answer:
+    """Make the readings of a question, whose ``files`` say form, variant and size of each."""
+    readings: list[str] = []
+    begin = 0
+    files: Any = question["files"]
+    for form, variant, size in files:
+        maker = MAKERS[form]
+        reading = maker.make(data[begin : begin + size], variant)
+        readings.append(json.dumps(maker.form.pack(reading), separators=(",", ":")))
+        begin += size
+    return {"readings": readings}
+
+
+if __name__ == "__main__":
+    serve(answer)
