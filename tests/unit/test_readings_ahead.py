@@ -201,3 +201,13 @@ def test_what_ends_the_sharing_ends_the_children(monkeypatch: pytest.MonkeyPatch
         assert closed
         with pytest.raises(NoAnswer):
             crew._workers[0].start()
+
+
+def test_parts_keep_the_order_and_are_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    stack = make_stack({"app-x": {f"$site/m{n:02}.py": "x" * n for n in range(20)}})
+    records = list(stack.inventory)
+    monkeypatch.setattr(crew_module, "_SLICE", 40)
+    parts = list(crew_module.slices(records))
+    assert [record for part in parts for record in part] == records
+    assert len(parts) > 2
+    assert all(sum(record.size for record in part[:-1]) < 40 for part in parts)
