@@ -24,7 +24,7 @@ class ModuleMention:
     """A module that a file names; with ``whole`` everything in that package may be meant.
 
     ``scattered`` says that the words of its name stand somewhere in compiled code, but nowhere as
-    an import would have them.
+    an import would have them; or that an installer's program would import it, which isn't there.
     """
 
     name: str

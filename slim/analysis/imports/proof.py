@@ -28,6 +28,7 @@ from slim.analysis.imports.neighbours import NeighbouringData
 from slim.analysis.imports.other_systems import OtherSystems
 from slim.analysis.imports.path_evidence import PathIndex
 from slim.analysis.imports.path_scan import TESTS_FOLDER
+from slim.analysis.imports.programs import Programs, without_program
 from slim.analysis.imports.reader import ImportReader
 from slim.analysis.imports.weights import holds_unused, weight_of
 from slim.analysis.readings import Readings
@@ -100,6 +101,10 @@ class ImportProof:
     @cached_property
     def _points(self) -> tuple[DeclaredPoint, ...]:
         return tuple(declared_points(self._inventory, self._read))
+
+    @cached_property
+    def _programs(self) -> Programs:
+        return Programs(self._inventory)
 
     @cached_property
     def _systems(self) -> OtherSystems:
@@ -195,6 +200,7 @@ class _ProofRun:
         self._compiled = owner._compiled
         self._systems = owner._systems
         self._points = owner._points
+        self._programs = owner._programs
         self._read = owner._read
         self._removals = removals
         self._weak_counts = weak_counts
@@ -350,7 +356,7 @@ class _ProofRun:
         """Add evidence for a file, and refuse to remove it where that is enough.
 
         ``scattered`` is that of a mention: it doesn't hold what no run used, nor does an import
-        that other systems run alone.
+        that other systems run alone, nor the entry point of a program that isn't there.
         """
         if importer is not None and not self._index.connected(importer.layer, key[0]):
             return
@@ -360,6 +366,8 @@ class _ProofRun:
             and (elsewhere := self._systems.only(importer, evidence)) is not None
         ):
             evidence, scattered = elsewhere, True
+        if scattered and key in self._unused and evidence.kind == "entry-point":
+            evidence = without_program(evidence)
         self._evidence.setdefault(key, set()).add(evidence)
         if importer is not None and self._accepted(key, importer):
             return
@@ -409,7 +417,8 @@ class _ProofRun:
                 line=self._reader.line_of(source, point.name) if source else None,
             )
             for each in (name, *parents(name)):
-                yield ModuleMention(each, evidence), source
+                lacks = self._programs.lacks(point)
+                yield ModuleMention(each, evidence, scattered=lacks), source
 
     def _packages_around(self, record: FileRecord) -> None:
         """A module that stays keeps the ``__init__`` of the packages around it."""
