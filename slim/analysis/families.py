@@ -2,7 +2,8 @@
 
 ``import_module(f"mlx_lm.models.{kind}")`` names no module, and may mean any in ``mlx_lm.models``.
 Only files that import by a call are looked at; in those every such string counts, since most go
-through a variable first.
+through a variable first. The rest of a name may have any number of components, unless
+:mod:`slim.analysis.computed_names` knows that it is one.
 
 Source: the Python documentation of ``importlib.import_module`` and ``__import__``.
 """
@@ -12,10 +13,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import partial
+from typing import NamedTuple
 
 from slim.analysis import ReadFile
+from slim.analysis.computed_names import asked_names, single_names
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module, ModuleIndex, dotted
+from slim.analysis.imports.names import last_name
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.model.finding import Evidence
@@ -30,14 +35,45 @@ _HOLE = re.compile(r"%s|%\(\w+\)s|\{\w*\}")
 _LARGEST = 1 << 21
 """Bytes of the largest source that is parsed."""
 
-Families = Mapping[str, tuple[tuple[FileKey, Evidence], ...]]
-"""Constant starts with the files that put such names together, and the places there."""
 
-Start = tuple[str, str, int]
-"""What a name starts from, its constant start after that, and the line (from 1).
+class Start(NamedTuple):
+    """A computed name, as far as a file tells it by itself."""
 
-What it starts from is ``""`` (nothing), ``__name__`` or ``__package__``.
-"""
+    anchor: str
+    """Start before the constant one: ``""`` (nothing), ``__name__`` or ``__package__``."""
+    text: str
+    """Constant start after that."""
+    line: int
+    """Line of the file, from 1; 0 where it isn't known."""
+    single: bool = False
+    """True if exactly one component follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """A place in the code that puts names together which begin like a family."""
+
+    key: FileKey
+    place: str
+    """``MODULE:LINE``, as traces have it."""
+    evidence: Evidence
+    single: bool = False
+    """True if it means members right below the start alone, and nothing below those."""
+
+
+Families = Mapping[str, tuple[Opening, ...]]
+"""Constant starts, each with a dot at the end, with the places that open them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFamily:
+    """A start that code which stays puts names together with."""
+
+    evidence: Evidence
+    single: bool = False
+    """True if all such places mean members right below the start."""
+    single_places: frozenset[str] = field(default_factory=frozenset)
+    """Places that mean those alone, as ``MODULE:LINE``."""
 
 
 def starts_in(source: bytes) -> tuple[Start, ...]:
@@ -52,30 +88,28 @@ def starts_in(source: bytes) -> tuple[Start, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found: set[Start] = set()
-    nodes = list(ast.walk(tree))
+    singles, asked = single_names(tree), asked_names(tree)
+    nodes = [node for node in ast.walk(tree) if node not in asked]
     tails = sorted({tail for node in nodes if (tail := _tail(node))})
     for node in nodes:
-        if isinstance(node, ast.Call) and _called(node.func) in _CALLS and node.args:
-            direct = _tail(node.args[0])
+        if isinstance(node, ast.Call) and last_name(node.func) in _CALLS and node.args:
+            direct = "" if node.args[0] in asked else _tail(node.args[0])
             # A name that was put together elsewhere: any such text of the file may be meant.
             through = tails if _takes_relative(node) else []
             for text in [direct] if direct else through:
-                found.update(_relative(node, text))
+                single = bool(direct) and node.args[0] in singles
+                found.update(_relative(node, text, single=single))
         start = _computed(node)
         if start is not None:
-            found.add((*start, getattr(node, "lineno", 0)))
+            found.add(Start(*start, getattr(node, "lineno", 0), node in singles))
     return tuple(sorted(found))
-
-
-def _called(node: ast.expr) -> str:
-    return node.id if isinstance(node, ast.Name) else getattr(node, "attr", "")
 
 
 def _takes_relative(call: ast.Call) -> bool:
     """Return whether a call imports a variable's name, which may be relative to a package."""
     named = isinstance(call.args[0], ast.Name | ast.Attribute)
     package = len(call.args) > 1 or any(keyword.arg == "package" for keyword in call.keywords)
-    return named and package and _called(call.func) == "import_module"
+    return named and package and last_name(call.func) == "import_module"
 
 
 def _tail(node: ast.AST) -> str:
@@ -84,17 +118,17 @@ def _tail(node: ast.AST) -> str:
     return text if _TAIL.match(text) else ""
 
 
-def _relative(call: ast.Call, text: str) -> Iterator[Start]:
+def _relative(call: ast.Call, text: str, *, single: bool) -> Iterator[Start]:
     """Yield the starts of ``import_module("." + name, package)``; of an unknown package, both."""
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
     package = call.args[1] if len(call.args) > 1 else keywords.get("package")
     match package:
         case ast.Constant(value=str(name)):
-            yield "", f"{name}{text}", call.lineno
+            yield Start("", f"{name}{text}", call.lineno, single)
         case ast.Name(id="__name__" | "__package__" as anchor):
-            yield str(anchor), text, call.lineno
+            yield Start(str(anchor), text, call.lineno, single)
         case _:
-            yield "__package__", text, call.lineno
+            yield Start("__package__", text, call.lineno, single)
 
 
 def _constant_start(node: ast.expr) -> str | None:
@@ -156,7 +190,7 @@ def static_families(
     inventory: Inventory, index: ModuleIndex, read: ReadFile, readings: Readings
 ) -> Families:
     """Return the starts that are packages of the stack, by name with a dot, with their places."""
-    found: dict[str, list[tuple[FileKey, Evidence]]] = {}
+    found: dict[str, list[Opening]] = {}
     for record in inventory:
         if (
             not record.path.endswith(SOURCE_SUFFIXES)
@@ -165,28 +199,44 @@ def static_families(
         ):
             continue
         starts = readings.of_record(_STARTS, record, partial(_starts_of, record, read))
-        for anchor, text, line in starts:
+        for start in starts:
             for module in index.modules.get(record.key, ()):
-                prefix = _resolved(anchor, text, module)
+                prefix = _resolved(start, module)
                 if prefix[:-1].replace(".", "/") not in index.known:
                     continue
-                evidence = Evidence(
-                    kind="family",
-                    text=f"it puts together names that start with {prefix}",
-                    file=record.deployed_path,
-                    line=line or None,
-                )
-                found.setdefault(prefix, []).append((record.key, evidence))
+                found.setdefault(prefix, []).append(_opening(record, module, start, prefix))
     return {prefix: tuple(places) for prefix, places in sorted(found.items())}
 
 
-def open_families(families: Families, gone: Collection[FileKey]) -> Mapping[str, Evidence]:
-    """Return the starts that a file which stays puts together, each with the first such place."""
-    found: dict[str, Evidence] = {}
-    for prefix, places in families.items():
-        for key, evidence in places:
-            if key not in gone:
-                found.setdefault(prefix, evidence)
+def _opening(record: FileRecord, module: Module, start: Start, prefix: str) -> Opening:
+    more = " and have one component more" if start.single else ""
+    return Opening(
+        key=record.key,
+        place=f"{dotted(module.name)}:{start.line}",
+        evidence=Evidence(
+            kind="family",
+            text=f"it puts together names that start with {prefix}{more}",
+            file=record.deployed_path,
+            line=start.line or None,
+        ),
+        single=start.single,
+    )
+
+
+def open_families(families: Families, gone: Collection[FileKey]) -> Mapping[str, OpenFamily]:
+    """Return the starts that a file which stays puts together, each with the widest such place."""
+    found: dict[str, OpenFamily] = {}
+    for prefix, openings in families.items():
+        staying = [opening for opening in openings if opening.key not in gone]
+        if staying:
+            widest = min(staying, key=lambda opening: opening.single)
+            found[prefix] = OpenFamily(
+                evidence=widest.evidence,
+                single=widest.single,
+                single_places=frozenset(
+                    opening.place for opening in staying if opening.single
+                ).difference(opening.place for opening in staying if not opening.single),
+            )
     return found
 
 
@@ -194,17 +244,20 @@ def _starts_of(record: FileRecord, read: ReadFile) -> tuple[Start, ...]:
     return starts_in(bytes(read(record)))
 
 
-def _resolved(anchor: str, text: str, module: Module) -> str:
-    if not anchor:
-        return text
-    base = module.name if anchor == "__name__" else module.container
-    return f"{dotted(base)}{text}"
+def _resolved(start: Start, module: Module) -> str:
+    if not start.anchor:
+        return start.text
+    base = module.name if start.anchor == "__name__" else module.container
+    return f"{dotted(base)}{start.text}"
 
 
 def _stored_starts(stored: object) -> tuple[Start, ...]:
     if not isinstance(stored, list):
         raise TypeError("no list of starts")
-    return tuple((str(anchor), str(text), int(line)) for anchor, text, line in stored)
+    return tuple(
+        Start(str(anchor), str(text), int(line), bool(single))
+        for anchor, text, line, single in stored
+    )
 
 
 _STARTS: Form[tuple[Start, ...]] = Form("family-starts", lambda starts: starts, _stored_starts)

@@ -11,9 +11,10 @@ Sources: the Python documentation of ``codecs`` (lookup by name) and ``importlib
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
+from slim.analysis.families import OpenFamily
 from slim.analysis.imports.modules import Module, dotted
 from slim.model.finding import Evidence
 from slim.model.guided import Guidance
@@ -63,7 +64,7 @@ class LayerUses:
     known: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     modules: Collection[str] = frozenset()
     """Dotted names of all modules that any run imported, in any layer."""
-    families: Mapping[str, Evidence] = field(default_factory=dict)
+    families: Mapping[str, OpenFamily] = field(default_factory=dict)
     closed: tuple[str, ...] = ()
     needed: Collection[str] = frozenset()
     """Dotted names of modules that what the run itself adds to layers imports."""
@@ -74,7 +75,7 @@ class LayerUses:
 
 
 def layer_uses(
-    guidance: Guidance, layer: Layer, static: Mapping[str, Evidence] | None = None
+    guidance: Guidance, layer: Layer, static: Mapping[str, OpenFamily] | None = None
 ) -> LayerUses:
     """Gather what traces tell of a layer. ``static`` are starts of computed names in its code."""
     trace, platform = guidance.trace, platform_key(layer.platform)
@@ -83,23 +84,54 @@ def layer_uses(
     known: dict[str, list[str]] = {}
     for owner in sorted(uses):
         known.setdefault(owner.name, []).append(owner.version)
-    traced = {
-        prefix: Evidence(kind="family", text=f"runs computed names that start with {prefix}")
-        for prefix in trace.families
-    }
     return LayerUses(
         layer=layer,
         platform=platform,
         uses=uses,
         known={owner: tuple(versions) for owner, versions in known.items()},
         modules=frozenset(module for found in trace.uses.values() for module in found.modules),
-        families={**traced, **(static or {})},
+        families=known_families(guidance, static or {}),
         closed=guidance.closed,
         needed=guidance.needed,
         natives=trace.natives_known(platform),
         obstacle=_obstacle(guidance, layer, platform),
         runs=", ".join(sorted(trace.runs)),
     )
+
+
+def known_families(
+    guidance: Guidance, static: Mapping[str, OpenFamily]
+) -> Mapping[str, OpenFamily]:
+    """Return the open starts of computed names: those in code that stays, and those of the runs.
+
+    What runs computed may be any name with that start, unless the code of each such place tells
+    that it is one component.
+    """
+    families = dict(static)
+    for prefix, places in guidance.trace.families.items():
+        known = static.get(prefix)
+        if known is None or (known.single and not known.single_places.issuperset(places)):
+            text = f"runs computed names that start with {prefix}"
+            families[prefix] = OpenFamily(evidence=Evidence(kind="family", text=text))
+    return families
+
+
+def family_of(
+    names: Collection[str], families: Mapping[str, OpenFamily], closed: tuple[str, ...]
+) -> Evidence | None:
+    """Return the longest open start that a module of these names may be meant by, as evidence."""
+    for name in names:
+        if name.startswith(closed):
+            continue
+        parts = name.split(".")
+        for length in range(len(parts) - 1, 0, -1):
+            prefix = ".".join(parts[:length]) + "."
+            family = families.get(prefix)
+            if family is not None and (not family.single or length == len(parts) - 1):
+                found = family.evidence
+                text = f'{found.text}; [guided.families] "{prefix}" = "traced" keeps only what '
+                return replace(found, text=f"{text}runs used")
+    return None
 
 
 def _obstacle(guidance: Guidance, layer: Layer, platform: str) -> str | None:
@@ -142,6 +174,21 @@ def judge(record: FileRecord, modules: Collection[Module], layer: LayerUses) -> 
         "again, or a keep glob keeps it"
     )
     return Unused(evidence=Evidence(kind="trace", text=text))
+
+
+def never_loaded(record: FileRecord, layer: LayerUses) -> bool:
+    """Return whether traces can vouch for a library of a distribution, and no run opened it."""
+    path = traced_path(layer.layer, record.path)
+    return (
+        layer.natives
+        and layer.obstacle is None
+        and record.owner.kind is OwnerKind.DISTRIBUTION
+        and record.owner in layer.uses
+        and not any(
+            path in uses.read or (layer.platform, path) in uses.natives
+            for uses in layer.uses.values()
+        )
+    )
 
 
 def _is_used(record: FileRecord, names: Collection[str], uses: Uses, layer: LayerUses) -> bool:
@@ -192,14 +239,9 @@ def _against(
         return _stays(SkipReason.WHOLE, text)
     if any(f"{name}.".startswith(_CODECS) for name in names):
         return _stays(SkipReason.FAMILY, "codecs are looked up by name")
-    family = next(_families(names, layer), None)
+    family = family_of(names, layer.families, layer.closed)
     if family is not None:
-        prefix, evidence = family
-        text = f'{evidence.text}; [guided.families] "{prefix}" = "traced" keeps only what runs used'
-        return Stays(
-            reason=SkipReason.FAMILY,
-            evidence=Evidence(kind="family", text=text, file=evidence.file, line=evidence.line),
-        )
+        return Stays(reason=SkipReason.FAMILY, evidence=family)
     folder = posixpath.dirname(traced_path(layer.layer, record.path))
     if folder in uses.folders and any(posixpath.dirname(path) == folder for path in uses.read):
         text = "a run listed its folder and read files there"
@@ -208,18 +250,6 @@ def _against(
         text = f"no trace on {layer.platform} has access times, which tell of native files"
         return _stays(SkipReason.UNTRACED, text)
     return None
-
-
-def _families(names: Collection[str], layer: LayerUses) -> Iterator[tuple[str, Evidence]]:
-    """Yield the open starts of computed names that a module's name may have, longest first."""
-    for name in names:
-        if name.startswith(layer.closed):
-            continue
-        parts = name.split(".")
-        for length in range(len(parts), 0, -1):
-            prefix = ".".join(parts[:length]) + "."
-            if prefix in layer.families and (length < len(parts)):
-                yield prefix, layer.families[prefix]
 
 
 def _stays(reason: SkipReason, text: str) -> Stays:

@@ -8,11 +8,12 @@ stays needs them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
-from slim.analysis.families import open_families
-from slim.analysis.unused import Unused, judge, layer_uses
+from slim.analysis.families import OpenFamily, open_families
+from slim.analysis.unused import Unused, Verdict, judge, layer_uses
 from slim.model.finding import Finding
+from slim.model.guided import Guidance
 from slim.model.record import EntryType, FileRecord
 from slim.model.rule import PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
@@ -36,36 +37,54 @@ class Guided:
         return record.path.endswith(MODULES)
 
     def propose(self, context: Context) -> Iterable[Proposal]:
-        """Propose each module that no run used; refuse what the traces can't vouch for."""
+        """Propose each module that no run used; refuse what the traces can't vouch for.
+
+        A family counts here if it is opened by code that stays in any case. What others open is for
+        the planner to hold, once it knows whether they stay.
+        """
         guidance = context.facts.guidance
         rules = [rule for rule in context.rules if rule.pass_name == GUIDED_PASS]
         if guidance is None or not rules:
             return
-        families = open_families(context.facts.families, context.gone)
-        selected = {record.key: found[0] for record, found in context.selected(GUIDED_PASS)}
-        for layer in context.stack:
-            own = [rule for rule in rules if context.settings(layer.name).applies(rule)]
-            if not own:
-                continue
-            uses = layer_uses(guidance, layer, families)
-            for record in context.inventory.records[layer.name].values():
-                rule = selected.get(record.key) or _of_data(record, own)
-                if rule is None or record.type is not EntryType.FILE or context.held(record):
-                    continue
-                if record.key in context.gone and not record.path.endswith(".py"):
-                    continue
-                verdict = judge(
-                    record, context.facts.module_index.modules.get(record.key, ()), uses
+        unused = {
+            record.key
+            for record, _, verdict in _judged(context, rules, guidance, {})
+            if isinstance(verdict, Unused)
+        }
+        families = open_families(context.facts.families, context.gone | unused)
+        for record, rule, verdict in _judged(context, rules, guidance, families):
+            if isinstance(verdict, Unused):
+                yield Finding(key=record.key, rule=rule.id, evidence=(verdict.evidence,))
+            elif verdict is not None and record.key not in context.gone:
+                yield Refusal(
+                    key=record.key,
+                    rule=rule.id,
+                    reason=verdict.reason,
+                    evidence=(verdict.evidence,),
                 )
-                if isinstance(verdict, Unused):
-                    yield Finding(key=record.key, rule=rule.id, evidence=(verdict.evidence,))
-                elif verdict is not None and record.key not in context.gone:
-                    yield Refusal(
-                        key=record.key,
-                        rule=rule.id,
-                        reason=verdict.reason,
-                        evidence=(verdict.evidence,),
-                    )
+
+
+def _judged(
+    context: Context,
+    rules: list[Rule],
+    guidance: Guidance,
+    families: Mapping[str, OpenFamily],
+) -> Iterator[tuple[FileRecord, Rule, Verdict]]:
+    """Yield each file that a rule is about with that rule, and what traces tell of it."""
+    selected = {record.key: found[0] for record, found in context.selected(GUIDED_PASS)}
+    for layer in context.stack:
+        own = [rule for rule in rules if context.settings(layer.name).applies(rule)]
+        if not own:
+            continue
+        uses = layer_uses(guidance, layer, families)
+        for record in context.inventory.records[layer.name].values():
+            rule = selected.get(record.key) or _of_data(record, own)
+            if rule is None or record.type is not EntryType.FILE or context.held(record):
+                continue
+            if record.key in context.gone and not record.path.endswith(".py"):
+                continue
+            modules = context.facts.module_index.modules.get(record.key, ())
+            yield record, rule, judge(record, modules, uses)
 
 
 def _of_data(record: FileRecord, rules: Iterable[Rule]) -> Rule | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from slim.analysis.facts import Facts
+from slim.analysis.imports.proof import Proof
 from slim.model.finding import Evidence
 from slim.model.plan import SkipReason
 from slim.model.record import FileKey, FileRecord
@@ -14,12 +15,13 @@ from slim.model.rule import Rule, Safety
 from slim.passes.guided import GUIDED_PASS, MODULES
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
+from slim.plan.held_families import HeldFamilies
 from slim.plan.scope import Scope
 from slim.plan.suites import Suites, is_for_every_package, is_generic
 from slim.plan.units import UnitKey, rest_of_units, unit_of
 from slim.rules.match import GlobSet
 
-_NO_IMPORTS = frozenset({"api", "data", "path", "stub", "beside", "listing"})
+_NO_IMPORTS = frozenset({"api", "data", "path", "stub", "beside", "listing", "family"})
 """Kinds of evidence of what needs a file without importing it."""
 _UNUSED_UNIT = Evidence(
     kind="trace", text="no traced run used a module of what stands or falls together with it"
@@ -27,18 +29,20 @@ _UNUSED_UNIT = Evidence(
 
 
 def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule]) -> None:
-    """Take back what something that stays imports, or reads, and what is no test after all.
+    """Take back what something that stays imports or reads, and what is no test after all.
+
+    What stays holds the families that it opens as well, if no run used their members.
 
     A dropped distribution goes whole or not at all, so one file that has to stay takes all of it
     back, and its own imports count from then on. So does a unit.
     """
     rules = tuple(rules)
     weights = _Weights(draft=draft, scope=scope, despite=_despite(facts, rules))
+    families = HeldFamilies(draft, facts)
     by_name = _taken_by(draft, {rule.id for rule in rules if is_generic(rule)})
     unnamed = _taken_by(draft, {rule.id for rule in rules if is_for_every_package(rule)})
-    units = _unused_units(draft)
-    unused = {key for key, action in draft.actions.items() if action.pass_name == GUIDED_PASS}
-    unused.update(*units)
+    unused_units = _unused_units(draft)
+    guided = {key for key, action in draft.actions.items() if action.pass_name == GUIDED_PASS}
     suites = Suites(facts.stack, facts.inventory, facts.read)
     reasons = {key: suites.why_no_test(draft.actions[key].record) for key in sorted(by_name)}
     standing = {key: reason for key, reason in reasons.items() if reason is not None}
@@ -50,8 +54,12 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
         return facts.listed_files.among(records, draft.gone.difference(stay))
 
     standing |= listed(standing)
+    meant = families.members(standing.keys())
     while True:
         draft.hold_units()
+        standing |= {key: meant[key] for key in guided & meant.keys() & draft.actions.keys()}
+        units = [unit for unit in unused_units if unit.isdisjoint(meant)]
+        unused = guided.union(*units)
         proof = facts.imports.prove(
             draft.gone,
             weak_counts=weights.weak_counts,
@@ -61,37 +69,44 @@ def hold_imported(draft: Draft, facts: Facts, scope: Scope, rules: Iterable[Rule
             unused=unused,
             standing=standing,
         )
-        more = listed(standing.keys() | proof.refused.keys())
-        if more:  # by what is held itself
+        held = standing.keys() | proof.refused.keys()
+        more, opened = listed(held), families.members(held)
+        if more or not opened.keys() <= meant.keys():  # by what is held itself
             standing |= more
+            meant = {**opened, **meant}
             continue
-        dropped = {
-            (key[0], draft.actions[key].rule): evidence
-            for key, evidence in proof.refused.items()
-            if draft.actions[key].rule.startswith(DROP_PREFIX)
-        }
-        broken = {
-            unit: draft.actions[key].record
-            for key in sorted(proof.refused, reverse=True)
-            if (unit := _unit(draft, key)) is not None
-        }
-        rest = rest_of_units(draft.actions, broken, draft.units)
-        if not dropped and not rest:
+        if not _take_back_rest(draft, proof):
             break
-        for key, action in sorted(draft.actions.items()):
-            whole = dropped.get((key[0], action.rule))
-            if whole is not None:
-                draft.refuse(action, SkipReason.IMPORTED, proof.refused.get(key, whole))
-        for key, evidence in rest.items():
-            imported = proof.refused.get(key)
-            reason = SkipReason.UNIT if imported is None else SkipReason.IMPORTED
-            draft.refuse(draft.actions[key], reason, imported or evidence)
     for key, evidence in sorted(proof.refused.items()):
         draft.refuse(draft.actions[key], _reason(evidence), evidence)
     for keys in units:
         if keys <= draft.actions.keys() and not keys.isdisjoint(proof.weak):
             _add_evidence(draft, dict.fromkeys(keys, (_UNUSED_UNIT,)))
     _add_evidence(draft, proof.weak)
+
+
+def _take_back_rest(draft: Draft, proof: Proof) -> bool:
+    """Take back drops and units of which a file has to stay; return whether there were any."""
+    dropped = {
+        (key[0], draft.actions[key].rule): evidence
+        for key, evidence in proof.refused.items()
+        if draft.actions[key].rule.startswith(DROP_PREFIX)
+    }
+    broken = {
+        unit: draft.actions[key].record
+        for key in sorted(proof.refused, reverse=True)
+        if (unit := _unit(draft, key)) is not None
+    }
+    rest = rest_of_units(draft.actions, broken, draft.units)
+    for key, action in sorted(draft.actions.items()):
+        whole = dropped.get((key[0], action.rule))
+        if whole is not None:
+            draft.refuse(action, SkipReason.IMPORTED, proof.refused.get(key, whole))
+    for key, evidence in rest.items():
+        imported = proof.refused.get(key)
+        reason = SkipReason.UNIT if imported is None else SkipReason.IMPORTED
+        draft.refuse(draft.actions[key], reason, imported or evidence)
+    return bool(dropped or rest)
 
 
 def _taken_by(draft: Draft, rules: Collection[str]) -> set[FileKey]:
@@ -137,8 +152,10 @@ def _unit(draft: Draft, key: FileKey) -> UnitKey | None:
 
 
 def _reason(evidence: tuple[Evidence, ...]) -> SkipReason:
-    imported = any(piece.kind not in _NO_IMPORTS for piece in evidence)
-    return SkipReason.IMPORTED if imported else SkipReason.REFERENCED
+    kinds = {piece.kind for piece in evidence}
+    if not kinds <= _NO_IMPORTS:
+        return SkipReason.IMPORTED
+    return SkipReason.FAMILY if "family" in kinds else SkipReason.REFERENCED
 
 
 @dataclass(frozen=True, kw_only=True)

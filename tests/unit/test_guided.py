@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from slim.analysis.families import starts_in
+from slim.analysis.families import OpenFamily, starts_in
 from slim.analysis.unused import Stays, Unused, judge, layer_uses
 from slim.config.settings import Config
 from slim.model.finding import Evidence
@@ -69,7 +69,7 @@ def verdict(
     *,
     closed: tuple[str, ...] = (),
     unstarted: frozenset[str] = frozenset(),
-    static: dict[str, Evidence] | None = None,
+    static: dict[str, OpenFamily] | None = None,
     files: dict[str, Contents] = FILES,
 ) -> str:
     """``used``, ``unused``, or the reason why an unused file stays."""
@@ -86,7 +86,8 @@ def verdict(
 
 SPARE = "$site/maths/spare.py"
 FAST = "$site/maths/fast.cpython-313-x86_64-linux-gnu.so"
-FAMILY = {"maths.kinds.": Evidence(kind="family", text="computes maths.kinds.")}
+COMPUTES = Evidence(kind="family", text="computes it")
+FAMILY = {"maths.kinds.": OpenFamily(evidence=COMPUTES)}
 JUDGED = [
     ("$site/maths/used.py", trace(), {}, "used"),
     (SPARE, trace(), {}, "unused"),
