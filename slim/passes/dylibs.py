@@ -10,6 +10,8 @@ What may go depends on the rule that selects a library:
 ``weak``       at most weak evidence speaks of it: part of its name, a mention in data, a folder
                that may be listed
 ``curated``    the same; for rules that name a file of one package. What holds it back is reported
+``freed``      nothing links it and nothing speaks of it, something that goes linked it, and traces
+               tell that no run of the product loaded it
 =============  ==================================================================================
 
 No rule removes a library that is linked, or that is named in full by code that loads libraries.
@@ -30,6 +32,7 @@ from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.spoken import speakers
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import DYNLIB
+from slim.analysis.unused import layer_uses, never_loaded
 from slim.binaries import describe
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import SkipReason
@@ -40,12 +43,14 @@ from slim.rules.match import marks_roots
 
 _NAME = "dylibs"
 _UNSPOKEN = "unspoken"
+_FREED = "freed"
 _SHARED = (NativeFormat.ELF, NativeFormat.MACHO, NativeFormat.PE)
 _ALLOWED: Mapping[str, frozenset[LibraryStatus]] = {
     _UNSPOKEN: frozenset({LibraryStatus.NONE}),
     "none": frozenset({LibraryStatus.NONE}),
     "weak": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
     "curated": frozenset({LibraryStatus.NONE, LibraryStatus.WEAK}),
+    _FREED: frozenset({LibraryStatus.NONE}),
 }
 
 
@@ -61,7 +66,7 @@ class UnusedLibraries:
                 type=str,
                 default="none",
                 help="how much may speak of a library that goes all the same",
-                choices=(_UNSPOKEN, "none", "weak", "curated"),
+                choices=(_UNSPOKEN, "none", "weak", "curated", _FREED),
             ),
             "roots": OptionSchema(
                 type=bool,
@@ -85,13 +90,15 @@ class UnusedLibraries:
         if not rules:
             return
         linkage = context.facts.libraries
+        freed = _freed(context, linkage, rules)
+        rules = dict(_without_freed(rules, freed))
         judge = LibraryJudge.build(
             linkage, context.read, gone=context.gone, roots=linkage.dynamics.keys() - rules.keys()
         )
         held = frozenset(
             key for key, record in judge.candidates.items() if _is_held(context, linkage, record)
         )
-        removed = _unused(judge, rules, context.gone, held)
+        removed = _unused(judge, rules, freed, context.gone, held)
         while spoken := _spoken(context, removed):
             rules = {
                 key: tuple(rule for rule in found if _evidence_option(rule) != _UNSPOKEN)
@@ -99,12 +106,12 @@ class UnusedLibraries:
                 else found
                 for key, found in rules.items()
             }
-            removed = _unused(judge, rules, context.gone, held)
+            removed = _unused(judge, rules, freed, context.gone, held)
         verdicts = judge.verdicts(context.gone | removed.keys(), held)
         for key in sorted(removed):
             yield Finding(key=key, rule=removed[key].rule.id, evidence=removed[key].evidence)
         for key in sorted(verdicts):
-            candidate = _candidate(verdicts[key], rules[key])
+            candidate = _candidate(verdicts[key], rules[key], freed)
             if candidate is not None and context.held(verdicts[key].record):
                 # The planner says why the file stays.
                 yield Finding(key=key, rule=candidate.rule.id, evidence=candidate.evidence)
@@ -133,6 +140,39 @@ def _selected(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, ...]]]:
         rules = _rules(context, record)
         if rules and not _is_assembly(context, record):
             yield record.key, rules
+
+
+def _freed(
+    context: Context, linkage: Linkage, rules: Mapping[FileKey, tuple[Rule, ...]]
+) -> Mapping[FileKey, Evidence]:
+    """Return the libraries that a native file needs and no traced run loaded, as far as asked."""
+    guidance = context.facts.guidance
+    asked = [key for key, found in rules.items() if any(map(_asks_traces, found))]
+    if guidance is None or not asked:
+        return {}
+    uses = {layer.name: layer_uses(guidance, layer) for layer in context.stack}
+    found: dict[FileKey, Evidence] = {}
+    for key in asked:
+        record = context.inventory.records[key[0]][key[1]]
+        users = linkage.dependents(record)
+        if users and never_loaded(record, uses[record.layer]):
+            text = "no traced run loaded it, and what needs it goes"
+            found[key] = Evidence(kind="trace", text=text, file=users[0].deployed_path)
+    return found
+
+
+def _asks_traces(rule: Rule) -> bool:
+    return _evidence_option(rule) == _FREED
+
+
+def _without_freed(
+    rules: Mapping[FileKey, tuple[Rule, ...]], freed: Mapping[FileKey, Evidence]
+) -> Iterator[tuple[FileKey, tuple[Rule, ...]]]:
+    """Yield the rules of each library, without those that ask traces which don't let it go."""
+    for key, found in rules.items():
+        left = found if key in freed else tuple(rule for rule in found if not _asks_traces(rule))
+        if left:
+            yield key, left
 
 
 def _is_assembly(context: Context, record: FileRecord) -> bool:
@@ -174,6 +214,7 @@ def _evidence_option(rule: Rule) -> str:
 def _unused(
     judge: LibraryJudge,
     rules: Mapping[FileKey, tuple[Rule, ...]],
+    freed: Mapping[FileKey, Evidence],
     gone: frozenset[FileKey],
     held: frozenset[FileKey],
 ) -> dict[FileKey, _Candidate]:
@@ -185,7 +226,7 @@ def _unused(
     while True:
         verdicts = judge.verdicts(gone | removed.keys(), held)
         willing = {
-            key: _candidate(verdicts[key], rules[key]) for key in verdicts if key not in held
+            key: _candidate(verdicts[key], rules[key], freed) for key in verdicts if key not in held
         }
         fresh = {key: candidate for key, candidate in willing.items() if candidate is not None}
         _spare(judge.linkage, fresh, gone | removed.keys())
@@ -207,16 +248,20 @@ def _spoken(context: Context, removed: Mapping[FileKey, _Candidate]) -> Mapping[
     return speakers(unnamed, context.inventory, context.read, context.gone | removed.keys())
 
 
-def _candidate(verdict: LibraryVerdict, rules: tuple[Rule, ...]) -> _Candidate | None:
+def _candidate(
+    verdict: LibraryVerdict, rules: tuple[Rule, ...], freed: Mapping[FileKey, Evidence]
+) -> _Candidate | None:
     """Return the library with the rule that lets it go, or None.
 
-    Of equal rules the mildest takes it, since it would do without others.
+    Of equal rules the mildest takes it, since it would do without others. What traces tell is
+    evidence whatever the rule: the pack that brings its users back has to bring it, too.
     """
     willing = [rule for rule in rules if verdict.status in _ALLOWED[_evidence_option(rule)]]
     if not willing:
         return None
     chosen = max(willing, key=lambda rule: (*rule.precedence, -rule.safety))
-    return _Candidate(rule=chosen, evidence=_grounds(verdict))
+    traced = freed.get(verdict.record.key)
+    return _Candidate(rule=chosen, evidence=(*_grounds(verdict), *([traced] if traced else ())))
 
 
 def _grounds(verdict: LibraryVerdict) -> tuple[Evidence, ...]:

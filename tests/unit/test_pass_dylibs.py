@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from slim.model.finding import Finding
-from slim.model.record import FileKey, FileRecord
+from slim.model.guided import Guidance
+from slim.model.record import FileKey, FileRecord, Owner, OwnerKind
 from slim.model.rule import PackageSpec, Rule, Safety
+from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.dylibs import UnusedLibraries
 from slim.rules.match import RuleMatcher
@@ -41,10 +43,11 @@ def propose(
     *rules: Rule,
     gone: frozenset[FileKey] = frozenset(),
     held: Callable[[FileRecord], bool] = lambda _: False,
+    guidance: Guidance | None = None,
 ) -> list[Proposal]:
     matchers = {layer.name: RuleMatcher(rules).for_layer(layer) for layer in made.stack}
     context = Context(
-        facts=replace(made.facts, read_dynamic=read_fake),
+        facts=replace(made.facts, read_dynamic=read_fake, guidance=guidance),
         rules=rules,
         select=lambda name, record: matchers[record.layer].select(name, record),
         selected=lambda name: (
@@ -320,6 +323,7 @@ def test_schema() -> None:
         "none",
         "weak",
         "curated",
+        "freed",
     )
 
 
@@ -370,3 +374,91 @@ def test_lists_of_files_and_what_goes_do_not_speak() -> None:
         }
     )
     assert removed(propose(made, UNSPOKEN)).keys() == {f"plain/{library}", f"plain/{other}"}
+
+
+FREED = rule("freed", safety=Safety.GUIDED)
+MEDIA = Owner(kind=OwnerKind.DISTRIBUTION, name="media", version="1.0")
+FREED_STACK: Layers = {
+    "framework-a": {
+        "$site/media-1.0.dist-info/METADATA": "Name: media\nVersion: 1.0\n\n",
+        "$site/media/film.so": elf("needed=libfilm.so runpath=$ORIGIN inits=PyInit_film"),
+        "$site/media/photo.so": elf("needed=libphoto.so runpath=$ORIGIN inits=PyInit_photo"),
+        "$site/media/libfilm.so": elf("needed=libcodec.so runpath=$ORIGIN"),
+        "$site/media/libcodec.so": elf(),
+        "$site/media/libphoto.so": elf(),
+        "$site/media/libalone.so": elf("needed=libzip.so runpath=$ORIGIN", "libname.so"),
+        "$site/media/libzip.so": elf(),
+        "$site/media/load.py": "import ctypes\n",
+    }
+}
+FILM = {"libfilm", "libcodec"}
+
+
+def told(*loaded: str, times: bool = True, version: str = "1.0") -> Guidance:
+    """Guidance by a trace in which native code opened these files of the layer."""
+    witnesses = {"linux_x86_64": frozenset({Witness.RECORDER, *([Witness.TIMES] if times else [])})}
+    runs = {
+        name: TracedRun(name=name, kind=kind, witnesses=witnesses)
+        for name, kind in (("use", RunKind.USE), (INSTALL_RUN, RunKind.INSTALL))
+    }
+    natives = {("linux_x86_64", f"media/{name}"): frozenset({"use"}) for name in loaded}
+    uses = {("framework-a", replace(MEDIA, version=version)): Uses(natives=natives)}
+    return Guidance(trace=Trace(runs=runs, uses=uses))
+
+
+@pytest.mark.parametrize(
+    ("guidance", "gone", "more", "libraries"),
+    [
+        (told(), {"film.so"}, {}, FILM),
+        (told(), {"film.so", "photo.so"}, {}, FILM | {"libphoto"}),
+        (told(), set(), {}, set()),
+        # A run loaded it, or the trace can't tell.
+        (told("libfilm.so"), {"film.so"}, {}, set()),
+        (told("libcodec.so"), {"film.so"}, {}, {"libfilm"}),
+        (told(times=False), {"film.so"}, {}, set()),
+        (told(version="0.9"), {"film.so"}, {}, set()),
+        (replace(told(), unstarted=frozenset({"framework-a"})), {"film.so"}, {}, set()),
+        (None, {"film.so"}, {}, set()),
+        # Something that stays needs or names it, or what needs it stays.
+        (told(), {"film.so"}, {"more.so": elf("needed=libcodec.so runpath=$ORIGIN")}, {"libfilm"}),
+        (
+            told(),
+            {"film.so"},
+            {"load.py": "import ctypes\nctypes.CDLL('libcodec.so')\n"},
+            {"libfilm"},
+        ),
+        (told(), {"film.so"}, {"load.py": "A = 'libfilm.so'\n"}, set()),
+        (
+            told(),
+            {"film.so"},
+            {"libalone.so": elf("needed=libcodec.so runpath=$ORIGIN")},
+            {"libfilm"},
+        ),
+        (told(), {"film.so"}, {"libalone.so": elf("", "libcodec.so")}, {"libfilm"}),
+    ],
+)
+def test_libraries_go_with_what_needed_them_if_no_run_loaded_them(
+    guidance: Guidance | None, gone: set[str], more: dict[str, Contents], libraries: set[str]
+) -> None:
+    files = FREED_STACK["framework-a"] | {f"$site/media/{name}": more[name] for name in more}
+    made = linked_stack({"framework-a": files})
+    keys = frozenset(made.key(f"framework-a/$site/media/{name}") for name in gone)
+    proposals = propose(made, FREED, gone=keys, guidance=guidance)
+    prefix = f"framework-a/{SITE}/media/"
+    assert removed(proposals) == {f"{prefix}{name}.so": "dylibs.freed" for name in libraries}
+    assert refused(proposals) == {}
+    for item in proposals:
+        assert {piece.kind for piece in item.evidence} == {"unused", "trace"}
+
+
+def test_what_traces_tell_is_evidence_under_every_rule() -> None:
+    made = linked_stack(FREED_STACK)
+    gone = frozenset({made.key("framework-a/$site/media/film.so")})
+    for rules in ((NONE, FREED), (FREED, NONE)):
+        proposals = propose(made, *rules, gone=gone, guidance=told())
+        kinds = {
+            item.key[1].rpartition("/")[2]: (item.rule, item.evidence[-1].kind)
+            for item in proposals
+        }
+        assert kinds["libfilm.so"] == kinds["libcodec.so"] == ("dylibs.none", "trace")
+        assert kinds["libalone.so"] == ("dylibs.none", "unused")
