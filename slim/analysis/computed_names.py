@@ -20,8 +20,10 @@ from slim.analysis.imports.names import last_name
 _GETATTR = "__getattr__"
 _IMPORTS = frozenset({"import_module", "__import__"})
 _QUESTION = re.compile(
-    r"(?:\A|_)(?:is|are|has|have|can)_|(?:\A|_)(?:available|installed|importable|exists|present)\b"
+    r"_*(?!ensure|make|load|import|register|enable|require|set|use|init|try|add)"
+    r"(?:[a-z]+_)*?(?:is|are|has|have|can)_"
 )
+"""Start of the name of a function that asks, such as ``_module_is_available``."""
 _NO_MODULE = frozenset({"ImportError", "ModuleNotFoundError", "AttributeError", "Exception"})
 _OWN = frozenset({"__name__", "__package__"})
 
@@ -122,7 +124,7 @@ def asked_names(tree: ast.Module) -> frozenset[ast.AST]:
     """
     found: set[ast.AST] = set()
     for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef) and _QUESTION.search(node.name):
+        if isinstance(node, ast.FunctionDef) and _QUESTION.match(node.name):
             asked = _asked(node)
             if asked is not None:
                 found.update(ast.walk(asked))

@@ -112,15 +112,20 @@ ASKED = [
     (ASK + "    except OSError:\n        return False\n    return True\n", True),
     (ASK + "    except:\n        return False\n    return True\n", True),
     (ASK + "    finally:\n        return False\n    return True\n", True),
-    (
-        ASK.replace("is_available", "load_plugin")
-        + "    except ImportError:\n        return False\n    return True\n",
-        True,
-    ),
-    (
-        ASK.replace("is_available", "visit_island")
-        + "    except ImportError:\n        return False\n    return True\n",
-        True,
+    *(
+        (
+            ASK.replace("is_available", name)
+            + "    except ImportError:\n        return False\n    return True\n",
+            opens,
+        )
+        for name, opens in (
+            ("_module_is_available", False),
+            ("can_import", False),
+            ("load_plugin", True),
+            ("import_if_available", True),
+            ("ensure_is_available", True),
+            ("visit_island", True),
+        )
     ),
     # The module is used elsewhere in the file.
     (
