@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Final
 
+from slim.delta.fields import write
+from slim.delta.image import NativeImage
 from slim.delta.moves import Moves
-from slim.delta.native import NativeImage
-from slim.delta.references import ADDRESS, Region, references
+from slim.delta.references import Region, references
 
 _ENDS: Final = bytes(byte for byte in range(256) if (byte * 167 + 13) % 256 < 16)
 """Bytes that end a chunk."""
@@ -55,6 +56,8 @@ def find_moves(old: NativeImage, new: NativeImage) -> Moves:
     """Find what moved from ``old`` to ``new``."""
     before, after = _blanked(old), _blanked(new)
     points: list[tuple[int, int]] = []
+    if old.layout.low != new.layout.low:  # the address of an image that offsets count from
+        points += [(old.layout.low, new.layout.low - old.layout.low)] * _WEIGHT
     for name, region in new.aligned.items():
         if name in old.aligned:
             source = old.aligned[name]
@@ -66,14 +69,13 @@ def find_moves(old: NativeImage, new: NativeImage) -> Moves:
 def _blanked(image: NativeImage) -> _Blanked:
     content = bytearray(image.content)
     flat = array("q", chain.from_iterable(references(image.content, image.layout)))
-    for position, base in zip(flat[::3], flat[1::3], strict=True):
-        size = 8 if base == ADDRESS else 4
-        content[position : position + size] = bytes(size)
-    order = sorted(range(0, len(flat), 3), key=flat.__getitem__)
+    for position, form in zip(flat[::4], flat[1::4], strict=True):
+        write(content, position, form, 0)
+    order = sorted(range(0, len(flat), 4), key=flat.__getitem__)
     return _Blanked(
         content=bytes(content),
         positions=array("q", (flat[number] for number in order)),
-        targets=array("q", (flat[number + 2] for number in order)),
+        targets=array("q", (flat[number + 3] for number in order)),
     )
 
 

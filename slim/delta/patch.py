@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
-from slim.delta.moves import moved
+from slim.delta.moves import is_first_form, moved
 from slim.delta.moves import parse as parse_moves
 from slim.delta.pairing import pair
 from slim.delta.prediction import LARGEST, may_move, worthwhile_moves
@@ -248,6 +248,9 @@ def _packed(
     forms: dict[str, tuple[int, int]] = {}
     if moves:
         for path, form in moves.items():
+            assert old is not None, "moves are those of old files"
+            size = old.tree.members[path].size
+            table.has_more_moves |= not is_first_form(parse_moves(form, size, source=path))
             forms[path] = (produced, len(form))
             produced += len(form)
         packed.append(pack(joined(moves.values())))
@@ -286,7 +289,7 @@ def _dictionary(
     for path, offset, length in wanted:
         pieces = _parts(tree, [(path, offset, length)])
         if path in moves:
-            yield moved(joined(pieces), *parse_moves(moves[path], length, source=path))
+            yield moved(joined(pieces), parse_moves(moves[path], length, source=path))
         else:
             yield from pieces
 

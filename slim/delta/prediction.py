@@ -4,29 +4,36 @@ from __future__ import annotations
 
 from typing import Final
 
-from slim.binaries.elf.layout import MAGIC
 from slim.delta.alignment import find_moves
 from slim.delta.frames import FRAME, quick_size
-from slim.delta.moves import MOST_MOVES, moved, render
-from slim.delta.native import native_image
+from slim.delta.moves import MOST_IMAGES, MOST_MOVES, Moves, moved, render
+from slim.delta.native import may_be_native, native_images
+from slim.delta.references import Layout
 
 LARGEST: Final = FRAME
 """Bytes of the largest file that is looked at. Then both versions take about 450 MB."""
 
 
+_BEGINNING: Final = 64
+"""Bytes that tell whether a file may be a native one."""
+
+
 def may_move(beginning: bytes | memoryview) -> bool:
     """True if a file with this beginning may be a native one."""
-    return bytes(beginning[: len(MAGIC)]) == MAGIC
+    return may_be_native(bytes(beginning[:_BEGINNING]))
 
 
 def worthwhile_moves(old: bytes, new: bytes) -> bytes | None:
     """Return the moves from ``old`` to ``new``, or None if a patch isn't smaller with them."""
-    before, after = native_image(old), native_image(new)
-    if before is None or after is None:
+    before, after = native_images(old), native_images(new)
+    images: list[tuple[Layout, Moves]] = []
+    for machine, image in before.items():
+        if machine in after and len(images) < MOST_IMAGES:
+            moves = find_moves(image, after[machine])
+            if moves.starts:
+                images.append((image.layout, moves))
+    if not images or sum(len(moves.starts) for _, moves in images) > MOST_MOVES:
         return None
-    moves = find_moves(before, after)
-    if not moves.starts or len(moves.starts) > MOST_MOVES:
-        return None
-    form = render(before.layout, moves)
-    with_moves = quick_size(form) + quick_size(new, moved(old, before.layout, moves))
+    form = render(images)
+    with_moves = quick_size(form) + quick_size(new, moved(old, images))
     return form if with_moves < quick_size(new, old) else None

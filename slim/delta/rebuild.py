@@ -269,7 +269,7 @@ def _dictionary(
         if piece.moves is not None:
             start, length = piece.moves
             form = forms[start : start + length]
-            found[-1] = moved(found[-1], *parse_moves(form, piece.length, source=patch.name))
+            found[-1] = moved(found[-1], parse_moves(form, piece.length, source=patch.name))
     return b"".join(found)
 
 

@@ -4,7 +4,7 @@ When code moves, they all change, though nothing else does. Finding them is a gu
 a field that is taken for one by mistake makes a patch larger, never wrong.
 
 Sources: Intel's SDM, volume 2, 2.2.1.6 (RIP-relative addresses) and CALL, JMP, Jcc; Linux Standard
-Base 5.0, 10.6 (``.eh_frame``); Arm's Architecture Reference Manual, C6.2 (B, BL, ADR, ADRP).
+Base 5.0, 10.6 (``.eh_frame``); Apple's ``mach-o/fixup-chains.h``; Microsoft, "PE Format".
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-ADDRESS, SHORT_ADDRESS = -1, -2
-"""In place of a base: the field is an address of 8 or 4 bytes itself."""
-Reference = tuple[int, int, int]
-"""Position of a field, the address that it counts from (or one of the above), and its target."""
+from slim.delta.arm64 import arm64_references
+from slim.delta.fields import ADDRESS, CHAINED, DISTANCE, SHORT_ADDRESS, Reference
 
 _NEAR: Final = re.compile(
     rb"(?:[\xe8\xe9]|\x0f[\x80-\x8f]|[\x05\x0d\x15\x1d\x25\x2d\x35\x3d])...[\x00\x01\xfe\xff]",
     re.DOTALL,
 )
 """Calls, jumps, and operands relative to RIP, of x86-64, over 32 MiB at most."""
+_NOT_CHAINED: Final = 0x8007FFF000000000
+"""Bits that no chained pointer has set that stays within its file."""
 _SHORTEST_FRAME: Final = 20
 """Bytes of an entry of ``.eh_frame`` from which on it may have a pointer to a table of the LSDA."""
 
@@ -46,6 +46,20 @@ class Kind(IntEnum):
     """Section ``.eh_frame_hdr``."""
     TABLES = 6
     """Constants, among them tables of jumps that code refers to."""
+    ARM64 = 7
+    """Code for ARM64."""
+    CHAINED = 8
+    """Addresses of 36 bits in words of 8 bytes, aligned: pointers of Mach-O, chained or not."""
+    OFFSETS = 9
+    """Addresses of 4 bytes that count from the lowest one, aligned: tables of PE."""
+    CONSTANTS = 10
+    """Constants as in TABLES, and addresses of 8 bytes, aligned."""
+
+
+_CODE: Final = (Kind.X86_64, Kind.X86_64_FIXED, Kind.ARM64)
+_TABLES: Final = (Kind.TABLES, Kind.CONSTANTS)
+_HEADERS: Final = 0x1000
+"""Bytes of the headers of a PE file, at least: nothing refers to them by an offset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,22 +88,20 @@ class Layout:
 
 def references(content: bytes, layout: Layout) -> Iterator[Reference]:
     """Yield the references in a file. The time that it takes is linear in the size of the file."""
-    tables = [region for region in layout.regions if region.kind is Kind.TABLES]
+    tables = [region for region in layout.regions if region.kind in _TABLES]
     starts: set[int] = set()
     for region in layout.regions:
-        if region.kind in (Kind.X86_64, Kind.X86_64_FIXED):
+        if region.kind in _CODE:
             for reference in _code(content, region, layout):
-                if any(0 <= reference[2] - table.address < table.length for table in tables):
-                    starts.add(reference[2])
+                target = reference[3]
+                for table in tables:
+                    if 0 <= target - table.address < table.length:
+                        starts.add(target)
                 yield reference
             if region.kind is Kind.X86_64_FIXED:
                 yield from _short_addresses(content, region, layout)
-        elif region.kind is Kind.WORDS:
-            yield from _words(content, region, layout)
-        elif region.kind is Kind.FRAMES:
-            yield from _frames(content, region, layout)
-        elif region.kind is Kind.FRAME_INDEX:
-            yield from _frame_index(content, region, layout)
+        elif region.kind in _OTHERS:
+            yield from _OTHERS[region.kind](content, region, layout)
     for region in tables:
         yield from _jump_tables(content, region, layout, starts)
 
@@ -100,12 +112,15 @@ def _signed(content: bytes, position: int) -> int:
 
 def _code(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
     low, high, shift = layout.low, layout.high, region.address - region.start
+    if region.kind is Kind.ARM64:
+        yield from arm64_references(content, region.start, region.end, region.address, low, high)
+        return
     for match in _NEAR.finditer(content, region.start, region.end):
         end = match.end()
         base = end + shift
         target = base + int.from_bytes(content[end - 4 : end], "little", signed=True)
         if low <= target < high:
-            yield end - 4, base, target
+            yield end - 4, DISTANCE, base, target
 
 
 def _short_addresses(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
@@ -121,7 +136,7 @@ def _short_addresses(content: bytes, region: Region, layout: Layout) -> Iterator
         target = int.from_bytes(content[position : position + 4], "little")
         is_address = low <= target < high
         if is_address:
-            yield position, SHORT_ADDRESS, target
+            yield position, SHORT_ADDRESS, 0, target
         at = position + (4 if is_address else 1)
 
 
@@ -138,7 +153,25 @@ def _words(content: bytes, region: Region, layout: Layout) -> Iterator[Reference
             continue
         target = int.from_bytes(word, "little")
         if low <= target < high:
-            yield start + number, ADDRESS, target
+            yield start + number, ADDRESS, 0, target
+
+
+def _chained(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    """Yield pointers that dyld relocates: where the next one is stands in their highest bits."""
+    low, high = layout.low, layout.high
+    for position in range(region.start - region.start % -8, region.end - 7, 8):
+        word = int.from_bytes(content[position : position + 8], "little")
+        target = word & 0xFFFFFFFFF
+        if low <= target < high and not word & _NOT_CHAINED:
+            yield position, CHAINED, 0, target
+
+
+def _offsets(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    low, high = _HEADERS, layout.high - layout.low
+    for position in range(region.start - region.start % -4, region.end - 3, 4):
+        offset = int.from_bytes(content[position : position + 4], "little")
+        if low <= offset < high:
+            yield position, DISTANCE, layout.low, layout.low + offset
 
 
 def _frames(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
@@ -155,7 +188,7 @@ def _frames(content: bytes, region: Region, layout: Layout) -> Iterator[Referenc
             for field in fields:
                 distance = _signed(content, field)
                 if distance and field + 4 <= end and low <= field + shift + distance < high:
-                    yield field, field + shift, field + shift + distance
+                    yield field, DISTANCE, field + shift, field + shift + distance
         position += 4 + length
 
 
@@ -163,14 +196,14 @@ def _frame_index(content: bytes, region: Region, layout: Layout) -> Iterator[Ref
     for field in range(region.start + 12, region.end - 3, 4):
         target = region.address + _signed(content, field)
         if layout.low <= target < layout.high:
-            yield field, region.address, target
+            yield field, DISTANCE, region.address, target
 
 
 def _jump_tables(
     content: bytes, region: Region, layout: Layout, starts: set[int]
 ) -> Iterator[Reference]:
     """Yield distances of code from the table that they stand in. A table ends where they do."""
-    code = [other for other in layout.regions if other.kind in (Kind.X86_64, Kind.X86_64_FIXED)]
+    code = [other for other in layout.regions if other.kind in _CODE]
     low = min((other.address for other in code), default=0)
     high = max((other.address + other.length for other in code), default=0)
     last = region.address + region.length
@@ -181,4 +214,14 @@ def _jump_tables(
             target = table + _signed(content, position)
             if not low <= target < high:
                 break
-            yield position, table, target
+            yield position, DISTANCE, table, target
+
+
+_OTHERS: Final = {
+    Kind.WORDS: _words,
+    Kind.FRAMES: _frames,
+    Kind.FRAME_INDEX: _frame_index,
+    Kind.CHAINED: _chained,
+    Kind.OFFSETS: _offsets,
+    Kind.CONSTANTS: _words,
+}

@@ -22,7 +22,8 @@ s     OFFSET LENGTH          it is a slice of what the frames give
 
 ``SHARED`` is how many characters the path has in common with the path before it, ``REST`` what
 follows, and, after a NUL, the target of a link. ``MODE`` is octal, everything else decimal. The
-first line is ``slim-patch 1``, or ``slim-patch 2`` if there are moves.
+first line is ``slim-patch 1``, or ``slim-patch 2`` if there are moves, or ``slim-patch 3`` if these
+are moves of another file than ELF for x86-64.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ from slim.model.record import EntryType
 MAGIC = "slim-patch 1"
 MAGIC_MOVES = "slim-patch 2"
 """First line of a table that has moves."""
+MAGIC_MORE_MOVES = "slim-patch 3"
+"""First line of a table that has moves which the first form of them couldn't tell."""
 _TYPES = {
     "f": EntryType.FILE,
     "d": EntryType.DIRECTORY,
@@ -112,12 +115,16 @@ class NewMember:
 
 @dataclass(kw_only=True)
 class Table:
-    """Table of a patch. ``root`` has mode and time of the root folder."""
+    """Table of a patch. ``root`` has mode and time of the root folder.
+
+    ``has_more_moves`` is true if there are moves which :data:`MAGIC_MOVES` doesn't announce.
+    """
 
     old: list[Entry] = field(default_factory=list)
     frames: list[Frame] = field(default_factory=list)
     root: tuple[int, int] | None = None
     new: list[CopiedRun | NewMember] = field(default_factory=list)
+    has_more_moves: bool = False
 
     @property
     def unpacked(self) -> int:
@@ -144,7 +151,8 @@ def render(table: Table) -> bytes:
 
 
 def _lines(table: Table) -> Iterator[str]:
-    yield MAGIC_MOVES if table.has_moves else MAGIC
+    with_moves = MAGIC_MORE_MOVES if table.has_more_moves else MAGIC_MOVES
+    yield with_moves if table.has_moves else MAGIC
     previous = ""
     for entry in table.old:
         yield f"o {_entry(entry, previous)}"
@@ -212,9 +220,11 @@ class _Parser:
             raise self.wrong("the last line has no end")
         lines = (line[:-1].decode("utf-8", "surrogateescape") for line in io.BytesIO(text))
         magic = next(lines)
-        if magic not in (MAGIC, MAGIC_MOVES):
-            raise self.wrong(f"the table doesn't begin with {MAGIC!r} or {MAGIC_MOVES!r}")
-        self.may_move = magic == MAGIC_MOVES
+        if magic not in (MAGIC, MAGIC_MOVES, MAGIC_MORE_MOVES):
+            known = f"{MAGIC!r}, {MAGIC_MOVES!r} or {MAGIC_MORE_MOVES!r}"
+            raise self.wrong(f"the table doesn't begin with {known}")
+        self.may_move = magic != MAGIC
+        self.table.has_more_moves = magic == MAGIC_MORE_MOVES
         readers = {
             "o": (0, self.old),
             "z": (1, self.frame),

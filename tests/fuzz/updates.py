@@ -20,7 +20,7 @@ from slim.formats.base import ReadOptions
 from slim.formats.directory import read_directory
 from slim.model.limits import Limits
 from tests.support.delta_packages import taken_apart
-from tests.support.moving_elf import library
+from tests.support.moving_natives import library
 from tests.support.raw_archives import entry, folder, sym, tar
 
 SPLIT = b"\x1e"

@@ -26,7 +26,7 @@ from slim.formats.directory import read_directory, write_directory
 from slim.model.limits import Limits
 from slim.model.record import EntryType
 from tests.property.test_formats_roundtrip import RELAXED, TIMES, trees
-from tests.support.moving_elf import library
+from tests.support.moving_natives import ARM64, X86_64, library
 from tests.support.raw_archives import file, options
 
 ROOT = "layer"
@@ -215,12 +215,17 @@ def test_any_text_is_a_table_or_refused(text: str) -> None:
     assert parse(render(table), source="t", limits=Limits()) == table
 
 
+@pytest.mark.parametrize(("machine", "form"), [(X86_64, "elf"), (ARM64, "elf"), (ARM64, "macho")])
 @pytest.mark.parametrize("more", [0, 1])
-def test_native_files_have_moves(tmp_path: Path, more: int) -> None:
-    """Two of them, with other files in one frame; or the same, and one that is like nothing."""
-    old = read([file("a.so", library(300)), file("b.so", library(200))], tmp_path, "old")
+def test_native_files_have_moves(tmp_path: Path, more: int, machine: int, form: str) -> None:
+    """Two of them, with other files in one frame; or the same, and one that is like nothing.
+
+    A slim that knows ELF files for x86-64 only is told that it can't apply the patch.
+    """
+    first = library(300, machine=machine, form=form)
+    old = read([file("a.so", first), file("b.so", library(200))], tmp_path, "old")
     changed = [
-        file("a.so", library(300, range(0, 300, 50))),
+        file("a.so", library(300, range(0, 300, 50), machine=machine, form=form)),
         file("b.so", library(200, {7, 60})),
         *[file("c.so", library(9)[::-1])] * more,
     ]
@@ -230,7 +235,8 @@ def test_native_files_have_moves(tmp_path: Path, more: int) -> None:
         made = make_patch(*sides)
         text = joined(unpack(memoryview(made.table), made.table_unpacked, source="t"))
         assert made.method is Method.FILES
-        assert text.startswith(b"slim-patch 2\n") and text.count(b"\nv ") == 2
+        version = 2 if (machine, form) == (X86_64, "elf") else 3
+        assert text.startswith(b"slim-patch %d\n" % version) and text.count(b"\nv ") == 2
         assert made.size < 0.6 * made.tried["stream"]
         with through(tmp_path, old, new) as restored:
             assert facts(restored) == facts(new)

@@ -102,15 +102,17 @@ def test_tables_that_are_refused(lines: tuple[str, ...], message: str) -> None:
 MOVED = ("o f 644 0 a", "z 1 9", "z 1 1", "u 0 0 1")
 
 
-def table_with_moves(*lines: str) -> Table:
-    text = "".join(f"{line}\n" for line in ("slim-patch 2", *lines))
+def table_with_moves(*lines: str, version: int = 2) -> Table:
+    text = "".join(f"{line}\n" for line in (f"slim-patch {version}", *lines))
     return parse(text.encode(), source="p", limits=Limits(members=10))
 
 
-def test_moves_are_read_as_they_were_written() -> None:
-    table = table_with_moves(*MOVED, "v 4 5")
+@pytest.mark.parametrize("version", [2, 3])
+def test_moves_are_read_as_they_were_written(version: int) -> None:
+    table = table_with_moves(*MOVED, "v 4 5", version=version)
     assert table.frames[1].pieces == [Piece(0, 0, 1, (4, 5))]
-    assert table.has_moves
+    assert table.has_moves and table.has_more_moves == (version == 3)
+    assert render(table).startswith(b"slim-patch %d\n" % version)
     assert parse(render(table), source="p", limits=Limits()) == table
 
 
@@ -143,7 +145,7 @@ def test_too_many_members() -> None:
         table_of("o f 644 0 a", "t 1", *["k 0 1"] * 20)
 
 
-@pytest.mark.parametrize("text", [b"", b"slim-patch 1", b"slim-patch 3\n", b"\n"])
+@pytest.mark.parametrize("text", [b"", b"slim-patch 1", b"slim-patch 4\n", b"\n"])
 def test_what_isnt_a_table(text: bytes) -> None:
     with pytest.raises(UnsafeInputError):
         parse(text, source="p", limits=Limits())

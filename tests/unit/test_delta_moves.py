@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from slim.delta.alignment import find_moves
+from slim.delta.fields import ADDRESS, CHAINED, DISTANCE, SHORT_ADDRESS, Reference
+from slim.delta.image import NativeImage
 from slim.delta.moves import Moves, moved, parse, render
-from slim.delta.native import native_image
+from slim.delta.native import native_images
 from slim.delta.prediction import may_move, worthwhile_moves
-from slim.delta.references import (
-    ADDRESS,
-    SHORT_ADDRESS,
-    Kind,
-    Layout,
-    Reference,
-    Region,
-    references,
-)
+from slim.delta.references import Kind, Layout, Region, references
 from slim.errors import UnsafeInputError
-from tests.support.moving_elf import library
+from tests.support.moving_natives import ARM64, X86_64, library
 
 
 def at(kind: Kind, content: bytes, address: int = 0x1000) -> Layout:
@@ -32,10 +27,10 @@ def at(kind: Kind, content: bytes, address: int = 0x1000) -> Layout:
 
 
 CASES: list[tuple[str, Kind, bytes, list[Reference]]] = [
-    ("call", Kind.X86_64, b"\x90\xe8\x10\0\0\0", [(2, 0x1006, 0x1016)]),
-    ("jump back", Kind.X86_64, b"\x90\x90\xe9\xfb\xff\xff\xff", [(3, 0x1007, 0x1002)]),
-    ("jump if", Kind.X86_64, b"\x0f\x84\x10\0\0\0", [(2, 0x1006, 0x1016)]),
-    ("load", Kind.X86_64, b"\x48\x8d\x3d\0\1\0\0", [(3, 0x1007, 0x1107)]),
+    ("call", Kind.X86_64, b"\x90\xe8\x10\0\0\0", [(2, DISTANCE, 0x1006, 0x1016)]),
+    ("jump back", Kind.X86_64, b"\x90\x90\xe9\xfb\xff\xff\xff", [(3, DISTANCE, 0x1007, 0x1002)]),
+    ("jump if", Kind.X86_64, b"\x0f\x84\x10\0\0\0", [(2, DISTANCE, 0x1006, 0x1016)]),
+    ("load", Kind.X86_64, b"\x48\x8d\x3d\0\1\0\0", [(3, DISTANCE, 0x1007, 0x1107)]),
     ("call out of the file", Kind.X86_64, b"\xe8\0\0\0\1", []),
     ("call that is cut", Kind.X86_64, b"\x90\xe8\0\0", []),
     (
@@ -44,26 +39,44 @@ CASES: list[tuple[str, Kind, bytes, list[Reference]]] = [
         b"\xbf\0\x10\0\0",
         [],
     ),
-    ("word", Kind.WORDS, bytes(8) + struct.pack("<Q", 0x2000), [(8, ADDRESS, 0x2000)]),
+    ("word", Kind.WORDS, bytes(8) + struct.pack("<Q", 0x2000), [(8, ADDRESS, 0, 0x2000)]),
     ("word, not an address", Kind.WORDS, struct.pack("<QQ", 0x3000, 1 << 60), []),
     (
         "frames",
         Kind.FRAMES,
         struct.pack("<II", 4, 0) + struct.pack("<IIiiI", 16, 8, 0x100, 8, 0) + bytes(8),
-        [(16, 0x1010, 0x1110)],
+        [(16, DISTANCE, 0x1010, 0x1110)],
     ),
     (
         "frame with a table",
         Kind.FRAMES,
         struct.pack("<IIiiBi", 21, 8, 0x100, 8, 4, 0x200) + bytes(12),
-        [(8, 0x1008, 0x1108), (17, 0x1011, 0x1211)],
+        [(8, DISTANCE, 0x1008, 0x1108), (17, DISTANCE, 0x1011, 0x1211)],
     ),
     ("frames that are cut", Kind.FRAMES, struct.pack("<III", 100, 8, 0x100), []),
     (
         "index",
         Kind.FRAME_INDEX,
         bytes(12) + struct.pack("<ii", 0x40, 0x80),
-        [(12, 0x1000, 0x1040), (16, 0x1000, 0x1080)],
+        [(12, DISTANCE, 0x1000, 0x1040), (16, DISTANCE, 0x1000, 0x1080)],
+    ),
+    (
+        "chained pointers, the second to another file",
+        Kind.CHAINED,
+        struct.pack("<QQQ", 0x2000 | 7 << 51, 0x2000 | 1 << 63, 0x3000),
+        [(0, CHAINED, 0, 0x2000)],
+    ),
+    (
+        "offsets from the image, the first into its headers",
+        Kind.OFFSETS,
+        struct.pack("<IIIB", 0xFFF, 0x1234, 0x2000, 0),
+        [(4, DISTANCE, 0x1000, 0x2234)],
+    ),
+    (
+        "addresses among constants",
+        Kind.CONSTANTS,
+        struct.pack("<QQ", 5, 0x2000),
+        [(8, ADDRESS, 0, 0x2000)],
     ),
     ("nothing", Kind.PLAIN, b"\xe8\x10\0\0\0", []),
     ("empty", Kind.X86_64, b"", []),
@@ -81,8 +94,8 @@ def test_addresses_of_four_bytes() -> None:
     content = b"\xbf\x34\x12\x40\0\x90\xbe\0\0\x41\0"
     layout = Layout(0x400000, 0x500000, (Region(Kind.X86_64_FIXED, 0, 11, 0x400000),))
     assert list(references(content, layout)) == [
-        (1, SHORT_ADDRESS, 0x401234),
-        (7, SHORT_ADDRESS, 0x410000),
+        (1, SHORT_ADDRESS, 0, 0x401234),
+        (7, SHORT_ADDRESS, 0, 0x410000),
     ]
 
 
@@ -95,9 +108,9 @@ def test_a_table_of_jumps_ends_where_distances_of_code_do() -> None:
         (Region(Kind.X86_64, 0, 16, 0x1000), Region(Kind.TABLES, 16, 12, 0x1010)),
     )
     assert list(references(content, layout)) == [
-        (3, 0x1007, 0x1010),
-        (16, 0x1010, 0x1000),
-        (20, 0x1010, 0x1007),
+        (3, DISTANCE, 0x1007, 0x1010),
+        (16, DISTANCE, 0x1010, 0x1000),
+        (20, DISTANCE, 0x1010, 0x1007),
     ]
 
 
@@ -108,22 +121,25 @@ def test_where_an_address_went(address: int, expected: int) -> None:
     assert Moves([10, 20], [5, -3]).of(address) == expected
 
 
+def image_of(content: bytes) -> NativeImage:
+    (image,) = native_images(content).values()
+    return image
+
+
 def test_moves_predict_the_new_file() -> None:
     """Every reference of code, constants and data follows; only what was inserted is unknown."""
     old, new = library(200), library(200, {10, 60, 150})
-    images = native_image(old), native_image(new)
-    assert images[0] is not None and images[1] is not None
-    predicted = moved(old, images[0].layout, find_moves(images[0], images[1]))
+    before, after = image_of(old), image_of(new)
+    predicted = moved(old, [(before.layout, find_moves(before, after))])
     assert sum(predicted.count(new[n : n + 64]) > 0 for n in range(0x200, 0x6000, 16)) > 1400
     assert sum(old.count(new[n : n + 64]) > 0 for n in range(0x200, 0x6000, 16)) < 300
 
 
 def test_the_same_file_hasnt_moved() -> None:
-    image = native_image(library(50))
-    assert image is not None
+    image = image_of(library(50))
     moves = find_moves(image, image)
     assert set(moves.distances) == {0}
-    assert moved(image.content, image.layout, moves) == image.content
+    assert moved(image.content, [(image.layout, moves)]) == image.content
 
 
 @pytest.mark.parametrize(
@@ -145,7 +161,7 @@ def test_moves_only_where_they_pay() -> None:
     assert worthwhile_moves(library(300), library(300)) is None
     form = worthwhile_moves(library(300), library(300, range(0, 300, 50)))
     assert form is not None and len(form) < 200
-    assert may_move(library(1)) and not may_move(b"MZ")
+    assert may_move(library(1)) and not may_move(b"#!/bin/sh")
 
 
 # The form
@@ -174,14 +190,30 @@ def any_moves(draw: st.DrawFn) -> Moves:
     return Moves(starts, distances)
 
 
-@given(layouts(), any_moves())
-def test_the_form_is_read_as_it_was_written(layout: Layout, moves: Moves) -> None:
-    size = layout.regions[-1].end if layout.regions else 0
-    read = parse(render(layout, moves), size, source="p")
-    assert read == (layout, moves)
+@given(st.lists(st.tuples(layouts(), any_moves()), min_size=1, max_size=3))
+def test_the_form_is_read_as_it_was_written(images: list[tuple[Layout, Moves]]) -> None:
+    images, size = apart(images)
+    assert parse(render(images), size, source="p") == images
     if size:
         with pytest.raises(UnsafeInputError):
-            parse(render(layout, moves), size - 1, source="p")
+            parse(render(images), size - 1, source="p")
+
+
+def apart(images: list[tuple[Layout, Moves]]) -> tuple[list[tuple[Layout, Moves]], int]:
+    """The images one after another in a file, and the size of it."""
+    placed, end = [], 0
+    for layout, moves in images:
+        regions = [replace(one, start=one.start + end) for one in layout.regions]
+        placed.append((replace(layout, regions=tuple(regions)), moves))
+        end = regions[-1].end if regions else end
+    return placed, end
+
+
+def test_no_more_images_than_a_file_has() -> None:
+    image = (Layout(0, 1, ()), Moves([], []))
+    assert parse(render([image] * 8), 9, source="p") == [image] * 8
+    with pytest.raises(UnsafeInputError, match="9 images"):
+        parse(render([image] * 9), 9, source="p")
 
 
 @given(st.binary(max_size=1000), layouts(), any_moves())
@@ -190,24 +222,26 @@ def test_any_layout_and_moves_change_any_content(
 ) -> None:
     """No size, no position and no distance is too much: what comes out has the same size."""
     content = content.ljust(layout.regions[-1].end if layout.regions else 0, b"\xe8")
-    assert len(moved(content, layout, moves)) == len(content)
-    assert moved(content, layout, Moves([], [])) == content
+    assert len(moved(content, [(layout, moves)])) == len(content)
+    assert moved(content, [(layout, Moves([], []))]) == content
 
 
 @given(st.binary(max_size=60), st.integers(0, 500))
 def test_any_bytes_are_moves_or_refused(form: bytes, size: int) -> None:
     try:
-        layout, moves = parse(form, size, source="p")
+        images = parse(form, size, source="p")
     except UnsafeInputError:
         return
-    assert render(layout, moves) == form
-    assert len(moved(bytes(size), layout, moves)) == size
+    assert render(images) == form
+    assert len(moved(bytes(size), images)) == size
 
 
 @given(st.integers(0, 1 << 32))
 def test_a_damaged_file_gives_moves_or_none(seed: int) -> None:
     chance = random.Random(seed)
-    contents = [bytearray(library(12)), bytearray(library(12, {4}))]
+    form = chance.choice(("elf", "macho", "pe"))
+    machine = chance.choice((X86_64, ARM64))
+    contents = [bytearray(library(12, longer, machine=machine, form=form)) for longer in ((), {4})]
     for content in contents:
         for _ in range(chance.choice((0, 1, 8, 64))):
             end = chance.choice((64, len(content)))
@@ -217,6 +251,6 @@ def test_a_damaged_file_gives_moves_or_none(seed: int) -> None:
         if chance.random() < 0.2:
             del content[chance.randrange(len(content)) :]
     old, new = map(bytes, contents)
-    form = worthwhile_moves(old, new)
-    if form is not None:
-        assert len(moved(old, *parse(form, len(old), source="p"))) == len(old)
+    found = worthwhile_moves(old, new)
+    if found is not None:
+        assert len(moved(old, parse(found, len(old), source="p"))) == len(old)

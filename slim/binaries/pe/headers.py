@@ -16,18 +16,25 @@ EXPORT, IMPORT, CERTIFICATE, DELAY_IMPORT, CLR = 0, 1, 4, 13, 14
 
 _COFF_SIZE = 24
 """Bytes of the signature and the COFF header."""
-_SECTION = struct.Struct("<8s4I16x")
+_SECTION = struct.Struct("<8s4I12xI")
 _MOST_SECTIONS = 96
 """As many as the Windows loader takes."""
 _LONGEST_NAME = 512
 
 
 @dataclass(frozen=True, slots=True)
-class _Section:
+class PeSection:
+    """Section: ``size`` bytes at an address, ``length`` of them in the file from ``offset`` on.
+
+    Addresses count from that of the image. ``flags`` are ``IMAGE_SCN_*``.
+    """
+
+    name: bytes
     address: int
     size: int
     offset: int
     length: int
+    flags: int
 
 
 class PeHeaders:
@@ -57,9 +64,9 @@ class PeHeaders:
         self._directories = [
             struct.unpack_from("<2I", view, tables + 8 * row) for row in range(max(rows, 0))
         ]
-        self._sections = [
-            _Section(address, in_memory, offset, length)
-            for _, in_memory, address, length, offset in (
+        self.sections = [
+            PeSection(name.rstrip(b"\0"), address, in_memory, offset, length, flags)
+            for name, in_memory, address, length, offset, flags in (
                 _SECTION.unpack_from(view, start + size + number * _SECTION.size)
                 for number in range(min(count, _MOST_SECTIONS))
             )
@@ -77,7 +84,7 @@ class PeHeaders:
 
         Raises ValueError for an address that no section holds.
         """
-        for section in self._sections:
+        for section in self.sections:
             inside = address - section.address
             if 0 <= inside < section.length:
                 end = section.offset + min(section.length, inside + size)
