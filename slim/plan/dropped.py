@@ -1,24 +1,35 @@
-"""Native files that link what a dropped distribution takes with it.
+"""Files that link, or open by name, libraries that a dropped distribution takes with it.
 
 A library of the same layer, such as a plug-in, can't be loaded any more, and goes with the drop; so
 does what links that in turn. Anything else, an extension module or a program, holds the
-distribution, unless the user's ``despite`` names its owner.
+distribution, unless the user's ``despite`` names its owner. So does Python code that opens one of
+its libraries by name (``ctypes.CDLL("libx.so")``).
 """
 
 from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
 
 from slim.analysis.facts import Facts
 from slim.analysis.linkage.graph import BrokenLink
 from slim.analysis.linkage.verdicts import is_candidate
 from slim.model.finding import Evidence
 from slim.model.plan import Remove, SkipReason
-from slim.model.record import FileKey, FileRecord
+from slim.model.record import FileKey, FileKind, FileRecord
 from slim.passes.packages import DROP_PREFIX
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
 
 _SHOWN = 5
 """Files that the refusal of a drop names."""
+_OPENS = re.compile(
+    rb"\b(?:(?:C|Py|Win|Ole)DLL|LoadLibrary\w*|load_library|dlopen|find_library)\s*\("
+)
+"""Calls by which Python code opens libraries (ctypes, cffi)."""
+_VERSIONED = re.compile(r"(.+\.so)\.[\d.]+\Z")
+_LARGEST = 8 << 20
+"""Bytes of a source that is searched for names of libraries."""
 
 
 def settle_dropped(draft: Draft, facts: Facts, scope: Scope) -> bool:
@@ -32,6 +43,9 @@ def settle_dropped(draft: Draft, facts: Facts, scope: Scope) -> bool:
         }
         if not dropped:
             return refused
+        if _refuse_opened(dropped, draft, facts, scope):
+            refused = True
+            continue
         broken: dict[FileKey, BrokenLink] = {}
         for link in facts.libraries.broken_links(draft.gone):
             if link.target.key in dropped:
@@ -66,9 +80,66 @@ def _may_go(record: FileRecord, cause: Remove, facts: Facts, scope: Scope) -> bo
     """Return whether a file that can't be loaded any more may go with a dropped distribution."""
     if record.layer != cause.record.layer or scope.holds(record):
         return False
+    return _is_accepted(record, cause, scope) or is_candidate(
+        record, facts.libraries.dynamics.get(record.key)
+    )
+
+
+def _is_accepted(record: FileRecord, cause: Remove, scope: Scope) -> bool:
+    """Return whether the user drops a distribution despite what this file does."""
     name = cause.rule.removeprefix(DROP_PREFIX)
-    accepted = any(
+    return any(
         spec.name == name and record.owner.name in spec.despite
         for spec in scope.settings[cause.record.layer].drop
     )
-    return accepted or is_candidate(record, facts.libraries.dynamics.get(record.key))
+
+
+def _refuse_opened(
+    dropped: Mapping[FileKey, Remove], draft: Draft, facts: Facts, scope: Scope
+) -> bool:
+    """Refuse each drop whose libraries Python code opens that stays; return whether any was."""
+    held: dict[tuple[str, str], list[Evidence]] = {}
+    names: dict[bytes, list[Remove]] = {}
+    for action in dropped.values():
+        for name in _names_of(action.record, facts):
+            names.setdefault(name, []).append(action)
+    for record in facts.inventory if names else ():
+        if not record.path.endswith(".py") or record.size > _LARGEST or record.key in draft.gone:
+            continue
+        content = bytes(facts.read(record))
+        if _OPENS.search(content) is None:
+            continue
+        for name, actions in names.items():
+            if not _in_quotes(name, content):
+                continue
+            evidence = Evidence(
+                kind="opened",
+                text=f'opens libraries, and has "{name.decode()}" in a string',
+                file=record.deployed_path,
+                line=content.count(b"\n", 0, content.find(name)) + 1,
+            )
+            for action in actions:
+                if not _is_accepted(record, action, scope):
+                    held.setdefault((action.record.layer, action.rule), []).append(evidence)
+    for key, action in dropped.items():
+        if found := held.get((key[0], action.rule)):
+            draft.refuse(action, SkipReason.LINKED, tuple(dict.fromkeys(found))[:_SHOWN])
+    return bool(held)
+
+
+def _names_of(record: FileRecord, facts: Facts) -> Iterator[bytes]:
+    """Yield the names by which code may open a native file: all but those of extension modules."""
+    dynamic = facts.libraries.dynamics.get(record.key)
+    if dynamic is None or record.kind is FileKind.EXTENSION:
+        return
+    base = record.path.rpartition("/")[2]
+    versioned = _VERSIONED.match(base)
+    names = {base, dynamic.soname or base, base if versioned is None else versioned[1]}
+    yield from (name.rpartition("/")[2].encode() for name in sorted(names))
+
+
+def _in_quotes(name: bytes, content: bytes) -> bool:
+    """Return whether a string of code ends in a file name."""
+    return name in content and (
+        re.search(rb"(?<![\w-])" + re.escape(name) + rb"(?=[\"'])", content) is not None
+    )

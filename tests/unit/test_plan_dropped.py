@@ -101,6 +101,14 @@ TOGETHER: dict[str, tuple[dict[str, Contents], set[str]]] = {
         {"$site/base/__init__.py": "try:\n  import big\nexcept ImportError: pass\n"},
         set(),
     ),
+    "a name of a library that nothing opens": (
+        {"$site/base/__init__.py": "NAMES = ['libbig.so']\n"},
+        set(),
+    ),
+    "a library whose name is longer": (
+        {"$site/base/__init__.py": "ctypes.CDLL('notlibbig.so')\n"},
+        set(),
+    ),
 }
 HELD: dict[str, tuple[dict[str, Contents], str]] = {
     "what links its plug-in": ({USER: OF_PLUG, "$site/base/libplug.so": PLUG}, "needs libplug.so"),
@@ -114,6 +122,18 @@ HELD: dict[str, tuple[dict[str, Contents], str]] = {
     "a requirement": (
         {THIRD: "Name: third\nVersion: 1\nRequires-Dist: big\n\n"},
         "third 1 requires big",
+    ),
+    "ctypes": (
+        {"$site/base/__init__.py": "import ctypes\n\nctypes.CDLL('libbig.so')\n"},
+        'opens libraries, and has "libbig.so" in a string',
+    ),
+    "ctypes, by its path": (
+        {"$site/base/x.py": "cdll.LoadLibrary(os.path.join(site, 'big/libbig.so'))\n"},
+        'has "libbig.so"',
+    ),
+    "cffi, without the version": (
+        {"$site/base/x.py": 'ffi.dlopen("libplus.so")\n', "$site/big/libplus.so.2.1": elf()},
+        'has "libplus.so"',
     ),
 }
 
@@ -131,3 +151,9 @@ def test_what_needs_a_drop_holds_all_of_it_and_is_told(case: str) -> None:
     made = plan({"$site/big/__init__.py": "", **files})
     assert gone(made) == set()
     assert any(why in str(text) for held in made.skipped for text in held.evidence)
+
+
+def test_code_that_opens_a_library_is_accepted_by_despite() -> None:
+    files: dict[str, Contents] = {"$site/base/__init__.py": "ctypes.CDLL('libbig.so')\n"}
+    assert gone(plan(files)) == set()
+    assert gone(plan(files, "base")) == {INFO, LIBRARY}
