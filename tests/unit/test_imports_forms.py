@@ -52,6 +52,32 @@ def test_pieces_hold_what_they_come_to(case: str) -> None:
     assert held({"pkg/core.py": text}) == expected
 
 
+SPELLED: dict[str, tuple[str, set[str]]] = {
+    "a member of an enumeration": (
+        f"class K(enum.StrEnum):\n  TESTS = enum.auto()\n{HERE}K.TESTS / 'data'",
+        ALL,
+    ),
+    "the name of a member": (
+        f"class K(enum.Enum):\n    core = 1\n    tests = 2\n{HERE}K(2).name / 'data'",
+        ALL,
+    ),
+    "a key by its argument": ("for k, v in dict(core='a', tests='data').items(): load(k, v)", ALL),
+    "a neighbour's name": (
+        "x = Path(__file__).with_name('core').with_name('tests') / 'data'",
+        {DATA},
+    ),
+    "a class that is no enumeration": ("class K:\n  TESTS = 1\nprint(K.TESTS)", set()),
+    "a comparison": ("class K(enum.Enum):\n  A = 1\nif K.tests == 1: pass", set()),
+    "another function's argument": ("run(tests=3)", set()),
+}
+
+
+@pytest.mark.parametrize("case", SPELLED)
+def test_names_that_come_to_text_hold_what_they_name(case: str) -> None:
+    text, expected = SPELLED[case]
+    assert held({"pkg/core.py": text}) == expected
+
+
 @pytest.mark.parametrize("case", [case for case in PIECES if PIECES[case][1]])
 def test_pieces_in_code_that_cannot_be_parsed_hold_all_of_it(case: str) -> None:
     text, _ = PIECES[case]

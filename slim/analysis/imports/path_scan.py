@@ -16,6 +16,8 @@ from slim.analysis.imports.bare_names import BareNames, called_name, module_name
 
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
+    if any(word in source and spelled.search(source) for word, spelled in _SPELLED):
+        return True
     if b"test" not in source and b"discover" not in source:
         return _IN_CAPITALS.search(source) is not None
     return any(
@@ -51,6 +53,11 @@ _PATH_HINTS = {
 }
 """Paths that name tests, by what each holds, which is found sooner."""
 _IN_CAPITALS = re.compile(rb"(?i:tests)[\"'/\\][^\n]{0,200}\.(?:lower|casefold)\b")
+_SPELLED = (
+    (b"Enum", re.compile(rb"^[ \t]+(?i:tests)[ \t]*=(?!=)", re.MULTILINE)),
+    (b"dict(", re.compile(rb"\bdict\([^()]{0,400}\btests\s*=(?!=)")),
+)
+"""Names in code that come to text: members of an enumeration, and arguments that become keys."""
 _TEST_FILE = re.compile(r"(?:test_[\w*]+|conftest)\.py\Z")
 _OPEN_FILE = re.compile(r"test_[\w\0]+\.py\Z")
 """A test file of which only running tells the whole name."""
@@ -203,6 +210,9 @@ class _PathReader:
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
+        for node in self._nodes:
+            if _spells_tests(node):
+                yield PathUse((TESTS_FOLDER,), getattr(node, "lineno", 0))
         for node in self._nodes:  # breadth first: what is around comes before what is in it
             if id(node) in done or id(node) in self._ignored or not _builds(node):
                 continue
@@ -222,6 +232,21 @@ class _PathReader:
         for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
             if own or any(map(is_test_part, run)):
                 yield PathUse(run, line, own and not anchors, anchors)
+
+
+def _spells_tests(node: ast.AST) -> bool:
+    """Return whether the word is a name here that comes to text when the code runs."""
+    match node:
+        case ast.ClassDef(bases=bases, body=body):
+            members = (each.targets for each in body if isinstance(each, ast.Assign))
+            return any(called_name(base).endswith("Enum") for base in bases) and any(
+                isinstance(target, ast.Name) and target.id.lower() == TESTS_FOLDER
+                for targets in members
+                for target in targets
+            )
+        case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
+            return any(keyword.arg == TESTS_FOLDER for keyword in keywords)
+    return False
 
 
 def _builds(node: ast.AST) -> bool:
@@ -271,6 +296,9 @@ def _of_parts(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
         case ast.List(elts=elements) | ast.Tuple(elts=elements):
             for element in elements:
                 yield from (*_text(element, depth + 1, seen), "/")
+        case ast.Call(func=ast.Attribute(value=value, attr="with_name"), args=[name]):
+            yield "".join(_text(value, depth + 1, seen)).rstrip("/").rpartition("/")[0] + "/"
+            yield from _text(name, depth + 1, seen)
         case ast.Call(func=function, args=arguments) if called_name(function) in _JOINERS:
             first = [function.value] if isinstance(function, ast.Attribute) else []
             for argument in (*first, *arguments):
