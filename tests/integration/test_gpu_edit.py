@@ -24,7 +24,7 @@ from slim.verification.second_opinion import elf as second
 from slim.verification.second_opinion.facts import differences
 from tests.support.cuda_tools import compile_cuda, listed, tool
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("gpu-edit")]
 
 KERNELS = """
 #include <cuda_runtime.h>
@@ -121,9 +121,10 @@ def test_what_stays_is_what_was(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The list after is that before less what was to go, and what is left is the same code."""
+    cuobjdump, _ = tool("cuobjdump"), tool("nvdisasm")
     file = library(name, libraries, tmp_path_factory)
     new = edit(file, tmp_path, "sm_90")
-    before, after = listed(tool("cuobjdump"), file), listed(tool("cuobjdump"), new)
+    before, after = listed(cuobjdump, file), listed(cuobjdump, new)
     assert Counter(after) == Counter(one for one in before if can_run_90(*one))
     old, now = disassembled(file, tmp_path / "old"), disassembled(new, tmp_path / "new")
     kept = {key: count for key, count in old.items() if can_run_90("cubin", key[0])}
@@ -138,6 +139,7 @@ def test_what_is_compressed_again_is_what_was(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """NVIDIA's tools list and disassemble the same code in it."""
+    cuobjdump, _ = tool("cuobjdump"), tool("nvdisasm")
     file = library(name, libraries, tmp_path_factory)
     data = file.read_bytes()
     made = plan_gpu_edit(data, [], "none", recompress=True)
@@ -145,7 +147,7 @@ def test_what_is_compressed_again_is_what_was(
     new = tmp_path / file.name
     new.write_bytes(made.recipe.whole(data))
     assert check(data, new.read_bytes()) == []
-    assert listed(tool("cuobjdump"), new) == listed(tool("cuobjdump"), file)
+    assert listed(cuobjdump, new) == listed(cuobjdump, file)
     assert disassembled(new, tmp_path / "new") == disassembled(file, tmp_path / "old")
     assert call(new) == call(file)
 
@@ -265,10 +267,9 @@ def test_devices_keep_what_they_need(
     libraries: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
+    cuobjdump = tool("cuobjdump")
     new = edit(library("none", libraries, tmp_path_factory), tmp_path, *names)
-    found = {
-        arch if kind == "cubin" else f"ptx {arch}" for kind, arch in listed(tool("cuobjdump"), new)
-    }
+    found = {arch if kind == "cubin" else f"ptx {arch}" for kind, arch in listed(cuobjdump, new)}
     # The container of cudart's device code has no PTX: of that one the smallest cubin stays.
     assert expected <= found
     assert len(found - expected) <= 1

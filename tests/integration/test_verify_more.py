@@ -88,6 +88,7 @@ def test_a_library_that_crashes_or_hangs_is_told_and_the_next_are_tried(
         "c.so": build("c.so", "int c;\n"),
     }
     running_stack(Path("stack"), maths=files)
+    Path("slim.toml").write_text("schema = 1\n[verify]\ntimeout = 4\n")  # for importing b
     result = run()
     assert checks(result)["dlopen"]["tried"] == 1
     (text,) = [one for one in result["verification"]["untried"] if "dlopen" in one]
