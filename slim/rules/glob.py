@@ -75,14 +75,7 @@ class Alternative:
         None where the pattern promises nothing. Serves as a cheap filter before the regular
         expression.
         """
-        *folders, last = self.components
-        if last != GLOBSTAR:
-            if _is_literal(last):
-                return last
-            tail = re.split(r"[*?\]]", last)[-1]
-            if "." in tail and "[" not in tail:
-                return "." + tail.rpartition(".")[2]
-        return max((name for name in folders if _is_literal(name)), key=len, default=None)
+        return _token(self.components)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +141,13 @@ def compile_globs(globs: Iterable[Glob], layer: Layer) -> re.Pattern[str] | None
     """
     flags = re.DOTALL | (re.IGNORECASE | re.ASCII if folds_case(layer) else re.NOFLAG)
     distinct = dict.fromkeys(regex for glob in globs for regex in glob.regexes(layer))
-    return re.compile("|".join(distinct), flags) if distinct else None
+    return _regex("|".join(distinct), flags) if distinct else None
+
+
+@lru_cache(maxsize=4096)
+def _regex(source: str, flags: re.RegexFlag) -> re.Pattern[str]:
+    """Compile, once in a process: the rules of one layer are more than ``re`` remembers."""
+    return re.compile(source, flags)
 
 
 @lru_cache(maxsize=4096)
@@ -308,6 +307,20 @@ def _set_regex(body: str) -> str:
             items.append(re.escape(first))
             position += 1
     return f"(?!/)[{'^' if negated else ''}{''.join(items)}]"
+
+
+@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)
+def _token(components: tuple[str, ...]) -> str | None:
+    """See :attr:`Alternative.token`."""
+    *folders, last = components
+    if last != GLOBSTAR:
+        if _is_literal(last):
+            return last
+        tail = re.split(r"[*?\]]", last)[-1]
+        if "." in tail and "[" not in tail:
+            return "." + tail.rpartition(".")[2]
+    return max((name for name in folders if _is_literal(name)), key=len, default=None)
 
 
 @lru_cache(maxsize=4096)
