@@ -40,21 +40,29 @@ from slim.model.size import format_size
 
 PYTHON = "3.13"
 SITE = f"lib/python{PYTHON}/site-packages"
-PLATFORM = [
-    word for tag in ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
-    for word in ("--platform", f"{tag}_x86_64")
-]  # fmt: skip
+LINUX = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux2014")
+PLATFORMS = {
+    "linux": ("x86_64", tuple(f"{tag}_x86_64" for tag in LINUX)),
+    "linux-arm64": ("aarch64", tuple(f"{tag}_aarch64" for tag in LINUX)),
+    "macos-arm64": ("aarch64", ("macosx_14_0_arm64", "macosx_12_0_arm64", "macosx_11_0_arm64")),
+    "windows": ("x86_64", ("win_amd64",)),
+}
+"""The machine of each platform, and the tags of its wheels."""
 DEBIAN = ("libpython3.11-minimal", "libpython3.11-stdlib", "libpython3.11", "python3.11-minimal")
 
 
 @dataclass(frozen=True)
 class Case:
-    """One bump: the distribution, its two versions, and what else lies in the layer."""
+    """One bump: the distribution, its two versions, and what else lies in the layer.
+
+    On another platform than Linux on x86-64 it is alone there, without what it requires.
+    """
 
     name: str
     old: str
     new: str
     others: tuple[str, ...] = ()
+    platform: str = "linux"
 
 
 SERVER = ("fastapi==0.119.0", "uvicorn==0.38.0", "jinja2==3.1.6", "pygments==2.19.2")
@@ -64,6 +72,9 @@ CASES = (
     Case("numpy", "numpy==2.3.2", "numpy==2.3.3"),
     Case("pandas", "pandas==2.3.1", "pandas==2.3.2", ("numpy==2.3.3",)),
     Case("scipy", "scipy==1.16.1", "scipy==1.16.2", ("numpy==2.3.3",)),
+    Case("scipy-linux-arm64", "scipy==1.16.1", "scipy==1.16.2", platform="linux-arm64"),
+    Case("numpy-macos-arm64", "numpy==2.3.2", "numpy==2.3.3", platform="macos-arm64"),
+    Case("scipy-windows", "scipy==1.16.1", "scipy==1.16.2", platform="windows"),
 )
 RUNTIMES = ("runtime-security", "runtime-feature")
 
@@ -100,9 +111,10 @@ def layers(
     """The name of each case, and for both sides what it is called and its folder."""
     for case in CASES:
         if not chosen or case.name in chosen:
-            old = installed(work / case.name / "old", [case.old, *case.others])
-            pins = [pin for pin in frozen(old) if not pin.startswith(f"{case.name}==")]
-            new = installed(work / case.name / "new", [case.new, *pins])
+            changed = case.old.partition("==")[0]
+            old = installed(work / case.name / "old", [case.old, *case.others], case.platform)
+            pins = [pin for pin in frozen(old) if not pin.startswith(f"{changed}==")]
+            new = installed(work / case.name / "new", [case.new, *pins], case.platform)
             yield (
                 case.name,
                 ((case.old.partition("==")[2], old), (case.new.partition("==")[2], new)),
@@ -130,8 +142,8 @@ def layers(
             yield RUNTIMES[1], (trees[0], trees[1])
 
 
-def installed(folder: Path, pins: Iterable[str]) -> Path:
-    """A layer's folder with these distributions, as pip installs them for Linux on x86-64."""
+def installed(folder: Path, pins: Iterable[str], platform: str) -> Path:
+    """A layer's folder with these distributions, as pip installs them for a platform."""
     if not folder.exists():
         command = [
             sys.executable,
@@ -149,7 +161,8 @@ def installed(folder: Path, pins: Iterable[str]) -> Path:
             PYTHON,
             "--implementation",
             "cp",
-            *PLATFORM,
+            *(word for tag in PLATFORMS[platform][1] for word in ("--platform", tag)),
+            *([] if platform == "linux" else ["--no-deps"]),
         ]
         subprocess.run([*command, "--target", str(folder / SITE), *pins], check=True)
         shutil.rmtree(folder / SITE / "bin", ignore_errors=True)
@@ -211,10 +224,12 @@ def runtime(prefix: Path, folder: Path) -> Path:
 
 def measure(name: str, sides: tuple[tuple[str, Path], tuple[str, Path]], work: Path) -> str:
     """One row of the table."""
+    platforms = {case.name: case.platform for case in CASES}
+    machine = PLATFORMS[platforms.get(name, "linux")][0]
     with tempfile.TemporaryDirectory(dir=work, prefix="run-") as scratch:
         place = Path(scratch)
         archives = [
-            pack(folder, place / side / f"{name}.tar.xz")
+            pack(folder, place / side / f"{name}.tar.xz", machine)
             for side, (_, folder) in zip("ab", sides, strict=True)
         ]
         started = time.monotonic()
@@ -250,7 +265,7 @@ def measure(name: str, sides: tuple[tuple[str, Path], tuple[str, Path]], work: P
         return f"| {' | '.join(cells)} |"
 
 
-def pack(folder: Path, archive: Path) -> Path:
+def pack(folder: Path, archive: Path, machine: str) -> Path:
     """The folder as slim writes it: a tar.xz with one root folder and one time."""
     archive.parent.mkdir()
     options = ReadOptions(spool_dir=archive.parent, anywhere=True)
@@ -260,7 +275,7 @@ def pack(folder: Path, archive: Path) -> Path:
         ThreadPoolExecutor(max_workers=workers) as executor,
     ):
         members = (replace(member, mtime=1_700_000_000) for member in tree.members.values())
-        write = WriteOptions(executor=executor, workers=workers, machine="x86_64")
+        write = WriteOptions(executor=executor, workers=workers, machine=machine)
         write_archive(format_by_name("tar.xz"), members, "layer", archive, write)
     return archive
 
