@@ -68,9 +68,9 @@ def slim(source: Path, output: Path) -> RunResult:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+def sample(sample_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Sample:
     top = tmp_path_factory.mktemp("sample")
-    published = build_sample(top / "published")
+    published = sample_stack
     before = state(published)
     result = slim(published, top / "slimmed")
     return Sample(

@@ -16,7 +16,6 @@ from slim.cli import main
 from slim.model.record import OwnerKind
 from slim.model.trace import INSTALL_RUN, RunKind, Trace, Witness
 from slim.sample import APPLICATION, LAUNCH_MODULE
-from slim.sample.build import build_sample
 from slim.traces.read import read_trace
 from slim.traces.write import render
 from slim.tracing import recorder, times
@@ -27,7 +26,7 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name == "nt", reason="deploys with tar and POSIX layers"),
     pytest.mark.skipif(shutil.which("tar") is None, reason="needs tar"),
-    pytest.mark.xdist_group("trace"),
+    pytest.mark.xdist_group("sample"),
 ]
 
 CONFIG = f"""
@@ -57,9 +56,9 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
+def recorded(sample_stack: Path, tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     folder = tmp_path_factory.mktemp("traced")
-    stack = build_sample(folder / "stack")
+    stack = sample_stack
     config = folder / "slim.toml"
     config.write_text(CONFIG, encoding="utf-8")
     file = folder / "slim.trace"
@@ -101,6 +100,7 @@ def test_the_install_step_compiles_sources_and_uses_few(recorded: Recorded) -> N
 def test_it_names_no_place_and_no_time(recorded: Recorded) -> None:
     text = recorded.file.read_text(encoding="ascii")
     assert str(recorded.stack.parent) not in text
+    assert str(recorded.file.parent) not in text
     assert "/tmp/" not in text
     assert recorder.NAME not in text
 
