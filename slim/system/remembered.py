@@ -129,14 +129,25 @@ class Remembered(Closing):
         import sqlite3
 
         try:
-            with self._database:
-                last = self._today - UNUSED_DAYS
-                self._database.execute("DELETE FROM readings WHERE used < ?", (last,))
+            self._forget_unused(self._database)
         except sqlite3.Error as error:
             self._give_up(error)
         else:
             self._database.close()
         self._database = None
+
+    def _forget_unused(self, database: sqlite3.Connection) -> None:
+        """Remove old values, once a day: all of the file is read for it.
+
+        The file's ``user_version`` is the day on which it was done. Raises sqlite3.Error.
+        """
+        (done,) = database.execute("PRAGMA user_version").fetchone()
+        if done == self._today:
+            return
+        with database:
+            last = self._today - UNUSED_DAYS
+            database.execute("DELETE FROM readings WHERE used < ?", (last,))
+            database.execute(f"PRAGMA user_version = {self._today:d}")
 
     def _open(self, folder: Path) -> sqlite3.Connection | None:
         import sqlite3

@@ -7,6 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
@@ -93,6 +94,28 @@ def test_what_nobody_asked_for_is_forgotten_and_what_was_asked_for_stays(
         pass
     with Remembered(tmp_path, "x") as store:
         assert (store.get(b"asked"), store.get(b"forgotten")) == (b"1", None)
+
+
+def test_what_is_old_is_looked_for_once_a_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cache of hundreds of megabytes is read from end to end for it."""
+    now = 86_400.0 * 1_000
+    monkeypatch.setattr("slim.system.remembered.time.time", lambda: now)
+
+    def rows() -> list[tuple[bytes]]:
+        with closing(sqlite3.connect(tmp_path / "x.sqlite")) as database, database:
+            database.execute("UPDATE readings SET used = 0")
+            return database.execute("SELECT key FROM readings").fetchall()
+
+    with Remembered(tmp_path, "x") as store:
+        store.put(b"key", b"value")
+    assert rows() == [(b"key",)]
+    Remembered(tmp_path, "x").close()
+    assert rows() == [(b"key",)]
+    now += 86_400
+    Remembered(tmp_path, "x").close()
+    assert rows() == []
 
 
 def test_two_processes_may_write_at_a_time(tmp_path: Path) -> None:
