@@ -20,7 +20,7 @@ from slim.formats.base import ReadOptions
 from slim.formats.directory import read_directory
 from slim.model.limits import Limits
 from tests.support.delta_packages import taken_apart
-from tests.support.moving_natives import library
+from tests.support.moving_natives import ARM64, library
 from tests.support.raw_archives import entry, folder, sym, tar
 
 SPLIT = b"\x1e"
@@ -42,9 +42,14 @@ def _folder() -> Path:
     _kept.append(top)
     place = Path(top.name)
     links = [sym("app/l", "lib")]
-    sides = (("old", _CODE, library(60)), ("new", _CODE[:-9] + b"y = 1\n", library(60, {7, 30})))
-    for name, code, native in sides:
-        files = [entry("app/lib/a.py", code), entry("app/lib/m.so", native)]
+    sides: tuple[tuple[str, bytes, tuple[int, ...]], ...]
+    sides = (("old", _CODE, ()), ("new", _CODE[:-9] + b"y = 1\n", (7, 30)))
+    for name, code, longer in sides:
+        natives = library(60, longer), library(60, longer, machine=ARM64, form="macho")
+        files = [
+            entry("app/lib/a.py", code),
+            *(entry(f"app/lib/m{number}.so", native) for number, native in enumerate(natives)),
+        ]
         (place / f"{name}.tar").write_bytes(tar(folder("app"), folder("app/lib"), *files, *links))
     make(MakeRequest(old=place / "old.tar", new=place / "new.tar", output=place / "honest"))
     (patch,) = place.glob("honest/*.patch")
