@@ -23,6 +23,8 @@ from slim.model.record import FileRecord
 
 _LEAST_WORK: Final = 4 << 20
 """Bytes of files that are worth starting other processes for."""
+_SAMPLE: Final = 64
+"""Readings that are looked for to find out whether most are remembered."""
 
 
 def scan_variant(*, expressions: bool, paths: bool) -> str:
@@ -87,11 +89,10 @@ class Readings(Remembering):
         """Make readings that are about to be asked for, in several processes, where that pays."""
         if not self._crew.works:
             return
-        missing = {
-            each.key: each
-            for each in wanted
-            if 0 < each.size <= MAX_SIZE and each.sha256 and not self._is_known(*each.key)
-        }
+        fit = [each for each in wanted if 0 < each.size <= MAX_SIZE and each.sha256]
+        if all(self._is_known(*each.key) for each in fit[:: max(1, len(fit) // _SAMPLE)]):
+            return  # so are nearly all, and asking for each takes as long as what is left
+        missing = {each.key: each for each in fit if not self._is_known(*each.key)}
         if sum(each.size for each in missing.values()) >= _LEAST_WORK:
             self._crew.share(missing.values(), self._make_own, self._take)
 

@@ -10,7 +10,7 @@ from slim.analysis import ReadFile
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.analysis.listed_files import ListedFiles
-from slim.analysis.remembering import Remembering, plain
+from slim.analysis.remembering import Form, Remembering, plain
 from slim.analysis.summary import named_sources
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.analysis.unimportable.uses import uses_in
@@ -43,6 +43,11 @@ _NOT_PYTHON = re.compile(
 
 _FOREIGN = plain("no-python", bool)
 _DIGESTS = plain("sha256-words", str)
+_USES: Form[tuple[tuple[str, str], ...]] = Form(
+    "uses",
+    lambda uses: uses,
+    lambda stored: tuple((str(name), str(text)) for name, text in stored),
+)
 
 
 class Holds:
@@ -123,8 +128,16 @@ class Holds:
         for record in self._inventory.by_owner[owned]:
             if record.key in self._dead or not self._may_use(record):
                 continue
-            content = bytes(self._read(record))
-            for name, text in uses_in(content, is_code=record.path.endswith(".py")):
+            is_code = record.path.endswith(".py")
+            uses = self._readings.of_record(
+                _USES,
+                record,
+                lambda record=record, is_code=is_code: tuple(  # type: ignore[misc]
+                    uses_in(bytes(self._read(record)), is_code=is_code)
+                ),
+                f"{is_code:d}",
+            )
+            for name, text in uses:
                 evidence = Evidence(kind="named", text=text, file=record.deployed_path)
                 found.setdefault(name, evidence)
         return found
