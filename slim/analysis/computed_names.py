@@ -25,7 +25,21 @@ _QUESTION = re.compile(
 )
 """Start of the name of a function that asks, such as ``_module_is_available``."""
 _NO_MODULE = frozenset({"ImportError", "ModuleNotFoundError", "AttributeError", "Exception"})
-_OWN = frozenset({"__name__", "__package__"})
+
+
+def own_name(node: ast.expr) -> str:
+    """Return ``__name__`` or ``__package__`` for what a module calls itself or its package by.
+
+    ``__spec__`` has both, too. Empty for anything else.
+    """
+    match node:
+        case ast.Name(id="__name__" | "__package__" as own):
+            return str(own)
+        case ast.Attribute(value=ast.Name(id="__spec__"), attr="name"):
+            return "__name__"
+        case ast.Attribute(value=ast.Name(id="__spec__"), attr="parent"):
+            return "__package__"
+    return ""
 
 
 def single_names(tree: ast.Module) -> frozenset[ast.expr]:
@@ -105,10 +119,11 @@ def _is_start(parts: Sequence[ast.expr]) -> bool:
     match parts:
         case [ast.Constant(value=str())]:
             return True
-        case [ast.FormattedValue(value=ast.Name(id=own)), ast.Constant(value=str())]:
-            return own in _OWN
-        case [ast.Name(id=own), ast.Constant(value=str())]:
-            return own in _OWN
+        case [
+            ast.FormattedValue(value=own) | (ast.Name() | ast.Attribute() as own),
+            ast.Constant(),
+        ]:
+            return bool(own_name(own))
     return False
 
 

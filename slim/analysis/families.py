@@ -18,7 +18,7 @@ from functools import partial
 from typing import NamedTuple
 
 from slim.analysis import ReadFile
-from slim.analysis.computed_names import asked_names, single_names
+from slim.analysis.computed_names import asked_names, own_name, single_names
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module, ModuleIndex, dotted
 from slim.analysis.imports.names import last_name
 from slim.analysis.readings import Readings
@@ -125,10 +125,9 @@ def _relative(call: ast.Call, text: str, *, single: bool) -> Iterator[Start]:
     match package:
         case ast.Constant(value=str(name)):
             yield Start("", f"{name}{text}", call.lineno, single)
-        case ast.Name(id="__name__" | "__package__" as anchor):
-            yield Start(str(anchor), text, call.lineno, single)
         case _:
-            yield Start("__package__", text, call.lineno, single)
+            anchor = "__package__" if package is None else own_name(package) or "__package__"
+            yield Start(anchor, text, call.lineno, single)
 
 
 def _constant_start(node: ast.expr) -> str | None:
@@ -161,22 +160,19 @@ def _computed(node: ast.AST) -> tuple[str, str] | None:
         case (
             ast.JoinedStr(
                 values=[
-                    ast.FormattedValue(value=ast.Name(id="__name__" | "__package__" as anchor)),
+                    ast.FormattedValue(value=first),
                     ast.Constant(value=str(text)),
                     ast.FormattedValue(),
                     *_,
                 ]
             )
             | ast.BinOp(
-                left=ast.BinOp(
-                    left=ast.Name(id="__name__" | "__package__" as anchor),
-                    op=ast.Add(),
-                    right=ast.Constant(value=str(text)),
-                ),
+                left=ast.BinOp(left=first, op=ast.Add(), right=ast.Constant(value=str(text))),
                 op=ast.Add(),
             )
         ) if _TAIL.match(_whole_parts(text)):
-            return str(anchor), _whole_parts(text)
+            anchor = own_name(first)
+            return (anchor, _whole_parts(text)) if anchor else None
     return None
 
 

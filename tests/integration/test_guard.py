@@ -129,6 +129,12 @@ def tree_sha256(folder: Path, tmp_path: Path) -> str:
             "ImportError maths cannot import name 'folder' from 'maths' (",
             f'keep = ["{SITE}/maths/folder/**"]',
         ),
+        (
+            "import runpy; runpy.run_module('maths.lazy.one')",
+            "ImportError None Error while finding module specification for 'maths.lazy.one' "
+            "(ModuleNotFoundError: No module named 'maths.lazy.one': ",
+            KEEP_ONE,
+        ),
     ],
 )
 def test_an_import_fails_as_it_would_and_names_slim_rule_and_line(

@@ -30,6 +30,8 @@ SINGLE = [
     'import_module(f".{name}", __package__)',
     'import_module(f"{__name__}.{name}")',
     'import_module(__name__ + "." + name)',
+    'import_module(f"{__spec__.name}.{name}")',
+    'import_module(__spec__.parent + "." + name)',
     '__import__(f"a.{name}")',
 ]
 

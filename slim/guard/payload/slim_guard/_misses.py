@@ -83,8 +83,9 @@ def _ask(
 def _manner(frame: "FrameType | None", name: str) -> "tuple[str, FrameType | None]":
     """Return how a module is asked for, and the frame of the code that does.
 
-    ``import``; ``from`` (``from x import y``); ``names`` for other uses of a list of names, which
-    mean attributes as well as modules and so never fail here; ``probe`` for anything else.
+    ``import``, also of what ``python -m`` is to run; ``from`` (``from x import y``); ``names`` for
+    other uses of a list of names, which mean attributes as well as modules and so never fail here;
+    ``probe`` for anything else.
     """
     outer = None if frame is None else frame.f_back
     is_import = (
@@ -98,7 +99,8 @@ def _manner(frame: "FrameType | None", name: str) -> "tuple[str, FrameType | Non
         from_list = from_list or _is(frame, "_handle_fromlist")
         frame = frame.f_back
     if not is_import:
-        return "probe", frame
+        runs = frame is not None and frame.f_globals.get("__name__") == "runpy"
+        return "import" if runs else "probe", frame
     if not from_list:
         return "import", frame
     own = name.rpartition(".")[2]
