@@ -12,14 +12,17 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import slim.sample.build
 from slim.cli import main
 from slim.config.load import load_config
 from slim.passes import SCHEMAS
+from slim.sample.publish import publish_layers
 from tests.support.docs_examples import Block, Step, blocks, matches, steps
 from tests.support.published_stacks import small_stack
 
@@ -91,6 +94,9 @@ def place(tmp_path: Path, published: Path, monkeypatch: pytest.MonkeyPatch) -> P
         "GITHUB_STEP_SUMMARY",
     ):
         monkeypatch.delenv(name, raising=False)
+    # Layers of the sample stack stay uncompressed here; test_sample_run.py has it as it is.
+    uncompressed = partial(publish_layers, format_name="tar")
+    monkeypatch.setattr(slim.sample.build, "publish_layers", uncompressed)
     shutil.copytree(published, tmp_path / "_artifacts")
     monkeypatch.chdir(tmp_path)
     return tmp_path

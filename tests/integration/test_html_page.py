@@ -19,7 +19,7 @@ from tests.support.browser import chromium, visit
 from tests.support.published_stacks import SITE, publish
 from tests.unit.test_audit_findings import layers
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
 
 
 @pytest.fixture(scope="module")
