@@ -81,4 +81,6 @@ def _sections(view: memoryview, at: int, start: int, code: Kind) -> Iterator[tup
         kind = Kind.CHAINED if writable else Kind.TABLES
         if flags & _INSTRUCTIONS:
             kind = code
+        elif name.rstrip(b"\0") == b"__unwind_info":
+            kind = Kind.UNWIND_INDEX
         yield Part(segment + name, Region(kind, start + offset, size, address)), end

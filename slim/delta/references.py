@@ -4,12 +4,14 @@ When code moves, they all change, though nothing else does. Finding them is a gu
 a field that is taken for one by mistake makes a patch larger, never wrong.
 
 Sources: Intel's SDM, volume 2, 2.2.1.6 (RIP-relative addresses) and CALL, JMP, Jcc; Linux Standard
-Base 5.0, 10.6 (``.eh_frame``); Apple's ``mach-o/fixup-chains.h``; Microsoft, "PE Format".
+Base 5.0, 10.6 (``.eh_frame``); Apple's ``mach-o/fixup-chains.h`` and
+``mach-o/compact_unwind_encoding.h``; Microsoft, "PE Format".
 """
 
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -54,10 +56,14 @@ class Kind(IntEnum):
     """Addresses of 4 bytes that count from the lowest one, aligned: tables of PE."""
     CONSTANTS = 10
     """Constants as in TABLES, and addresses of 8 bytes, aligned."""
+    UNWIND_INDEX = 11
+    """Section ``__unwind_info`` of Mach-O."""
 
 
 _CODE: Final = (Kind.X86_64, Kind.X86_64_FIXED, Kind.ARM64)
 _TABLES: Final = (Kind.TABLES, Kind.CONSTANTS)
+_UNWIND: Final = struct.Struct("<7I")
+"""Header of ``__unwind_info``: version; place and count of encodings, personalities, index."""
 _HEADERS: Final = 0x1000
 """Bytes of the headers of a PE file, at least: nothing refers to them by an offset."""
 
@@ -199,6 +205,31 @@ def _frame_index(content: bytes, region: Region, layout: Layout) -> Iterator[Ref
             yield field, DISTANCE, region.address, target
 
 
+def _unwind_index(content: bytes, region: Region, layout: Layout) -> Iterator[Reference]:
+    """Yield what counts from the image: functions, and the LSDA tables of some of them.
+
+    The image begins where 4 GiB do.
+    """
+    base = layout.low & ~0xFFFFFFFF
+
+    def fields(start: int, step: int, end: int) -> Iterator[Reference]:
+        for position in range(region.start + start, min(region.start + end, region.end - 3), step):
+            target = base + int.from_bytes(content[position : position + 4], "little")
+            if layout.low <= target < layout.high:
+                yield position, DISTANCE, base, target
+
+    if region.length < _UNWIND.size:
+        return
+    _, _, _, _, _, index, count = _UNWIND.unpack_from(content, region.start)
+    end = index + 12 * count
+    if not _UNWIND.size <= index < end <= region.length:
+        return
+    yield from fields(index, 12, end)
+    first, last = (_signed(content, region.start + at) for at in (index + 8, end - 4))
+    if end <= first <= last:
+        yield from fields(first, 4, last)
+
+
 def _jump_tables(
     content: bytes, region: Region, layout: Layout, starts: set[int]
 ) -> Iterator[Reference]:
@@ -224,4 +255,5 @@ _OTHERS: Final = {
     Kind.CHAINED: _chained,
     Kind.OFFSETS: _offsets,
     Kind.CONSTANTS: _words,
+    Kind.UNWIND_INDEX: _unwind_index,
 }

@@ -78,6 +78,32 @@ CASES: list[tuple[str, Kind, bytes, list[Reference]]] = [
         struct.pack("<QQ", 5, 0x2000),
         [(8, ADDRESS, 0, 0x2000)],
     ),
+    (
+        "index for unwinding: two entries, and an LSDA table of one",
+        Kind.UNWIND_INDEX,
+        struct.pack("<7I", 1, 28, 0, 28, 0, 28, 2)
+        + struct.pack("<3I3I2I", 0x1100, 60, 52, 0x1200, 60, 60, 0x1110, 0x2000)
+        + struct.pack("<2I", 0x1100, 0x1100),
+        [
+            (28, DISTANCE, 0, 0x1100),
+            (40, DISTANCE, 0, 0x1200),
+            (52, DISTANCE, 0, 0x1110),
+            (56, DISTANCE, 0, 0x2000),
+        ],
+    ),
+    (
+        "index for unwinding, beyond its end",
+        Kind.UNWIND_INDEX,
+        struct.pack("<8I", 1, 28, 0, 28, 0, 28, 2, 0x1100),
+        [],
+    ),
+    (
+        "index for unwinding, of which the table is elsewhere",
+        Kind.UNWIND_INDEX,
+        struct.pack("<10I", 1, 28, 0, 28, 0, 28, 1, 0x1100, 0, 12),
+        [(28, DISTANCE, 0, 0x1100)],
+    ),
+    ("index for unwinding that is cut", Kind.UNWIND_INDEX, bytes(27), []),
     ("nothing", Kind.PLAIN, b"\xe8\x10\0\0\0", []),
     ("empty", Kind.X86_64, b"", []),
 ]
