@@ -137,7 +137,7 @@ class RuleSettings:
             "Repeatable.",
             metavar="NAME",
             meaning='whole distributions to remove: a name, or `{name = "x", despite = ["y"]}` '
-            "although y imports it",
+            "although y imports it, or opens its libraries",
             layer_meaning="distributions to remove from this layer",
         ),
     )
