@@ -139,7 +139,7 @@ def test_a_proof_with_help_says_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
         {
             "app-x": {
                 "$site/pkg/__init__.py": "from . import used\n",
-                "$site/pkg/used.py": "import importlib\nimportlib.import_module('pkg.tests.helper')\n",
+                "$site/pkg/used.py": "import importlib as i\ni.import_module('pkg.tests.helper')\n",
                 "$site/pkg/other.py": "HERE = __file__ + '/../tests/data.csv'\n",
                 "$site/pkg/tests/__init__.py": "",
                 "$site/pkg/tests/helper.py": "from pkg.tests.deep import more\n",
