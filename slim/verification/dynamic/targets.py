@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.model.plan import Plan
-from slim.model.record import FileKey, Inventory
+from slim.model.record import FileKey, FileKind, Inventory
 from slim.model.stack import Stack
 from slim.model.verify import Subject, VerifySettings
 from slim.verification.dynamic import imports, launch, unimportable
@@ -49,6 +49,8 @@ def find_targets(
     index = ModuleIndex(stack, inventory, read)
     modules: dict[Subject, set[FileKey]] = {}
     for key, names in index.modules.items():
+        if index.kind(key) is FileKind.LIBRARY:
+            continue  # no module, and trying it would load all that it needs
         for module in names:
             name = dotted(module.name)
             if module.rooted and imports.is_public(name):
