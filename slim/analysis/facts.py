@@ -25,7 +25,6 @@ from slim.model.finding import Evidence
 from slim.model.guided import Guidance
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Stack
-from slim.system.cpus import available_cpus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +52,7 @@ class Facts:
     @contextmanager
     def of(cls, loaded: LoadedStack, guidance: Guidance | None = None) -> Iterator[Self]:
         """The facts of a stack that is open, during the block."""
-        with Readings(loaded.context.cache, children=available_cpus() - 1) as readings:
+        with Readings(loaded.context.cache, children=loaded.context.workers - 1) as readings:
             yield cls(
                 stack=loaded.stack,
                 inventory=loaded.inventory,

@@ -21,7 +21,7 @@ class RunContext:
     limits: Limits = field(default_factory=Limits)
     """Bounds on what is read."""
     workers: int = 1
-    """Threads that read, hash and compress."""
+    """Threads that read, hash and compress, and processes that parse."""
     cache: Path | None = None
     """Folder in which readings of files are remembered; None for not at all."""
     progress: Progress = field(default_factory=Silent)
