@@ -74,6 +74,7 @@ CASES = (
     Case("scipy", "scipy==1.16.1", "scipy==1.16.2", ("numpy==2.3.3",)),
     Case("scipy-linux-arm64", "scipy==1.16.1", "scipy==1.16.2", platform="linux-arm64"),
     Case("numpy-macos-arm64", "numpy==2.3.2", "numpy==2.3.3", platform="macos-arm64"),
+    Case("scipy-macos-arm64", "scipy==1.16.1", "scipy==1.16.2", platform="macos-arm64"),
     Case("scipy-windows", "scipy==1.16.1", "scipy==1.16.2", platform="windows"),
 )
 RUNTIMES = ("runtime-security", "runtime-feature")
