@@ -195,7 +195,7 @@ _MOVES = [
     ("a region beyond the old file", b"\0\0\1\1\0\x7f\0\0", "a region that isn't there"),
     ("an unknown kind", b"\0\0\1\x7f\0\0\0\0", "can't be read"),
     ("an endless number", b"\xff" * 64, "too large"),
-    ("more than it says", b"\0\0\0\0\0", "another number"),
+    ("more than it says", b"\0\0\0\0\0", "they are cut"),
     ("fewer than it says", b"\0\0\0\x09\0", "another number"),
     ("a number of 2 ** 40", b"\0\0\0\x80\x80\x80\x80\x80\x20", "1099511627776 moves"),
 ]
