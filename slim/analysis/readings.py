@@ -87,7 +87,7 @@ class Readings(Remembering):
 
     def ahead(self, wanted: Iterable[Wanted]) -> None:
         """Make readings that are about to be asked for, in several processes, where that pays."""
-        if not self._crew.works:
+        if not self.has_help:
             return
         fit = [each for each in wanted if 0 < each.size <= MAX_SIZE and each.sha256]
         if all(self._is_known(*each.key) for each in fit[:: max(1, len(fit) // _SAMPLE)]):
@@ -100,7 +100,7 @@ class Readings(Remembering):
         """Make the summaries of Python files that are about to be asked for; see :meth:`ahead`."""
         self.ahead(
             Wanted(SUMMARY.name, "", record.sha256, record.size, partial(_bytes_of, read, record))
-            for record in (records if self._crew.works else ())
+            for record in records
             if record.sha256 not in self._summaries
         )
 

@@ -69,11 +69,7 @@ def settle_dropped(draft: Draft, facts: Facts, scope: Scope) -> bool:
                 )
             else:
                 held.setdefault((cause.record.layer, cause.rule), []).append(evidence)
-        for key, action in list(draft.actions.items()):
-            evidence_of_drop = held.get((key[0], action.rule))
-            if evidence_of_drop is not None:
-                draft.refuse(action, SkipReason.LINKED, tuple(evidence_of_drop[:_SHOWN]))
-                refused = True
+        refused |= _refuse(held, draft)
 
 
 def _may_go(record: FileRecord, cause: Remove, facts: Facts, scope: Scope) -> bool:
@@ -121,10 +117,17 @@ def _refuse_opened(
             for action in actions:
                 if not _is_accepted(record, action, scope):
                     held.setdefault((action.record.layer, action.rule), []).append(evidence)
-    for key, action in dropped.items():
+    return _refuse(held, draft)
+
+
+def _refuse(held: Mapping[tuple[str, str], list[Evidence]], draft: Draft) -> bool:
+    """Refuse drops, by layer and rule, each with what holds it; return whether any was."""
+    refused = False
+    for key, action in list(draft.actions.items()):
         if found := held.get((key[0], action.rule)):
             draft.refuse(action, SkipReason.LINKED, tuple(dict.fromkeys(found))[:_SHOWN])
-    return bool(held)
+            refused = True
+    return refused
 
 
 def _names_of(record: FileRecord, facts: Facts) -> Iterator[bytes]:

@@ -310,7 +310,6 @@ def _set_regex(body: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-@lru_cache(maxsize=4096)
 def _token(components: tuple[str, ...]) -> str | None:
     """See :attr:`Alternative.token`."""
     *folders, last = components

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from queue import SimpleQueue
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from slim.errors import OutOfMemoryError
 from slim.model.record import FileRecord
@@ -54,6 +54,9 @@ class Wanted(NamedTuple):
         return self.form, self.variant, self.sha256
 
 
+_Sized = TypeVar("_Sized", FileRecord, Wanted)
+
+
 class Crew(Closing):
     """Child processes that make readings; started when first needed. Not for several threads."""
 
@@ -79,7 +82,7 @@ class Crew(Closing):
 
         Both are called in this thread only. What a child failed to make is left out.
         """
-        waiting = deque(_batches(wanted))
+        waiting = deque(_parts(wanted, _BATCH))
         running: dict[Future[Sequence[str]], list[Wanted]] = {}
         with ThreadPoolExecutor(max_workers=len(self._workers)) as threads:
             try:
@@ -127,25 +130,19 @@ def slices(records: Iterable[FileRecord]) -> Iterator[list[FileRecord]]:
 
     What is read of a part stays in memory until it is asked for.
     """
-    part: list[FileRecord] = []
+    return _parts(records, _SLICE)
+
+
+def _parts(items: Iterable[_Sized], most: int) -> Iterator[list[_Sized]]:
+    """The items in their order, in parts of at most that many bytes that may be sent."""
+    part: list[_Sized] = []
     size = 0
-    for record in records:
-        part.append(record)
-        size += min(record.size, MAX_SIZE)
-        if size >= _SLICE:
+    for item in items:
+        sent = min(item.size, MAX_SIZE)
+        if part and size + sent > most:
             yield part
             part, size = [], 0
-    yield part
-
-
-def _batches(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
-    batch: list[Wanted] = []
-    size = 0
-    for each in wanted:
-        if batch and size + each.size > _BATCH:
-            yield batch
-            batch, size = [], 0
-        batch.append(each)
-        size += each.size
-    if batch:
-        yield batch
+        part.append(item)
+        size += sent
+    if part:
+        yield part

@@ -416,8 +416,8 @@ class _ProofRun:
                 file=path,
                 line=self._reader.line_of(source, point.name) if source else None,
             )
+            lacks = self._programs.lacks(point)
             for each in (name, *parents(name)):
-                lacks = self._programs.lacks(point)
                 yield ModuleMention(each, evidence, scattered=lacks), source
 
     def _packages_around(self, record: FileRecord) -> None:

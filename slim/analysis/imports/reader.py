@@ -110,11 +110,11 @@ class ImportReader:
 
         ``paths`` says that :meth:`paths` will be asked, too.
         """
-        for some in slices(records) if self._readings.has_help else (records,):
-            unread = [record for record in some if record.key not in self._loaded]
+        for some in slices(records):
             self._ahead(
-                (record, hints_variant(undotted=self._undotted(record)), HINTS.name)
-                for record in unread
+                (record, hints_variant(undotted=_is_package(self._modules_of(record))), HINTS.name)
+                for record in some
+                if record.key not in self._loaded
             )
             self._ahead(
                 (record, variant, SCAN.name)
@@ -124,12 +124,11 @@ class ImportReader:
             yield from some
 
     def _ahead(self, wanted: Iterable[tuple[FileRecord, str, str]]) -> None:
-        if self._readings.has_help:
-            self._readings.ahead(
-                Wanted(form, variant, code.sha256, code.size, code.read)
-                for record, variant, form in wanted
-                if isinstance(code := self._code(record), Code)
-            )
+        self._readings.ahead(
+            Wanted(form, variant, code.sha256, code.size, code.read)
+            for record, variant, form in wanted
+            if isinstance(code := self._code(record), Code)
+        )
 
     def _scans_of(
         self, record: FileRecord, candidates: Candidates, *, paths: bool
@@ -277,13 +276,8 @@ class ImportReader:
     def _modules_of(self, record: FileRecord) -> tuple[Module, ...]:
         return self._index.modules.get(record.key) or (Module("/" + record.deployed_path, False),)
 
-    def _undotted(self, record: FileRecord) -> bool:
-        """Return whether a file is a package's own, which may name its members without a dot."""
-        return any(module.package for module in self._modules_of(record))
-
     def _facts_of(self, code: bytes | Code, modules: tuple[Module, ...]) -> _FileFacts:
-        undotted = any(module.package for module in modules)
-        hints = self._readings.hints(code, undotted=undotted)
+        hints = self._readings.hints(code, undotted=_is_package(modules))
         dotted = frozenset(
             name
             for run in hints.dotted
@@ -428,6 +422,11 @@ class ImportReader:
         ):
             return 1
         return 0
+
+
+def _is_package(modules: tuple[Module, ...]) -> bool:
+    """Return whether a file is a package's own, which may name its members without a dot."""
+    return any(module.package for module in modules)
 
 
 def _code_of_pth(source: bytes) -> bytes:
