@@ -7,34 +7,25 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
-from slim.analysis.ahead.makers import MAKERS
+from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
 from slim.analysis.build_words import has_build_words
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
-from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.scans import Scan
-from slim.analysis.imports.text_scan import Hints, text_hints
-from slim.analysis.remembering import Packed, Remembering
+from slim.analysis.imports.text_scan import Hints
+from slim.analysis.remembering import Form, Packed, Remembering
 from slim.analysis.summary import Described, SourceSummary, described_by, summary_of
 from slim.model.record import FileRecord
+
+T = TypeVar("T")
 
 _LEAST_WORK: Final = 4 << 20
 """Bytes of files that are worth starting other processes for."""
 _SAMPLE: Final = 64
 """Readings that are looked for to find out whether most are remembered."""
-
-
-def scan_variant(*, expressions: bool, paths: bool) -> str:
-    """Return what a scan depends on besides the file."""
-    return f"{expressions:d}{paths:d}"
-
-
-def hints_variant(*, undotted: bool) -> str:
-    """Return what hints depend on besides the file."""
-    return f"{undotted:d}"
 
 
 def _bytes_of(read: ReadFile, record: FileRecord) -> bytes:
@@ -112,24 +103,16 @@ class Readings(Remembering):
 
     def scan(self, code: bytes | Code, *, expressions: bool, paths: bool) -> Scan:
         """Imports of a file; see :func:`slim.analysis.imports.ast_scan.scan`."""
-        known = Code.of(code)
-        return self.of_bytes(
-            SCAN,
-            known.sha256,
-            known.size,
-            lambda: scan(known.read(), expressions=expressions, paths=paths),
-            scan_variant(expressions=expressions, paths=paths),
-        )
+        return self._of_code(SCAN, code, scan_variant(expressions=expressions, paths=paths))
 
     def hints(self, code: bytes | Code, *, undotted: bool) -> Hints:
         """Words of a file; see :func:`slim.analysis.imports.text_scan.text_hints`."""
-        known = Code.of(code)
+        return self._of_code(HINTS, code, hints_variant(undotted=undotted))
+
+    def _of_code(self, form: Form[T], code: bytes | Code, variant: str) -> T:
+        known, make = Code.of(code), MAKERS[form.name].make
         return self.of_bytes(
-            HINTS,
-            known.sha256,
-            known.size,
-            lambda: text_hints(known.read(), undotted=undotted),
-            hints_variant(undotted=undotted),
+            form, known.sha256, known.size, lambda: make(known.read(), variant), variant
         )
 
     def summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary:

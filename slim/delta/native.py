@@ -13,11 +13,6 @@ from slim.delta.native_macho import macho_image
 from slim.delta.native_pe import pe_image
 
 
-def may_be_native(beginning: bytes) -> bool:
-    """True if a file with this beginning may have images."""
-    return beginning.startswith((ELF_MAGIC, MAGIC_64, PE_MAGIC)) or is_fat(memoryview(beginning))
-
-
 def native_images(content: bytes) -> dict[str, NativeImage]:
     """Return the images of a file that a delta knows something about, by machine where several.
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from slim.binaries import may_be_native
 from slim.delta.alignment import find_moves
 from slim.delta.frames import FRAME, quick_size
 from slim.delta.moves import MOST_IMAGES, MOST_MOVES, Moves, moved, render
-from slim.delta.native import may_be_native, native_images
+from slim.delta.native import native_images
 from slim.delta.references import Layout
 
 LARGEST: Final = FRAME
 """Bytes of the largest file that is looked at. Then both versions take about 450 MB."""
 
 
-_BEGINNING: Final = 64
-"""Bytes that tell whether a file may be a native one."""
-
-
 def may_move(beginning: bytes | memoryview) -> bool:
     """True if a file with this beginning may be a native one."""
-    return may_be_native(bytes(beginning[:_BEGINNING]))
+    return may_be_native(beginning)
 
 
 def worthwhile_moves(old: bytes, new: bytes) -> bytes | None:

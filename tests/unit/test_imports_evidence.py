@@ -498,7 +498,7 @@ def test_a_file_too_large_to_parse_counts_as_mentioning_all_its_words(
         assert len(source) <= 100
         return Scan(imports=())
 
-    monkeypatch.setattr("slim.analysis.readings.scan", parsed)
+    monkeypatch.setattr("slim.analysis.ahead.makers.scan", parsed)
     text = "x = [" + "'q.z', " * 1000 + "]\nfrom pkg.tests import mod"
     assert held({name: text}) >= NAMED
     assert not held({name: "x = [" + "'q.z', " * 1000 + "]"})

@@ -14,7 +14,7 @@ from slim.analysis import readings as readings_module
 from slim.analysis.ahead import crew as crew_module
 from slim.analysis.ahead import worker
 from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
-from slim.analysis.ahead.makers import MAKERS
+from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.readings import Readings
 from slim.system.worker import NoAnswer
@@ -91,10 +91,8 @@ def test_what_is_made_ahead_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> No
         for source in SOURCES:
             helped.ahead(
                 [
-                    wanted(
-                        source, "scan", readings_module.scan_variant(expressions=True, paths=True)
-                    ),
-                    wanted(source, "hints", readings_module.hints_variant(undotted=False)),
+                    wanted(source, "scan", scan_variant(expressions=True, paths=True)),
+                    wanted(source, "hints", hints_variant(undotted=False)),
                 ]
             )
         assert len(helped._made) > len(SOURCES)

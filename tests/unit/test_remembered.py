@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slim.analysis import readings, remembering
+from slim.analysis.ahead import makers
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.path_scan import PathUse
@@ -223,8 +224,8 @@ def test_readings_are_the_same_new_and_remembered(
 def test_a_reading_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Readings(tmp_path) as made:
         first = read(made, SOURCE)
-    for name in ("scan", "text_hints", "summary_of"):
-        monkeypatch.delattr(readings, name)
+    for module, name in ((makers, "scan"), (makers, "text_hints"), (readings, "summary_of")):
+        monkeypatch.delattr(module, name)
     with Readings(tmp_path) as made:
         assert read(made, SOURCE) == first
         with pytest.raises(NameError):
@@ -235,11 +236,11 @@ def test_other_code_of_slim_reads_anew(tmp_path: Path, monkeypatch: pytest.Monke
     with Readings(tmp_path) as made:
         read(made, SOURCE)
     monkeypatch.setattr(remembering, "_version", lambda: b"another")
-    monkeypatch.delattr(readings, "scan")
+    monkeypatch.delattr(makers, "scan")
     with Readings(tmp_path) as made, pytest.raises(NameError):
         read(made, SOURCE)
     monkeypatch.setattr(remembering, "_version", lambda: None)  # code that can't be read
-    monkeypatch.setattr(readings, "scan", scan, raising=False)
+    monkeypatch.setattr(makers, "scan", scan, raising=False)
     with Readings(tmp_path / "none") as made:
         assert read(made, SOURCE) == direct(SOURCE)
     assert not (tmp_path / "none").exists()

@@ -21,6 +21,16 @@ class Maker:
     make: Callable[[bytes, str], Any]
 
 
+def scan_variant(*, expressions: bool, paths: bool) -> str:
+    """Return what a scan depends on besides the file."""
+    return f"{expressions:d}{paths:d}"
+
+
+def hints_variant(*, undotted: bool) -> str:
+    """Return what hints depend on besides the file."""
+    return f"{undotted:d}"
+
+
 def _scan(source: bytes, variant: str) -> object:
     expressions, paths = (flag == "1" for flag in variant)
     return scan(source, expressions=expressions, paths=paths)

@@ -15,6 +15,7 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted, slices
+from slim.analysis.ahead.makers import hints_variant, scan_variant
 from slim.analysis.forms import HINTS, SCAN
 from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
 from slim.analysis.imports.candidates import Candidates
@@ -44,7 +45,7 @@ from slim.analysis.imports.text_files import (
 )
 from slim.analysis.imports.text_paths import may_hold_paths
 from slim.analysis.imports.text_scan import Hints
-from slim.analysis.readings import Code, Readings, hints_variant, scan_variant
+from slim.analysis.readings import Code, Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
 MAX_PARSED = 1 << 21
