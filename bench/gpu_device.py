@@ -1,26 +1,26 @@
-"""An edited PyTorch against the original on a device: the same results, or not.
+"""A PyTorch that ``slim run`` made smaller for one device, against the original on that device.
 
     python bench/gpu_device.py [--seconds 480] [--recompress] [--open] [--folder FOLDER]
 
-Runs with a Python that has torch for CUDA, on a machine with one NVIDIA card; slim is
-this checkout. Copies of torch and of NVIDIA's wheels are made beside each other, of hard links but
-for what slim edits: one for the architecture of the card, and one for an architecture that the card
-can't run. ``--open`` leaves NVIDIA's own libraries alone; without it they are edited in the copies,
-which are deleted afterwards. The folder has to be on the file system of the installation, or there
-has to be room for copies of the whole.
+Runs with a Python that has torch for CUDA, on a machine with one NVIDIA card; slim is this
+checkout. The distributions are laid out as an environment of their own (torch, and what is
+installed of torchvision, bitsandbytes, CuPy and JAX, with all that they require), and ``slim run``
+makes it smaller, with the default profile, for the architecture of the card. ``--open`` leaves
+NVIDIA's own libraries alone; without it they are edited in the result, which is deleted afterwards.
+``--recompress`` has what stays compressed again. Files are linked where they can be.
 
-Each program runs in a process of its own: as it is; with the edited copy, where kernels are loaded
-when they are first needed, and all at the start (CUDA_MODULE_LOADING=EAGER); each time with PTX
-compilation forbidden (CUDA_DISABLE_PTX_JIT=1). A result is equal if each tensor has the same bytes.
-The last row is a negative test: with the copy for another architecture the first kernel has to
-fail with "no kernel image is available". Prints a table; the exit code is 0 if all is as it should
-be, 1 if not, 2 where there is no device, and what doesn't fit into ``--seconds`` is told as such.
+Each program runs in a process of its own Python, without the installation: as it is, and with the
+result, where kernels are loaded when they are first needed, and all at the start
+(CUDA_MODULE_LOADING=EAGER); with PTX compilation by the driver forbidden (CUDA_DISABLE_PTX_JIT=1).
+A result is equal if each tensor has the same bytes. The last row is a negative test: with torch's
+libraries edited for another architecture the first kernel has to fail with "no kernel image is
+available". Prints a table; the exit code is 0 if all is as it should be, 1 if not, 2 where there is
+no device, and what doesn't fit into ``--seconds`` is told as such.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import shutil
@@ -30,7 +30,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -38,101 +42,42 @@ from slim.binaries.gpu.edit import GpuEdit, plan_gpu_edit
 from slim.model.gpu_target import Target, parse_target
 from slim.system.mapped import map_file
 
+ROOT = Path(__file__).resolve().parents[1]
+WORKER = ROOT / "bench" / "gpu_programs.py"
 MB = 1_000_000
 PROGRAMS = (
     "matmul",
+    "small numbers",
     "convolution",
     "attention",
+    "recurrent",
+    "training",
     "fft",
     "sparse",
     "random",
     "linear algebra",
+    "indexing",
+    "collectives",
+    "vision",
     "compile",
+    "bitsandbytes",
+    "cupy",
+    "jax",
 )
+WANTED = (
+    "torch",
+    "torchvision",
+    "bitsandbytes",
+    "cupy-cuda12x",
+    "cupy-cuda13x",
+    "jax",
+    "jax-cuda12-plugin[with-cuda]",
+    "jax-cuda13-plugin[with-cuda]",
+)
+"""Distributions that programs use; what isn't installed fails alike before and after."""
 WRONG = ("sm_75", "sm_80", "sm_90", "sm_120")
 """Architectures of which one is taken that the card can't run."""
 NO_IMAGE = "no kernel image is available"
-
-WORKER = r"""
-import ctypes, hashlib, json, sys, time
-started = time.perf_counter()
-import torch
-import torch.nn.functional as F
-torch.use_deterministic_algorithms(True, warn_only=True)
-torch.backends.cudnn.benchmark = False
-torch.manual_seed(7)
-device = torch.device("cuda")
-
-def made(*shape, dtype=torch.float32):
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(3)).to(device, dtype)
-
-def digest(tensor):
-    whole = tensor.detach().cpu().contiguous()
-    size = whole.numel() * whole.element_size()
-    return hashlib.sha256(ctypes.string_at(whole.data_ptr(), size)).hexdigest()
-
-def matmul():
-    for dtype in (torch.float32, torch.float16, torch.bfloat16, torch.float64):
-        yield made(1024, 768, dtype=dtype) @ made(768, 512, dtype=dtype)
-
-def convolution():
-    for dtype in (torch.float32, torch.float16):
-        image, kernel = made(8, 32, 64, 64, dtype=dtype), made(64, 32, 3, 3, dtype=dtype)
-        yield F.conv2d(image, kernel, padding=1)
-        yield F.max_pool2d(torch.relu(F.conv2d(image, kernel)), 2)
-
-def attention():
-    for dtype in (torch.float16, torch.bfloat16, torch.float32):
-        q, k, v = (made(4, 8, 256, 64, dtype=dtype) for _ in range(3))
-        yield F.scaled_dot_product_attention(q, k, v, is_causal=True)
-
-def fft():
-    yield torch.view_as_real(torch.fft.fft(made(64, 4096)))
-    yield torch.view_as_real(torch.fft.rfft2(made(16, 256, 250)))
-
-def sparse():
-    dense = made(512, 512)
-    dense[dense.abs() < 1.5] = 0
-    yield torch.sparse.mm(dense.to_sparse_csr(), made(512, 64))
-    yield (dense.to_sparse() @ made(512, 64))
-
-def random():
-    torch.cuda.manual_seed(11)
-    yield torch.randn(1 << 20, device=device)
-    yield torch.randint(0, 1000, (1 << 20,), device=device)
-    yield torch.rand(1 << 20, device=device, dtype=torch.float64)
-    yield torch.randperm(1 << 16, device=device)
-
-def linear_algebra():
-    square = made(256, 256, dtype=torch.float64)
-    yield torch.linalg.cholesky(square @ square.T + 256 * torch.eye(256, device=device).double())
-    yield torch.linalg.inv(square)
-    yield torch.sort(made(1 << 18)).values
-    yield torch.cumsum(made(1 << 18), 0)
-
-def compile():
-    def function(x, y):
-        return torch.softmax(torch.relu(x @ y) * 0.5 + x.sum(1, keepdim=True), dim=-1)
-    yield torch.compile(function)(made(512, 512), made(512, 512))
-
-if sys.argv[1] == "--one":
-    torch.zeros(8, device=device).add_(1).cpu()
-    print(json.dumps({"ran": True}))
-    sys.exit()
-print(json.dumps({"name": torch.cuda.get_device_name(), "torch": torch.__version__,
-                  "import": time.perf_counter() - started}), flush=True)
-for name in sys.argv[1:]:
-    began = time.perf_counter()
-    row = {"program": name}
-    try:
-        row["digests"] = [digest(one) for one in globals()[name.replace(" ", "_")]()]
-    except Exception as error:
-        row["error"] = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-    torch.cuda.synchronize()
-    row["seconds"] = time.perf_counter() - began
-    row["memory"] = torch.cuda.mem_get_info()[1] - torch.cuda.mem_get_info()[0]
-    print(json.dumps(row), flush=True)
-"""
 
 
 @dataclass(frozen=True)
@@ -146,7 +91,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Way:
-    """A way to run the programs: which copy, and what the environment says."""
+    """A way to run the programs: with which environment, and what the variables say."""
 
     name: str
     copy: str
@@ -157,9 +102,9 @@ LAZY = {"CUDA_MODULE_LOADING": "LAZY"}
 EAGER = {"CUDA_MODULE_LOADING": "EAGER"}
 NO_PTX = {"CUDA_DISABLE_PTX_JIT": "1"}
 WAYS = (
-    Way("original", "", LAZY),
-    Way("edited", "edited", {**LAZY, **NO_PTX}),
-    Way("edited, eager", "edited", {**EAGER, **NO_PTX}),
+    Way("original", "original", LAZY),
+    Way("slimmed", "slimmed", {**LAZY, **NO_PTX}),
+    Way("slimmed, eager", "slimmed", {**EAGER, **NO_PTX}),
 )
 
 
@@ -171,7 +116,10 @@ def verdict(before: Outcome | None, after: Outcome | None) -> str:
         return f"fails alike: {before.error}"
     if before.error or after.error:
         return f"DIFFERS: {after.error or 'no error'}; original: {before.error or 'no error'}"
-    return "equal" if before.digests == after.digests and before.digests else "DIFFERS"
+    if before.digests == after.digests and before.digests:
+        return "equal"
+    same = sum(old == new for old, new in zip(before.digests, after.digests, strict=False))
+    return f"DIFFERS: {same} of {len(before.digests)} results are equal"
 
 
 def table(
@@ -209,36 +157,94 @@ def wrong_for(capability: tuple[int, int]) -> str:
     return next(name for name in WRONG if parse_target(name).capability.major != capability[0])
 
 
-def installed() -> list[Path]:
-    """Return the folders that torch for CUDA is in: its own, and those of NVIDIA's wheels."""
-    spec = importlib.util.find_spec("torch")
-    if spec is None or not spec.origin:
-        return []
-    site = Path(spec.origin).resolve().parents[1]
-    return [site / name for name in ("torch", "nvidia") if (site / name).is_dir()]
-
-
-def make_copy(
-    folders: Sequence[Path], target: Path, devices: Sequence[Target], *, opened: bool, again: bool
-) -> Iterator[tuple[str, int, int]]:
-    """Copy folders, edit their libraries, and yield name and bytes before and after of each."""
-    for folder in folders:
-        shutil.copytree(folder, target / folder.name, copy_function=_link, symlinks=True)
-        if opened and folder.name == "nvidia":
+def required(wanted: Sequence[str]) -> list[metadata.Distribution]:
+    """Return the installed distributions that are wanted, and all that they require."""
+    found: dict[str, metadata.Distribution] = {}
+    left = [(Requirement(one).name, frozenset(Requirement(one).extras)) for one in wanted]
+    seen = set()
+    while left:
+        name, extras = left.pop()
+        if (name, extras) in seen:
             continue
-        for file in sorted((target / folder.name).rglob("*.so*")):
-            if file.is_symlink() or not file.is_file() or file.stat().st_size < 4096:
+        seen.add((name, extras))
+        try:
+            found[canonicalize_name(name)] = distribution = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            continue  # one that only some need
+        for need in map(Requirement, distribution.requires or ()):
+            environments = [{"extra": extra} for extra in ("", *extras)]
+            if need.marker is None or any(map(need.marker.evaluate, environments)):
+                left.append((need.name, frozenset(need.extras)))
+    return list(found.values())
+
+
+def lay_out(distributions: Sequence[metadata.Distribution], folder: Path) -> Path:
+    """Link the files that distributions list into an environment; return its site-packages."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    site = folder / "lib" / f"python{version}" / "site-packages"
+    for distribution in distributions:
+        for file in distribution.files or ():
+            source = Path(str(distribution.locate_file(file)))
+            if ".." in file.parts or "__pycache__" in file.parts or not source.is_file():
                 continue
-            with file.open("rb") as stream:
-                view = memoryview(map_file(stream.fileno(), file.stat().st_size))
-                made = plan_gpu_edit(view, devices, "none", recompress=again)
-                if isinstance(made, GpuEdit):
-                    new = file.with_name(f"{file.name}.new")
-                    with new.open("wb") as output:
-                        output.writelines(made.recipe.chunks(view))
-                    shutil.copymode(file, new)
-                    new.replace(file)
-                    yield file.name, made.size_before, made.size_after
+            target = site / file
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                _link(str(source), str(target))
+    return site
+
+
+def make_smaller(
+    source: Path, target: Path, settings: Sequence[str]
+) -> tuple[dict[str, tuple[int, int]], list[tuple[str, int, int]]]:
+    """Run slim; return sizes before and after of all, and of each library whose code was edited.
+
+    Raises SystemExit with what slim said where it fails.
+    """
+    configuration = target.with_suffix(".toml")
+    configuration.write_text("\n".join(["schema = 1", "[gpu]", *settings, ""]), encoding="utf-8")
+    paths = [str(ROOT), *filter(None, sys.path)]
+    command = [sys.executable, "-m", "slim", "run"]
+    done = subprocess.run(
+        [*command, str(source), "-o", str(target), "--json", "--config", str(configuration)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise SystemExit(f"slim run failed with {done.returncode}:\n{done.stderr[-2000:]}")
+    told = json.loads(done.stdout)["runs"][0]
+    edits = [
+        (action["path"].rpartition("/")[2], action["before"], action["after"])
+        for action in told["actions"]
+        if action["pass"] == "gpu-code"
+    ]
+    totals = {
+        name: (told["totals"][name]["before"], told["totals"][name]["after"])
+        for name in ("unpacked", "files")
+    }
+    return totals, edits
+
+
+def edit_for(site: Path, target: Path, devices: Sequence[Target]) -> Iterator[str]:
+    """Link torch's folder and NVIDIA's; edit torch's own libraries, and yield their names."""
+    for name in ("torch", "nvidia"):
+        if (site / name).is_dir():
+            shutil.copytree(site / name, target / name, copy_function=_link, symlinks=True)
+    for file in sorted((target / "torch").rglob("*.so*")):
+        if file.is_symlink() or not file.is_file() or file.stat().st_size < 4096:
+            continue
+        with file.open("rb") as stream:
+            view = memoryview(map_file(stream.fileno(), file.stat().st_size))
+            made = plan_gpu_edit(view, devices, "none")
+            if isinstance(made, GpuEdit):
+                new = file.with_name(f"{file.name}.new")
+                with new.open("wb") as output:
+                    output.writelines(made.recipe.chunks(view))
+                shutil.copymode(file, new)
+                new.replace(file)
+                yield file.name
 
 
 def _link(source: str, target: str) -> None:
@@ -249,43 +255,61 @@ def _link(source: str, target: str) -> None:
 
 
 def run(
-    copy: Path | None, environment: Mapping[str, str], arguments: Sequence[str], seconds: float
+    sites: Sequence[Path], environment: Mapping[str, str], arguments: Sequence[str], seconds: float
 ) -> tuple[str, str]:
-    """Run the worker; return what it printed on both streams, as far as it came."""
-    environ = {**os.environ, "CUBLAS_WORKSPACE_CONFIG": ":4096:8", **environment}
-    if copy is not None:
-        environ["PYTHONPATH"] = str(copy)
-    command = [sys.executable, "-c", WORKER, *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environ, capture_output=True, text=True, timeout=seconds, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        out = error.stdout or b""
-        return out.decode() if isinstance(out, bytes) else out, "no time was left"
+    """Run the programs with these folders alone; return what they printed on both streams."""
+    with tempfile.TemporaryDirectory(prefix="slim-gpu-caches-") as caches:
+        environ = {
+            **os.environ,
+            **environment,
+            "PYTHONPATH": os.pathsep.join(map(str, sites)),
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            # What one way compiled must not serve another.
+            "CUDA_CACHE_DISABLE": "1",
+            **{
+                name: str(Path(caches) / name)
+                for name in ("TRITON_CACHE_DIR", "TORCHINDUCTOR_CACHE_DIR", "CUPY_CACHE_DIR")
+            },
+            "TORCHINDUCTOR_COMPILE_THREADS": "1",
+            "XLA_PYTHON_CLIENT_PREALLOCATE": "false",
+            "XLA_FLAGS": "--xla_gpu_deterministic_ops=true --xla_gpu_autotune_level=0",
+        }
+        command = [sys.executable, "-S", str(WORKER), *arguments]
+        try:
+            done = subprocess.run(
+                command, env=environ, capture_output=True, text=True, timeout=seconds, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            out = error.stdout or b""
+            return out.decode() if isinstance(out, bytes) else out, "no time was left"
     return done.stdout, done.stderr
 
 
-def outcomes(printed: str) -> dict[str, Outcome]:
-    """Read the worker's lines: an outcome for each program."""
-    found = {}
+def read_lines(printed: str) -> tuple[dict[str, Outcome], int]:
+    """Read the lines of programs: an outcome for each, and the most memory of the card (bytes)."""
+    found, memory = {}, 0
     for line in printed.splitlines():
         row = json.loads(line) if line.startswith("{") else {}
+        memory = max(memory, row.get("context", 0))
         if "program" in row:
             found[row["program"]] = Outcome(
                 tuple(row.get("digests", ())), row.get("error", ""), row["seconds"]
             )
-    return found
+    return found, memory
 
 
-def capability() -> tuple[int, int] | None:
-    """Return the compute capability of the first card; None where there is none."""
-    program = "import torch; print(*torch.cuda.get_device_capability())"
+def capability() -> tuple[str, tuple[int, int]] | None:
+    """Return name and compute capability of the first card; None where there is none."""
+    program = (
+        "import torch; print(*torch.cuda.get_device_capability(), torch.cuda.get_device_name())"
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=False
     )
     words = done.stdout.split()
-    return (int(words[0]), int(words[1])) if done.returncode == 0 and len(words) == 2 else None
+    if done.returncode or len(words) < 3:
+        return None
+    return " ".join(words[2:]), (int(words[0]), int(words[1]))
 
 
 def main() -> int:
@@ -297,40 +321,65 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where the copies go (default: temporary)")
     options = parser.parse_args()
     deadline = time.monotonic() + options.seconds
-    folders, card = installed(), capability()
-    if not folders or card is None:
+    card = capability()
+    if card is None:
         print("no CUDA device, or no torch for CUDA in this Python", file=sys.stderr)
         return 2
-    name, wrong = f"sm_{card[0]}{card[1]}", wrong_for(card)
+    wrong = wrong_for(card[1])
     with tempfile.TemporaryDirectory(prefix="slim-gpu-", dir=options.folder) as place:
-        before = after = 0
-        for copy, device in (("edited", name), ("wrong", wrong)):
-            edited = make_copy(
-                folders,
-                Path(place) / copy,
-                [parse_target(device)],
-                opened=options.open,
-                again=options.recompress and copy == "edited",
-            )
-            sizes = [(old, new) for _, old, new in edited]
-            if copy == "edited":
-                before, after = (sum(pair[side] for pair in sizes) for side in (0, 1))
-                print(f"{len(sizes)} libraries edited for {name}: ", end="")
-                print(f"{before / MB:.1f} MB before, {after / MB:.1f} MB after\n", flush=True)
-        results = {}
+        sites = prepare(Path(place), card, options)
+        results, memory = {}, {}
         for way in WAYS:
             left = max(deadline - time.monotonic() - 20, 1)
-            folder = Path(place) / way.copy if way.copy else None
-            printed, _ = run(folder, way.environment, PROGRAMS, left)
-            results[way.name] = outcomes(printed)
+            printed, errors = run([sites[way.copy]], way.environment, PROGRAMS, left)
+            results[way.name], memory[way.name] = read_lines(printed)
+            if len(results[way.name]) < len(PROGRAMS):
+                print(f"{way.name}, last words: {errors[-1500:]}", file=sys.stderr)
         left = max(deadline - time.monotonic(), 1)
-        printed, errors = run(Path(place) / "wrong", {**LAZY, **NO_PTX}, ["--one"], left)
+        edited = Path(place) / "wrong"
+        names = edit_for(sites["original"], edited, [parse_target(wrong)])
+        print(f"edited for {wrong}: {', '.join(names)}\n", flush=True)
+        printed, errors = run([edited, sites["original"]], {**LAZY, **NO_PTX}, ["--one"], left)
         negative = "it ran" if '"ran"' in printed else (errors.strip().splitlines() or ["?"])[-1]
         if NO_IMAGE in errors:
             negative = NO_IMAGE
-        lines, good = table(results, negative, wrong)
+    lines, good = table(results, negative, wrong)
     print("\n".join(lines))
+    told = ", ".join(f"{name} {size / MB:.0f} MB" for name, size in memory.items())
+    print(f"\nThe card's memory after torch's first kernel: {told}")
     return 0 if good else 1
+
+
+def prepare(
+    place: Path, card: tuple[str, tuple[int, int]], options: argparse.Namespace
+) -> dict[str, Path]:
+    """Lay the original out, have slim make it smaller, say what came of it; return both folders."""
+    name, (major, minor) = card
+    distributions = required(WANTED)
+    original = lay_out(distributions, place / "original")
+    settings = [
+        f'architectures = ["sm_{major}{minor}"]',
+        f"recompress = {str(options.recompress).lower()}",
+        f"nvidia_licence_allows = {str(not options.open).lower()}",
+    ]
+    began = time.monotonic()
+    totals, edits = make_smaller(place / "original", place / "slimmed", settings)
+    versions = {one.metadata["Name"]: one.version for one in distributions}
+    print(f"{name}; " + ", ".join(f"{one} {versions[one]}" for one in WANTED if one in versions))
+    before, after = totals["unpacked"]
+    files = f"{totals['files'][0]:,} -> {totals['files'][1]:,} files"
+    print(f"slim run: {before / MB:,.1f} -> {after / MB:,.1f} MB, {files}, ", end="")
+    print(f"in {time.monotonic() - began:.0f} s")
+    before, after = sum(edit[1] for edit in edits), sum(edit[2] for edit in edits)
+    print(
+        f"{len(edits)} libraries with GPU code edited for sm_{major}{minor}: "
+        f"{before / MB:,.1f} -> {after / MB:,.1f} MB",
+        flush=True,
+    )
+    return {
+        "original": original,
+        "slimmed": place / "slimmed" / original.relative_to(place / "original"),
+    }
 
 
 if __name__ == "__main__":

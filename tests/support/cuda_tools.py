@@ -7,6 +7,7 @@ where they are installed. Tests are skipped where there is none.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
 import shutil
@@ -68,3 +69,18 @@ def listed(cuobjdump: Path, file: Path) -> list[tuple[str, str]]:
             raise CudaToolError(result.stderr.strip().replace(str(file), file.name))
         rows += [(kind, arch) for arch, kind in _LISTED.findall(result.stdout)]
     return rows
+
+
+def device() -> tuple[int, int]:
+    """The compute capability of the first device; the test is skipped where there is none."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        pytest.skip("there is no NVIDIA driver, so no device")
+    found = []
+    for attribute in (75, 76):  # CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR and _MINOR
+        number = ctypes.c_int()
+        if driver.cuInit(0) or driver.cuDeviceGetAttribute(ctypes.byref(number), attribute, 0):
+            pytest.skip("the NVIDIA driver has no device")
+        found.append(number.value)
+    return found[0], found[1]

@@ -37,13 +37,13 @@ FAILED = BENCH.Outcome((), "RuntimeError: no triton", 0.1)
     ("before", "after", "expected"),
     [
         (GOOD, GOOD, "equal"),
-        (GOOD, OTHER, "DIFFERS"),
+        (GOOD, OTHER, "DIFFERS: 1 of 2 results are equal"),
         (FAILED, FAILED, "fails alike: RuntimeError: no triton"),
         (GOOD, FAILED, "DIFFERS: RuntimeError: no triton; original: no error"),
         (FAILED, GOOD, "DIFFERS: no error; original: RuntimeError: no triton"),
         (GOOD, None, "not run: no time was left"),
         (None, GOOD, "not run: no time was left"),
-        (BENCH.Outcome(), BENCH.Outcome(), "DIFFERS"),
+        (BENCH.Outcome(), BENCH.Outcome(), "DIFFERS: 0 of 0 results are equal"),
     ],
 )
 def test_a_verdict(before: object, after: object, expected: str) -> None:
@@ -52,7 +52,7 @@ def test_a_verdict(before: object, after: object, expected: str) -> None:
 
 def results(**others: object) -> dict[str, dict[str, object]]:
     found = {way.name: dict.fromkeys(BENCH.PROGRAMS, GOOD) for way in BENCH.WAYS}
-    found["edited, eager"].update(others)
+    found["slimmed, eager"].update(others)
     return found
 
 
@@ -74,9 +74,9 @@ def test_the_table_is_good_if_all_is(others: dict[str, object], negative: str, g
 
 
 def test_lines_of_the_worker_are_read() -> None:
-    rows = [{"name": "H200"}, {"program": "fft", "digests": ["x"], "seconds": 2.0}]
+    rows = [{"torch": "2.11", "context": 7}, {"program": "fft", "digests": ["x"], "seconds": 2.0}]
     printed = "\n".join(["a warning", *map(json.dumps, rows)])
-    assert BENCH.outcomes(printed) == {"fft": BENCH.Outcome(("x",), "", 2.0)}
+    assert BENCH.read_lines(printed) == ({"fft": BENCH.Outcome(("x",), "", 2.0)}, 7)
 
 
 @pytest.mark.parametrize(("card", "wrong"), [((9, 0), "sm_75"), ((7, 5), "sm_80")])
@@ -93,14 +93,41 @@ def test_a_copy_has_links_but_for_what_is_edited(tmp_path: Path) -> None:
         (site / folder / "lib").mkdir(parents=True)
         (site / folder / "lib/x.so").write_bytes(data)
         (site / folder / "__init__.py").write_text("")
-    folders = [site / "torch", site / "nvidia"]
-    targets = [parse_target("sm_90")]
-    made = list(BENCH.make_copy(folders, tmp_path / "new", targets, opened=True, again=False))
-    assert [(name, before) for name, before, _ in made] == [("x.so", len(data))]
-    assert (site / "torch/lib/x.so").read_bytes() == data, "the installation is left alone"
-    assert (tmp_path / "new/torch/lib/x.so").stat().st_size == made[0][2] < len(data)
+    new = tmp_path / "new"
+    assert list(BENCH.edit_for(site, new, [parse_target("sm_90")])) == ["x.so"]
+    assert (site / "torch/lib/x.so").read_bytes() == data, "the original is left alone"
+    assert (new / "torch/lib/x.so").stat().st_size < len(data)
     if os.name == "posix":
-        assert (tmp_path / "new/nvidia/lib/x.so").samefile(site / "nvidia/lib/x.so")
+        assert (new / "nvidia/lib/x.so").samefile(site / "nvidia/lib/x.so")
+
+
+def install(site: Path, name: str, *needs: str) -> None:
+    folder = site / f"{name}-1.0.dist-info"
+    folder.mkdir(parents=True)
+    (site / f"{name}.py").write_text(f"name = {name!r}\n")
+    lines = [f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0", "Provides-Extra: cuda"]
+    lines += [f"Requires-Dist: {need}" for need in needs]
+    (folder / "METADATA").write_text("\n".join(lines) + "\n")
+    rows = [f"{name}.py,,", f"{folder.name}/METADATA,,", f"../../bin/{name},,", "gone.py,,"]
+    (folder / "RECORD").write_text("\n".join(rows) + "\n")
+
+
+def test_what_is_required_is_laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the extras that are asked for, and only files of site-packages that are there."""
+    site = tmp_path / "installed"
+    install(site, "one", "two[cuda]", "six; extra == 'cuda'", "old; python_version < '3'")
+    install(site, "two", "three; extra == 'cuda'", "one", "absent")
+    for name in ("three", "six", "old"):
+        install(site, name)
+    monkeypatch.syspath_prepend(site)
+    found = BENCH.required(["one", "absent"])
+    assert sorted(one.metadata["Name"] for one in found) == ["one", "three", "two"]
+    new = BENCH.lay_out(found, tmp_path / "new")
+    assert new.parts[-3] == "lib"
+    files = [path.relative_to(new).as_posix() for path in new.rglob("*") if path.is_file()]
+    expected = [f"{name}{end}" for name in ("one", "three", "two")
+                for end in ("-1.0.dist-info/METADATA", ".py")]  # fmt: skip
+    assert sorted(files) == sorted(expected)
 
 
 def test_without_a_device_it_says_so() -> None:
