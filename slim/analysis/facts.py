@@ -18,6 +18,7 @@ from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
 from slim.analysis.listed_files import ListedFiles
 from slim.analysis.readings import Readings
+from slim.analysis.stub_readers import stub_readers
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
@@ -103,6 +104,11 @@ class Facts:
     def compiling_code(self) -> Mapping[FileKey, Evidence]:
         """The Python files that compile C when they run, each with what shows it."""
         return compiling_code(self.inventory, self.read, self.readings)
+
+    @cached_property
+    def stub_readers(self) -> Mapping[FileKey, Evidence]:
+        """The Python files that read stubs of modules which they find, each with what shows it."""
+        return stub_readers(self.inventory, self.read, self.readings)
 
     @cached_property
     def unimportable(self) -> UnimportableModules:

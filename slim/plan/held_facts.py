@@ -43,6 +43,9 @@ class HeldFacts:
         found = [evidence for source in sources for evidence in self._from_packages(source)]
         if fact is Fact.COMPILES:
             found += self._from_code(sources)
+        elif fact is Fact.TYPE_CHECKS:
+            shown = self._facts.stub_readers
+            found += [evidence for key, evidence in shown.items() if key not in self._gone]
         return found[:_MAX_EVIDENCE]
 
     def _from_packages(self, source: FactSource) -> list[Evidence]:

@@ -45,6 +45,14 @@ unless = ["compiles-at-run-time"]
 remove = ["include/**"]
 
 [[rule]]
+id = "typed"
+pass = "leftovers"
+safety = "standard"
+reason = "Stubs"
+unless = ["type-checks"]
+remove = ["$site/**/*.pyi"]
+
+[[rule]]
 id = "whole"
 pass = "runtime"
 safety = "standard"
@@ -193,6 +201,30 @@ def test_compiled_code_that_asks_for_headers_keeps_them(path: str) -> None:
     content = b"\x7fELF" + bytes(60) + b"\x00get_config_var\x00INCLUDEPY\x00"
     assert HEADER not in removed(plan(stack_with({path: content})))
     assert HEADER in removed(plan(stack_with({path: content.replace(b"INCLUDEPY", b"SOABI")})))
+
+
+STUB = "lib/python3.13/site-packages/fast/core.pyi"
+
+
+@pytest.mark.parametrize(
+    ("code", "reads"),
+    [
+        ("p = Path(spec.origin.removesuffix(suffix) + '.pyi')\n", True),  # Sphinx
+        ("import inspect\np = Path(inspect.getfile(m)).with_suffix('.pyi')\n", True),
+        ("s = importlib.util.find_spec(n)\np = f'{place_of(s)}.pyi'\n", True),
+        ("p = Path(path).with_suffix('.pyi')\n", False),  # of a file that somebody names
+        ("KINDS = ('*.py', '*.pyi')\ns = importlib.util.find_spec(n)\n", False),  # a highlighter
+        ("# what lies beside spec.origin as .pyi\n", False),
+    ],
+)
+def test_code_that_looks_for_stubs_beside_modules_keeps_them(code: str, reads: bool) -> None:
+    app: dict[str, Contents] = {"$site/tool/find.py": code, "$site/fast/__init__.py": ""}
+    found = plan(stack_with(app | {"$site/fast/core.pyi": "def f() -> int: ...\n"}))
+    assert (STUB in removed(found)) is not reads
+    if reads:
+        reason, evidence = refused(found)[STUB]
+        assert reason is SkipReason.CONDITION
+        assert "site-packages/tool/find.py" in evidence
 
 
 def test_a_command_of_a_build_that_starts_a_tool_has_to_be_imported() -> None:

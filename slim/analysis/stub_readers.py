@@ -1,0 +1,60 @@
+"""Code that reads the type stubs of whatever module it finds, as tools for documentation do.
+
+Such code asks where a module's file is (its spec's ``origin``, ``inspect.getfile``), and puts the
+suffix of stubs in the place of the file's own. Sphinx takes a compiled module's signatures from
+there.
+
+Source: Sphinx, changes of 8.2 ("autodoc: Support type stubs of native modules").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import partial
+
+from slim.analysis import ReadFile
+from slim.analysis.remembering import Remembering, plain
+from slim.model.finding import Evidence
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
+
+_SUFFIX = b".pyi"
+_MADE = re.compile(rb"[\"'}]\.pyi[\"']")
+"""The suffix alone, or behind what an f-string puts in."""
+_FINDS = re.compile(
+    rb"\.origin\b|\.loader\.path\b|\b(?:get(?:source)?file|find_spec|get_filename|find_module)\s*\("
+)
+_READS = plain("reads-found-stubs", bool)
+
+
+def stub_readers(
+    inventory: Inventory, read: ReadFile, readings: Remembering | None = None
+) -> Mapping[FileKey, Evidence]:
+    """Return the Python files that read stubs of modules which they find, each with what shows it.
+
+    Neither the standard library (IDLE's browser knows the suffix) nor test suites count.
+    """
+    known = readings or Remembering()
+    found: dict[FileKey, Evidence] = {}
+    for record in inventory:
+        if (
+            record.type is not EntryType.FILE
+            or not record.path.endswith(".py")
+            or record.owner.kind is OwnerKind.RUNTIME
+            or record.kind is FileKind.TESTS
+        ):
+            continue
+        if known.of_record(_READS, record, partial(_reads, record, read)):
+            found[record.key] = Evidence(
+                kind="reads-stubs",
+                text="reads stubs beside the modules that it finds",
+                file=record.deployed_path,
+            )
+    return found
+
+
+def _reads(record: FileRecord, read: ReadFile) -> bool:
+    source = bytes(read(record))
+    return (
+        _SUFFIX in source and _MADE.search(source) is not None and _FINDS.search(source) is not None
+    )
