@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from slim.analysis.vocabulary import AnyOf, vocabulary
+
 INCLUDE_FLAGS = ("-I", "-isystem", "/I")
 COMPILERS = frozenset(
     {
@@ -29,9 +31,9 @@ COMMAND = re.compile(
 _COMMAND_HINT = re.compile(
     rb"(?:cc|\+\+|clang|icpx?|icx)(?:-[\d.]+)?\s[^\n]*-(?:I|isystem|shared|fPIC|inc)"
 )
-_COMMAND_FLAGS = (b"-I", b"-isystem", b"-shared", b"-fPIC", b"-inc")
+_COMMAND_FLAGS = AnyOf(b"-I", b"-isystem", b"-shared", b"-fPIC", b"-inc")
 """One of these is in each such command line."""
-_WORDS = (
+_WORDS = AnyOf(
     b"get_include",
     b"get_python_inc",
     b"get_numpy_include",
@@ -54,40 +56,38 @@ _INCLUDE_FOLDERS = (b'"include', b"'include", b"/include", b"include/", b"\\incl
 _SYS_PREFIX = re.compile(rb"sys\s*\.\s*(?:base_)?(?:exec_)?prefix")
 _CONFIG_WORD = re.compile(rb"python[\w.{}%]*-config\b")
 _QUOTES = (b"'", b'"')
-_DRIVERS = tuple(
-    quote + name.encode() + quote
-    for name in sorted(COMPILERS | COMPILER_VARIABLES)
-    for quote in _QUOTES
+_DRIVERS = AnyOf(
+    *(
+        quote + name.encode() + quote
+        for name in sorted(COMPILERS | COMPILER_VARIABLES)
+        for quote in _QUOTES
+    )
 )
+_DRIVER_FLAGS = AnyOf(*(flag.encode() for flag in INCLUDE_FLAGS))
 _TOOL = re.compile(
     rb"\(\s*\[?\s*[rfRF]?[\"'](?:"
     + b"|".join(re.escape(name.encode()) for name in sorted(BUILD_TOOLS))
     + rb")(?:\.exe)?[\"' ]"
 )
 """A call that is given the name of a build tool first."""
-_TOOL_WORDS = (b"make", b"ninja", b"meson", b"msbuild", b"scons", b"bazel")
+_TOOL_WORDS = AnyOf(b"make", b"ninja", b"meson", b"msbuild", b"scons", b"bazel")
 """One of these is in the name of each build tool."""
 
 
 def has_build_words(source: bytes) -> bool:
     """True if Python code has words that only code has which compiles, or asks for includes."""
+    words = vocabulary(source)
     return (
-        any(word in source for word in _WORDS)
-        or (b"get_path" in source and b"include" in source and b"sysconfig" in source)
-        or (b"Extension" in source and (b"setuptools" in source or b"distutils" in source))
+        _WORDS.within(source)
+        or (b"get_path" in words and b"include" in words and b"sysconfig" in words)
+        or (b"Extension" in words and (b"setuptools" in words or b"distutils" in words))
         or (
-            b"prefix" in source
+            b"prefix" in words
             and _SYS_PREFIX.search(source) is not None
             and any(map(source.__contains__, _INCLUDE_FOLDERS))
         )
         or (b"-config" in source and _CONFIG_WORD.search(source) is not None)
-        or (
-            any(flag.encode() in source for flag in INCLUDE_FLAGS)
-            and any(word in source for word in _DRIVERS)
-        )
-        or (
-            any(map(source.__contains__, _COMMAND_FLAGS))
-            and _COMMAND_HINT.search(source) is not None
-        )
-        or (any(map(source.__contains__, _TOOL_WORDS)) and _TOOL.search(source) is not None)
+        or (_DRIVER_FLAGS.within(source) and _DRIVERS.within(source))
+        or (_COMMAND_FLAGS.within(source) and _COMMAND_HINT.search(source) is not None)
+        or (_TOOL_WORDS.within(source) and _TOOL.search(source) is not None)
     )

@@ -24,6 +24,8 @@ T = TypeVar("T")
 
 _LEAST_WORK: Final = 4 << 20
 """Bytes of files that are worth starting other processes for."""
+_LEAST_SHARED: Final = 1 << 18
+"""Bytes of files that are worth sharing with processes that were started before."""
 _SAMPLE: Final = 64
 """Readings that are looked for to find out whether most are remembered."""
 
@@ -84,7 +86,8 @@ class Readings(Remembering):
         if all(self._is_known(*each.key) for each in fit[:: max(1, len(fit) // _SAMPLE)]):
             return  # so are nearly all, and asking for each takes as long as what is left
         missing = {each.key: each for each in fit if not self._is_known(*each.key)}
-        if sum(each.size for each in missing.values()) >= _LEAST_WORK:
+        least = _LEAST_SHARED if self._crew.started else _LEAST_WORK
+        if sum(each.size for each in missing.values()) >= least:
             self._crew.share(missing.values(), self._make_own, self._take)
 
     def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:

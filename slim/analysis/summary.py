@@ -10,6 +10,7 @@ from enum import StrEnum
 from slim.analysis.build_words import has_build_words
 from slim.analysis.unimportable.lines import FileLines, read_lines
 from slim.analysis.unimportable.names import Signals, signals_of
+from slim.analysis.vocabulary import AnyOf, vocabulary
 
 MAX_SOURCE = 8 << 20
 """A Python file of more bytes than this isn't read."""
@@ -19,7 +20,7 @@ _LONGEST = 80
 
 
 _METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
-_METADATA_WORDS = (b"metadata", b"pkg_resources")
+_METADATA_WORDS = AnyOf(b"metadata", b"pkg_resources")
 _DESCRIPTION = re.compile(
     rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
     rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
@@ -64,7 +65,7 @@ def summary_of(source: bytes) -> SourceSummary:
 
 def described_by(source: bytes) -> Described:
     """Return the distributions of which code may show the long description."""
-    if not any(word in source for word in _METADATA_WORDS):
+    if not _METADATA_WORDS.within(source):
         return Described.NONE
     if _METADATA.search(source) is None or _DESCRIPTION.search(source) is None:
         return Described.NONE
@@ -74,7 +75,7 @@ def described_by(source: bytes) -> Described:
 def named_sources(source: bytes) -> Mapping[str, int]:
     """The names of Python files that strings of a text end in, each with its first line."""
     found: dict[str, int] = {}
-    if b'.py"' not in source and b".py'" not in source:
+    if b".py" not in vocabulary(source):
         return found
     for match in _NAMED.finditer(source):
         begin = _BEGIN.search(source, max(0, match.start() - _LONGEST), match.start())

@@ -117,6 +117,20 @@ def test_little_or_unknown_work_and_large_files_are_left(monkeypatch: pytest.Mon
         helped.ahead([wanted(SOURCES[0], "hints", "0")._replace(sha256="")])
 
 
+def test_little_work_is_shared_with_children_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared: list[int] = []
+    monkeypatch.setattr(Crew, "share", lambda _self, wanted, *_: shared.append(len(list(wanted))))
+    source = b"x = 1\n" * 1000
+    asked = [wanted(source + b"#" * number, "hints", "0") for number in range(100)]
+    with Readings(children=1) as helped:
+        helped.ahead(asked)
+        assert shared == []
+        helped._crew.started = True
+        helped.ahead(asked[:5])
+        helped.ahead(asked)
+    assert shared == [100]
+
+
 def test_what_is_remembered_is_not_made_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

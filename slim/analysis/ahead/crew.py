@@ -66,6 +66,8 @@ class Crew(Closing):
         for worker in self._workers:
             self._free.put(worker)
         self._accidents = 0
+        self.started = False
+        """True once the children were asked anything."""
 
     @property
     def works(self) -> bool:
@@ -82,6 +84,7 @@ class Crew(Closing):
 
         Both are called in this thread only. What a child failed to make is left out.
         """
+        self.started = True
         waiting = deque(_parts(wanted, _BATCH))
         running: dict[Future[Sequence[str]], list[Wanted]] = {}
         with ThreadPoolExecutor(max_workers=len(self._workers)) as threads:

@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, TESTS_FOLDER
+from slim.analysis.vocabulary import AnyOf, vocabulary
 
 _GAP = "\0"
 _WORD = re.compile(r"(?:\A|[\0/\\.\s])tests(?:\Z|[\0/\\.\s:])")
@@ -22,19 +23,19 @@ _PLURAL = re.compile(r"(\A|[/\\.])\0s(?=\Z|[/\\.])")
 _OPEN = rb"(?:[+,(\[{]\s*[bfruBFRU]{0,2}[\"']|[\"']\s*[bfruBFRU]{0,2}[\"']|\}|%[rs]|=\s*[\"'])"
 """What stands before a later piece."""
 _CLOSE = rb"[\"'/\\.{%]"
-_ENDS = (b'"', b"'", b"{", b"%")
 _STARTS = (b'"', b"'", b"}", b"%s", b"%r")
 _PIECES = tuple(
     (
-        tuple(mark + b"tests"[at:] for mark in _STARTS),
-        tuple(b"tests"[:at] + mark for mark in _ENDS),
+        tuple(before + b"tests"[:at] + b"\n" for before in (b"\n", b".")),
+        AnyOf(*(mark + b"tests"[at:] for mark in _STARTS)),
         re.compile(rb"(?<![A-Za-z0-9_])" + b"tests"[:at] + rb"[\"'{%]"),
         re.compile(_OPEN + b"tests"[at:] + _CLOSE),
     )
     for at in range(1, 5)
 )
-"""For each way to part the word: bytes that a file has to have, and patterns, which are slow."""
-_ESCAPED = (b"\\x74", b"\\x73", b"\\x65", b"\\u0074", b"\\u0073", b"\\u0065", b"stset")
+"""For each way to part the word: how words of a file have to end, bytes that it has to have, and
+patterns, which are slow."""
+_ESCAPED = AnyOf(b"\\x74", b"\\x73", b"\\x65", b"\\u0074", b"\\u0073", b"\\u0065", b"stset")
 _IMPORTING = (b"import_module", b"__import__", b"run_module", b"find_spec", b"exec(", b"eval(")
 _RELATIVE_NAME = re.compile(rb"[\"']tests\.\w")
 """A name of a module that something else stands before."""
@@ -54,17 +55,18 @@ _NOTED = frozenset(
 
 def may_put_together(source: bytes) -> bool:
     """Return whether a file may put the word together, or a name with it, by its text."""
-    if b"tests." in source and _RELATIVE_NAME.search(source):
+    if b"tests." in vocabulary(source) and _RELATIVE_NAME.search(source):
         return True
-    for starts, ends, head, tail in _PIECES:
+    words = b"\n%b\n" % vocabulary(source)
+    for ends, starts, head, tail in _PIECES:
         if (
-            any(map(source.__contains__, starts))
-            and any(map(source.__contains__, ends))
+            any(map(words.__contains__, ends))
+            and starts.within(source)
             and head.search(source)
             and tail.search(source)
         ):
             return True
-    return any(map(source.__contains__, _ESCAPED))
+    return _ESCAPED.within(source)
 
 
 def may_compute_names(source: bytes) -> bool:

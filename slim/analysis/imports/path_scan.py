@@ -12,18 +12,20 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from slim.analysis.imports.bare_names import BareNames, called_name, module_name
+from slim.analysis.vocabulary import AnyOf, vocabulary
 
 
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
-    if any(word in source and spelled.search(source) for word, spelled in _SPELLED):
+    words = vocabulary(source)
+    if any(hint.within(source) and spelled.search(source) for hint, spelled in _SPELLED):
         return True
-    if b"test" not in source and b"discover" not in source:
-        return _IN_CAPITALS.search(source) is not None
+    if b"test" not in words and b"discover" not in words:
+        return _LOWERED.within(source) and _IN_CAPITALS.search(source) is not None
     return any(
         hint.search(source)
         for word, hints in _PATH_HINTS.items()
-        if word in source
+        if word in words
         for hint in hints
     )
 
@@ -53,9 +55,10 @@ _PATH_HINTS = {
 }
 """Paths that name tests, by what each holds, which is found sooner."""
 _IN_CAPITALS = re.compile(rb"(?i:tests)[\"'/\\][^\n]{0,200}\.(?:lower|casefold)\b")
+_LOWERED = AnyOf(b".lower", b".casefold")
 _SPELLED = (
-    (b"Enum", re.compile(rb"^[ \t]+(?i:tests)[ \t]*=(?!=)", re.MULTILINE)),
-    (b"dict(", re.compile(rb"\bdict\([^()]{0,400}\btests\s*=(?!=)")),
+    (AnyOf(b"Enum"), re.compile(rb"^[ \t]+(?i:tests)[ \t]*=(?!=)", re.MULTILINE)),
+    (AnyOf(b"dict("), re.compile(rb"\bdict\([^()]{0,400}\btests\s*=(?!=)")),
 )
 """Names in code that come to text: members of an enumeration, and arguments that become keys."""
 _TEST_FILE = re.compile(r"(?:test_[\w*]+|conftest)\.py\Z")

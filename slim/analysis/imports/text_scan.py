@@ -22,6 +22,7 @@ from typing import NamedTuple
 from slim.analysis.imports.halves import may_put_together
 from slim.analysis.imports.path_scan import may_name_tests
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan
+from slim.analysis.vocabulary import AnyOf, vocabulary
 
 MAX_LINE = 4096
 """Bytes looked at before the word ``import``, over continued lines; a file in which that isn't
@@ -87,14 +88,14 @@ _QUOTED = tuple(
     for mark in (b"'", b'"')
 )
 _DYNAMIC_NAMES = ("import_module", "__import__", "find_spec", "run_module")
-_DYNAMIC = (*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'", b"exec(", b"exec (")
+_DYNAMIC = AnyOf(*(name.encode() for name in _DYNAMIC_NAMES), b'"-m"', b"'-m'", b"exec(", b"exec (")
 DOTTED = re.compile(rb"\b[^\W\d]\w*+(?:\.\w++)++")
 """Dotted names of ASCII letters, anywhere."""
 TAILS = re.compile(  # a literal at the start, once more
     rb"\.(?:(?<=[\"'}]\.)|(?<=%[sr]\.)|(?<=\)[sr]\.))\.*+([^\W\d]\w*+(?:\.\w++)*+)(?!\()"
 )
 _STARTED = re.compile(rb"-m\s*([^\W\d][\w.]*)")
-_LISTING = (
+_LISTING = AnyOf(
     *(b"discover(", b"iter_modules", b"walk_packages", b"__path__", b"submodule_search_locations"),
     *(b"importlib.resources", b"importlib_resources", b"import resources", b"PackageLoader"),
     *(
@@ -161,21 +162,21 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
     )
     if not all(map(bytes.isascii, words)) or not all(map(bytes.isascii, quoted)):
         opaque = True  # identifiers are compared after NFKC normalisation
-    listing = source.startswith(b"files(") or any(token in source for token in _LISTING)
+    listing = source.startswith(b"files(") or _LISTING.within(source)
     return Hints(
         words=frozenset(words),
         quoted=quoted,
         relative=relative,
         star=star,
-        dynamic=any(token in source for token in _DYNAMIC),
+        dynamic=_DYNAMIC.within(source),
         opaque=opaque,
-        dotted=frozenset(DOTTED.findall(source)),
+        dotted=frozenset(DOTTED.findall(vocabulary(source))),
         tails=frozenset(word for tail in set(TAILS.findall(source)) for word in tail.split(b".")),
         started=frozenset(_STARTED.findall(source)),
         listing=listing,
         paths=may_name_tests(source) or may_put_together(source),
         lists_itself=listing and _LISTS_ITSELF.search(source) is not None,
-        attaches_stub=b"attach_stub" in source,
+        attaches_stub=b"attach_stub" in vocabulary(source),
     )
 
 

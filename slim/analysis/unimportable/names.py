@@ -17,6 +17,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from slim.analysis.vocabulary import AnyOf
 from slim.model.record import FileKey, FileRecord
 from slim.system.syntax import parsed
 
@@ -36,8 +37,8 @@ _CHANGES_MODULES = re.compile(
     rb"\bmodules\s*\[\s*(?!__name__\s*\])[^\]\n]*\]\s*(?::\s*\w+\s*)?=(?!=)"
     rb"|\bmodules\.(?:setdefault|update)\b|\bmeta_path\b|\bpath_hooks\b|\bModuleType\s*\("
 )
-_PATH_WORDS = (b"sys.path", b"addsitedir", b"from sys import", b"import sys as")
-_MODULE_WORDS = (
+_PATH_WORDS = AnyOf(b"sys.path", b"addsitedir", b"from sys import", b"import sys as")
+_MODULE_WORDS = AnyOf(
     b"sys.modules",
     b"meta_path",
     b"path_hooks",
@@ -48,8 +49,8 @@ _MODULE_WORDS = (
 _LAZY = re.compile(
     rb"\b(?:builtins|__builtin__|__builtins__)\.__import__\s*=(?!=)|set_lazy_imports"
 )
-_LAZY_WORDS = (b".__import__", b"set_lazy_imports")
-_TESTING = (b"import unittest", b"from unittest", b"import pytest")
+_LAZY_WORDS = AnyOf(b".__import__", b"set_lazy_imports")
+_TESTING = AnyOf(b"import unittest", b"from unittest", b"import pytest")
 _INSTALLS = re.compile(
     rb"""['"]pip['"]\s*,\s*['"]install['"]|\bpip\.main\b|\bpip\._internal\b|__lazy_modules__"""
 )
@@ -101,7 +102,7 @@ def changes_modules(source: bytes) -> bool:
 
 def changes_import(source: bytes) -> bool:
     """Return whether code replaces the import statement. What serves tests doesn't count."""
-    return _has(source, _LAZY_WORDS, _LAZY) and not any(word in source for word in _TESTING)
+    return _has(source, _LAZY_WORDS, _LAZY) and not _TESTING.within(source)
 
 
 def prepares(head: bytes) -> bool:
@@ -114,8 +115,8 @@ def prepares(head: bytes) -> bool:
     )
 
 
-def _has(source: bytes, words: Iterable[bytes], pattern: re.Pattern[bytes]) -> bool:
-    return any(word in source for word in words) and pattern.search(source) is not None
+def _has(source: bytes, words: AnyOf, pattern: re.Pattern[bytes]) -> bool:
+    return words.within(source) and pattern.search(source) is not None
 
 
 def called_with(helpers: Iterable[str], source: bytes) -> Mapping[str, frozenset[str]]:
