@@ -1,23 +1,25 @@
 """The ladder of the profile guided: bytes, and what a product's other uses make of them.
 
-    python bench/guided.py PUBLISHED --trace slim.trace --work /tmp/ladder \
-        --check app-server "python -m assistant_server --selftest" --uses uses/ \
-        [--drop hf-xet=huggingface-hub]
+    python bench/guided.py PUBLISHED --config bench/guided/assistant.toml --work /tmp/ladder \
+        [--trace slim.trace] [--uses bench/uses/assistant] [--snippets TABLE LAYER]
 
-Each rung is one run of slim: the default profile, guided by the traces, guided with every family of
-the traces closed, guided with bytecode = "traced", and (with --drop) what the user drops as well:
-NAME, or NAME=A,B where it goes although A and B require it.
-What each comes to is deployed as an installer does it, and
+The configuration is one of slim's, whose [[verify.command]] tables are the checks. Without --trace
+they are recorded first. Each rung is one run of slim: the default profile, guided by the traces,
+guided with every family of the traces closed, guided with bytecode = "traced", with the families
+of the configuration closed as well, and with what it drops as well. What each comes to is deployed
+as an installer does it, and
 
-- every --check (a layer and a command) has to print what it prints in the original;
-- every use, a Python file in a folder below --uses that is called like a layer, runs with that
-  layer's own Python in the original and on the rung. One that worked in the original and doesn't
-  work there is broken; "guarded" counts those of them whose error is an ImportError, the others end
-  otherwise or not at all within --timeout seconds. One that never worked is left out, and named;
-- the checks' shortest time of --times starts is measured, rungs in turn.
+- every check has to print what it prints in the original;
+- every use runs with its layer's own Python, alone in an empty folder, on each rung: a Python file
+  in a folder below --uses that is called like the layer, or a snippet of a table. One that fails
+  there and works in the original is *guarded* if its error is the guard's, and *broken* if it is
+  any other, or if it isn't done within --timeout seconds. One that works in neither isn't counted;
+- with the rung's rest packs unpacked, all that was guarded or broken has to work;
+- the first check's shortest time of --times starts is measured, rungs in turn.
 
 The runs are made with --unverified: it is the ladder that tries the result. The exit code is 1 if a
-check fails on any rung.
+check fails, a use is broken, or one doesn't work with the rest packs, on any rung but the one with
+every family closed. Another call with the same --work starts from what is there.
 """
 
 from __future__ import annotations
@@ -25,33 +27,45 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shlex
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import tomllib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from measuring import MB, published_in
+from snippets import GUARD, problem_of, snippets_in, unpack_rest
 
 from slim.traces.merge import merge
 from slim.traces.read import read_trace
 
 BENCH = Path(__file__).resolve().parent
 ORIGINAL = "original"
+ALL_CLOSED = "guided, every family closed"
 
 
 @dataclass(frozen=True)
 class Rung:
-    """One way of slimming: its name, its settings, and its tables in a slim.toml."""
+    """One way of slimming: its name, its settings, and the families that it closes."""
 
     name: str
-    settings: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
     families: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Use:
+    """A short program that a layer's Python runs."""
+
+    layer: str
+    name: str
+    code: str
 
 
 @dataclass
@@ -60,114 +74,142 @@ class Result:
 
     name: str
     archives: int = 0
+    content: int = 0
     deployed: int = 0
+    rest: int = 0
     checks: dict[str, bool] = field(default_factory=dict)
+    guarded: dict[str, str] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
-    guarded: int = 0
+    left: dict[str, str] = field(default_factory=dict)
     uses: int = 0
     started: float | None = None
-    repaired: int = 0
+
+    @property
+    def sound(self) -> bool:
+        """Whether all checks work, and each use works or is guarded and comes back."""
+        usable = self.name == ALL_CLOSED or not (self.broken or self.left)
+        return usable and all(self.checks.values())
 
 
 def main() -> int:
-    """Run the ladder, print it, and tell whether every check passed."""
+    """Run the ladder, print it, and tell whether every rung is sound."""
     options = _options()
-    work: Path = options.work
+    work: Path = options.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     source = published_in(options.stack)
+    config = tomllib.loads(options.config.read_text(encoding="utf-8"))
+    traces = [path.resolve() for path in options.trace] or [_recorded(source, work, options)]
     places = {ORIGINAL: source}
-    for number, rung in enumerate(_rungs(options)):
-        places[rung.name] = _slimmed(source, rung, work / f"rung-{number}", options)
+    for number, rung in enumerate(_rungs(config, traces)):
+        if not options.only or rung.name in options.only:
+            place = work / f"rung-{number}"
+            places[rung.name] = _slimmed(source, rung, place, config, traces)
     deployed = {}
-    for number, (name, place) in enumerate(places.items()):
-        deployed[name] = work / f"deployed-{number}"
+    for name, place in places.items():
+        deployed[name] = work / f"deployed-{place.parent.name if place != source else ORIGINAL}"
         _deploy(place, deployed[name])
     results = {name: Result(name=name) for name in places}
-    answers = {name: _answers(deployed[name], options) for name in places}
-    uses = dict(_uses(options.uses))
-    before = {use: _use(deployed[ORIGINAL], use, options) for use in uses}
+    checks = config["verify"]["command"]
+    answers = {name: _answers(root, checks) for name, root in deployed.items()}
+    _time(deployed, results, checks[0], options.times)
+    uses = list(_uses(options))
+    never: set[Use] = set()
     for name, result in results.items():
-        result.archives = sum(file.stat().st_size for file in places[name].glob("*.*"))
-        result.deployed = _disk(deployed[name])
+        place, root = places[name], deployed[name]
+        result.archives = sum(file.stat().st_size for file in place.glob("*.*"))
+        result.rest = sum(file.stat().st_size for file in place.glob("rest/*.*"))
+        result.content, result.deployed = _content(root), _disk(root)
         result.checks = {
             check: answer is not None and answer == answers[ORIGINAL][check]
             for check, answer in answers[name].items()
         }
-        for use in uses if name != ORIGINAL else ():
-            if before[use] is not None:
-                continue
-            result.uses += 1
-            problem = _use(deployed[name], use, options)
-            if problem is not None:
-                result.broken[uses[use]] = problem
-                result.guarded += "Error: slim took" in problem or "ModuleNotFound" in problem
-    _time(deployed, results, options)
-    never = sorted(uses[use] for use, problem in before.items() if problem is not None)
-    _print(list(results.values()), never)
+        if name != ORIGINAL:
+            _try(uses, result, deployed, place, options.timeout, never)
+    for result in results.values():
+        result.uses = 0 if result.name == ORIGINAL else len(uses) - len(never)
+    out_of_both = sorted(use.name for use in never)
+    _print(list(results.values()), out_of_both)
     if options.json:
         listed = [vars(result) for result in results.values()]
-        options.json.write_text(json.dumps({"rungs": listed, "never": never}, indent=2) + "\n")
-    return 0 if all(all(result.checks.values()) for result in results.values()) else 1
+        text = json.dumps({"rungs": listed, "never": out_of_both}, indent=2)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return 0 if all(result.sound for result in results.values()) else 1
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("stack", type=Path)
-    parser.add_argument("--trace", type=Path, action="append", required=True)
-    parser.add_argument("--check", nargs=2, action="append", metavar=("LAYER", "COMMAND"))
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--trace", type=Path, action="append", default=[])
     parser.add_argument("--uses", type=Path)
-    parser.add_argument("--drop", action="append", default=[], metavar="NAME[=A,B]")
+    parser.add_argument(
+        "--snippets", nargs=2, action="append", default=[], metavar=("TABLE", "LAYER")
+    )
     parser.add_argument("--only", action="append", default=[], help="names of rungs")
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--times", type=int, default=5)
     parser.add_argument("--json", type=Path)
-    options = parser.parse_args()
-    if not options.check:
-        parser.error("give at least one --check LAYER COMMAND: slim's own trial asks for one too")
-    return options
+    return parser.parse_args()
 
 
-def _rungs(options: argparse.Namespace) -> list[Rung]:
-    trace = merge(read_trace(path) for path in options.trace)
-    guided, traced = 'profile = "guided"', 'bytecode = "traced"'
-    rungs = [
-        Rung("default"),
-        Rung("guided", (guided,)),
-        Rung("guided, families closed", (guided,), tuple(sorted(trace.families))),
-        Rung("guided, traced bytecode", (guided, traced)),
-    ]
-    if options.drop:
-        drop = f"drop = [{', '.join(map(_dropped, options.drop))}]"
-        rungs.append(Rung("guided, traced bytecode, dropped", (guided, traced, drop)))
-    return [rung for rung in rungs if not options.only or rung.name in options.only]
+def _rungs(config: Mapping[str, Any], traces: list[Path]) -> Iterator[Rung]:
+    guided = {"profile": "guided"}
+    traced = {**guided, "bytecode": "traced"}
+    yield Rung("default")
+    yield Rung("guided", guided)
+    families = merge(read_trace(path) for path in traces).families
+    yield Rung(ALL_CLOSED, guided, tuple(sorted(families)))
+    yield Rung("guided, traced bytecode", traced)
+    closed = config.get("guided", {}).get("families", {})
+    chosen = tuple(prefix for prefix, word in closed.items() if word == "traced")
+    name = "guided, traced bytecode"
+    if chosen:
+        name += ", families closed"
+        yield Rung(name, traced, chosen)
+    if config.get("drop"):
+        yield Rung(f"{name}, dropped", {**traced, "drop": config["drop"]}, chosen)
 
 
-def _dropped(option: str) -> str:
-    """The inline table of TOML for a distribution to drop."""
-    name, _, despite = option.partition("=")
-    importers = [importer for importer in despite.split(",") if importer]
-    return f"{{name = {json.dumps(name)}, despite = {json.dumps(importers)}}}"
+def _toml(value: Any) -> str:
+    """Write a value of a configuration as TOML, tables inline."""
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)} = {_toml(of)}' for key, of in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value)
 
 
-def _slimmed(source: Path, rung: Rung, place: Path, options: argparse.Namespace) -> Path:
+def _recorded(source: Path, work: Path, options: argparse.Namespace) -> Path:
+    """Record the checks, unless an earlier run of the ladder did; return the trace."""
+    trace = work / "slim.trace"
+    if not trace.is_file():
+        _slim("trace", str(source), "--config", str(options.config), "-o", str(trace))
+    return trace
+
+
+def _slim(*words: str) -> None:
+    print("slim", *words, file=sys.stderr)
+    command = [sys.executable, "-m", "slim", *words]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
+def _slimmed(
+    source: Path, rung: Rung, place: Path, config: Mapping[str, Any], traces: list[Path]
+) -> Path:
     """Run slim for a rung, unless an earlier run of the ladder did; return the published set."""
     if (place / "out").is_dir():
         return place / "out"
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    lines = ["schema = 1", *rung.settings]
+    families = dict.fromkeys(rung.families, "traced")
+    settings = {"schema": 1, **rung.settings, "verify": {"command": config["verify"]["command"]}}
     if rung.settings:
-        lines += ["[guided]", f"traces = {json.dumps([str(p.resolve()) for p in options.trace])}"]
-        lines += ["[guided.families]", *(f'"{prefix}" = "traced"' for prefix in rung.families)]
-    for layer, command in options.check:
-        argv = json.dumps(shlex.split(command))
-        lines += ["[[verify.command]]", f"layer = {json.dumps(layer)}", f"argv = {argv}"]
-    (place / "slim.toml").write_text("\n".join(lines) + "\n")
-    command = [sys.executable, "-m", "slim", "run", str(source), "-o", str(place / "out"), "-q"]
-    command += ["--config", str(place / "slim.toml"), "--unverified"]
-    print(f"{rung.name}: slim run ...", file=sys.stderr)
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        settings["guided"] = {"traces": [str(path) for path in traces], "families": families}
+    lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]
+    (place / "slim.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    words = ["run", str(source), "-o", str(place / "out"), "-q", "--unverified"]
+    _slim(*words, "--config", str(place / "slim.toml"))
     return place / "out"
 
 
@@ -177,92 +219,122 @@ def _deploy(published: Path, target: Path) -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
+def _content(folder: Path) -> int:
+    files = (Path(top) / name for top, _, names in os.walk(folder) for name in names)
+    return sum(file.stat().st_size for file in files if not file.is_symlink())
+
+
 def _disk(folder: Path) -> int:
     told = subprocess.run(["du", "-sk", str(folder)], check=True, capture_output=True, text=True)
     return int(told.stdout.split()[0]) * 1024
 
 
-def _environment() -> dict[str, str]:
+def _run(root: Path, check: Mapping[str, Any]) -> str | None:
+    """Run a check in a deployed stack; return what it prints, None if it fails."""
     kept = ("PATH", "HOME", "LANG", "TMPDIR")
     fixed = {"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1", "HF_HUB_OFFLINE": "1"}
-    return {**{name: os.environ[name] for name in kept if name in os.environ}, **fixed}
-
-
-def _run(
-    root: Path, layer: str, argv: list[str], options: argparse.Namespace
-) -> tuple[int | None, str, str]:
-    """Run a command of a deployed layer: its exit code (None: time's up), what it wrote."""
-    program = root / layer / "bin" / argv[0]
+    program, *words = check["argv"]
     try:
         done = subprocess.run(
-            [str(program), *argv[1:]],
+            [str(root / check["layer"] / "bin" / program), *words],
             cwd=root,
-            env=_environment(),
+            env={**{name: os.environ[name] for name in kept if name in os.environ}, **fixed},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
-            timeout=options.timeout,
+            timeout=check.get("timeout", 60),
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return None, "", f"not done after {options.timeout:g} s"
-    return done.returncode, done.stdout, done.stderr
-
-
-def _answers(root: Path, options: argparse.Namespace) -> dict[str, str | None]:
-    found: dict[str, str | None] = {}
-    for layer, command in options.check:
-        code, out, _ = _run(root, layer, shlex.split(command), options)
-        found[f"{layer}: {command}"] = out if code == 0 else None
-    return found
-
-
-def _uses(folder: Path | None) -> Iterator[tuple[tuple[str, Path], str]]:
-    for file in sorted(folder.glob("*/*.py")) if folder else ():
-        yield (file.parent.name, file.resolve()), f"{file.parent.name}/{file.stem}"
-
-
-def _use(root: Path, use: tuple[str, Path], options: argparse.Namespace) -> str | None:
-    """Run one use; return what went wrong in a line, or None."""
-    layer, file = use
-    code, _, errors = _run(root, layer, ["python", str(file)], options)
-    if code == 0:
         return None
-    lines = errors.strip().splitlines()
-    return (lines[-1] if lines else f"exit code {code}")[:300]
+    return done.stdout if done.returncode == 0 else None
+
+
+def _answers(root: Path, checks: list[Mapping[str, Any]]) -> dict[str, str | None]:
+    return {f"{check['layer']}: {' '.join(check['argv'])}": _run(root, check) for check in checks}
+
+
+def _uses(options: argparse.Namespace) -> Iterator[Use]:
+    for file in sorted(options.uses.glob("*/*.py")) if options.uses else ():
+        yield Use(file.parent.name, file.stem, file.read_text(encoding="utf-8"))
+    for table, layer in options.snippets:
+        for name, code in snippets_in(Path(table).read_text(encoding="utf-8")):
+            yield Use(layer, name, code)
+
+
+def _try(
+    uses: list[Use],
+    result: Result,
+    deployed: Mapping[str, Path],
+    place: Path,
+    timeout: float,
+    never: set[Use],
+) -> None:
+    """Run all uses on a rung, and again those that don't work, with its rest packs unpacked."""
+    failed: dict[Use, str] = {}
+    for use in uses:
+        problem = (
+            None
+            if use in never
+            else problem_of(use.code, deployed[result.name], use.layer, timeout)
+        )
+        if problem is None:
+            continue
+        if problem_of(use.code, deployed[ORIGINAL], use.layer, timeout) is not None:
+            never.add(use)
+            continue
+        failed[use] = problem
+        (result.guarded if GUARD in problem else result.broken)[use.name] = problem
+    if not failed:
+        return
+    whole = place.parent / "whole"
+    shutil.rmtree(whole, ignore_errors=True)
+    shutil.copytree(deployed[result.name], whole, symlinks=True)
+    unpack_rest(place / "rest", whole)
+    for use in failed:
+        problem = problem_of(use.code, whole, use.layer, timeout)
+        if problem is not None:
+            result.left[use.name] = problem
+    shutil.rmtree(whole)
 
 
 def _time(
-    deployed: dict[str, Path], results: dict[str, Result], options: argparse.Namespace
+    deployed: Mapping[str, Path],
+    results: Mapping[str, Result],
+    check: Mapping[str, Any],
+    times: int,
 ) -> None:
-    layer, command = options.check[0]
-    for _ in range(options.times):
+    for _ in range(times):
         for name, root in deployed.items():
             started = time.perf_counter()
-            _run(root, layer, shlex.split(command), options)
+            _run(root, check)
             took = time.perf_counter() - started
             best = results[name].started
             results[name].started = took if best is None else min(best, took)
 
 
 def _print(results: list[Result], never: list[str]) -> None:
-    print("| kept | archives MB | deployed MB | checks | other uses broken | start s |")
-    print("| --- | --- | --- | --- | --- | --- |")
+    print("| kept | archives | deployed | `du -sm` | rest packs | checks | other uses | start |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for result in results:
-        checks = "work" if all(result.checks.values()) else "**fail**"
-        used = f"{len(result.broken)} of {result.uses}, {result.guarded} by ImportError"
-        started = "" if result.started is None else f"{result.started:.2f}"
+        used = ""
+        if result.uses:
+            works = result.uses - len(result.guarded) - len(result.broken)
+            used = f"{works} work, {len(result.guarded)} guarded, {len(result.broken)} broken"
         print(
-            f"| {result.name} | {result.archives / MB:.1f} | {result.deployed / (1 << 20):.0f} | "
-            f"{checks} | {used if result.uses else ''} | {started} |"
+            f"| {result.name} | {result.archives / MB:.2f} MB | {result.content / MB:.1f} MB | "
+            f"{result.deployed / (1 << 20):.0f} | {result.rest / MB:.1f} MB | "
+            f"{'work' if all(result.checks.values()) else '**fail**'} | {used} | "
+            f"{'' if result.started is None else f'{result.started:.2f} s'} |"
         )
     for result in results:
-        for use, problem in result.broken.items():
-            print(f"\n{result.name}: {use}: {problem}", end="")
-    print()
+        for title in ("guarded", "broken", "left"):
+            what = "doesn't work with the rest packs" if title == "left" else title
+            for use, problem in getattr(result, title).items():
+                print(f"{result.name}: {what}: {use}: {problem[:300]}")
     if never:
-        print(f"\nnot counted, since they don't work in the original: {', '.join(never)}")
+        print(f"not counted, since they don't work in the original: {', '.join(never)}")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--rest", type=Path, help="folder of rest packs; SLIMMED is written to")
     parser.add_argument("--timeout", type=float, default=60.0)
     options = parser.parse_args()
-    snippets = dict(_snippets(options.table.read_text(encoding="utf-8")))
+    snippets = dict(snippets_in(options.table.read_text(encoding="utf-8")))
     failed = _failing(snippets, options.slimmed, options)
     never = _failing({name: snippets[name] for name in failed}, options.original, options)
     failed = {name: problem for name, problem in failed.items() if name not in never}
@@ -51,20 +51,25 @@ def main() -> int:
     _print("broken", {name: failed[name] for name in failed if name not in guarded})
     left: Mapping[str, str] = {}
     if options.rest is not None:
-        for pack in sorted(options.rest.glob("*.tar.xz")):
-            with tarfile.open(pack) as archive:
-                archive.extractall(options.slimmed, filter="tar")
+        unpack_rest(options.rest, options.slimmed)
         left = _failing({name: snippets[name] for name in failed}, options.slimmed, options)
         print(f"with the rest packs unpacked: {len(failed) - len(left)} of {len(failed)} work")
         _print("doesn't work with the rest packs", left)
     return 1 if left or len(failed) > len(guarded) else 0
 
 
-def _snippets(text: str) -> Iterator[tuple[str, str]]:
+def snippets_in(text: str) -> Iterator[tuple[str, str]]:
     """Yield the names and codes of a table."""
     for block in text.split("\n=== ")[1:]:
         name, _, code = block.partition("\n")
         yield name.strip(), code
+
+
+def unpack_rest(folder: Path, root: Path) -> None:
+    """Unpack the rest packs of a folder over a deployed stack."""
+    for pack in sorted(folder.glob("*.tar.xz")):
+        with tarfile.open(pack) as archive:
+            archive.extractall(root, filter="tar")
 
 
 def _failing(
@@ -75,7 +80,7 @@ def _failing(
     slowest = 0.0
     for number, (name, code) in enumerate(snippets.items()):
         started = time.monotonic()
-        problem = _problem(code, root, options)
+        problem = problem_of(code, root, options.layer, options.timeout)
         slowest = max(slowest, time.monotonic() - started)
         if problem is not None:
             failed[name] = problem
@@ -84,25 +89,29 @@ def _failing(
     return failed
 
 
-def _problem(code: str, root: Path, options: argparse.Namespace) -> str | None:
+def problem_of(code: str, root: Path, layer: str, timeout: float) -> str | None:
+    """Run a snippet with a layer's Python; return what went wrong in a line, or None.
+
+    Where the guard says something, it is that line. ``timeout`` is in seconds.
+    """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "snippet.py"
         file.write_text(code, encoding="utf-8")
         fixed = {"HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1", "HOME": folder}
         try:
             done = subprocess.run(
-                [str(root.resolve() / options.layer / "bin/python"), str(file)],
+                [str(root.resolve() / layer / "bin/python"), str(file)],
                 cwd=folder,
                 env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **fixed},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
                 errors="replace",
-                timeout=options.timeout,
+                timeout=timeout,
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            return f"not done after {options.timeout:g} s"
+            return f"not done after {timeout:g} s"
     if done.returncode == 0:
         return None
     lines = done.stderr.strip().splitlines()
