@@ -193,6 +193,66 @@ def test_misses_are_written_as_they_happen_swallowed_ones_too(tmp_path: Path) ->
     python(caught("import maths.folder"), more={"SLIM_MISSES": "/nowhere/at/all"})
 
 
+SWALLOWED = "try:\n    import maths.lazy.one\nexcept ImportError:\n    pass\n"
+ENDS = [
+    # Told below the traceback: the error that ends the program says nothing of the guard's.
+    (SWALLOWED + "{}['one']\n", "KeyError: 'one'", 1),
+    (SWALLOWED * 2 + "import maths.nowhere\n", "No module named 'maths.nowhere'", 1),
+    (SWALLOWED.replace("pass", "raise ValueError('no') from None"), "ValueError: no", 1),
+    (
+        SWALLOWED.replace("import maths.lazy.one", "from maths import folder") + "raise ValueError",
+        "ValueError",
+        1,
+    ),
+    # Told already, in it or in its causes.
+    ("import maths.lazy.one\n", "No module named 'maths.lazy.one': slim", 1),
+    (SWALLOWED.replace("pass", "raise ValueError('no')"), "ValueError: no", 1),
+    (SWALLOWED + "import maths.folder\n", "No module named 'maths.folder'", 1),
+    # Nothing was missed, only probed, or the program didn't fail.
+    ("{}['one']\n", "KeyError: 'one'", 0),
+    (
+        "import importlib.util\nimportlib.util.find_spec('maths.lazy.one')\n{}['one']\n",
+        "KeyError: 'one'",
+        0,
+    ),
+    (SWALLOWED + "raise SystemExit('so')\n", "so", 0),
+    (SWALLOWED + "raise KeyboardInterrupt\n", "KeyboardInterrupt", 0),
+    (SWALLOWED + "import sys\nsys.stderr.close()\n{}['one']\n", "", 0),
+]
+
+
+@pytest.mark.parametrize(("code", "error", "said"), ENDS)
+def test_an_error_after_a_swallowed_one_is_told_what_may_be_why(
+    code: str, error: str, said: int
+) -> None:
+    run("--guard", "on")
+    site = deploy()
+    done = subprocess.run(
+        [sys.executable, "-c", f"import site; site.addsitedir({str(site)!r})\n{code}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert error in done.stderr
+    assert done.stderr.count("slim removed ") == said
+    if said and "may be why" in done.stderr:
+        assert done.stderr.splitlines()[-1].startswith("slim removed maths.")
+
+
+def test_the_hook_of_errors_that_a_program_has_is_called_as_ever() -> None:
+    run("--guard", "on")
+    deploy()
+    hook = "import sys\nsys.excepthook = lambda *a: print('mine', a[0].__name__)\n"
+    told = python(
+        hook + SWALLOWED + "import io\nsys.stderr = io.StringIO()\n"
+        "try:\n    {}['one']\nexcept KeyError as e:\n    sys.excepthook(KeyError, e, None)\n"
+        "print(sys.stderr.getvalue()[:28])\n"
+    )
+    assert told.splitlines() == ["mine KeyError", "slim removed maths.lazy.one,"]
+
+
 def test_lazy_loaders_and_threads_end() -> None:
     """The lazy package asks itself again for what it doesn't find, without end."""
     run("--guard", "on")

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from ._bring import Pack
     from ._tables import Table
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 _BOOTSTRAP = "<frozen importlib._bootstrap>"
 _MANY = 10_000
 """Misses that a process tells; a program that wants more is in a loop."""
+_SHOWN = 60
+"""Names in what is told of swallowed errors: Pillow asks for its 40 plug-ins at once."""
+_REMOVED = "slim removed "
+"""What each message has."""
 
 _logged: "set[tuple[str, ...]]" = set()
 
@@ -66,6 +70,7 @@ def missed(
         problem = " " + (problem or "The rest pack doesn't have it.")
     if how == "names":
         return None
+    _last.remember(name, glob)
     raise _error(how, name, table, rule, glob, problem)
 
 
@@ -116,7 +121,7 @@ def _is_machinery(frame: "FrameType") -> bool:
 
 
 def _error(how: str, name: str, table: "Table", rule: str, glob: str, problem: str) -> ImportError:
-    why = "slim removed %%s from layer %s (rule %s).%s " % (table.layer, rule, problem)
+    why = "%s%%s from layer %s (rule %s).%s " % (_REMOVED, table.layer, rule, problem)
     keep = 'To keep it, put this into slim.toml and run slim again: keep = ["%s"]' % glob
     if how != "from":
         text = "No module named %r: %s%s" % (name, why % "it", keep)
@@ -125,6 +130,59 @@ def _error(how: str, name: str, table: "Table", rule: str, glob: str, problem: s
     place = getattr(sys.modules.get(package), "__file__", None) or "unknown location"
     beginning = "cannot import name %r from %r (%s): " % (own, package, place)
     return ImportError(beginning + why % ("module " + name) + keep, name=package, path=place)
+
+
+class _Last:
+    """The end of a program that swallowed an error of the guard's, and failed for another reason.
+
+    Pillow passes over plug-ins that can't be imported, and saving then ends with ``KeyError:
+    'WEBP'``. Once there was such an error, ``sys.excepthook`` says so below the traceback.
+    """
+
+    def __init__(self) -> None:
+        self._globs: "dict[str, str]" = {}
+        self._before = sys.excepthook
+
+    def remember(self, name: str, glob: str) -> None:
+        """Have an error that ends the program tell of a module, in case nobody sees this one."""
+        if not self._globs:
+            self._before, sys.excepthook = sys.excepthook, self._tell
+        if len(self._globs) < _MANY:
+            self._globs[name] = glob
+
+    def _tell(
+        self, kind: "type[BaseException]", error: BaseException, trace: "TracebackType | None"
+    ) -> None:
+        self._before(kind, error, trace)
+        if not issubclass(kind, Exception) or _has_message(error) or sys.stderr is None:
+            return
+        names = list(self._globs)
+        more = " and %d more" % (len(names) - _SHOWN) if len(names) > _SHOWN else ""
+        text = (
+            "%s%s%s, which this program tried to import before; that may be why it failed. "
+            "To keep such a module, put a line like this into slim.toml and run slim again: "
+            'keep = ["%s"]\n'
+        ) % (_REMOVED, ", ".join(names[:_SHOWN]), more, self._globs[names[0]])
+        try:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            return
+
+
+_last = _Last()
+
+
+def _has_message(error: "BaseException | None") -> bool:
+    """Return whether a traceback shows a message of the guard's, among an error's causes too."""
+    seen: "set[int]" = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ImportError) and _REMOVED in str(error):
+            return True
+        seen.add(id(error))
+        hidden = error.__suppress_context__ or error.__cause__ is not None
+        error = error.__cause__ if hidden else error.__context__
+    return False
 
 
 def log(how: str, name: str, layer: str, rule: str, importer: "FrameType | None") -> None:
