@@ -66,6 +66,7 @@ PROGRAMS = (
 )
 WANTED = (
     "torch",
+    "numpy",
     "torchvision",
     "bitsandbytes",
     "cupy-cuda12x",
