@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from slim.binaries import identify, may_be_native
@@ -13,6 +13,7 @@ from slim.formats.base import Content, Member, Tree
 from slim.formats.names import display
 from slim.inventory.bytecode import estimate
 from slim.inventory.classify import classify
+from slim.inventory.describe import metadata_sites
 from slim.inventory.distributions import find_distributions
 from slim.inventory.manifest import POSTINSTALL
 from slim.inventory.recorded import with_differing
@@ -61,8 +62,26 @@ def scan(
         distributions[layer.name], warned = with_differing(installed, tree, found, lenient=lenient)
         remarks.extend(warned)
         remarks.extend(f"{layer.name}: {text}" for text in _misnamed(records[layer.name]))
+        remarks.extend(_elsewhere(layer, tree))
         tree.forget()
     return Inventory(records=records, distributions=distributions, warnings=tuple(remarks))
+
+
+def _elsewhere(layer: Layer, tree: Tree) -> Iterator[str]:
+    """Remarks on distributions of a plain folder that lie in no site-packages folder.
+
+    ``pip install --target`` makes such folders, and so does naming the site-packages folder itself.
+    """
+    if layer.kind is not LayerKind.PLAIN:
+        return
+    for site in sorted(metadata_sites(tree) - set(layer.site_dirs)):
+        if not any(site.startswith(f"{known}/") for known in layer.site_dirs):
+            yield (
+                f"{posixpath.join(layer.name, site).rstrip('/')}: distributions are installed here, "
+                "but the folder isn't called site-packages or dist-packages inside of what was "
+                "given, so no rule about distributions applies; give the folder of the whole "
+                "environment, or lay them out as lib/python3.X/site-packages"
+            )
 
 
 def _scan_layer(

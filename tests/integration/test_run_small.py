@@ -365,6 +365,17 @@ class TestKinds:
             "nothing in this one-layer stack imports it, but others may have helpers to import"
         )
 
+    def test_distributions_outside_of_site_packages(self, stack: Path, tmp_path: Path) -> None:
+        """Named as a folder itself, or made by pip install --target: nothing goes, with a word."""
+        self.unpack(stack, tmp_path / "app")
+        layer = tmp_path / "app" / "framework-maths"
+        assert not any(
+            "called site-packages" in text for text in slim(layer, None, dry_run=True).plan.warnings
+        )
+        result = slim(layer / SITE, None, dry_run=True)
+        assert not result.plan.actions
+        assert [text for text in result.plan.warnings if "called site-packages" in text]
+
     def test_a_manifest_file(self, stack: Path, tmp_path: Path) -> None:
         result = slim(stack / "__venvstacks__" / "venvstacks.json", None, dry_run=True)
         assert result.stack.kind.value == "published"
