@@ -75,13 +75,15 @@ def _elsewhere(layer: Layer, tree: Tree) -> Iterator[str]:
     if layer.kind is not LayerKind.PLAIN:
         return
     for site in sorted(metadata_sites(tree) - set(layer.site_dirs)):
-        if not any(site.startswith(f"{known}/") for known in layer.site_dirs):
-            yield (
-                f"{posixpath.join(layer.name, site).rstrip('/')}: distributions are installed here, "
-                "but the folder isn't called site-packages or dist-packages inside of what was "
-                "given, so no rule about distributions applies; give the folder of the whole "
-                "environment, or lay them out as lib/python3.X/site-packages"
-            )
+        if any(site.startswith(f"{known}/") for known in layer.site_dirs):
+            continue
+        place = posixpath.join(layer.name, site).rstrip("/")
+        yield (
+            f"{place}: distributions are installed here, but no folder inside of what was given is "
+            "called site-packages or dist-packages, so no rule about distributions applies to "
+            "them; give the folder of the whole environment, or lay them out as "
+            "lib/python3.X/site-packages"
+        )
 
 
 def _scan_layer(
