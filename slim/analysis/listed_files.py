@@ -8,25 +8,24 @@ lies in that very folder, and in none called ``tests``.
 
 from __future__ import annotations
 
-import ast
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
 from fnmatch import fnmatchcase
-from typing import Any
+from functools import partial
 
 from slim.analysis import ReadFile
-from slim.analysis.code_paths.listings import Listing, listings_of, may_list, sources_at
-from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
+from slim.analysis.ahead.crew import Wanted
+from slim.analysis.code_paths.listings import Listing
+from slim.analysis.code_paths.module import OWN, PACKAGE
 from slim.analysis.code_paths.places import lists, place_of, resolved
+from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.named_files import MAX_SOURCE
-from slim.analysis.remembering import Form, Remembering
+from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
 from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, OwnerKind
-from slim.model.stack import Platform, Stack
-from slim.system.syntax import parsed
+from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
@@ -60,16 +59,17 @@ class ListedFiles:
         stack: Stack,
         inventory: Inventory,
         read: ReadFile,
-        readings: Remembering | None = None,
+        readings: Readings | None = None,
         *,
         sources: bool = False,
     ) -> None:
         self._sources = sources
-        self._readings = readings or Remembering()
+        self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
         self._read = read
         self._known: dict[FileKey, tuple[Listing, ...]] = {}
+        self._may_list: dict[FileKey, bool] = {}
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
@@ -84,10 +84,16 @@ class ListedFiles:
             listed.sort()
         tops = {place.partition("/")[0] for listed in places.values() for place, _ in listed}
         owners = {self._inventory.records[key[0]][key[1]].owner for key in keys}
+        asked = [
+            record
+            for record in (self._inventory if places else ())
+            if record.key not in gone
+            and not (self._sources and record.owner not in owners | {UNOWNED})
+            and self._may_have(record, tops)
+        ]
+        self._readings.ahead(map(self._wanted, asked))
         found: dict[FileKey, Evidence] = {}
-        for record in self._inventory if places else ():
-            if record.key in gone or (self._sources and record.owner not in owners | {UNOWNED}):
-                continue
+        for record in asked:
             for listing in self._listings(record, tops):
                 if self._sources and _NAMES_ONLY.search(listing.text):
                     continue
@@ -97,12 +103,13 @@ class ListedFiles:
                         found.setdefault(key, _evidence(record, listing))
         return found
 
-    def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:
-        if record.key not in self._known:
-            self._known[record.key] = tuple(self._read_listings(record, tops))
-        return self._known[record.key]
+    def _may_have(self, record: FileRecord, tops: Collection[str]) -> bool:
+        """Return whether a file may have listings, by its text; found out once."""
+        if record.key not in self._may_list:
+            self._may_list[record.key] = self._has_words(record, tops)
+        return self._may_list[record.key]
 
-    def _read_listings(self, record: FileRecord, tops: Collection[str]) -> Iterator[Listing]:
+    def _has_words(self, record: FileRecord, tops: Collection[str]) -> bool:
         if (
             not record.path.endswith(_SOURCES)
             or record.type is not EntryType.FILE
@@ -110,62 +117,34 @@ class ListedFiles:
             or record.owner.kind is OwnerKind.RUNTIME
             or RUNNERS.search(place_of(record.path))
         ):
-            return
-        content = bytes(self._read(record))
+            return False
+        content = self._content(record)
         if not any(place in content for place in _PLACES):
-            return
+            return False
         own = place_of(record.path).partition("/")[0] in tops
         if not own and _OTHER_PLACE.search(content) is None:
-            return
+            return False
         lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
-        names_sources = b"py" in content and _ANY_SOURCE.search(content) is not None
-        if not lists_folders and not names_sources:
-            return
-        platform = self._stack.layer(record.layer).platform
-        listings = self._readings.of_record(
-            _LISTINGS,
-            record,
-            lambda: _listings_in(content, platform, sources=self._sources),
-            f"{self._sources:d} {platform}",
-        )
-        yield from _any_listing(record, content, tops) if listings is None else listings
+        return lists_folders or (b"py" in content and _ANY_SOURCE.search(content) is not None)
 
+    def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:
+        if record.key not in self._known:
+            wanted = self._wanted(record)
+            listings = self._readings.of_record(
+                LISTINGS, record, lambda: listings_in(wanted.read(), wanted.variant), wanted.variant
+            )
+            if listings is None:
+                listings = tuple(_any_listing(record, self._content(record), tops))
+            self._known[record.key] = listings
+        return self._known[record.key]
 
-def _listings_in(
-    content: bytes, platform: Platform, *, sources: bool
-) -> tuple[Listing, ...] | None:
-    """The listings in Python code; None where it can't be parsed."""
-    try:
-        tree = parsed(content)
-    except SyntaxError:
-        return None
-    found: list[Listing] = []
-    with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        listing = any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree))
-        if listing or sources:
-            module = CodeModule(tree, platform)
-            found.extend(listings_of(module, set()))
-            if sources:
-                found.extend(sources_at(module))
-    return tuple(found)
+    def _wanted(self, record: FileRecord) -> Wanted:
+        variant = listings_variant(self._stack.layer(record.layer).platform, sources=self._sources)
+        read = partial(self._content, record)
+        return Wanted(LISTINGS.name, variant, record.sha256, record.size, read)
 
-
-def _packed(listings: tuple[Listing, ...] | None) -> object:
-    return listings and [
-        [each.folder, each.wanted, each.recursive, each.line, each.text] for each in listings
-    ]
-
-
-def _unpacked(stored: Any) -> tuple[Listing, ...] | None:
-    if stored is None:
-        return None
-    return tuple(
-        Listing(folder, tuple(wanted), recursive, line, text)
-        for folder, wanted, recursive, line, text in stored
-    )
-
-
-_LISTINGS: Form[tuple[Listing, ...] | None] = Form("listings", _packed, _unpacked)
+    def _content(self, record: FileRecord) -> bytes:
+        return bytes(self._read(record))
 
 
 def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> Iterator[Listing]:

@@ -32,7 +32,7 @@ _MEMORY: Final = 768 << 20
 """Bytes of address space that a question may take, beyond what its data need."""
 _COPIES: Final = 4
 """How many times a question's data may be in memory at once."""
-_LONGEST_ANSWER: Final = 1 << 20
+_LONGEST_ANSWER: Final = 1 << 23
 """Bytes of an answer's line; whatever is longer is no answer."""
 
 _NO_MEMORY: Final = 77

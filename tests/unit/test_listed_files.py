@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from slim.analysis import listed_files
+from slim.analysis.code_paths import reading
 from slim.analysis.listed_files import ListedFiles
-from slim.analysis.remembering import Remembering
+from slim.analysis.readings import Readings
 from slim.config.settings import Config
 from slim.model.progress import Silent
 from slim.passes import SCHEMAS
@@ -156,7 +156,7 @@ def test_listings_are_remembered_as_they_are_read(
     candidates = [record for record in made.inventory if record.path.endswith(".json")]
 
     def taken(folder: Path | None, sources: bool) -> object:
-        with Remembering(folder) as readings:
+        with Readings(folder) as readings:
             search = ListedFiles(
                 made.stack, made.inventory, made.facts.read, readings, sources=sources
             )
@@ -165,8 +165,8 @@ def test_listings_are_remembered_as_they_are_read(
     for with_sources in (False, True):
         off = taken(None, with_sources)
         assert taken(tmp_path, with_sources) == off
-    parse = listed_files.parsed
-    monkeypatch.delattr(listed_files, "parsed")
+    parse = reading.parsed
+    monkeypatch.delattr(reading, "parsed")
     warm = [taken(tmp_path, with_sources) for with_sources in (False, True)]
-    monkeypatch.setattr(listed_files, "parsed", parse, raising=False)
+    monkeypatch.setattr(reading, "parsed", parse, raising=False)
     assert warm == [taken(None, with_sources) for with_sources in (False, True)]

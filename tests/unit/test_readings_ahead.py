@@ -15,12 +15,21 @@ from slim.analysis.ahead import crew as crew_module
 from slim.analysis.ahead import worker
 from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
 from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
+from slim.analysis.code_paths.reading import listings_variant
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.readings import Readings
+from slim.model.stack import Platform
 from slim.system.worker import NoAnswer
 from tests.support.virtual_stacks import make_stack
 
-VARIANTS = {"scan": ("00", "10", "11"), "hints": ("0", "1"), "summary": ("",)}
+VARIANTS = {
+    "scan": ("00", "10", "11"),
+    "hints": ("0", "1"),
+    "summary": ("",),
+    "listings": tuple(
+        listings_variant(Platform.parse("win_amd64"), sources=sources) for sources in (False, True)
+    ),
+}
 SOURCES = [
     path.read_bytes()
     for folder in ("analysis/imports", "analysis/unimportable", "verification/dynamic")
@@ -85,6 +94,7 @@ def test_what_a_child_fails_to_make_is_left_out(monkeypatch: pytest.MonkeyPatch)
 
 def test_what_is_made_ahead_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(readings_module, "_LEAST_WORK", 1)
+    monkeypatch.setattr(readings_module, "_LEAST_SHARED", 1)
     plain = Readings()
     with Readings(children=1) as helped:
         assert helped.has_help

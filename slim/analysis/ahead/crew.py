@@ -19,7 +19,7 @@ from slim.system.closing import Closing
 from slim.system.worker import NoAnswer, Worker
 
 MODULE: Final = "slim.analysis.ahead.worker"
-MAX_SIZE: Final = 1 << 18
+MAX_SIZE: Final = 1 << 20
 """Bytes of the largest file that is sent to a child, which works within limits of memory."""
 MAX_CHILDREN: Final = 3
 """Processes besides this one; each takes some 50 MB."""

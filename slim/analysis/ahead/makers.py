@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slim.analysis.code_paths.reading import LISTINGS, listings_in
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.text_scan import text_hints
@@ -42,6 +43,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
         Maker(SCAN, _scan),
         Maker(HINTS, lambda source, variant: text_hints(source, undotted=variant == "1")),
         Maker(SUMMARY, lambda source, _variant: summary_of(source)),
+        Maker(LISTINGS, listings_in),
     )
 }
 """By the form's name."""

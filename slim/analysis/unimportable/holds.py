@@ -10,7 +10,8 @@ from slim.analysis import ReadFile
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.analysis.listed_files import ListedFiles
-from slim.analysis.remembering import Form, Remembering, plain
+from slim.analysis.readings import Readings
+from slim.analysis.remembering import Form, plain
 from slim.analysis.summary import named_sources
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.analysis.unimportable.uses import uses_in
@@ -60,9 +61,9 @@ class Holds:
         modules: UnimportableModules,
         read: ReadFile,
         dead: Collection[FileKey],
-        readings: Remembering | None = None,
+        readings: Readings | None = None,
     ) -> None:
-        self._readings = readings or Remembering()
+        self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
         self._modules = modules

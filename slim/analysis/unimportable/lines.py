@@ -15,11 +15,12 @@ from typing import NamedTuple
 _REST = rb"[^\n\\]*(?:\\(?:\r?\n|.)[^\n\\]*)*"
 """The rest of a line, and of those that a backslash adds to it."""
 _STATEMENT = re.compile(
-    rb"^(?:\xef\xbb\xbf)?([ \t]*)(?:from\b[ \t]*(\.*)[ \t]*([\w.]*)[ \t]*\bimport\b[ \t]*"
+    rb"\n(?:\xef\xbb\xbf)?([ \t]*)(?:from\b[ \t]*(\.*)[ \t]*([\w.]*)[ \t]*\bimport\b[ \t]*"
     rb"(\((?:[^)#]|#[^\n]*)*\)|" + _REST + rb")"
-    rb"|import[ \t]+(" + _REST + rb"))",
-    re.M,
+    rb"|import[ \t]+(" + _REST + rb"))"
 )
+"""A statement with the end of the line before it, which is found sooner than the start of a line.
+"""
 _NAME = re.compile(rb"[A-Za-z_][\w.]*")
 _COMMENT = re.compile(rb"#[^\n]*")
 
@@ -56,12 +57,12 @@ def read_lines(source: bytes) -> FileLines:
     """Find what looks like an import statement. Never raises for what is in a file."""
     always: list[ImportLine] = []
     tops: set[str] = set()
-    for match in _STATEMENT.finditer(source):
+    for match in _STATEMENT.finditer(b"\n" + source):
         for request in _requests(match):
             if not request.level:
                 tops.add(request.module.partition(".")[0])
             if not match[1]:
-                always.append(ImportLine(request, match.start(), match.end()))
+                always.append(ImportLine(request, match.start(), match.end() - 1))
     return FileLines(tuple(always), frozenset(tops))
 
 
@@ -70,7 +71,7 @@ def _requests(match: re.Match[bytes]) -> list[Request]:
         first, *others = _COMMENT.sub(b"", match[5]).split(b";")
         parts = (_NAME.match(part.strip()) for part in first.split(b","))
         found = [Request(0, _text(part[0])) for part in parts if part]
-        statements = (_STATEMENT.match(other) for other in others)
+        statements = (_STATEMENT.match(b"\n" + other) for other in others)
         return found + [one for other in statements if other for one in _requests(other)]
     written = _COMMENT.sub(b"", match[4]).strip(b"() \t\r\n")
     names = (_NAME.match(part.strip(b" \t\r\n\\")) for part in written.split(b","))

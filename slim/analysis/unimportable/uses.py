@@ -14,6 +14,8 @@ _STARTED = re.compile(
     rb"[\"']-m[\"']\s*,\s*[rbfRBF]?[\"']([A-Za-z_][\w.]*)[\"']|\s-m\s+([A-Za-z_][\w.]*)"
 )
 _READS_SOURCES = re.compile(rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]]{1,80}\.origin\b")
+_READS_SOURCES_WORDS = (b".get_source", b".origin")
+"""One of these is wherever :data:`_READS_SOURCES` is, and is found sooner."""
 _INSTALLS = re.compile(
     rb"""['"]pip3?['"]\s*,\s*['"]install['"]|\bpip\.main\s*\(|\bpip\._internal\b"""
     rb"""|\b(?:run|call|check_call|check_output|system|Popen)\(\s*[rfRF]?['"]"""
@@ -35,7 +37,7 @@ def uses_in(content: bytes, *, is_code: bool) -> Iterator[tuple[str, str]]:
     if not is_code:
         for file in set(_FILE.findall(content)):
             yield file.decode(), f'names "{file.decode()}": it may be read as a file'
-    elif _READS_SOURCES.search(content):
+    elif any(map(content.__contains__, _READS_SOURCES_WORDS)) and _READS_SOURCES.search(content):
         yield "*", "reads the sources of modules"
     elif b"install" in content and _INSTALLS.search(content):
         yield "*", "installs packages when it runs"
