@@ -135,7 +135,8 @@ class WriteOptions:
     ``executor`` runs the compression jobs (shared by all layers of a run), ``workers`` at a time; a
     compressor that can't be split into jobs may start ``threads`` of its own. Neither may influence
     a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter);
-    ``effort`` says how hard to compress, with how much memory.
+    ``effort`` says how hard to compress, with how much memory. ``blocks`` are those that were
+    compressed before; they have the bytes that would be made.
     """
 
     executor: Executor | None = None
@@ -143,6 +144,26 @@ class WriteOptions:
     threads: int = 1
     machine: str = ""
     effort: Effort = field(default_factory=Effort)
+    blocks: KnownBlocks | None = None
+
+
+class KnownBlocks(Protocol):
+    """Compressed blocks of archives that were written before; for several threads at a time.
+
+    A key tells content and settings apart; whoever takes a block checks that it is one.
+    """
+
+    def take(self, key: str) -> bytes | None:
+        """Return a block; None where none is known."""
+        ...
+
+    def refuse(self, key: str, why: str) -> None:
+        """Forget a block that isn't what its key says."""
+        ...
+
+    def made(self, key: str, at: int, length: int) -> None:
+        """Note that a block lies at that offset of what is being written; bytes."""
+        ...
 
 
 class Reader(Protocol):

@@ -121,14 +121,14 @@ def _written(
     written = publisher.write_layers(stack, [state.new for state in states], context)
     checks = read_back(written, states, context)
     for at, copy in enumerate(written):
-        if copy.cached and not checks[at].passed:
+        if copy.from_cache and not checks[at].passed:
             written[at] = publisher.rewrite(stack, copy, checks[at].failures[0], context)
             checks[at] = read_back([written[at]], [states[at]], context)[0]
     published = together(checks)
     if publisher.cache is not None and published.passed:
         for copy in written:
             if copy.key is not None and copy.archive is not None and not copy.cached:
-                publisher.cache.store(copy.key, copy.place, copy.archive)
+                publisher.cache.store(copy.key, copy.place, copy.archive, copy.blocks)
     return written, published
 
 

@@ -23,7 +23,7 @@ from slim.model.settings import Effort
 from slim.model.stack import ArchiveInfo, Layer, Stack, StackKind
 from slim.publish.notes import SLIM_KEY
 from slim.reuse.actions import writing_key
-from slim.reuse.layers import LayerCache
+from slim.reuse.layers import LayerBlocks, LayerCache
 from slim.system.atomic import write_new
 
 
@@ -79,6 +79,15 @@ class WrittenLayer:
     """Key of writing it in a cache of results; None where it has none."""
     cached: bool = False
     """True where it was taken from there."""
+    blocks: LayerBlocks | None = None
+    """Blocks of an archive that was written with a cache of results."""
+
+    @property
+    def from_cache(self) -> Sequence[str]:
+        """Keys of entries of the cache that bytes of it come from."""
+        if self.cached and self.key is not None:
+            return (self.key,)
+        return () if self.blocks is None else self.blocks.taken
 
 
 class Publisher:
@@ -191,7 +200,7 @@ class Publisher:
         size = sum(member.size for member in new.members)
         root = new.root or new.layer.name
         options = replace(options, machine=new.layer.platform.machine)
-        key, cached = None, False
+        key, cached, blocks = None, False, None
         try:
             if written_as is DIRECTORY:
                 written_as.write(iter(new.members), root, place, options)
@@ -209,7 +218,11 @@ class Publisher:
                     key = writing_key(new.members, new.digests, root, written_as, effort, machine)
                 cached = key is not None and self._taken(key, place)
                 if not cached:
-                    written_as.write(iter(new.members), root, place, options)
+                    if self.cache is not None and key is not None and key not in self._refused:
+                        blocks = self.cache.blocks(written_as)
+                    written_as.write(
+                        iter(new.members), root, place, replace(options, blocks=blocks)
+                    )
             progress.advance(size)
             archive = ArchiveInfo(
                 name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
@@ -227,7 +240,13 @@ class Publisher:
         if stack.kind is StackKind.ARCHIVE and is_archive_name(self._output.name):
             self._single = place
         written = WrittenLayer(
-            new=new, place=place, format=written_as, archive=archive, key=key, cached=cached
+            new=new,
+            place=place,
+            format=written_as,
+            archive=archive,
+            key=key,
+            cached=cached,
+            blocks=blocks,
         )
         return written if new.reused is None else self._as_reused(written, new.reused)
 
@@ -238,10 +257,11 @@ class Publisher:
     def rewrite(
         self, stack: Stack, refused: WrittenLayer, why: str, context: RunContext
     ) -> WrittenLayer:
-        """Write a layer whose archive of the cache isn't the one that was to be written."""
+        """Write a layer anew whose archive, or blocks, of the cache were the wrong ones."""
         assert self.cache is not None and refused.key is not None
         self._refused.add(refused.key)
-        self.cache.refuse(refused.key, why)
+        for key in refused.from_cache:
+            self.cache.refuse(key, why)
         try:
             refused.place.unlink()
         except OSError as error:

@@ -26,6 +26,8 @@ from slim.rules.folder import packs_folder
 
 LAYER: Final = "layer"
 """Action: writing the archive of one layer."""
+BLOCK: Final = "block"
+"""Action: compressing a block of an archive."""
 RUN: Final = "run"
 """Action: a whole run for one output."""
 DELTA: Final = "delta"
@@ -79,6 +81,25 @@ def writing_key(
             "compressor": None if written_as.compressor is None else written_as.compressor(),
             "effort": [effort.level.value, effort.memory, effort.xz_arm64],
             "machine": machine,
+        },
+    )
+
+
+def block_key(block: str, written_as: Format) -> str | None:
+    """Key of compressing a block, which ``block`` tells by its content and the settings.
+
+    None where slim's own code can't be read.
+    """
+    code = code_digest(_WRITING)
+    if code is None or written_as.compressor is None:
+        return None
+    return action_key(
+        BLOCK,
+        {
+            "slim": [slim.__version__, code],
+            "block": block,
+            "format": written_as.name,
+            "compressor": written_as.compressor(),
         },
     )
 

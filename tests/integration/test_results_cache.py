@@ -20,6 +20,8 @@ from slim.config.load import load_config
 from slim.config.settings import Config
 from slim.errors import ConfigError, IntegrityError, RefusedError
 from slim.formats import FORMATS
+from slim.formats.compression.xz import container
+from slim.formats.compression.xz.container import compress_block
 from slim.inventory.locate import locate
 from slim.model.guided import GuidedSettings
 from slim.model.limits import Limits
@@ -149,10 +151,10 @@ def _entries(cache: Path, action: str) -> list[Path]:
     return [path for path in found if json.loads(path.read_bytes())["action"] == action]
 
 
-def _damage_layer_only(cache: Path) -> None:
-    """Leave only the entries of layers, so that those are what is asked."""
+def _leave_only(cache: Path, left: str = "layer") -> None:
+    """Leave only the entries of one action, so that those are what is asked."""
     for path in sorted((cache / "ac").iterdir()):
-        if json.loads(path.read_bytes())["action"] != "layer":
+        if json.loads(path.read_bytes())["action"] != left:
             path.unlink()
 
 
@@ -160,7 +162,7 @@ def _damage_layer_only(cache: Path) -> None:
 def test_a_blob_that_is_not_what_its_name_says_is_made_anew(tmp_path: Path, harm: str) -> None:
     source, cache = stack(tmp_path / "in"), tmp_path / "cache"
     slimmed(source, tmp_path / "first", cache)
-    _damage_layer_only(cache)
+    _leave_only(cache)
     blobs = [
         cache / "cas" / name
         for path in _entries(cache, "layer")
@@ -177,7 +179,7 @@ def test_a_blob_that_is_not_what_its_name_says_is_made_anew(tmp_path: Path, harm
     assert files(tmp_path / "again") == files(tmp_path / "first")
     assert len(use(again)) >= 2
     assert all("made anew" in text for text in use(again))
-    _damage_layer_only(cache)
+    _leave_only(cache)
     third = slimmed(source, tmp_path / "third", cache)
     assert [layer.cached for layer in third.layers] == [True, True] and not use(third)
     assert not verify(open_cache(cache)).wrong
@@ -186,16 +188,75 @@ def test_a_blob_that_is_not_what_its_name_says_is_made_anew(tmp_path: Path, harm
 def test_a_poisoned_entry_is_dropped_and_never_published(tmp_path: Path) -> None:
     source, cache = stack(tmp_path / "in"), tmp_path / "cache"
     slimmed(source, tmp_path / "first", cache)
-    _damage_layer_only(cache)
+    _leave_only(cache)
     one, other = _entries(cache, "layer")
     swapped = one.read_bytes(), other.read_bytes()
     other.write_bytes(swapped[0]), one.write_bytes(swapped[1])
     again = slimmed(source, tmp_path / "again", cache)
     assert files(tmp_path / "again") == files(tmp_path / "first")
     assert len(use(again)) == 2 and all("dropped" in text for text in use(again))
-    _damage_layer_only(cache)
+    _leave_only(cache)
     third = slimmed(source, tmp_path / "third", cache)
     assert [layer.cached for layer in third.layers] == [True, True]
+
+
+@pytest.fixture
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(container, "LEAST_KNOWN", 512)
+
+
+@pytest.mark.usefixtures("small_blocks")
+def test_a_layer_that_changed_takes_the_blocks_that_did_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Machine code is a block of its own: it is the same where only sources changed."""
+    cache = tmp_path / "cache"
+    slimmed(stack(tmp_path / "in"), tmp_path / "first", cache)
+    other = stack(tmp_path / "other", "import idna\nx = 1\n")
+    slimmed(other, tmp_path / "plain", None)
+    made = []
+
+    def counted(block: Any, settings: Any) -> Any:
+        made.append(block.size)
+        return compress_block(block, settings)
+
+    monkeypatch.setattr(container, "compress_block", counted)
+    result = slimmed(other, tmp_path / "again", cache)
+    assert files(tmp_path / "again") == files(tmp_path / "plain")
+    assert [layer.cached for layer in result.layers] == [True, False]
+    assert made and not use(result)
+    count = len(made)
+    _leave_only(cache, left="block")
+    slimmed(other, tmp_path / "blocks", cache)
+    assert files(tmp_path / "blocks") == files(tmp_path / "plain")
+    large = [size for size in made[count:] if size >= 512]
+    assert not large, "all blocks of both layers are known now"
+
+
+@pytest.mark.usefixtures("small_blocks")
+@pytest.mark.parametrize("harm", ["elsewhere", "packed bytes", "no number", "outside"])
+def test_a_block_that_is_wrong_is_made_anew(tmp_path: Path, harm: str) -> None:
+    source, cache = stack(tmp_path / "in"), tmp_path / "cache"
+    slimmed(source, tmp_path / "first", cache)
+    _leave_only(cache, left="block")
+    entries = _entries(cache, "block")
+    assert entries
+    for path in entries:
+        entry = json.loads(path.read_bytes())
+        ((name, size),) = entry["body"]["blobs"].items()
+        at, length = entry["body"]["at"], entry["body"]["length"]
+        if harm == "packed bytes":  # header and check stay: only reading back can tell
+            blob = cache / "cas" / name
+            data = bytearray(blob.read_bytes())
+            data[at + length // 2] ^= 1
+            blob.write_bytes(data)
+        else:
+            wrong = {"elsewhere": at + 4, "no number": str(at), "outside": size + 1}[harm]
+            entry["body"]["length" if harm == "outside" else "at"] = wrong
+            path.write_text(json.dumps(entry))
+    again = slimmed(source, tmp_path / "again", cache)
+    assert files(tmp_path / "again") == files(tmp_path / "first")
+    assert use(again) and all("dropped, and made anew" in text for text in use(again))
 
 
 def test_an_archive_with_other_times_is_refused(
@@ -203,7 +264,7 @@ def test_an_archive_with_other_times_is_refused(
 ) -> None:
     source, cache = stack(tmp_path / "in"), tmp_path / "cache"
     slimmed(source, tmp_path / "first", cache, format="tar.gz")
-    _damage_layer_only(cache)
+    _leave_only(cache)
     monkeypatch.setattr(published_stacks, "MTIME", published_stacks.MTIME + 2)
     stack(tmp_path / "later")
     slimmed(tmp_path / "later", tmp_path / "other", None, format="tar.gz")

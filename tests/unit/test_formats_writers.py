@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import zstandard
@@ -17,7 +18,14 @@ import zstandard
 from slim.errors import SlimError, StorageError
 from slim.formats import FORMATS, format_by_name, read_archive, write_archive
 from slim.formats.base import Format, Member, WriteOptions
-from slim.formats.compression.xz.container import Branch, Settings, dictionary_size, xz_stream
+from slim.formats.compression.xz import container
+from slim.formats.compression.xz.container import (
+    Branch,
+    Settings,
+    compress_block,
+    dictionary_size,
+    xz_stream,
+)
 from slim.formats.compression.xz.settings import settings as xz_settings
 from slim.formats.directory import write_directory
 from slim.formats.files import copy_file, write_file
@@ -223,6 +231,87 @@ def test_sections_may_have_filters_of_their_own() -> None:
         (some(9, Branch.ARM64), [b"12345678"]),
     ]
     assert lzma.decompress(b"".join(xz_stream(sections, None, 1))) == DATA + DATA + b"x12345678"
+
+
+class Blocks:
+    """Blocks that streams left, by key; what was refused, and where blocks lie."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, bytes] = {}
+        self.places: dict[str, tuple[int, int]] = {}
+        self.refused: list[str] = []
+
+    def take(self, key: str) -> bytes | None:
+        return self.known.get(key)
+
+    def refuse(self, key: str, why: str) -> None:
+        self.refused.append(key)
+
+    def made(self, key: str, at: int, length: int) -> None:
+        self.places[key] = (at, length)
+
+    def fill(self, stream: bytes) -> None:
+        self.known = {key: stream[at : at + size] for key, (at, size) in self.places.items()}
+
+
+def known_sections(end: bytes) -> list[tuple[Settings, list[bytes]]]:
+    return [(some(200_000), [DATA]), (some(70_000, Branch.X86), [DATA, end])]
+
+
+@pytest.fixture
+def blocks(monkeypatch: pytest.MonkeyPatch) -> Blocks:
+    monkeypatch.setattr(container, "LEAST_KNOWN", 1)
+    return Blocks()
+
+
+def test_known_blocks_are_taken_and_give_the_same_bytes(
+    blocks: Blocks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = b"".join(xz_stream(known_sections(b"x"), None, 1, blocks))
+    assert first == b"".join(xz_stream(known_sections(b"x"), None, 1))
+    blocks.fill(first)
+    wanted = b"".join(xz_stream(known_sections(b"other"), None, 1))
+    made = []
+
+    def counted(block: Any, settings: Settings) -> Any:
+        made.append(block.size)
+        return compress_block(block, settings)
+
+    monkeypatch.setattr(container, "compress_block", counted)
+    with ThreadPoolExecutor(2) as executor:
+        assert b"".join(xz_stream(known_sections(b"other"), executor, 2, blocks)) == wanted
+    assert made == [(len(DATA) + 5) % 70_000], "only the last block differs"
+    assert not blocks.refused
+
+
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda block, other: b"",
+        lambda block, other: block[:-1],
+        lambda block, other: block + b"x",
+        lambda block, other: other,
+        lambda block, other: b"\xff" + block[1:],
+        lambda block, other: block[:3] + bytes([block[3] ^ 1]) + block[4:],
+        lambda block, other: block[:-4] + other[-4:],
+        lambda block, other: bytes(len(block)),
+    ],
+)
+def test_what_is_no_block_of_that_content_is_refused(
+    blocks: Blocks, harm: Callable[[bytes, bytes], bytes]
+) -> None:
+    first = b"".join(xz_stream(known_sections(b"x"), None, 1, blocks))
+    blocks.fill(first)
+    one, other, *_ = blocks.known
+    blocks.known[one] = harm(blocks.known[one], blocks.known[other])
+    assert b"".join(xz_stream(known_sections(b"x"), None, 1, blocks)) == first
+    assert blocks.refused == [one]
+
+
+def test_small_blocks_are_not_looked_for() -> None:
+    blocks = Blocks()
+    list(xz_stream(known_sections(b"x"), None, 1, blocks))
+    assert not blocks.places
 
 
 def test_an_empty_stream_has_no_block() -> None:

@@ -49,7 +49,7 @@ def _compress(sections: Iterable[Section], options: WriteOptions) -> Iterator[by
         native: settings(options.effort, options.machine, native=native) for native in (False, True)
     }
     blocks = ((by_kind[section.native], section.pieces) for section in sections)
-    return xz_stream(blocks, options.executor, options.workers)
+    return xz_stream(blocks, options.executor, options.workers, options.blocks)
 
 
 def _library() -> str:

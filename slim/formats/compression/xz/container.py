@@ -11,16 +11,18 @@ Source: The .xz File Format, version 1.0.4 (section numbers are given where they
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import struct
 import zlib
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+from slim.formats.base import KnownBlocks
 from slim.formats.compression.xz import hugepages
 from slim.formats.compression.xz.arm64 import arm64_filter
 from slim.system.mapped import passing
@@ -36,6 +38,10 @@ LITERAL_CONTEXT = 4
 Other values of ``pb`` and ``lp``, or a choice by the kind of content, gave less than that, so that
 there is none.
 """
+
+
+LEAST_KNOWN = 1 << 20
+"""Bytes: smaller blocks are compressed sooner than looked for."""
 
 
 class Branch(IntEnum):
@@ -66,30 +72,40 @@ class _Block:
     """A finished block: header, data, padding and check.
 
     ``unpadded`` is its length without the padding (4.3), ``uncompressed`` that of its content;
-    bytes.
+    bytes. ``key`` tells its content and settings, where blocks are known by them.
     """
 
     data: bytes
     unpadded: int
     uncompressed: int
+    key: str = ""
 
 
 Sections = Iterable[tuple[Settings, Iterable[bytes | memoryview]]]
 """Pieces of the uncompressed stream, with the settings of the blocks that they go into."""
 
 
-def xz_stream(sections: Sections, executor: Executor | None, workers: int) -> Iterator[bytes]:
+def xz_stream(
+    sections: Sections,
+    executor: Executor | None,
+    workers: int,
+    known: KnownBlocks | None = None,
+) -> Iterator[bytes]:
     """Compress sections, each of which begins a new block.
 
     At most ``workers`` blocks wait or are being compressed at a time, and one more is being filled;
-    what they hold of memory-mapped pieces isn't copied.
+    what they hold of memory-mapped pieces isn't copied. Blocks that are ``known`` are taken.
 
     Don't call this from a job of the same executor: it waits for jobs of its own.
     """
     yield _HEADER_MAGIC + _FLAGS + _crc(_FLAGS)
     records: list[tuple[int, int]] = []
-    for block in _compressed(_all_blocks(sections), executor, workers):
+    at = len(_HEADER_MAGIC + _FLAGS) + 4
+    for block in _compressed(_all_blocks(sections), executor, workers, known):
         yield block.data
+        if known is not None and block.key:
+            known.made(block.key, at, len(block.data))
+        at += len(block.data)
         records.append((block.unpadded, block.uncompressed))
     index = _index(records)
     yield index
@@ -143,17 +159,20 @@ def _cut(pieces: Iterable[bytes | memoryview], size: int) -> Iterator[_Input]:
 
 
 def _compressed(
-    blocks: Iterator[tuple[_Input, Settings]], executor: Executor | None, workers: int
+    blocks: Iterator[tuple[_Input, Settings]],
+    executor: Executor | None,
+    workers: int,
+    known: KnownBlocks | None,
 ) -> Iterator[_Block]:
     """Compress blocks on the executor and give them back in order."""
     if executor is None:
         for block, settings in blocks:
-            yield compress_block(block, settings)
+            yield _made(block, settings, known)
         return
     pending: deque[Future[_Block]] = deque()
     try:
         for block, settings in blocks:
-            pending.append(executor.submit(compress_block, block, settings))
+            pending.append(executor.submit(_made, block, settings, known))
             if len(pending) >= max(workers, 1):
                 yield pending.popleft().result()
         while pending:
@@ -161,6 +180,42 @@ def _compressed(
     finally:
         for future in pending:
             future.cancel()
+
+
+def _made(block: _Input, settings: Settings, known: KnownBlocks | None) -> _Block:
+    """One complete block, taken from those that are known, or compressed."""
+    if known is None or block.size < LEAST_KNOWN:
+        return compress_block(block, settings)
+    state, check = hashlib.sha256(), 0
+    for piece in passing(block.pieces):
+        state.update(piece)
+        check = zlib.crc32(piece, check)
+    key = f"{state.hexdigest()} {block.size} {settings}"
+    data = known.take(key)
+    if data is not None:
+        taken = _read_block(data, block.size, check)
+        if taken is not None:
+            return replace(taken, key=key)
+        known.refuse(key, "it is no block of that content")
+    return replace(compress_block(block, settings), key=key)
+
+
+def _read_block(data: bytes, size: int, check: int) -> _Block | None:
+    """The block that ``data`` is by its header and check; None where it is another.
+
+    Whether what is between them comes to that content, reading the archive back tells.
+    """
+    length = 4 * (data[0] + 1) if data else 0  # 3.1.1
+    header, end = data[: length - 4], struct.pack("<I", check)
+    if not 8 <= length <= len(data) - 4 or data[length - 4 : length] != _crc(header):
+        return None
+    if header[1] & 0xC0 != 0xC0 or not data.endswith(end):
+        return None
+    packed, at = _read_varint(header, 2)
+    uncompressed, _ = _read_varint(header, at)
+    if uncompressed != size or len(data) != length + packed + -packed % 4 + 4:
+        return None
+    return _Block(data=data, unpadded=length + packed + 4, uncompressed=size)
 
 
 def compress_block(block: _Input, settings: Settings) -> _Block:
@@ -239,6 +294,16 @@ def _varint(number: int) -> bytes:
         number >>= 7
     out.append(number)
     return bytes(out)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    """A multibyte integer (1.2), and the offset behind it; -1 where it doesn't end."""
+    number = 0
+    for place, byte in enumerate(data[at : at + 9]):
+        number |= (byte & 0x7F) << 7 * place
+        if byte < 0x80:
+            return number, at + place + 1
+    return -1, at
 
 
 def _crc(data: bytes) -> bytes:
