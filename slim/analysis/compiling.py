@@ -293,9 +293,10 @@ def _builds_extensions(module: str, names: list[str]) -> bool:
 
 def _calls(call: ast.Call) -> Iterator[_Sight]:
     name = _last_name(call.func)
+    given = [*call.args, *(item.value for item in call.keywords if item.arg == "name")]
     words = [
         argument.value
-        for argument in call.args
+        for argument in given
         if isinstance(argument, ast.Constant) and isinstance(argument.value, str)
     ]
     if name in _ASKING or name in _BUILDING:

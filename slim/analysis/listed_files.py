@@ -29,7 +29,7 @@ from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
 _PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
-_OTHER_PLACE = re.compile(rb"\w\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
+_OTHER_PLACE = re.compile(rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
 LISTS = re.compile(
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
     rb"writepy|\barcname|\btarfile\b|"

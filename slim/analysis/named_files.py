@@ -65,7 +65,7 @@ _INSTALLS = re.compile(
 """A line of a script, or a setting, that installs what a lock file says."""
 _SHARED_PATH = re.compile(rb"share[/\\](?:man|doc|info|gtk-doc)[/\\][\w./\\+@-]+")
 _ELSEWHERE = re.compile(
-    rb"\w\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
+    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
 )
 """Words by which code finds the folder of another package."""
 _ELSEWHERE_WORDS = (

@@ -55,6 +55,25 @@ LISTED: dict[str, tuple[str, set[str]]] = {
     "glob of a suffix": ("x = list(HERE.rglob('*.json'))", {DATA}),
     "iterdir": ("x = [p.read_text() for p in HERE.iterdir()]", {STUB}),
     "iterdir that descends": ("for p in HERE.iterdir():\n  if p.is_dir(): go(p)", TAKEN),
+    "a function that calls itself": (
+        "def go(d):\n  for p in d.iterdir():\n    z.write(p)\n    if p.is_dir(): go(p)\ngo(HERE)",
+        TAKEN,
+    ),
+    "a function that calls itself on paths": (
+        "def go(d):\n  for n in os.listdir(d):\n    p = os.path.join(d, n)\n"
+        "    z.write(p)\n    if os.path.isdir(p): go(p)\ngo(os.path.dirname(__file__))",
+        TAKEN,
+    ),
+    "a function that lists": ("def go(d): return os.listdir(Path(d))\ngo(HERE)", {STUB}),
+    "a function that lists by itself": ("def go(d=HERE): return sorted(d.rglob('*'))", TAKEN),
+    "a function that lists a suffix": (
+        "def go(d):\n  for p in d.rglob('*'):\n    if p.suffix == '.json': z.write(p)\ngo(HERE)",
+        {DATA},
+    ),
+    "a function that lists something else": (
+        "def go(d): return [os.listdir(HOME), d]\ngo(HERE)",
+        set(),
+    ),
     "listdir": ("x = os.listdir(os.path.dirname(__file__))", {STUB}),
     "walk": ("for d, _, n in os.walk(HERE): z.write(d, n)", TAKEN),
     "walk, all but bytecode": (
@@ -111,6 +130,13 @@ def test_listings_hold_what_they_take(case: str) -> None:
         ("pkg/core.py", "x = open(__file__ + 'i').read()", {STUB}),
         ("user.py", "x = files('pkg').joinpath('core.pyi').read_text()", {STUB}),
         ("user.py", "import pkg\nx = join(dirname(pkg.__file__), 'core.pyi')", {STUB}),
+        ("user.py", "x = join(dirname(sys.modules['pkg'].__file__), 'core.pyi')", {STUB}),
+        ("user.py", "x = [*os.walk(dirname(sys.modules['pkg'].__file__))]", TAKEN),
+        ("user.py", "shutil.copytree(import_module('pkg').__path__[0], there)", TAKEN),
+        ("user.py", "x = join(dirname(sys.modules['pkg'].__file__), 'tests', 'data')", {DATA}),
+        ("user.py", "x = join(__import__('pkg').__path__[0], 'tests', 'data')", {DATA}),
+        ("user.py", "import pkg\nM = pkg\nx = join(dirname(M.__file__), 'tests', 'data')", {DATA}),
+        ("user.py", "import json, pkg\nx = join(json.__file__, 'tests', 'data')", set()),
         ("user.py", "x = open('core.pyi')", set()),
         ("pkg/x.py", "attach_stub(__name__, __file__)", set()),
         ("pkg/x.py", "attach_stub(__name__, os.path.join(HERE, 'core.py'))", {STUB}),

@@ -134,6 +134,7 @@ def test_headers_go_where_nothing_compiles() -> None:
     "code",
     [
         "import sysconfig\nx = sysconfig.get_path('include')\n",
+        "import sysconfig\nx = sysconfig.get_path(name='include', scheme=x)\n",
         "import sysconfig\nx = sysconfig.get_paths()['platinclude']\n",
         "from sysconfig import get_config_var\nx = get_config_var('INCLUDEPY')\n",
         "import sysconfig as s\nx = s.get_config_vars('CC', 'LIBPL')\n",

@@ -75,6 +75,82 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
                 line=node.lineno,
                 text=ast.unparse(node.func)[-40:] + "(...)",
             )
+    yield from _through_functions(module, used)
+
+
+@dataclass(frozen=True, slots=True)
+class _Lister:
+    """A function that lists a folder which it is given."""
+
+    wanted: tuple[str, ...]
+    recursive: bool
+
+
+def _through_functions(module: CodeModule, used: set[int]) -> Iterator[Listing]:
+    """Every folder that is given to a function of the module which lists it, often by itself.
+
+    ``def copy(folder): for item in folder.iterdir(): ... copy(item)``, ``copy(files("pkg"))``.
+    """
+    listers = dict(_listers(module))
+    for node in module.live if listers else ():
+        match node:
+            case ast.Call():
+                name = called_name(node.func)
+                given = [*node.args, *(item.value for item in node.keywords)]
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                name = node.name
+                given = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            case _:
+                continue
+        lister = listers.get(name)
+        for argument in given if lister is not None else ():
+            text = module.text(argument)
+            if lister is not None and text.startswith((OWN, PACKAGE)):
+                used.update(map(id, ast.walk(argument)))
+                yield Listing(
+                    folder=text.rstrip("/"),
+                    wanted=lister.wanted,
+                    recursive=lister.recursive,
+                    line=argument.lineno,
+                    text=f"{name}(...), which lists it,",
+                )
+
+
+def _listers(module: CodeModule) -> Iterator[tuple[str, _Lister]]:
+    """The functions of a module that list a folder which they are given, by name."""
+    for scope in module.live:
+        if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        inner = list(ast.walk(scope))
+        calls = [node for node in inner if isinstance(node, ast.Call)]
+        listings = [call for call in calls if _lists_folder(call)]
+        given = _given_names(scope, inner) if listings else frozenset()
+        listings = [call for call in listings if not given.isdisjoint(_names_in(call))]
+        if not listings:
+            continue
+        deep = {called_name(call.func) for call in listings} & {"rglob", "walk", "fwalk"}
+        itself = any(called_name(call.func) == scope.name for call in calls)
+        yield scope.name, _Lister(_filters(scope) or ("*",), bool(deep or itself))
+
+
+def _lists_folder(call: ast.Call) -> bool:
+    called = called_name(call.func)
+    return called in _FUNCTIONS or (called in _METHODS and isinstance(call.func, ast.Attribute))
+
+
+def _given_names(
+    scope: ast.FunctionDef | ast.AsyncFunctionDef, inner: list[ast.AST]
+) -> frozenset[str]:
+    """The parameters of a function, and the variables that are made of them."""
+    found = {node.arg for node in ast.walk(scope.args) if isinstance(node, ast.arg)}
+    for node in inner:
+        if isinstance(node, ast.Assign) and not found.isdisjoint(_names_in(node.value)):
+            found.update(one.id for one in node.targets if isinstance(one, ast.Name))
+    return frozenset(found - {"self", "cls"})
+
+
+def _names_in(node: ast.AST) -> set[str]:
+    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
 
 
 def sources_at(module: CodeModule) -> Iterator[Listing]:

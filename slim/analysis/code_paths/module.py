@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.code_paths.platforms import PlatformTests
-from slim.analysis.imports.bare_names import called_name, module_name
+from slim.analysis.imports.bare_names import called_name, found_module, module_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
 
@@ -196,9 +196,9 @@ class CodeModule:
                 return "/"
             case ast.Attribute(value=value, attr="parent"):
                 return _up(self.text(value, used, depth))
-            case ast.Attribute(value=value, attr="__file__") if name := module_name(value):
+            case ast.Attribute(value=value, attr="__file__") if name := found_module(value):
                 return f"{PACKAGE}{name}{PACKAGE}/__init__.py"
-            case ast.Attribute(value=value, attr="__path__") if name := module_name(value):
+            case ast.Attribute(value=value, attr="__path__") if name := found_module(value):
                 return f"{PACKAGE}{name}{PACKAGE}"
             case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=index):
                 count = index.value if isinstance(index, ast.Constant) else None

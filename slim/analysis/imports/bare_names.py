@@ -161,6 +161,20 @@ def module_name(node: ast.expr) -> str:
     return "" if name.startswith("__") else name
 
 
+def found_module(node: ast.expr) -> str:
+    """A module as :func:`module_name` has it, or as text: ``sys.modules["a"]``, ``__import__``."""
+    match node:
+        case ast.Subscript(
+            value=ast.Attribute(attr="modules") | ast.Name(id="modules"),
+            slice=ast.Constant(value=str(text)),
+        ):
+            return text
+        case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
+            imports = called_name(function) in ("import_module", "__import__")
+            return text if imports and not text.startswith(".") else ""
+    return module_name(node)
+
+
 def _elements(source: ast.expr) -> Iterator[ast.AST]:
     """Elements of the collections in the source of a loop."""
     for node in ast.walk(source):

@@ -65,10 +65,11 @@ class PathIndex:
             yield from self._from_package(use)
             return
         tops = own & self._packages.keys()
-        if use.anchors:
-            tops |= {anchor.partition(".")[0] for anchor in use.anchors} & self._packages.keys()
-        elif len(use.segments) > 1:
-            tops |= set(imported) & self._packages.keys()
+        imports = frozenset(imported)
+        anchors = {anchor.partition(".")[0] for anchor in use.anchors}
+        tops |= anchors & self._packages.keys()
+        if len(use.segments) > 1 and anchors.isdisjoint(self._packages.keys() | imports):
+            tops |= imports & self._packages.keys()  # no anchor, or a variable that holds a module
         if use.segments[0] in self._packages:
             tops.add(use.segments[0])
         for top in sorted(tops):

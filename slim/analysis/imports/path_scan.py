@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from slim.analysis.imports.bare_names import BareNames, called_name, module_name
+from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
 from slim.analysis.vocabulary import AnyOf, vocabulary
 
 
@@ -361,7 +361,7 @@ def _anchor(node: ast.AST) -> str | None:
     """The module at whose place a path starts: of ``pkg.__file__``, ``files("pkg")``."""
     match node:
         case ast.Attribute(value=value, attr="__file__" | "__path__" | "__spec__"):
-            return module_name(value) or None
+            return found_module(value) or None
         case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
             called = called_name(function)
             if called in _TAKES_PACKAGE or "resource" in called:
