@@ -28,13 +28,19 @@ from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
-_PLACES = (b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file")
-_OTHER_PLACE = re.compile(rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file")
+_PLACES = (
+    *(b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file"),
+    b"PackageLoader",
+)
+_OTHER_PLACE = re.compile(
+    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader"
+)
 LISTS = re.compile(
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
     rb"writepy|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
-    rb"addPyFile|addFile|"
+    rb"addPyFile|addFile|FileSystemLoader|PackageLoader|TemplateLookup|"
+    rb"cookiecutter|run_copy|create_archive|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
     rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
 )
@@ -173,6 +179,8 @@ def _taken(
     for place, key in places[start:end]:
         inside = place.count("/") > folder.count("/") + 1 or "tests" in place.split("/")
         suite = plugins and place.endswith(_SOURCES) and inside
+        if folder.endswith("/*") and place.startswith(f"{plain}/tests/"):
+            continue  # of several folders, the one with the tests isn't meant
         if not suite and lists(listing, here, place):
             yield key
 

@@ -29,6 +29,8 @@ USES: dict[str, tuple[str, Contents, bool]] = {
     "lists data": ("$site/p/q.py", f"for f in ({HERE} / 'far').glob('*.csv'): send(f)", False),
     "workers get it": ("$site/p/q.py", f"init(runtime_env={{'working_dir': {HERE}}})", True),
     "a job gets it": ("$site/p/q.py", f"Estimator(source_dir={HERE} / 'far')", True),
+    "reads a source": ("$site/p/q.py", "x = open(find_spec('p.far.m').origin).read()", True),
+    "an application of a folder": ("$site/p/q.py", f"zipapp.create_archive({HERE}, x)", True),
     "a zip of modules": ("$site/p/q.py", f"PyZipFile(x, 'w').writepy({HERE})", True),
     "a name that is known late": ("$site/p/q.py", f"send({HERE} / 'far' / f'{{name}}.py')", True),
     "another folder's": ("$site/p/q.py", f"send({HERE} / 'near' / f'{{name}}.py')", False),

@@ -23,7 +23,7 @@ _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_list
 _COPIES = re.compile(
     r"copy|zip|(?<!s)tar(?!get|t)|archive|upload|sync|tree|"
     r"mount|bundle|pack|ship|deploy|push|transfer|"
-    r"writepy|walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile",
+    r"writepy|walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile|cookiecutter",
     re.I,
 )
 """Names of functions that take folders whole."""
@@ -36,6 +36,11 @@ _RUNS = words("run Popen call check_call check_output create_subprocess_exec")
 _SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir source_dir code_dir")
 """Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
+_LOADERS = words("FileSystemLoader PackageLoader TemplateLookup")
+"""Classes of Jinja and Mako that read whatever template they are asked for, below folders."""
+_WHOLE = words("copytree copy_tree make_archive run_copy cookiecutter") | _LOADERS
+"""What takes a whole folder even if only running tells which of several it is."""
+_ONE_OF_SEVERAL = re.compile(r"[^*?\[]+/\*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +178,9 @@ def _given_whole(node: ast.Call) -> list[ast.expr]:
     """The arguments of a call that takes folders whole, if it is one."""
     called = called_name(node.func)
     given = [*node.args, *(item.value for item in node.keywords)]
-    if _COPIES.search(called) and not _NO_COPIES.search(called):
+    if called == "PackageLoader":
+        return [node]
+    if (_COPIES.search(called) and not _NO_COPIES.search(called)) or called in _LOADERS:
         return given
     named = {item.arg for item in node.keywords}
     if called == "add" and ("arcname" in named or _is_archive(node.func)):
@@ -222,7 +229,11 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
     for argument in _given_whole(node):
         for part in _parts_of(argument):
             path = module.text(part)
-            if path.startswith((OWN, PACKAGE)) and path != OWN and not _WILD.search(path):
+            if not path.startswith((OWN, PACKAGE)) or path == OWN:
+                continue
+            if called in _LOADERS and path.endswith(("..", PACKAGE)):
+                continue  # a whole package is no folder of templates
+            if not _WILD.search(path) or (called in _WHOLE and _ONE_OF_SEVERAL.fullmatch(path)):
                 yield path, True, ("*",)
 
 

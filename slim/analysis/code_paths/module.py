@@ -29,7 +29,7 @@ _SAME = words(
 )
 _RESOURCES = words(
     "resource_filename resource_string resource_stream resource_listdir resource_isdir get_data "
-    "open_binary open_text read_binary read_text is_resource contents"
+    "open_binary open_text read_binary read_text is_resource contents PackageLoader"
 )
 _BODIES = frozenset({"body", "orelse", "finalbody"})
 _IMPORTS = (ast.Import, ast.ImportFrom)

@@ -102,7 +102,10 @@ def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
     source = as_utf8(bytes(data))
     names: set[str] = set()
     for run in set(DOTTED.findall(source)):
-        names.update(index.known_prefixes(run.decode("ascii", "replace")))
+        name = run.decode("ascii", "replace")
+        names.update(index.known_prefixes(name))
+        if name.startswith("c") and _TEST in run:  # behind the opcode of a pickle that is text
+            names.update(index.known_prefixes(name[1:]))
     imports = tuple(
         item
         for item in scan_lines(source, "in text").imports

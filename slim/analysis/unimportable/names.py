@@ -36,6 +36,7 @@ _CHANGES_PATH = re.compile(
 _CHANGES_MODULES = re.compile(
     rb"\bmodules\s*\[\s*(?!__name__\s*\])[^\]\n]*\]\s*(?::\s*\w+\s*)?=(?!=)"
     rb"|\bmodules\.(?:setdefault|update)\b|\bmeta_path\b|\bpath_hooks\b|\bModuleType\s*\("
+    rb"|\bsys\.modules\s*\|?=(?!=)|\b(?:dict|setitem)\s*\(\s*[\"']?sys\.modules\b"
 )
 _PATH_WORDS = AnyOf(b"sys.path", b"addsitedir", b"from sys import", b"import sys as")
 _MODULE_WORDS = AnyOf(
@@ -201,6 +202,10 @@ class _Aliases:
             case ast.Call(func=ast.Attribute(value=value, attr="setdefault"), args=[key, *_]):
                 if self._is_modules(value):
                     yield key
+            case ast.Call(func=function, args=[ast.expr() as patched, *more]) if (
+                _is(function, "dict") or _is(function, "setitem")
+            ) and self._is_modules(patched):
+                yield more[0] if more and _is(function, "setitem") else None
             case ast.Call(func=ast.Attribute(value=value, attr=change)):
                 finders = _is(value, "meta_path") or _is(value, "path_hooks")
                 if change == "update" and self._is_modules(value):
@@ -227,6 +232,8 @@ class _Aliases:
         match node:
             case ast.Attribute(value=ast.Name(), attr="modules"):
                 return True
+            case ast.Constant(value="sys.modules"):
+                return True  # as mock.patch.dict has it
             case ast.Name(id="modules"):
                 return self.plain
         return False

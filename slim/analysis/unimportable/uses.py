@@ -13,7 +13,9 @@ from collections.abc import Iterator
 _STARTED = re.compile(
     rb"[\"']-m[\"']\s*,\s*[rbfRBF]?[\"']([A-Za-z_][\w.]*)[\"']|\s-m\s+([A-Za-z_][\w.]*)"
 )
-_READS_SOURCES = re.compile(rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]]{1,80}\.origin\b")
+_READS_SOURCES = re.compile(
+    rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]\"',{} ]{1,120}\.origin\b"
+)
 _READS_SOURCES_WORDS = (b".get_source", b".origin")
 """One of these is wherever :data:`_READS_SOURCES` is, and is found sooner."""
 _INSTALLS = re.compile(
