@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from slim.analysis import ReadFile
-from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
+from slim.analysis.ahead.crew import Crew, Wanted
 from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
 from slim.analysis.build_words import has_build_words
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
@@ -82,13 +82,19 @@ class Readings(Remembering):
         """Make readings that are about to be asked for, in several processes, where that pays."""
         if not self.has_help:
             return
-        fit = [each for each in wanted if 0 < each.size <= MAX_SIZE and each.sha256]
+        fit = [
+            each for each in wanted if 0 < each.size <= MAKERS[each.form].max_size and each.sha256
+        ]
         if all(self._is_known(*each.key) for each in fit[:: max(1, len(fit) // _SAMPLE)]):
             return  # so are nearly all, and asking for each takes as long as what is left
         missing = {each.key: each for each in fit if not self._is_known(*each.key)}
         least = _LEAST_SHARED if self._crew.started else _LEAST_WORK
         if sum(each.size for each in missing.values()) >= least:
             self._crew.share(missing.values(), self._make_own, self._take)
+
+    def is_made(self, wanted: Wanted) -> bool:
+        """Return whether a reading was made ahead, and not yet asked for."""
+        return wanted.key in self._made
 
     def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:
         """Make the summaries of Python files that are about to be asked for; see :meth:`ahead`."""
@@ -102,7 +108,8 @@ class Readings(Remembering):
         self._made[wanted.key] = MAKERS[wanted.form].make(wanted.read(), wanted.variant)
 
     def _take(self, wanted: Wanted, reading: str) -> None:
-        self._made[wanted.key] = Packed(reading)
+        if reading:  # it wasn't too long
+            self._made[wanted.key] = Packed(reading)
 
     def scan(self, code: bytes | Code, *, expressions: bool, paths: bool) -> Scan:
         """Imports of a file; see :func:`slim.analysis.imports.ast_scan.scan`."""

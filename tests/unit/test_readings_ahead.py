@@ -13,9 +13,10 @@ import slim
 from slim.analysis import readings as readings_module
 from slim.analysis.ahead import crew as crew_module
 from slim.analysis.ahead import worker
-from slim.analysis.ahead.crew import MAX_SIZE, Crew, Wanted
+from slim.analysis.ahead.crew import Crew, Wanted
 from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
 from slim.analysis.code_paths.reading import listings_variant
+from slim.analysis.imports.native_names import native_variant
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.readings import Readings
 from slim.model.stack import Platform
@@ -29,6 +30,7 @@ VARIANTS = {
     "listings": tuple(
         listings_variant(Platform.parse("win_amd64"), sources=sources) for sources in (False, True)
     ),
+    "native-names": (native_variant(bytecode=False, module=True),),
 }
 SOURCES = [
     path.read_bytes()
@@ -77,6 +79,19 @@ def test_a_child_answers_each_file_of_a_question(form: str) -> None:
     ]
 
 
+def test_a_reading_too_long_for_an_answer_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_LONGEST", 2000)
+    sources = [b"import a\n", b"import " + b", ".join(b"m%d" % at for at in range(500)), b"x = 1\n"]
+    files = [["hints", "0", len(source)] for source in sources]
+    first, second, third = worker.answer({"files": files}, b"".join(sources))["readings"]
+    assert (bool(first), second, bool(third)) == (True, "", True)
+    with Readings(children=1) as readings:
+        readings._take(wanted(sources[1], "hints", "0"), second)
+        assert readings.hints(sources[1], undotted=False) == Readings().hints(
+            sources[1], undotted=False
+        )
+
+
 def test_what_a_child_fails_to_make_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crew_module, "MODULE", "slim.no_such_module")
     asked = [wanted(source, "hints", "0") for source in SOURCES]
@@ -123,7 +138,8 @@ def test_little_or_unknown_work_and_large_files_are_left(monkeypatch: pytest.Mon
     with Readings(children=1) as helped:
         helped.ahead([wanted(source, "hints", "0") for source in SOURCES])  # too little
         monkeypatch.setattr(readings_module, "_LEAST_WORK", 1)
-        helped.ahead([wanted(b"x" * (MAX_SIZE + 1), "hints", "0"), wanted(b"", "hints", "0")])
+        large = b"x" * (MAKERS["hints"].max_size + 1)
+        helped.ahead([wanted(large, "hints", "0"), wanted(b"", "hints", "0")])
         helped.ahead([wanted(SOURCES[0], "hints", "0")._replace(sha256="")])
 
 

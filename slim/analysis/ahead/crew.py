@@ -19,14 +19,14 @@ from slim.system.closing import Closing
 from slim.system.worker import NoAnswer, Worker
 
 MODULE: Final = "slim.analysis.ahead.worker"
-MAX_SIZE: Final = 1 << 20
-"""Bytes of the largest file that is sent to a child, which works within limits of memory."""
 MAX_CHILDREN: Final = 3
 """Processes besides this one; each takes some 50 MB."""
 _BATCH: Final = 1 << 18
 """Bytes of files that are sent at a time."""
 _SLICE: Final = 64 << 20
-"""Bytes of the files of a part, as far as they may be sent."""
+"""Bytes of the files of a part."""
+_COUNTED: Final = 1 << 20
+"""Bytes of a large file that count in a part: few are read, or one by one."""
 _SECONDS: Final = 120.0
 """Seconds that a child may take for them. Real ones take less than one."""
 _QUEUED: Final = 2
@@ -137,15 +137,15 @@ def slices(records: Iterable[FileRecord]) -> Iterator[list[FileRecord]]:
 
 
 def _parts(items: Iterable[_Sized], most: int) -> Iterator[list[_Sized]]:
-    """The items in their order, in parts of at most that many bytes that may be sent."""
+    """The items in their order, in parts of at most that many bytes that count."""
     part: list[_Sized] = []
     size = 0
     for item in items:
-        sent = min(item.size, MAX_SIZE)
-        if part and size + sent > most:
+        counted = min(item.size, _COUNTED)
+        if part and size + counted > most:
             yield part
             part, size = [], 0
         part.append(item)
-        size += sent
+        size += counted
     if part:
         yield part

@@ -9,6 +9,7 @@ from typing import Any, Final
 from slim.analysis.code_paths.reading import LISTINGS, listings_in
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.native_names import NATIVE_NAMES, native_names
 from slim.analysis.imports.text_scan import text_hints
 from slim.analysis.remembering import Form
 from slim.analysis.summary import summary_of
@@ -20,6 +21,8 @@ class Maker:
 
     form: Form[Any]
     make: Callable[[bytes, str], Any]
+    max_size: int = 1 << 20
+    """Bytes of the largest file that is sent to a child, which works within limits of memory."""
 
 
 def scan_variant(*, expressions: bool, paths: bool) -> str:
@@ -44,6 +47,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
         Maker(HINTS, lambda source, variant: text_hints(source, undotted=variant == "1")),
         Maker(SUMMARY, lambda source, _variant: summary_of(source)),
         Maker(LISTINGS, listings_in),
+        Maker(NATIVE_NAMES, native_names, max_size=1 << 26),
     )
 }
 """By the form's name."""

@@ -7,10 +7,13 @@ as JSON. See :mod:`slim.system.worker` for the limits that it works within.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
 from slim.analysis.ahead.makers import MAKERS
 from slim.system.worker import Answer, serve
+
+_LONGEST: Final = 3 << 20
+"""Characters of all readings of an answer; those beyond are left out."""
 
 
 def answer(question: Answer, data: bytes) -> Answer:
@@ -21,7 +24,8 @@ def answer(question: Answer, data: bytes) -> Answer:
     for form, variant, size in files:
         maker = MAKERS[form]
         reading = maker.make(data[begin : begin + size], variant)
-        readings.append(json.dumps(maker.form.pack(reading), separators=(",", ":")))
+        text = json.dumps(maker.form.pack(reading), separators=(",", ":"))
+        readings.append(text if sum(map(len, readings)) + len(text) <= _LONGEST else "")
         begin += size
     return {"readings": readings}
 

@@ -109,6 +109,22 @@ class NativeFile:
         return NativeNames(PartNames(*map(frozenset, found)), packed)
 
 
+def native_variant(*, bytecode: bool, module: bool) -> str:
+    """Return what names depend on besides the file."""
+    return f"{bytecode:d}{module:d}"
+
+
+def native_names(data: bytes | memoryview, variant: str) -> NativeNames | None:
+    """Read the names in a compiled file; None where they are more than is worth remembering."""
+    return native_file(data, variant).names()
+
+
+def native_file(data: bytes | memoryview, variant: str) -> NativeFile:
+    """Open a compiled file as a variant says."""
+    bytecode, module = (flag == "1" for flag in variant)
+    return NativeFile(memoryview(data), bytecode=bytecode, module=module)
+
+
 def _dotted_names(data: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """The dotted names in some data: those that are whole strings, and the others."""
     delimited: set[bytes] = set()

@@ -10,16 +10,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 
 from slim.analysis import ReadFile
+from slim.analysis.ahead.crew import Wanted
 from slim.analysis.imports.candidates import COMMON, Candidates
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import Module, ModuleIndex, as_bytes, dotted, parents
-from slim.analysis.imports.native_names import NATIVE_NAMES, PART, NativeFile, PartNames
+from slim.analysis.imports.native_names import (
+    NATIVE_NAMES,
+    PART,
+    PartNames,
+    native_file,
+    native_names,
+    native_variant,
+)
 from slim.analysis.imports.path_scan import PathUse, uses_of
-from slim.analysis.remembering import Remembering
+from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import contains
@@ -91,12 +99,12 @@ class CompiledReader:
         index: ModuleIndex,
         inventory: Inventory,
         read: ReadFile,
-        readings: Remembering | None = None,
+        readings: Readings | None = None,
     ) -> None:
         self._index = index
         self._inventory = inventory
         self._read = read
-        self._readings = readings or Remembering()
+        self._readings = readings or Readings()
         self._compiled: dict[FileKey, _Compiled | None] = {}
         self._opaque: dict[FileKey, _Packed] = {}
         self._known_tops: dict[bytes, tuple[bytes, ...]] = {}
@@ -146,7 +154,16 @@ class CompiledReader:
         packed.text = b""
         yield from found
 
-    def _load(self, record: FileRecord) -> _Compiled | None:
+    def read_ahead(self, records: Iterable[FileRecord]) -> None:
+        """Have other processes read the files that are about to be asked for."""
+        self._readings.ahead(
+            wanted
+            for record in records
+            if record.key not in self._compiled and (wanted := self._wanted(record)) is not None
+        )
+
+    def _wanted(self, record: FileRecord) -> Wanted | None:
+        """The reading of a compiled file that may name modules; None for other files."""
         modules = self._index.modules.get(record.key, ())
         bytecode = bool(modules) and record.path.endswith(".pyc")
         runtime = not modules and record.owner.kind is OwnerKind.RUNTIME
@@ -156,18 +173,28 @@ class CompiledReader:
             or not (modules or runtime or self._embeds(record))
         ):
             return None
-        variant = f"{bytecode:d}{bool(modules):d}"
+        variant = native_variant(bytecode=bytecode, module=bool(modules))
+        read = partial(self._bytes_of, record)
+        return Wanted(NATIVE_NAMES.name, variant, record.sha256, record.size, read)
 
-        def opened() -> NativeFile:
-            return NativeFile(self._read(record), bytecode=bytecode, module=bool(modules))
+    def _bytes_of(self, record: FileRecord) -> bytes:
+        return bytes(self._read(record))
 
+    def _load(self, record: FileRecord) -> _Compiled | None:
+        wanted = self._wanted(record)
+        if wanted is None:
+            return None
+        modules = self._index.modules.get(record.key, ())
         names = None
-        if self._readings.remembers:
+        if self._readings.remembers or self._readings.is_made(wanted):
             names = self._readings.of_record(
-                NATIVE_NAMES, record, lambda: opened().names(), variant
+                NATIVE_NAMES,
+                record,
+                lambda: native_names(self._read(record), wanted.variant),
+                wanted.variant,
             )
         if names is None:  # or too many to be remembered
-            file = opened()
+            file = native_file(self._read(record), wanted.variant)
             return self._compiled_of(record, file.parts(), file.packed(), modules)
         return self._compiled_of(record, (names.names,), names.packed, modules)
 

@@ -236,6 +236,7 @@ class _ProofRun:
             records, self._waiting = self._waiting, []
             read = iter(records)
             if self._candidates:
+                self._compiled.read_ahead(records)
                 read = self._reader.read_ahead(records, self._candidates, paths=bool(self._paths))
             for record in read:
                 self._look_at(record)
