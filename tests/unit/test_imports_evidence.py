@@ -41,6 +41,12 @@ def prove(virtual: VirtualStack, keys: set[tuple[str, str]]) -> Proof:
 
 
 PATHS: dict[str, tuple[str, str, set[str]]] = {
+    "a command": ("pkg/core.py", "run('cat tests/data/a.csv > x', cwd=HERE)", {DATA}),
+    "lines": ("pkg/core.py", "F = '''\ntests/data/a.csv\ncore.py\n'''.split()", {DATA}),
+    "markup": ("pkg/core.py", "x = parse('<f path=\"tests/data/a.csv\"/>')", {DATA}),
+    "words about a folder": ("pkg/core.py", "raise ValueError('see tests/ for more')", set()),
+    "words in documentation": ("pkg/core.py", "'''See tests/data/a.csv.'''", set()),
+    "a package by keyword": ("pkg/core.py", "f = find('data/a.csv', package='pkg.tests')", ALL),
     "nothing": ("pkg/core.py", "x = 1", set()),
     "pathlib": ("pkg/core.py", "x = Path(__file__).parent / 'tests' / 'data'", {DATA}),
     "the folder": ("pkg/core.py", "x = Path(__file__).parent / 'tests'", ALL),

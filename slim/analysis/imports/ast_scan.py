@@ -55,6 +55,13 @@ _NO_NAMES = words(
 _RELATIVE = re.compile(r"(\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[\w.]+)?\Z")
 
 
+def _packages_given(call: ast.Call) -> list[ast.expr]:
+    """Arguments called ``package`` or ``anchor``: Astropy's ``get_pkg_data_filename`` has one."""
+    imports = last_name(call.func) in _CALLS
+    named = () if imports else call.keywords
+    return [item.value for item in named if item.arg in ("package", "anchor")]
+
+
 def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan:
     """Read a file; of one that can't be parsed, the text counts for all that it may mean.
 
@@ -238,6 +245,7 @@ class _TreeReader:
                     self._unresolved.call(node, self._call_names)
                     if last_name(node.func) in _OPENERS and node.args:
                         self._opened.add(self._package(node.args[0]))
+                    self._opened.update(map(self._package, _packages_given(node)))
                     if last_name(node.func) in _NO_NAMES and not is_command(node.func):
                         self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
 from slim.analysis.vocabulary import AnyOf, vocabulary
@@ -38,7 +38,7 @@ def words(text: str) -> frozenset[str]:
 TESTS_FOLDER = "tests"
 _PATH_HINTS = {
     b"tests": (
-        re.compile(rb"tests[\"'/\\](?<=[\"'/\\]tests.)"),
+        re.compile(rb"tests[\"'/\\](?<=[\"'/\\\s=]tests.)"),
         re.compile(rb"tests(?:%|\{)|(?:%[rs]|\})tests"),
         re.compile(
             rb"[\"'][\w.,:;| ]{0,200}\btests\b[\w.,:;| ]{0,200}[\"']"
@@ -85,6 +85,8 @@ _TAKES_PACKAGE = words(
     "PackageLoader"
 )
 _GAP = "\0"
+_SEVERAL = re.compile(r"tests[/\\].*\s|\s.*tests[/\\]|[=\"']\S*tests[/\\]", re.S)
+"""More than a path alone, with a path that leads to tests."""
 _TEXT_PATHS = (
     re.compile(rb"tests[/\\]"),
     re.compile(rb"/tests(?=[\"'`\s,;)\]}<])"),
@@ -92,6 +94,7 @@ _TEXT_PATHS = (
 )
 _TEST_WORDS = re.compile(
     rb"[\"'/\\}](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"
+    rb"[\s=]tests(?=[/\\]\w)|"
     rb"\b(?:test_\w+|conftest)\.py\b"
 )
 _INTERPOLATED = re.compile(rb"%\(\w+\)s")
@@ -220,6 +223,8 @@ class _PathReader:
             if id(node) in done or id(node) in self._ignored or not _builds(node):
                 continue
             text = "".join(_text(node, 0, done))
+            if isinstance(node, ast.Constant) and _SEVERAL.search(text):
+                yield from _paths_among(text, node.lineno)
             yield from self._path(node, text, list(ast.walk(node)))
 
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
@@ -235,6 +240,13 @@ class _PathReader:
         for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
             if own or any(map(is_test_part, run)):
                 yield PathUse(run, line, own and not anchors, anchors)
+
+
+def _paths_among(text: str, line: int) -> Iterator[PathUse]:
+    """The paths to files in a text of several words: a command, a list of lines, markup."""
+    for use in uses_of(test_paths(text.encode("utf-8", "replace"))):
+        if "." in use.segments[-1] and not _TEST_FILE.match(use.segments[-1]):
+            yield replace(use, line=line)
 
 
 def _spells_tests(node: ast.AST) -> bool:

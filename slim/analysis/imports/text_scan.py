@@ -106,6 +106,7 @@ _LISTING = AnyOf(
         b"resource_stream",
     ),
     *(b"resource_listdir", b"get_data(", b" files(", b".files(", b"=files(", b"(files("),
+    *(b"package='", b'package="', b"anchor='", b'anchor="'),
 )
 """Text by which the members of packages are listed or read."""
 _LISTS_ITSELF = re.compile(rb"(?:iter_modules|walk_packages)\s*\([^)]*__(?:path|file)__")
