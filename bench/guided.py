@@ -107,7 +107,9 @@ def main() -> int:
     deployed = {}
     for name, place in places.items():
         deployed[name] = work / f"deployed-{place.parent.name if place != source else ORIGINAL}"
-        _deploy(place, deployed[name])
+        if place == source and (source.parent / "_deployed").is_dir():
+            deployed[name] = source.parent / "_deployed"  # as make_stack.sh leaves it
+        deploy(place, deployed[name])
     results = {name: Result(name=name) for name in places}
     checks = config["verify"]["command"]
     answers = {name: _answers(root, checks) for name, root in deployed.items()}
@@ -123,10 +125,11 @@ def main() -> int:
             check: answer is not None and answer == answers[ORIGINAL][check]
             for check, answer in answers[name].items()
         }
-        if name != ORIGINAL:
+        if name != ORIGINAL and name not in options.not_tried:
+            result.uses = len(uses)
             _try(uses, result, deployed, place, options.timeout, never)
     for result in results.values():
-        result.uses = 0 if result.name == ORIGINAL else len(uses) - len(never)
+        result.uses -= len(never) if result.uses else 0
     out_of_both = sorted(use.name for use in never)
     _print(list(results.values()), out_of_both)
     if options.json:
@@ -146,6 +149,9 @@ def _options() -> argparse.Namespace:
         "--snippets", nargs=2, action="append", default=[], metavar=("TABLE", "LAYER")
     )
     parser.add_argument("--only", action="append", default=[], help="names of rungs")
+    parser.add_argument(
+        "--not-tried", action="append", default=[], help="names of rungs without other uses"
+    )
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--timeout", type=float, default=60.0)
     parser.add_argument("--times", type=int, default=5)
@@ -171,12 +177,12 @@ def _rungs(config: Mapping[str, Any], traces: list[Path]) -> Iterator[Rung]:
         yield Rung(f"{name}, dropped", {**traced, "drop": config["drop"]}, chosen)
 
 
-def _toml(value: Any) -> str:
+def toml(value: Any) -> str:
     """Write a value of a configuration as TOML, tables inline."""
     if isinstance(value, dict):
-        return f"{{{', '.join(f'{json.dumps(key)} = {_toml(of)}' for key, of in value.items())}}}"
+        return f"{{{', '.join(f'{json.dumps(key)} = {toml(of)}' for key, of in value.items())}}}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_toml, value))}]"
+        return f"[{', '.join(map(toml, value))}]"
     return json.dumps(value)
 
 
@@ -184,11 +190,12 @@ def _recorded(source: Path, work: Path, options: argparse.Namespace) -> Path:
     """Record the checks, unless an earlier run of the ladder did; return the trace."""
     trace = work / "slim.trace"
     if not trace.is_file():
-        _slim("trace", str(source), "--config", str(options.config), "-o", str(trace))
+        slim("trace", str(source), "--config", str(options.config), "-o", str(trace))
     return trace
 
 
-def _slim(*words: str) -> None:
+def slim(*words: str) -> None:
+    """Run slim, and say so."""
     print("slim", *words, file=sys.stderr)
     command = [sys.executable, "-m", "slim", *words]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
@@ -206,17 +213,23 @@ def _slimmed(
     settings = {"schema": 1, **rung.settings, "verify": {"command": config["verify"]["command"]}}
     if rung.settings:
         settings["guided"] = {"traces": [str(path) for path in traces], "families": families}
-    lines = [f"{key} = {_toml(value)}" for key, value in settings.items()]
+    lines = [f"{key} = {toml(value)}" for key, value in settings.items()]
     (place / "slim.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     words = ["run", str(source), "-o", str(place / "out"), "-q", "--unverified"]
-    _slim(*words, "--config", str(place / "slim.toml"))
+    slim(*words, "--config", str(place / "slim.toml"))
     return place / "out"
 
 
-def _deploy(published: Path, target: Path) -> None:
-    if not target.is_dir():
+def deploy(published: Path, target: Path) -> None:
+    """Deploy a published set as an installer does, unless it was before."""
+    if target.is_dir():
+        return
+    try:
         command = [str(BENCH / "deploy.sh"), str(published), str(target)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    except BaseException:
+        shutil.rmtree(target, ignore_errors=True)
+        raise
 
 
 def _content(folder: Path) -> int:
@@ -290,7 +303,7 @@ def _try(
         return
     whole = place.parent / "whole"
     shutil.rmtree(whole, ignore_errors=True)
-    shutil.copytree(deployed[result.name], whole, symlinks=True)
+    deploy(place, whole)  # a copy of the other would lead into that
     unpack_rest(place / "rest", whole)
     for use in failed:
         problem = problem_of(use.code, whole, use.layer, timeout)

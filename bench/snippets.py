@@ -89,10 +89,13 @@ def _failing(
     return failed
 
 
-def problem_of(code: str, root: Path, layer: str, timeout: float) -> str | None:
+def problem_of(
+    code: str, root: Path, layer: str, timeout: float, more: Mapping[str, str] | None = None
+) -> str | None:
     """Run a snippet with a layer's Python; return what went wrong in a line, or None.
 
-    Where the guard says something, it is that line. ``timeout`` is in seconds.
+    Where the guard says something, it is that line. ``timeout`` is in seconds; ``more`` is for the
+    environment.
     """
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "snippet.py"
@@ -102,7 +105,7 @@ def problem_of(code: str, root: Path, layer: str, timeout: float) -> str | None:
             done = subprocess.run(
                 [str(root.resolve() / layer / "bin/python"), str(file)],
                 cwd=folder,
-                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **fixed},
+                env={"PATH": os.environ["PATH"], "LANG": "C.UTF-8", **fixed, **(more or {})},
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,

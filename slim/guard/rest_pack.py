@@ -7,7 +7,7 @@ compresses. It is written below the layer's name, as the layer's own archive is.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import chain, count
 from pathlib import Path
@@ -18,6 +18,7 @@ from slim.formats.digests import digest_of, sha256_of, tree_digest
 from slim.model.finding import Evidence
 from slim.model.guard import REST_FOLDER
 from slim.model.outcome import RestPack
+from slim.model.plan import Plan, Remove
 from slim.model.record import EntryType, FileKey
 from slim.model.rule import Rule, Safety
 from slim.model.settings import RestPolicy
@@ -37,28 +38,45 @@ class WrittenPack:
 
 
 def fuller(
-    planned: PlannedStack, policy: RestPolicy, rules: Mapping[str, Rule]
+    planned: PlannedStack,
+    policy: RestPolicy,
+    rules: Mapping[str, Rule],
+    standard: Callable[[], Plan],
 ) -> PlannedStack | None:
-    """Return the stack as it is once its rest packs are unpacked, or None if nothing comes back."""
-    keys = tuple(_taken(planned, policy, rules))
-    if not keys:
-        return None
-    if policy is RestPolicy.ALL:
+    """Return the stack as it is once its rest packs are unpacked, or None if nothing comes back.
+
+    ``standard`` makes the plan of the profile ``standard``, where it is needed.
+    """
+    if policy is RestPolicy.ALL and planned.plan.actions:
         plan = replace(planned.plan, actions={})
         return replace(planned, plan=plan, edited={}, additions=None)
+    keys = set(_inferred(planned, rules)) if policy is RestPolicy.INFERRED else set()
+    if not keys:
+        return None
+    keys |= _freed(planned.plan, standard())
     why = (Evidence(kind="rest", text="its rest pack brings it back"),)
-    return replace(planned, additions=None).without({key: why for key in keys})
+    return replace(planned, additions=None).without({key: why for key in sorted(keys)})
 
 
-def _taken(
-    planned: PlannedStack, policy: RestPolicy, rules: Mapping[str, Rule]
-) -> Iterator[FileKey]:
+def _inferred(planned: PlannedStack, rules: Mapping[str, Rule]) -> Iterator[FileKey]:
+    """Yield what rules beyond the profile ``standard`` took, or took because of traces."""
     for key, action in planned.plan.actions.items():
         rule = rules.get(action.rule)
-        inferred = rule is not None and rule.safety > Safety.STANDARD
-        guided = any(piece.kind == "trace" for piece in action.evidence)
-        if policy is RestPolicy.ALL or inferred or guided:
+        beyond = rule is not None and rule.safety > Safety.STANDARD
+        if beyond or any(piece.kind == "trace" for piece in action.evidence):
             yield key
+
+
+def _freed(plan: Plan, standard: Plan) -> set[FileKey]:
+    """Return what rules of ``standard`` could only take since what needed it went as well.
+
+    matplotlib's backend for Tk holds ``tkinter``; once no run used it, ``tkinter`` goes, too.
+    """
+    return {
+        key
+        for key, action in plan.actions.items()
+        if isinstance(action, Remove) and not isinstance(standard.actions.get(key), Remove)
+    }
 
 
 def rest_members(planned: PlannedStack, full: PlannedStack, layer: str) -> tuple[Member, ...]:

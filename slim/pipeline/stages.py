@@ -168,7 +168,7 @@ def _run_one(
         publisher = publisher if tried.passed else None
         unverified = publisher is not None and is_unverified(request, planned.loaded.stack, tried)
         tried = replace(tried, unverified=unverified)
-        back = with_rest_packs(request, planned, context)
+        back = with_rest_packs(request, planned, planner, context)
         planned = back.planned
         layers, checks = write_layers(
             request,

@@ -19,10 +19,12 @@ from slim.inventory.located import Located
 from slim.model.context import RunContext
 from slim.model.guard import REST_FOLDER
 from slim.model.outcome import RestPack
+from slim.model.rule import Safety
 from slim.model.settings import RestPolicy
 from slim.model.stack import Layer, Stack, StackKind
 from slim.pipeline.prepare import RunRequest
 from slim.plan.planned import PlannedStack
+from slim.plan.planner import Planner
 from slim.publish.notes import SLIM_KEY
 from slim.traces.risk import leave_one_out, risk_sentences
 
@@ -79,7 +81,9 @@ def with_guards(request: RunRequest, planned: PlannedStack, facts: Facts) -> Pla
     return replace(planned, additions=GuardFiles(index=facts.module_index))
 
 
-def with_rest_packs(request: RunRequest, planned: PlannedStack, context: RunContext) -> WayBack:
+def with_rest_packs(
+    request: RunRequest, planned: PlannedStack, planner: Planner, context: RunContext
+) -> WayBack:
     """Write the rest packs that are wanted, and find those of earlier runs.
 
     Raises StorageError.
@@ -90,7 +94,7 @@ def with_rest_packs(request: RunRequest, planned: PlannedStack, context: RunCont
     packs = {name: tuple(pack for pack, _ in found) for name, found in earlier.items()}
     files = {pack.archive: place for found in earlier.values() for pack, place in found}
     rules = {rule.id: rule for rule in request.config.rules}
-    full = None if policy is RestPolicy.NONE else fuller(planned, policy, rules)
+    full = fuller(planned, policy, rules, lambda: planner.plan_up_to(Safety.STANDARD))
     if full is not None:
         context.progress.stage("Writing rest packs", total=None)
         folder = Path(tempfile.mkdtemp(prefix="rest.", dir=context.spool_dir))

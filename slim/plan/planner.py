@@ -12,11 +12,12 @@ from dataclasses import replace
 from slim.analysis.facts import Facts
 from slim.analysis.unused import used_by
 from slim.config.settings import Config
+from slim.config.up_to import up_to
 from slim.model.finding import Evidence, Finding
 from slim.model.plan import Action, Plan, Remove, Rewrite, Skipped, SkipReason
-from slim.model.progress import Progress
+from slim.model.progress import Progress, Silent
 from slim.model.record import EntryType, FileKey, FileRecord
-from slim.model.rule import Phase, Rule
+from slim.model.rule import Phase, Rule, Safety
 from slim.passes import PASSES, passes_of
 from slim.passes.base import Context, Pass, Proposal, Refusal
 from slim.plan.draft import Draft
@@ -57,7 +58,8 @@ class Planner:
         self._config = config
         self._progress = progress
         self._proved = proved
-        self._scope = Scope(facts.stack, facts.inventory, config, only)
+        self._only = tuple(only)
+        self._scope = Scope(facts.stack, facts.inventory, config, self._only)
         self._selection = Selection(facts.stack, facts.inventory, config, matchers)
         self._remembered = {} if remembered is None else remembered
         self._rules = {rule.id: rule for rule in self._selection.rules}
@@ -107,6 +109,11 @@ class Planner:
                 *guided_notes(self.facts),
             ),
         )
+
+    def plan_up_to(self, profile: Safety) -> Plan:
+        """Plan the same stack without what goes beyond a profile. Raises as :meth:`plan` does."""
+        config = up_to(self._config, profile)
+        return Planner(self.facts, config, Silent(), only=self._only, proved=self._proved).plan()
 
     def _hold(self, links: Links, read_files: ReadFiles) -> None:
         """Take back what has to stay: for links, for importers, for facts that rules name."""

@@ -241,6 +241,32 @@ def test_an_error_after_a_swallowed_one_is_told_what_may_be_why(
         assert done.stderr.splitlines()[-1].startswith("slim removed maths.")
 
 
+HOLLOW = [
+    ("from maths.hollow import name", "ModuleNotFoundError maths.hollow", "maths/hollow/**"),
+    ("import maths.hollow.never", "ModuleNotFoundError maths.hollow", "maths/hollow/**"),
+    ("import maths.hollow.one", "ModuleNotFoundError maths.hollow.one", "maths/hollow/one.py"),
+    # Nothing was taken there, and other modules of a package that stays are none of the guard's.
+    ("from maths.plain import name", "ImportError maths.plain", None),
+    ("import maths.core.never", "ModuleNotFoundError maths.core.never", None),
+    ("import maths.never", "ModuleNotFoundError maths.never", None),
+]
+
+
+@pytest.mark.parametrize(("statement", "error", "keep"), HOLLOW)
+def test_a_folder_with_data_alone_is_told_of_once_something_of_it_is_imported(
+    statement: str, error: str, keep: str | None, tmp_path: Path
+) -> None:
+    more = {"hollow/__init__.py": "name = 1\n", "hollow/one.py": "", "hollow/notes.txt": "data"}
+    running_stack(tmp_path / "stack", maths={**MATHS, **more, "plain/notes.txt": "data"})
+    fault(tmp_path / "fault.toml", "$site/maths/hollow/*.py")
+    run("--guard", "on")
+    deploy()
+    told = python("import maths.hollow, maths.plain\n" + caught(statement))
+    assert told.startswith(f"{error} ")
+    assert told.count("slim removed ") == (keep is not None)
+    assert keep is None or f'keep = ["{SITE}/{keep}"]' in told
+
+
 def test_the_hook_of_errors_that_a_program_has_is_called_as_ever() -> None:
     run("--guard", "on")
     deploy()

@@ -16,7 +16,7 @@ from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witne
 from slim.traces.write import write_trace
 from slim.verification.dynamic.session import host
 from tests.support.published_stacks import SITE
-from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, running_stack
+from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, fault, running_stack
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the small stacks start through a shell script"
@@ -76,6 +76,41 @@ def test_a_guided_run_has_both_and_tells_the_risk() -> None:
         "leave-one-out: 1 of 2 runs imported modules that no other run did (1 module)",
         "leave-one-out, by distribution: maths 1.0 in 1 of 2 runs (1)",
     ]
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["whole stack", "one layer"])
+def test_what_only_went_since_its_users_did_comes_back_as_well(whole: bool) -> None:
+    """A rule of the profile standard takes tkinter once the backend that needs it isn't used."""
+    spare = "import maths.needed\n"
+    running_stack(
+        Path("stack"),
+        maths={
+            "used.py": "",
+            "once.py": "",
+            "spare.py": spare,
+            "needed.py": "from . import deeper",
+            "deeper.py": "",
+            "needless.py": "",
+        },
+        application="from maths import used\nprint('started')\n",
+    )
+    taken = [f"$site/maths/{name}.py" for name in ("needed", "deeper", "needless")]
+    fault(Path("fault.toml"), *taken)
+    if not whole:
+        text = Path("slim.toml").read_text().replace('profile = "guided"\n', 'guard = "on"\n')
+        more = f'[layer.{FRAMEWORK}]\nprofile = "guided"\n'
+        Path("slim.toml").write_text(text + more)
+    result = run("--unverified", "--pack", "fault.toml")
+    gone = {Path(action["path"]).stem: action["rule"] for action in result["actions"]}
+    assert {name: gone[name] for name in ("needed", "deeper", "needless")} == {
+        "needed": "fault",
+        "deeper": "fault",
+        "needless": "fault",
+    }
+    (pack,) = layer_of(result)["rest_packs"]
+    back = names(f"out/{pack['archive']}")
+    assert {"spare.py", "needed.py", "deeper.py"} <= back
+    assert "needless.py" not in back
 
 
 def test_both_can_be_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,11 +15,13 @@ from slim.config.settings import (
     STACK_SETTINGS,
     Config,
 )
+from slim.config.up_to import up_to
 from slim.errors import ConfigError, StorageError
 from slim.model.limits import Limits
 from slim.model.rule import Safety
 from slim.model.settings import BytecodePolicy, DropSpec, Effort, Level, merge_drops
-from slim.rules.loader import parse_pack
+from slim.passes import SCHEMAS as PASS_SCHEMAS
+from slim.rules.loader import builtin_packs, parse_pack
 from tests.support.rule_schemas import SCHEMAS, make_layer
 
 PACK = """
@@ -445,3 +448,31 @@ def test_settings_say_all_that_options_and_documentation_need() -> None:
         if known.kind.undoes:
             assert SETTINGS[known.kind.undoes].kind.undoes == name
     assert set(RULE_SETTINGS) == set(STACK_SETTINGS) & set(LAYER_SETTINGS)
+
+
+BEYOND = [
+    (Safety.GUIDED, {}, Safety.STANDARD),
+    (Safety.AGGRESSIVE, {}, Safety.STANDARD),
+    (Safety.STANDARD, {}, Safety.STANDARD),
+    (Safety.SAFE, {}, Safety.SAFE),
+    (Safety.SAFE, {"profile": Safety.GUIDED}, Safety.STANDARD),
+    (Safety.GUIDED, {"profile": Safety.SAFE}, Safety.SAFE),
+    (Safety.GUIDED, {"keep": ("a",)}, Safety.STANDARD),
+]
+
+
+@pytest.mark.parametrize(("whole", "layer", "profile"), BEYOND)
+def test_a_configuration_up_to_a_profile_goes_no_further_in_any_layer(
+    whole: Safety, layer: dict[str, object], profile: Safety
+) -> None:
+    config = Config(profile=whole, strict=True, layers={"app-x": layer})
+    known = replace(config, packs=builtin_packs(PASS_SCHEMAS))
+    tamed = up_to(known, Safety.STANDARD)
+    settings = tamed.settings_for("app-x")
+    assert settings.profile is profile
+    assert settings.keep == layer.get("keep", ())
+    assert tamed.profile is min(whole, Safety.STANDARD)
+    assert not tamed.strict
+    left = {rule.id for rule in tamed.rules}
+    assert left == {rule.id for rule in known.rules if rule.safety <= Safety.STANDARD}
+    assert "never-used" not in left

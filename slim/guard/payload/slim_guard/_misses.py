@@ -42,12 +42,10 @@ def missed(
     Raises ModuleNotFoundError, or ImportError for ``from x import y``, if slim removed it and
     somebody imports it. ``bring`` is the product's function for rest packs, if it has one.
     """
-    for table in _tables.tables():
-        found = table.find(name)
-        if found is not None:
-            break
-    else:
+    gone = _gone(name)
+    if gone is None:
         return None
+    table, found, gone_name = gone
     finders = list(sys.meta_path)
     later = finders[finders.index(own) + 1 :] if own in finders else []
     spec = _ask(later, name, path)
@@ -55,11 +53,11 @@ def missed(
         return spec
     how, importer = _manner(asking, name)
     rule, glob = found
-    log(how, name, table.layer, rule, importer)
+    log(how, gone_name, table.layer, rule, importer)
     if how == "probe":
         return None
     problem = ""
-    if bring is not None and "pack" in table.header:
+    if bring is not None and gone_name == name and "pack" in table.header:
         from . import _bring
 
         problem = _bring.brought(table, bring)
@@ -70,8 +68,25 @@ def missed(
         problem = " " + (problem or "The rest pack doesn't have it.")
     if how == "names":
         return None
-    _last.remember(name, glob)
-    raise _error(how, name, table, rule, glob, problem)
+    _last.remember(gone_name, glob)
+    raise _error(how if gone_name == name else "import", gone_name, table, rule, glob, problem)
+
+
+def _gone(name: str) -> "tuple[Table, tuple[str, str], str] | None":
+    """Return the table that has a module, what it says, and what is gone; None if nothing is.
+
+    That is the module, or its package: where data was left in a folder without modules, Python
+    imports the folder as an empty package, and only what is in it isn't found.
+    """
+    package = name.rpartition(".")[0]
+    module = sys.modules.get(package)
+    hollow = hasattr(module, "__path__") and getattr(module, "__file__", None) is None
+    for wanted in (name, package) if hollow else (name,):
+        for table in _tables.tables():
+            found = table.find(wanted)
+            if found is not None:
+                return table, found, wanted
+    return None
 
 
 def _ask(
