@@ -465,3 +465,24 @@ def test_the_oracle_judges_cuts(edited: str, problem: str) -> None:
     problems = check(memoryview(original.encode()), memoryview(edited.encode()))
     assert problem in "".join(problems)
     assert bool(problems) is bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("code", "outside"),
+    [
+        ("sys.path.append(os.path.expanduser('~/.app/extras'))", True),
+        ("HERE = Path.home() / '.app'\nsys.path.insert(0, str(HERE / 'extras'))", True),
+        ("site.addsitedir(os.environ['APP_EXTRAS'])", True),
+        ("from site import addsitedir\naddsitedir(user_data_dir('app'))", True),
+        ("sys.path += [os.getenv('EXTRAS')]", True),
+        ("sys.path.append(os.path.dirname(__file__))", False),
+        ("X = os.environ['X']\nsys.path.insert(0, str(Path(__file__).parent))", False),
+        ("paths.append(os.environ['X'])", False),
+    ],
+)
+def test_an_application_that_adds_the_users_folders_may_find_more(code: str, outside: bool) -> None:
+    source = f"import os, site, sys\nfrom pathlib import Path\n{code}\n"
+    files: dict[str, Contents] = {"$site/p/m.py": "import torch" + TAIL, "$site/main.py": source}
+    assert ("p/m.py" in cut_in(stack(files))) is not outside
+    owned = {"$site/main-1.dist-info/METADATA": "Name: main\n"}
+    assert "p/m.py" in cut_in(stack({**files, **owned}))  # a library offers that to anybody

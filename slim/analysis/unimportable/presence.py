@@ -14,9 +14,10 @@ from slim.analysis.unimportable.names import (
     names_of_added_folders,
     quoted_names,
 )
+from slim.analysis.unimportable.outside import outside_folder
 from slim.formats.zip.parse import PYTHON_SUFFIXES
 from slim.model.finding import Evidence
-from slim.model.record import FileKey, FileRecord, Inventory, Owner
+from slim.model.record import UNOWNED, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import LayerKind, Stack, StackKind
 
 _DIRECTORY = 4 << 20
@@ -80,7 +81,10 @@ class Presence:
         found = {}
         for layer in self._stack:
             evidence = (
-                self._whole(layer.name) or self._outside(layer.name) or self._lazy(layer.name)
+                self._whole(layer.name)
+                or self._outside(layer.name)
+                or self._extended(layer.name)
+                or self._lazy(layer.name)
             )
             if evidence is not None:
                 found[layer.name] = evidence
@@ -229,6 +233,21 @@ class Presence:
             if first not in self._inventory.records or ":" in text[:3]:
                 return True
         return False
+
+    def _extended(self, name: str) -> Evidence | None:
+        """Return the application's own code that adds a folder of the user's machine, if any."""
+        for key, signals in self._signals.items():
+            record = self._inventory.records[key[0]][key[1]]
+            if (
+                signals.path
+                and key[0] in self._seen[name]
+                and record.owner == UNOWNED
+                and self._stack.layer(key[0]).kind is LayerKind.APPLICATION
+                and (line := outside_folder(bytes(self._read(record))))
+            ):
+                text = "adds a folder of the user's machine, which may have what isn't here"
+                return Evidence(kind="unseen", text=text, file=record.deployed_path, line=line)
+        return None
 
     def _lazy(self, name: str) -> Evidence | None:
         for key, signals in self._signals.items():
