@@ -238,8 +238,8 @@ def _content(folder: Path) -> int:
 
 
 def _disk(folder: Path) -> int:
-    told = subprocess.run(["du", "-sk", str(folder)], check=True, capture_output=True, text=True)
-    return int(told.stdout.split()[0]) * 1024
+    told = subprocess.run(["du", "-sm", str(folder)], check=True, capture_output=True, text=True)
+    return int(told.stdout.split()[0]) << 20
 
 
 def _run(root: Path, check: Mapping[str, Any]) -> str | None:

@@ -42,6 +42,7 @@ SHELL_NOT_RUN = {
     ("fleet.md", "dask scheduler"): "test_fleet_dask.py starts a scheduler and workers",
     ("guard.md", "SLIM_CANARY"): "needs a Python that reads .pth files; test_canary.py",
     ("guard.md", "tar -xf _slim/rest"): "test_guard.py unpacks a pack over its layer",
+    ("guided.md", "bench/guided.py"): "a stack of the lab, in half an hour and more",
     ("guided.md", "slim trace _artifacts"): "test_trace_run.py and test_guided_run.py do both",
     ("macos-signing.md", "codesign"): "needs a Mac",
     ("native.md", "bench/native.py fetch"): "downloads a gigabyte of wheels",
