@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 _LEAST_WORK: Final = 4 << 20
 """Bytes of files that are worth starting other processes for."""
-_LEAST_SHARED: Final = 1 << 18
+_LEAST_SHARED: Final = 1 << 16
 """Bytes of files that are worth sharing with processes that were started before."""
 _SAMPLE: Final = 64
 """Readings that are looked for to find out whether most are remembered."""

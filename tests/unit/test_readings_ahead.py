@@ -157,6 +157,27 @@ def test_little_work_is_shared_with_children_that_run(monkeypatch: pytest.Monkey
     assert shared == [100]
 
 
+def test_batches_are_small_enough_for_all_to_end_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+
+    def ask(_self: Crew, batch: list[Wanted], _data: object) -> tuple[str, ...]:
+        sent.append(sum(each.size for each in batch))
+        return ()
+
+    monkeypatch.setattr(Crew, "_ask", ask)
+    source = b"x = 1\n" * 1000
+    with Crew(1) as crew:
+        assert crew._has_room(0, 0)
+        assert not crew._has_room(0, crew_module._HELD)  # few large files are enough
+        assert not crew._has_room(crew_module._QUEUED, 0)
+        few = [wanted(source + b"#" * number, "hints", "0") for number in range(50)]
+        crew.share(few, lambda _: None, lambda *_: None)
+        assert 0 < max(sent) <= crew_module._LEAST_BATCH
+        many = [each._replace(size=each.size * 1000) for each in few]
+        crew.share(many, lambda _: None, lambda *_: None)
+        assert max(sent) > crew_module._LEAST_BATCH
+
+
 def test_what_is_remembered_is_not_made_ahead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,15 +22,21 @@ MODULE: Final = "slim.analysis.ahead.worker"
 MAX_CHILDREN: Final = 3
 """Processes besides this one; each takes some 50 MB."""
 _BATCH: Final = 1 << 18
-"""Bytes of files that are sent at a time."""
+"""Bytes of files that are sent at a time, at most."""
+_LEAST_BATCH: Final = 1 << 15
+"""Bytes that are worth the way there and back."""
+_BATCHES: Final = 64
+"""Into how many batches little work is parted, so that all end it at about the same time."""
 _SLICE: Final = 64 << 20
 """Bytes of the files of a part."""
 _COUNTED: Final = 1 << 20
 """Bytes of a large file that count in a part: few are read, or one by one."""
 _SECONDS: Final = 120.0
 """Seconds that a child may take for them. Real ones take less than one."""
-_QUEUED: Final = 2
+_QUEUED: Final = 4
 """Batches on their way to each child."""
+_HELD: Final = 32 << 20
+"""Bytes of them that are enough for all children: they are held in memory."""
 _MAX_ACCIDENTS: Final = 3
 """Crashes after which no child is asked any more."""
 
@@ -85,14 +91,18 @@ class Crew(Closing):
         Both are called in this thread only. What a child failed to make is left out.
         """
         self.started = True
-        waiting = deque(_parts(wanted, _BATCH))
+        all_wanted = list(wanted)
+        size = sum(each.size for each in all_wanted)
+        waiting = deque(_parts(all_wanted, min(_BATCH, max(_LEAST_BATCH, size // _BATCHES))))
         running: dict[Future[Sequence[str]], list[Wanted]] = {}
+        held = 0
         with ThreadPoolExecutor(max_workers=len(self._workers)) as threads:
             try:
                 while waiting or running:
-                    while waiting and len(running) < _QUEUED * len(self._workers) and self.works:
+                    while waiting and self._has_room(len(running), held):
                         batch = waiting.popleft()
                         data = [each.read() for each in batch]
+                        held += sum(each.size for each in batch)
                         running[threads.submit(self._ask, batch, data)] = batch
                     if waiting:
                         own(waiting[-1].pop())
@@ -101,11 +111,17 @@ class Crew(Closing):
                     else:
                         wait(running, return_when=FIRST_COMPLETED)
                     for done in [future for future in running if future.done()]:
-                        for each, reading in zip(running.pop(done), done.result(), strict=False):
+                        batch = running.pop(done)
+                        held -= sum(each.size for each in batch)
+                        for each, reading in zip(batch, done.result(), strict=False):
                             other(each, reading)
             except BaseException:
                 self.close()  # Ctrl-C, say: the threads shall not be waited for
                 raise
+
+    def _has_room(self, batches: int, held: int) -> bool:
+        """Return whether children may be sent more; ``held`` bytes are on their way to them."""
+        return self.works and held < _HELD and batches < _QUEUED * len(self._workers)
 
     def close(self) -> None:
         """End the children."""
