@@ -223,7 +223,7 @@ class _PathReader:
             if id(node) in done or id(node) in self._ignored or not _builds(node):
                 continue
             text = "".join(_text(node, 0, done))
-            if isinstance(node, ast.Constant) and _SEVERAL.search(text):
+            if isinstance(node, ast.Constant) and _says_several(text):
                 yield from _paths_among(text, node.lineno)
             yield from self._path(node, text, list(ast.walk(node)))
 
@@ -240,6 +240,15 @@ class _PathReader:
         for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
             if own or any(map(is_test_part, run)):
                 yield PathUse(run, line, own and not anchors, anchors)
+
+
+def _says_several(text: str) -> bool:
+    """Return whether a text says more than a path alone, and leads to tests.
+
+    Most say no such thing, and the pattern would go over all behind each of their blanks.
+    """
+    leads = "tests/" in text or "tests\\" in text
+    return leads and _SEVERAL.search(text) is not None
 
 
 def _paths_among(text: str, line: int) -> Iterator[PathUse]:
