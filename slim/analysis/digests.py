@@ -8,15 +8,15 @@ distribution.
 from __future__ import annotations
 
 import base64
-import hashlib
 import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence
-from slim.model.record import EntryType, FileRecord, Inventory, Owner, OwnerKind
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
+from slim.system.hashing import digests_of_pieces
 from slim.system.mapped import pieces_of
 
 _SIDECARS = (
@@ -77,6 +77,7 @@ class DigestBook:
         self._readings = readings or Remembering()
         self._stated: dict[tuple[str, Owner], Mapping[bytes, str]] = {}
         self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
+        self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
 
     def against_change(self, record: FileRecord) -> Evidence | None:
         """Return what states a file's digest or signs it, if anything does."""
@@ -115,10 +116,9 @@ class DigestBook:
             self._stated[key] = dict(self._digests(record.layer, record.owner))
         stated = self._stated[key]
         sizes = {len(digest) for digest in stated}
-        for algorithm, size in _ALGORITHMS.items():
-            if size not in sizes:
-                continue
-            digest = self._digest(record, algorithm)
+        possible = [name for name, size in _ALGORITHMS.items() if size in sizes]
+        for algorithm in possible:
+            digest = self._digest(record, algorithm, possible)
             if digest in stated:
                 text = f"states its {algorithm.upper()}"
                 return Evidence(kind="digest", text=text, file=stated[digest])
@@ -134,7 +134,7 @@ class DigestBook:
             if other.key != record.key
         ]
         for algorithm in _IN_BINARY if others else ():
-            digest = self._digest(record, algorithm)
+            digest = self._digest(record, algorithm, _IN_BINARY)
             for other, content in others:
                 if digest in content:
                     text = f"states its {algorithm.upper()}"
@@ -155,15 +155,17 @@ class DigestBook:
             self._binaries = ((layer, owner), found)
         return self._binaries[1]
 
-    def _digest(self, record: FileRecord, algorithm: str) -> bytes:
+    def _digest(self, record: FileRecord, algorithm: str, among: Collection[str]) -> bytes:
+        """The digest of a file; where it isn't known, it is made with the others that are asked."""
         if algorithm == "sha256":
             return bytes.fromhex(record.sha256)
 
         def make() -> bytes:
-            state = hashlib.new(algorithm, usedforsecurity=False)
-            for piece in pieces_of(self._read(record)):
-                state.update(piece)
-            return state.digest()
+            if self._made is None or self._made[0] != record.key or algorithm not in self._made[1]:
+                wanted = [name for name in among if name != "sha256"]
+                made = digests_of_pieces(pieces_of(self._read(record)), wanted)
+                self._made = (record.key, made)
+            return self._made[1][algorithm]
 
         return self._readings.of_record(_DIGEST, record, make, algorithm)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +15,7 @@ from slim.analysis import digests
 from slim.analysis.digests import DigestBook, stated_digests
 from slim.analysis.remembering import Remembering
 from slim.model.record import FileRecord
+from slim.system.hashing import digests_of_pieces
 from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
 
 LIBRARY = b"\x7fELF" + bytes(range(256)) * 4
@@ -88,6 +89,32 @@ def test_what_is_computed_when_it_may_be_stated_finds_what_all_digests_would(
             assert (book.against_change(record) is not None) == eager(text)
 
 
+def test_all_possible_digests_of_a_file_are_made_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [hashlib.new(name, b"x", usedforsecurity=False).hexdigest() for name in ALGORITHMS]
+    made = stack_of(" ".join(words))
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+    asked: list[Collection[str]] = []
+
+    def counted(
+        pieces: Iterable[bytes | memoryview], names: Collection[str]
+    ) -> Mapping[str, bytes]:
+        asked.append(names)
+        return digests_of_pieces(pieces, names)
+
+    monkeypatch.setattr(digests, "digests_of_pieces", counted)
+    assert DigestBook(made.inventory, made.read).against_change(record) is None
+    assert [sorted(names) for names in asked] == [sorted(set(ALGORITHMS) - {"sha256"})]
+
+
+@given(st.lists(st.binary(max_size=5000), max_size=5))
+def test_digests_of_pieces_are_those_of_the_whole(pieces: list[bytes]) -> None:
+    expected = {
+        name: hashlib.new(name, b"".join(pieces), usedforsecurity=False).digest()
+        for name in ALGORITHMS
+    }
+    assert digests_of_pieces(pieces, list(ALGORITHMS)) == expected
+
+
 @given(st.lists(WORDS, max_size=8).map("".join) | st.text(alphabet="a1-_+/=: ", max_size=300))
 def test_splitting_finds_the_words_that_the_pattern_finds(text: str) -> None:
     content = text.encode()
@@ -112,9 +139,11 @@ def test_no_digest_is_computed_that_no_text_could_state(
     computed: list[str] = []
     original = DigestBook._digest
 
-    def counted(book: DigestBook, record: FileRecord, algorithm: str) -> bytes:
+    def counted(
+        book: DigestBook, record: FileRecord, algorithm: str, among: Collection[str]
+    ) -> bytes:
         computed.append(algorithm)
-        return original(book, record, algorithm)
+        return original(book, record, algorithm, among)
 
     monkeypatch.setattr(DigestBook, "_digest", counted)
     record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
