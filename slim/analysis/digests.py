@@ -11,6 +11,7 @@ import base64
 import posixpath
 import re
 from collections.abc import Collection, Iterator, Mapping
+from typing import Any
 
 from slim.analysis import ReadFile
 from slim.analysis.remembering import Form, Remembering
@@ -33,6 +34,8 @@ _LARGEST_TEXT = 1 << 20
 """Bytes of a file that is looked through for digests."""
 _LARGEST_BINARIES = 32 << 20
 """Bytes of an owner's small binary files that are searched, the smallest files first."""
+_HEAD = 1024
+"""Bytes of a file that are looked at to tell whether it is binary."""
 _ALGORITHMS = {
     **{"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64},
     **{"sha3_224": 28, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64},
@@ -59,11 +62,17 @@ _SPELLED = frozenset(
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
-_STATED: Form[tuple[bytes, ...]] = Form(
-    "stated-digests",
-    lambda digests: [digest.hex() for digest in digests],
-    lambda stored: tuple(map(bytes.fromhex, stored)),
-)
+
+
+def _packed(digests: tuple[bytes, ...] | None) -> object:
+    return None if digests is None else [digest.hex() for digest in digests]
+
+
+def _unpacked(stored: Any) -> tuple[bytes, ...] | None:
+    return None if stored is None else tuple(map(bytes.fromhex, stored))
+
+
+_STATED: Form[tuple[bytes, ...] | None] = Form("stated-digests", _packed, _unpacked)
 
 
 class DigestBook:
@@ -170,7 +179,9 @@ class DigestBook:
         return self._readings.of_record(_DIGEST, record, make, algorithm)
 
     def _is_binary(self, record: FileRecord) -> bool:
-        return b"\0" in bytes(self._read(record)[:1024])
+        if record.path.endswith(".pyc"):
+            return b"\0" in bytes(self._read(record)[:_HEAD])
+        return self._stated_in(record) is None
 
     def _small_files(self, layer: str, owner: Owner) -> Iterator[FileRecord]:
         for record in self._inventory.by_owner.get((layer, owner), ()):
@@ -186,18 +197,18 @@ class DigestBook:
     def _digests(self, layer: str, owner: Owner) -> Iterator[tuple[bytes, str]]:
         """Yield what looks like a digest in the small files of an owner, with their paths."""
         for record in self._small_files(layer, owner):
-            for digest in self._readings.of_record(
-                _STATED,
-                record,
-                lambda record=record: self._digests_in(record),  # type: ignore[misc]
-                "bytecode" if record.path.endswith(".pyc") else "",
-            ):
+            for digest in self._stated_in(record) or ():
                 yield digest, record.deployed_path
 
-    def _digests_in(self, record: FileRecord) -> tuple[bytes, ...]:
-        if self._is_binary(record) and not record.path.endswith(".pyc"):
-            return ()
-        return stated_digests(bytes(self._read(record)))
+    def _stated_in(self, record: FileRecord) -> tuple[bytes, ...] | None:
+        """Return what looks like a digest in a file; None for a binary one that isn't bytecode."""
+        bytecode = record.path.endswith(".pyc")
+
+        def make() -> tuple[bytes, ...] | None:
+            content = bytes(self._read(record))
+            return None if not bytecode and b"\0" in content[:_HEAD] else stated_digests(content)
+
+        return self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
 
 
 def stated_digests(content: bytes) -> tuple[bytes, ...]:
