@@ -86,6 +86,7 @@ class DigestBook:
         self._readings = readings or Remembering()
         self._stated: dict[tuple[str, Owner], Mapping[bytes, str]] = {}
         self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
+        self._is_text: dict[FileKey, bool] = {}
         self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
 
     def against_change(self, record: FileRecord) -> Evidence | None:
@@ -181,7 +182,9 @@ class DigestBook:
     def _is_binary(self, record: FileRecord) -> bool:
         if record.path.endswith(".pyc"):
             return b"\0" in bytes(self._read(record)[:_HEAD])
-        return self._stated_in(record) is None
+        if record.key not in self._is_text:
+            self._stated_in(record)
+        return not self._is_text[record.key]
 
     def _small_files(self, layer: str, owner: Owner) -> Iterator[FileRecord]:
         for record in self._inventory.by_owner.get((layer, owner), ()):
@@ -208,7 +211,9 @@ class DigestBook:
             content = bytes(self._read(record))
             return None if not bytecode and b"\0" in content[:_HEAD] else stated_digests(content)
 
-        return self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
+        found = self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
+        self._is_text[record.key] = found is not None
+        return found
 
 
 def stated_digests(content: bytes) -> tuple[bytes, ...]:
