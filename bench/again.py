@@ -12,8 +12,6 @@ processor seconds, wall time, and what share of the first run's they are.
 from __future__ import annotations
 
 import argparse
-import base64
-import csv
 import hashlib
 import io
 import json
@@ -25,6 +23,9 @@ import tempfile
 from pathlib import Path
 
 from measuring import Measure, measured, published_in
+
+from slim.inventory.distributions import RecordRow, parse_record, render_record
+from slim.inventory.recorded import row_for
 
 LINE = b"\n# one line more\n"
 
@@ -40,7 +41,10 @@ def changed(stack: Path, target: Path, name: str) -> str:
     path, record = _choose(files)
     files[path] += LINE
     if record:
-        files[record] = _told(files[record], path[len(_site(record)) + 1 :], files[path])
+        sha256, size = hashlib.sha256(files[path]).digest(), len(files[path])
+        old_rows = _rows(files, record)
+        rows = (row_for(row, sha256, size) if row.path == path else row for row in old_rows)
+        files[record] = render_record(rows).encode()
     with tarfile.open(archive, "w:xz", format=tarfile.PAX_FORMAT, preset=0) as new:
         for info, data in members:
             if data is None:
@@ -59,10 +63,10 @@ def changed(stack: Path, target: Path, name: str) -> str:
     )
     for file in filter(Path.is_file, (manifest, own)):
         told = json.loads(file.read_text(encoding="utf-8"))
-        rows = [row for section in told.get("layers", {}).values() for row in section] or [told]
-        for row in rows:
-            if row.get("install_target") == name:
-                row.update(new_values)
+        entries = [one for section in told.get("layers", {}).values() for one in section] or [told]
+        for entry in entries:
+            if entry.get("install_target") == name:
+                entry.update(new_values)
         file.write_text(json.dumps(told, indent=2), encoding="utf-8")
     return path
 
@@ -79,29 +83,18 @@ def _content(archive: tarfile.TarFile, info: tarfile.TarInfo) -> bytes | None:
     return found.read() if found else None
 
 
-def _site(record: str) -> str:
-    return record.rpartition("/")[0].rpartition("/")[0]
-
-
 def _choose(files: dict[str, bytes]) -> tuple[str, str]:
     """A module that a distribution has at its top, with that RECORD; else one of no RECORD."""
     for record in sorted(path for path in files if path.endswith(".dist-info/RECORD")):
-        site = _site(record)
-        for row in csv.reader(files[record].decode().splitlines()):
-            if row[0].endswith("/__init__.py") and row[0].count("/") == 1:
-                return f"{site}/{row[0]}", record
+        for row in _rows(files, record):
+            if row.written.endswith("/__init__.py") and row.written.count("/") == 1:
+                return row.path, record
     return next(path for path in sorted(files) if path.endswith("/this.py")), ""
 
 
-def _told(record: bytes, path: str, data: bytes) -> bytes:
-    """A RECORD with the digest and size of a file as they are now."""
-    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
-    output = io.StringIO()
-    writer = csv.writer(output, lineterminator="\n")
-    for row in csv.reader(record.decode().splitlines()):
-        own = row[0] == path
-        writer.writerow([path, f"sha256={digest}", len(data)] if own else row)
-    return output.getvalue().encode()
+def _rows(files: dict[str, bytes], record: str) -> tuple[RecordRow, ...]:
+    site = record.rpartition("/")[0].rpartition("/")[0]
+    return parse_record(files[record].decode(), site=site, file=record)
 
 
 def run(stack: Path, work: Path, readings: Path, results: Path | None) -> Measure:
