@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from slim.binaries import may_be_native
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
 from slim.delta.moves import is_first_form, moved
 from slim.delta.moves import parse as parse_moves
 from slim.delta.pairing import pair
-from slim.delta.prediction import LARGEST, may_move, worthwhile_moves
+from slim.delta.prediction import LARGEST, worthwhile_moves
 from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
 from slim.formats.base import Content, Member, Tree
@@ -141,7 +142,7 @@ def _moves(old: Side, new: Side, before: Mapping[str, str]) -> dict[str, bytes]:
         if max(sizes) > LARGEST or not min(sizes):
             continue
         beginning = next(_parts(old.tree, [(source, 0, sizes[0])]))
-        if not may_move(beginning):
+        if not may_be_native(beginning):
             continue
         form = worthwhile_moves(
             joined(_parts(old.tree, [(source, 0, sizes[0])])),

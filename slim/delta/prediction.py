@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from slim.binaries import may_be_native
 from slim.delta.alignment import find_moves
 from slim.delta.frames import FRAME, quick_size
 from slim.delta.moves import MOST_IMAGES, MOST_MOVES, Moves, moved, render
@@ -13,11 +12,6 @@ from slim.delta.references import Layout
 
 LARGEST: Final = FRAME
 """Bytes of the largest file that is looked at. Then both versions take about 450 MB."""
-
-
-def may_move(beginning: bytes | memoryview) -> bool:
-    """True if a file with this beginning may be a native one."""
-    return may_be_native(beginning)
 
 
 def worthwhile_moves(old: bytes, new: bytes) -> bytes | None:

@@ -216,13 +216,12 @@ class Publisher:
                 if self.cache is not None:
                     effort, machine = options.effort, options.machine
                     key = writing_key(new.members, new.digests, root, written_as, effort, machine)
-                cached = key is not None and self._taken(key, place)
+                usable = self.cache if key is not None and key not in self._refused else None
+                cached = usable is not None and key is not None and usable.take(key, place)
                 if not cached:
-                    if self.cache is not None and key is not None and key not in self._refused:
-                        blocks = self.cache.blocks(written_as)
-                    written_as.write(
-                        iter(new.members), root, place, replace(options, blocks=blocks)
-                    )
+                    blocks = None if usable is None else usable.blocks(written_as)
+                    options = replace(options, blocks=blocks)
+                    written_as.write(iter(new.members), root, place, options)
             progress.advance(size)
             archive = ArchiveInfo(
                 name=place.name, size=place.stat().st_size, sha256=sha256_of(place)
@@ -249,10 +248,6 @@ class Publisher:
             blocks=blocks,
         )
         return written if new.reused is None else self._as_reused(written, new.reused)
-
-    def _taken(self, key: str, place: Path) -> bool:
-        known = self.cache is not None and key not in self._refused
-        return known and self.cache is not None and self.cache.take(key, place)
 
     def rewrite(
         self, stack: Stack, refused: WrittenLayer, why: str, context: RunContext

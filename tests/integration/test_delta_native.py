@@ -79,7 +79,7 @@ def with_and_without_moves(folder: Path, monkeypatch: pytest.MonkeyPatch) -> lis
         sizes.append(made.layers[0].delta.download)
         apply(ApplyRequest(old=old, delta=delta, output=output))
         assert output.read_bytes() == new.read_bytes()
-        monkeypatch.setattr(patches, "may_move", lambda beginning: False)
+        monkeypatch.setattr(patches, "may_be_native", lambda beginning: False)
     return sizes
 
 

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slim.binaries import may_be_native
 from slim.delta.alignment import find_moves
 from slim.delta.fields import ADDRESS, CHAINED, DISTANCE, SHORT_ADDRESS, Reference
 from slim.delta.image import NativeImage
 from slim.delta.moves import Moves, moved, parse, render
 from slim.delta.native import native_images
-from slim.delta.prediction import may_move, worthwhile_moves
+from slim.delta.prediction import worthwhile_moves
 from slim.delta.references import Kind, Layout, Region, references
 from slim.errors import UnsafeInputError
 from tests.support.moving_natives import ARM64, X86_64, library
@@ -187,7 +188,7 @@ def test_moves_only_where_they_pay() -> None:
     assert worthwhile_moves(library(300), library(300)) is None
     form = worthwhile_moves(library(300), library(300, range(0, 300, 50)))
     assert form is not None and len(form) < 200
-    assert may_move(library(1)) and not may_move(b"#!/bin/sh")
+    assert may_be_native(library(1)) and not may_be_native(b"#!/bin/sh")
 
 
 # The form

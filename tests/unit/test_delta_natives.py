@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slim.binaries import may_be_native
 from slim.delta.arm64 import arm64_references
 from slim.delta.fields import BRANCH19, BRANCH26, FIELDS, LOW12, PAGE, Reference, value_of, write
 from slim.delta.frames import quick_size
 from slim.delta.moves import Moves, is_first_form, moved, parse
 from slim.delta.native import native_images
-from slim.delta.prediction import may_move, worthwhile_moves
+from slim.delta.prediction import worthwhile_moves
 from slim.delta.references import Kind, Layout, Region
 from tests.support.macho_files import fat
 from tests.support.moving_natives import ARM64, X86_64, library
@@ -105,7 +106,7 @@ def test_moves_of_each_format(form: str, machine: int) -> None:
     old = library(200, machine=machine, form=form)
     new = library(200, {10, 60, 150}, machine=machine, form=form)
     found = worthwhile_moves(old, new)
-    assert found is not None and may_move(old)
+    assert found is not None and may_be_native(old)
     images = parse(found, len(old), source="p")
     assert quick_size(new, moved(old, images)) < 0.1 * quick_size(new, old)
     assert is_first_form(images) == ((form, machine) == ("elf", X86_64))
@@ -117,7 +118,7 @@ def test_moves_of_a_universal_file() -> None:
         for longer in ((), {10, 60, 150})
     )
     found = worthwhile_moves(old, new)
-    assert found is not None and may_move(old)
+    assert found is not None and may_be_native(old)
     images = parse(found, len(old), source="p")
     assert len(images) == 2 and not is_first_form(images)
     assert quick_size(new, moved(old, images)) < 0.1 * quick_size(new, old)

@@ -19,13 +19,14 @@ _LONGEST: Final = 3 << 20
 def answer(question: Answer, data: bytes) -> Answer:
     """Make the readings of a question, whose ``files`` say form, variant and size of each."""
     readings: list[str] = []
-    begin = 0
+    begin, left = 0, _LONGEST
     files: Any = question["files"]
     for form, variant, size in files:
         maker = MAKERS[form]
         reading = maker.make(data[begin : begin + size], variant)
         text = json.dumps(maker.form.pack(reading), separators=(",", ":"))
-        readings.append(text if sum(map(len, readings)) + len(text) <= _LONGEST else "")
+        readings.append(text if len(text) <= left else "")
+        left -= len(readings[-1])
         begin += size
     return {"readings": readings}
 
