@@ -28,7 +28,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from guided import deploy, slim, toml
+import tomlkit
+from guided import deploy, slim
 from measuring import published_in
 from snippets import problem_of
 
@@ -85,7 +86,7 @@ def _with_features(config: Mapping[str, Any], files: list[Path]) -> str:
         for file in files
     ]
     settings = {"schema": 1, "verify": config["verify"], "trace": {"command": commands}}
-    return "".join(f"{key} = {toml(value)}\n" for key, value in settings.items())
+    return tomlkit.dumps(settings)
 
 
 def _modules(trace: Trace, run: str) -> frozenset[str]:

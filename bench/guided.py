@@ -39,6 +39,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+import tomlkit
 from measuring import MB, published_in
 from snippets import GUARD, problem_of, snippets_in, unpack_rest
 
@@ -177,15 +178,6 @@ def _rungs(config: Mapping[str, Any], traces: list[Path]) -> Iterator[Rung]:
         yield Rung(f"{name}, dropped", {**traced, "drop": config["drop"]}, chosen)
 
 
-def toml(value: Any) -> str:
-    """Write a value of a configuration as TOML, tables inline."""
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{json.dumps(key)} = {toml(of)}' for key, of in value.items())}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(toml, value))}]"
-    return json.dumps(value)
-
-
 def _recorded(source: Path, work: Path, options: argparse.Namespace) -> Path:
     """Record the checks, unless an earlier run of the ladder did; return the trace."""
     trace = work / "slim.trace"
@@ -213,8 +205,7 @@ def _slimmed(
     settings = {"schema": 1, **rung.settings, "verify": {"command": config["verify"]["command"]}}
     if rung.settings:
         settings["guided"] = {"traces": [str(path) for path in traces], "families": families}
-    lines = [f"{key} = {toml(value)}" for key, value in settings.items()]
-    (place / "slim.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (place / "slim.toml").write_text(tomlkit.dumps(settings), encoding="utf-8")
     words = ["run", str(source), "-o", str(place / "out"), "-q", "--unverified"]
     slim(*words, "--config", str(place / "slim.toml"))
     return place / "out"
