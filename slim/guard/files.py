@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
+from itertools import count
 from typing import Final
 
 from slim.analysis.imports.modules import ModuleIndex
@@ -47,17 +49,32 @@ class GuardFiles:
         more = {} if pack is None else {"pack": pack}
         table = render_table(layer.name, site, self.index.roots[layer.name], rows, more)
         tree = planned.loaded.trees[layer.name]
-        members = tuple(guard_members(tree, site, table, _START))
+        hollow = (posixpath.relpath(folder, site) for folder in removed.hollow(layer.name))
+        members = tuple(guard_members(tree, site, table, _START, "\n".join(hollow)))
         return Addition(members=members, modules=len(rows))
 
 
-def guard_members(tree: Tree, site: str, table: bytes, start: bytes) -> Iterator[Member]:
-    """Yield what a layer needs to have a guard with this table; ``start`` is its ``.pth``."""
-    number = 1
-    while f"{site}/{GUARD_PACKAGE}/removed-{number}.txt" in tree.members:
-        number += 1
-    tables = {f"{GUARD_PACKAGE}/removed-{number}.txt": table}
+def guard_members(
+    tree: Tree, site: str, table: bytes, start: bytes, hollow: str
+) -> Iterator[Member]:
+    """Yield what a layer needs to have a guard with this table; ``start`` is its ``.pth``.
+
+    ``hollow`` are lines with the hollow folders, relative to the site folder.
+    """
+    lists = {"removed": table, "hollow": hollow.encode("utf-8", "surrogateescape")}
+    tables = {
+        _unused_name(tree, f"{site}/{GUARD_PACKAGE}", stem): data
+        for stem, data in lists.items()
+        if data
+    }
     return payload_members(tree, site, GUARD_PACKAGE, MODULES, start, tables)
+
+
+def _unused_name(tree: Tree, folder: str, stem: str) -> str:
+    """Return ``slim_guard/STEM-1.txt``, or the first number that no earlier run took."""
+    names = (f"{stem}-{number}.txt" for number in count(1))
+    name = next(name for name in names if f"{folder}/{name}" not in tree.members)
+    return f"{GUARD_PACKAGE}/{name}"
 
 
 def payload_members(

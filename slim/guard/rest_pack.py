@@ -18,7 +18,7 @@ from slim.formats.digests import digest_of, sha256_of, tree_digest
 from slim.model.finding import Evidence
 from slim.model.guard import REST_FOLDER
 from slim.model.outcome import RestPack
-from slim.model.plan import Plan, Remove
+from slim.model.plan import Plan, Remove, Rewrite
 from slim.model.record import EntryType, FileKey
 from slim.model.rule import Rule, Safety
 from slim.model.settings import RestPolicy
@@ -42,41 +42,52 @@ def fuller(
     policy: RestPolicy,
     rules: Mapping[str, Rule],
     standard: Callable[[], Plan],
+    edited: Callable[[Plan], PlannedStack],
 ) -> PlannedStack | None:
     """Return the stack as it is once its rest packs are unpacked, or None if nothing comes back.
 
-    ``standard`` makes the plan of the profile ``standard``, where it is needed.
+    ``standard`` makes the plan of the profile ``standard``, where it is needed; ``edited`` carries
+    a plan out.
     """
     if policy is RestPolicy.ALL and planned.plan.actions:
         plan = replace(planned.plan, actions={})
         return replace(planned, plan=plan, edited={}, additions=None)
-    keys = set(_inferred(planned, rules)) if policy is RestPolicy.INFERRED else set()
-    if not keys:
+    beyond = set(_beyond(planned.plan, rules)) if policy is RestPolicy.INFERRED else set()
+    if not beyond:
         return None
-    keys |= _freed(planned.plan, standard())
+    back = dict(_coming_back(planned.plan, standard(), beyond))
+    if not back:
+        return None
     why = (Evidence(kind="rest", text="its rest pack brings it back"),)
-    return replace(planned, additions=None).without({key: why for key in sorted(keys)})
+    fuller = replace(planned, additions=None).without(dict.fromkeys(back, why))
+    rewrites = {key: action for key, action in back.items() if action is not None}
+    return fuller.with_actions(edited(replace(planned.plan, actions=rewrites)))
 
 
-def _inferred(planned: PlannedStack, rules: Mapping[str, Rule]) -> Iterator[FileKey]:
+def _beyond(plan: Plan, rules: Mapping[str, Rule]) -> Iterator[FileKey]:
     """Yield what rules beyond the profile ``standard`` took, or took because of traces."""
-    for key, action in planned.plan.actions.items():
+    for key, action in plan.actions.items():
         rule = rules.get(action.rule)
-        beyond = rule is not None and rule.safety > Safety.STANDARD
-        if beyond or any(piece.kind == "trace" for piece in action.evidence):
+        bold = rule is not None and rule.safety > Safety.STANDARD
+        if bold or any(piece.kind == "trace" for piece in action.evidence):
             yield key
 
 
-def _freed(plan: Plan, standard: Plan) -> set[FileKey]:
-    """Return what rules of ``standard`` could only take since what needed it went as well.
+def _coming_back(
+    plan: Plan, standard: Plan, beyond: Container[FileKey]
+) -> Iterator[tuple[FileKey, Rewrite | None]]:
+    """Yield the files that a rest pack brings back, each with what ``standard`` does to it.
 
+    Among them is what rules of ``standard`` could only take since what needed it went as well:
     matplotlib's backend for Tk holds ``tkinter``; once no run used it, ``tkinter`` goes, too.
     """
-    return {
-        key
-        for key, action in plan.actions.items()
-        if isinstance(action, Remove) and not isinstance(standard.actions.get(key), Remove)
-    }
+    for key, action in sorted(plan.actions.items()):
+        plain = standard.actions.get(key)
+        if isinstance(plain, Remove):
+            continue
+        same = plain is not None and isinstance(action, Rewrite) and action.edit == plain.edit
+        if isinstance(action, Remove) or (key in beyond and not same):
+            yield key, plain
 
 
 def rest_members(planned: PlannedStack, full: PlannedStack, layer: str) -> tuple[Member, ...]:

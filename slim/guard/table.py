@@ -51,6 +51,18 @@ class RemovedModules:
             found.setdefault(dotted(name), RemovedModule(name=dotted(name), rule=rule, place=place))
         return tuple(found[name] for name in sorted(found) if _is_plain(name))
 
+    def hollow(self, layer: str) -> tuple[str, ...]:
+        """Return the folders (relative to the layer) of packages that lost ``__init__``, sorted.
+
+        Only those in which something is left: Python would import them as empty packages.
+        """
+        folders = {
+            key[1].rpartition("/")[0]
+            for key, module, _ in self._removed(layer)
+            if module.package and module.name in self._left
+        }
+        return tuple(sorted(folder for folder in folders if _is_plain(folder)))
+
     def _importable(self, inventory: Inventory) -> Iterator[str]:
         """Yield the names of all modules and folders that stay, in any layer."""
         seen: set[FileKey] = set()

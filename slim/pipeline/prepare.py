@@ -53,7 +53,8 @@ def prepared(
         plan = planner.plan()
         facts.readings.rest()  # editing and writing need the memory and the processors
         context.progress.stage("Editing", total=None)
-        planned = _with_origins(_edited(loaded, planner, plan))
+        layers = tuple(layer.name for layer in loaded.stack if planner.may_change(layer.name))
+        planned = _with_origins(edited_stack(loaded, plan, layers))
         _log(planned.plan)
         yield planned, planner
 
@@ -77,8 +78,11 @@ def _only(request: RunRequest, layers: Iterable[Layer]) -> frozenset[str]:
     )
 
 
-def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
-    """Do the rewrites, have them checked independently, and take back what fails."""
+def edited_stack(loaded: LoadedStack, plan: Plan, layers: tuple[str, ...]) -> PlannedStack:
+    """Do the rewrites of a plan, have them checked independently, and take back what fails.
+
+    ``layers`` are those that may change.
+    """
     rewrites = {key: action for key, action in plan.actions.items() if isinstance(action, Rewrite)}
     with second_opinion({action.edit.editor for action in rewrites.values()}) as second:
         edited, failed = edit_files(plan, loaded.trees, loaded.context.spool_dir)
@@ -100,7 +104,6 @@ def _edited(loaded: LoadedStack, planner: Planner, plan: Plan) -> PlannedStack:
             {key: (SkipReason.UNSAFE_TO_EDIT, (why,)) for key, why in refused.items()},
         )
         edited = {key: new for key, new in edited.items() if key not in refused}
-    layers = tuple(layer.name for layer in loaded.stack if planner.may_change(layer.name))
     return PlannedStack(
         loaded=loaded, plan=plan, edited=edited, layers=layers, checks=(judgement.check,)
     ).with_records()

@@ -22,7 +22,7 @@ from slim.model.outcome import RestPack
 from slim.model.rule import Safety
 from slim.model.settings import RestPolicy
 from slim.model.stack import Layer, Stack, StackKind
-from slim.pipeline.prepare import RunRequest
+from slim.pipeline.prepare import RunRequest, edited_stack
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
 from slim.publish.notes import SLIM_KEY
@@ -94,7 +94,13 @@ def with_rest_packs(
     packs = {name: tuple(pack for pack, _ in found) for name, found in earlier.items()}
     files = {pack.archive: place for found in earlier.values() for pack, place in found}
     rules = {rule.id: rule for rule in request.config.rules}
-    full = fuller(planned, policy, rules, lambda: planner.plan_up_to(Safety.STANDARD))
+    full = fuller(
+        planned,
+        policy,
+        rules,
+        standard=lambda: planner.plan_up_to(Safety.STANDARD),
+        edited=lambda plan: edited_stack(planned.loaded, plan, planned.layers),
+    )
     if full is not None:
         context.progress.stage("Writing rest packs", total=None)
         folder = Path(tempfile.mkdtemp(prefix="rest.", dir=context.spool_dir))

@@ -148,6 +148,13 @@ class PlannedStack:
         kept = {key: content for key, content in self.edited.items() if key in plan.actions}
         return replace(self, plan=plan, edited=kept).with_records()
 
+    def with_actions(self, other: PlannedStack) -> PlannedStack:
+        """The same with another's actions and edits on files of its own; RECORDs are true again."""
+        more = {key: act for key, act in other.plan.actions.items() if act.pass_name != RECORD_PASS}
+        plan = replace(self.plan, actions=dict(sorted({**self.plan.actions, **more}.items())))
+        edited = {**self.edited, **{key: other.edited[key] for key in more if key in other.edited}}
+        return replace(self, plan=plan, edited=edited).with_records()
+
     def with_records(self) -> PlannedStack:
         """The same with every RECORD that isn't true written again."""
         plan, edited = update_records(

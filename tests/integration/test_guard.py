@@ -204,6 +204,9 @@ ENDS = [
         "ValueError",
         1,
     ),
+    # Lists of names mean attributes as well, so nothing was raised for them.
+    ("import maths\nmaths.__all__ = ['folder']\nfrom maths import *\n", "no attribute 'folder'", 1),
+    ("getattr(__import__('maths', fromlist=['folder']), 'folder')\n", "no attribute 'folder'", 1),
     # Told already, in it or in its causes.
     ("import maths.lazy.one\n", "No module named 'maths.lazy.one': slim", 1),
     (SWALLOWED.replace("pass", "raise ValueError('no')"), "ValueError: no", 1),
@@ -242,29 +245,61 @@ def test_an_error_after_a_swallowed_one_is_told_what_may_be_why(
 
 
 HOLLOW = [
-    ("from maths.hollow import name", "ModuleNotFoundError maths.hollow", "maths/hollow/**"),
-    ("import maths.hollow.never", "ModuleNotFoundError maths.hollow", "maths/hollow/**"),
-    ("import maths.hollow.one", "ModuleNotFoundError maths.hollow.one", "maths/hollow/one.py"),
-    # Nothing was taken there, and other modules of a package that stays are none of the guard's.
-    ("from maths.plain import name", "ImportError maths.plain", None),
-    ("import maths.core.never", "ModuleNotFoundError maths.core.never", None),
-    ("import maths.never", "ModuleNotFoundError maths.never", None),
+    # (what is run, beginning of what it prints, what the message says to keep)
+    (caught("import maths.hollow"), "ModuleNotFoundError maths.hollow ", "hollow/**"),
+    (caught("import maths.hollow.one"), "ModuleNotFoundError maths.hollow ", "hollow/**"),
+    (caught("from maths.hollow import name"), "ModuleNotFoundError maths.hollow ", "hollow/**"),
+    (caught("from maths import hollow"), "ImportError maths ", "hollow/**"),
+    (
+        caught("import importlib.resources; importlib.resources.files('maths.hollow')"),
+        "ModuleNotFoundError maths.hollow ",
+        "hollow/**",
+    ),
+    (
+        caught("import sys; sys.path_importer_cache.clear(); import maths.hollow"),
+        "ModuleNotFoundError maths.hollow ",
+        "hollow/**",
+    ),
+    (
+        "import pickle\n" + caught("pickle.loads(b'cmaths.hollow\\nname\\n.')"),
+        "ModuleNotFoundError maths.hollow ",
+        "hollow/**",
+    ),
+    # Probes and listings see what they would see.
+    ("import importlib.util; print(importlib.util.find_spec('maths.hollow'))", "None", None),
+    (
+        "import maths, pkgutil as p\nprint(sorted(m.name for m in p.iter_modules(maths.__path__)))",
+        "['bold', 'core', 'lazy']",
+        None,
+    ),
+    # Nothing was taken there, or it isn't the guard's.
+    ("import maths.plain; print(list(maths.plain.__path__) != [])", "True", None),
+    (caught("from maths.plain import name"), "ImportError maths.plain ", None),
+    (caught("import maths.core.never"), "ModuleNotFoundError maths.core.never ", None),
 ]
 
 
-@pytest.mark.parametrize(("statement", "error", "keep"), HOLLOW)
-def test_a_folder_with_data_alone_is_told_of_once_something_of_it_is_imported(
-    statement: str, error: str, keep: str | None, tmp_path: Path
+@pytest.mark.parametrize(("code", "beginning", "keep"), HOLLOW)
+def test_a_folder_with_data_alone_is_no_package_any_more(
+    code: str, beginning: str, keep: str | None, tmp_path: Path
 ) -> None:
+    """Python takes any folder for an empty package, and its attributes would be missed one by one.
+
+    The guard's rest packs bring the package back.
+    """
     more = {"hollow/__init__.py": "name = 1\n", "hollow/one.py": "", "hollow/notes.txt": "data"}
     running_stack(tmp_path / "stack", maths={**MATHS, **more, "plain/notes.txt": "data"})
     fault(tmp_path / "fault.toml", "$site/maths/hollow/*.py")
-    run("--guard", "on")
-    deploy()
-    told = python("import maths.hollow, maths.plain\n" + caught(statement))
-    assert told.startswith(f"{error} ")
+    run("--guard", "on", "--rest-pack", "all")
+    site = deploy()
+    told = python(code)
+    assert told.startswith(beginning)
     assert told.count("slim removed ") == (keep is not None)
-    assert keep is None or f'keep = ["{SITE}/{keep}"]' in told
+    assert keep is None or f'keep = ["{SITE}/maths/{keep}"]' in told
+    with tarfile.open(PACK) as tar:
+        tar.extractall(site.parents[len(Path(SITE).parts)])
+    assert "slim removed " not in python(code)
+    assert python("import maths.hollow.one; print(maths.hollow.name)") == "1\n"
 
 
 def test_the_hook_of_errors_that_a_program_has_is_called_as_ever() -> None:

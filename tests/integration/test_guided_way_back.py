@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import sysconfig
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ from typing import Any
 import pytest
 
 from slim.cli import main
+from slim.formats.base import ReadOptions
+from slim.formats.digests import digests_of, tree_digest
+from slim.formats.directory import read_directory
 from slim.model.record import Owner, OwnerKind
 from slim.model.trace import INSTALL_RUN, RunKind, Trace, TracedRun, Uses, Witness, platform_key
 from slim.traces.write import write_trace
 from slim.verification.dynamic.session import host
+from tests.support.elf_files import compile_c
 from tests.support.published_stacks import SITE
 from tests.support.runnable_stacks import APPLICATION, FRAMEWORK, fault, running_stack
 
@@ -67,6 +72,11 @@ def names(archive: str) -> set[str]:
         return {name.rpartition("/")[2] for name in tar.getnames()}
 
 
+def tree_sha256(folder: Path) -> str:
+    with read_directory(folder, ReadOptions(spool_dir=Path("tmp"), anywhere=True)) as tree:
+        return tree_digest(tree.members.values(), digests_of(tree))
+
+
 def test_a_guided_run_has_both_and_tells_the_risk() -> None:
     result = run("--verify")
     assert layer_of(result)["guarded_modules"] == 1
@@ -111,6 +121,33 @@ def test_what_only_went_since_its_users_did_comes_back_as_well(whole: bool) -> N
     back = names(f"out/{pack['archive']}")
     assert {"spare.py", "needed.py", "deeper.py"} <= back
     assert "needless.py" not in back
+
+
+def test_with_its_rest_pack_a_layer_is_the_one_that_standard_makes(tmp_path: Path) -> None:
+    """What profile standard edits comes back edited, to the byte."""
+    extension = compile_c(tmp_path, "native.so", "int used(void) { return 1; }", "-shared", "-g")
+    name = f"native{sysconfig.get_config_var('EXT_SUFFIX')}"
+    running_stack(
+        Path("stack"),
+        maths={"used.py": "", "once.py": "", "spare.py": "A = 1\n", name: extension.read_bytes()},
+        application="from maths import used\nprint('started')\n",
+    )
+    run("--profile", "standard", "--unverified", "--guard", "off", out="plain")
+    result = run("--unverified", "--guard", "off")
+    (pack,) = layer_of(result)["rest_packs"]
+    assert name in names(f"out/{pack['archive']}")
+    assert name not in names(f"out/{FRAMEWORK}.tar.xz")
+    for folder, archives in (
+        ("plain", [f"plain/{FRAMEWORK}.tar.xz"]),
+        ("whole", [f"out/{FRAMEWORK}.tar.xz", f"out/{pack['archive']}"]),
+    ):
+        for archive in archives:
+            with tarfile.open(archive) as tar:
+                tar.extractall(f"deployed/{folder}")
+    plain, whole = (tree_sha256(Path("deployed", one, FRAMEWORK)) for one in ("plain", "whole"))
+    assert whole == plain == pack["tree_sha256"]
+    edited = Path("deployed/whole", FRAMEWORK, SITE, "maths", name)
+    assert edited.stat().st_size < extension.stat().st_size
 
 
 def test_both_can_be_refused() -> None:

@@ -45,19 +45,18 @@ def missed(
     gone = _gone(name)
     if gone is None:
         return None
-    table, found, gone_name = gone
+    table, (rule, glob) = gone
     finders = list(sys.meta_path)
     later = finders[finders.index(own) + 1 :] if own in finders else []
     spec = _ask(later, name, path)
     if spec is not None:
         return spec
     how, importer = _manner(asking, name)
-    rule, glob = found
-    log(how, gone_name, table.layer, rule, importer)
+    log(how, name, table.layer, rule, importer)
     if how == "probe":
         return None
     problem = ""
-    if bring is not None and gone_name == name and "pack" in table.header:
+    if bring is not None and "pack" in table.header:
         from . import _bring
 
         problem = _bring.brought(table, bring)
@@ -66,26 +65,18 @@ def missed(
         if spec is not None:
             return spec
         problem = " " + (problem or "The rest pack doesn't have it.")
+    _last.remember(name, glob)
     if how == "names":
         return None
-    _last.remember(gone_name, glob)
-    raise _error(how if gone_name == name else "import", gone_name, table, rule, glob, problem)
+    raise _error(how, name, table, rule, glob, problem)
 
 
-def _gone(name: str) -> "tuple[Table, tuple[str, str], str] | None":
-    """Return the table that has a module, what it says, and what is gone; None if nothing is.
-
-    That is the module, or its package: where data was left in a folder without modules, Python
-    imports the folder as an empty package, and only what is in it isn't found.
-    """
-    package = name.rpartition(".")[0]
-    module = sys.modules.get(package)
-    hollow = hasattr(module, "__path__") and getattr(module, "__file__", None) is None
-    for wanted in (name, package) if hollow else (name,):
-        for table in _tables.tables():
-            found = table.find(wanted)
-            if found is not None:
-                return table, found, wanted
+def _gone(name: str) -> "tuple[Table, tuple[str, str]] | None":
+    """Return the table that has a module, and what it says; None for a module that none has."""
+    for table in _tables.tables():
+        found = table.find(name)
+        if found is not None:
+            return table, found
     return None
 
 
