@@ -3,7 +3,8 @@
 ``import_module(f"mlx_lm.models.{kind}")`` names no module, and may mean any in ``mlx_lm.models``.
 Only files that import by a call are looked at; in those every such string counts, since most go
 through a variable first. The rest of a name may have any number of components, unless
-:mod:`slim.analysis.computed_names` knows that it is one.
+:mod:`slim.analysis.computed_names` knows that it is one. Where the file lists all names itself
+(:mod:`slim.analysis.listed_names`), those are meant, and nothing else.
 
 Source: the Python documentation of ``importlib.import_module`` and ``__import__``.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -21,6 +22,7 @@ from slim.analysis import ReadFile
 from slim.analysis.computed_names import asked_names, own_name, single_names
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module, ModuleIndex, dotted
 from slim.analysis.imports.names import last_name
+from slim.analysis.listed_names import listed_names
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.model.finding import Evidence
@@ -47,11 +49,15 @@ class Start(NamedTuple):
     """Line of the file, from 1; 0 where it isn't known."""
     single: bool = False
     """True if exactly one component follows."""
+    whole: bool = False
+    """True if nothing follows: it is one of the names that the file lists."""
+    through: tuple[str, ...] = ()
+    """Functions of the file that nobody else may mention, or it lists only some of the names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """A place in the code that puts names together which begin like a family."""
+    """A place in the code that puts names together which begin like a family, or a listed name."""
 
     key: FileKey
     place: str
@@ -62,7 +68,10 @@ class Opening:
 
 
 Families = Mapping[str, tuple[Opening, ...]]
-"""Constant starts, each with a dot at the end, with the places that open them."""
+"""Constant starts, each with a dot at the end, with the places that open them.
+
+Listed names have no dot at the end. A place that lists none that there is has an empty name.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +83,8 @@ class OpenFamily:
     """True if all such places mean members right below the start."""
     single_places: frozenset[str] = field(default_factory=frozenset)
     """Places that mean those alone, as ``MODULE:LINE``."""
+    places: frozenset[str] = field(default_factory=frozenset)
+    """All of them, for a listed name."""
 
 
 def starts_in(source: bytes) -> tuple[Start, ...]:
@@ -88,15 +99,22 @@ def starts_in(source: bytes) -> tuple[Start, ...]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ()
     found: set[Start] = set()
-    singles, asked = single_names(tree), asked_names(tree)
+    singles, asked, listed = single_names(tree), set(asked_names(tree)), listed_names(tree)
+    for call, (names, through) in listed.items():
+        found.update(
+            Start(anchor, text, call.lineno, whole=True, through=through)
+            for anchor, text in names or {("", "")}
+        )
+        if not through:
+            asked.update(ast.walk(call.args[0]), (call,))
     nodes = [node for node in ast.walk(tree) if node not in asked]
     tails = sorted({tail for node in nodes if (tail := _tail(node))})
     for node in nodes:
         if isinstance(node, ast.Call) and last_name(node.func) in _CALLS and node.args:
             direct = "" if node.args[0] in asked else _tail(node.args[0])
             # A name that was put together elsewhere: any such text of the file may be meant.
-            through = tails if _takes_relative(node) else []
-            for text in [direct] if direct else through:
+            indirect = tails if _takes_relative(node) else []
+            for text in [direct] if direct else indirect:
                 single = bool(direct) and node.args[0] in singles
                 found.update(_relative(node, text, single=single))
         start = _computed(node)
@@ -187,33 +205,53 @@ def static_families(
 ) -> Families:
     """Return the starts that are packages of the stack, by name with a dot, with their places."""
     found: dict[str, list[Opening]] = {}
-    for record in inventory:
-        if (
-            not record.path.endswith(SOURCE_SUFFIXES)
-            or record.type is not EntryType.FILE
-            or record.size > _LARGEST
-        ):
-            continue
+    sources = [
+        record
+        for record in inventory
+        if record.path.endswith(SOURCE_SUFFIXES)
+        and record.type is EntryType.FILE
+        and record.size <= _LARGEST
+    ]
+    for record in sources:
         starts = readings.of_record(_STARTS, record, partial(_starts_of, record, read))
+        private = {name for start in starts for name in start.through}
+        shared = private and _mentioned(private, record, sources, read)
         for start in starts:
+            if shared and not shared.isdisjoint(start.through):
+                continue
             for module in index.modules.get(record.key, ()):
                 prefix = _resolved(start, module)
-                if prefix[:-1].replace(".", "/") not in index.known:
-                    continue
-                found.setdefault(prefix, []).append(_opening(record, module, start, prefix))
+                known = prefix.removesuffix(".").replace(".", "/") in index.known
+                if known or start.whole:
+                    name = prefix if known else ""
+                    found.setdefault(name, []).append(_opening(record, module, start, prefix))
     return {prefix: tuple(places) for prefix, places in sorted(found.items())}
+
+
+def _mentioned(
+    names: Collection[str], record: FileRecord, sources: Iterable[FileRecord], read: ReadFile
+) -> set[str]:
+    """Return those of a file's names that another file of its package has in its text."""
+    words = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in sorted(names)))
+    folder = f"{record.path.rpartition('/')[0]}/"
+    return {
+        word.decode()
+        for other in sources
+        if other.layer == record.layer and other.key != record.key and other.path.startswith(folder)
+        for word in words.findall(bytes(read(other)))
+    }
 
 
 def _opening(record: FileRecord, module: Module, start: Start, prefix: str) -> Opening:
     more = " and have one component more" if start.single else ""
+    text = f"it puts together names that start with {prefix}{more}"
+    if start.whole:
+        text = f"it imports what it is asked for, of names that it lists; {prefix} is one"
     return Opening(
         key=record.key,
         place=f"{dotted(module.name)}:{start.line}",
         evidence=Evidence(
-            kind="family",
-            text=f"it puts together names that start with {prefix}{more}",
-            file=record.deployed_path,
-            line=start.line or None,
+            kind="family", text=text, file=record.deployed_path, line=start.line or None
         ),
         single=start.single,
     )
@@ -232,6 +270,7 @@ def open_families(families: Families, gone: Collection[FileKey]) -> Mapping[str,
                 single_places=frozenset(
                     opening.place for opening in staying if opening.single
                 ).difference(opening.place for opening in staying if not opening.single),
+                places=frozenset(opening.place for opening in staying),
             )
     return found
 
@@ -251,8 +290,8 @@ def _stored_starts(stored: object) -> tuple[Start, ...]:
     if not isinstance(stored, list):
         raise TypeError("no list of starts")
     return tuple(
-        Start(str(anchor), str(text), int(line), bool(single))
-        for anchor, text, line, single in stored
+        Start(str(anchor), str(text), int(line), bool(single), bool(whole), tuple(through))
+        for anchor, text, line, single, whole, through in stored
     )
 
 

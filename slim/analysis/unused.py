@@ -105,15 +105,36 @@ def known_families(
     """Return the open starts of computed names: those in code that stays, and those of the runs.
 
     What runs computed may be any name with that start, unless the code of each such place tells
-    that it is one component.
+    that it is one component, or lists the names, and runs imported nothing else there.
     """
     families = dict(static)
-    for prefix, places in guidance.trace.families.items():
+    listed = _listed_at(static)
+    for prefix, computed in guidance.trace.families.items():
         known = static.get(prefix)
+        places = [
+            place
+            for place, members in computed.items()
+            if place not in listed or not listed[place].issuperset(members)
+        ]
+        if computed and not places:
+            continue
         if known is None or (known.single and not known.single_places.issuperset(places)):
             text = f"runs computed names that start with {prefix}"
             families[prefix] = OpenFamily(evidence=Evidence(kind="family", text=text))
     return families
+
+
+def _listed_at(static: Mapping[str, OpenFamily]) -> Mapping[str, frozenset[str]]:
+    """Return the names that code lists at each place where it means nothing else."""
+    found: dict[str, set[str]] = {}
+    others: set[str] = set()
+    for name, family in static.items():
+        if name.endswith("."):
+            others |= family.places
+        else:
+            for place in family.places:
+                found.setdefault(place, set()).add(name)
+    return {place: frozenset(names) for place, names in found.items() if place not in others}
 
 
 def family_of(
@@ -124,11 +145,13 @@ def family_of(
         if name.startswith(closed):
             continue
         parts = name.split(".")
-        for length in range(len(parts) - 1, 0, -1):
+        for length in range(len(parts), 0, -1):
             prefix = ".".join(parts[:length]) + "."
-            family = families.get(prefix)
-            if family is not None and (not family.single or length == len(parts) - 1):
+            family = families.get(name if length == len(parts) else prefix)
+            if family is not None and (not family.single or length >= len(parts) - 1):
                 found = family.evidence
+                if length == len(parts):
+                    prefix = f"{name.rpartition('.')[0]}."
                 text = f'{found.text}; [guided.families] "{prefix}" = "traced" keeps only what '
                 return replace(found, text=f"{text}runs used")
     return None

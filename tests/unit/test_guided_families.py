@@ -156,6 +156,10 @@ MEANT = [
     ("ab.c", {"a.": EVERY}, (), False),
     ("a.b", {"a.": EVERY}, ("a.",), False),
     ("a.b", {"a.": DIRECT}, ("a.c.",), True),
+    # A name that the code lists.
+    ("a.b", {"a.b": EVERY}, (), True),
+    ("a.b.c", {"a.b": EVERY}, (), False),
+    ("a.b", {"a.b": EVERY}, ("a.",), False),
 ]
 
 
