@@ -134,7 +134,10 @@ def _packed_summary(summary: SourceSummary) -> object:
             for line in summary.lines.always
         ],
         sorted(summary.lines.tops),
-        [signals.path, sorted(signals.modules), sorted(signals.helpers), signals.lazy],
+        [
+            *(signals.path, sorted(signals.modules), sorted(signals.helpers)),
+            *(signals.lazy, signals.finder),
+        ],
         summary.builds,
         summary.named,
         summary.described.value,
@@ -142,7 +145,7 @@ def _packed_summary(summary: SourceSummary) -> object:
 
 
 def _summary(stored: Any) -> SourceSummary:
-    always, tops, (path, modules, helpers, lazy), builds, named, described = stored
+    always, tops, (path, modules, helpers, lazy, finder), builds, named, described = stored
     return SourceSummary(
         lines=FileLines(
             tuple(
@@ -151,7 +154,7 @@ def _summary(stored: Any) -> SourceSummary:
             ),
             frozenset(tops),
         ),
-        signals=Signals(path, frozenset(modules), frozenset(helpers), lazy),
+        signals=Signals(path, frozenset(modules), frozenset(helpers), lazy, finder),
         builds=builds,
         named=tuple((name, line) for name, line in named),
         described=Described(described),

@@ -16,26 +16,37 @@ from functools import partial
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
-from slim.analysis.code_paths.listings import Listing
+from slim.analysis.code_paths.listing import Listing
 from slim.analysis.code_paths.module import OWN, PACKAGE
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant
+from slim.analysis.code_paths.scripts import MAX_SCRIPT, is_script, script_listings
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.named_files import MAX_SOURCE
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
-from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, OwnerKind
+from slim.model.record import (
+    UNOWNED,
+    EntryType,
+    FileKey,
+    FileKind,
+    FileRecord,
+    Inventory,
+    OwnerKind,
+)
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
 _PLACES = (
     *(b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file"),
-    b"PackageLoader",
+    *(b"PackageLoader", b"_folder", b"_dir"),
 )
 _OTHER_PLACE = re.compile(
     rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader"
 )
 LISTS = re.compile(
+    rb"[\"'](?:cd|cp|tar|zip|find|xcopy|robocopy|ditto)[\"' ]|"
+    rb"(?:static|template|assets)_(?:folder|dir)\s*=|"
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
     rb"writepy|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
@@ -97,7 +108,8 @@ class ListedFiles:
             and not (self._sources and record.owner not in owners | {UNOWNED})
             and self._may_have(record, tops)
         ]
-        self._readings.ahead(map(self._wanted, asked))
+        code = (record for record in asked if record.path.endswith(_SOURCES))
+        self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
         for record in asked:
             for listing in self._listings(record, tops):
@@ -123,7 +135,7 @@ class ListedFiles:
             or record.owner.kind is OwnerKind.RUNTIME
             or RUNNERS.search(place_of(record.path))
         ):
-            return False
+            return self._is_script(record)
         content = self._content(record)
         if not any(place in content for place in _PLACES):
             return False
@@ -133,7 +145,21 @@ class ListedFiles:
         lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
         return lists_folders or (b"py" in content and _ANY_SOURCE.search(content) is not None)
 
+    def _is_script(self, record: FileRecord) -> bool:
+        """Return whether a file is a script that isn't Python, and that something may start."""
+        return (
+            record.type is EntryType.FILE
+            and 0 < record.size <= MAX_SCRIPT
+            and record.native is None
+            and not record.path.endswith(_SOURCES)
+            and record.kind is not FileKind.TESTS
+            and record.owner.kind is not OwnerKind.RUNTIME
+            and is_script(record.path, lambda: bytes(self._read(record)[:80]))
+        )
+
     def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:
+        if record.key not in self._known and not record.path.endswith(_SOURCES):
+            self._known[record.key] = script_listings(record.path, self._content(record))
         if record.key not in self._known:
             wanted = self._wanted(record)
             listings = self._readings.of_record(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from packaging.utils import canonicalize_name
 
+from slim.analysis.any_readers import read_anywhere
 from slim.analysis.facts import Facts
 from slim.analysis.named_files import NamedFiles
 from slim.analysis.shipped import ShippedFiles
@@ -50,6 +51,16 @@ Sources: System V ABI (ELF), Microsoft's PE format (archives, objects), LLVM's d
 files, the portable PDB specification.
 """
 
+_SERVED = frozenset(
+    {"static", "statics", "staticfiles", "public", "www", "wwwroot", "webroot", "htdocs", "assets"}
+)
+"""Folders that web frameworks hand out whole, or that are called like those of web pages.
+
+Sources: Flask's and Django's documentation (``static``), Express's and Litestar's (``public``,
+``assets``), ASP.NET's (``wwwroot``), Apache's (``htdocs``).
+"""
+_LOCKS = ("yarn.lock", "package-lock.json", "pnpm-lock.yaml")
+
 _PACKAGE = re.compile(r"\$site/[^/*?{\[]+/")
 """A glob that names the package whose files it takes."""
 
@@ -79,10 +90,12 @@ class ReadFiles:
                 self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
             else:
                 candidates[action.record.key] = action
-        named = self._search.among(
-            (action.record for action in candidates.values() if self._may_be_named(action)),
-            self._draft.gone,
-        )
+        meant = [action.record for action in candidates.values() if self._may_be_named(action)]
+        gone, facts = self._draft.gone, self._facts
+        named = {
+            **read_anywhere(meant, gone, facts.inventory, facts.read, facts.readings),
+            **self._search.among(meant, gone),
+        }
         for key, evidence in named.items():
             self._draft.refuse(candidates[key], SkipReason.REFERENCED, (evidence,))
         self._hold_notes(candidates)
@@ -188,10 +201,28 @@ class ReadFiles:
             return is_orphan(record, self._facts.inventory.records[record.layer])
         return action.pass_name in _PASSES
 
+    def _served(self, record: FileRecord) -> str | None:
+        """Return the folder around a file that web frameworks serve by its name, if any is.
+
+        A lock file in it was left from building what is served.
+        """
+        parts = record.path.split("/")
+        if parts[-1] in _LOCKS:
+            return None
+        files = self._facts.inventory.records[record.layer]
+        for depth, folder in enumerate(parts[:-1]):
+            around = "/".join(parts[: depth + 1])
+            if folder in _SERVED and f"{around}/__init__.py" not in files:
+                return folder
+        return None
+
     def _why_other(self, record: FileRecord) -> str | None:
         folder = in_template(record.path)
         if folder is not None:
             return f"it lies in {folder}, which holds templates"
+        folder = self._served(record)
+        if folder is not None:
+            return f"it lies in {folder}, whose files a web server may hand out"
         name = posixpath.basename(record.path)
         starts = _STARTS.get(posixpath.splitext(name)[1])
         if starts is None or record.type is not EntryType.FILE or not record.size:

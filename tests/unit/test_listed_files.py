@@ -39,7 +39,10 @@ def held(files: dict[str, Contents]) -> set[str]:
                 "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
                 "$site/pkg/__init__.py": "",
                 **{f"$site/pkg/{path}": content for path, content in FILES.items()},
-                **{f"$site/{path}": content for path, content in files.items()},
+                **{
+                    path if path.startswith("bin/") else f"$site/{path}": content
+                    for path, content in files.items()
+                },
             }
         }
     )
@@ -49,6 +52,21 @@ def held(files: dict[str, Contents]) -> set[str]:
 
 LISTED: dict[str, tuple[str, set[str]]] = {
     "nothing": ("x = 1", set()),
+    "a shell copies it": ("os.system(f'cp -r {HERE} /x')", TAKEN),
+    "a shell copies the tests": ("os.system('cp -r %s/tests /x' % HERE)", {TEST, MODULE, DATA}),
+    "a command in a variable": ("C = 'cp -r {}/sub /x'.format(HERE)\nos.popen(C)", {DEEP}),
+    "a command that was split": ("run(shlex.split(f'tar czf x {HERE}'))", TAKEN),
+    "a command elsewhere": ("run('zip -r x .', shell=True, cwd=HERE)", TAKEN),
+    "a program elsewhere": ("run(['zip', '-r', 'x', 'sub'], cwd=str(HERE))", {DEEP}),
+    "tar goes there": ("run(['tar', '-C', HERE, '-czf', 'x', '.'])", TAKEN),
+    "a shell goes there": ("os.popen(f'cd {HERE} && cp -r . /x')", TAKEN),
+    "a program where it was started": ("run('zip -r x .', shell=True)", set()),
+    "a container sees it": ("run(['docker', 'run', '-v', f'{HERE}:/x', 'y'])", TAKEN),
+    "files that a shell finds": ("getoutput(f'find {HERE} -name *.json')", {DATA}),
+    "a shell removes": ("os.system(f'rm -r {HERE}; cp -r {HERE} /x')", set()),
+    "Flask's folder": ("app = Flask(__name__, static_folder='sub')", {DEEP}),
+    "a blueprint's folder": ("b = Blueprint('b', __name__, template_folder='./sub/')", {DEEP}),
+    "another's folder": ("app = Flask(__name__, static_folder='other')", set()),
     "rglob": ("for p in HERE.rglob('*'): z.write(p)", TAKEN),
     "glob of all": ("for p in HERE.glob('**/*'): z.write(p)", TAKEN),
     "glob of a folder": ("x = list(HERE.glob('*'))", {STUB}),

@@ -142,6 +142,9 @@ def test_whatever_may_work_is_left_alone(head: str) -> None:
         {"$site/q.py": "import sys\nmonkeypatch.setitem(sys.modules, 'torch', x)\n"},
         {"$site/q.py": "import sys\nfor name in ('torch',):\n    sys.modules[name] = sys\n"},
         {"$site/q.py": "import types\ntypes.ModuleType('torch')\n"},
+        {"$site/app.py": "import sys\nsys.meta_path.append(finder)\n"},
+        {"$site/p/q.py": "import clr\n"},
+        {"$site/p/q.py": "def f():\n    import jpype.imports\n"},
         {"$site/q.py": "import sys\nNAMES = ['torch']\nsys.meta_path.insert(0, Finder(NAMES))\n"},
         {
             "$site/q.py": "import sys\ndef fake(name):\n    sys.modules[name] = sys\n",
@@ -167,6 +170,39 @@ def test_whatever_may_work_is_left_alone(head: str) -> None:
 def test_a_name_may_come_from_elsewhere(files: dict[str, Contents]) -> None:
     owned = {"$site/p-1.dist-info/METADATA": "Name: p\n"}
     assert not fails("import torch", **owned, **files)
+
+
+FINDERS = {
+    "in another function": "M = {'torch': 1}\ndef f():\n    sys.meta_path.append(F(M))\n",
+    "put in place elsewhere": "class F:\n    N = 'torch'\n    def find_spec(self, n, p, t): ...\n",
+    "of a base class": "class F(MetaPathFinder):\n    START = 'torch.'\n",
+    "a hook": "sys.path_hooks.insert(0, hook)\nNAMES = ['torch']\n",
+    "a slice": "NAMES = ['torch']\nsys.meta_path[:0] = [F()]\n",
+}
+
+
+@pytest.mark.parametrize("case", FINDERS)
+def test_a_finder_may_bring_what_its_file_names(case: str) -> None:
+    files: dict[str, Contents] = {
+        "$site/q-1.dist-info/METADATA": "Name: q\n",
+        "$site/q/__init__.py": f"import sys\n{FINDERS[case]}",
+    }
+    assert not fails("import torch", **files)
+    assert fails("import jax", **files)
+
+
+@pytest.mark.parametrize(
+    ("file", "module"),
+    [
+        ("address-book.capnp", "address_book_capnp"),
+        ("a.thrift", "a_thrift"),
+        ("a.proto", "a_pb2"),
+        ("a.proto", "a_pb2_grpc"),
+    ],
+)
+def test_importers_make_modules_of_schemas(file: str, module: str) -> None:
+    assert fails(f"import {module}")
+    assert not fails(f"import {module}", **{f"$site/other/{file}": ""})
 
 
 def test_a_neighbour_of_another_distribution_is_no_top_level_name() -> None:

@@ -14,7 +14,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from slim.analysis.code_paths.listing import Listing
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
+from slim.analysis.code_paths.scripts import command_listings, takes_files
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
 
@@ -33,28 +35,18 @@ _NO_COPIES = re.compile(r"unpack|package|import|resource|abspath|mkdir", re.I)
 _PROGRAMS = words("rsync scp cp tar zip docker podman kubectl rclone robocopy xcopy aws gsutil 7z")
 """Programs that take the folders which they are given whole."""
 _RUNS = words("run Popen call check_call check_output create_subprocess_exec")
+_SHELLS = words("system popen getoutput getstatusoutput create_subprocess_shell") | _RUNS
+_SERVED = words("static_folder template_folder assets_folder static_dir template_dir")
+"""Arguments with a folder that a web framework looks for beside the module."""
 _SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir source_dir code_dir")
 """Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
+_RELATIVE = re.compile(r"(?:\.{1,2}/)*[\w-][^*?\[:]*\Z")
 _LOADERS = words("FileSystemLoader PackageLoader TemplateLookup")
 """Classes of Jinja and Mako that read whatever template they are asked for, below folders."""
 _WHOLE = words("copytree copy_tree make_archive run_copy cookiecutter") | _LOADERS
 """What takes a whole folder even if only running tells which of several it is."""
 _ONE_OF_SEVERAL = re.compile(r"[^*?\[]+/\*")
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A folder that is listed.
-
-    ``wanted`` are patterns of the names that count; ``recursive`` says that what lies deeper does.
-    """
-
-    folder: str
-    wanted: tuple[str, ...]
-    recursive: bool
-    line: int
-    text: str
 
 
 def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
@@ -80,7 +72,34 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
                 line=node.lineno,
                 text=ast.unparse(node.func)[-40:] + "(...)",
             )
+        for item in node.keywords:
+            text = module.text(item.value)
+            if item.arg in _SERVED and _RELATIVE.match(text):
+                used.update(map(id, ast.walk(item.value)))
+                folder = f"{OWN}/../{text.rstrip('/')}"
+                yield Listing(folder, ("*",), True, node.lineno, f'{item.arg}="{text}"')
+        if called_name(node.func) in _SHELLS:
+            for listing in _commands(module, node):
+                used.update(map(id, ast.walk(node)))
+                yield listing
     yield from _through_functions(module, used)
+
+
+def _commands(module: CodeModule, node: ast.Call) -> Iterator[Listing]:
+    """Yield what a command line takes that a call starts, from places that are known."""
+    match node.args:
+        case [ast.List(elts=parts) | ast.Tuple(elts=parts), *_]:
+            command = " ".join(map(module.text, parts))
+        case [ast.Call(func=ast.Attribute(attr="split"), args=[line, *_]), *_]:
+            command = module.text(line)
+        case [line, *_]:
+            command = module.text(line)
+        case _:
+            return
+    where = [module.text(item.value) for item in node.keywords if item.arg == "cwd"]
+    folder = where[0] if where and where[0].startswith((OWN, PACKAGE)) else None
+    if OWN in command or PACKAGE in command or folder is not None:
+        yield from command_listings(command, folder, node.lineno)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +190,23 @@ def sources_at(module: CodeModule) -> Iterator[Listing]:
 def may_list(node: ast.Call) -> bool:
     """Return whether a call may be a listing, by what is called."""
     called = called_name(node.func)
-    return called in _METHODS or called in _FUNCTIONS or bool(_given_whole(node))
+    return (
+        called in _METHODS
+        or called in _FUNCTIONS
+        or bool(_given_whole(node))
+        or (called in _SHELLS and _is_command(node))
+        or any(item.arg in _SERVED for item in node.keywords)
+    )
+
+
+def _is_command(node: ast.Call) -> bool:
+    """Return whether a call may start a program that takes files, by a constant or a variable."""
+    return any(
+        isinstance(one, ast.Name)
+        or (isinstance(one, ast.Constant) and takes_files(f"{one.value!s} "))
+        for given in node.args[:1]
+        for one in ast.walk(given)
+    )
 
 
 def _given_whole(node: ast.Call) -> list[ast.expr]:

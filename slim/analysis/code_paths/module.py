@@ -168,8 +168,9 @@ class CodeModule:
                 return f"{self.text(left, used, depth)}/{self.text(right, used, depth)}"
             case ast.BinOp(left=left, op=ast.Add(), right=right):
                 return self.text(left, used, depth) + self.text(right, used, depth)
-            case ast.BinOp(left=left, op=ast.Mod()):
-                return PERCENT_FIELD.sub("*", self.text(left, used, depth))
+            case ast.BinOp(left=left, op=ast.Mod(), right=right):
+                given = right.elts if isinstance(right, ast.Tuple) else [right]
+                return self._filled(PERCENT_FIELD, self.text(left, used, depth), given, depth)
             case ast.JoinedStr(values=values):
                 return "".join(self.text(value, used, depth) for value in values)
             case ast.FormattedValue(value=value):
@@ -243,13 +244,21 @@ class CodeModule:
                 return OWN
             case _, [package, *rest] if called in _RESOURCES or (called == "path" and rest):
                 return "/".join(part for part in (self._package(package), joined(rest)) if part)
-            case "format", _ if receiver is not None:
-                return BRACE_FIELD.sub("*", self.text(receiver, used, depth))
+            case "format", given if receiver is not None:
+                return self._filled(BRACE_FIELD, self.text(receiver, used, depth), given, depth)
             case _, [path, *rest] if called in _SAME:
                 return joined([path, *rest] if called.endswith("Path") else [path])
             case _, [] if called in _SAME and receiver is not None:
                 return self.text(receiver, used, depth)
         return self._value(self._returned.get(called), depth)
+
+    def _filled(self, fields: re.Pattern[str], text: str, given: list[ast.expr], depth: int) -> str:
+        """A template with what it is given in the place of its fields, one after the other."""
+        plain = len(fields.findall(text)) == len(given)
+        values = iter([self.text(one, None, depth) for one in given] if plain else ())
+        return fields.sub(
+            lambda match: next(values, "*") if match[0] in ("%s", "{}") else "*", text
+        )
 
     def _package(self, node: ast.expr) -> str:
         """The folder of a package that a function is given by name, or as a module."""

@@ -6,7 +6,7 @@ import posixpath
 import re
 from fnmatch import fnmatchcase
 
-from slim.analysis.code_paths.listings import Listing
+from slim.analysis.code_paths.listing import Listing
 from slim.analysis.code_paths.module import OWN, PACKAGE
 
 _ROOT = re.compile(r"(?:\A|.*/)(?:site|dist)-packages/")

@@ -7,7 +7,8 @@ import json
 from contextlib import suppress
 from typing import Any, Final
 
-from slim.analysis.code_paths.listings import Listing, listings_of, may_list, sources_at
+from slim.analysis.code_paths.listing import Listing
+from slim.analysis.code_paths.listings import listings_of, may_list, sources_at
 from slim.analysis.code_paths.module import CodeModule
 from slim.analysis.remembering import Form
 from slim.model.stack import Platform, System

@@ -117,8 +117,10 @@ class Holds:
         owned = (record.layer, record.owner)
         if owned not in self._uses:
             self._uses[owned] = self._uses_in(owned)
-        uses = self._uses[owned]
-        return uses.get("*") or uses.get(dotted(name)) or uses.get(record.path.rpartition("/")[2])
+        uses, module = self._uses[owned], dotted(name)
+        packages = [module[: at + 1] for at, letter in enumerate(module) if letter == "."]
+        asked = ("*", module, record.path.rpartition("/")[2], *(f"{each}*" for each in packages))
+        return next((uses[each] for each in asked if each in uses), None)
 
     def _uses_in(self, owned: tuple[str, Owner]) -> Mapping[str, Evidence]:
         """The modules that a distribution starts, and the files of them that its texts name.

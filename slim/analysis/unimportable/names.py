@@ -47,6 +47,20 @@ _MODULE_WORDS = AnyOf(
     b"from sys import",
     b"import sys as",
 )
+_FINDS = re.compile(
+    rb"^[ \t]+(?:async[ \t]+)?def[ \t]+find_(?:spec|module|loader)\b|\bMetaPathFinder\b", re.M
+)
+"""A class that finds modules; another file may put it beside those of the interpreter."""
+_BRIDGES = """
+clr pythonnet clr_loader jpype jnius javabridge capnp thriftpy thriftpy2 cppimport rustimport
+pyximport importnb ipynb import_ipynb hy httpimport
+"""
+BRIDGES = frozenset(_BRIDGES.split())
+"""Packages whose finders bring names of another language, file or machine, which no code states.
+
+Sources: pythonnet's documentation (namespaces of .NET), JPype's (``jpype.imports``), pycapnp's and
+thriftpy2's (schemas by import), Cython's (``pyximport``), Hy's, and those of the others.
+"""
 _LAZY = re.compile(
     rb"\b(?:builtins|__builtin__|__builtins__)\.__import__\s*=(?!=)|set_lazy_imports"
 )
@@ -75,19 +89,28 @@ class Signals:
     """Functions of it that put a module there under a name that they are called with."""
     lazy: bool = False
     """It replaces the import statement."""
+    finder: bool = False
+    """It puts a finder or a hook beside those of the interpreter."""
 
     def __bool__(self) -> bool:
-        return bool(self.path or self.modules or self.helpers or self.lazy)
+        return bool(self.path or self.modules or self.helpers or self.lazy or self.finder)
 
 
 def signals_of(source: bytes) -> Signals:
     """Read what a file does to the import system. Never raises for what is in it."""
     modules: frozenset[str] = frozenset()
     helpers: frozenset[str] = frozenset()
+    finder = False
     if changes_modules(source):
-        modules, helpers = _aliases(source)
+        modules, helpers, finder = _aliases(source)
+    elif _FINDS.search(source):
+        modules = _names_of_finder(source)
     return Signals(
-        path=changes_path(source), modules=modules, helpers=helpers, lazy=changes_import(source)
+        path=changes_path(source),
+        modules=modules,
+        helpers=helpers,
+        lazy=changes_import(source),
+        finder=finder,
     )
 
 
@@ -137,15 +160,23 @@ def quoted_names(source: bytes) -> Iterator[str]:
         yield match[1].decode()
 
 
-def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str]]:
+def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str], bool]:
+    """The names, the functions, and whether there is a finder."""
     try:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         functions = {name.decode() for name in _DEFINED.findall(source)}
-        return frozenset(quoted_names(source)), frozenset(functions)
+        return frozenset(quoted_names(source)), frozenset(functions), True
     reader = _Aliases(plain=b"from sys import" in source)
     reader.read(tree, tree, "")
-    return frozenset(reader.names), frozenset(reader.helpers)
+    if reader.finder or _FINDS.search(source):
+        reader.names.update(_names_of_finder(source))
+    return frozenset(reader.names), frozenset(reader.helpers), reader.finder
+
+
+def _names_of_finder(source: bytes) -> frozenset[str]:
+    """The names that a finder may answer to: all that its file has in strings."""
+    return frozenset(quoted_names(source))
 
 
 @dataclass(slots=True)
@@ -156,6 +187,8 @@ class _Aliases:
     """True if ``modules`` alone may be ``sys.modules``."""
     names: set[str] = field(default_factory=set)
     helpers: set[str] = field(default_factory=set)
+    finder: bool = False
+    """True if there is one that is put beside those of the interpreter."""
 
     def read(self, node: ast.AST, scope: ast.AST, function: str) -> None:
         """Look at everything below a node, which stands in a function or class of that name."""
@@ -211,6 +244,7 @@ class _Aliases:
                 if change == "update" and self._is_modules(value):
                     yield None
                 if change in _ADDING and finders:
+                    self.finder = True
                     yield None
 
     def _subscripts(self, target: ast.expr) -> Iterator[ast.expr | None]:
@@ -221,8 +255,10 @@ class _Aliases:
                 value=ast.Name(id=name), attr="meta_path" | "path_hooks" | "modules"
             ):
                 if "sys" in name:
+                    self.finder = self.finder or target.attr != "modules"
                     yield None
             case ast.Subscript(value=value) if _is(value, "meta_path") or _is(value, "path_hooks"):
+                self.finder = True
                 yield None
             case ast.Tuple(elts=elements) | ast.List(elts=elements):
                 for element in elements:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
@@ -23,13 +23,27 @@ from slim.model.stack import LayerKind, Stack, StackKind
 _DIRECTORY = 4 << 20
 """Bytes at the end of an archive in which its list of files is looked for."""
 
+_SCHEMAS = {
+    "capnp": ("capnp",),
+    "thrift": ("thrift",),
+    "proto": ("pb2", "pb2_grpc"),
+    "fbs": ("fbs", "generated"),
+    "asn": ("asn",),
+    "asn1": ("asn1",),
+}
+"""Suffixes of schemas, and how modules are called that importers make of them.
+
+Sources: the documentation of pycapnp, thriftpy2 and gRPC (``grpc.protos``).
+"""
+
 
 class Presence:
     """The top-level names that a module of a layer can import.
 
     ``signals`` are files that change the import system; ``callers`` are files that may call them,
     and ``calls`` the names that they call their functions with, by file and function;
-    ``provided`` are names that something outside of the stack brings along, by layer.
+    ``provided`` are names that something outside of the stack brings along, by layer; ``bridged``
+    are owners whose code imports what is no Python, of which nothing tells the names.
     """
 
     def __init__(
@@ -43,6 +57,7 @@ class Presence:
         provided: Mapping[str, frozenset[str]],
         callers: Iterable[FileKey],
         calls: Mapping[FileKey, Mapping[str, frozenset[str]]],
+        bridged: frozenset[tuple[str, Owner]],
     ) -> None:
         self._stack = stack
         self._inventory = inventory
@@ -52,6 +67,7 @@ class Presence:
         self._provided = provided
         self._callers = callers
         self._calls = calls
+        self._bridged = bridged
         self._names: dict[str, frozenset[str]] = {}
         self._added: dict[FileKey, frozenset[str]] = {}
         self._answers: dict[tuple[str, str, Owner], bool] = {}
@@ -104,6 +120,7 @@ class Presence:
             or name in STANDARD
             or name in self._names_of(key[0])
             or name in self._names_of_owner(key)
+            or (key[0], self._inventory.records[key[0]][key[1]].owner) in self._bridged
             or self._is_packed(name, key[0])
         )
 
@@ -144,6 +161,7 @@ class Presence:
         names: set[str] = set()
         roots = [f"{root}/" if root else "" for root in self._index.roots[layer]]
         for path in self._inventory.records[layer]:
+            names.update(_made_of(path))
             for root in roots:
                 if path.startswith(root):
                     names.add(path[len(root) :].partition("/")[0].partition(".")[0])
@@ -235,16 +253,19 @@ class Presence:
         return False
 
     def _extended(self, name: str) -> Evidence | None:
-        """Return the application's own code that adds a folder of the user's machine, if any."""
+        """Return the application's code that adds a finder or a folder of the user's machine."""
         for key, signals in self._signals.items():
             record = self._inventory.records[key[0]][key[1]]
             if (
-                signals.path
-                and key[0] in self._seen[name]
-                and record.owner == UNOWNED
-                and self._stack.layer(key[0]).kind is LayerKind.APPLICATION
-                and (line := outside_folder(bytes(self._read(record))))
+                key[0] not in self._seen[name]
+                or record.owner != UNOWNED
+                or self._stack.layer(key[0]).kind is not LayerKind.APPLICATION
             ):
+                continue
+            if signals.finder:
+                text = "adds a finder, which may bring what isn't here"
+                return Evidence(kind="unseen", text=text, file=record.deployed_path)
+            if signals.path and (line := outside_folder(bytes(self._read(record)))):
                 text = "adds a folder of the user's machine, which may have what isn't here"
                 return Evidence(kind="unseen", text=text, file=record.deployed_path, line=line)
         return None
@@ -255,3 +276,10 @@ class Presence:
                 text = "replaces the import statement, so a missing name may not be an error"
                 return Evidence(kind="unseen", text=text, file="/".join(key))
         return None
+
+
+def _made_of(path: str) -> Iterator[str]:
+    """Yield the names under which importers of schemas find a file: ``a.capnp`` is ``a_capnp``."""
+    stem, dot, suffix = posixpath.basename(path).rpartition(".")
+    for ending in _SCHEMAS.get(suffix, ()) if dot and stem else ():
+        yield f"{stem}_{ending}".replace("-", "_")

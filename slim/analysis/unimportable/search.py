@@ -20,10 +20,10 @@ from slim.analysis.readings import Readings
 from slim.analysis.summary import MAX_SOURCE
 from slim.analysis.unimportable.heads import HEAD, Head, head_at
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
-from slim.analysis.unimportable.names import STANDARD, Signals, called_with
+from slim.analysis.unimportable.names import BRIDGES, STANDARD, Signals, called_with
 from slim.analysis.unimportable.presence import Presence
 from slim.model.finding import Evidence
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, OwnerKind
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
 from slim.model.stack import Stack
 
 _DYNAMIC = (b"__getattr__", b"modules", b"import *")
@@ -164,6 +164,7 @@ class UnimportableModules:
                 provided=provided,
                 callers=[key for key in self.sources() if key not in failing],
                 calls=self._calls,
+                bridged=self._bridged,
             )
             found = _Search(self, presence).failing()
             if not signals.keys() & (found.keys() - failing.keys()):
@@ -179,6 +180,15 @@ class UnimportableModules:
             for key in (self.sources() if helpers else ())
         )
         return {key: found for key, found in calls if found}
+
+    @cached_property
+    def _bridged(self) -> frozenset[tuple[str, Owner]]:
+        """The owners whose code imports through a bridge, by layer."""
+        return frozenset(
+            (key[0], source.record.owner)
+            for key, source in self.sources().items()
+            if not BRIDGES.isdisjoint(source.lines.tops)
+        )
 
     def bytes_of(self, key: FileKey) -> bytes:
         """The bytes of a file."""
