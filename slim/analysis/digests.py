@@ -7,13 +7,12 @@ distribution.
 
 from __future__ import annotations
 
-import base64
 import posixpath
-import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from slim.analysis import ReadFile
+from slim.analysis.digest_words import ALGORITHMS, stated_digests
 from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
@@ -36,29 +35,7 @@ _LARGEST_BINARIES = 32 << 20
 """Bytes of an owner's small binary files that are searched, the smallest files first."""
 _HEAD = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
-_ALGORITHMS = {
-    **{"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64},
-    **{"sha3_224": 28, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64},
-    **{"blake2s": 32, "blake2b": 64},
-}
 _IN_BINARY = ("sha256", "sha1", "sha512")
-_COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
-_TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
-_LEAST = 22
-"""Characters of the shortest word that :data:`_TOKEN` matches."""
-_COLONS_AT_LEAST = 15
-_SPACED = bytes(
-    byte if chr(byte).isascii() and (chr(byte).isalnum() or chr(byte) in "+/_-=") else 0x20
-    for byte in range(256)
-)
-"""Table that makes spaces of what is in no word."""
-_PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
-_PREFIXES = (b"md5", b"sha")
-_HEX = re.compile(rb"[0-9a-fA-F]+\Z")
-_SPELLED = frozenset(
-    length for size in _ALGORITHMS.values() for length in (2 * size, -(-size * 4 // 3))
-)
-"""Characters of a digest in hexadecimal and in base64."""
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
@@ -126,7 +103,7 @@ class DigestBook:
             self._stated[key] = dict(self._digests(record.layer, record.owner))
         stated = self._stated[key]
         sizes = {len(digest) for digest in stated}
-        possible = [name for name, size in _ALGORITHMS.items() if size in sizes]
+        possible = [name for name, size in ALGORITHMS.items() if size in sizes]
         for algorithm in possible:
             digest = self._digest(record, algorithm, possible)
             if digest in stated:
@@ -214,36 +191,3 @@ class DigestBook:
         found = self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
         self._is_text[record.key] = found is not None
         return found
-
-
-def stated_digests(content: bytes) -> tuple[bytes, ...]:
-    """Return what looks like a digest in a text, in hexadecimal or base64, each once."""
-    found: dict[bytes, None] = {}
-    # Splitting takes a third of the time that the pattern does, and leaves little to it.
-    long = sorted(word for word in set(content.translate(_SPACED).split()) if len(word) >= _LEAST)
-    for token in dict.fromkeys(_TOKEN.findall(b" ".join(long))):
-        if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
-            continue
-        digest = _decoded(token)
-        if digest is not None:
-            found[digest] = None
-    for spelled in _COLONS.findall(content) if content.count(b":") >= _COLONS_AT_LEAST else ():
-        found[bytes.fromhex(spelled.replace(b":", b"").decode())] = None
-    return tuple(found)
-
-
-def _decoded(token: bytes) -> bytes | None:
-    """Return the digest that a word spells, in hexadecimal or base64; None for any other word."""
-    token = _PREFIX.sub(b"", token)
-    if len(token) // 2 in _ALGORITHMS.values() and not len(token) % 2 and _HEX.match(token):
-        return bytes.fromhex(token.decode("ascii"))
-    bare = token.rstrip(b"=")
-    size = len(bare) * 3 // 4
-    if size not in _ALGORITHMS.values() or len(bare) != -(-size * 4 // 3):
-        return None
-    try:
-        return base64.urlsafe_b64decode(
-            bare.translate(bytes.maketrans(b"+/", b"-_")) + b"=" * (-len(bare) % 4)
-        )
-    except ValueError:
-        return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slim.analysis import digests
-from slim.analysis.digests import DigestBook, stated_digests
+from slim.analysis import digest_words, digests
+from slim.analysis.digest_words import hexadecimal_words, stated_digests
+from slim.analysis.digests import DigestBook
 from slim.analysis.remembering import Remembering
 from slim.model.record import FileRecord
 from slim.system.hashing import digests_of_pieces
@@ -65,12 +67,12 @@ def eager(text: str) -> bool:
     content = text.encode()
     words = {
         decoded
-        for token in digests._TOKEN.findall(content)
-        if (decoded := digests._decoded(token)) is not None
+        for token in digest_words._TOKEN.findall(content)
+        if (decoded := digest_words._decoded(token)) is not None
     }
     words.update(
         bytes.fromhex(spelled.replace(b":", b"").decode())
-        for spelled in digests._COLONS.findall(content)
+        for spelled in digest_words._COLONS.findall(content)
     )
     return not words.isdisjoint({hashlib.new(name, LIBRARY).digest() for name in ALGORITHMS})
 
@@ -120,15 +122,82 @@ def test_splitting_finds_the_words_that_the_pattern_finds(text: str) -> None:
     content = text.encode()
     expected = {
         decoded
-        for token in re.findall(digests._TOKEN, content)
-        if (decoded := digests._decoded(token)) is not None
+        for token in re.findall(digest_words._TOKEN, content)
+        if (decoded := digest_words._decoded(token)) is not None
     }
     found = set(stated_digests(content))
     assert expected <= found
     assert found - expected <= {
         bytes.fromhex(spelled.replace(b":", b"").decode())
-        for spelled in digests._COLONS.findall(content)
+        for spelled in digest_words._COLONS.findall(content)
     }
+
+
+SPELLINGS: tuple[Callable[[bytes], bytes], ...] = (
+    base64.b64encode,
+    base64.urlsafe_b64encode,
+    lambda digest: base64.b64encode(digest).rstrip(b"="),
+    lambda digest: base64.urlsafe_b64encode(digest).rstrip(b"="),
+)
+
+
+@pytest.mark.parametrize("spelled", SPELLINGS)
+@pytest.mark.parametrize("size", sorted(set(digest_words.ALGORITHMS.values())))
+def test_of_a_thousand_digests_in_base64_two_are_taken_for_names_at_most(
+    spelled: Callable[[bytes], bytes], size: int
+) -> None:
+    made = random.Random(size)
+    all_of_them = [made.randbytes(size) for _ in range(10_000)]
+    found = stated_digests(b"\n".join(map(spelled, all_of_them)))
+    assert set(found) <= set(all_of_them)
+    missed = len(set(all_of_them) - set(found))
+    assert missed <= (20 if size != 28 or spelled(b"-" * 28).endswith(b"=") else 10_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "org/licenses/LICENSE-2",
+        "test_invalid_converter",
+        "TFE_Py_FastPathExecute",
+        "_compute_tensor_usage_count",
+        "protocol-compiler-generated",
+        "ABSL_LOG_INTERNAL_CHECK_STRCASEEQ_IMPL",
+        "tensorflow/core/framework/tensor_shape",
+        "GEN_PASS_DECL_COLLAPSEPARALLELLOOPSTO1DPASS",
+        "hwloc_topology_insert_misc_object_by_parent",
+        "descriptor_table_xla_2fstream_5fexecutor_2fkernel_5fspec_2eproto",
+        "FeatureSet_VisibilityFeature_DefaultSymbolVisibility_DEFAULT_SYMBOL_VISIBILITY_UNKNOWN",
+    ],
+)
+def test_names_in_code_are_no_digests(name: str) -> None:
+    assert len(name) in digest_words._SPELLED
+    assert stated_digests(name.encode()) == ()
+    assert len(stated_digests(f"sha256-{name}".encode())) <= 1
+
+
+@pytest.mark.parametrize(
+    ("word", "is_digest"),
+    [
+        ("d41d8cd98f00b204e9800998ecf8427e", True),
+        ("1B2M2Y8AsgTpgAmY7PhCfg==", True),
+        ("1B2M2Y8AsgTpgAmY7PhCfg", True),
+        ("1B2M2Y8AsgTpgAmY7PhCfh", False),  # sets bits that stand for nothing
+        ("abcdefghijklmnopqrstuw==", True),  # whatever it looks like: it is padded
+        ("abcdefghijklmnopqrstuw", False),
+        ("md5-abcdefghijklmnopqrstuw", True),
+        ("1B2M2Y8_sgTpgA+Y7PhCfg", False),  # two alphabets
+        ("docs.google.com/document/d/1RwGQJs4N4tawNbf809iYDRCvXoMKqDJihxzYt1ysmd8/edit", False),
+    ],
+)
+def test_what_may_be_a_digest(word: str, is_digest: bool) -> None:
+    assert bool(stated_digests(f"x = '{word}'\n".encode())) is is_digest
+
+
+@given(st.text(alphabet="a1fFgG-:", max_size=300), st.integers(1, 9))
+def test_hexadecimal_words_are_those_that_a_pattern_finds(text: str, least: int) -> None:
+    expected = re.findall(rb"[0-9a-f]{%d,}" % least, text.encode().lower())
+    assert list(hexadecimal_words(text.encode(), least)) == expected
 
 
 @pytest.mark.parametrize(("text", "count"), [("", 0), (hashlib.md5(b"x").hexdigest(), 1)])

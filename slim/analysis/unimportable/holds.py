@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
+from slim.analysis.digest_words import hexadecimal_words
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.analysis.listed_files import ListedFiles
@@ -27,8 +28,8 @@ _TEXTS = (
     *("Dockerfile", "Makefile", "Procfile", ".properties", ".tcl", ".spec"),
 )
 _MAX_TEXT = 1 << 20
-_DIGEST = re.compile(rb"[0-9a-f]{64,}+")
-"""What may hold a SHA-256: all that is kept of a text."""
+_DIGEST = 64
+"""Characters of a SHA-256 in hexadecimal."""
 _METADATA = re.compile(r"\.(?:dist|egg)-info/|share/venv/metadata/")
 _TEMPLATES = re.compile(
     r"(?:\A|[_-])(?:templates?|skeletons?|scaffold(?:s|ing)?|cookiecutters?|boilerplates?)\Z"
@@ -247,7 +248,8 @@ class Holds:
 
     def _digests_in(self, record: FileRecord) -> str:
         def make() -> str:
-            return b"\n".join(_DIGEST.findall(bytes(self._read(record)).lower())).decode("ascii")
+            words = hexadecimal_words(bytes(self._read(record)), _DIGEST)
+            return b"\n".join(words).decode("ascii")
 
         return self._readings.of_record(_DIGESTS, record, make)
 

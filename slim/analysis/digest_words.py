@@ -1,0 +1,148 @@
+"""Words of a text that may be the digest of a file, in hexadecimal or base64.
+
+Names in code are as long as a digest in base64 and have its alphabet: TensorFlow's headers hold a
+hundred thousand of them. Whoever takes them for digests computes a dozen digests of every library,
+which takes longer than all else that is done with it. What no digest looks like is left out here:
+a word whose last character sets bits that stand for nothing (RFC 4648, section 3.5), and one that
+is further from chance than one digest in ten thousand. Words with ``==`` behind them or the name
+of an algorithm before them are digests whatever they look like.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import re
+from collections.abc import Iterator
+from functools import cache
+from itertools import pairwise
+
+ALGORITHMS = {
+    **{"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64},
+    **{"sha3_224": 28, "sha3_256": 32, "sha3_384": 48, "sha3_512": 64},
+    **{"blake2s": 32, "blake2b": 64},
+}
+"""Algorithms by the name that :mod:`hashlib` has for them, with the bytes of their digests."""
+
+_TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
+_LEAST = 22
+"""Characters of the shortest word that :data:`_TOKEN` matches."""
+_COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
+_PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
+_PREFIXES = (b"md5", b"sha")
+_HEX = re.compile(rb"[0-9a-fA-F]+\Z")
+_SIZES = frozenset(ALGORITHMS.values())
+_SPELLED = frozenset(length for size in _SIZES for length in (2 * size, -(-size * 4 // 3)))
+"""Characters of a digest in hexadecimal and in base64."""
+_SHA224 = 38
+"""Characters of a SHA-224 in base64 without padding, which nobody writes; names in code are."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_SORTS = bytes.maketrans(_ALPHABET, b"A" * 26 + b"a" * 26 + b"0" * 10 + b"-_")
+"""Table that makes of each character of base64 its sort: capital, small, digit, or itself."""
+_CAPITAL, _SMALL, _DIGIT = 26 / 64, 26 / 64, 10 / 64
+_CHANGE = 1 - _CAPITAL**2 - _SMALL**2 - _DIGIT**2 - 2 / 64**2
+"""Chance that two characters of a digest beside each other are of two sorts."""
+_DEVIATIONS = 3.7
+"""Standard deviations that one count in ten thousand is below the mean by, or more."""
+_RARE = 1e-4
+
+
+def _table(alphabet: bytes) -> bytes:
+    """Table that makes ``w`` of what is in an alphabet, and spaces of all else."""
+    return bytes(0x77 if byte in alphabet else 0x20 for byte in range(256))
+
+
+_OF_WORDS = _table(_ALPHABET + b"+/=")
+_OF_HEX = _table(b"0123456789abcdefABCDEF")
+_OF_COLONS = bytes(
+    0x3A if byte == 0x3A else 0x77 if sort == 0x77 else 0x20 for byte, sort in enumerate(_OF_HEX)
+)
+
+
+def stated_digests(content: bytes) -> tuple[bytes, ...]:
+    """Digests that a text may state, in hexadecimal or base64, each once."""
+    found: dict[bytes, None] = {}
+    long = sorted(set(_runs(content, _OF_WORDS, _LEAST)))
+    for token in dict.fromkeys(_TOKEN.findall(b" ".join(long))):
+        if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
+            continue
+        digest = _decoded(token)
+        if digest is not None and not (b"/" in token and _is_in_address(token, content)):
+            found[digest] = None
+    if b"ww:ww:ww:ww:ww:ww:ww:ww:" in content.translate(_OF_COLONS):
+        for spelled in _COLONS.findall(content):
+            found[bytes.fromhex(spelled.replace(b":", b"").decode())] = None
+    return tuple(found)
+
+
+def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:
+    """Each run of hexadecimal digits in a text, in small letters, of so many characters or more."""
+    return (word.lower() for word in _runs(content, _OF_HEX, least))
+
+
+def _runs(content: bytes, table: bytes, least: int) -> Iterator[bytes]:
+    """Yield the runs of an alphabet's characters. Searching is a third of what splitting takes."""
+    sorts = content.translate(table)
+    wanted = b"w" * least
+    start = sorts.find(wanted)
+    while start >= 0:
+        end = sorts.find(b" ", start + least)
+        if end < 0:
+            end = len(content)
+        yield content[start:end]
+        start = sorts.find(wanted, end)
+
+
+def _decoded(token: bytes) -> bytes | None:
+    """Return the digest that a word spells, in hexadecimal or base64; None for any other word."""
+    word = _PREFIX.sub(b"", token)
+    if len(word) // 2 in _SIZES and not len(word) % 2 and _HEX.match(word):
+        return bytes.fromhex(word.decode("ascii"))
+    bare = word.rstrip(b"=")
+    size = len(bare) * 3 // 4
+    if size not in _SIZES or len(bare) != -(-size * 4 // 3):
+        return None
+    is_told = word != token or (word.endswith(b"==") and len(bare) % 4 == 2)
+    if not (_is_canonical(bare, size) and (is_told or _may_be_chance(bare))):
+        return None
+    try:
+        return base64.urlsafe_b64decode(bare.translate(_URL_SAFE) + b"=" * (-len(bare) % 4))
+    except ValueError:
+        return None
+
+
+def _is_in_address(token: bytes, content: bytes) -> bool:
+    """Return whether a word with slashes is the path of an address, wherever it stands."""
+    return content.count(token) == content.count(b"." + token)
+
+
+def _is_canonical(bare: bytes, size: int) -> bool:
+    """Return whether the bits of the last character that stand for nothing are 0."""
+    spare = 6 * len(bare) - 8 * size
+    return _ALPHABET.index(bare[-1:].translate(_URL_SAFE)) & ((1 << spare) - 1) == 0
+
+
+def _may_be_chance(bare: bytes) -> bool:
+    """Return whether a word may be base64 of what is no text: of a digest, not a name in code."""
+    if len(bare) == _SHA224:
+        return False
+    if (b"_" in bare or b"-" in bare) and (b"/" in bare or b"+" in bare):
+        return False  # two alphabets
+    sorts = bare.translate(_URL_SAFE).translate(_SORTS)
+    length = len(bare)
+    changes = sum(one != other for one, other in pairwise(sorts))
+    return (
+        max(sorts.count(b"-"), sorts.count(b"_")) < 5 + length // 28
+        and changes >= _least(length - 1, _CHANGE)
+        and sorts.count(b"A") >= _least(length, _CAPITAL)
+        and sorts.count(b"a") >= _least(length, _SMALL)
+        and sorts.count(b"0") >= _least(length, _DIGIT)
+    )
+
+
+@cache
+def _least(length: int, chance: float) -> float:
+    """Return the least count of what has a chance that one digest in ten thousand stays below."""
+    middle, off = length * chance, _DEVIATIONS * math.sqrt(length * chance * (1 - chance))
+    return max(middle - off, 1 if (1 - chance) ** length < _RARE else 0)
