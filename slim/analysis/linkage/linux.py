@@ -31,6 +31,7 @@ from slim.model.record import FileKey, FileRecord
 @dataclass(slots=True)
 class _Loaded(LoadedImage[ElfDynamic]):
     names: set[str] = field(default_factory=set)
+    searched: tuple[tuple[str, FoundBy], ...] | None = None
 
     @property
     def origin(self) -> str:
@@ -81,7 +82,11 @@ class ElfLoader:
             for path in expand(name, item.origin, item.dynamic):
                 yield path, FoundBy.PATH
             return
-        for folder, found_by in self._folders(item):
+        if name not in self.tree.names:
+            return
+        if item.searched is None:
+            item.searched = tuple(dict.fromkeys(self._folders(item)))
+        for folder, found_by in item.searched:
             # Which of the processor-specific folders count depends on the host; any of them may.
             for special in self.tree.capability_dirs.get(posixpath.normpath(folder), ()):
                 yield f"{special}/{name}", found_by
