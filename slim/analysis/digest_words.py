@@ -55,9 +55,7 @@ def _table(alphabet: bytes) -> bytes:
 
 _OF_WORDS = _table(_ALPHABET + b"+/=")
 _OF_HEX = _table(b"0123456789abcdefABCDEF")
-_OF_COLONS = bytes(
-    0x3A if byte == 0x3A else 0x77 if sort == 0x77 else 0x20 for byte, sort in enumerate(_OF_HEX)
-)
+_OF_COLONS = _OF_HEX[:0x3A] + b":" + _OF_HEX[0x3B:]
 
 
 def stated_digests(content: bytes) -> tuple[bytes, ...]:
@@ -103,8 +101,8 @@ def _decoded(token: bytes) -> bytes | None:
     size = len(bare) * 3 // 4
     if size not in _SIZES or len(bare) != -(-size * 4 // 3):
         return None
-    is_told = word != token or (word.endswith(b"==") and len(bare) % 4 == 2)
-    if not (_is_canonical(bare, size) and (is_told or _may_be_chance(bare))):
+    is_marked = word != token or (word.endswith(b"==") and len(bare) % 4 == 2)
+    if not (_is_canonical(bare, size) and (is_marked or _may_be_chance(bare))):
         return None
     try:
         return base64.urlsafe_b64decode(bare.translate(_URL_SAFE) + b"=" * (-len(bare) % 4))

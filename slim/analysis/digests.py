@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from slim.analysis import ReadFile
-from slim.analysis.digest_words import ALGORITHMS, stated_digests
+from slim.analysis.digest_words import ALGORITHMS, hexadecimal_words, stated_digests
 from slim.analysis.remembering import Form, Remembering
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
@@ -35,21 +36,32 @@ _LARGEST_BINARIES = 32 << 20
 """Bytes of an owner's small binary files that are searched, the smallest files first."""
 _HEAD = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
+_SHA256 = 64
+"""Characters of a SHA-256 in hexadecimal."""
 _IN_BINARY = ("sha256", "sha1", "sha512")
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
 
 
-def _packed(digests: tuple[bytes, ...] | None) -> object:
-    return None if digests is None else [digest.hex() for digest in digests]
+@dataclass(frozen=True, slots=True)
+class _Stated:
+    """Words of a file that may be digests; of a binary one, only SHA-256 in hexadecimal."""
+
+    is_text: bool
+    digests: tuple[bytes, ...]
 
 
-def _unpacked(stored: Any) -> tuple[bytes, ...] | None:
-    return None if stored is None else tuple(map(bytes.fromhex, stored))
+def _packed(stated: _Stated) -> object:
+    return [stated.is_text, [digest.hex() for digest in stated.digests]]
 
 
-_STATED: Form[tuple[bytes, ...] | None] = Form("stated-digests", _packed, _unpacked)
+def _unpacked(stored: Any) -> _Stated:
+    is_text, digests = stored
+    return _Stated(bool(is_text), tuple(map(bytes.fromhex, digests)))
+
+
+_STATED: Form[_Stated] = Form("stated-digests", _packed, _unpacked)
 
 
 class DigestBook:
@@ -61,7 +73,7 @@ class DigestBook:
         self._inventory = inventory
         self._read = read
         self._readings = readings or Remembering()
-        self._stated: dict[tuple[str, Owner], Mapping[bytes, str]] = {}
+        self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
         self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
         self._is_text: dict[FileKey, bool] = {}
         self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
@@ -69,6 +81,14 @@ class DigestBook:
     def against_change(self, record: FileRecord) -> Evidence | None:
         """Return what states a file's digest or signs it, if anything does."""
         return self._in_folder(record) or self._in_text(record) or self._in_binary(record)
+
+    def stating_sha256(self, record: FileRecord) -> Evidence | None:
+        """Return the small file of a file's owner that states its SHA-256, if there is one."""
+        digest = bytes.fromhex(record.sha256)
+        for stated in self._stated_by(record.layer, record.owner).values() if digest else ():
+            if digest in stated:
+                return Evidence(kind="digest", text="states its SHA-256", file=stated[digest])
+        return None
 
     def _in_folder(self, record: FileRecord) -> Evidence | None:
         folder, name = posixpath.split(record.path)
@@ -98,10 +118,7 @@ class DigestBook:
     def _in_text(self, record: FileRecord) -> Evidence | None:
         if record.owner.kind is OwnerKind.RUNTIME:
             return None
-        key = (record.layer, record.owner)
-        if key not in self._stated:
-            self._stated[key] = dict(self._digests(record.layer, record.owner))
-        stated = self._stated[key]
+        stated = self._stated_by(record.layer, record.owner)[True]
         sizes = {len(digest) for digest in stated}
         possible = [name for name, size in ALGORITHMS.items() if size in sizes]
         for algorithm in possible:
@@ -174,20 +191,31 @@ class DigestBook:
             ):
                 yield record
 
-    def _digests(self, layer: str, owner: Owner) -> Iterator[tuple[bytes, str]]:
-        """Yield what looks like a digest in the small files of an owner, with their paths."""
-        for record in self._small_files(layer, owner):
-            for digest in self._stated_in(record) or ():
-                yield digest, record.deployed_path
+    def _stated_by(self, layer: str, owner: Owner) -> Mapping[bool, Mapping[bytes, str]]:
+        """Return what looks like a digest in the small texts of an owner, with their paths.
 
-    def _stated_in(self, record: FileRecord) -> tuple[bytes, ...] | None:
-        """Return what looks like a digest in a file; None for a binary one that isn't bytecode."""
+        Those of its texts are at True, those of its binary files at False.
+        """
+        if (layer, owner) not in self._stated:
+            found: dict[bool, dict[bytes, str]] = {True: {}, False: {}}
+            for record in self._small_files(layer, owner):
+                stated = self._stated_in(record)
+                for digest in stated.digests:
+                    found[stated.is_text][digest] = record.deployed_path
+            self._stated[layer, owner] = found
+        return self._stated[layer, owner]
+
+    def _stated_in(self, record: FileRecord) -> _Stated:
         bytecode = record.path.endswith(".pyc")
 
-        def make() -> tuple[bytes, ...] | None:
+        def make() -> _Stated:
             content = bytes(self._read(record))
-            return None if not bytecode and b"\0" in content[:_HEAD] else stated_digests(content)
+            if bytecode or b"\0" not in content[:_HEAD]:
+                return _Stated(is_text=True, digests=stated_digests(content))
+            words = hexadecimal_words(content, _SHA256)
+            spelled = (word.decode("ascii") for word in words if len(word) == _SHA256)
+            return _Stated(is_text=False, digests=tuple(map(bytes.fromhex, spelled)))
 
         found = self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
-        self._is_text[record.key] = found is not None
+        self._is_text[record.key] = found.is_text
         return found

@@ -72,6 +72,7 @@ class Unimportable:
             context.facts.unimportable,
             context.read,
             found.failing,
+            context.facts.digests,
             context.facts.readings,
         )
         caches = _caches(context)

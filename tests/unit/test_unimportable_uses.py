@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
 from slim.passes.unimportable import Unimportable
@@ -10,6 +12,8 @@ from tests.support.virtual_stacks import Contents
 from tests.unit.test_unimportable import RULE, TAIL, stack
 
 HERE = "Path(__file__).parent"
+MODULE = "import torch" + TAIL
+SHA256 = hashlib.sha256(MODULE.encode()).hexdigest()
 USES: dict[str, tuple[str, Contents, bool]] = {
     "nothing": ("$site/p/q.py", "x = 1", False),
     "copies its folder": ("$site/p/q.py", f"shutil.copytree({HERE} / 'far', there)", True),
@@ -68,6 +72,11 @@ USES: dict[str, tuple[str, Contents, bool]] = {
         True,
     ),
     "installs by a command": ("$site/p/q.py", "os.system('uv pip install ' + name)", True),
+    "a text states its digest": ("$site/p/sums.txt", f"{SHA256}  far/m", True),
+    "code states its digest": ("$site/p/q.py", f"x = {SHA256.upper()!r}", True),
+    "a database states its digest": ("$site/p/x.db", b"\0\0" + SHA256.encode(), True),
+    "a longer number holds it": ("$site/p/x.db", b"\0\0" + SHA256.encode() + b"0", False),
+    "another's text states its digest": ("$site/q/sums.txt", SHA256, False),
     "only says how to install": ("$site/p/q.py", "raise E('pip install torch')", False),
 }
 
@@ -79,7 +88,7 @@ def test_what_uses_a_module_otherwise_holds_it(case: str) -> None:
         {
             "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n",
             "$site/p/far/__init__.py": "",
-            "$site/p/far/m.py": "import torch" + TAIL,
+            "$site/p/far/m.py": MODULE,
             path: text,
         }
     )

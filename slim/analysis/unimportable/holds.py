@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
-from slim.analysis.digest_words import hexadecimal_words
+from slim.analysis.digests import DigestBook
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
 from slim.analysis.listed_files import ListedFiles
@@ -28,8 +28,6 @@ _TEXTS = (
     *("Dockerfile", "Makefile", "Procfile", ".properties", ".tcl", ".spec"),
 )
 _MAX_TEXT = 1 << 20
-_DIGEST = 64
-"""Characters of a SHA-256 in hexadecimal."""
 _METADATA = re.compile(r"\.(?:dist|egg)-info/|share/venv/metadata/")
 _TEMPLATES = re.compile(
     r"(?:\A|[_-])(?:templates?|skeletons?|scaffold(?:s|ing)?|cookiecutters?|boilerplates?)\Z"
@@ -44,7 +42,6 @@ _NOT_PYTHON = re.compile(
 
 
 _FOREIGN = plain("no-python", bool)
-_DIGESTS = plain("sha256-words", str)
 _USES: Form[tuple[tuple[str, str], ...]] = Form(
     "uses",
     lambda uses: uses,
@@ -62,8 +59,10 @@ class Holds:
         modules: UnimportableModules,
         read: ReadFile,
         dead: Collection[FileKey],
+        digests: DigestBook,
         readings: Readings | None = None,
     ) -> None:
+        self._digests = digests
         self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
@@ -72,7 +71,6 @@ class Holds:
         self._read = read
         self._dead = dead
         self._uses: dict[tuple[str, Owner], Mapping[str, Evidence]] = {}
-        self._texts: dict[tuple[str, Owner], list[tuple[FileRecord, str]]] = {}
 
     def against(self, record: FileRecord, end: int) -> Evidence | None:
         """Return what shows that a module has to stay whole; None where nothing does.
@@ -103,7 +101,7 @@ class Holds:
             self._named.get(own)
             or self._listed_in(record)
             or self._used_by_its_own(record, name)
-            or self._stated(record)
+            or self._digests.stating_sha256(record)
         )
 
     @cached_property
@@ -227,31 +225,6 @@ class Holds:
             and record.size <= _MAX_TEXT
             and not _METADATA.search(record.path)
         )
-
-    def _stated(self, record: FileRecord) -> Evidence | None:
-        """Return the file of the same owner that states a module's SHA-256, if there is one."""
-        owned = (record.layer, record.owner)
-        if owned not in self._texts:
-            self._texts[owned] = [
-                (other, self._digests_in(other))
-                for other in self._inventory.by_owner[owned]
-                if other.type is EntryType.FILE
-                and other.native is None
-                and other.size <= _MAX_TEXT
-                and not other.path.endswith((".py", ".pyc", ".dist-info/RECORD"))
-            ]
-        digest = record.sha256
-        for other, text in self._texts[owned] if digest else ():
-            if digest in text:
-                return Evidence(kind="digest", text="states its SHA-256", file=other.deployed_path)
-        return None
-
-    def _digests_in(self, record: FileRecord) -> str:
-        def make() -> str:
-            words = hexadecimal_words(bytes(self._read(record)), _DIGEST)
-            return b"\n".join(words).decode("ascii")
-
-        return self._readings.of_record(_DIGESTS, record, make)
 
     def _listed_in(self, record: FileRecord) -> Evidence | None:
         """Return the file that lists every ``*.py`` around it, if the module is among those."""
