@@ -30,6 +30,7 @@ def run(
     force: bool = False,
     verify: bool = False,
     unverified: bool = False,
+    tried: Iterable[PathName] = (),
     repair: bool = True,
     keep_removed: PathName | None = None,
     symbols: PathName | None = None,
@@ -48,21 +49,19 @@ def run(
     that mustn't exist, but for ``force``; ``dry_run`` writes nothing. ``layers`` may change.
 
     ``verify`` deploys the result privately and tries it before it is published; what broke
-    something is taken back, or with ``repair=False`` refused. What the profile ``aggressive`` makes
-    is only published with ``verify`` and a launch command for each application layer, unless
-    ``unverified`` says that it may go out untried. ``keep_removed`` is an archive that
-    the originals of removed and rewritten files are stored in, ``symbols`` a folder that what
-    debuggers need of stripped files is added to. ``previous`` is what was published before: a layer
-    with the same files keeps its archive. ``cache`` is a folder or URL of a cache of results, from
-    which archives and whole runs that were made before are taken; ``recheck`` is the share of such
-    runs, from 0 to 1, that is made anew and compared. With ``canary`` nothing is removed: layers
-    log what would have been, and is used. ``stack``, ``output`` and ``previous`` may be URLs.
-    ``newest`` is one above ``output`` that will name it; ``unsafe_store`` allows stores that ignore
-    create-only writes.
+    something is taken back, or refused with ``repair=False``. What the profile ``aggressive`` makes
+    is only published with ``verify`` and a launch command for each application layer, or with
+    ``tried``: JSON reports of :func:`verify` from other hosts about this very result;
+    ``unverified`` lets it out untried. ``keep_removed`` is an archive for the originals of what is
+    removed and rewritten, ``symbols`` a folder for what debuggers need of stripped files.
+    ``previous`` is what was published before: a layer with the same files keeps its archive.
+    ``cache`` is a folder or URL of a cache of results, of whose whole runs ``recheck`` is the
+    share, from 0 to 1, that is made anew and compared. ``canary`` removes nothing: layers log what
+    would have been and is used. ``stack``, ``output`` and ``previous`` may be URLs; ``newest`` is
+    one that will name ``output``, ``unsafe_store`` allows stores that ignore create-only writes.
 
-    Returns one result for each manifest. Where ``result.verification.passed`` is false for one of
-    them, nothing was published. Raises :class:`~slim.errors.RefusedError` where the check of what
-    was written refuses it, and the other errors of :mod:`slim.errors`; then nothing was published.
+    Returns one result for each manifest. Nothing was published where ``verification.passed`` of one
+    is false, or an error of :mod:`slim.errors` is raised.
     """
     from slim.pipeline import stages
 
@@ -79,6 +78,7 @@ def run(
             force=force,
             verify=verify,
             unverified=unverified,
+            tried=tuple(Path(report) for report in tried),
             repair=repair,
             keep_removed=optional_path(keep_removed),
             symbols=optional_path(symbols),

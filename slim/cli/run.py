@@ -122,6 +122,15 @@ _EXAMPLES = (
     "and manifest say so.",
 )
 @option(
+    "--tried",
+    type=FILE,
+    multiple=True,
+    metavar="FILE",
+    section=_PROOF,
+    help="Take what slim verify told on another host (its JSON report) for the trial: it has to "
+    "be about the very layers that this run makes. May be given several times.",
+)
+@option(
     "--keep-removed",
     type=FILE,
     metavar="FILE",
@@ -173,6 +182,7 @@ def run_command(
     verify: bool,
     no_repair: bool,
     unverified: bool,
+    tried: tuple[Path, ...],
     keep_removed: Path | None,
     symbols: Path | None,
     canary: bool,
@@ -193,7 +203,7 @@ def run_command(
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
     config = chosen_config([stack], options)
-    reporting.check(output, (stack, previous, *config.files))
+    reporting.check(output, (stack, previous, *config.files, *tried))
     with reporting.progress() as progress:
         results = api.run(
             stack,
@@ -206,6 +216,7 @@ def run_command(
             verify=verify,
             repair=not no_repair,
             unverified=unverified,
+            tried=tried,
             keep_removed=keep_removed,
             symbols=symbols,
             previous=previous,

@@ -2,7 +2,8 @@
 
 A rule of such a profile infers under any profile, so the gate stands before one that is enabled by
 name as well. A trial is ``--verify`` with a launch command that passes for each application layer;
-in a stack without such layers, one for any layer. ``--unverified`` opens the gate without.
+in a stack without such layers, one for any layer. A report of ``slim verify`` about the same layers
+(``--tried``) is a trial as well. ``--unverified`` opens the gate without.
 """
 
 from __future__ import annotations
@@ -36,20 +37,21 @@ def check_gate(request: RunRequest, located: Iterable[Located]) -> None:
         infers = _infers(request, stack)
         missing = not_started(request.config, stack)
         wanted = _wanted(missing) if missing else ""
-        if not request.verify:
+        if not request.verify and not request.tried:
             with_command = f" with a {wanted}" if wanted else ""
             raise _refused(infers, request, f"give --verify{with_command}")
         if missing:
             message = f"{infers}: no [[verify.command]] starts {_layers(missing)}"
             raise _refused(message, request, f"add a {wanted}")
-        obstacle = foreign(stack.platform)
+        obstacle = None if request.tried else foreign(stack.platform)
         if obstacle:
-            raise _refused(f"{infers}: {obstacle}", request, "run slim on such a host")
+            instead = "run slim on such a host, or give what slim verify told there as --tried"
+            raise _refused(f"{infers}: {obstacle}", request, instead)
 
 
 def check_tried(request: RunRequest, stack: Stack, tried: Verification) -> None:
     """Raise ConfigError where a trial that was needed couldn't run here."""
-    if request.unverified or not needs_trial(request, stack) or _launched(tried):
+    if request.unverified or request.tried or not needs_trial(request, stack) or _launched(tried):
         return
     reasons = (sentence for sentence in tried.untried if sentence.startswith(_NOT_RUN))
     obstacle = next(reasons, _NOT_RUN)
@@ -59,7 +61,7 @@ def check_tried(request: RunRequest, stack: Stack, tried: Verification) -> None:
 
 def is_unverified(request: RunRequest, stack: Stack, tried: Verification) -> bool:
     """Return whether the result is published though the trial that it needs didn't pass."""
-    if not needs_trial(request, stack):
+    if request.tried or not needs_trial(request, stack):
         return False
     return bool(not_started(request.config, stack)) or not _launched(tried) or not tried.passed
 

@@ -25,6 +25,8 @@ class RunOrder:
     """Try the result before it is published."""
     unverified: bool = False
     """Publish what the profile ``aggressive`` infers though nothing tried it."""
+    tried: tuple[Path, ...] = ()
+    """Reports of ``slim verify`` on other hosts, which count as the trial of this result."""
     repair: bool = True
     """Take back what broke the result, instead of refusing it."""
     keep_removed: Path | None = None

@@ -20,6 +20,7 @@ from slim.model.context import RunContext
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
+from slim.pipeline.elsewhere import check_tried_elsewhere, read_trials
 from slim.pipeline.gate import check_gate, check_tried, is_unverified
 from slim.pipeline.layers import write_layers
 from slim.pipeline.prepare import RunRequest, prepared
@@ -66,6 +67,7 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     check_gate(request, stacks)
     for located in stacks:
         check_way_back(request, located)
+    trials = read_trials(request.tried)
     previous = _previous(request, stacks)
     if request.dry_run:
         if request.keep_removed is not None or request.symbols is not None:
@@ -111,6 +113,8 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
         else:
             rules = {rule.id: rule for rule in request.config.rules}
             results = tuple(replace(result, rules=rules) for result in taken)
+        if request.tried:
+            check_tried_elsewhere(results, trials, len(request.config.verify.commands))
         progress.stage("Publishing")
         with extras.published(publisher.staged()):
             publish(publisher.staged(), request.output, force=request.force)

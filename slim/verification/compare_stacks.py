@@ -113,7 +113,7 @@ def _verify_one(
             stack=before.stack,
             plan=plan,
             accounts=account(inventory, plan, added),
-            layers=tuple(_outcomes(before, after, plan, added)),
+            layers=tuple(_outcomes(before, after, trees, plan, added)),
             verification=replace(tried, checks=(*static, *tried.checks)),
             profile=request.config.profile,
             rules={rule.id: rule for rule in request.config.rules},
@@ -271,9 +271,14 @@ def _static(
 
 
 def _outcomes(
-    before: LoadedStack, after: LoadedStack, plan: Plan, added: Sequence[FileRecord]
+    before: LoadedStack,
+    after: LoadedStack,
+    trees: Mapping[str, Tree],
+    plan: Plan,
+    added: Sequence[FileRecord],
 ) -> Iterator[LayerOutcome]:
     archives = {layer.name: layer.archive for layer in after.stack}
+    by_tree = {id(after.trees[layer.name]): layer.name for layer in after.stack}
     for layer in before.stack:
         old, new = footprints(before.inventory, plan, layer.name, added)
         archive = archives.get(layer.name)
@@ -283,4 +288,5 @@ def _outcomes(
             after=replace(new, archive=archive.size if archive else 0),
             archive_name=archive.name if archive else None,
             archive_sha256=archive.sha256 if archive else None,
+            tree_sha256=after.tree_digest(by_tree[id(trees[layer.name])]),
         )
