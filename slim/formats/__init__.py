@@ -18,7 +18,7 @@ from slim.formats.compression.zstd import ZSTD
 from slim.formats.directory import DIRECTORY
 from slim.formats.files import file_chunks
 from slim.formats.tar.read import tar_reader
-from slim.formats.tar.write import tar_writer
+from slim.formats.tar.write import likely_blocks, tar_writer
 from slim.formats.zip.read import read_zip
 from slim.formats.zip.write import write_zip
 from slim.model.settings import Effort
@@ -48,6 +48,7 @@ def _tar(
         write=tar_writer(compression.compress),
         compressor=compression.library,
         encoder_memory=compression.memory,
+        likely=None if compression.likely is None else likely_blocks(compression.likely),
     )
 
 

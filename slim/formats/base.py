@@ -8,12 +8,12 @@ it; so no name in an archive can ever touch the file system.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from concurrent.futures import Executor, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from slim.model.limits import Limits
 from slim.model.record import EntryType
@@ -136,7 +136,8 @@ class WriteOptions:
     compressor that can't be split into jobs may start ``threads`` of its own. Neither may influence
     a single byte. ``machine`` chooses the branch filter (``x86_64``: the x86 BCJ filter);
     ``effort`` says how hard to compress, with how much memory. ``blocks`` are those that were
-    compressed before; they have the bytes that would be made.
+    compressed before, ``begun`` those that somebody compresses at this moment; both have the bytes
+    that would be made.
     """
 
     executor: Executor | None = None
@@ -145,6 +146,7 @@ class WriteOptions:
     machine: str = ""
     effort: Effort = field(default_factory=Effort)
     blocks: KnownBlocks | None = None
+    begun: BegunBlocks | None = None
 
 
 class KnownBlocks(Protocol):
@@ -163,6 +165,30 @@ class KnownBlocks(Protocol):
 
     def made(self, key: str, at: int, length: int) -> None:
         """Note that a block lies at that offset of what is being written; bytes."""
+        ...
+
+
+class BegunBlocks(Protocol):
+    """Blocks whose compression was begun before anybody knew that they would be written."""
+
+    def take(self, key: str) -> Future[Any] | None:
+        """Return what becomes of a block, once; None where it wasn't begun."""
+        ...
+
+
+class LikelyBlock(Protocol):
+    """A block that an archive is likely to have."""
+
+    @property
+    def key(self) -> str:
+        """Text that tells its content and settings apart."""
+        ...
+
+    def compress(self, is_stopped: Callable[[], bool]) -> Sized:
+        """Return what the writer takes for it. Raises CancelledError once it is stopped.
+
+        Its length is that of the compressed bytes.
+        """
         ...
 
 
@@ -202,7 +228,8 @@ class Format:
     ``holds_times`` says that a member's time is read as it was written, to the second.
     ``compressor`` gives the library, and its version, that the bytes depend on; None: on none.
     ``encoder_memory`` gives the bytes that each thread takes to compress at an effort; None: so few
-    that they needn't be counted.
+    that they needn't be counted. ``likely`` gives the blocks with machine code that an archive has
+    if its members with machine code are these; None where it isn't made of such blocks.
     """
 
     name: str
@@ -213,3 +240,4 @@ class Format:
     holds_times: bool = True
     compressor: Callable[[], str] | None = None
     encoder_memory: Callable[[Effort], int] | None = None
+    likely: Callable[[Iterable[Member], str, WriteOptions], Iterator[LikelyBlock]] | None = None

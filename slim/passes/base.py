@@ -62,6 +62,7 @@ class Context:
     protected, or the configuration keeps it. ``gpu`` is what may be done to GPU code; None:
     nothing. ``remembered`` spares the pass that edits native files
     a second look: its answers about a file and a rule (by id) for another plan of the same stack.
+    ``first_looks`` are its answers by the file alone, before other files had a say.
     """
 
     facts: Facts
@@ -74,6 +75,7 @@ class Context:
     held: Callable[[FileRecord], bool] = lambda _record: False
     gpu: GpuSettings | None = None
     remembered: MutableMapping[tuple[FileKey, str], Proposal | None] = field(default_factory=dict)
+    first_looks: MutableMapping[tuple[FileKey, str], Proposal | None] = field(default_factory=dict)
 
     @property
     def stack(self) -> Stack:

@@ -77,20 +77,31 @@ class DebugSymbols:
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose to edit each file that gets smaller; refuse each that can't be edited."""
         for record in context.inventory:
-            propose = _PROPOSE.get(record.native)
-            if propose is None or record.type is not EntryType.FILE:
-                continue
-            if record.key in context.gone:
+            if not _may_be_edited(record) or record.key in context.gone:
                 continue
             rules = context.select(SCHEMA.name, record)
             if rules:
                 key = (record.key, rules[0].id)
                 if key not in context.remembered:
-                    proposal = propose(record, rules[0], context)
+                    proposal = first_look(record, rules[0], context)
                     context.remembered[key] = unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
                     yield proposal
+
+
+def first_look(record: FileRecord, rule: Rule, context: Context) -> Proposal | None:
+    """Return what the pass proposes for a native file if no other file states its digest."""
+    if not _may_be_edited(record):
+        return None
+    key = (record.key, rule.id)
+    if key not in context.first_looks:
+        context.first_looks[key] = _PROPOSE[record.native](record, rule, context)
+    return context.first_looks[key]
+
+
+def _may_be_edited(record: FileRecord) -> bool:
+    return record.native in _PROPOSE and record.type is EntryType.FILE
 
 
 def level_for(record: FileRecord, context: Context) -> str:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from slim import __version__
+from slim.formats.ahead import Ahead
 from slim.formats.digests import contents_digest
 from slim.model.context import RunContext
 from slim.model.outcome import Check, LayerOutcome, RestPack, SincePrevious
 from slim.model.plan import Plan
 from slim.model.stack import Layer, Stack
+from slim.pipeline.guess import Guess
 from slim.pipeline.prepare import RunRequest
 from slim.pipeline.previous import Previous, noted_tree, reused_archive
 from slim.pipeline.way_back import pack_note
@@ -73,11 +75,12 @@ def write_layers(
     *,
     unverified: bool = False,
     packs: Mapping[str, tuple[RestPack, ...]] = MappingProxyType({}),
+    guess: Guess | None = None,
 ) -> tuple[tuple[LayerOutcome, ...], tuple[Check, ...]]:
     """Write and read back every layer; without a ``publisher``, only count.
 
     ``unverified``: the manifest says that nothing tried what the profile infers. ``packs`` are the
-    rest packs, by layer.
+    rest packs, by layer. ``guess`` has compressed some of what is written already.
     Returns each layer's outcome, and the checks of what was to be written and of what was.
     """
     stack = planned.loaded.stack
@@ -96,7 +99,8 @@ def write_layers(
         return tuple(_outcome(request, state, None, previous, packs) for state in states), (
             records,
         )
-    written, published = _written(publisher, stack, states, context)
+    ahead = None if guess is None else guess.settled(planned.plan, [state.new for state in states])
+    written, published = _written(publisher, stack, states, context, ahead)
     outcomes = tuple(
         _outcome(request, state, result, previous, packs)
         for state, result in zip(states, written, strict=True)
@@ -115,10 +119,14 @@ def write_layers(
 
 
 def _written(
-    publisher: Publisher, stack: Stack, states: Sequence[NextLayer], context: RunContext
+    publisher: Publisher,
+    stack: Stack,
+    states: Sequence[NextLayer],
+    context: RunContext,
+    ahead: Ahead | None,
 ) -> tuple[list[WrittenLayer], Check]:
     """Write the layers, and read them back. What a cache gave wrongly is written all the same."""
-    written = publisher.write_layers(stack, [state.new for state in states], context)
+    written = publisher.write_layers(stack, [state.new for state in states], context, ahead)
     checks = read_back(written, states, context)
     for at, copy in enumerate(written):
         if copy.from_cache and not checks[at].passed:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 
 from slim.analysis.facts import Facts
 from slim.config.settings import Config
@@ -16,6 +17,7 @@ from slim.model.context import RunContext
 from slim.model.finding import Evidence
 from slim.model.plan import Plan, Rewrite, SkipReason
 from slim.model.stack import Layer
+from slim.pipeline.guess import Guess
 from slim.pipeline.request import RunOrder
 from slim.plan.apply import edit_files
 from slim.plan.draft import withdraw
@@ -37,19 +39,22 @@ class RunRequest(RunOrder):
 
 @contextmanager
 def prepared(
-    request: RunRequest, located: Located, context: RunContext
+    request: RunRequest, located: Located, context: RunContext, guess: Guess | None = None
 ) -> Iterator[tuple[PlannedStack, Planner]]:
     """Read, scan, plan and edit a stack, which has to stay as it is during the block.
 
-    Raises IntegrityError where it doesn't, and the errors of reading.
+    ``guess`` is told early what is likely. Raises IntegrityError where it doesn't, and the errors
+    of reading.
     """
     with (
         unchanged(located),
         load(located, context) as loaded,
         Facts.of(loaded, guidance_for(request.config, loaded.stack)) as facts,
+        guess or nullcontext(),
     ):
         only = _only(request, loaded.stack.layers)
-        planner = Planner(facts, request.config, context.progress, only=only)
+        early = None if guess is None else partial(guess.begin, loaded)
+        planner = Planner(facts, request.config, context.progress, only=only, early=early)
         plan = planner.plan()
         facts.readings.rest()  # editing and writing need the memory and the processors
         context.progress.stage("Editing", total=None)

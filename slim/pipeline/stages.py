@@ -22,6 +22,7 @@ from slim.model.progress import Progress, Silent
 from slim.model.stack import StackKind
 from slim.pipeline.elsewhere import check_tried_elsewhere, read_trials
 from slim.pipeline.gate import check_gate, check_tried, is_unverified
+from slim.pipeline.guess import Guess
 from slim.pipeline.layers import write_layers
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.pipeline.previous import Previous, read_previous
@@ -162,7 +163,8 @@ def _run_one(
     previous: Previous | None,
 ) -> RunResult:
     started = time.monotonic()
-    with prepared(request, located, context) as (planned, planner):
+    guess = Guess.of(request, publisher)
+    with prepared(request, located, context, guess) as (planned, planner):
         digest = rules_digest(request.config.rules)
         planned = with_guards(request, planned, planner.facts)
         tried = Verification()
@@ -183,6 +185,7 @@ def _run_one(
             previous,
             unverified=unverified,
             packs=back.packs,
+            guess=guess,
         )
         static = Verification(checks=(*_static_checks(planned, planner.facts), *checks))
         if not static.passed and tried.passed:

@@ -6,7 +6,7 @@ an action or as a :class:`~slim.model.plan.Skipped` with its reason.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
 
 from slim.analysis.facts import Facts
@@ -25,6 +25,7 @@ from slim.plan.dropped import settle_dropped
 from slim.plan.gpu import gpu_notes, gpu_warnings
 from slim.plan.held_facts import HeldFacts, refuse_by_facts
 from slim.plan.imported import hold_imported
+from slim.plan.likely import Likely, likely
 from slim.plan.links import Links, keep_shared_bytes
 from slim.plan.notes import bytecode_notes, guided_notes
 from slim.plan.protected import check_signed_records
@@ -41,6 +42,7 @@ class Planner:
     ``matchers`` (for the enabled rules of each layer) and ``remembered`` (see :class:`Context`) are
     those of an earlier plan of the same stack. Without ``proved`` the plan is a quick estimate:
     nothing is held for being imported, and the passes that ask the library graph are left out.
+    ``early`` is told what becomes of native files as far as that can be known before the analysis.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Planner:
         proved: bool = True,
         matchers: Matchers | None = None,
         remembered: MutableMapping[tuple[FileKey, str], Proposal | None] | None = None,
+        early: Callable[[Likely], None] | None = None,
     ) -> None:
         self.facts = facts
         self._config = config
@@ -62,6 +65,8 @@ class Planner:
         self._scope = Scope(facts.stack, facts.inventory, config, self._only)
         self._selection = Selection(facts.stack, facts.inventory, config, matchers)
         self._remembered = {} if remembered is None else remembered
+        self._first_looks: dict[tuple[FileKey, str], Proposal | None] = {}
+        self._early = early
         self._rules = {rule.id: rule for rule in self._selection.rules}
         self._kept: set[tuple[FileKey, str]] = set()
         self._draft = Draft(units=frozenset(rule.id for rule in self._selection.rules if rule.unit))
@@ -75,6 +80,8 @@ class Planner:
         draft, inventory = self._draft, self.facts.inventory
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
+        if self._early is not None:
+            self._early(likely(self._context(), self._selection, self._scope))
         links = self._links()
         read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
         start = draft.copy()
@@ -211,6 +218,7 @@ class Planner:
             held=self._scope.holds,
             gpu=self._config.gpu,
             remembered=self._remembered,
+            first_looks=self._first_looks,
         )
 
     def _note_blocked(self) -> None:

@@ -52,11 +52,12 @@ class Selection:
     def would_select(self, pass_name: str, record: FileRecord) -> bool:
         """Return whether a rule of a pass selects a file, which need not be in the stack."""
         rules = self._matchers[record.layer].select(pass_name, record)
-        return any(
-            not self.conditions.against(rule, record.owner)
-            for rule in rules
-            if not rule.choose or not self.choices.leaves(rule, record)
-        )
+        return any(not self._is_against(rule, record) for rule in rules)
+
+    def strongest(self, pass_name: str, record: FileRecord) -> Rule | None:
+        """Return the first rule of a pass that selects a file, as far as is known; note nothing."""
+        rules = self._matchers[record.layer].select(pass_name, record)
+        return next((rule for rule in rules if not self._is_against(rule, record)), None)
 
     def selected(self, pass_name: str) -> Iterator[Selected]:
         """Yield every file that rules of a pass select, with those rules."""
@@ -84,6 +85,12 @@ class Selection:
     def unmatched(self) -> tuple[str, ...]:
         """Return the ids of the rules that are switched on and selected nothing, sorted."""
         return tuple(sorted({rule.id for rule in self.rules} - self._matched))
+
+    def _is_against(self, rule: Rule, record: FileRecord) -> bool:
+        """Return whether a choice or a fact keeps a rule from selecting a file."""
+        if rule.choose and self.choices.leaves(rule, record):
+            return True
+        return bool(self.conditions.against(rule, record.owner))
 
     def _noted(self, record: FileRecord, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
         if any(rule.choose for rule in rules):

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import DIRECTORY, archive_stem, encoders, format_by_name, is_archive_name
+from slim.formats.ahead import Ahead
 from slim.formats.base import Format, Member, WriteOptions
 from slim.formats.digests import sha256_of
 from slim.formats.files import copy_file
@@ -90,6 +91,10 @@ class WrittenLayer:
         return () if self.blocks is None else self.blocks.taken
 
 
+_LEAST_AHEAD: Final = 4 << 20
+"""Bytes of members with machine code that are worth compressing while a plan is made."""
+
+
 class Publisher:
     """Stages the stacks of one run for one output.
 
@@ -116,18 +121,44 @@ class Publisher:
         )
         folder.mkdir()
 
+    def begin(
+        self, stack: Stack, likely: Iterable[NewLayer], context: RunContext, ahead: Ahead
+    ) -> None:
+        """Have blocks compressed that layers are likely to have, while a plan is made.
+
+        ``likely`` has the members with machine code alone. One encoder fewer than have room is at
+        work, so that there is room for the plan.
+        """
+        groups, threads = {}, context.workers
+        for new in sorted(likely, key=lambda new: (-_size(new), new.layer.name)):
+            written_as = self._format_of(stack, new)
+            if written_as.likely is None or _size(new) < _LEAST_AHEAD:
+                continue
+            threads = min(threads, encoders(context.workers, self._effort, written_as))
+            options = WriteOptions(effort=self._effort, machine=new.layer.platform.machine)
+            blocks = written_as.likely(new.members, new.root or new.layer.name, options)
+            if self.cache is not None:
+                known = self.cache.blocks(written_as)
+                blocks = (block for block in blocks if known.take(block.key) is None)
+            groups[new.layer.name] = blocks
+        if threads > 1:
+            ahead.begin(groups, threads - 1)
+
     def write_layers(
-        self, stack: Stack, layers: Sequence[NewLayer], context: RunContext
+        self,
+        stack: Stack,
+        layers: Sequence[NewLayer],
+        context: RunContext,
+        ahead: Ahead | None = None,
     ) -> list[WrittenLayer]:
         """Write the layers, as many at a time as have room to be compressed.
 
         What compresses in blocks does so on a pool that all layers share, so that a layer whose
         blocks are done makes room for another's; what can't does so on the thread that writes.
+        ``ahead`` has blocks that were begun, and knows which of them are right.
         """
         progress = context.progress
-        progress.stage(
-            "Writing layers", total=sum(m.size for new in layers for m in new.members), unit="bytes"
-        )
+        progress.stage("Writing layers", total=sum(map(_size, layers)), unit="bytes")
         places = [self._place(stack, new) for new in layers]
         for new in layers:
             if (
@@ -156,11 +187,12 @@ class Publisher:
                 workers=encoding,
                 threads=encoding // writing,
                 effort=self._effort,
+                begun=ahead,
             )
+            if ahead is not None:
+                ahead.occupy(compressors)
             # The largest first, so that the last one to finish is a small one.
-            order = sorted(
-                layers, key=lambda new: (-sum(m.size for m in new.members), new.layer.name)
-            )
+            order = sorted(layers, key=lambda new: (-_size(new), new.layer.name))
             futures = {
                 new.layer.name: writers.submit(self._write, stack, new, options, progress)
                 for new in order
@@ -168,6 +200,8 @@ class Publisher:
             try:
                 return [futures[new.layer.name].result() for new in layers]
             except BaseException:  # an interruption, too: what hasn't begun won't
+                if ahead is not None:
+                    ahead.stop()
                 writers.shutdown(wait=False, cancel_futures=True)
                 compressors.shutdown(wait=False, cancel_futures=True)
                 raise
@@ -197,7 +231,7 @@ class Publisher:
     ) -> WrittenLayer:
         place = self._place(stack, new)
         written_as = self._format_of(stack, new)
-        size = sum(member.size for member in new.members)
+        size = _size(new)
         root = new.root or new.layer.name
         options = replace(options, machine=new.layer.platform.machine)
         key, cached, blocks = None, False, None
@@ -336,6 +370,10 @@ class Publisher:
         archive where the input was one and the output is named like one.
         """
         return self._single or self._folder
+
+
+def _size(new: NewLayer) -> int:
+    return sum(member.size for member in new.members)
 
 
 def _check_carried(copied: ArchiveInfo, wanted: ArchiveInfo, source: Path) -> None:

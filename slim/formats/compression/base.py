@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slim.errors import UnsafeInputError
-from slim.formats.base import WriteOptions
+from slim.formats.base import LikelyBlock, WriteOptions
 from slim.formats.compression.meter import Meter
 from slim.formats.files import CHUNK, file_chunks
 from slim.model.settings import Effort
@@ -43,13 +43,15 @@ class Compression:
 
     ``library`` names the library, and its version, that the bytes depend on; None: on none.
     ``memory`` gives the bytes that each thread takes to compress at an effort; None: so few that
-    they needn't be counted.
+    they needn't be counted. ``likely`` gives the blocks that sections become, one by one, where
+    what comes before and after them changes no byte of them.
     """
 
     decompress: Decompress
     compress: Compress
     library: Callable[[], str] | None = None
     memory: Callable[[Effort], int] | None = None
+    likely: Callable[[Iterable[Section], WriteOptions], Iterator[LikelyBlock]] | None = None
 
 
 class _Decompressor(Protocol):

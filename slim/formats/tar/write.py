@@ -9,13 +9,13 @@ Source: POSIX.1-2017, "pax" (ustar Interchange Format, Extended Header).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 
 from slim.errors import SlimError
-from slim.formats.base import Member, WriteOptions, Writer
+from slim.formats.base import LikelyBlock, Member, WriteOptions, Writer
 from slim.formats.compression.base import Compress, Section, joined
 from slim.formats.files import write_file
 from slim.formats.order import for_compression, with_root
@@ -40,6 +40,20 @@ def tar_writer(compress: Compress) -> Writer:
         write_file(target, compress(tar_sections(members, root), options))
 
     return write
+
+
+def likely_blocks(
+    blocks_of: Callable[[Iterable[Section], WriteOptions], Iterator[LikelyBlock]],
+) -> Callable[[Iterable[Member], str, WriteOptions], Iterator[LikelyBlock]]:
+    """Return what gives the blocks with machine code of an archive, by these members alone."""
+
+    def likely(
+        members: Iterable[Member], root: str, options: WriteOptions
+    ) -> Iterator[LikelyBlock]:
+        sections = (section for section in tar_sections(members, root) if section.native)
+        return blocks_of(sections, options)
+
+    return likely
 
 
 def tar_sections(members: Iterable[Member], root: str) -> Iterator[Section]:

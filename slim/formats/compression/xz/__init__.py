@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from slim.errors import LimitError, UnsafeInputError
-from slim.formats.base import WriteOptions
+from slim.formats.base import LikelyBlock, WriteOptions
 from slim.formats.compression.base import Compression, Section, damaged, decompressed
 from slim.formats.compression.libraries import version_of
 from slim.formats.compression.meter import Meter
-from slim.formats.compression.xz.container import xz_stream
+from slim.formats.compression.xz.container import Sections, likely_blocks, xz_stream
 from slim.formats.compression.xz.settings import memory, settings
 
 
@@ -45,11 +45,24 @@ def _decompress(source: Path, meter: Meter) -> Iterator[bytes]:
 
 def _compress(sections: Iterable[Section], options: WriteOptions) -> Iterator[bytes]:
     """One stream of blocks, compressed in parallel; machine code has a filter of its own."""
+    return xz_stream(
+        _with_settings(sections, options),
+        options.executor,
+        options.workers,
+        options.blocks,
+        options.begun,
+    )
+
+
+def _likely(sections: Iterable[Section], options: WriteOptions) -> Iterator[LikelyBlock]:
+    return likely_blocks(_with_settings(sections, options))
+
+
+def _with_settings(sections: Iterable[Section], options: WriteOptions) -> Sections:
     by_kind = {
         native: settings(options.effort, options.machine, native=native) for native in (False, True)
     }
-    blocks = ((by_kind[section.native], section.pieces) for section in sections)
-    return xz_stream(blocks, options.executor, options.workers, options.blocks)
+    return ((by_kind[section.native], section.pieces) for section in sections)
 
 
 def _library() -> str:
@@ -57,4 +70,6 @@ def _library() -> str:
     return f"liblzma {version_of('_lzma', 'lzma_version_string')}"
 
 
-XZ = Compression(decompress=_decompress, compress=_compress, library=_library, memory=memory)
+XZ = Compression(
+    decompress=_decompress, compress=_compress, library=_library, memory=memory, likely=_likely
+)

@@ -16,13 +16,13 @@ import lzma
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor, Future
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
-from slim.formats.base import KnownBlocks
+from slim.formats.base import BegunBlocks, KnownBlocks
 from slim.formats.compression.xz import hugepages
 from slim.formats.compression.xz.arm64 import arm64_filter
 from slim.system.mapped import passing
@@ -80,6 +80,9 @@ class _Block:
     uncompressed: int
     key: str = ""
 
+    def __len__(self) -> int:
+        return len(self.data)
+
 
 Sections = Iterable[tuple[Settings, Iterable[bytes | memoryview]]]
 """Pieces of the uncompressed stream, with the settings of the blocks that they go into."""
@@ -90,18 +93,20 @@ def xz_stream(
     executor: Executor | None,
     workers: int,
     known: KnownBlocks | None = None,
+    begun: BegunBlocks | None = None,
 ) -> Iterator[bytes]:
     """Compress sections, each of which begins a new block.
 
     At most ``workers`` blocks wait or are being compressed at a time, and one more is being filled;
-    what they hold of memory-mapped pieces isn't copied. Blocks that are ``known`` are taken.
+    what they hold of memory-mapped pieces isn't copied. Blocks that are ``known`` or ``begun`` are
+    taken.
 
     Don't call this from a job of the same executor: it waits for jobs of its own.
     """
     yield _HEADER_MAGIC + _FLAGS + _crc(_FLAGS)
     records: list[tuple[int, int]] = []
     at = len(_HEADER_MAGIC + _FLAGS) + 4
-    for block in _compressed(_all_blocks(sections), executor, workers, known):
+    for block in _compressed(_all_blocks(sections), executor, workers, known, begun):
         yield block.data
         if known is not None and block.key:
             known.made(block.key, at, len(block.data))
@@ -163,8 +168,12 @@ def _compressed(
     executor: Executor | None,
     workers: int,
     known: KnownBlocks | None,
+    begun: BegunBlocks | None,
 ) -> Iterator[_Block]:
-    """Compress blocks on the executor and give them back in order."""
+    """Compress blocks on the executor and give them back in order.
+
+    What was begun is waited for here: a thread of the executor has better things to do.
+    """
     if executor is None:
         for block, settings in blocks:
             yield _made(block, settings, known)
@@ -172,7 +181,10 @@ def _compressed(
     pending: deque[Future[_Block]] = deque()
     try:
         for block, settings in blocks:
-            pending.append(executor.submit(_made, block, settings, known))
+            taken = None
+            if begun is not None and block.size >= LEAST_KNOWN:
+                taken = begun.take(_key(block, settings)[0])
+            pending.append(taken or executor.submit(_made, block, settings, known))
             if len(pending) >= max(workers, 1):
                 yield pending.popleft().result()
         while pending:
@@ -186,11 +198,7 @@ def _made(block: _Input, settings: Settings, known: KnownBlocks | None) -> _Bloc
     """One complete block, taken from those that are known, or compressed."""
     if known is None or block.size < LEAST_KNOWN:
         return compress_block(block, settings)
-    state, check = hashlib.sha256(), 0
-    for piece in passing(block.pieces):
-        state.update(piece)
-        check = zlib.crc32(piece, check)
-    key = f"{state.hexdigest()} {block.size} {settings}"
+    key, check = _key(block, settings)
     data = known.take(key)
     if data is not None:
         taken = _read_block(data, block.size, check)
@@ -198,6 +206,35 @@ def _made(block: _Input, settings: Settings, known: KnownBlocks | None) -> _Bloc
             return replace(taken, key=key)
         known.refuse(key, "it is no block of that content")
     return replace(compress_block(block, settings), key=key)
+
+
+def _key(block: _Input, settings: Settings) -> tuple[str, int]:
+    """Return what tells a block by content and settings, and the CRC32 of the content."""
+    state, check = hashlib.sha256(), 0
+    for piece in passing(block.pieces):
+        state.update(piece)
+        check = zlib.crc32(piece, check)
+    return f"{state.hexdigest()} {block.size} {settings}", check
+
+
+@dataclass(frozen=True, slots=True)
+class Likely:
+    """A block that an archive is likely to have; see :class:`slim.formats.base.LikelyBlock`."""
+
+    content: _Input
+    settings: Settings
+    key: str
+
+    def compress(self, is_stopped: Callable[[], bool]) -> _Block:
+        """Return the finished block. Raises CancelledError once it is stopped."""
+        return replace(compress_block(self.content, self.settings, is_stopped), key=self.key)
+
+
+def likely_blocks(sections: Sections) -> Iterator[Likely]:
+    """Give the blocks that sections become, but for those that are compressed in no time."""
+    for block, settings in _all_blocks(sections):
+        if block.size >= LEAST_KNOWN:
+            yield Likely(block, settings, _key(block, settings)[0])
 
 
 def _read_block(data: bytes, size: int, check: int) -> _Block | None:
@@ -218,10 +255,13 @@ def _read_block(data: bytes, size: int, check: int) -> _Block | None:
     return _Block(data=data, unpadded=length + packed + 4, uncompressed=size)
 
 
-def compress_block(block: _Input, settings: Settings) -> _Block:
+def compress_block(
+    block: _Input, settings: Settings, is_stopped: Callable[[], bool] = lambda: False
+) -> _Block:
     """One complete block (3).
 
-    A function of its arguments alone; liblzma works outside the interpreter lock.
+    A function of content and settings alone; liblzma works outside the interpreter lock. Raises
+    CancelledError once it is stopped.
     """
     dictionary, code = dictionary_size(min(block.size, settings.dictionary))
     lzma2: dict[str, Any] = {
@@ -246,8 +286,13 @@ def compress_block(block: _Input, settings: Settings) -> _Block:
         check = zlib.crc32(piece, check)
         if settings.branch is not Branch.ARM64:
             out.append(encoder.compress(piece))
+        if is_stopped():
+            raise CancelledError
     if settings.branch is Branch.ARM64:
-        out.extend(encoder.compress(piece) for piece in arm64_filter(passing(block.pieces)))
+        for piece in arm64_filter(passing(block.pieces)):
+            out.append(encoder.compress(piece))
+            if is_stopped():
+                raise CancelledError
     packed = b"".join((*out, encoder.flush()))
     # 3.1.2: number of filters, both sizes present.
     body = (
