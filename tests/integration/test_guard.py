@@ -149,6 +149,24 @@ def test_an_import_fails_as_it_would_and_names_slim_rule_and_line(
     assert rest in told
 
 
+def test_a_start_of_python_reads_no_table_and_imports_one_module() -> None:
+    run("--guard", "on")
+    site = deploy()
+    watched = (
+        "import sys, site\nbefore, opened = set(sys.modules), []\n"
+        "sys.addaudithook(lambda event, words: opened.append(words[0]) if event == 'open' else 0)\n"
+        f"site.addsitedir({str(site)!r})\nimport maths.core\n"
+        "print(sorted(set(sys.modules) - before))\n"
+        "print([name for name in opened if 'removed-' in str(name)])\n"
+        "try:\n    import nowhere\nexcept ImportError:\n    pass\n"
+        "print(len([name for name in opened if 'removed-1' in str(name)]) > 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", watched], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines() == ["['maths', 'maths.core', 'slim_guard']", "[]", "True"]
+
+
 def test_what_slim_did_not_remove_fails_as_ever() -> None:
     run("--guard", "on")
     deploy()

@@ -123,6 +123,23 @@ def explained(capsys: pytest.CaptureFixture[str], path: str) -> Any:
     return json.loads(capsys.readouterr().out)["explanations"][0]
 
 
+def test_a_module_that_is_waited_for_is_taken_back_once_the_time_is_over() -> None:
+    """What a trace missed may hang a program instead of failing."""
+    waits = (
+        "import importlib, time\nfrom maths import used\n"
+        "while __name__ == '__main__':\n    try:\n"
+        "        importlib.import_module('neddih.shtam'[::-1])\n        break\n"
+        "    except ImportError:\n        time.sleep(0.1)\n"
+    )
+    stack(waits)
+    trace()
+    configure(GUIDED + LAUNCH + "timeout = 3\n")
+    assert run("--verify") == 0
+    assert {"used.py", "hidden.py"} <= members()
+    assert "spare.py" not in members()
+    assert "maths/hidden.py" in Path("slim.keep.toml").read_text()
+
+
 def test_explain_says_what_would_keep_a_module(capsys: pytest.CaptureFixture[str]) -> None:
     stack()
     trace()
