@@ -75,7 +75,14 @@ def test_scripts_hold_what_they_take(case: str) -> None:
 @pytest.mark.parametrize("name", ["run.sh", "run"])
 def test_damaged_scripts_are_read_without_harm(name: str) -> None:
     for content in (b"\xff\0cp -r . $(((", b"cp " + b"$A" * 5000, b"cp -r . /x\n" * 50_000):
-        scripts.script_listings(name, content)
+        assert len(scripts.script_listings(name, content)) < 10
+
+
+def test_what_a_script_says_again_and_again_counts_once() -> None:
+    found = scripts.script_listings("run.sh", b"cp -r a/b /x\n" * 10_000)
+    assert len(found) < 10
+    doubled = scripts.script_listings("run.sh", b"A=x\n" + b"A=$A$A/y\n" * 200 + b"cp -r $A /x\n")
+    assert max(len(listing.folder) for listing in doubled) < 2_000
 
 
 def test_a_name_in_a_script_means_that_folder_alone() -> None:

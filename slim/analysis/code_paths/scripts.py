@@ -78,6 +78,7 @@ _NODE_SUFFIXES = (".js", ".cjs", ".mjs", ".ts")
 _GOES_ON = {".bat": "^", ".cmd": "^", ".ps1": "`", ".psm1": "`"}
 """What stands at the end of a line that goes on, where that isn't a backslash."""
 _MAX_LINE = 2000
+_MAX_PATH = 500
 _QUOTED = re.compile(r"[\"'`]([^\"'`\s]+)[\"'`]|([\x01\x02][^\s\"'`,)]*)")
 
 
@@ -102,7 +103,8 @@ def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:
         if len(part) <= _MAX_LINE and not _COMMENT.match(part):
             reader.read(re.sub(rf"{goes_on}\n", " ", part), line)
         line += 1 + part.count("\n")
-    return tuple(reader.found)
+    each = {(one.folder, one.wanted, one.recursive): one for one in reversed(reader.found)}
+    return tuple(reversed(each.values()))
 
 
 def takes_files(command: str) -> bool:
@@ -134,7 +136,7 @@ class _Script:
         for command in _SPLIT.split(line):
             assigned = _ASSIGNED.match(command)
             if assigned is not None:
-                self.values[assigned[1]] = _first(assigned[2])
+                self.values[assigned[1]] = _first(assigned[2])[:_MAX_PATH]
             parts = command.split()
             if parts[:1] in (["cd"], ["pushd"]):
                 self.folder = self._place_of(_first(" ".join(parts[1:])))
@@ -148,7 +150,7 @@ class _Script:
         line = _PYTHON.sub(lambda match: f"{PACKAGE}{match[1] or match[2]}{PACKAGE}", line)
         for _ in range(5):
             line = _VARIABLE.sub(self._value, line)
-            line, again = _INNER.subn(_substituted, line)
+            line, again = _INNER.subn(_substituted, line[: 4 * _MAX_LINE])
             line, joined = _JOINED.subn(_together, line)
             if not again and not joined:
                 break
@@ -165,7 +167,7 @@ class _Script:
             return path
         if not path or path.startswith(("/", _UNKNOWN, "~")) or self.folder is None:
             return None
-        return f"{self.folder}/{path}"
+        return f"{self.folder}/{path}"[:_MAX_PATH]
 
     def _take(self, command: str, number: int) -> None:
         text = f'"{command.strip()[:30]}..."'.translate({1: "$", 2: "$", 3: "$"})
