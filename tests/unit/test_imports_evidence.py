@@ -225,6 +225,29 @@ def test_names_hold_what_they_name(case: str) -> None:
     assert held({path: text}) == expected
 
 
+PACKAGES: dict[str, tuple[str, str]] = {
+    "an application of Django": ("user.py", "INSTALLED_APPS = ['django.x', 'pkg.tests']"),
+    "tasks of Celery": ("user.py", "app.autodiscover_tasks(['pkg.tests'])"),
+    "what Pyramid scans": ("user.py", "config.scan('pkg.tests')"),
+    "what is wired": ("user.py", "container.wire(packages=['pkg.tests'])"),
+    "JSON": ("conf.json", '{"packages": ["pkg.tests"]}'),
+    "YAML": ("conf.yaml", "packages:\n  - pkg.tests\n"),
+    "ZCML": ("conf.zcml", '<include package="pkg.tests"/>'),
+}
+
+
+@pytest.mark.parametrize("case", PACKAGES)
+def test_the_name_of_a_package_holds_what_is_no_test_in_it(case: str) -> None:
+    """A framework imports the modules that it knows, such as ``models``; no tests."""
+    path, text = PACKAGES[case]
+    tests: dict[str, Contents] = {"pkg/tests/test_a.py": "", "pkg/tests/deep/test_b.py": ""}
+    assert held({path: text, **tests}) == ALL
+
+
+def test_the_name_of_a_module_in_a_package_holds_nothing_beside_it() -> None:
+    assert held({"conf.yaml": "a: pkg.tests.mod\nb: x\n"}) == NAMED
+
+
 def test_data_of_a_package_without_init_is_held_too() -> None:
     virtual = make_stack(
         {"app-x": {"$site/user.py": "files('pkg.tests') / 'y'", "$site/pkg/tests/y.json": "{}"}}

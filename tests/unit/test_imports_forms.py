@@ -108,7 +108,7 @@ COMPUTED: dict[str, tuple[str, str, set[str]]] = {
         NAMED,
     ),
     "a variable": ("user.py", f"T = 'tests'\n{FOUND}(f'pkg.{{T}}.mod')", NAMED),
-    "a package in a variable": ("user.py", f"P = 'pkg.tests'\n{FOUND}(P + '.mod')", NAMED),
+    "a package in a variable": ("user.py", f"P = 'pkg.tests'\n{FOUND}(P + '.mod')", ALL),
     "a table": ("user.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}('pkg.' + M[k])", NAMED),
     "a lazy table": ("pkg/core.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}(f'pkg.{{M[k]}}')", NAMED),
     "what is compared": (

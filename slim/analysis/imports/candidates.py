@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cached_property
 
 from slim.analysis.imports.modules import ModuleIndex, as_bytes, dotted, parents
@@ -89,6 +90,13 @@ class Candidates:
             start = bisect_left(self._sorted, (layer, f"{folder}/"))
             found.extend(self._sorted[start : bisect_left(self._sorted, (layer, f"{folder}0"))])
         return found
+
+    def parts_of(self, name: str) -> Iterator[FileKey]:
+        """The removals in the folders of that name that a generic rule selects and no tests are."""
+        for key in self.keys_in(name):
+            stem = posixpath.basename(key[1])
+            if key in self.by_name and not stem.startswith("test_") and stem != "conftest.py":
+                yield key
 
     def selected_in(self, folder: FileKey, *, modules: bool) -> Collection[FileKey]:
         """The removals below a folder that rules for every package select; or test modules only."""

@@ -15,6 +15,7 @@ from slim.analysis.imports.text_files import TextNames
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileRecord, OwnerKind
 
+_SETTINGS = (".json", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml", ".zcml", ".env")
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
 
@@ -22,6 +23,9 @@ MAX_REPEATS = 20
 @dataclass(frozen=True, slots=True)
 class ModuleMention:
     """A module that a file names; with ``whole`` everything in that package may be meant.
+
+    With ``parts`` what isn't called like a test may be: a framework that is told of a package
+    imports the modules in it that it knows (``models``, ``tasks``).
 
     ``scattered`` says that the words of its name stand somewhere in compiled code, but nowhere as
     an import would have them; or that an installer's program would import it, which isn't there.
@@ -31,6 +35,7 @@ class ModuleMention:
     evidence: Evidence
     whole: bool = False
     scattered: bool = False
+    parts: bool = False
 
 
 def mentions_in(
@@ -66,7 +71,8 @@ def mentions_in(
         for each in (name, *parents(name)):
             if "/" in each and (each in candidates or candidates.is_folder(each)):
                 evidence = _evidence(record, line, f'"{text}" in a string', Strength.WEAK, "string")
-                yield ModuleMention(each, evidence, each == name and each not in candidates)
+                whole = each == name and each not in candidates
+                yield ModuleMention(each, evidence, whole, parts=each == name)
     if module.package and module.name in candidates.below:
         for text, line in found.listed:
             name = f"{module.name}/{text.replace('.', '/')}"
@@ -162,7 +168,10 @@ def text_mentions(
     for name in sorted(text.names):
         if name in candidates or candidates.is_folder(name):
             shown = f'"{dotted(name)}" in a text'
-            yield ModuleMention(name, _evidence(record, 0, shown, Strength.WEAK, "string"))
+            evidence = _evidence(record, 0, shown, Strength.WEAK, "string")
+            alone = not any(other.startswith(f"{name}/") for other in text.names)
+            is_value = alone and record.path.lower().endswith(_SETTINGS)
+            yield ModuleMention(name, evidence, parts=is_value)
     module = Module("/" + record.deployed_path, False)
     for statement in text.imports:
         for name, shown, _ in _imported(statement, module, candidates, index):

@@ -334,6 +334,12 @@ class _ProofRun:
             for key in self._candidates.keys_in(mention.name):
                 if importer is None or importer.key != key:
                     self._hold(key, evidence, importer)
+        elif mention.parts and self._counts(("parts", mention.name), mention.evidence, importer):
+            text = f"{mention.evidence.text}, which may import what is in it"
+            evidence = replace(mention.evidence, text=text)
+            for key in self._candidates.parts_of(mention.name):
+                if importer is None or importer.key != key:
+                    self._hold(key, evidence, importer)
 
     def _counts(
         self, meant: tuple[object, ...], evidence: Evidence, importer: FileRecord | None
