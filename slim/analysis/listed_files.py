@@ -115,11 +115,19 @@ class ListedFiles:
             for listing in self._listings(record, tops):
                 if self._sources and _NAMES_ONLY.search(listing.text):
                     continue
-                near = places.get(record.layer, [])
-                for key in _taken(listing, place_of(record.path), near, self._sources):
-                    if key != record.key:
-                        found.setdefault(key, _evidence(record, listing))
+                for layer, near in places.items():
+                    if not self._reaches(listing, record.layer, layer):
+                        continue
+                    for key in _taken(listing, place_of(record.path), near, self._sources):
+                        if key != record.key:
+                            found.setdefault(key, _evidence(record, listing))
         return found
+
+    def _reaches(self, listing: Listing, layer: str, other: str) -> bool:
+        """Return whether a listing in one layer may be of a folder in another: of a package."""
+        if layer == other:
+            return True
+        return listing.folder.startswith(PACKAGE) and self._stack.share_process(layer, other)
 
     def _may_have(self, record: FileRecord, tops: Collection[str]) -> bool:
         """Return whether a file may have listings, by its text; found out once."""

@@ -174,5 +174,22 @@ class Stack:
                 return layer
         raise KeyError(name)
 
+    def share_process(self, name: str, other: str) -> bool:
+        """Return whether two layers can share a process: those of two runtimes never do.
+
+        Raises KeyError where there is no such layer.
+        """
+        ours, theirs = self._runtimes_of(name), self._runtimes_of(other)
+        return not ours or not theirs or bool(ours & theirs)
+
+    def _runtimes_of(self, name: str) -> frozenset[str]:
+        """The runtimes that a layer runs on; none where that isn't known."""
+        below = {name, *self.layer(name).requires}
+        return frozenset(
+            layer.name
+            for layer in self.layers
+            if layer.kind is LayerKind.RUNTIME and layer.name in below
+        )
+
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)

@@ -222,3 +222,31 @@ def test_listings_are_remembered_as_they_are_read(
     warm = [taken(tmp_path, with_sources) for with_sources in (False, True)]
     monkeypatch.setattr(reading, "parsed", parse, raising=False)
     assert warm == [taken(None, with_sources) for with_sources in (False, True)]
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "holds"),
+    [
+        ("$site/app.py", "import pkg\nshutil.copytree(os.path.dirname(pkg.__file__), x)", True),
+        ("$site/app.py", "import pkg\nx = list(Path(pkg.__file__).parent.rglob('*'))", True),
+        ("$site/app.py", "x = list(Path(__file__).parent.rglob('*'))", False),
+        ("bin/go", "#!/bin/sh\ncp -r $HERE/framework-x/lib/python3.13/site-packages/pkg /x", True),
+        (
+            "bin/go",
+            "#!/bin/sh\ncp -r $HERE/framework-x/lib/python3.13/site-packages/other /x",
+            False,
+        ),
+    ],
+)
+def test_code_of_a_layer_above_holds_what_it_takes(path: str, text: str, holds: bool) -> None:
+    package: dict[str, Contents] = {
+        "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+        "$site/pkg/__init__.py": "",
+        **{f"$site/pkg/{name}": content for name, content in FILES.items()},
+    }
+    made = make_stack({"framework-x": package, "app-x": {path: f"{HERE}{text}"}})
+    if path == "bin/go":
+        made = make_stack({"framework-x": package, "app-x": {path: text}})
+    plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
+    gone = {key[1] for key in plan.actions if key[0] == "framework-x"}
+    assert gone == (set() if holds else {f"{SITE}/pkg/{name}" for name in TAKEN})

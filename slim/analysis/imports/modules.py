@@ -20,7 +20,7 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
-from slim.model.stack import Layer, LayerKind, Stack
+from slim.model.stack import Layer, Stack
 
 SOURCE_SUFFIXES = (".py", ".pyw")
 MAX_PTH = 1 << 20
@@ -90,6 +90,7 @@ class ModuleIndex:
         self._stack = stack
         self._inventory = inventory
         self._read = read
+        self._connected: dict[tuple[str, str], bool] = {}
         self.roots: Mapping[str, tuple[str, ...]] = {
             layer.name: self._layer_roots(layer) for layer in stack
         }
@@ -170,21 +171,10 @@ class ModuleIndex:
 
     def connected(self, layer: str, other: str) -> bool:
         """True if two layers can share a process: those of two runtimes never do."""
-        ours, theirs = self._runtimes[layer], self._runtimes[other]
-        return not ours or not theirs or bool(ours & theirs)
-
-    @cached_property
-    def _runtimes(self) -> dict[str, frozenset[str]]:
-        """The runtimes that each layer runs on; none where that isn't known."""
-        kinds = {layer.name: layer.kind for layer in self._stack}
-        return {
-            layer.name: frozenset(
-                name
-                for name in (layer.name, *layer.requires)
-                if kinds.get(name) is LayerKind.RUNTIME
-            )
-            for layer in self._stack
-        }
+        asked = (layer, other)
+        if asked not in self._connected:
+            self._connected[asked] = self._stack.share_process(layer, other)
+        return self._connected[asked]
 
     def is_root(self, folder: FileKey) -> bool:
         """True if Python searches a folder.
