@@ -17,6 +17,11 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from slim.analysis.unimportable.finders import (
+    may_have_finder,
+    names_of_finders,
+    quoted_names,
+)
 from slim.analysis.vocabulary import AnyOf
 from slim.model.record import FileKey, FileRecord
 from slim.system.syntax import parsed
@@ -47,10 +52,6 @@ _MODULE_WORDS = AnyOf(
     b"from sys import",
     b"import sys as",
 )
-_FINDS = re.compile(
-    rb"^[ \t]+(?:async[ \t]+)?def[ \t]+find_(?:spec|module|loader)\b|\bMetaPathFinder\b", re.M
-)
-"""A class that finds modules; another file may put it beside those of the interpreter."""
 _BRIDGES = """
 clr pythonnet clr_loader jpype jnius javabridge capnp thriftpy thriftpy2 cppimport rustimport
 pyximport importnb ipynb import_ipynb hy httpimport
@@ -70,7 +71,6 @@ _INSTALLS = re.compile(
     rb"""['"]pip['"]\s*,\s*['"]install['"]|\bpip\.main\b|\bpip\._internal\b|__lazy_modules__"""
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
-_QUOTED = re.compile(rb"""['"]([A-Za-z_]\w*)""")
 _DEFINED = re.compile(rb"\b(?:def|class)\s+([A-Za-z_]\w*)")
 """Functions and classes of a file that can't be parsed: any may put modules into a place."""
 _ADDING = frozenset({"insert", "append", "extend"})
@@ -103,8 +103,8 @@ def signals_of(source: bytes) -> Signals:
     finder = False
     if changes_modules(source):
         modules, helpers, finder = _aliases(source)
-    elif _FINDS.search(source):
-        modules = _names_of_finder(source)
+    elif may_have_finder(source):
+        modules = names_of_finders(source)
     return Signals(
         path=changes_path(source),
         modules=modules,
@@ -154,12 +154,6 @@ def called_with(helpers: Iterable[str], source: bytes) -> Mapping[str, frozenset
     return found
 
 
-def quoted_names(source: bytes) -> Iterator[str]:
-    """Yield the first component of every string that begins like a name."""
-    for match in _QUOTED.finditer(source):
-        yield match[1].decode()
-
-
 def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str], bool]:
     """The names, the functions, and whether there is a finder."""
     try:
@@ -169,14 +163,11 @@ def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str], bool]:
         return frozenset(quoted_names(source)), frozenset(functions), True
     reader = _Aliases(plain=b"from sys import" in source)
     reader.read(tree, tree, "")
-    if reader.finder or _FINDS.search(source):
-        reader.names.update(_names_of_finder(source))
+    if reader.finder:
+        reader.names.update(quoted_names(source))
+    elif may_have_finder(source):
+        reader.names.update(names_of_finders(source))
     return frozenset(reader.names), frozenset(reader.helpers), reader.finder
-
-
-def _names_of_finder(source: bytes) -> frozenset[str]:
-    """The names that a finder may answer to: all that its file has in strings."""
-    return frozenset(quoted_names(source))
 
 
 @dataclass(slots=True)

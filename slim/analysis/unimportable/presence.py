@@ -8,11 +8,11 @@ from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import MAX_PTH, ModuleIndex
+from slim.analysis.unimportable.finders import quoted_names
 from slim.analysis.unimportable.names import (
     STANDARD,
     Signals,
     names_of_added_folders,
-    quoted_names,
 )
 from slim.analysis.unimportable.outside import outside_folder
 from slim.formats.zip.parse import PYTHON_SUFFIXES
