@@ -126,23 +126,23 @@ class Publisher:
     ) -> None:
         """Have blocks compressed that layers are likely to have, while a plan is made.
 
-        ``likely`` has the members with machine code alone. One encoder fewer than have room is at
-        work, so that there is room for the plan.
+        ``likely`` has the members with machine code alone. There is a thread fewer than there are
+        workers, and room for two encoders is left to the plan and the processes that parse.
         """
-        groups, threads = {}, context.workers
+        groups, threads = {}, context.workers - 1
         for new in sorted(likely, key=lambda new: (-_size(new), new.layer.name)):
             written_as = self._format_of(stack, new)
             if written_as.likely is None or _size(new) < _LEAST_AHEAD:
                 continue
-            threads = min(threads, encoders(context.workers, self._effort, written_as))
+            threads = min(threads, encoders(context.workers + 1, self._effort, written_as) - 2)
             options = WriteOptions(effort=self._effort, machine=new.layer.platform.machine)
             blocks = written_as.likely(new.members, new.root or new.layer.name, options)
             if self.cache is not None:
                 known = self.cache.blocks(written_as)
                 blocks = (block for block in blocks if known.take(block.key) is None)
             groups[new.layer.name] = blocks
-        if threads > 1:
-            ahead.begin(groups, threads - 1)
+        if threads > 0:
+            ahead.begin(groups, threads)
 
     def write_layers(
         self,

@@ -159,7 +159,7 @@ def test_with_a_cache_of_results_known_blocks_are_not_compressed_again(
 
 @pytest.mark.parametrize(
     "arguments",
-    [("--jobs", "1"), ("--memory", "512 MB"), ("--format", "zip"), ("--dry-run",)],
+    [("--jobs", "1"), ("--memory", "900 MB"), ("--format", "zip"), ("--dry-run",)],
 )
 def test_nothing_is_begun_where_it_would_be_in_vain(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
