@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from concurrent.futures import CancelledError, Executor, Future, wait
+from concurrent.futures import Executor, Future, wait
 from functools import partial
 from typing import Any, Final
 
@@ -36,6 +36,7 @@ class Ahead(Closing):
         self._begun: dict[str, tuple[str, Future[Any]]] = {}
         self._dropped: set[str] = set()
         self._ended = False
+        self._stopped = False
         self._held = 0
         self._threads: list[threading.Thread] = []
 
@@ -65,7 +66,7 @@ class Ahead(Closing):
             _, future = self._begun.pop(key, ("", None))
         if future is None or not future.done():
             return future
-        return None if future.cancelled() or future.exception() is not None else future
+        return None if future.exception() is not None else future
 
     def occupy(self, executor: Executor) -> None:
         """Have a thread of an executor idle for each block that is still being compressed."""
@@ -76,6 +77,7 @@ class Ahead(Closing):
 
     def stop(self) -> None:
         """Stop everything, without waiting for it."""
+        self._stopped = True
         self.settle(())
 
     def close(self) -> None:
@@ -89,16 +91,16 @@ class Ahead(Closing):
         while (each := self._next()) is not None:
             group, block, future = each
             try:
-                made = block.compress(partial(self._dropped.__contains__, group))
-            except CancelledError:
-                future.cancel()
-                future.set_running_or_notify_cancel()
+                made = block.compress(partial(self._is_stopped, group))
             except Exception as error:  # whoever writes such a block gets it
                 future.set_exception(error)
             else:
                 with self._lock:
                     self._held += len(made)
                 future.set_result(made)
+
+    def _is_stopped(self, group: str) -> bool:
+        return self._stopped or group in self._dropped
 
     def _next(self) -> tuple[str, LikelyBlock, Future[Any]] | None:
         with self._lock:
@@ -113,6 +115,7 @@ class Ahead(Closing):
                     self._left.pop(0)
                 elif block.key not in self._begun:
                     future: Future[Any] = Future()
+                    future.set_running_or_notify_cancel()  # whoever waits can't cancel it
                     self._begun[block.key] = (group, future)
                     return group, block, future
         return None

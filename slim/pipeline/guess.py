@@ -47,7 +47,9 @@ class Guess(Closing):
         self._natives = {
             layer.name: likely.natives(loaded, layer.name)
             for layer in loaded.stack
-            if layer.name in likely.layers and SLIM_KEY not in layer.entry
+            if layer.name in likely.layers
+            and SLIM_KEY not in layer.entry
+            and self._publisher.format_of(loaded.stack, loaded.trees[layer.name].format).likely
         }
         layers = [
             NewLayer(

@@ -131,7 +131,7 @@ class Publisher:
         """
         groups, threads = {}, context.workers - 1
         for new in sorted(likely, key=lambda new: (-_size(new), new.layer.name)):
-            written_as = self._format_of(stack, new)
+            written_as = self.format_of(stack, new.source_format)
             if written_as.likely is None or _size(new) < _LEAST_AHEAD:
                 continue
             threads = min(threads, encoders(context.workers + 1, self._effort, written_as) - 2)
@@ -172,7 +172,7 @@ class Publisher:
                 )
         encoding = min(
             (
-                encoders(context.workers, self._effort, self._format_of(stack, new))
+                encoders(context.workers, self._effort, self.format_of(stack, new.source_format))
                 for new in layers
             ),
             default=1,
@@ -206,15 +206,16 @@ class Publisher:
                 compressors.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _format_of(self, stack: Stack, new: NewLayer) -> Format:
+    def format_of(self, stack: Stack, source_format: str) -> Format:
+        """Return the format in which a layer is written that was read as one of that name."""
         if self._format is not None:
             return format_by_name(self._format)
         if stack.kind in (StackKind.PUBLISHED, StackKind.ARCHIVE):
-            return format_by_name(new.source_format)
+            return format_by_name(source_format)
         return DIRECTORY
 
     def _place(self, stack: Stack, new: NewLayer) -> Path:
-        written_as = self._format_of(stack, new)
+        written_as = self.format_of(stack, new.source_format)
         if written_as is DIRECTORY:
             return self._folder / new.layer.name
         if new.reused is not None and new.reused.place is not None:
@@ -230,7 +231,7 @@ class Publisher:
         self, stack: Stack, new: NewLayer, options: WriteOptions, progress: Progress
     ) -> WrittenLayer:
         place = self._place(stack, new)
-        written_as = self._format_of(stack, new)
+        written_as = self.format_of(stack, new.source_format)
         size = _size(new)
         root = new.root or new.layer.name
         options = replace(options, machine=new.layer.platform.machine)

@@ -113,6 +113,17 @@ def test_closing_stops_what_is_compressed_and_forgets_it() -> None:
     assert ahead.take("block") is None
 
 
+def test_who_waits_for_a_block_and_gives_up_does_not_stop_it_but_closing_does() -> None:
+    block = Slow("block")
+    with Ahead() as ahead:
+        ahead.begin({"a": iter([block])}, 1)
+        assert block.started.wait(60)
+        ahead.settle(["a"])
+        future = ahead.take("block")
+        assert future is not None and not future.cancel()
+    assert isinstance(future.exception(60), CancelledError)
+
+
 def test_what_failed_is_not_given() -> None:
     def fails() -> Iterator[Slow]:
         yield Slow("made", let_go=_set())
