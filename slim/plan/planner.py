@@ -120,7 +120,15 @@ class Planner:
     def plan_up_to(self, profile: Safety) -> Plan:
         """Plan the same stack without what goes beyond a profile. Raises as :meth:`plan` does."""
         config = up_to(self._config, profile)
-        return Planner(self.facts, config, Silent(), only=self._only, proved=self._proved).plan()
+        planner = Planner(
+            self.facts,
+            config,
+            Silent(),
+            only=self._only,
+            proved=self._proved,
+            remembered=self._remembered,
+        )
+        return planner.plan()
 
     def _hold(self, links: Links, read_files: ReadFiles) -> None:
         """Take back what has to stay: for links, for importers, for facts that rules name."""
