@@ -66,8 +66,10 @@ class Around(FileFinder):
 
 _around: "dict[str, set[str]]" = {}
 """Names of hollow folders, by the folder around them."""
-_searched: "set[str]" = set()
-"""Folders of ``sys.path`` whose lists were read."""
+_names: "set[str]" = set()
+"""Names of the folders around them: others needn't be looked at."""
+_searched: "set[object]" = set()
+"""Entries of ``sys.path`` whose lists were read."""
 
 
 def finder_around(folder: str) -> "PathEntryFinderProtocol":
@@ -75,7 +77,11 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
 
     An entry of ``sys.path_hooks``: raises ImportError for all other folders.
     """
-    _read_lists()
+    for place in sys.path:
+        if place not in _searched:
+            _search(place)
+    if folder[folder.rfind(os.sep) + 1 :] not in _names:
+        raise ImportError("no hollow folder in it")
     hollow = next((_around[known] for known in _around if _is_same(known, folder)), None)
     for hook in sys.path_hooks if hollow else ():
         if hook is finder_around:
@@ -91,27 +97,23 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
     raise ImportError("no hollow folder in it")
 
 
-def _read_lists() -> None:
-    """Read the lists in folders of ``sys.path`` that are new in it."""
-    for place in sys.path:
-        if isinstance(place, str) and place not in _searched:
-            _searched.add(place)
-            _read(place)
-
-
-def _read(place: str) -> None:
-    """Read the lists of a folder of ``sys.path``; finders that were made before are made again."""
+def _search(place: object) -> None:
+    """Read the lists of an entry of ``sys.path``; finders that were made before are made again."""
+    _searched.add(place)
     number = 1
-    while True:
-        name = os.path.join(place, "slim_guard", "hollow-%d.txt" % number)
+    while isinstance(place, str):
         try:
-            with open(name, encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.read().splitlines()
+            file = os.open("%s/slim_guard/hollow-%d.txt" % (place, number), os.O_RDONLY)
         except (OSError, ValueError):
             return
-        for line in lines:
+        try:
+            text = os.read(file, os.fstat(file).st_size).decode("utf-8", "surrogateescape")
+        finally:
+            os.close(file)
+        for line in text.splitlines():
             folder, own = os.path.split(os.path.normpath(os.path.join(place, line)))
             _around.setdefault(folder, set()).add(own)
+            _names.add(os.path.basename(folder))
             for known in list(sys.path_importer_cache):
                 if _is_same(folder, known):
                     sys.path_importer_cache.pop(known, None)
@@ -133,4 +135,5 @@ def _is_same(folder: str, other: str) -> bool:
 if Finder not in sys.meta_path:
     sys.meta_path.append(Finder)
     sys.path_hooks.insert(0, finder_around)
-    _read_lists()
+    for _place in sys.path:
+        _search(_place)
