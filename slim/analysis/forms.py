@@ -6,6 +6,7 @@ Sets of words are one text with a line a word, and records are lists in the orde
 from __future__ import annotations
 
 from collections.abc import Iterable
+from sys import intern
 from typing import Any, Final
 
 from slim.analysis.imports.path_scan import PathUse
@@ -17,6 +18,8 @@ from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
 from slim.analysis.unimportable.names import Signals
 from slim.model.finding import Strength
 
+_NONE: Final[frozenset[bytes]] = frozenset()
+
 
 def _packed_words(words: Iterable[bytes]) -> str | None:
     """Words without line ends as one text; None for no word at all, "" for an empty one."""
@@ -25,7 +28,7 @@ def _packed_words(words: Iterable[bytes]) -> str | None:
 
 
 def _words(stored: str | None) -> frozenset[bytes]:
-    return frozenset() if stored is None else frozenset(stored.encode("latin-1").split(b"\n"))
+    return _NONE if stored is None else frozenset(stored.encode("latin-1").split(b"\n"))
 
 
 def _packed_hints(hints: Hints) -> object:
@@ -108,11 +111,11 @@ def _import(
     whole: bool,
 ) -> Import:
     return Import(
-        module=module,
+        module=intern(module),
         line=line,
-        text=text,
+        text=intern(text),
         level=level,
-        names=tuple(names),
+        names=tuple(map(intern, names)),
         anchor=anchor,
         strength=Strength(strength),
         kind=kind,
@@ -149,14 +152,14 @@ def _summary(stored: Any) -> SourceSummary:
     return SourceSummary(
         lines=FileLines(
             tuple(
-                ImportLine(Request(level, module, tuple(names)), start, end)
+                ImportLine(Request(level, intern(module), tuple(map(intern, names))), start, end)
                 for level, module, names, start, end in always
             ),
-            frozenset(tops),
+            frozenset(map(intern, tops)),
         ),
         signals=Signals(path, frozenset(modules), frozenset(helpers), lazy, finder),
         builds=builds,
-        named=tuple((name, line) for name, line in named),
+        named=tuple((intern(name), line) for name, line in named),
         described=Described(described),
     )
 

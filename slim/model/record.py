@@ -122,10 +122,12 @@ class FileRecord:
     bytecode_size: int = 0
     compiled_from: str = ""
 
-    @property
-    def key(self) -> FileKey:
-        """The key of the file in the whole stack."""
-        return (self.layer, self.path)
+    key: FileKey = field(init=False, repr=False, compare=False)
+    """The key of the file in the whole stack. One object: most tables of a run hold it."""
+
+    def __post_init__(self) -> None:
+        """Make the key."""
+        object.__setattr__(self, "key", (self.layer, self.path))
 
     @property
     def deployed_path(self) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cached_property
 
 from slim.analysis import ReadFile
@@ -19,6 +19,7 @@ from slim.analysis.ahead.makers import hints_variant, scan_variant
 from slim.analysis.forms import HINTS, SCAN
 from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
 from slim.analysis.imports.candidates import Candidates
+from slim.analysis.imports.file_facts import NO_NAMES, FileFacts, SharedWords
 from slim.analysis.imports.mentions import (
     ModuleMention,
     mentions_in,
@@ -44,7 +45,6 @@ from slim.analysis.imports.text_files import (
     names_in_text,
 )
 from slim.analysis.imports.text_paths import may_hold_paths
-from slim.analysis.imports.text_scan import Hints
 from slim.analysis.readings import Code, Readings
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
 
@@ -54,19 +54,6 @@ of which its bytes hold the words."""
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
-
-
-@dataclass(slots=True)
-class _FileFacts:
-    """Facts about one file, as far as they were asked for."""
-
-    hints: Hints
-    dotted: frozenset[str] = frozenset()
-    scan: Scan | None = None
-    expressions: bool = False
-    paths: bool = False
-    stub: FileRecord | None = None
-    modules: tuple[Module, ...] = field(default=())
 
 
 class ImportReader:
@@ -86,9 +73,10 @@ class ImportReader:
         self._index = index
         self._read = read
         self._thorough = thorough
-        self._loaded: dict[FileKey, _FileFacts | None] = {}
+        self._loaded: dict[FileKey, FileFacts | None] = {}
+        self._words = SharedWords()
         self._archives: dict[FileKey, PythonArchive | None] = {}
-        self._inner: dict[FileKey, list[tuple[_FileFacts, bytes]]] = {}
+        self._inner: dict[FileKey, list[tuple[FileFacts, bytes]]] = {}
         self._texts: dict[FileKey, TextNames | None] = {}
         self._packages: dict[str, list[FileRecord]] | None = None
 
@@ -152,7 +140,7 @@ class ImportReader:
     def _mentions_of(
         self,
         record: FileRecord,
-        known: _FileFacts,
+        known: FileFacts,
         candidates: Candidates,
         source: bytes | None = None,
     ) -> Iterator[ModuleMention]:
@@ -202,7 +190,7 @@ class ImportReader:
         folder = (record.layer, record.path.rpartition("/")[0])
         return folder, self._scan(record, known, expressions=True).unresolved
 
-    def _may_list(self, record: FileRecord, known: _FileFacts, candidates: Candidates) -> bool:
+    def _may_list(self, record: FileRecord, known: FileFacts, candidates: Candidates) -> bool:
         """Return whether a file may mean anything in its package, and a candidate is there."""
         if not (known.hints.dynamic or known.hints.listing):
             return False
@@ -258,12 +246,12 @@ class ImportReader:
         )
         return source.count(b"\n", 0, match.start()) + 1 if match else None
 
-    def _facts(self, record: FileRecord) -> _FileFacts | None:
+    def _facts(self, record: FileRecord) -> FileFacts | None:
         if record.key not in self._loaded:
             self._loaded[record.key] = self._load_hints(record)
         return self._loaded[record.key]
 
-    def _load_hints(self, record: FileRecord) -> _FileFacts | None:
+    def _load_hints(self, record: FileRecord) -> FileFacts | None:
         code = self._code(record)
         if code is None:
             return None
@@ -277,7 +265,7 @@ class ImportReader:
     def _modules_of(self, record: FileRecord) -> tuple[Module, ...]:
         return self._index.modules.get(record.key) or (Module("/" + record.deployed_path, False),)
 
-    def _facts_of(self, code: bytes | Code, modules: tuple[Module, ...]) -> _FileFacts:
+    def _facts_of(self, code: bytes | Code, modules: tuple[Module, ...]) -> FileFacts:
         hints = self._readings.hints(code, undotted=_is_package(modules))
         dotted = frozenset(
             name
@@ -285,11 +273,7 @@ class ImportReader:
             if run.partition(b".")[0] in self._top_words
             for name in self._index.known_prefixes(run.decode())
         )
-        return _FileFacts(
-            hints=replace(hints, dotted=frozenset()),
-            dotted=dotted,
-            modules=modules,
-        )
+        return FileFacts(self._words.hints(hints), dotted=dotted or NO_NAMES, modules=modules)
 
     @cached_property
     def _top_words(self) -> frozenset[bytes]:
@@ -307,7 +291,7 @@ class ImportReader:
             self._archives[record.key] = archive
         return self._archives[record.key]
 
-    def _members(self, record: FileRecord) -> list[tuple[_FileFacts, bytes]]:
+    def _members(self, record: FileRecord) -> list[tuple[FileFacts, bytes]]:
         """The Python sources in a file that is an archive, with what is known of each."""
         if record.key not in self._inner:
             archive = self._archive(record)
@@ -367,7 +351,7 @@ class ImportReader:
     def _scan(
         self,
         record: FileRecord,
-        known: _FileFacts,
+        known: FileFacts,
         *,
         expressions: bool,
         source: bytes | None = None,
@@ -379,11 +363,11 @@ class ImportReader:
             known.expressions, known.paths = expressions, paths
         return known.scan
 
-    def _may_build_paths(self, record: FileRecord, known: _FileFacts) -> bool:
+    def _may_build_paths(self, record: FileRecord, known: FileFacts) -> bool:
         inside = "/tests/" in record.path
         return known.hints.paths or inside or self._thorough
 
-    def _depth(self, record: FileRecord, known: _FileFacts, candidates: Candidates) -> int:
+    def _depth(self, record: FileRecord, known: FileFacts, candidates: Candidates) -> int:
         """Depth to which a file has to be read.
 
         0: not at all; 1: its statements; 2: its expressions too.

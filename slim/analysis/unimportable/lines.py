@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from sys import intern
 from typing import NamedTuple
 
 _REST = rb"[^\n\\]*(?:\\(?:\r?\n|.)[^\n\\]*)*"
@@ -80,4 +81,4 @@ def _requests(match: re.Match[bytes]) -> list[Request]:
 
 
 def _text(name: bytes) -> str:
-    return name.decode("ascii", "replace")
+    return intern(name.decode("ascii", "replace"))

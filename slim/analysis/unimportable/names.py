@@ -290,30 +290,37 @@ def _strings(scope: ast.AST) -> Iterator[str]:
         waiting.extend(ast.iter_child_nodes(node))
 
 
-def names_of_added_folders(
-    adding: FileRecord, owned: Iterable[FileRecord], packages: frozenset[FileKey]
-) -> Iterator[str]:
-    """Yield the names in the folders that a file may add to ``sys.path``.
+class OwnedNames:
+    """Names in the folders of an owner in one layer, which its files may add to ``sys.path``.
 
-    They are its own and those around it, and of its owner's other folders those that aren't
-    packages, and those that are called like one for other projects' code. ``owned`` are the owner's
-    files in that layer, ``packages`` the folders that hold an ``__init__``.
+    ``owned`` are the owner's files, ``packages`` the folders that hold an ``__init__``.
     """
-    around = set(_folders(adding.path))
-    counts: dict[str, bool] = {}
-    for record in owned:
-        parts = record.path.split("/")
-        for depth, name in enumerate(parts):
-            folder = "/".join(parts[:depth])
-            if folder not in counts:
-                package = (record.layer, folder) in packages
-                counts[folder] = (
-                    folder in around
-                    or not package
-                    or _VENDOR.match(posixpath.basename(folder)) is not None
-                )
-            if counts[folder]:
-                yield name.partition(".")[0]
+
+    def __init__(self, owned: Iterable[FileRecord], packages: frozenset[FileKey]) -> None:
+        self._inside: dict[str, set[str]] = {}
+        layers: dict[str, str] = {}
+        for record in owned:
+            folder = ""
+            for part in record.path.split("/"):
+                self._inside.setdefault(folder, set()).add(part.partition(".")[0])
+                layers[folder] = record.layer
+                folder = f"{folder}/{part}" if folder else part
+        self._of_any = frozenset(
+            name
+            for folder, names in self._inside.items()
+            if (layers[folder], folder) not in packages
+            or _VENDOR.match(posixpath.basename(folder)) is not None
+            for name in names
+        )
+
+    def added_by(self, path: str) -> frozenset[str]:
+        """The names in the folders that a file of that path may add to ``sys.path``.
+
+        They are its own and those around it, and of the owner's other folders those that aren't
+        packages, and those that are called like one for other projects' code.
+        """
+        around = (self._inside.get(folder, ()) for folder in _folders(path))
+        return self._of_any.union(*around)
 
 
 def _folders(path: str) -> Iterator[str]:

@@ -11,8 +11,8 @@ from slim.analysis.imports.modules import MAX_PTH, ModuleIndex
 from slim.analysis.unimportable.finders import quoted_names
 from slim.analysis.unimportable.names import (
     STANDARD,
+    OwnedNames,
     Signals,
-    names_of_added_folders,
 )
 from slim.analysis.unimportable.outside import outside_folder
 from slim.formats.zip.parse import PYTHON_SUFFIXES
@@ -69,7 +69,7 @@ class Presence:
         self._calls = calls
         self._bridged = bridged
         self._names: dict[str, frozenset[str]] = {}
-        self._added: dict[FileKey, frozenset[str]] = {}
+        self._folders: dict[tuple[str, Owner], OwnedNames] = {}
         self._answers: dict[tuple[str, str, Owner], bool] = {}
         self._owned: dict[tuple[str, Owner], frozenset[str]] = {}
         self._packages = frozenset(
@@ -150,11 +150,11 @@ class Presence:
         return self._names[layer]
 
     def _names_added_by(self, key: FileKey) -> frozenset[str]:
-        if key not in self._added:
-            adding = self._inventory.records[key[0]][key[1]]
-            owned = self._inventory.by_owner[key[0], adding.owner]
-            self._added[key] = frozenset(names_of_added_folders(adding, owned, self._packages))
-        return self._added[key]
+        adding = self._inventory.records[key[0]][key[1]]
+        owned = (key[0], adding.owner)
+        if owned not in self._folders:
+            self._folders[owned] = OwnedNames(self._inventory.by_owner[owned], self._packages)
+        return self._folders[owned].added_by(adding.path)
 
     def _names_in(self, layer: str) -> set[str]:
         """Return the names in the folders of a layer that Python searches, of files and folders."""
