@@ -215,9 +215,12 @@ def static_families(
     for record in sources:
         starts = readings.of_record(_STARTS, record, partial(_starts_of, record, read))
         private = {name for start in starts for name in start.through}
-        shared = private and _mentioned(private, record, sources, read)
+        shared: set[str] = set()
+        if private:
+            package = _top_folder(record, index)
+            shared = _mentioned(private, record, package, sources, read)
         for start in starts:
-            if shared and not shared.isdisjoint(start.through):
+            if not shared.isdisjoint(start.through):
                 continue
             for module in index.modules.get(record.key, ()):
                 prefix = _resolved(start, module)
@@ -229,17 +232,29 @@ def static_families(
 
 
 def _mentioned(
-    names: Collection[str], record: FileRecord, sources: Iterable[FileRecord], read: ReadFile
+    names: Collection[str],
+    record: FileRecord,
+    folder: str,
+    sources: Iterable[FileRecord],
+    read: ReadFile,
 ) -> set[str]:
-    """Return those of a file's names that another file of its package has in its text."""
+    """Return those of a file's names that another one in a folder of its layer has in its text."""
     words = re.compile(rb"\b(?:%s)\b" % b"|".join(name.encode() for name in sorted(names)))
-    folder = f"{record.path.rpartition('/')[0]}/"
     return {
         word.decode()
         for other in sources
         if other.layer == record.layer and other.key != record.key and other.path.startswith(folder)
         for word in words.findall(bytes(read(other)))
     }
+
+
+def _top_folder(record: FileRecord, index: ModuleIndex) -> str:
+    """Return the folder of a file's outermost package, or the import root of a single module."""
+    root = next(
+        (f"{root}/" for root in index.roots[record.layer] if record.path.startswith(f"{root}/")), ""
+    )
+    top, inner, _ = record.path[len(root) :].partition("/")
+    return f"{root}{top}/" if inner else root
 
 
 def _opening(record: FileRecord, module: Module, start: Start, prefix: str) -> Opening:

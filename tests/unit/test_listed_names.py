@@ -172,6 +172,15 @@ HELD: list[tuple[dict[str, Contents], str, dict[str, frozenset[str]], set[str]]]
         USED,
         {*DEEP, "spare.py"},
     ),
+    (
+        {
+            "kinds/__init__.py": ATTACHED.replace("__name__ + name", "'maths' + name"),
+            "used.py": "from maths.kinds import _load\n",
+        },
+        "maths.kinds:2",
+        USED,
+        {*DEEP, "spare.py"},
+    ),
 ]
 
 
