@@ -114,6 +114,11 @@ STRANGERS = {
         "-c",
         CALLS + "sys.path_importer_cache.clear()\nimportlib.invalidate_caches()\nimport maths.gone",
     ],
+    "with odd entries of sys.path": [
+        "-c",
+        "import sys\nsys.path[:0] = [b'/nowhere', None, ['x']]\nsys.path_importer_cache.clear()\n"
+        "import maths.gone",
+    ],
     "by a list of names": ["-c", "import maths\nmaths.__all__ = ['gone']\nfrom maths import *"],
     "data of a package": [
         "-c",

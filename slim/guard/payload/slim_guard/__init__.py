@@ -68,7 +68,7 @@ _around: "dict[str, set[str]]" = {}
 """Names of hollow folders, by the folder around them."""
 _names: "set[str]" = set()
 """Names of the folders around them: others needn't be looked at."""
-_searched: "set[object]" = set()
+_searched: "set[str]" = set()
 """Entries of ``sys.path`` whose lists were read."""
 
 
@@ -77,10 +77,8 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
 
     An entry of ``sys.path_hooks``: raises ImportError for all other folders.
     """
-    for place in sys.path:
-        if place not in _searched:
-            _search(place)
-    if folder[folder.rfind(os.sep) + 1 :] not in _names:
+    _search_new()
+    if not isinstance(folder, str) or folder[folder.rfind(os.sep) + 1 :] not in _names:
         raise ImportError("no hollow folder in it")
     hollow = next((_around[known] for known in _around if _is_same(known, folder)), None)
     for hook in sys.path_hooks if hollow else ():
@@ -97,11 +95,18 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
     raise ImportError("no hollow folder in it")
 
 
-def _search(place: object) -> None:
-    """Read the lists of an entry of ``sys.path``; finders that were made before are made again."""
-    _searched.add(place)
+def _search_new() -> None:
+    """Read the lists of entries of ``sys.path`` that weren't there before."""
+    for place in sys.path:
+        if isinstance(place, str) and place not in _searched:
+            _searched.add(place)
+            _search(place)
+
+
+def _search(place: str) -> None:
+    """Read the lists in a folder; finders that were made before are made again."""
     number = 1
-    while isinstance(place, str):
+    while True:
         try:
             file = os.open("%s/slim_guard/hollow-%d.txt" % (place, number), os.O_RDONLY)
         except (OSError, ValueError):
@@ -135,5 +140,4 @@ def _is_same(folder: str, other: str) -> bool:
 if Finder not in sys.meta_path:
     sys.meta_path.append(Finder)
     sys.path_hooks.insert(0, finder_around)
-    for _place in sys.path:
-        _search(_place)
+    _search_new()
