@@ -57,6 +57,21 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
         "import pkg\nx = Path(pkg.__file__).parent / 'tests/data'",
         {DATA},
     ),
+    "of a package by name": (
+        "user.py",
+        "def f(m): return join(dirname(import_module(m).__file__), 'tests', 'data')\nf('pkg')",
+        {DATA},
+    ),
+    "of resources by name": (
+        "user.py",
+        "def f(m): return files(m) / 'tests' / 'data' / 'a.csv'\nf('pkg')",
+        {DATA},
+    ),
+    "of another by name": (
+        "user.py",
+        "def f(m): return files(m) / 'tests' / 'data' / 'a.csv'\nf('other')",
+        set(),
+    ),
     "from another's place": (
         "user.py",
         "import other\nx = Path(other.__file__).parent / 'tests/data'",

@@ -53,6 +53,8 @@ MAX_PARSED = 1 << 21
 of which its bytes hold the words."""
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
+_BY_NAME = re.compile(rb"import_module|__import__|find_spec|\bfiles\s*\(|resource|get_data|as_file")
+_QUOTED = re.compile(rb"[\"'](\w+)[\"']", re.ASCII)
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
 
 
@@ -166,7 +168,10 @@ class ImportReader:
     def paths(
         self, record: FileRecord, candidates: Candidates
     ) -> tuple[tuple[PathUse, ...], frozenset[str]]:
-        """The paths in a file that may lead to tests, and the top-level packages it imports."""
+        """The paths in a file that may lead to tests, and the top-level packages it imports.
+
+        Those that it names count where it finds packages by name.
+        """
         known = self._facts(record)
         if known is None:
             text = self._text(record)
@@ -175,6 +180,10 @@ class ImportReader:
             return (), frozenset()
         found = self._scan(record, known, expressions=True)
         tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
+        source = bytes(self._read(record)) if found.paths else b""
+        if _BY_NAME.search(source):  # def data(package): return files(package) / "tests" / "data"
+            quoted = {name.decode() for name in _QUOTED.findall(source)}
+            tops |= quoted & candidates.heads_by_top.keys()
         return found.paths, tops
 
     def unresolved(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
+from slim.analysis.code_paths.scripts import is_script
 from slim.analysis.digests import DigestBook
 from slim.analysis.imports.entry_points import declared_points
 from slim.analysis.imports.modules import ModuleIndex, dotted
@@ -17,8 +18,8 @@ from slim.analysis.summary import named_sources
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.analysis.unimportable.uses import uses_in
 from slim.model.finding import Evidence
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
-from slim.model.stack import Stack
+from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, Owner
+from slim.model.stack import LayerKind, Stack
 
 _SETTINGS = (".json", ".toml", ".yaml", ".yml", ".cfg", ".ini", ".xml", ".sh", ".txt", ".ipynb")
 _TEXTS = (
@@ -112,14 +113,24 @@ class Holds:
         return search.among(records, self._dead)
 
     def _used_by_its_own(self, record: FileRecord, name: str) -> Evidence | None:
-        """Return the code or text of a module's own distribution that uses it all the same."""
-        owned = (record.layer, record.owner)
-        if owned not in self._uses:
-            self._uses[owned] = self._uses_in(owned)
-        uses, module = self._uses[owned], dotted(name)
+        """Return what uses a module all the same: its own distribution, or an application."""
+        module, own = dotted(name), (record.layer, record.owner)
         packages = [module[: at + 1] for at, letter in enumerate(module) if letter == "."]
-        asked = ("*", module, record.path.rpartition("/")[2], *(f"{each}*" for each in packages))
-        return next((uses[each] for each in asked if each in uses), None)
+        asked = ("*", module, *(f"{each}*" for each in packages))
+        file = record.path.rpartition("/")[2]
+        for owned in (own, *self._applications(record.layer)):
+            if owned not in self._uses:
+                self._uses[owned] = self._uses_in(owned)
+            for each in (*asked, file) if owned == own else asked:
+                if each in self._uses[owned]:
+                    return self._uses[owned][each]
+        return None
+
+    def _applications(self, layer: str) -> Iterator[tuple[str, Owner]]:
+        """The applications that see a layer, each with the owner of its own code."""
+        for other in self._stack:
+            if other.kind is LayerKind.APPLICATION and layer in (other.name, *other.requires):
+                yield other.name, UNOWNED
 
     def _uses_in(self, owned: tuple[str, Owner]) -> Mapping[str, Evidence]:
         """The modules that a distribution starts, and the files of them that its texts name.
@@ -127,7 +138,7 @@ class Holds:
         ``*`` where it reads the sources of any, or installs what they lack.
         """
         found: dict[str, Evidence] = {}
-        for record in self._inventory.by_owner[owned]:
+        for record in self._inventory.by_owner.get(owned, ()):
             if record.key in self._dead or not self._may_use(record):
                 continue
             is_code = record.path.endswith(".py")
@@ -147,9 +158,12 @@ class Holds:
     def _may_use(self, record: FileRecord) -> bool:
         if record.type is not EntryType.FILE or record.native or _METADATA.search(record.path):
             return False
-        return record.path.endswith(".py") or (
-            record.size <= _MAX_TEXT and record.path.endswith(_TEXTS)
+        if record.path.endswith(".py"):
+            return True
+        is_text = record.path.endswith(_TEXTS) or is_script(
+            record.path, lambda: bytes(self._read(record)[:80])
         )
+        return is_text and record.size <= _MAX_TEXT
 
     @cached_property
     def _packages(self) -> frozenset[FileKey]:
