@@ -511,6 +511,34 @@ def test_the_oracle_judges_cuts(edited: str, problem: str) -> None:
         ("site.addsitedir(os.environ['APP_EXTRAS'])", True),
         ("from site import addsitedir\naddsitedir(user_data_dir('app'))", True),
         ("sys.path += [os.getenv('EXTRAS')]", True),
+        ("sys.path.append(user_data_dir('app'))", True),
+        ("sys.path.insert(0, json.load(open('c.json'))['path'])", True),
+        ("def add(folder):\n    sys.path.append(folder)", True),
+        ("for p in glob('/opt/x/*'):\n    sys.path.append(p)", True),
+        ("sys.path = [p for p in found] + sys.path", True),
+        ("sys.path.append('/opt/extras')", True),
+        ("sys.path.insert(0, os.getcwd())", True),
+        (
+            "HERE = Path(__file__).parent\nsys.path.append(str(HERE / '../../../../../extras'))",
+            True,
+        ),
+        ("os.execve(x, y, dict(os.environ, PYTHONPATH='/opt/extras'))", True),
+        ("os.environ['PYTHONPATH'] = os.path.expanduser('~/extras')", True),
+        ("run(x, env={**os.environ, 'PYTHONPATH': str(Path.home())})", True),
+        ("run([sys.executable, '-m', 'pip', *args])\npip('install', 'torch')", True),
+        ("run(['pipx', 'inject', 'app', 'torch'])", True),
+        ("run(['uv', 'add', 'torch'])", True),
+        ("import micropip\nawait micropip.install('torch')", True),
+        ("ZipFile('torch.whl').extractall(site.getsitepackages()[0])", True),
+        ("open(get_path('purelib') + '/x.pth', 'w').write(x)", True),
+        ("raise SystemExit('pip install torch')", False),
+        ("print(site.getsitepackages())", False),
+        ("print(os.environ.get('PYTHONPATH'))\nsys.path.pop(0)", False),
+        ("HERE = os.path.dirname(__file__)\nsys.path[:0] = [HERE, os.path.join(HERE, 'x')]", False),
+        ("run(x, env={**os.environ, 'PYTHONPATH': os.path.dirname(__file__)})", False),
+        ("sys.path.append(__file__ + '/../../../../../framework-x/lib')", False),
+        ("addsitedir('/build/framework-x/lib/python3.13/site-packages')", False),
+        ("tree.path.append(node.name)", False),
         ("sys.path.append(os.path.dirname(__file__))", False),
         ("X = os.environ['X']\nsys.path.insert(0, str(Path(__file__).parent))", False),
         ("paths.append(os.environ['X'])", False),
@@ -521,4 +549,27 @@ def test_an_application_that_adds_the_users_folders_may_find_more(code: str, out
     files: dict[str, Contents] = {"$site/p/m.py": "import torch" + TAIL, "$site/main.py": source}
     assert ("p/m.py" in cut_in(stack(files))) is not outside
     owned = {"$site/main-1.dist-info/METADATA": "Name: main\n"}
-    assert "p/m.py" in cut_in(stack({**files, **owned}))  # a library offers that to anybody
+    if "install" not in code:  # a distribution's own modules are held by that
+        assert "p/m.py" in cut_in(stack({**files, **owned}))  # a library offers that to anybody
+
+
+@pytest.mark.parametrize(
+    ("script", "outside"),
+    [
+        ("export PYTHONPATH=$HOME/extras\nexec python -m app", True),
+        ('PYTHONPATH="/opt/x:$PYTHONPATH" exec python -m app', True),
+        ("python -m pip install --target x torch", True),
+        ("conda activate big\nexec python -m app", True),
+        ('export PYTHONPATH="$(dirname $0)/../lib:$PYTHONPATH"\nexec python -m app', False),
+        (
+            'here=$(cd "$(dirname "$0")" && pwd)\nlayers=$(dirname "$(dirname "$here")")\n'
+            'PYTHONPATH="$layers/framework-x/lib" exec python -m app',
+            False,
+        ),
+        ("# pip install torch\nexec python -m app", False),
+    ],
+)
+def test_a_launcher_that_adds_the_users_folders_may_find_more(script: str, outside: bool) -> None:
+    files: dict[str, Contents] = {"$site/p/m.py": "import torch" + TAIL}
+    files["bin/go"] = f"#!/bin/sh\n{script}\n"
+    assert ("p/m.py" in cut_in(stack(files))) is not outside

@@ -107,6 +107,26 @@ def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:
     return tuple(reversed(each.values()))
 
 
+def assigned_in(path: str, content: bytes, name: str) -> Iterator[tuple[str, int]]:
+    """Yield what a script gives to a variable of paths, without what it was before, and the line.
+
+    Paths from the script's own place begin with :data:`~slim.analysis.code_paths.module.OWN`.
+    """
+    if name.encode() not in content or len(content) > MAX_SCRIPT:
+        return
+    before = re.compile(rf"\$\{{{name}[^{{}}]*\}}|\${name}\b|%{name}%")
+    given = re.compile(rf"\b{name}=[\"']?([^\"'\n]*?)[\"']?(?:\s|\Z)")
+    reader = _Script(node=path.endswith(_NODE_SUFFIXES))
+    text = content.decode("utf-8", "replace").replace("\r\n", "\n")
+    for number, line in enumerate(text.split("\n"), 1):
+        if len(line) > _MAX_LINE or _COMMENT.match(line):
+            continue
+        line = before.sub("", line)
+        for match in given.finditer(reader.known(line)):
+            yield match[1], number
+        reader.read(line, number)
+
+
 def takes_files(command: str) -> bool:
     """Return whether a command line may copy, pack or list what it is given."""
     return _TAKES.search(command) is not None
@@ -132,7 +152,7 @@ class _Script:
 
     def read(self, line: str, number: int) -> None:
         """Read one line."""
-        line = self._known(line)
+        line = self.known(line)
         for command in _SPLIT.split(line):
             assigned = _ASSIGNED.match(command)
             if assigned is not None:
@@ -143,8 +163,8 @@ class _Script:
             elif _TAKES.search(command) and not _REMOVES.search(line):
                 self._take(command, number)
 
-    def _known(self, line: str) -> str:
-        """The line with what is known of variables and of the script's own place put in."""
+    def known(self, line: str) -> str:
+        """Return a line with what is known of variables and of the script's own place put in."""
         line = _OWN_PLACE.sub(lambda _: f"{_HERE}/", line)
         line = _OWN_FILE.sub(lambda _: OWN, line)
         line = _PYTHON.sub(lambda match: f"{PACKAGE}{match[1] or match[2]}{PACKAGE}", line)

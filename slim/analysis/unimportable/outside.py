@@ -1,78 +1,149 @@
-"""Folders of the user's machine that an application adds to ``sys.path``, for what is added later.
+"""Ways in which an application makes more importable later than its layers have.
 
-A product may offer to fetch large parts when they are first wanted, and look for them in the user's
-home or where a variable says. Code that is cut for want of such a part would then fail.
+A product may offer to fetch large parts when they are first wanted: it adds folders to
+``sys.path``, sets ``PYTHONPATH`` for what it starts, installs packages, or unpacks them into its
+own site-packages. Code that is cut for want of such a part would then fail. A folder that is added
+counts as known where it lies in the stack; whatever only running tells doesn't.
+
+Sources: the Python documentation of ``sys.path``, ``site`` and ``PYTHONPATH``; the documentation of
+pip, uv, pipx, Poetry, conda and Pyodide (``micropip``).
 """
 
 from __future__ import annotations
 
 import ast
+import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
+from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
+from slim.analysis.code_paths.scripts import assigned_in
+from slim.model.stack import Platform
 from slim.system.syntax import parsed
 
 _ADDS = frozenset({"insert", "append", "extend", "addsitedir"})
-_MACHINE = re.compile(
-    r"(?:expanduser|expandvars|environ|getenv|home|argv|(?:user|site)_\w+_(?:dir|path))\Z"
+_VARIABLE = "PYTHONPATH"
+_SEPARATORS = re.compile(r"[:;]")
+_INSTALLER = re.compile(
+    rb"[\"'](?:[^\"'\n]*[/\\])?(?:pip3?|uv|pipx|poetry|conda|mamba|micromamba|pixi)(?:\.exe)?[\"']"
+    rb"|\bmicropip\b|\bensurepip\b"
 )
-"""Names by which code asks for a folder of the user's machine."""
+_INSTALLS = re.compile(rb"[\"'](?:install|add|inject|sync)[\"']|\.install\s*\(|bootstrap\s*\(")
+_OWN_SITE = re.compile(
+    rb"get(?:user)?sitepackages|[\"'](?:purelib|platlib)[\"']|[\"'/\\]site-packages\b"
+)
+_WRITES = re.compile(
+    rb"\bextractall\s*\(|\bunpack_archive\s*\(|\.pth\b|\bcopytree\s*\(|\burlretrieve\s*\("
+)
+_SCRIPT_INSTALLS = re.compile(
+    rb"^[^#\n]*\b(?:pip3?|uv|pipx|conda|mamba|micromamba|poetry|pixi)(?:\.exe)?[ \t]"
+    rb"[^\n]*\b(?:install|add|inject|sync|activate)\b|^[^#\n]*\bsource[ \t]+\S*activate\b",
+    re.M,
+)
 
 
-def outside_folder(source: bytes) -> int:
-    """Return the line that adds a folder of the user's machine to ``sys.path``, 0 where none does.
+def brings_more(
+    source: bytes, place: str, layers: Collection[str], platform: Platform
+) -> tuple[str, int]:
+    """Return what an application's code does so that more can be imported, and the line.
 
-    Never raises for what is in the source.
+    Empty, and 0, where it does nothing of that kind. ``place`` is its deployed path, ``layers`` are
+    the names of those that are here, ``platform`` is its layer's. Never raises for what is in it.
     """
+    if _INSTALLER.search(source) and _INSTALLS.search(source):
+        return "installs packages when it runs", 0
+    if _OWN_SITE.search(source) and _WRITES.search(source):
+        return "unpacks what it fetches into its site-packages", 0
     try:
-        tree = parsed(source)
+        module = CodeModule(parsed(source), platform)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return 0
-    nodes = list(ast.walk(tree))
-    values: dict[str, list[ast.expr]] = {}
-    for node in nodes:
-        if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Name):
-                    values.setdefault(target.id, []).append(node.value)
-    for node in nodes:
+        return "", 0
+    for node in ast.walk(module.tree):
         for folder in _added(node):
-            if _is_of_machine(folder, values, set()):
-                return folder.lineno
-    return 0
+            for part in _parts(folder):
+                if not _is_known(module.text(part), part, place, layers):
+                    text = "adds a folder that may lie outside of the stack to the search path"
+                    return text, part.lineno
+    return "", 0
+
+
+def script_brings_more(
+    path: str, source: bytes, place: str, layers: Collection[str]
+) -> tuple[str, int]:
+    """Return what an application's script does so that more can be imported, and the line.
+
+    As :func:`brings_more`.
+    """
+    if _SCRIPT_INSTALLS.search(source):
+        return "installs packages, or starts another Python", 0
+    for value, line in assigned_in(path, source, _VARIABLE):
+        for part in filter(None, _SEPARATORS.split(value)):
+            if not _lies_within(part, place, layers):
+                return "adds a folder that may lie outside of the stack to PYTHONPATH", line
+    return "", 0
 
 
 def _added(node: ast.AST) -> Iterator[ast.expr]:
-    """The folders that a node adds."""
+    """The folders that a node adds, for its own process or for one that it starts."""
     match node:
         case ast.Call(func=ast.Attribute(value=place, attr=name), args=arguments) if name in _ADDS:
             if name == "addsitedir" or _is_path(place):
-                yield from arguments
+                yield from arguments[-1:] if name != "addsitedir" else arguments[:1]
         case ast.Call(func=ast.Name(id="addsitedir"), args=arguments):
-            yield from arguments
+            yield from arguments[:1]
         case ast.AugAssign(target=target, value=value) if _is_path(target):
             yield value
         case ast.Assign(targets=[ast.Subscript(value=place)], value=value) if _is_path(place):
             yield value
+        case ast.Assign(targets=[place], value=value) if _is_path(place):
+            yield value
+        case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=name))], value=value):
+            if name == _VARIABLE:
+                yield value
+        case ast.Dict(keys=keys, values=values):
+            for key, value in zip(keys, values, strict=True):
+                if isinstance(key, ast.Constant) and key.value == _VARIABLE:
+                    yield value
+        case ast.keyword(arg="PYTHONPATH", value=value):
+            yield value
+
+
+def _parts(folder: ast.expr) -> Iterator[ast.expr]:
+    """The folders of an expression that is one, or a list of some; the path as it was is none."""
+    match folder:
+        case ast.List(elts=parts) | ast.Tuple(elts=parts):
+            for part in parts:
+                yield from _parts(part)
+        case ast.BinOp(left=left, op=ast.Add(), right=right) if isinstance(
+            left, ast.List
+        ) or isinstance(right, ast.List):
+            yield from _parts(left)
+            yield from _parts(right)
+        case ast.Starred(value=value):
+            yield from _parts(value)
+        case _ if not _is_path(folder):
+            yield folder
 
 
 def _is_path(node: ast.expr) -> bool:
-    return isinstance(node, ast.Attribute) and node.attr == "path"
-
-
-def _is_of_machine(node: ast.expr, values: dict[str, list[ast.expr]], known: set[str]) -> bool:
-    """Return whether an expression, or what it is made of, asks for such a folder."""
-    waiting = [node]
-    while waiting:
-        for inner in ast.walk(waiting.pop()):
-            name = ""
-            if isinstance(inner, ast.Attribute):
-                name = inner.attr
-            elif isinstance(inner, ast.Name):
-                name = inner.id
-            if _MACHINE.match(name):
-                return True
-            if isinstance(inner, ast.Name) and name not in known:
-                known.add(name)
-                waiting += values.get(name, ())
+    match node:
+        case ast.Subscript(value=value, slice=ast.Slice()):
+            return _is_path(value)
+        case ast.Attribute(value=ast.Name(id=module), attr="path"):
+            return "sys" in module
     return False
+
+
+def _is_known(text: str, node: ast.expr, place: str, layers: Collection[str]) -> bool:
+    if text.startswith(PACKAGE) or _lies_within(text, place, layers):
+        return True
+    constant = isinstance(node, ast.Constant)  # as the post-install step writes them
+    return constant and any(part in layers for part in text.split("/"))
+
+
+def _lies_within(text: str, place: str, layers: Collection[str]) -> bool:
+    """Return whether a path that begins at a file leads into a layer."""
+    if not text.startswith(OWN):
+        return False
+    path = posixpath.normpath(f"{place}{text[len(OWN) :]}".replace("\\", "/"))
+    return path.partition("/")[0] in layers

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 from slim.analysis import ReadFile
+from slim.analysis.code_paths.scripts import is_script
 from slim.analysis.imports.modules import MAX_PTH, ModuleIndex
 from slim.analysis.unimportable.finders import quoted_names
 from slim.analysis.unimportable.names import (
@@ -14,15 +16,19 @@ from slim.analysis.unimportable.names import (
     OwnedNames,
     Signals,
 )
-from slim.analysis.unimportable.outside import outside_folder
+from slim.analysis.unimportable.outside import brings_more, script_brings_more
 from slim.formats.zip.parse import PYTHON_SUFFIXES
 from slim.model.finding import Evidence
-from slim.model.record import UNOWNED, FileKey, FileRecord, Inventory, Owner
-from slim.model.stack import LayerKind, Stack, StackKind
+from slim.model.record import UNOWNED, EntryType, FileKey, FileRecord, Inventory, Owner
+from slim.model.stack import Layer, LayerKind, Stack, StackKind
 
 _DIRECTORY = 4 << 20
 """Bytes at the end of an archive in which its list of files is looked for."""
 
+_OF_ENVIRONMENT = re.compile(
+    r"postinstall\.py\Z|share/venv/|(?:bin|Scripts)/(?:[Aa]ctivate|deactivate)|.*(?:\A|/)tests?/"
+)
+"""What venvstacks and ``venv`` put into a layer, and suites."""
 _SCHEMAS = {
     "capnp": ("capnp",),
     "thrift": ("thrift",),
@@ -68,6 +74,7 @@ class Presence:
         self._callers = callers
         self._calls = calls
         self._bridged = bridged
+        self._brought: dict[str, Evidence | None] = {}
         self._names: dict[str, frozenset[str]] = {}
         self._folders: dict[tuple[str, Owner], OwnedNames] = {}
         self._answers: dict[tuple[str, str, Owner], bool] = {}
@@ -253,21 +260,38 @@ class Presence:
         return False
 
     def _extended(self, name: str) -> Evidence | None:
-        """Return the application's code that adds a finder or a folder of the user's machine."""
-        for key, signals in self._signals.items():
-            record = self._inventory.records[key[0]][key[1]]
-            if (
-                key[0] not in self._seen[name]
-                or record.owner != UNOWNED
-                or self._stack.layer(key[0]).kind is not LayerKind.APPLICATION
-            ):
+        """Return what an application does itself so that more can be imported than is here."""
+        for layer in self._stack:
+            if layer.kind is LayerKind.APPLICATION and layer.name in self._seen[name]:
+                if layer.name not in self._brought:
+                    self._brought[layer.name] = self._brought_by(layer)
+                if self._brought[layer.name] is not None:
+                    return self._brought[layer.name]
+        return None
+
+    def _brought_by(self, layer: Layer) -> Evidence | None:
+        layers = self._inventory.records.keys()
+        for record in self._inventory.by_owner.get((layer.name, UNOWNED), ()):
+            if record.type is not EntryType.FILE or _OF_ENVIRONMENT.match(record.path):
                 continue
-            if signals.finder:
-                text = "adds a finder, which may bring what isn't here"
-                return Evidence(kind="unseen", text=text, file=record.deployed_path)
-            if signals.path and (line := outside_folder(bytes(self._read(record)))):
-                text = "adds a folder of the user's machine, which may have what isn't here"
-                return Evidence(kind="unseen", text=text, file=record.deployed_path, line=line)
+            text, line = "", 0
+            if record.path.endswith(".py"):
+                if (signals := self._signals.get(record.key)) is not None and signals.finder:
+                    text = "adds a finder"
+                else:
+                    source = bytes(self._read(record))
+                    text, line = brings_more(source, record.deployed_path, layers, layer.platform)
+            elif record.native is None and is_script(
+                record.path,
+                lambda record=record: bytes(self._read(record)[:80]),  # type: ignore[misc]
+            ):
+                source = bytes(self._read(record))
+                text, line = script_brings_more(record.path, source, record.deployed_path, layers)
+            if text:
+                text = f"{text}, so that more may be imported than is here"
+                return Evidence(
+                    kind="unseen", text=text, file=record.deployed_path, line=line or None
+                )
         return None
 
     def _lazy(self, name: str) -> Evidence | None:
