@@ -553,6 +553,22 @@ def test_an_application_that_adds_the_users_folders_may_find_more(code: str, out
         assert "p/m.py" in cut_in(stack({**files, **owned}))  # a library offers that to anybody
 
 
+def test_a_distribution_that_an_application_starts_is_its_own_code() -> None:
+    files: dict[str, Contents] = {
+        "$site/p/m.py": "import torch" + TAIL,
+        "$site/main/__init__.py": "",
+        "$site/main/fetch.py": "import sys\nsys.path.append(user_data_dir('main'))\n",
+        "$site/main-1.dist-info/METADATA": "Name: main\n",
+    }
+    made = stack(files)
+    assert "p/m.py" in cut_in(made)
+    layers = tuple(
+        replace(layer, launch_module="main") if layer.name == "app-a" else layer
+        for layer in made.stack
+    )
+    assert "p/m.py" not in cut_in(replace(made, stack=replace(made.stack, layers=layers)))
+
+
 @pytest.mark.parametrize(
     ("script", "outside"),
     [

@@ -269,9 +269,19 @@ class Presence:
                     return self._brought[layer.name]
         return None
 
+    def _code_of(self, layer: Layer) -> Iterator[FileRecord]:
+        """An application's own files: those of no distribution, and of that which it starts."""
+        start = (layer.launch_module or "").replace(".", "/")
+        owners = {UNOWNED}
+        for key, modules in self._index.modules.items() if start else ():
+            if key[0] == layer.name and any(module.name == start for module in modules):
+                owners.add(self._inventory.records[key[0]][key[1]].owner)
+        for owner in sorted(owners, key=str):
+            yield from self._inventory.by_owner.get((layer.name, owner), ())
+
     def _brought_by(self, layer: Layer) -> Evidence | None:
         layers = self._inventory.records.keys()
-        for record in self._inventory.by_owner.get((layer.name, UNOWNED), ()):
+        for record in self._code_of(layer):
             if record.type is not EntryType.FILE or _OF_ENVIRONMENT.match(record.path):
                 continue
             text, line = "", 0
