@@ -47,6 +47,8 @@ _OTHER_PLACE = re.compile(
 LISTS = re.compile(
     rb"[\"'](?:cd|cp|tar|zip|find|xcopy|robocopy|ditto)[\"' ]|"
     rb"(?:static|template|assets)_(?:folder|dir)\s*=|"
+    rb"\b(?:from_asset|FileArchive|UploadDirectory|add_local_\w+|from_local_\w+|log_code|put\w{0,8}"
+    rb"|images\.build)\s*\(|\b(?:code_paths?|extra_packages|folder_path|add_python_paths)\s*=|"
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
     rb"writepy|\barcname|\btarfile\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"

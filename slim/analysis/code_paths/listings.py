@@ -25,6 +25,7 @@ _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_list
 _COPIES = re.compile(
     r"copy|zip|(?<!s)tar(?!get|t)|archive|upload|sync|tree|"
     r"mount|bundle|pack|ship|deploy|push|transfer|"
+    r"asset|add_local|from_local|log_code|^put|^build$|"
     r"writepy|walk|scan|dir_hash|hash_dir|StaticFiles|as_file|send|addPyFile|addFile|cookiecutter",
     re.I,
 )
@@ -38,7 +39,10 @@ _RUNS = words("run Popen call check_call check_output create_subprocess_exec")
 _SHELLS = words("system popen getoutput getstatusoutput create_subprocess_shell") | _RUNS
 _SERVED = words("static_folder template_folder assets_folder static_dir template_dir")
 """Arguments with a folder that a web framework looks for beside the module."""
-_SHIPPED = words("runtime_env working_dir py_modules root_dir base_dir source_dir code_dir")
+_SHIPPED = words(
+    "runtime_env working_dir py_modules root_dir base_dir source_dir code_dir code_path code_paths "
+    "extra_packages folder_path add_python_paths"
+)
 """Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
 _RELATIVE = re.compile(r"(?:\.{1,2}/)*[\w-][^*?\[:]*\Z")
