@@ -141,7 +141,7 @@ class Publisher:
                 known = self.cache.blocks(written_as)
                 blocks = (block for block in blocks if known.take(block.key) is None)
             groups[new.layer.name] = blocks
-        if threads > 0:
+        if groups and threads > 0:
             ahead.begin(groups, threads)
 
     def write_layers(
