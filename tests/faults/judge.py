@@ -12,7 +12,9 @@ from pathlib import Path
 Tree = Mapping[str, str]
 """Type and content of everything below a folder, by path."""
 
-_TIMES = re.compile(rb'(?<="elapsed_seconds": )[0-9.e-]+|\b[0-9.]+ s\b')
+_TIMES = re.compile(
+    rb'(?<="elapsed_seconds": )[0-9.e-]+|(?<="second-opinion": )[0-9.e-]+|\b[0-9.]+ s\b'
+)
 _LEFT = re.compile(r"(^|/)(\.slim-|slim-work-|slim-\w+\.spool|\..*\.tmp$)")
 
 
