@@ -57,7 +57,7 @@ class Settings:
     """Settings of blocks; every field changes the bytes.
 
     ``block_size`` and ``dictionary`` are uncompressed bytes; ``branch`` is the filter before LZMA2
-    (2 % smaller on layers for x86-64); ``preset`` and ``nice_length`` are liblzma's.
+    (2 % smaller on layers for x86-64); ``preset``, ``nice_length`` and ``depth`` are liblzma's.
     """
 
     block_size: int
@@ -65,6 +65,7 @@ class Settings:
     branch: Branch = Branch.NONE
     preset: int = 9
     nice_length: int | None = None
+    depth: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +273,8 @@ def compress_block(
     }
     if settings.nice_length is not None:
         lzma2["nice_len"] = settings.nice_length
+    if settings.depth is not None:
+        lzma2["depth"] = settings.depth
     filters = [lzma2]
     if settings.branch is Branch.X86:
         filters.insert(0, {"id": lzma.FILTER_X86})
