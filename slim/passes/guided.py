@@ -8,19 +8,28 @@ stays needs them.
 
 from __future__ import annotations
 
+import ast
+import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
 from slim.analysis.families import OpenFamily, open_families
-from slim.analysis.unused import Unused, Verdict, judge, layer_uses
-from slim.model.finding import Finding
+from slim.analysis.unused import Stays, Unused, Verdict, judge, layer_uses
+from slim.model.finding import Evidence, Finding
 from slim.model.guided import Guidance
-from slim.model.record import EntryType, FileRecord
+from slim.model.plan import SkipReason
+from slim.model.record import EntryType, FileKind, FileRecord
 from slim.model.rule import PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
+from slim.system.syntax import parsed
 
 GUIDED_PASS = "guided"
 MODULES = (".py", ".so", ".pyd")
 """Suffixes of Python sources and extension modules."""
+_LARGEST = 4096
+"""Bytes of the largest source that may have no code."""
+_PACKAGE_OF_DATA = Evidence(
+    kind="trace", text="data is in its folder, which this makes a package: it has no code itself"
+)
 
 
 class Guided:
@@ -77,6 +86,11 @@ def _judged(
         if not own:
             continue
         uses = layer_uses(guidance, layer, families)
+        with_data = {
+            posixpath.dirname(record.path)
+            for record in context.inventory.records[layer.name].values()
+            if record.kind is FileKind.DATA and record.key not in context.gone
+        }
         for record in context.inventory.records[layer.name].values():
             rule = selected.get(record.key) or _of_data(record, own)
             if rule is None or record.type is not EntryType.FILE or context.held(record):
@@ -84,7 +98,28 @@ def _judged(
             if record.key in context.gone and not record.path.endswith(".py"):
                 continue
             modules = context.facts.module_index.modules.get(record.key, ())
-            yield record, rule, judge(record, modules, uses)
+            verdict = judge(record, modules, uses)
+            if (
+                isinstance(verdict, Unused)
+                and posixpath.dirname(record.path) in with_data
+                and any(module.package for module in modules)
+                and _has_no_code(context, record)
+            ):
+                verdict = Stays(reason=SkipReason.DATA, evidence=_PACKAGE_OF_DATA)
+            yield record, rule, verdict
+
+
+def _has_no_code(context: Context, record: FileRecord) -> bool:
+    """Return whether a source is blank, but for comments and a docstring."""
+    if record.size > _LARGEST:
+        return False
+    try:
+        tree = parsed(bytes(context.read(record)))
+    except (SyntaxError, ValueError):
+        return False
+    return all(
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in tree.body
+    )
 
 
 def _of_data(record: FileRecord, rules: Iterable[Rule]) -> Rule | None:

@@ -261,6 +261,29 @@ def test_a_unit_stands_or_falls_by_its_modules(
     assert any("stands or falls" in text for text in texts) is guided
 
 
+@pytest.mark.parametrize(
+    ("source", "data", "gone"),
+    [
+        ("", {"a.jpg": "1"}, False),
+        (
+            '"""Pictures."""\n# that scikit-learn reads by the name of their package\n',
+            {"a.jpg": "1"},
+            False,
+        ),
+        ("import os\n", {"a.jpg": "1"}, True),
+        ("", {}, True),
+        ("", {"deeper/a.jpg": "1"}, True),
+    ],
+)
+def test_what_makes_a_folder_of_data_a_package_stays(
+    source: str, data: dict[str, str], gone: bool
+) -> None:
+    files: dict[str, Contents] = {**FILES, "$site/maths/pictures/__init__.py": source}
+    files |= {f"$site/maths/pictures/{name}": text for name, text in data.items()}
+    plan = plan_of(make_stack({"cpython3.13": {}, LAYER: files}), trace(), profile=Safety.GUIDED)
+    assert ("maths/pictures/__init__.py" in taken(plan)) is gone
+
+
 def test_a_name_in_compiled_code_that_stays_holds() -> None:
     native = "maths/x.cpython-313-x86_64-linux-gnu.so"
     files = FILES | {f"$site/{native}": b"\x7fELF\0maths.spare\0"}
