@@ -94,5 +94,5 @@ def _read_by(source: bytes, is_code: bool) -> Iterator[str]:
         return
     if is_code and (_ATTACHES in source or (_MAKES_STUB.search(source) and _READS.search(source))):
         yield _STUB
-    if _ASKS.search(source):
+    if (b"pkg" in source or b"PKG" in source) and _ASKS.search(source):
         yield _DESCRIPTION

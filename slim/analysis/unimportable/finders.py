@@ -6,6 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
+from slim.analysis.vocabulary import AnyOf
 from slim.system.syntax import parsed
 
 _FINDS = re.compile(
@@ -14,13 +15,14 @@ _FINDS = re.compile(
 """A class that finds modules; another file may put it beside those of the interpreter."""
 _METHODS = frozenset({"find_spec", "find_module", "find_loader"})
 _BASE = "MetaPathFinder"
+_WORDS = AnyOf(*map(str.encode, (*sorted(_METHODS), _BASE)))
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _QUOTED = re.compile(rb"""['"]([A-Za-z_]\w*)""")
 
 
 def may_have_finder(source: bytes) -> bool:
     """Return whether a file may have a class that finds modules."""
-    return _FINDS.search(source) is not None
+    return _WORDS.within(source) and _FINDS.search(source) is not None
 
 
 def names_of_finders(source: bytes) -> frozenset[str]:
