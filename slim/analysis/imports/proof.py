@@ -12,7 +12,7 @@ string) refuses where the caller says so, and is shown where it doesn't.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -328,18 +328,17 @@ class _ProofRun:
         for key in self._candidates.keys(mention.name):
             if importer is None or importer.key != key:
                 self._hold(key, mention.evidence, importer, scattered=mention.scattered)
+        keys: Iterable[FileKey]
         if mention.whole and self._counts(("whole", mention.name), mention.evidence, importer):
-            text = f"{mention.evidence.text}, which may list or read all of it"
-            evidence = replace(mention.evidence, text=text)
-            for key in self._candidates.keys_in(mention.name):
-                if importer is None or importer.key != key:
-                    self._hold(key, evidence, importer)
+            keys, why = self._candidates.keys_in(mention.name), "may list or read all of it"
         elif mention.parts and self._counts(("parts", mention.name), mention.evidence, importer):
-            text = f"{mention.evidence.text}, which may import what is in it"
-            evidence = replace(mention.evidence, text=text)
-            for key in self._candidates.parts_of(mention.name):
-                if importer is None or importer.key != key:
-                    self._hold(key, evidence, importer)
+            keys, why = self._candidates.parts_of(mention.name), "may import what is in it"
+        else:
+            return
+        evidence = replace(mention.evidence, text=f"{mention.evidence.text}, which {why}")
+        for key in keys:
+            if importer is None or importer.key != key:
+                self._hold(key, evidence, importer)
 
     def _counts(
         self, meant: tuple[object, ...], evidence: Evidence, importer: FileRecord | None

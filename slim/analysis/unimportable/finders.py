@@ -36,19 +36,19 @@ def names_of_finders(source: bytes) -> frozenset[str]:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return frozenset(quoted_names(source))
-    used = [(statement, frozenset(_names_in(statement))) for statement in tree.body]
-    pending = [number for number, statement in enumerate(tree.body) if any(_finders_in(statement))]
-    if not pending:
+    used = [frozenset(_names_in(statement)) for statement in tree.body]
+    made = [frozenset(_finders_in(statement)) for statement in tree.body]
+    finders = frozenset().union(*made)
+    if not finders:
         return frozenset(quoted_names(source))
-    finders = {name for number in pending for name in _finders_in(tree.body[number])}
-    pending += [number for number, (_, names) in enumerate(used) if names & finders]
+    pending = [number for number, names in enumerate(used) if made[number] or names & finders]
     places: dict[str, list[int]] = {}
     for number, statement in enumerate(tree.body):
         for name in _defined_by(statement):
             places.setdefault(name, []).append(number)
     reached = set(pending)
     while pending:
-        for name in used[pending.pop()][1]:
+        for name in used[pending.pop()]:
             new = set(places.get(name, ())) - reached
             reached |= new
             pending += new

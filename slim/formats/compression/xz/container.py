@@ -182,10 +182,11 @@ def _compressed(
     pending: deque[Future[_Block]] = deque()
     try:
         for block, settings in blocks:
-            taken = None
+            keyed = taken = None
             if begun is not None and block.size >= LEAST_KNOWN:
-                taken = begun.take(_key(block, settings)[0])
-            pending.append(taken or executor.submit(_made, block, settings, known))
+                keyed = _key(block, settings)
+                taken = begun.take(keyed[0])
+            pending.append(taken or executor.submit(_made, block, settings, known, keyed))
             if len(pending) >= max(workers, 1):
                 yield pending.popleft().result()
         while pending:
@@ -195,11 +196,19 @@ def _compressed(
             future.cancel()
 
 
-def _made(block: _Input, settings: Settings, known: KnownBlocks | None) -> _Block:
-    """One complete block, taken from those that are known, or compressed."""
+def _made(
+    block: _Input,
+    settings: Settings,
+    known: KnownBlocks | None,
+    keyed: tuple[str, int] | None = None,
+) -> _Block:
+    """One complete block, taken from those that are known, or compressed.
+
+    ``keyed`` is what :func:`_key` gives, where that is known already.
+    """
     if known is None or block.size < LEAST_KNOWN:
         return compress_block(block, settings)
-    key, check = _key(block, settings)
+    key, check = keyed or _key(block, settings)
     data = known.take(key)
     if data is not None:
         taken = _read_block(data, block.size, check)
