@@ -79,9 +79,7 @@ def _counts(record: FileRecord, read: ReadFile) -> bool:
         or record.kind is FileKind.TESTS
     ):
         return False
-    return record.path.endswith(_SOURCES) or is_script(
-        record.path, lambda: bytes(read(record)[:80])
-    )
+    return record.path.endswith(_SOURCES) or is_script(record, read)
 
 
 def _suffixes(record: FileRecord, read: ReadFile) -> str:

@@ -164,7 +164,7 @@ class ListedFiles:
             and not record.path.endswith(_SOURCES)
             and record.kind is not FileKind.TESTS
             and record.owner.kind is not OwnerKind.RUNTIME
-            and is_script(record.path, lambda: bytes(self._read(record)[:80]))
+            and is_script(record, self._read)
         )
 
     def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from slim.analysis import ReadFile
 from slim.analysis.code_paths.listing import Listing
 from slim.analysis.code_paths.module import OWN, PACKAGE
+from slim.model.record import FileRecord
 
 MAX_SCRIPT = 1 << 18
 """Bytes of a script that is read; a longer one was made by a program."""
@@ -32,6 +34,8 @@ _NAMES = re.compile(
     r"|(?:docker-)?compose(?:[._-].*)?\.ya?ml\Z"
 )
 _SHELL = re.compile(rb"#![^\n]*\b(?:sh|bash|dash|zsh|ksh|node)\b")
+_START = 80
+"""Bytes in which the name of a script's interpreter is looked for."""
 _TAKES = re.compile(
     r"(?<![\w.-])(?:[cg]?cp|rsync|scp|b?s?g?tar|zip|7za?|g?find|fd|xcopy|robocopy|copy|ditto|cpio"
     r"|pax|install|mv|ln|docker|podman|buildah|kubectl|aws|gsutil|rclone|for|COPY|ADD"
@@ -82,12 +86,12 @@ _MAX_PATH = 500
 _QUOTED = re.compile(r"[\"'`]([^\"'`\s]+)[\"'`]|([\x01\x02][^\s\"'`,)]*)")
 
 
-def is_script(path: str, start: Callable[[], bytes]) -> bool:
+def is_script(record: FileRecord, read: ReadFile) -> bool:
     """Return whether a file is a script that isn't Python, by its name or its first bytes."""
-    name = posixpath.basename(path)
-    if path.endswith(_SUFFIXES) or _NAMES.match(name):
+    name = posixpath.basename(record.path)
+    if record.path.endswith(_SUFFIXES) or _NAMES.match(name):
         return True
-    return "." not in name and _SHELL.match(start()) is not None
+    return "." not in name and _SHELL.match(bytes(read(record)[:_START])) is not None
 
 
 def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:

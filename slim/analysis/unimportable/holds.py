@@ -160,9 +160,7 @@ class Holds:
             return False
         if record.path.endswith(".py"):
             return True
-        is_text = record.path.endswith(_TEXTS) or is_script(
-            record.path, lambda: bytes(self._read(record)[:80])
-        )
+        is_text = record.path.endswith(_TEXTS) or is_script(record, self._read)
         return is_text and record.size <= _MAX_TEXT
 
     @cached_property

@@ -291,10 +291,7 @@ class Presence:
                 else:
                     source = bytes(self._read(record))
                     text, line = brings_more(source, record.deployed_path, layers, layer.platform)
-            elif record.native is None and is_script(
-                record.path,
-                lambda record=record: bytes(self._read(record)[:80]),  # type: ignore[misc]
-            ):
+            elif record.native is None and is_script(record, self._read):
                 source = bytes(self._read(record))
                 text, line = script_brings_more(record.path, source, record.deployed_path, layers)
             if text:
