@@ -30,10 +30,17 @@ def pip(*arguments: str | Path) -> None:
         pytest.skip(f"pip {arguments[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
 
 
-def download(folder: Path, platforms: Sequence[str], *packages: str) -> list[Path]:
-    """Current wheels for any of some platforms, without what they require."""
+def download(
+    folder: Path, platforms: Sequence[str], *packages: str, python: str = "3.13"
+) -> list[Path]:
+    """Current wheels for any of some platforms, without what they require.
+
+    Without a platform those for the Python that is running.
+    """
     tags = [word for platform in platforms for word in ("--platform", platform)]
-    wanted = ["--no-deps", "--only-binary=:all:", "--python-version", "3.13", *tags]
+    wanted = ["--no-deps", "--only-binary=:all:"]
+    if tags:
+        wanted += ["--python-version", python, *tags]
     pip("download", *wanted, "--dest", folder, *packages)
     return sorted(folder.glob("*.whl"))
 
