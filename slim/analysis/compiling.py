@@ -30,7 +30,7 @@ from slim.analysis.summary import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
 from slim.system.mapped import words_in
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _SOURCES = (".py", ".pyw")
 _ASKING = frozenset(
@@ -188,7 +188,7 @@ class _Search:
         self._has_flag = self._names_include = self._uses_prefix = False
 
     def sights(self, tree: ast.Module) -> Iterator[_Sight]:
-        nodes = list(ast.walk(tree))
+        nodes = list(walk(tree))
         self._offers_builds = any(map(_imports_builder, nodes))
         for node in nodes:
             yield from self._sights_of(node)
@@ -336,6 +336,6 @@ def _docstrings(tree: ast.Module) -> frozenset[int]:
     """Return the identities of the string constants that stand alone as a statement."""
     return frozenset(
         id(node.value)
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     )

@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from slim.analysis.imports.names import last_name
+from slim.system.syntax import walk
 
 _GETATTR = "__getattr__"
 _IMPORTS = frozenset({"import_module", "__import__"})
@@ -54,7 +55,7 @@ def single_names(tree: ast.Module) -> frozenset[ast.expr]:
     ]
     if not functions or any(
         isinstance(node, ast.Name | ast.Attribute) and last_name(node) == _GETATTR
-        for node in ast.walk(tree)
+        for node in walk(tree)
     ):
         return frozenset()
     return frozenset(name for function in functions for name in _single_names_of(function))
@@ -65,7 +66,7 @@ def _single_names_of(function: ast.FunctionDef) -> Iterator[ast.expr]:
     given = [*arguments.posonlyargs, *arguments.args]
     if not given or _rebinds(function, given[0]):
         return
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, ast.Call) and last_name(node.func) in _IMPORTS and node.args:
             # A list of names to import from the module may name modules of its own.
             plain = last_name(node.func) != "__import__" or not (node.args[1:] or node.keywords)
@@ -76,7 +77,7 @@ def _single_names_of(function: ast.FunctionDef) -> Iterator[ast.expr]:
 def _rebinds(function: ast.FunctionDef, given: ast.arg) -> bool:
     """Return whether anything in a function may give its argument another value."""
     name = given.arg
-    for node in ast.walk(function):
+    for node in walk(function):
         match node:
             case ast.Name(id=bound, ctx=ast.Store() | ast.Del()) if bound == name:
                 return True
@@ -138,11 +139,11 @@ def asked_names(tree: ast.Module) -> frozenset[ast.AST]:
     or false where the import failed.
     """
     found: set[ast.AST] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if isinstance(node, ast.FunctionDef) and _QUESTION.match(node.name):
             asked = _asked(node)
             if asked is not None:
-                found.update(ast.walk(asked))
+                found.update(walk(asked))
     return frozenset(found)
 
 

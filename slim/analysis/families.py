@@ -27,7 +27,7 @@ from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _CALLS = frozenset({"import_module", "__import__", "run_module", "find_spec", "load_module"})
 _CALL = re.compile(rb"\b(?:import_module|__import__|run_module|find_spec|load_module)\b")
@@ -106,8 +106,8 @@ def starts_in(source: bytes) -> tuple[Start, ...]:
             for anchor, text in names or {("", "")}
         )
         if not through:
-            asked.update(ast.walk(call.args[0]), (call,))
-    nodes = [node for node in ast.walk(tree) if node not in asked]
+            asked.update(walk(call.args[0]), (call,))
+    nodes = [node for node in walk(tree) if node not in asked]
     tails = sorted({tail for node in nodes if (tail := _tail(node))})
     for node in nodes:
         if isinstance(node, ast.Call) and last_name(node.func) in _CALLS and node.args:

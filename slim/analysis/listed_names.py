@@ -27,6 +27,7 @@ from typing import NamedTuple, TypeVar
 from slim.analysis.computed_names import own_name
 from slim.analysis.imports.names import last_name
 from slim.analysis.scopes import Binding, Scopes
+from slim.system.syntax import walk
 
 T = TypeVar("T")
 
@@ -73,7 +74,7 @@ def listed_names(tree: ast.Module) -> Mapping[ast.Call, Listed]:
     """
     calls = [
         node
-        for node in ast.walk(tree)
+        for node in walk(tree)
         if isinstance(node, ast.Call)
         and last_name(node.func) in _IMPORTS
         and node.args

@@ -31,7 +31,7 @@ from slim.model.record import (
     OwnerKind,
 )
 from slim.system.mapped import contains
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
@@ -93,7 +93,7 @@ def strings_of(source: bytes) -> tuple[str, ...] | None:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    nodes = list(ast.walk(tree))
+    nodes = list(walk(tree))
     documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     found = {
         node.value

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from slim.analysis.imports.names import last_name
+from slim.system.syntax import walk
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
@@ -35,14 +36,12 @@ class Scopes:
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
-        self._parents = {
-            child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)
-        }
+        self._parents = {child: node for node in walk(tree) for child in ast.iter_child_nodes(node)}
         self._binders: dict[ast.AST, dict[str, list[ast.AST]]] = {}
         self._declared: set[str] = set()
         self.followed: set[str] = set()
         """Private functions of the file of which parameters were followed."""
-        for node in ast.walk(tree):
+        for node in walk(tree):
             for name, binder in _bound_by(node):
                 scope = self._around(node)
                 self._binders.setdefault(scope, {}).setdefault(name, []).append(binder)
@@ -161,7 +160,7 @@ class Scopes:
     @cached_property
     def _loads(self) -> dict[str, list[ast.Name]]:
         found: dict[str, list[ast.Name]] = {}
-        for node in ast.walk(self._tree):
+        for node in walk(self._tree):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
                 found.setdefault(node.id, []).append(node)
         return found

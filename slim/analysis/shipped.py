@@ -30,7 +30,7 @@ from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Platform, Stack
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _SOURCES = (".py", ".pyw")
 _NO_PATHS = words(
@@ -220,14 +220,14 @@ def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
             case ast.Expr(value=ast.Constant() as value):
                 ignored.add(id(value))
             case ast.Compare(left=left, comparators=operands):
-                ignored.update(id(inner) for one in (left, *operands) for inner in ast.walk(one))
+                ignored.update(id(inner) for one in (left, *operands) for inner in walk(one))
                 yield from _suffix_tests(node)
             case ast.Dict(keys=keys):
                 ignored.update(map(id, keys))
             case ast.Call(func=function, args=arguments) if called_name(function) in _NO_PATHS:
-                ignored.update(id(inner) for one in arguments for inner in ast.walk(one))
+                ignored.update(id(inner) for one in arguments for inner in walk(one))
             case ast.Raise():
-                ignored.update(map(id, ast.walk(node)))
+                ignored.update(map(id, walk(node)))
     used: set[int] = set()
     for node in module.live:  # what is around comes before what is in it
         if id(node) in used or id(node) in ignored or not _builds(node):
@@ -241,7 +241,7 @@ def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
 def _suffix_tests(node: ast.Compare) -> Iterator[_Use]:
     """``path.suffix == ".dll"``: such files are taken."""
     if isinstance(node.left, ast.Attribute) and node.left.attr == "suffix":
-        for inner in ast.walk(node.comparators[0]):
+        for inner in walk(node.comparators[0]):
             if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and inner.value:
                 yield _Use(f"*{inner.value}", node.lineno, True)
 

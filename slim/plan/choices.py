@@ -15,7 +15,7 @@ from slim.model.rule import Choice, Rule
 from slim.model.stack import Stack
 from slim.rules.choices import VALUE, ValueReader, is_known, keeps
 from slim.rules.match import owner_matches
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 from slim.system.toml_table import did_you_mean
 
 _CALL = re.compile(rb"\b([A-Za-z_]\w*)\s*\(")
@@ -139,7 +139,7 @@ def _calls(source: bytes) -> Iterator[tuple[str, str, int]]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         yield from _calls_in_text(source)
         return
-    for node in ast.walk(tree):
+    for node in walk(tree):
         if not isinstance(node, ast.Call):
             continue
         function = node.func

@@ -15,6 +15,7 @@ import ast
 import re
 import warnings
 from bisect import bisect_left
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any, Final
 
@@ -38,6 +39,27 @@ _LEAVES: Final = frozenset(
     )
 )
 """What isn't counted as a node, and has none below it."""
+_NO_NODES: Final = frozenset(
+    (
+        *("id", "attr", "arg", "ctx", "op", "ops", "name", "kind", "type_comment", "level"),
+        *("module", "asname", "is_async", "conversion", "simple", "tag", "rest", "kwd_attrs"),
+    )
+)
+"""Fields that hold no nodes, or such as tell nothing by themselves."""
+_NONE_BELOW: Final = (ast.Constant, ast.MatchSingleton, ast.Global, ast.Nonlocal)
+
+
+class _Below(dict[type, tuple[str, ...]]):
+    """Fields with nodes, by the type that has them."""
+
+    def __missing__(self, kind: type[ast.AST]) -> tuple[str, ...]:
+        none = issubclass(kind, _NONE_BELOW)
+        fields = () if none else tuple(each for each in kind._fields if each not in _NO_NODES)
+        self[kind] = fields
+        return fields
+
+
+_BELOW: Final = _Below()
 _UNPLACED: Final = frozenset(
     (
         *(ast.Module, ast.arguments, ast.comprehension, ast.withitem, ast.match_case),
@@ -74,6 +96,36 @@ def parsed(source: str | bytes) -> ast.Module:
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError, OverflowError):
         pass
     raise SyntaxError(UNREADABLE)
+
+
+def below(node: ast.AST) -> list[ast.AST]:
+    """Nodes directly below a node, in their order, without contexts and operators."""
+    nodes: list[Any] = []
+    for field in _BELOW[type(node)]:
+        value = getattr(node, field, None)
+        if type(value) is list:
+            nodes += [each for each in value if each is not None]  # the key of **mapping is none
+        elif value is not None:
+            nodes.append(value)
+    return nodes
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Nodes of a tree in the order of :func:`ast.walk`, without contexts and operators.
+
+    It takes half the time. What is put below a node before that is given is given, too.
+    """
+    nodes: list[Any] = [node]
+    for one in nodes:  # it grows
+        if one is None:
+            continue
+        yield one
+        for field in _BELOW[type(one)]:
+            value = getattr(one, field, None)
+            if type(value) is list:
+                nodes += value
+            elif value is not None:
+                nodes.append(value)
 
 
 def declares_other_encoding(code: bytes) -> bool:

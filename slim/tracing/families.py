@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from slim.analysis.imports.names import folded
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 COMPUTING: Final = frozenset({"import_module", "exec_module", "load_module", "reload"})
 """Functions of importlib that import what their caller names."""
@@ -32,7 +32,7 @@ class Importer:
             tree = parsed(source)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return
-        for node in ast.walk(tree):
+        for node in walk(tree):
             match node:
                 case ast.Call(func=ast.Name(id=called) | ast.Attribute(attr=called)):
                     self._calls.append((node, called))

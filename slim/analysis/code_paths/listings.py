@@ -19,6 +19,7 @@ from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.scripts import command_listings, takes_files
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
+from slim.system.syntax import walk
 
 _METHODS = words("rglob glob iterdir walk")
 _FUNCTIONS = words("walk fwalk listdir scandir glob iglob contents resource_listdir copy_tree")
@@ -65,7 +66,7 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
         for text, recursive, wanted in _listed(module, node):
             if not text.startswith((OWN, PACKAGE)):
                 continue
-            used.update(map(id, ast.walk(node)))
+            used.update(map(id, walk(node)))
             scopes = _scopes(module) if scopes is None else scopes
             scope = scopes.get(id(node))
             filters = _filters(scope) if wanted == ("*",) and scope is not None else ()
@@ -79,12 +80,12 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
         for item in node.keywords:
             text = module.text(item.value)
             if item.arg in _SERVED and _RELATIVE.match(text):
-                used.update(map(id, ast.walk(item.value)))
+                used.update(map(id, walk(item.value)))
                 folder = f"{OWN}/../{text.rstrip('/')}"
                 yield Listing(folder, ("*",), True, node.lineno, f'{item.arg}="{text}"')
         if called_name(node.func) in _SHELLS:
             for listing in _commands(module, node):
-                used.update(map(id, ast.walk(node)))
+                used.update(map(id, walk(node)))
                 yield listing
     yield from _through_functions(module, used)
 
@@ -134,7 +135,7 @@ def _through_functions(module: CodeModule, used: set[int]) -> Iterator[Listing]:
         for argument in given if lister is not None else ():
             text = module.text(argument)
             if lister is not None and text.startswith((OWN, PACKAGE)):
-                used.update(map(id, ast.walk(argument)))
+                used.update(map(id, walk(argument)))
                 yield Listing(
                     folder=text.rstrip("/"),
                     wanted=lister.wanted,
@@ -149,7 +150,7 @@ def _listers(module: CodeModule) -> Iterator[tuple[str, _Lister]]:
     for scope in module.live:
         if not isinstance(scope, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
-        inner = list(ast.walk(scope))
+        inner = list(walk(scope))
         calls = [node for node in inner if isinstance(node, ast.Call)]
         listings = [call for call in calls if _lists_folder(call)]
         given = _given_names(scope, inner) if listings else frozenset()
@@ -170,7 +171,7 @@ def _given_names(
     scope: ast.FunctionDef | ast.AsyncFunctionDef, inner: list[ast.AST]
 ) -> frozenset[str]:
     """The parameters of a function, and the variables that are made of them."""
-    found = {node.arg for node in ast.walk(scope.args) if isinstance(node, ast.arg)}
+    found = {node.arg for node in walk(scope.args) if isinstance(node, ast.arg)}
     for node in inner:
         if isinstance(node, ast.Assign) and not found.isdisjoint(_names_in(node.value)):
             found.update(one.id for one in node.targets if isinstance(one, ast.Name))
@@ -178,7 +179,7 @@ def _given_names(
 
 
 def _names_in(node: ast.AST) -> set[str]:
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
+    return {one.id for one in walk(node) if isinstance(one, ast.Name)}
 
 
 def sources_at(module: CodeModule) -> Iterator[Listing]:
@@ -209,7 +210,7 @@ def _is_command(node: ast.Call) -> bool:
         isinstance(one, ast.Name)
         or (isinstance(one, ast.Constant) and takes_files(f"{one.value!s} "))
         for given in node.args[:1]
-        for one in ast.walk(given)
+        for one in walk(given)
     )
 
 
@@ -289,14 +290,12 @@ def _scopes(module: CodeModule) -> dict[int, ast.AST]:
     found: dict[int, ast.AST] = {
         id(inner): statement
         for statement in module.tree.body
-        for inner in ast.walk(statement)
+        for inner in walk(statement)
         if isinstance(inner, ast.Call)
     }
     for node in module.live:  # outer ones come first
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found.update(
-                (id(inner), node) for inner in ast.walk(node) if isinstance(inner, ast.Call)
-            )
+            found.update((id(inner), node) for inner in walk(node) if isinstance(inner, ast.Call))
     return found
 
 
@@ -304,13 +303,13 @@ def _filters(scope: ast.AST) -> tuple[str, ...]:
     """Patterns of the only files that a function takes; empty where it may take others."""
     wanted: set[str] = set()
     tested: set[int] = set()
-    for node in ast.walk(scope):
+    for node in walk(scope):
         match node:
             case ast.For(body=[*_, last]) if not isinstance(last, ast.If | ast.Try):
                 if any(isinstance(one, ast.If) and not _skips(one) for one in node.body):
                     return ()
             case ast.If(test=test, orelse=orelse):
-                tested.update(map(id, ast.walk(test)))
+                tested.update(map(id, walk(test)))
                 found = _wants(test, not _skips(node))
                 other = bool(orelse) and not isinstance(orelse[0], ast.If)
                 if found and other:
@@ -318,7 +317,7 @@ def _filters(scope: ast.AST) -> tuple[str, ...]:
                 wanted |= found
             case ast.comprehension(ifs=tests):
                 for test in tests:
-                    tested.update(map(id, ast.walk(test)))
+                    tested.update(map(id, walk(test)))
                     wanted |= _wants(test, True)
             case ast.Call() if id(node) not in tested:
                 wanted |= _wants(node, True)
@@ -365,5 +364,5 @@ def _descends(scope: ast.AST) -> bool:
     """Return whether a function looks for folders among what it lists."""
     return any(
         isinstance(node, ast.Call) and called_name(node.func) in ("is_dir", "isdir", "copytree")
-        for node in ast.walk(scope)
+        for node in walk(scope)
     )

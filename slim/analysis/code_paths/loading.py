@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from slim.analysis.code_paths.module import CodeModule, name_of
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
+from slim.system.syntax import walk
 
 _LOADERS = words(
     "CDLL PyDLL WinDLL OleDLL LoadLibrary dlopen load_library load_dynamic ExtensionFileLoader "
@@ -65,7 +66,7 @@ class LoadedPaths:
         for node in module.live:
             for target, value in _bindings(node):
                 if target in into and target not in elsewhere:
-                    self.only.update(id(inner) for inner in ast.walk(value))
+                    self.only.update(id(inner) for inner in walk(value))
 
     def _ends(self) -> tuple[set[str], set[str], list[tuple[str, set[str]]]]:
         """Names that go into a loader, names that go elsewhere, and names that make others."""
@@ -77,10 +78,10 @@ class LoadedPaths:
                 case ast.Call() if _is_loader(called_name(node.func), self._loaders):
                     for argument in (*node.args, *(item.value for item in node.keywords)):
                         into |= _names(argument)
-                        self.only.update(id(inner) for inner in ast.walk(argument))
+                        self.only.update(id(inner) for inner in walk(argument))
                 case ast.Subscript(value=ast.Name(id="cdll" | "windll" | "oledll"), slice=name):
                     into |= _names(name)
-                    self.only.update(id(inner) for inner in ast.walk(name))
+                    self.only.update(id(inner) for inner in walk(name))
                 case ast.Call() if called_name(node.func) not in _NEUTRAL:
                     elsewhere |= set(self._given(node))
                 case ast.Call(func=ast.Attribute(value=receiver, attr=called)) if called in _ADDS:
@@ -157,19 +158,19 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         case ast.AugAssign(target=target, value=value) if name_of(target):
             yield name_of(target), value
         case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
-            for inner in ast.walk(target):
+            for inner in walk(target):
                 if isinstance(inner, ast.Name):
                     yield inner.id, value
         case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
             yield name, value
         case ast.FunctionDef(name=name):
-            for inner in ast.walk(node):
+            for inner in walk(node):
                 if isinstance(inner, ast.Return) and inner.value is not None:
                     yield name, inner.value
 
 
 def _names(node: ast.AST) -> set[str]:
     """The names in an expression, and of the functions that it calls."""
-    found = {name_of(inner) for inner in ast.walk(node)}
-    found |= {called_name(inner.func) for inner in ast.walk(node) if isinstance(inner, ast.Call)}
+    found = {name_of(inner) for inner in walk(node)}
+    found |= {called_name(inner.func) for inner in walk(node) if isinstance(inner, ast.Call)}
     return found - {""}

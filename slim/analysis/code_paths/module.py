@@ -16,6 +16,7 @@ from slim.analysis.code_paths.platforms import PlatformTests
 from slim.analysis.imports.bare_names import called_name, found_module, module_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
+from slim.system.syntax import walk
 
 OWN = "\x01"
 PACKAGE = "\x02"
@@ -47,7 +48,7 @@ class CodeModule:
 
     def __init__(self, tree: ast.Module, platform: Platform) -> None:
         self.tree = tree
-        nodes = list(ast.walk(tree))
+        nodes = list(walk(tree))
         self._bound: dict[str, list[ast.expr]] = {}
         self._returned: dict[str, list[ast.expr]] = {}
         self._imported: dict[str, str] = {}
@@ -83,7 +84,7 @@ class CodeModule:
             case ast.arg(arg=name) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
                 self._bound.setdefault(name, []).extend([_UNKNOWN, _UNKNOWN])
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
-                for inner in ast.walk(node):
+                for inner in walk(node):
                     if isinstance(inner, ast.Return) and inner.value is not None:
                         self._returned.setdefault(name, []).append(inner.value)
 
@@ -100,7 +101,7 @@ class CodeModule:
         if name and value is not None:
             self._bound.setdefault(name, []).append(value)
             return
-        for inner in ast.walk(target):  # no value, so never the only one
+        for inner in walk(target):  # no value, so never the only one
             if inner_name := name_of(inner):
                 self._bound.setdefault(inner_name, []).extend([_UNKNOWN, _UNKNOWN])
 

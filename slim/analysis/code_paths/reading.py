@@ -12,7 +12,7 @@ from slim.analysis.code_paths.listings import listings_of, may_list, sources_at
 from slim.analysis.code_paths.module import CodeModule
 from slim.analysis.remembering import Form
 from slim.model.stack import Platform, System
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 
 def listings_variant(platform: Platform, *, sources: bool) -> str:
@@ -32,7 +32,7 @@ def listings_in(content: bytes, variant: str) -> tuple[Listing, ...] | None:
         return None
     found: list[Listing] = []
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
-        if sources or any(isinstance(node, ast.Call) and may_list(node) for node in ast.walk(tree)):
+        if sources or any(isinstance(node, ast.Call) and may_list(node) for node in walk(tree)):
             module = CodeModule(tree, Platform(tag=tag, system=System(system), machine=machine))
             found.extend(listings_of(module, set()))
             if sources:

@@ -11,6 +11,7 @@ import copy
 from collections.abc import Iterator
 
 from slim.analysis.imports.names import folded
+from slim.system.syntax import walk
 
 
 def settled(tree: ast.Module, call: ast.Call, argument: ast.expr) -> tuple[str, ...]:
@@ -20,7 +21,7 @@ def settled(tree: ast.Module, call: ast.Call, argument: ast.expr) -> tuple[str, 
     its parameters and literals, and all that the module does with the function is to call it with
     literals.
     """
-    names = {node.id for node in ast.walk(argument) if isinstance(node, ast.Name)}
+    names = {node.id for node in walk(argument) if isinstance(node, ast.Name)}
     if len(names) != 1:
         return ()
     (name,) = names
@@ -31,9 +32,9 @@ def settled(tree: ast.Module, call: ast.Call, argument: ast.expr) -> tuple[str, 
             and function.lineno <= line <= (function.end_lineno or line)
             and _is_private(function)
         ):
-            defined = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+            defined = [node for node in walk(tree) if isinstance(node, ast.FunctionDef)]
             once = sum(other.name == function.name for other in defined) == 1
-            nodes = list(ast.walk(function))
+            nodes = list(walk(function))
             inside = once and any(node is call for node in nodes)
             return _values(tree, function, nodes, name, argument) if inside else ()
     return ()
@@ -83,14 +84,14 @@ def _binds(node: ast.AST, name: str) -> bool:
             return name in (bound.partition(".")[0], other)
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
             # A parameter of the same name in a function within would be another one.
-            return any(isinstance(x, ast.arg) and x.arg == name for x in ast.walk(node.args))
+            return any(isinstance(x, ast.arg) and x.arg == name for x in walk(node.args))
     return False
 
 
 def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call | None]:
     """Each call of a function in its module; None for anything else that is done with its name."""
     called: set[int] = set()
-    for node in ast.walk(tree):
+    for node in walk(tree):
         match node:
             case ast.Call(func=ast.Name(id=found) as function) if found == name:
                 called.add(id(function))
@@ -112,7 +113,7 @@ def _given(tree: ast.Module, call: ast.Call, name: str, place: int) -> list[str]
         case [ast.Constant(value=str(text))]:
             return [text]
         case [ast.Name(id=variable)]:
-            scope = list(ast.walk(_scope(tree, call)))
+            scope = list(walk(_scope(tree, call)))
             for node in scope:
                 match node:
                     case (
@@ -126,8 +127,8 @@ def _given(tree: ast.Module, call: ast.Call, name: str, place: int) -> list[str]
 def _scope(tree: ast.Module, call: ast.Call) -> ast.AST:
     """Return the innermost function that a call stands in, or the module."""
     found: ast.AST = tree
-    for node in ast.walk(tree):  # outer ones come first
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and call in ast.walk(node):
+    for node in walk(tree):  # outer ones come first
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and call in walk(node):
             found = node
     return found
 

@@ -30,7 +30,7 @@ from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.analysis.imports.unparsed import scan_unparsed
 from slim.analysis.imports.unresolved import UnresolvedCalls
 from slim.model.finding import Strength
-from slim.system.syntax import UNREADABLE, parsed
+from slim.system.syntax import UNREADABLE, below, parsed, walk
 
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
 _CALLS = {
@@ -46,7 +46,6 @@ _OPENERS = words(
     "discover"
 )
 """Functions that list or read what lies in the package that they are given."""
-_PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop, ast.Name)
 _NO_NAMES = words(
     "startswith endswith removeprefix removesuffix replace split rsplit partition rpartition strip "
     "lstrip rstrip find rfind count index"
@@ -79,15 +78,6 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
         problem = error.msg if isinstance(error, SyntaxError) else UNREADABLE
         return scan_unparsed(source, f"read without a parser: {problem}")
     return replace(reader.result(), paths=found)
-
-
-def _inner(node: ast.AST) -> Iterator[ast.AST]:
-    """The nodes directly in an expression, but for those that say nothing here."""
-    for field in node._fields:
-        value = getattr(node, field, None)
-        for child in value if isinstance(value, list) else (value,):
-            if isinstance(child, ast.AST) and not isinstance(child, _PLAIN):
-                yield child
 
 
 class _TreeReader:
@@ -219,14 +209,14 @@ class _TreeReader:
             names = {
                 child.id
                 for target in targets
-                for child in ast.walk(target)
+                for child in walk(target)
                 if isinstance(child, ast.Name)
             }
             self._bound |= names
             if "__all__" in names and node.value is not None:
                 written = (
                     self._plain(child)
-                    for child in ast.walk(node.value)
+                    for child in walk(node.value)
                     if isinstance(child, ast.Constant)
                 )
                 self._exported.update(value for value in written if value is not None)
@@ -237,6 +227,8 @@ class _TreeReader:
         stack: list[tuple[ast.AST, Context]] = [(root, context)]
         while stack:
             node, context = stack.pop()
+            if type(node) is ast.Name:
+                continue
             match node:
                 case ast.Attribute(attr="__path__" | "submodule_search_locations"):
                     self._opened.add(self._package(node.value))
@@ -264,7 +256,7 @@ class _TreeReader:
                     self._constant(node)
             if id(node) not in self._used and isinstance(node, COMPUTED):
                 self._computed(node, context)
-            stack.extend((child, context) for child in _inner(node))
+            stack += [(child, context) for child in below(node)]
 
     def _constant(self, node: ast.Constant) -> None:
         text = text_of(node.value)
@@ -339,7 +331,7 @@ class _TreeReader:
         found = computed_module(node)
         if found is not None:
             name, anchor, more = found
-            self._used.update(id(child) for child in ast.walk(node))
+            self._used.update(id(child) for child in walk(node))
             self._add(
                 module=name[1:],
                 level=1,
@@ -430,7 +422,7 @@ class _TreeReader:
                 and 0 <= given.value < 100
             ):
                 level = given.value
-        self._used.update(id(child) for child in ast.walk(name))
+        self._used.update(id(child) for child in walk(name))
         anchors: tuple[str | None, ...] = (None if anchor == "__package__" else anchor,)
         if level and anchor is None and function in ("import_module", "find_spec"):
             anchors = anchors_of(node.args[1] if len(node.args) > 1 else keywords.get("package"))

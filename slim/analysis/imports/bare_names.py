@@ -11,6 +11,8 @@ import ast
 import re
 from collections.abc import Iterable, Iterator
 
+from slim.system.syntax import walk
+
 _LEAVES_OUT = re.compile(
     r"exclu|ignor|skip|omit|prun|black|deny|disallow|forbid|reserv|drop|hidden|stop|remov|delet|"
     r"clean|unwanted|__all__|keyword|token|vocab",
@@ -32,6 +34,21 @@ _FIRST_ONLY = {"replace": 1, "get": 1, "pop": 1, "setdefault": 1, "getattr": 2}
 _SILENT = frozenset({ast.Name, ast.Attribute, ast.Constant, ast.Load, ast.Store, ast.alias})
 """Most nodes are of these types, and hold no constant of which anything is told here."""
 
+_LEAVING_OUT = frozenset(
+    {
+        *(ast.Assign, ast.AnnAssign, ast.AugAssign, ast.keyword, ast.FunctionDef),
+        *(ast.AsyncFunctionDef, ast.Dict, ast.Call, ast.Subscript, ast.arg),
+    }
+)
+_PLACING = frozenset(
+    {
+        *(ast.Expr, ast.Call, ast.For, ast.AsyncFor, ast.comprehension, ast.List, ast.Tuple),
+        *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Return, ast.Yield, ast.arguments),
+        *(ast.Dict, ast.BoolOp, ast.IfExp),
+    }
+)
+"""Types of the nodes that say what isn't wanted, and of those in which bare names stand."""
+
 
 class BareNames:
     """Sorts the constants of a syntax tree, given as its nodes."""
@@ -48,14 +65,16 @@ class BareNames:
             if isinstance(node, ast.Compare):
                 self._compare(node)
         for node in holders:
-            self._leave_out(node)
+            if type(node) in _LEAVING_OUT:
+                self._leave_out(node)
         for node in holders:
-            self._sort(node)
+            if type(node) in _PLACING:
+                self._sort(node)
         self.bare -= self._left_out
 
     def _compare(self, node: ast.Compare) -> None:
         for operand in (node.left, *node.comparators):
-            self.ignored.update(id(child) for child in ast.walk(operand))
+            self.ignored.update(id(child) for child in walk(operand))
         for operator, operand in zip(node.ops, node.comparators, strict=True):
             if isinstance(operator, ast.In | ast.NotIn):
                 self._looked_in.add(name_of(operand))
@@ -100,7 +119,7 @@ class BareNames:
             if each is not None:
                 self._left_out.update(
                     id(child)
-                    for child in ast.walk(each)
+                    for child in walk(each)
                     if isinstance(child, ast.List | ast.Tuple | ast.Set)
                     for child in child.elts
                 )
@@ -177,7 +196,7 @@ def found_module(node: ast.expr) -> str:
 
 def _elements(source: ast.expr) -> Iterator[ast.AST]:
     """Elements of the collections in the source of a loop."""
-    for node in ast.walk(source):
+    for node in walk(source):
         match node:
             case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
                 yield from elements

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, TESTS_FOLDER
 from slim.analysis.vocabulary import AnyOf, vocabulary
+from slim.system.syntax import walk
 
 _GAP = "\0"
 _WORD = re.compile(r"(?:\A|[\0/\\.\s])tests(?:\Z|[\0/\\.\s:])")
@@ -89,7 +90,7 @@ class _Folder(ast.NodeTransformer):
         self._says_test = False
         self._known: dict[int, list[str]] = {}
         self._composed: list[ast.expr] = []
-        for node in ast.walk(tree):
+        for node in walk(tree):
             if isinstance(node, _COMPOSED):
                 self._composed.append(node)
             elif type(node) in _NOTED:
@@ -126,7 +127,7 @@ class _Folder(ast.NodeTransformer):
                 for value in other.elts if isinstance(other, _COLLECTIONS) else (other,):
                     self._bind(left, value)
             case ast.Match(subject=ast.Name() as subject, cases=cases):
-                for inner in (inner for case in cases for inner in ast.walk(case.pattern)):
+                for inner in (inner for case in cases for inner in walk(case.pattern)):
                     if isinstance(inner, ast.MatchValue):
                         self._bind(subject, inner.value)
 
@@ -268,8 +269,7 @@ def _elements(node: ast.expr) -> list[ast.expr]:
 def _says_it(node: ast.AST) -> bool:
     """True where the word is written in one piece already."""
     return any(
-        isinstance(inner, ast.Constant) and TESTS_FOLDER in str(inner.value)
-        for inner in ast.walk(node)
+        isinstance(inner, ast.Constant) and TESTS_FOLDER in str(inner.value) for inner in walk(node)
     )
 
 

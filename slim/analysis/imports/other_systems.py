@@ -16,7 +16,7 @@ from slim.analysis.imports.modules import SOURCE_SUFFIXES
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileKey, FileRecord
 from slim.model.stack import Stack
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _ASKS = re.compile(rb"platform|\bos\.name|\buname|WIN|MAC|OSX|DARWIN|LINUX|\bNT\b")
 """Words by which code asks for its platform."""
@@ -57,7 +57,7 @@ class OtherSystems:
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return frozenset()
         live = CodeModule(tree, self._stack.layer(record.layer).platform).live
-        there, run = _import_lines(ast.walk(tree)), _import_lines(live)
+        there, run = _import_lines(walk(tree)), _import_lines(live)
         return frozenset(there - run)
 
 

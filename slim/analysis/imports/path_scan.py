@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
 from slim.analysis.vocabulary import AnyOf, vocabulary
+from slim.system.syntax import walk
 
 
 def may_name_tests(source: bytes) -> bool:
@@ -84,6 +85,9 @@ _TAKES_PACKAGE = words(
     "files path find_spec import_module get_data open_text open_binary read_text read_binary "
     "PackageLoader"
 )
+_SPELLING = frozenset({ast.ClassDef, ast.Call})
+_BUILDING = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call})
+"""Types of the nodes that may spell the word, or build a path."""
 _GAP = "\0"
 _SEVERAL = re.compile(r"[\s=\"']")
 """What a path alone doesn't hold."""
@@ -210,22 +214,24 @@ class _PathReader:
     """Reads every outermost expression of a syntax tree that is a path."""
 
     def __init__(self, tree: ast.AST) -> None:
-        self._nodes = list(ast.walk(tree))
+        self._nodes = list(walk(tree))
         names = BareNames(self._nodes)
         self._ignored, self._bare = names.ignored, names.bare
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
         for node in self._nodes:
-            if _spells_tests(node):
+            if type(node) in _SPELLING and _spells_tests(node):
                 yield PathUse((TESTS_FOLDER,), getattr(node, "lineno", 0))
         for node in self._nodes:  # breadth first: what is around comes before what is in it
-            if id(node) in done or id(node) in self._ignored or not _builds(node):
+            if type(node) not in _BUILDING or id(node) in done or id(node) in self._ignored:
+                continue
+            if not _builds(node) or (type(node) is ast.Constant and not _may_lead(node.value)):
                 continue
             text = "".join(_text(node, 0, done))
             if isinstance(node, ast.Constant) and _says_several(text):
                 yield from _paths_among(text, node.lineno)
-            yield from self._path(node, text, list(ast.walk(node)))
+            yield from self._path(node, text, list(walk(node)))
 
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
         plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
@@ -271,6 +277,11 @@ def _spells_tests(node: ast.AST) -> bool:
         case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
             return any(keyword.arg == TESTS_FOLDER for keyword in keywords)
     return False
+
+
+def _may_lead(value: object) -> bool:
+    """Return whether a constant by itself may be a path to tests."""
+    return b"test" in value if isinstance(value, bytes) else "test" in str(value)
 
 
 def _builds(node: ast.AST) -> bool:

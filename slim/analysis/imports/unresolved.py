@@ -17,6 +17,7 @@ from slim.analysis.imports.arguments import settled
 from slim.analysis.imports.names import computed_module, literal_module
 from slim.analysis.imports.scans import NAME, Import, UnresolvedCall
 from slim.model.finding import Strength
+from slim.system.syntax import walk
 
 _LISTS = frozenset({"iter_modules", "walk_packages"})
 _READS = "files("
@@ -122,7 +123,7 @@ class UnresolvedCalls:
         """Return whether a package is named by a string, imported by name, or the file's own."""
         if isinstance(node, ast.Constant):
             return True
-        if any(isinstance(child, ast.Name) and child.id in _OWN for child in ast.walk(node)):
+        if any(isinstance(child, ast.Name) and child.id in _OWN for child in walk(node)):
             return True
         while isinstance(node, ast.Attribute):
             node = node.value

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis.vocabulary import AnyOf
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _FINDS = re.compile(
     rb"^[ \t]+(?:async[ \t]+)?def[ \t]+find_(?:spec|module|loader)\b|\bMetaPathFinder\b", re.M
@@ -62,7 +62,7 @@ def quoted_names(source: bytes) -> Iterator[str]:
 
 
 def _finders_in(statement: ast.stmt) -> Iterator[str]:
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.ClassDef) and (
             any(_last(base) == _BASE for base in node.bases)
             or any(getattr(part, "name", None) in _METHODS for part in node.body)
@@ -80,7 +80,7 @@ def _last(node: ast.expr) -> str:
 
 
 def _names_in(statement: ast.stmt) -> Iterator[str]:
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.Name):
             yield node.id
 
@@ -90,7 +90,7 @@ def _defined_by(statement: ast.stmt) -> Iterator[str]:
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         yield statement.name
         return
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.Name) and (
             isinstance(node.ctx, ast.Store) or isinstance(statement, ast.Expr)
         ):
@@ -105,9 +105,9 @@ def _words_in(statement: ast.stmt) -> Iterator[str]:
     """Yield the words of a statement's strings; what only documents doesn't count."""
     about = {
         node.value
-        for node in ast.walk(statement)
+        for node in walk(statement)
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
     }
-    for node in ast.walk(statement):
+    for node in walk(statement):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in about:
             yield from _WORD.findall(node.value)

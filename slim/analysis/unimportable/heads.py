@@ -16,7 +16,7 @@ from typing import Any, Final
 from slim.analysis.remembering import Form
 from slim.analysis.unimportable.lines import ImportLine, Request
 from slim.analysis.unimportable.names import prepares
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowError, LookupError)
@@ -114,7 +114,7 @@ def _head(tree: ast.Module, source: bytes, number: int) -> Head | None:
         before=tuple(
             request
             for statement in before
-            for node in ast.walk(statement)
+            for node in walk(statement)
             for request in _requests(node)
         ),
         prepares=prepares(source),
@@ -154,5 +154,5 @@ def _is_inert(node: ast.stmt) -> bool:
         case ast.Import() | ast.ImportFrom() | ast.Expr(value=ast.Constant()):
             return True
         case ast.Assign(value=value):
-            return not any(isinstance(child, ast.Call) for child in ast.walk(value))
+            return not any(isinstance(child, ast.Call) for child in walk(value))
     return False

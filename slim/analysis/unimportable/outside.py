@@ -19,7 +19,7 @@ from collections.abc import Collection, Iterator
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.scripts import assigned_in
 from slim.model.stack import Platform
-from slim.system.syntax import parsed
+from slim.system.syntax import parsed, walk
 
 _ADDS = frozenset({"insert", "append", "extend", "addsitedir"})
 _VARIABLE = "PYTHONPATH"
@@ -58,7 +58,7 @@ def brings_more(
         module = CodeModule(parsed(source), platform)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "", 0
-    for node in ast.walk(module.tree):
+    for node in walk(module.tree):
         for folder in _added(node):
             for part in _parts(folder):
                 if not _is_known(module.text(part), part, place, layers):
