@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import sysconfig
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 
 from slim.analysis.imports.ast_scan import scan
 from slim.system import fstrings
 from slim.system.fstrings import comments_in, fstrings_read_alike, places_of_fstrings
-from slim.system.syntax import UNREADABLE, parsed
+from slim.system.syntax import UNREADABLE, below, parsed, walk
 
 NEWER = {
     "3.12: a type alias": "type Name = str",
@@ -186,3 +189,39 @@ def test_comments_are_told_from_strings() -> None:
         b"# two",
         b"# three",
     ]
+
+
+_TELLS_NOTHING = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
+
+
+def _without(nodes: Iterable[ast.AST]) -> list[ast.AST]:
+    return [node for node in nodes if not isinstance(node, _TELLS_NOTHING)]
+
+
+@pytest.mark.parametrize("name", ["ast.py", "typing.py", "dataclasses.py", "asyncio/tasks.py"])
+def test_a_tree_is_walked_in_the_order_of_the_standard_library(name: str) -> None:
+    tree = ast.parse((Path(sysconfig.get_path("stdlib")) / name).read_bytes())
+    assert list(walk(tree)) == _without(ast.walk(tree))
+    for node in walk(tree):
+        assert below(node) == _without(ast.iter_child_nodes(node))
+
+
+def test_all_that_has_nodes_below_it_is_walked() -> None:
+    source = """
+global_name: int = {**a, "b": (c := d), **{e for e in f if e}}
+def function(a, /, b=1, *c, d=2, e, **f) -> g: global h; nonlocal i
+async def g():
+    async with a as b, c as (d, e): await f
+    async for i in j: yield
+    return [k async for k in l], lambda *m, n=o: (yield from p)
+class C(metaclass=D): x: f"{a!r:>{b}}" = *c, d[e:f:g]
+match a:
+    case {"k": v, **rest} if w: pass
+    case Point(x=0, y=None) | [1, *others] | (True as t): pass
+try: raise a from b
+except* (c, d) as e: del f[g]
+else: assert h, i
+finally: j @= k if not l else -m ** n
+"""
+    tree = ast.parse(source)
+    assert list(walk(tree)) == _without(ast.walk(tree))
