@@ -139,7 +139,7 @@ def _packed_summary(summary: SourceSummary) -> object:
         sorted(summary.lines.tops),
         [
             *(signals.path, sorted(signals.modules), sorted(signals.helpers)),
-            *(signals.lazy, signals.finder),
+            *(signals.lazy, signals.finder, signals.computed),
         ],
         summary.builds,
         summary.named,
@@ -148,7 +148,8 @@ def _packed_summary(summary: SourceSummary) -> object:
 
 
 def _summary(stored: Any) -> SourceSummary:
-    always, tops, (path, modules, helpers, lazy, finder), builds, named, described = stored
+    always, tops, signals, builds, named, described = stored
+    path, modules, helpers, lazy, finder, computed = signals
     return SourceSummary(
         lines=FileLines(
             tuple(
@@ -157,7 +158,7 @@ def _summary(stored: Any) -> SourceSummary:
             ),
             frozenset(map(intern, tops)),
         ),
-        signals=Signals(path, frozenset(modules), frozenset(helpers), lazy, finder),
+        signals=Signals(path, frozenset(modules), frozenset(helpers), lazy, finder, computed),
         builds=builds,
         named=tuple((intern(name), line) for name, line in named),
         described=Described(described),

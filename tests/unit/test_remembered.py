@@ -318,7 +318,7 @@ HINTS_WITH_ALL = Hints(
 )
 SUMMARY_WITH_ALL = SourceSummary(
     lines=FileLines((ImportLine(Request(1, "m", ("n",)), 2, 3),), frozenset({"t"})),
-    signals=Signals(True, frozenset({"m"}), frozenset({"h"}), True, True),
+    signals=Signals(True, frozenset({"m"}), frozenset({"h"}), True, True, True),
     builds=True,
     named=(("a.py", 7),),
     described=Described.EVERY,

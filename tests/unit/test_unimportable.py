@@ -142,6 +142,23 @@ def test_whatever_may_work_is_left_alone(head: str) -> None:
         {"$site/q.py": "import sys\nmonkeypatch.setitem(sys.modules, 'torch', x)\n"},
         {"$site/q.py": "import sys\nfor name in ('torch',):\n    sys.modules[name] = sys\n"},
         {"$site/q.py": "import types\ntypes.ModuleType('torch')\n"},
+        {"$site/q.py": "import sys\nknown = sys.modules\nknown['torch'] = sys\n"},
+        {"$site/q.py": "from sys import modules as known\nknown['torch'] = 1\n"},
+        {"$site/q.py": "import sys\nvars(sys)['modules']['torch'] = sys\n"},
+        {"$site/q.py": "import sys\ngetattr(sys, 'modules')['torch'] = sys\n"},
+        {"$site/q.py": "import sys\nsys.__dict__['modules']['torch'] = sys\n"},
+        {"$site/q.py": "import sys\nsys.modules.__setitem__('torch', sys)\n"},
+        {"$site/q.py": "import sys\nsys.modules.update(torch=sys)\n"},
+        {"$site/q.py": "import sys\ndef put(t):\n    t['torch'] = 1\nput(sys.modules)\n"},
+        {"$site/q.py": "import sys\nput(sys.modules, 'torch', 1)\n"},
+        {
+            "$site/q.py": "import sys\nclass A:\n    def __init__(self): self.t = sys.modules\n"
+            "    def put(self): self.t['torch'] = 1\n"
+        },
+        {"$site/q.py": "SourceFileLoader('torch', PATH).load_module()\n"},
+        {"$site/q.py": "import imp\nimp.load_source('torch', PATH)\n"},
+        {"$site/q.py": "_bootstrap._load(spec_from_file_location('torch', PATH))\n"},
+        {"$site/q.py": "exec(\"import sys; sys.modules['torch'] = sys\")\n"},
         {"$site/app.py": "import sys\nsys.meta_path.append(finder)\n"},
         {"$site/p/q.py": "import clr\n"},
         {"$site/p/q.py": "def f():\n    import jpype.imports\n"},
@@ -531,6 +548,18 @@ def test_the_oracle_judges_cuts(edited: str, problem: str) -> None:
         ("import micropip\nawait micropip.install('torch')", True),
         ("ZipFile('torch.whl').extractall(site.getsitepackages()[0])", True),
         ("open(get_path('purelib') + '/x.pth', 'w').write(x)", True),
+        ("places = sys.path\nplaces.append(os.environ['X'])", True),
+        ("from sys import path as places\nplaces.insert(0, os.environ['X'])", True),
+        ("getattr(sys, 'path').append(os.environ['X'])", True),
+        ("sys.path.__iadd__([os.environ['X']])", True),
+        ("def add(to): to.append(os.environ['X'])\nadd(sys.path)", True),
+        ("extend(sys.path)", True),
+        ("site.ENABLE_USER_SITE = True", True),
+        ("site.addusersitepackages(set())", True),
+        ("for name in json.load(f): sys.modules[name] = Stub()", True),
+        ("from sys import argv\npath = []\npath.append(argv[1])", False),
+        ("print(os.pathsep.join(sys.path))\nfor p in iter_modules(sys.path): print(p)", False),
+        ("sys.modules[__name__ + '.part'] = part", False),
         ("raise SystemExit('pip install torch')", False),
         ("print(site.getsitepackages())", False),
         ("print(os.environ.get('PYTHONPATH'))\nsys.path.pop(0)", False),
@@ -551,6 +580,15 @@ def test_an_application_that_adds_the_users_folders_may_find_more(code: str, out
     owned = {"$site/main-1.dist-info/METADATA": "Name: main\n"}
     if "install" not in code:  # a distribution's own modules are held by that
         assert "p/m.py" in cut_in(stack({**files, **owned}))  # a library offers that to anybody
+
+
+@pytest.mark.parametrize("name", ["sitecustomize.py", "usercustomize.py"])
+def test_what_python_runs_at_each_start_counts_for_every_application(name: str) -> None:
+    owned: dict[str, Contents] = {"$site/q-1.dist-info/METADATA": "Name: q\n"}
+    files: dict[str, Contents] = {"$site/p/m.py": "import torch" + TAIL, **owned}
+    users = "import os, sys\nsys.path.append(os.path.expanduser('~/plug-ins'))\n"
+    assert "p/m.py" in cut_in(stack({**files, f"$site/{name}": "import sys\n"}))
+    assert "p/m.py" not in cut_in(stack({**files, f"$site/{name}": users}))
 
 
 def test_a_distribution_that_an_application_starts_is_its_own_code() -> None:

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from slim.analysis.imports.bare_names import called_name
 from slim.analysis.unimportable.finders import (
     may_have_finder,
     names_of_finders,
     quoted_names,
 )
+from slim.analysis.unimportable.tables import Tables
 from slim.analysis.vocabulary import AnyOf
 from slim.model.record import FileKey, FileRecord
 from slim.system.syntax import parsed
@@ -36,22 +38,32 @@ STANDARD = frozenset(sys.stdlib_module_names).union(_FORMER.split())
 of a runtime and brought along by a distribution's finder."""
 
 _CHANGES_PATH = re.compile(
-    rb"\bpath\b\s*(?:\.\s*(?:insert|append|extend)\b|\[|\+?=(?!=))|\baddsitedir\b"
+    rb"\bpath\b\s*(?:\.\s*(?:insert|append|extend|__\w+)\b|\[|\+?=(?!=))|\baddsitedir\b"
+    rb"|(?<!\bin )\bsys\.path\s*(?:[,);\n#]|\Z)|\bimport[^\n]*\bpath as\b"
+    rb"|\bgetattr\(\s*\w*sys\s*,|\bvars\(\s*\w*sys\s*\)|\bsys\.__dict__"
 )
 _CHANGES_MODULES = re.compile(
     rb"\bmodules\s*\[\s*(?!__name__\s*\])[^\]\n]*\]\s*(?::\s*\w+\s*)?=(?!=)"
     rb"|\bmodules\.(?:setdefault|update)\b|\bmeta_path\b|\bpath_hooks\b|\bModuleType\s*\("
     rb"|\bsys\.modules\s*\|?=(?!=)|\b(?:dict|setitem)\s*\(\s*[\"']?sys\.modules\b"
+    rb"|\bmodules\.__\w+__\b|(?<!\bin )\bsys\.modules\s*(?:[,);\n#]|\Z)"
+    rb"|\bimport[^\n]*\bmodules as\b|\bgetattr\(\s*\w*sys\s*,|\bvars\(\s*\w*sys\s*\)"
+    rb"|\bsys\.__dict__|\.load_module\s*\(|\bload_source\s*\(|\b_load(?:_unlocked)?\s*\("
 )
-_PATH_WORDS = AnyOf(b"sys.path", b"addsitedir", b"from sys import", b"import sys as")
+_OF_SYS = (b"from sys import", b"import sys as", b"getattr(sys", b"vars(sys", b"sys.__dict__")
+_PATH_WORDS = AnyOf(b"sys.path", b"addsitedir", *_OF_SYS)
 _MODULE_WORDS = AnyOf(
     b"sys.modules",
+    b".load_module(",
+    b"load_source(",
+    b"_bootstrap",
     b"meta_path",
     b"path_hooks",
     b"ModuleType(",
-    b"from sys import",
-    b"import sys as",
+    *_OF_SYS,
 )
+_LOADS = frozenset({"load_module", "load_source", "_load", "_load_unlocked"})
+"""Functions that put what they load into ``sys.modules``."""
 _BRIDGES = """
 clr pythonnet clr_loader jpype jnius javabridge capnp thriftpy thriftpy2 cppimport rustimport
 pyximport importnb ipynb import_ipynb hy httpimport
@@ -91,18 +103,20 @@ class Signals:
     """It replaces the import statement."""
     finder: bool = False
     """It puts a finder or a hook beside those of the interpreter."""
+    computed: bool = False
+    """It puts modules into ``sys.modules`` of which only running tells the name."""
 
     def __bool__(self) -> bool:
-        return bool(self.path or self.modules or self.helpers or self.lazy or self.finder)
+        return self != Signals()
 
 
 def signals_of(source: bytes) -> Signals:
     """Read what a file does to the import system. Never raises for what is in it."""
     modules: frozenset[str] = frozenset()
     helpers: frozenset[str] = frozenset()
-    finder = False
+    finder = computed = False
     if changes_modules(source):
-        modules, helpers, finder = _aliases(source)
+        modules, helpers, finder, computed = _aliases(source)
     elif may_have_finder(source):
         modules = names_of_finders(source)
     return Signals(
@@ -111,6 +125,7 @@ def signals_of(source: bytes) -> Signals:
         helpers=helpers,
         lazy=changes_import(source),
         finder=finder,
+        computed=computed,
     )
 
 
@@ -154,32 +169,37 @@ def called_with(helpers: Iterable[str], source: bytes) -> Mapping[str, frozenset
     return found
 
 
-def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str], bool]:
-    """The names, the functions, and whether there is a finder."""
+def _aliases(source: bytes) -> tuple[frozenset[str], frozenset[str], bool, bool]:
+    """The names, the functions, whether there is a finder, and whether a name is computed."""
     try:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         functions = {name.decode() for name in _DEFINED.findall(source)}
-        return frozenset(quoted_names(source)), frozenset(functions), True
-    reader = _Aliases(plain=b"from sys import" in source)
+        return frozenset(quoted_names(source)), frozenset(functions), True, False
+    reader = _Aliases(Tables(tree, "modules"))
     reader.read(tree, tree, "")
     if reader.finder:
         reader.names.update(quoted_names(source))
     elif may_have_finder(source):
         reader.names.update(names_of_finders(source))
-    return frozenset(reader.names), frozenset(reader.helpers), reader.finder
+    return (
+        *(frozenset(reader.names), frozenset(reader.helpers)),
+        *(reader.finder, reader.computed),
+    )
 
 
 @dataclass(slots=True)
 class _Aliases:
     """Names that a module puts into ``sys.modules``, and functions that do so for others."""
 
-    plain: bool
-    """True if ``modules`` alone may be ``sys.modules``."""
+    modules: Tables
+    """``sys.modules``, under all of its names in the file."""
     names: set[str] = field(default_factory=set)
     helpers: set[str] = field(default_factory=set)
     finder: bool = False
     """True if there is one that is put beside those of the interpreter."""
+    computed: bool = False
+    """True if only running tells the name of a module."""
 
     def read(self, node: ast.AST, scope: ast.AST, function: str) -> None:
         """Look at everything below a node, which stands in a function or class of that name."""
@@ -191,6 +211,9 @@ class _Aliases:
                     self.read(child, child, function if name.startswith("__") else name)
                 case ast.ClassDef(name=name):
                     self.read(child, child, name)
+                case ast.Constant(value=str(text)):
+                    if _CHANGES_MODULES.search(code := text.encode("utf-8", "replace")):
+                        self.names.update(quoted_names(code))  # for another Python, or ``exec``
                 case _:
                     self.read(child, scope, function)
 
@@ -211,6 +234,7 @@ class _Aliases:
         if isinstance(begin, ast.Name) and begin.id in ("__name__", "__package__"):
             return
         self.names.update(_strings(scope))
+        self.computed = self.computed or key is not None
         if function:
             self.helpers.add(function)
 
@@ -223,17 +247,24 @@ class _Aliases:
                 yield from self._subscripts(target)
             case ast.Call(func=function, args=[key, *_]) if _is(function, "ModuleType"):
                 yield key
-            case ast.Call(func=ast.Attribute(value=value, attr="setdefault"), args=[key, *_]):
+            case ast.Call(
+                func=ast.Attribute(value=value, attr="setdefault" | "__setitem__"), args=[key, *_]
+            ):
                 if self._is_modules(value):
                     yield key
+            case ast.Call(func=function, args=given) if called_name(function) in _LOADS:
+                yield given[0] if given else None
+            case ast.Call() if id(node) in self.modules.given:
+                yield None
             case ast.Call(func=function, args=[ast.expr() as patched, *more]) if (
                 _is(function, "dict") or _is(function, "setitem")
             ) and self._is_modules(patched):
                 yield more[0] if more and _is(function, "setitem") else None
             case ast.Call(func=ast.Attribute(value=value, attr=change)):
                 finders = _is(value, "meta_path") or _is(value, "path_hooks")
-                if change == "update" and self._is_modules(value):
+                if change in ("update", "__ior__") and self._is_modules(value):
                     yield None
+                    yield from (ast.Constant(item.arg) for item in node.keywords if item.arg)
                 if change in _ADDING and finders:
                     self.finder = True
                     yield None
@@ -261,9 +292,7 @@ class _Aliases:
                 return True
             case ast.Constant(value="sys.modules"):
                 return True  # as mock.patch.dict has it
-            case ast.Name(id="modules"):
-                return self.plain
-        return False
+        return node in self.modules
 
 
 def _is(node: ast.expr, name: str) -> bool:

@@ -15,13 +15,17 @@ import ast
 import posixpath
 import re
 from collections.abc import Collection, Iterator
+from typing import TypeGuard
 
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.scripts import assigned_in
+from slim.analysis.unimportable.tables import Tables
 from slim.model.stack import Platform
 from slim.system.syntax import parsed, walk
 
-_ADDS = frozenset({"insert", "append", "extend", "addsitedir"})
+_ADDS = frozenset({"insert", "append", "extend", "addsitedir", "__iadd__", "__setitem__"})
+_SITE = frozenset({"main", "addusersitepackages", "addsitepackages"})
+"""Functions of ``site`` that add the folders of whoever runs the program."""
 _VARIABLE = "PYTHONPATH"
 _SEPARATORS = re.compile(r"[:;]")
 _INSTALLER = re.compile(
@@ -58,9 +62,12 @@ def brings_more(
         module = CodeModule(parsed(source), platform)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "", 0
+    search_path = Tables(module.tree, "path")
     for node in walk(module.tree):
-        for folder in _added(node):
-            for part in _parts(folder):
+        if _hands_on(node, search_path):
+            return "changes the search path in a way that only running tells", node.lineno
+        for folder in _added(node, search_path):
+            for part in _parts(folder, search_path):
                 if not _is_known(module.text(part), part, place, layers):
                     text = "adds a folder that may lie outside of the stack to the search path"
                     return text, part.lineno
@@ -83,19 +90,37 @@ def script_brings_more(
     return "", 0
 
 
-def _added(node: ast.AST) -> Iterator[ast.expr]:
+def _hands_on(node: ast.AST, search_path: Tables) -> TypeGuard[ast.expr]:
+    """Return whether a call has others change the search path, or reads the user's own one."""
+    match node:
+        case ast.Attribute(attr="ENABLE_USER_SITE", ctx=ast.Store()):
+            return True
+        case ast.Call(func=ast.Attribute(value=ast.Name(id="site"), attr=name)):
+            return name in _SITE
+        case ast.Call(func=ast.Name(id="addusersitepackages")):
+            return True
+        case ast.Call():
+            return id(node) in search_path.given
+    return False
+
+
+def _added(node: ast.AST, search_path: Tables) -> Iterator[ast.expr]:
     """The folders that a node adds, for its own process or for one that it starts."""
     match node:
         case ast.Call(func=ast.Attribute(value=place, attr=name), args=arguments) if name in _ADDS:
-            if name == "addsitedir" or _is_path(place):
+            if name == "addsitedir" or _is_path(place, search_path):
                 yield from arguments[-1:] if name != "addsitedir" else arguments[:1]
         case ast.Call(func=ast.Name(id="addsitedir"), args=arguments):
             yield from arguments[:1]
-        case ast.AugAssign(target=target, value=value) if _is_path(target):
+        case ast.AugAssign(target=target, value=value) if _is_path(target, search_path):
             yield value
-        case ast.Assign(targets=[ast.Subscript(value=place)], value=value) if _is_path(place):
+        case ast.Assign(targets=[ast.Subscript(value=place)], value=value) if _is_path(
+            place, search_path
+        ):
             yield value
-        case ast.Assign(targets=[place], value=value) if _is_path(place):
+        case ast.Assign(targets=[ast.Attribute() as place], value=value) if _is_path(
+            place, search_path
+        ):
             yield value
         case ast.Assign(targets=[ast.Subscript(slice=ast.Constant(value=name))], value=value):
             if name == _VARIABLE:
@@ -108,30 +133,27 @@ def _added(node: ast.AST) -> Iterator[ast.expr]:
             yield value
 
 
-def _parts(folder: ast.expr) -> Iterator[ast.expr]:
+def _parts(folder: ast.expr, search_path: Tables) -> Iterator[ast.expr]:
     """The folders of an expression that is one, or a list of some; the path as it was is none."""
     match folder:
         case ast.List(elts=parts) | ast.Tuple(elts=parts):
             for part in parts:
-                yield from _parts(part)
+                yield from _parts(part, search_path)
         case ast.BinOp(left=left, op=ast.Add(), right=right) if isinstance(
             left, ast.List
         ) or isinstance(right, ast.List):
-            yield from _parts(left)
-            yield from _parts(right)
+            yield from _parts(left, search_path)
+            yield from _parts(right, search_path)
         case ast.Starred(value=value):
-            yield from _parts(value)
-        case _ if not _is_path(folder):
+            yield from _parts(value, search_path)
+        case _ if not _is_path(folder, search_path):
             yield folder
 
 
-def _is_path(node: ast.expr) -> bool:
-    match node:
-        case ast.Subscript(value=value, slice=ast.Slice()):
-            return _is_path(value)
-        case ast.Attribute(value=ast.Name(id=module), attr="path"):
-            return "sys" in module
-    return False
+def _is_path(node: ast.expr, search_path: Tables) -> bool:
+    while isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
+        node = node.value
+    return node in search_path
 
 
 def _is_known(text: str, node: ast.expr, place: str, layers: Collection[str]) -> bool:

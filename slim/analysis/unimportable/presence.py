@@ -29,6 +29,7 @@ _OF_ENVIRONMENT = re.compile(
     r"postinstall\.py\Z|share/venv/|(?:bin|Scripts)/(?:[Aa]ctivate|deactivate)|.*(?:\A|/)tests?/"
 )
 """What venvstacks and ``venv`` put into a layer, and suites."""
+_AT_START = ("sitecustomize.py", "usercustomize.py")
 _SCHEMAS = {
     "capnp": ("capnp",),
     "thrift": ("thrift",),
@@ -270,8 +271,17 @@ class Presence:
         return None
 
     def _code_of(self, layer: Layer) -> Iterator[FileRecord]:
-        """An application's own files: those of no distribution, and of that which it starts."""
+        """An application's own files: those of no distribution, and of that which it starts.
+
+        With them what Python runs at each start, in any of the layers.
+        """
         start = (layer.launch_module or "").replace(".", "/")
+        for other in sorted(self._seen[layer.name]):
+            for root in self._index.roots[other]:
+                for name in _AT_START:
+                    path = f"{root}/{name}".lstrip("/")
+                    if (record := self._inventory.get((other, path))) is not None:
+                        yield record
         owners = {UNOWNED}
         for key, modules in self._index.modules.items() if start else ():
             if key[0] == layer.name and any(module.name == start for module in modules):
@@ -286,8 +296,9 @@ class Presence:
                 continue
             text, line = "", 0
             if record.path.endswith(".py"):
-                if (signals := self._signals.get(record.key)) is not None and signals.finder:
-                    text = "adds a finder"
+                signals = self._signals.get(record.key)
+                if signals is not None and (signals.finder or signals.computed):
+                    text = "adds a finder" if signals.finder else "adds modules of any name"
                 else:
                     source = bytes(self._read(record))
                     text, line = brings_more(source, record.deployed_path, layers, layer.platform)

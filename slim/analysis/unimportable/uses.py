@@ -31,9 +31,10 @@ _STARTED_IN_TEXT = re.compile(
 )
 """The same in a command line."""
 _READS_SOURCES = re.compile(
-    rb"\.get_source\s*\(|\b(?:open|Path)\(\s*[\w.()\[\]\"',{} ]{1,120}\.origin\b"
+    rb"\.get_source\s*\(|\blinecache\.getlines?\s*\(|\breadmodule(?:_ex)?\s*\(|\bModuleFinder\s*\("
+    rb"|\b(?:open|Path)\(\s*[\w.()\[\]\"',{} ]{1,120}\.origin\b"
 )
-_READS_SOURCES_WORDS = (b".get_source", b".origin")
+_READS_SOURCES_WORDS = (b".get_source", b".origin", b"linecache", b"readmodule", b"ModuleFinder")
 """One of these is wherever :data:`_READS_SOURCES` is, and is found sooner."""
 _INSTALLS = re.compile(
     rb"""['"]pip3?['"]\s*,\s*['"]install['"]|\bpip\.main\s*\(|\bpip\._internal\b"""
