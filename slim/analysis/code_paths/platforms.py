@@ -21,6 +21,15 @@ _MACHINES = (
     words("x86 i386 i486 i586 i686"),
     words("arm armv6l armv7l armv7"),
 )
+_REPORTED: dict[tuple[System, str], frozenset[str]] = {
+    (System.LINUX, "x86_64"): words("x86_64"),
+    (System.LINUX, "aarch64"): words("aarch64"),
+    (System.MACOS, "x86_64"): words("x86_64"),
+    (System.MACOS, "aarch64"): words("arm64"),
+    (System.WINDOWS, "x86_64"): words("AMD64"),
+    (System.WINDOWS, "aarch64"): words("ARM64"),
+}
+"""What ``platform.machine()`` says: each system has its own word for a machine."""
 _SPOKEN: tuple[tuple[System, re.Pattern[str]], ...] = (
     (System.WINDOWS, re.compile(r"_*(?:(?:IS|ON)_)?(?:WINDOWS|WIN|WIN32|NT|MSWINDOWS)_*\Z")),
     (System.MACOS, re.compile(r"_*(?:(?:IS|ON)_)?(?:MACOS|MAC|OSX|DARWIN|MACOSX)_*\Z")),
@@ -62,7 +71,7 @@ class PlatformTests:
             case ast.Compare(left=left, ops=[operator], comparators=[right]):
                 return self._compared(left, operator, right)
             case ast.Call(func=ast.Attribute(value=value, attr="startswith"), args=[wanted]):
-                known, given = self.values(value), list(_constants(wanted))
+                known, given = self.values(value, own_word=True), list(_constants(wanted))
                 if not known or not given:
                     return None
                 answers = {one.startswith(tuple(given)) for one in known}
@@ -75,22 +84,28 @@ class PlatformTests:
                 return self._spoken(name)
         return None
 
-    def values(self, node: ast.expr, depth: int = 0) -> frozenset[str]:
-        """The strings that an expression about the own platform may be; empty for any other."""
+    def values(self, node: ast.expr, depth: int = 0, *, own_word: bool = False) -> frozenset[str]:
+        """The strings that an expression about the own platform may be; empty for any other.
+
+        A machine has several names, as files are called after it; ``own_word`` asks for the one
+        that its own system tells.
+        """
         if depth > 20 or self._platform.system is System.UNKNOWN:
             return frozenset()
         system = self._platform.system
         match node:
             case ast.Call(func=ast.Attribute(value=value, attr="lower" | "casefold"), args=[]):
-                return frozenset(one.lower() for one in self.values(value, depth + 1))
+                return frozenset(
+                    one.lower() for one in self.values(value, depth + 1, own_word=own_word)
+                )
             case ast.Call(func=function, args=[]):
                 module, _, asked = self._meant(function).rpartition(".")
-                return self._asked(asked) if module == "platform" else frozenset()
+                return self._asked(asked, own_word) if module == "platform" else frozenset()
             case ast.Attribute(value=ast.Call(func=function), attr=asked):
                 if self._meant(function) in ("os.uname", "platform.uname"):
-                    return self._asked("system" if asked == "sysname" else asked)
+                    return self._asked("system" if asked == "sysname" else asked, own_word)
             case ast.Name(id=name) if name in self._values and name not in self._imported:
-                return self.values(self._values[name], depth + 1)
+                return self.values(self._values[name], depth + 1, own_word=own_word)
             case ast.Name() | ast.Attribute():
                 known = {"sys.platform": _SYS[system], "os.name": _OS[system]}
                 return frozenset(filter(None, [known.get(self._meant(node))]))
@@ -105,19 +120,21 @@ class PlatformTests:
                 return f"{self._imported.get(name, '')}.{attribute}"
         return ""
 
-    def _asked(self, function: str) -> frozenset[str]:
+    def _asked(self, function: str, own_word: bool) -> frozenset[str]:
         if function == "system":
             return frozenset({_NAMES[self._platform.system]})
         if function == "machine":
+            if own_word:
+                return _REPORTED.get((self._platform.system, self._platform.machine), frozenset())
             own = next((names for names in _MACHINES if self._platform.machine in names), ())
             return frozenset({*own, *(name.upper() for name in own)})
         return frozenset()
 
     def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> bool | None:
-        known, wanted = self.values(left), frozenset(_constants(right))
+        known, wanted = self.values(left, own_word=True), frozenset(_constants(right))
         turned = not known
         if turned:
-            known, wanted = self.values(right), frozenset(_constants(left))
+            known, wanted = self.values(right, own_word=True), frozenset(_constants(left))
         if not known or not wanted:
             return None
         within = isinstance(operator, ast.In | ast.NotIn)
