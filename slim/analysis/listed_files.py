@@ -39,10 +39,12 @@ from slim.model.stack import Stack
 _SOURCES = (".py", ".pyw")
 _PLACES = (
     *(b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file"),
-    *(b"PackageLoader", b"_folder", b"_dir"),
+    *(b"PackageLoader", b"_folder", b"_dir", b"contents(", b"find_spec", b"getsourcefile"),
+    *(b"getabsfile", b"get_loader", b"base_dir", b"make_archive", b"distribution("),
 )
 _OTHER_PLACE = re.compile(
-    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader"
+    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader|\bcontents\s*\("
+    rb"|find_spec|get(?:source|abs)?file\s*\(|get_loader|make_archive|\bdistribution\s*\("
 )
 LISTS = re.compile(
     rb"[\"'](?:cd|cp|tar|zip|find|xcopy|robocopy|ditto)[\"' ]|"
@@ -50,10 +52,10 @@ LISTS = re.compile(
     rb"\b(?:from_asset|FileArchive|UploadDirectory|add_local_\w+|from_local_\w+|log_code|put\w{0,8}"
     rb"|images\.build)\s*\(|\b(?:code_paths?|extra_packages|folder_path|add_python_paths)\s*=|"
     rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
-    rb"writepy|\barcname|\btarfile\b|"
+    rb"writepy|\barcname|\btarfile\b|\bimportlib(?:[._]| import )metadata\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
     rb"addPyFile|addFile|FileSystemLoader|PackageLoader|TemplateLookup|"
-    rb"cookiecutter|run_copy|create_archive|"
+    rb"cookiecutter|run_copy|create_archive|distribution|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
     rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
 )

@@ -145,6 +145,18 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "bytes": ("pkg/core.py", "x = os.path.join(root, b'tests', b'data')", {DATA}),
     "bytes that are a path": ("pkg/core.py", "x = open(b'tests/data/a.csv')", {DATA}),
     "a docstring": ("pkg/core.py", "'''See tests/data.'''", set()),
+    "a path in a package": ("user.py", "x = static('pkg:tests/data/a.csv')", {DATA}),
+    "a path in a package within": ("user.py", "x = static('pkg.tests:data/a.csv')", {INIT, DATA}),
+    "a folder in a package": ("user.py", "x = migrations('pkg:tests')", ALL),
+    "a path in another package": ("user.py", "x = static('other:tests/data/a.csv')", set()),
+    "a path in a package, in settings": ("a.json", '{"x": "pkg:tests/data/a.csv"}', {DATA}),
+    "a path in a package, in INI": ("a.ini", "[a]\nscripts = pkg:tests\n", ALL),
+    "a path in a package within, in YAML": ("a.yaml", "x: pkg.tests:data/a.csv\n", ALL),
+    "a loader's arguments": (
+        "user.py",
+        "x = PackageLoader(package_name='pkg', package_path='tests/data')",
+        {DATA},
+    ),
 }
 
 
@@ -397,6 +409,25 @@ def test_a_name_of_which_only_running_tells_may_be_any_module_beside_tests() -> 
     }
     stays = {f"{SITE}/pkg/test_speed.py", f"{SITE}/pkg/sub/conftest.py"}
     assert refused(make_stack({"app-x": files}), "test") == stays
+
+
+@pytest.mark.parametrize(
+    ("code", "stays"),
+    [
+        ("import_module('pkg.test_' + k)", True),
+        ("import_module(f'pkg.test_{k}')", True),
+        ("import_module('pkg.test_%s' % k)", True),
+        ("import_module('pkg.other_' + k)", False),
+    ],
+)
+def test_the_beginning_of_a_name_holds_what_begins_so(code: str, stays: bool) -> None:
+    files: dict[str, Contents] = {
+        "$site/pkg/__init__.py": "",
+        "$site/pkg/test_speed.py": "",
+        "$site/user.py": code,
+    }
+    expected = {f"{SITE}/pkg/test_speed.py"} if stays else set()
+    assert refused(make_stack({"app-x": files}), "test_") == expected
 
 
 # No version of Python reads this; later ones may read what this one can't.

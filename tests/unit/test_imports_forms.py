@@ -144,6 +144,48 @@ COMPUTED: dict[str, tuple[str, str, set[str]]] = {
     "an object of a listed module": ("pkg/__init__.py", "init({'f': 'tests.mod:f'})", NAMED),
     "a command line": ("user.py", "run(shlex.split('python -m pkg.tests.mod -x'))", NAMED),
     "an option and its value": ("user.py", "run([sys.executable, '-mpkg.tests.mod'])", NAMED),
+    "parts in a variable": ("user.py", f"P = ('pkg', 'tests', 'mod')\n{FOUND}('.'.join(P))", NAMED),
+    "parts that are filtered": (
+        "user.py",
+        f"{FOUND}('.'.join(filter(None, ['pkg', 'tests', 'mod'])))",
+        NAMED,
+    ),
+    "fields with names": (
+        "user.py",
+        f"{FOUND}('{{p}}.{{t}}.mod'.format(t='tests', p='pkg'))",
+        NAMED,
+    ),
+    "put in the place of a word": ("user.py", f"{FOUND}('pkg.x.mod'.replace('x', 'tests'))", NAMED),
+    "relative to a name put together": (
+        "user.py",
+        f"{FOUND}('.mod', package='pkg.' + 'tests')",
+        NAMED,
+    ),
+    "relative to a variable": ("user.py", f"P = 'pkg.tests'\n{FOUND}('.mod', package=P)", ALL),
+    "an application and a part": (
+        "user.py",
+        f"A = ['pkg']\nfor a in A:\n  for m in ('core', 'tests'): {FOUND}(a + '.' + m)",
+        {INIT},
+    ),
+    "parts that functions are given": (
+        "user.py",
+        f"def find(apps, part):\n  for a in apps: {FOUND}(f'{{a}}.{{part}}')\n"
+        "find(['pkg'], part='tests')",
+        {INIT},
+    ),
+    "a part that is an argument's name": (
+        "user.py",
+        f"def load(**k):\n  for a in k: {FOUND}('pkg.' + a)\nload(tests=1)",
+        {INIT},
+    ),
+    "a part of another": (
+        "user.py",
+        f"def find(apps, part):\n  for a in apps: {FOUND}(f'{{a}}.{{part}}')\n"
+        "find(['other'], part='tests')",
+        {"x.py"},
+    ),
+    "an attribute": ("user.py", "import pkg\nprint(pkg.tests.mod.x)", NAMED),
+    "an attribute of something else": ("user.py", "import pkg\nprint(self.pkg.tests.mod)", set()),
     "another loop": ("user.py", f"for m in ('core', 'other'): {FOUND}('pkg.' + m)", set()),
 }
 

@@ -46,6 +46,9 @@ _SHIPPED = words(
 )
 """Arguments that say which folders a cluster's workers get, or an archive."""
 _WILD = re.compile(r"[*?\[]")
+_FOLDER = re.compile(r"[^\W\d]\w*(?:/\w+)*/?")
+_RECORDED = words("files distribution")
+"""Functions of ``importlib.metadata`` that tell of every file of a distribution."""
 _RELATIVE = re.compile(r"(?:\.{1,2}/)*[\w-][^*?\[:]*\Z")
 _LOADERS = words("FileSystemLoader PackageLoader TemplateLookup")
 """Classes of Jinja and Mako that read whatever template they are asked for, below folders."""
@@ -197,6 +200,7 @@ def may_list(node: ast.Call) -> bool:
     called = called_name(node.func)
     return (
         called in _METHODS
+        or called in _RECORDED
         or called in _FUNCTIONS
         or bool(_given_whole(node))
         or (called in _SHELLS and _is_command(node))
@@ -260,6 +264,11 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
             deep = called in ("rglob", "walk")
             yield _pattern(f"{start}/{pattern}", deep)
             return
+    if called in _RECORDED and (name := module.distribution(node)):
+        yield f"{PACKAGE}{name}{PACKAGE}", True, ("*",)
+        return
+    if called == "make_archive" and (base := _archived(given, node.keywords)):
+        yield f"{PACKAGE}{base.replace('/', '.')}{PACKAGE}", True, ("*",)
     if called in _FUNCTIONS and given:
         path = module.text(node)  # contents and resource_listdir take a package
         path = module.text(given[0]) if path == "*" else path
@@ -275,6 +284,15 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
                 continue  # a whole package is no folder of templates
             if not _WILD.search(path) or (called in _WHOLE and _ONE_OF_SEVERAL.fullmatch(path)):
                 yield path, True, ("*",)
+
+
+def _archived(given: list[ast.expr], keywords: list[ast.keyword]) -> str:
+    """The part of its root folder that an archive is made of, where a constant says which."""
+    named = [item.value for item in keywords if item.arg == "base_dir"]
+    for value in named or given[3:4]:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            return value.value.strip("/") if _FOLDER.fullmatch(value.value) else ""
+    return ""
 
 
 def _pattern(path: str, deep: bool) -> tuple[str, bool, tuple[str, ...]]:

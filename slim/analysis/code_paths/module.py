@@ -32,6 +32,10 @@ _RESOURCES = words(
     "resource_filename resource_string resource_stream resource_listdir resource_isdir get_data "
     "open_binary open_text read_binary read_text is_resource contents PackageLoader"
 )
+_FILES = words("getfile getsourcefile getabsfile")
+_TAKEN = _FILES | words("next iter list tuple sorted")
+_METADATA = "importlib.metadata"
+_FINDS = words("find_spec find_loader get_loader")
 _BODIES = frozenset({"body", "orelse", "finalbody"})
 _IMPORTS = (ast.Import, ast.ImportFrom)
 _BINDS = (
@@ -202,6 +206,9 @@ class CodeModule:
                 return f"{PACKAGE}{name}{PACKAGE}/__init__.py"
             case ast.Attribute(value=value, attr="__path__") if name := found_module(value):
                 return f"{PACKAGE}{name}{PACKAGE}"
+            case ast.Attribute(value=value, attr="origin" | "submodule_search_locations" as attr):
+                folder = self._found(value)
+                return f"{folder}/__init__.py" if folder and attr == "origin" else folder or "*"
             case ast.Subscript(value=ast.Attribute(value=value, attr="parents"), slice=index):
                 count = index.value if isinstance(index, ast.Constant) else None
                 start = self.text(value, used, depth)
@@ -241,8 +248,8 @@ class CodeModule:
                 return stem + self.text(suffix, used, depth)
             case "files", packages:
                 return self._package(packages[0]) if packages else OWN + _UP
-            case "getfile" | "getsourcefile", _:
-                return OWN
+            case _, [asked, *_] if called in _TAKEN:
+                return self._taken(called, asked, used, depth)
             case _, [package, *rest] if called in _RESOURCES or (called == "path" and rest):
                 return "/".join(part for part in (self._package(package), joined(rest)) if part)
             case "format", given if receiver is not None:
@@ -260,6 +267,35 @@ class CodeModule:
         return fields.sub(
             lambda match: next(values, "*") if match[0] in ("%s", "{}") else "*", text
         )
+
+    def _taken(self, called: str, asked: ast.expr, used: set[int], depth: int) -> str:
+        """The path that a function finds a module at, or takes from the folders of a package."""
+        if called in _FILES:
+            folder = self._package(asked) if isinstance(asked, ast.Name) else "*"
+            return f"{folder}/__init__.py" if folder.startswith(PACKAGE) else OWN
+        text = self.text(asked, used, depth)
+        return text if text.endswith((PACKAGE, _UP)) else "*"
+
+    def distribution(self, node: ast.Call) -> str:
+        """The distribution whose files a call tells, as a package is called; empty for others."""
+        start = node.func.value if isinstance(node.func, ast.Attribute) else node.func
+        origin = self._imported.get(name_of(start), "")
+        match node.args:
+            case [ast.Constant(value=str(text))] if origin.replace("_", ".").startswith(_METADATA):
+                return re.sub(r"[-.]+", "_", text)
+        return ""
+
+    def _found(self, node: ast.expr, depth: int = 0) -> str:
+        """The folder of a package whose spec or loader an expression is; empty for others."""
+        match node:
+            case ast.Call(args=[ast.Constant(value=str(text)), *_]):
+                return f"{PACKAGE}{text}{PACKAGE}" if called_name(node.func) in _FINDS else ""
+            case ast.Attribute(value=value, attr="__spec__") if name := found_module(value):
+                return f"{PACKAGE}{name}{PACKAGE}"
+            case ast.Name(id=name) if depth < 5:
+                values = self._bound.get(name, ())
+                return self._found(values[0], depth + 1) if len(values) == 1 else ""
+        return ""
 
     def _package(self, node: ast.expr) -> str:
         """The folder of a package that a function is given by name, or as a module."""

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from slim.analysis.imports.context import Context, expressions_of, statements_in
 from slim.analysis.imports.halves import may_compute_names, may_put_together, put_together
+from slim.analysis.imports.named_tests import NamedTests
 from slim.analysis.imports.names import (
     COMPUTED,
     anchors_of,
@@ -21,11 +22,12 @@ from slim.analysis.imports.names import (
     last_name,
     literal_module,
     literal_names,
+    packages_given,
     started_in,
     text_of,
 )
 from slim.analysis.imports.path_scan import paths_of, words
-from slim.analysis.imports.scans import BOM, NAME, Import, Scan, StringName
+from slim.analysis.imports.scans import ANY_PACKAGE, BOM, NAME, Import, Scan, StringName
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.analysis.imports.unparsed import scan_unparsed
 from slim.analysis.imports.unresolved import UnresolvedCalls
@@ -54,13 +56,6 @@ _NO_NAMES = words(
 _RELATIVE = re.compile(r"(\.+[^\W\d]\w*(?:\.[^\W\d]\w*)*)(?::[\w.]+)?\Z")
 
 
-def _packages_given(call: ast.Call) -> list[ast.expr]:
-    """Arguments called ``package`` or ``anchor``: Astropy's ``get_pkg_data_filename`` has one."""
-    imports = last_name(call.func) in _CALLS
-    named = () if imports else call.keywords
-    return [item.value for item in named if item.arg in ("package", "anchor")]
-
-
 def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan:
     """Read a file; of one that can't be parsed, the text counts for all that it may mean.
 
@@ -81,10 +76,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
 
 
 class _TreeReader:
-    """Collects imports out of one syntax tree.
-
-    Walks with its own stack, so depth can't exhaust Python's.
-    """
+    """Collects imports out of one syntax tree, with a stack of its own: depth exhausts nothing."""
 
     def __init__(self, source: bytes, expressions: bool) -> None:
         self._expressions = expressions
@@ -100,6 +92,8 @@ class _TreeReader:
         self._named: set[StringName] = set()
         self._opened: set[str] = set()
         self._packages: dict[str, str] = {}
+        self._tests = NamedTests()
+        self._asks_for_tests = b".test" in source or b".conftest" in source
         self._unresolved = UnresolvedCalls()
 
     def result(self) -> Scan:
@@ -138,11 +132,13 @@ class _TreeReader:
         for expression, context in calls:
             self._expression(expression, context)
         self._imports.extend(self._unresolved.settle(tree))
+        self._named.update(self._tests.together(self._unresolved.found))
 
     # Statements
 
     def _import(self, node: ast.Import, context: Context) -> None:
         self._unresolved.imported(node)
+        self._tests.imported(node)
         for alias in node.names:
             self._add(
                 module=alias.name, line=node.lineno, text=f"import {alias.name}", context=context
@@ -154,6 +150,7 @@ class _TreeReader:
 
     def _import_from(self, node: ast.ImportFrom, context: Context) -> None:
         self._unresolved.imported(node)
+        self._tests.imported(node)
         names = tuple(alias.name for alias in node.names)
         module = node.module or ""
         origin = "." * node.level + module
@@ -191,6 +188,7 @@ class _TreeReader:
             package = self._package(node.value)
             if package:
                 self._packages[node.targets[0].id] = package
+            self._tests.assigned(node)
         match node:
             case ast.Assign(targets=targets, value=value) if last_name(value) in self._call_names:
                 for target in targets:
@@ -230,14 +228,16 @@ class _TreeReader:
             if type(node) is ast.Name:
                 continue
             match node:
-                case ast.Attribute(attr="__path__" | "submodule_search_locations"):
-                    self._opened.add(self._package(node.value))
+                case ast.Attribute():
+                    self._attribute(node)
+                case ast.keyword(arg="tests", value=value):
+                    self._tests.word("tests", value.lineno)
                 case ast.Call():
                     self._call(node, context)
                     self._unresolved.call(node, self._call_names)
                     if last_name(node.func) in _OPENERS and node.args:
                         self._opened.add(self._package(node.args[0]))
-                    self._opened.update(map(self._package, _packages_given(node)))
+                    self._opened.update(map(self._package, packages_given(node, _CALLS)))
                     if last_name(node.func) in _NO_NAMES and not is_command(node.func):
                         self._used.update(id(argument) for argument in node.args)
                     self._module_option(node.args, context)
@@ -258,11 +258,18 @@ class _TreeReader:
                 self._computed(node, context)
             stack += [(child, context) for child in below(node)]
 
+    def _attribute(self, node: ast.Attribute) -> None:
+        if node.attr in ("__path__", "submodule_search_locations"):
+            self._opened.add(self._package(node.value))
+        elif self._asks_for_tests:
+            self._named.update(self._tests.attribute(node))
+
     def _constant(self, node: ast.Constant) -> None:
         text = text_of(node.value)
         if "." in text and NAME.match(text) and self._plain(node):
             self._strings.append((text, node.lineno))
         elif id(node) not in self._documents:
+            self._tests.word(text, node.lineno)
             self._text(text, node.lineno)
 
     def _package(self, node: ast.expr) -> str:
@@ -317,9 +324,11 @@ class _TreeReader:
 
     def _begun(self, text: str, line: int) -> None:
         """A name of which the last component goes on: any module of that package may be meant."""
-        package, dot, _ = text.rpartition(".")
+        package, dot, last = text.rpartition(".")
         if dot and "." in package and NAME.match(package):
             self._named.add(StringName(package, line, True))
+        elif dot and last.startswith("test") and NAME.match(text):
+            self._named.add(StringName(text + ANY_PACKAGE, line, False))
 
     def _computed(self, node: ast.AST, context: Context) -> None:
         match node:
@@ -425,7 +434,8 @@ class _TreeReader:
         self._used.update(id(child) for child in walk(name))
         anchors: tuple[str | None, ...] = (None if anchor == "__package__" else anchor,)
         if level and anchor is None and function in ("import_module", "find_spec"):
-            anchors = anchors_of(node.args[1] if len(node.args) > 1 else keywords.get("package"))
+            package = node.args[1] if len(node.args) > 1 else keywords.get("package")
+            anchors = (*anchors_of(package), *self._tests.texts_of(package))
         for base in anchors:
             self._add(
                 module=text.lstrip("."),

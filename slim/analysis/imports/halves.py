@@ -115,6 +115,11 @@ class _Folder(ast.NodeTransformer):
             case ast.comprehension(target=target, iter=ast.List() | ast.Tuple() as source):
                 for value in source.elts:
                     self._bind(target, value)
+            case (
+                ast.For(target=target, iter=ast.Name() as source)
+                | ast.comprehension(target=target, iter=ast.Name() as source)
+            ):
+                self._bind(target, ast.Subscript(source, ast.Constant(0), ast.Load()))
             case ast.Constant(value="test" | b"test"):
                 self._says_test = True
             case _:
@@ -190,7 +195,8 @@ class _Folder(ast.NodeTransformer):
                 given = right.elts if isinstance(right, ast.Tuple) else [right]
                 yield from self._filled(PERCENT_FIELD.split(text), given, deeper)
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method)):
-                yield from self._called(text, method, node.args, deeper)
+                given = _in_order(text, node) if method == "format" else node.args
+                yield from self._called(text, method, given, deeper)
             case ast.Subscript(value=value, slice=ast.Slice(None, None, ast.UnaryOp())):
                 yield from (text[::-1] for text in self._texts(value, deeper))
             case _:
@@ -220,7 +226,9 @@ class _Folder(ast.NodeTransformer):
     ) -> Iterator[str]:
         match method, arguments:
             case "join", [pieces]:
-                yield from self._joined(_elements(pieces), text, depth)
+                named = self._bound.get(pieces.id) if isinstance(pieces, ast.Name) else None
+                for value in named or (pieces,):
+                    yield from self._joined(_elements(value), text, depth)
             case "replace", [ast.Constant(value=str(old)), ast.Constant(value=str(new))] if old:
                 yield text.replace(old, new)
             case "format", _:
@@ -246,14 +254,29 @@ class _Folder(ast.NodeTransformer):
             yield plain[0] + "".join(map(str.__add__, texts, plain[1:]))
 
 
+def _in_order(text: str, call: ast.Call) -> list[ast.expr]:
+    """The values for a template's fields, one after the other: ``"{b}{a}".format(a=1, b=2)``."""
+    named = {item.arg: item.value for item in call.keywords}
+    named.update((f"{number}", value) for number, value in enumerate(call.args))
+    fields = [re.split(r"[!:]", field[1:-1])[0] for field in BRACE_FIELD.findall(text)]
+    plain, unknown = iter(call.args), ast.Name("_", ast.Load())
+    return [named.get(field, unknown) if field else next(plain, unknown) for field in fields]
+
+
 def _is_name(node: ast.AST) -> bool:
     """True for what makes a name with dots: pieces that are joined by them, a path with others."""
     match node:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value="."), attr="join")):
             return True
+        case ast.Call(func=ast.Attribute(attr="format"), keywords=[_, *_]):
+            return True
         case ast.Call(func=ast.Attribute(attr="replace"), args=[_, ast.Constant(value=str(new))]):
             name = node.func.value  # type: ignore[attr-defined]
-            return new == "." or (isinstance(name, ast.Name) and name.id.startswith("__"))
+            return (
+                new == "."
+                or TESTS_FOLDER in str(new)
+                or (isinstance(name, ast.Name) and name.id.startswith("__"))
+            )
         case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
             return "from " in text
     return False
@@ -263,6 +286,8 @@ def _elements(node: ast.expr) -> list[ast.expr]:
     """The pieces of a list, or of several that are added; one that isn't known is a gap."""
     if isinstance(node, ast.BinOp):
         return [*_elements(node.left), *_elements(node.right)]
+    if isinstance(node, ast.Call) and node.args:  # filter(None, [...])
+        node = node.args[-1]
     return node.elts if isinstance(node, ast.List | ast.Tuple) else [node]
 
 

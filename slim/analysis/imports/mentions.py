@@ -58,14 +58,7 @@ def mentions_in(
                 note = f"{text}; {statement.note}" if statement.note else text
                 evidence = _evidence(record, statement.line, note, strength, statement.kind)
                 yield ModuleMention(name, evidence, whole)
-    for named in found.named:
-        name = named.name.replace(".", "/")
-        for each in (name, *parents(name)):
-            if "/" in each and (each in candidates or candidates.is_folder(each)):
-                text = f'"{named.name}" in a string'
-                evidence = _evidence(record, named.line, text, Strength.WEAK, "string")
-                whole = named.open or each not in candidates  # a folder of data
-                yield ModuleMention(each, evidence, whole and each == name)
+    yield from _begun_or_within(record, found, candidates)
     for text, line in found.strings:
         name = text.replace(".", "/")
         for each in (name, *parents(name)):
@@ -80,6 +73,28 @@ def mentions_in(
                 yield ModuleMention(
                     name, _evidence(record, line, f'"{text}" in a list', Strength.WEAK, "string")
                 )
+
+
+def _begun_or_within(
+    record: FileRecord, found: Scan, candidates: Candidates
+) -> Iterator[ModuleMention]:
+    """Candidates that a file names within longer strings, or by the beginnings of their names."""
+    for named in found.named:
+        name = named.name.replace(".", "/")
+        if name.endswith(ANY_PACKAGE):
+            package, _, begin = name[:-1].rpartition("/")
+            for each in candidates.children.get(package, ()):
+                if each.startswith(f"{package}/{begin}"):
+                    text = f'"{named.name[:-1]}" begins a name'
+                    evidence = _evidence(record, named.line, text, Strength.WEAK, "string")
+                    yield ModuleMention(each, evidence)
+            continue
+        for each in (name, *parents(name)):
+            if "/" in each and (each in candidates or candidates.is_folder(each)):
+                text = f'"{named.name}" in a string'
+                evidence = _evidence(record, named.line, text, Strength.WEAK, "string")
+                whole = named.open or each not in candidates  # a folder of data
+                yield ModuleMention(each, evidence, whole and each == name)
 
 
 def _counts(record: FileRecord, statement: Import) -> bool:

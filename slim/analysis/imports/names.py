@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from slim.analysis.imports.bare_names import dotted_name
 from slim.analysis.imports.scans import ANY_PACKAGE, NAME, Import
@@ -113,14 +113,21 @@ def literal_names(node: ast.expr | None) -> tuple[str, ...]:
     )
 
 
+def packages_given(call: ast.Call, importers: Container[str]) -> list[ast.expr]:
+    """Arguments called ``package`` or ``anchor``: Astropy's ``get_pkg_data_filename`` has one."""
+    named = () if last_name(call.func) in importers else call.keywords
+    return [item.value for item in named if item.arg in ("package", "anchor")]
+
+
 def anchors_of(package: ast.expr | None) -> tuple[str | None, ...]:
     """Possible meanings of the ``package`` argument.
 
     Where it can't be told, both usual ones count.
     """
+    text = None if package is None else folded(package)
+    if text:
+        return (text,)
     match package:
-        case ast.Constant(value=str(text)):
-            return (text,)
         case ast.Name(id="__name__"):
             return ("__name__",)
         case ast.Name(id="__package__"):

@@ -39,7 +39,7 @@ def words(text: str) -> frozenset[str]:
 TESTS_FOLDER = "tests"
 _PATH_HINTS = {
     b"tests": (
-        re.compile(rb"tests[\"'/\\](?<=[\"'/\\\s=]tests.)"),
+        re.compile(rb"tests[\"'/\\:](?<=[\"'/\\\s=:.]tests.)"),
         re.compile(rb"tests(?:%|\{)|(?:%[rs]|\})tests"),
         re.compile(
             rb"[\"'][\w.,:;| ]{0,200}\btests\b[\w.,:;| ]{0,200}[\"']"
@@ -73,6 +73,7 @@ _JOINERS = words(
     "resource_listdir get_data open_text open_binary read_text read_binary "
     "with_name glob iglob rglob listdir walk scandir PackageLoader FileSystemLoader reduce"
 )
+_LOADERS = words("PackageLoader FileSystemLoader")
 _SPLITS = words("split rsplit replace partition rpartition")
 _LOWERS = words("lower casefold")
 """Methods of a constant that give parts of a path, or its true name."""
@@ -93,18 +94,21 @@ _SEVERAL = re.compile(r"[\s=\"']")
 """What a path alone doesn't hold."""
 _TEXT_PATHS = (
     re.compile(rb"tests[/\\]"),
-    re.compile(rb"/tests(?=[\"'`\s,;)\]}<])"),
+    re.compile(rb"[/:]tests(?=[\"'`\s,;)\]}<])"),
+    re.compile(rb"\.tests:(?=\w)"),
     re.compile(rb"test_\w+\.py\b"),
 )
 _TEST_WORDS = re.compile(
-    rb"[\"'/\\}](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"
+    rb"[\"'/\\}:](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"
     rb"[\s=]tests(?=[/\\]\w)|"
     rb"\b(?:test_\w+|conftest)\.py\b"
 )
 _INTERPOLATED = re.compile(rb"%\(\w+\)s")
 """What ``configparser`` fills in, such as the folder of the file."""
-_BEFORE = re.compile(rb"[\w./*{}$-]*\Z")
+_BEFORE = re.compile(rb"(?:[A-Za-z_][\w.]+:)?[\w./*{}$-]*\Z")
 _AFTER = re.compile(rb"[\w./\\*{}$-]*+")
+_IN_PACKAGE = re.compile(r"([^\W\d]\w+(?:\.\w+)*):(?=[\w.*-]+(?:[/\\]|\Z))")
+"""The beginning of a path in a package, as Pyramid, Alembic and Flask have them: ``pkg:static``."""
 _MAX_PATH = 200
 
 
@@ -139,9 +143,16 @@ def paths_of(tree: ast.AST) -> tuple[PathUse, ...]:
 
 def parts_of(text: str) -> Iterator[tuple[str, ...]]:
     """The runs of plain parts of a path, which may hold wildcards and gaps, that name tests."""
-    for run in _runs(re.split(r"[/\\]", text)):
+    for run in _runs(_split(text)):
         if any(map(is_test_part, run)):
             yield run
+
+
+def _split(text: str) -> list[str]:
+    """The parts of a path; of one in a package too: ``pkg.tests:data/x.json``."""
+    match = _IN_PACKAGE.match(text)
+    start = match[1].split(".") if match else []
+    return [*start, *re.split(r"[/\\]", text[match.end() if match else 0 :])]
 
 
 def paths_in_text(source: bytes) -> Iterator[PathUse]:
@@ -235,6 +246,7 @@ class _PathReader:
 
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
         plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
+        plain = plain and _IN_PACKAGE.match(text) is None
         if plain and id(node) in self._bare and _TEST_STEM.match(text):
             text += ".py"  # the name of a script, without its suffix
         if plain and id(node) not in self._bare and not _TEST_FILE.match(text):
@@ -243,7 +255,7 @@ class _PathReader:
         own = bool(names & _OWN) or any(map(_takes_own, inner))
         anchors = tuple(sorted({name for child in inner if (name := _anchor(child))}))
         line: int = getattr(node, "lineno", 0)
-        for run in _runs(part for part in re.split(r"[/\\]", text) if part not in anchors):
+        for run in _runs(part for part in _split(text) if part not in anchors):
             if own or any(map(is_test_part, run)):
                 yield PathUse(run, line, own and not anchors, anchors)
 
@@ -336,7 +348,8 @@ def _of_parts(node: ast.AST, depth: int, seen: set[int]) -> Iterator[str]:
             yield from _text(name, depth + 1, seen)
         case ast.Call(func=function, args=arguments) if called_name(function) in _JOINERS:
             first = [function.value] if isinstance(function, ast.Attribute) else []
-            for argument in (*first, *arguments):
+            named = node.keywords if called_name(function) in _LOADERS else ()
+            for argument in (*first, *arguments, *(item.value for item in named)):
                 yield from (*_text(argument, depth + 1, seen), "/")
         case _:
             yield _GAP
@@ -398,6 +411,8 @@ def _anchor(node: ast.AST) -> str | None:
             called = called_name(function)
             if called in _TAKES_PACKAGE or "resource" in called:
                 return text
+        case ast.keyword(arg="package" | "package_name", value=ast.Constant(value=str(text))):
+            return text
         case ast.Call(func=function, args=[ast.Name() | ast.Attribute() as name, *_]):
             if called_name(function) == "files":
                 return module_name(name) or None

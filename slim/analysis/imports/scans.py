@@ -18,7 +18,10 @@ ANY_PACKAGE = "*"
 
 
 class StringName(NamedTuple):
-    """A dotted name within a longer string. ``open`` says that a dot follows, so more may come."""
+    """A dotted name within a longer string. ``open`` says that a dot follows, so more may come.
+
+    One that ends with a star only begins so: ``pkg.test_*``.
+    """
 
     name: str
     line: int

@@ -22,6 +22,8 @@ _UNRESOLVED = re.compile(
     rb"\b(?:import_module|__import__|run_module|iter_modules|walk_packages|files)\b"
     rb"(?!\s*\(\s*[rRuU]?[\"'][^\"'\n]*[\"']\s*[,)])"
 )
+_IN_PACKAGE = re.compile(rb"[\"']([A-Za-z_]\w*)[\w.]*:\w")
+"""The package of a path such as ``"pkg:tests/data"``."""
 _ADJACENT = re.compile(rb"([\"'])\s+\1")
 """Two string literals that make one."""
 _ODD_STRING = re.compile(rb"\b[rR]?[fFtT][rR]?(?:\"\"\"|'''|[\"'][^\n]*(?:\"\"\"|'''))")
@@ -44,6 +46,7 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
     joined = scan_lines(_ADJACENT.sub(b"", source), problem)
     imports = (*found.imports, *(replace(item, line=0) for item in joined.imports))
     tops = {item.module.partition(".")[0] for item in imports if not item.level}
+    tops.update(match.decode() for match in _IN_PACKAGE.findall(source))
     anchors = tuple(sorted(tops.union(name.partition(".")[0] for name, _ in quoted)))
     return replace(
         found,
