@@ -21,6 +21,9 @@ from pathlib import Path
 
 CASES = {
     "start": "pass",
+    "start, and what a small server imports": (
+        "import argparse, asyncio, http.server, json, logging, pathlib"
+    ),
     "start, and a module that nobody has": (
         "try:\n    import nowhere_at_all\nexcept ImportError: pass"
     ),

@@ -175,7 +175,8 @@ def _rungs(config: Mapping[str, Any], traces: list[Path]) -> Iterator[Rung]:
         name += ", families closed"
         yield Rung(name, traced, chosen)
     if config.get("drop"):
-        yield Rung(f"{name}, dropped", {**traced, "drop": config["drop"]}, chosen)
+        dropped = {**traced, "drop": config["drop"], "rest_pack": "all"}  # "inferred" has no drops
+        yield Rung(f"{name}, dropped", dropped, chosen)
 
 
 def _recorded(source: Path, work: Path, options: argparse.Namespace) -> Path:

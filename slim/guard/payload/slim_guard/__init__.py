@@ -78,7 +78,7 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
     An entry of ``sys.path_hooks``: raises ImportError for all other folders.
     """
     _search_new()
-    if not isinstance(folder, str) or folder[folder.rfind(os.sep) + 1 :] not in _names:
+    if not _may_be_around(folder):
         raise ImportError("no hollow folder in it")
     hollow = next((_around[known] for known in _around if _is_same(known, folder)), None)
     for hook in sys.path_hooks if hollow else ():
@@ -93,6 +93,11 @@ def finder_around(folder: str) -> "PathEntryFinderProtocol":
             vars(finder)["hollow"] = frozenset(hollow or ())
         return finder
     raise ImportError("no hollow folder in it")
+
+
+def _may_be_around(folder: object) -> bool:
+    """Return whether a folder is called like one with hollow folders in it: most aren't."""
+    return isinstance(folder, str) and folder[folder.rfind(os.sep) + 1 :] in _names
 
 
 def _search_new() -> None:
@@ -115,13 +120,15 @@ def _search(place: str) -> None:
             text = os.read(file, os.fstat(file).st_size).decode("utf-8", "surrogateescape")
         finally:
             os.close(file)
+        found = set()
         for line in text.splitlines():
             folder, own = os.path.split(os.path.normpath(os.path.join(place, line)))
+            found.add(folder)
             _around.setdefault(folder, set()).add(own)
             _names.add(os.path.basename(folder))
-            for known in list(sys.path_importer_cache):
-                if _is_same(folder, known):
-                    sys.path_importer_cache.pop(known, None)
+        for known in list(sys.path_importer_cache):  # a few, when Python starts
+            if _may_be_around(known) and any(_is_same(folder, known) for folder in found):
+                sys.path_importer_cache.pop(known, None)
         number += 1
 
 
