@@ -64,6 +64,8 @@ _INSTALLS = re.compile(
 )
 """A line of a script, or a setting, that installs what a lock file says."""
 _SHARED_PATH = re.compile(rb"share[/\\](?:man|doc|info|gtk-doc)[/\\][\w./\\+@-]+")
+_PATH_BEFORE = re.compile(rb"[\w./\\+-]*\Z")
+_MAX_PATH = 300
 _ELSEWHERE = re.compile(
     rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
 )
@@ -146,6 +148,7 @@ class NamedFiles:
             else:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
+        places = _Places(names for names in wanted.values())
         for record in self._inventory:
             if record.key in gone or record.type is not EntryType.FILE:
                 continue
@@ -156,6 +159,9 @@ class NamedFiles:
                 continue
             for names in (wanted.get(own), of_nobody):
                 for key, text in self._named(record, names) if names else ():
+                    found.setdefault(key, _evidence(record, text))
+            if not record.path.endswith(_SOURCES):
+                for key, text in places.named_in(bytes(self._read(record))):
                     found.setdefault(key, _evidence(record, text))
             if record.path.endswith(_SOURCES):
                 others = {owner: names for owner, names in wanted.items() if owner != own}
@@ -262,12 +268,13 @@ class _Wanted:
         self._paths: dict[str, FileKey] = {}
         self._words: set[bytes] = set()
         self._hints: set[bytes] = set()
-        self._keys: set[FileKey] = set()
+        self.keys: set[FileKey] = set()
+        """The files, but for documentation in ``share``."""
         self.tops: set[bytes] = set()
         """The folders of packages that the files lie in."""
 
     def __contains__(self, key: object) -> bool:
-        return key in self._keys
+        return key in self.keys
 
     def __bool__(self) -> bool:
         return bool(self._names or self._shared)
@@ -286,7 +293,7 @@ class _Wanted:
             self._shared.setdefault(shared, []).append(record.key)
             self._paths[record.path] = record.key
             return
-        self._keys.add(record.key)
+        self.keys.add(record.key)
         self.tops.add(place_of(record.path).partition("/")[0].encode())
         self._names.setdefault(name, []).append(record.key)
         if name not in _LOCKS and suffix:
@@ -352,6 +359,32 @@ class _Wanted:
             for folder in sorted(self._shared.keys() & parts):
                 for key in self._shared[folder]:
                     yield key, f"has a path to share/{folder}"
+
+
+class _Places:
+    """Files by their places below the folders of packages: ``pkg/core.pyi``."""
+
+    def __init__(self, wanted: Iterable[_Wanted]) -> None:
+        self._keys = {
+            place_of(path): (layer, path) for names in wanted for layer, path in names.keys
+        }
+        names = (posixpath.basename(place) for place in self._keys if "/" in place)
+        self._suffixes = sorted({_suffix(name).encode() for name in names} - {b""})
+        ends = b"|".join(map(re.escape, self._suffixes))
+        self._path = re.compile(rb"[/\\][\w.+-]+(?:" + ends + rb")(?![\w.])")
+
+    def named_in(self, content: bytes) -> Iterator[tuple[FileKey, str]]:
+        """Yield the files that a script or a setting of anybody names by their whole places."""
+        if not any(suffix in content for suffix in self._suffixes):
+            return
+        for match in self._path.finditer(content):
+            before = _PATH_BEFORE.search(content[max(0, match.start() - _MAX_PATH) : match.start()])
+            text = ((before[0] if before else b"") + match[0]).decode("utf-8", "replace")
+            parts = text.replace("\\", "/").split("/")
+            for at in range(len(parts) - 1):
+                place = "/".join(parts[at:])
+                if place in self._keys:
+                    yield self._keys[place], f"names {place}"
 
 
 def _shared_folder(path: str) -> str:

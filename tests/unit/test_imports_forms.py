@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 
 import pytest
 
@@ -271,10 +272,14 @@ TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
 }
 
 
+PICKLE = "cpkg.tests.mod\nC\np0\n."
 NAMES: dict[str, tuple[str, str | bytes, set[str]]] = {
     "a pickle": ("pkg/a.pkl", b"\x80\x04\x95\0\x8c\x0dpkg.tests.mod\x94\x8c\x01C\x94\x93.", NAMED),
     "a pickle of text": ("pkg/a.pkl", b"cpkg.tests.mod\nC\np0\n.", NAMED),
     "a compressed pickle": ("pkg/a.pkl.gz", gzip.compress(b"\x80\2cpkg.tests.mod\nC\nq\0."), NAMED),
+    "a pickle in zlib": ("pkg/a.joblib", zlib.compress(b"\x80\2cpkg.tests.mod\nC\nq\0."), NAMED),
+    "a pickle in a zip": ("pkg/a.keras", archive({"a.pkl": PICKLE * 50}), NAMED),
+    "a zip that is cut off": ("pkg/a.keras", archive({"a.pkl": PICKLE})[:40], set()),
     "a model": ("pkg/a.h5", b"\x89HDF\r\n\x1a\n\0\0pkg.tests.mod\0", NAMED),
     "data that doesn't": ("pkg/a.bin", b"\0\0pkg.test\0", set()),
     "a notebook on one line": ("pkg/a.ipynb", '{"source": "from pkg.tests import mod"}', NAMED),

@@ -159,6 +159,9 @@ def test_listings_hold_what_they_take(case: str) -> None:
         ("user.py", "x = join(dirname(sys.modules['pkg'].__file__), 'core.pyi')", {STUB}),
         ("user.py", "x = [*os.walk(dirname(sys.modules['pkg'].__file__))]", TAKEN),
         ("user.py", "shutil.copytree(import_module('pkg').__path__[0], there)", TAKEN),
+        ("settings.json", '{"stub": "pkg/core.pyi"}', {STUB}),
+        ("settings.json", '{"stub": "other/core.pyi"}', set()),
+        ("bin/go", "cat $HERE/site-packages/pkg/sub/fast.pyx", {DEEP}),
         ("user.py", "x = [*os.walk(find_spec('pkg').submodule_search_locations[0])]", TAKEN),
         ("user.py", "x = [*os.walk(dirname(find_spec('pkg').origin))]", TAKEN),
         ("user.py", "s = util.find_spec('pkg')\nx = [*os.walk(dirname(s.origin))]", TAKEN),
@@ -181,6 +184,7 @@ def test_listings_hold_what_they_take(case: str) -> None:
             TAKEN,
         ),
         ("user.py", "from importlib import metadata\nx = metadata.version('pkg')", set()),
+        ("user.py", "from importlib import metadata\nx = metadata.distribution('pkg').name", set()),
         ("user.py", "x = join(dirname(sys.modules['pkg'].__file__), 'tests', 'data')", {DATA}),
         ("user.py", "x = join(__import__('pkg').__path__[0], 'tests', 'data')", {DATA}),
         ("user.py", "import pkg\nM = pkg\nx = join(dirname(M.__file__), 'tests', 'data')", {DATA}),
@@ -210,6 +214,8 @@ def test_who_lists_or_names_and_where(path: str, code: str, expected: set[str]) 
         "from pathlib import Path\nX = list(Path(__file__).parent.rglob('*.json'))",
         "import pkgutil\nX = pkgutil.get_data(__package__, 'data/x.json')",
         "from importlib.resources import files\nX = files(__package__).joinpath('data')",
+        "import os\nHERE = os.path.dirname(__file__)\ndef get(n): return f'{HERE}/data/{n}.json'",
+        "from pathlib import Path\nHERE = Path(__file__).parent\nX = HERE / 'data' / 'x.json'",
     ],
 )
 def test_a_helper_that_is_held_reads_its_own_data(code: str) -> None:

@@ -337,6 +337,7 @@ UNSPOKEN = rule("unspoken")
         ("p/load.py", "import os\nos.listdir(__package__ + '.libs')\n"),
         ("p/load.py", "import glob\nglob.glob(site + '/*.libs/*.so*')\n"),
         ("p/load.py", "x = f'{site}/{name}.libs/{library}'\n"),
+        ("p/load.py", "x = glob(os.path.dirname(__file__) + '.libs/*')\n"),
         ("p/load.ini", "[x]\nfolder = %s.libs/\n"),
         ("p/load.py", "kind = 'foo'\n"),
         ("p/data.json", '{"backend": "Foo"}'),

@@ -61,6 +61,7 @@ class CodeModule:
                 self._import(node)
             elif isinstance(node, _BINDS):
                 self._bind(node)
+        self._lists_files = any(getattr(node, "attr", "") == "files" for node in nodes)
         once = {name: values[0] for name, values in self._bound.items() if len(values) == 1}
         self.platform = PlatformTests(platform, once, self._imported)
         self.live = list(self._living(tree.body))
@@ -278,6 +279,8 @@ class CodeModule:
 
     def distribution(self, node: ast.Call) -> str:
         """The distribution whose files a call tells, as a package is called; empty for others."""
+        if called_name(node.func) == "distribution" and not self._lists_files:
+            return ""
         start = node.func.value if isinstance(node.func, ast.Attribute) else node.func
         origin = self._imported.get(name_of(start), "")
         match node.args:

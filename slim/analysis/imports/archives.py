@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module
 from slim.errors import SlimError
@@ -73,6 +74,20 @@ class PythonArchive:
                 self.whole = False
             else:
                 self.sources[record.name] = source
+
+
+def members_of(data: bytes, most: int) -> Iterator[bytes]:
+    """The contents of a zip file's members, as far as they can be read, ``most`` bytes in all."""
+    view = memoryview(data)
+    try:
+        records = ZipParser(view, "archive", members=_MAX_MEMBERS).records()
+    except (SlimError, struct.error):
+        return
+    for record in records:
+        content = _content(record, view) if record.size <= most else None
+        if content:
+            most -= len(content)
+            yield content
 
 
 def _content(record: ZipRecord, data: memoryview) -> bytes | None:

@@ -228,6 +228,7 @@ class _PathReader:
         self._nodes = list(walk(tree))
         names = BareNames(self._nodes)
         self._ignored, self._bare = names.ignored, names.bare
+        self._places = frozenset(_names_of_places(self._nodes))
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
@@ -255,9 +256,22 @@ class _PathReader:
         own = bool(names & _OWN) or any(map(_takes_own, inner))
         anchors = tuple(sorted({name for child in inner if (name := _anchor(child))}))
         line: int = getattr(node, "lineno", 0)
+        near = not names.isdisjoint(self._places)
         for run in _runs(part for part in _split(text) if part not in anchors):
-            if own or any(map(is_test_part, run)):
+            tests = any(map(is_test_part, run))
+            if own or tests:
                 yield PathUse(run, line, own and not anchors, anchors)
+            if near and not tests:
+                yield PathUse(run, line, True)
+
+
+def _names_of_places(nodes: list[ast.AST]) -> Iterator[str]:
+    """The variables that hold the file's own place: ``HERE = Path(__file__).parent``."""
+    for node in nodes:
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                if any(isinstance(one, ast.Name) and one.id in _OWN for one in walk(value)):
+                    yield name
 
 
 def _says_several(text: str) -> bool:

@@ -321,7 +321,7 @@ class ImportReader:
                 elif may_link(record):
                     text = links_in_text(data)
                 elif may_hold_paths(record, data):
-                    text = names_in_data(record.path, data, self._index)
+                    text = names_in_data(data, self._index)
             self._texts[record.key] = text
         return self._texts[record.key]
 

@@ -85,9 +85,9 @@ def links_in_text(data: memoryview) -> TextNames:
     return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
 
-def names_in_data(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
+def names_in_data(data: memoryview, index: ModuleIndex) -> TextNames:
     """Read data of moderate size, which may be compressed: a pickle names its classes' modules."""
-    content = unpacked(path, bytes(data))
+    content = unpacked(bytes(data))
     names: set[str] = set()
     if _TEST in content:
         for run in set(DOTTED.findall(content)):

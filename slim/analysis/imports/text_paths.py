@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator
 
+from slim.analysis.imports.archives import members_of
 from slim.analysis.imports.path_scan import PathUse, parts_of, test_paths, uses_of
 from slim.model.record import EntryType, FileKind, FileRecord
 
@@ -53,6 +54,7 @@ COMPRESSED = (
 _WORD_IN_BYTES = (b"tests/", b"tests\\")
 _START = 4096
 _MAX_UNPACKED = 1 << 22
+_ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
 
 
 def as_utf8(source: bytes) -> bytes:
@@ -62,12 +64,18 @@ def as_utf8(source: bytes) -> bytes:
     return source
 
 
-def unpacked(path: str, data: bytes) -> bytes:
-    """Content of a file; of one that gzip compressed, its first megabytes uncompressed."""
-    if not path.endswith((".gz", ".svgz")) or data[:2] != b"\x1f\x8b":
+def unpacked(data: bytes) -> bytes:
+    """Content of a file; what gzip, zlib or zip compressed, uncompressed for some megabytes.
+
+    Models are often pickles in one of these, whatever their suffix.
+    """
+    if data[:4] == b"PK\3\4":
+        return b"\n".join(members_of(data, _MAX_UNPACKED)) or data
+    window = 31 if data[:2] == b"\x1f\x8b" else zlib.MAX_WBITS
+    if window == zlib.MAX_WBITS and data[:2] not in _ZLIB:
         return data
     try:
-        return zlib.decompressobj(31).decompress(data, _MAX_UNPACKED)
+        return zlib.decompressobj(window).decompress(data, _MAX_UNPACKED)
     except zlib.error:
         return data
 

@@ -23,8 +23,8 @@ _BARE_NAME = re.compile(
 )
 _LISTS = ("RECORD", "RECORD.jws", "RECORD.p7s")
 """Files of a dist-info folder that name every file, and mean none."""
-_OPEN = (b"*", b"}", b"%s", b"%r", b")")
-"""Ends of what a path is put together of."""
+_OPEN = (b"*", b"}", b"%s", b"%r", b")", b'"', b"'")
+"""Ends of what a path is put together of, and what stands before the next part of one."""
 _SHORTEST = 3
 """Letters of a bare name that can be searched for; a shorter one stands in any file."""
 
