@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,6 +65,31 @@ def test_batches_hold_one_layer_and_everything_once() -> None:
     assert sorted(one for part in found for one in part) == sorted(subjects)
     assert all(len({one.layer for one in part}) == 1 for part in found)
     assert max(map(len, found)) <= 40
+
+
+def test_what_memory_ended_is_tried_again_with_nothing_beside_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = threading.Barrier(2, timeout=30)
+    alone: list[str] = []
+
+    def worker(deployment: object, subjects: list[Subject], timeout: float) -> list[Imported]:
+        name = subjects[0].name
+        if name in alone or name == "small":
+            return [Imported(ok=True)]
+        alone.append(name)
+        both.wait()  # the other one runs, too
+        return [Imported(ok=False, fatal=True, text="ended by signal 9", starved=True)]
+
+    monkeypatch.setattr(imports, "_worker", worker)
+    subjects = [Subject(check="imports", layer=name, name=name) for name in ("a", "b", "small")]
+    there: Any = {"before": None}
+    seen = imports.observe(there, subjects, timeout=1.0, workers=2, alone=True)
+    assert {one.name: found.ok for one, found in seen["before"].items()} == {
+        "a": True,
+        "b": True,
+        "small": True,
+    }
 
 
 @pytest.mark.parametrize(

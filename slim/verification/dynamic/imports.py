@@ -28,6 +28,8 @@ BATCH: Final = 60
 """Modules a worker process, more or less: few enough that all processors are busy to the end."""
 START_SECONDS: Final = 60.0
 """How long an interpreter may take before its first module."""
+_KILLED: Final = 9
+"""Signal of those that the kernel ends when memory does (SIGKILL)."""
 _TESTS: Final = re.compile(r"(tests?|test_.*|.*_tests?|idle_test|conftest)\Z")
 
 
@@ -37,7 +39,8 @@ class Imported:
 
     ``text`` is the error; ``fatal`` says that the module ended its process or took too long;
     ``forked`` and ``written`` (deployed paths) tell what else it did. ``whole`` is False where
-    nothing but an empty namespace package was found: a folder without ``__init__``.
+    nothing but an empty namespace package was found: a folder without ``__init__``. ``starved``
+    says that its process was ended as those are that take too much memory.
     """
 
     ok: bool
@@ -46,6 +49,7 @@ class Imported:
     forked: bool = False
     written: tuple[str, ...] = ()
     whole: bool = True
+    starved: bool = False
 
 
 def lost(before: Imported, after: Imported) -> str:
@@ -115,7 +119,10 @@ def observe(
     advance: Callable[[int], None] = lambda _: None,
     alone: bool = False,
 ) -> dict[str, dict[Subject, Imported]]:
-    """Import every subject in every deployment; the workers of all share the processors."""
+    """Import every subject in every deployment; the workers of all share the processors.
+
+    They share the memory, too: what was ended for it is tried again with nothing beside it.
+    """
     parts = [[subject] for subject in subjects] if alone else batches(subjects)
     jobs = sorted(
         ((name, part) for part in parts for name in deployments), key=lambda job: -len(job[1])
@@ -129,6 +136,10 @@ def observe(
     with ThreadPoolExecutor(max_workers=workers) as pool:
         for name, found in pool.map(work, jobs):
             results[name].update(found)
+    if workers > 1:
+        for name, found in results.items():
+            for subject in [subject for subject, one in found.items() if one.starved]:
+                found.update(_batch(deployments[name], [subject], timeout, lambda _: None))
     return results
 
 
@@ -180,9 +191,9 @@ def _worker(deployment: Deployment, subjects: Sequence[Subject], timeout: float)
             code = None if hung else _ended(running)
             report = running.stop()
     if len(done) < len(subjects):
-        done.append(
-            Imported(ok=False, fatal=True, text=_end(running, report, code, hung, started, timeout))
-        )
+        text = _end(running, report, code, hung, started, timeout)
+        starved = bool(report.get("stopped")) or report.get("signal") == _KILLED
+        done.append(Imported(ok=False, fatal=True, text=text, starved=starved))
     return done
 
 
