@@ -64,6 +64,8 @@ _INSTALLS = re.compile(
 )
 """A line of a script, or a setting, that installs what a lock file says."""
 _SHARED_PATH = re.compile(rb"share[/\\](?:man|doc|info|gtk-doc)[/\\][\w./\\+@-]+")
+_INFO = re.compile(r"([^\W\d][\w.]*)-[^/\\-]*\.dist-info\b")
+"""The name of a distribution before its version, in the path of its metadata."""
 _PATH_BEFORE = re.compile(rb"[\w./\\+-]*\Z")
 _MAX_PATH = 300
 _ELSEWHERE = re.compile(
@@ -255,7 +257,11 @@ class NamedFiles:
             content = bytes(self._read(record))
             strings = self._strings_of(record, content) if len(content) <= MAX_SOURCE else None
             every = strings is None or described is Described.EVERY
-            yield record, None if every or strings is None else frozenset(strings)
+            if every or strings is None:
+                yield record, None
+            else:
+                folders = (match[1] for text in strings for match in _INFO.finditer(text))
+                yield record, frozenset((*strings, *folders))
 
 
 class _Wanted:

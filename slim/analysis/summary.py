@@ -20,11 +20,17 @@ _LONGEST = 80
 
 
 _METADATA = re.compile(rb"importlib[._]metadata|from importlib import metadata|pkg_resources")
-_METADATA_WORDS = AnyOf(b"metadata", b"pkg_resources")
+_METADATA_WORDS = AnyOf(b"metadata", b"pkg_resources", b"dist-info")
 _DESCRIPTION = re.compile(
     rb"get_payload\s*\(|as_string\s*\(|[\"']Description[\"']|\.json\b[^\n]*[\"']description[\"']|"
     rb"(?:read_text|get_metadata)\s*\(\s*[\"'](?:METADATA|PKG-INFO)[\"']"
 )
+_DESCRIPTION_OF_ONE = re.compile(
+    rb"[\"'](?:METADATA|PKG-INFO)[\"']|-info[/\\](?:METADATA|PKG-INFO)\b"
+    rb"|\b(?:str|print|repr|dict)\s*\(\s*(?:\w+\.){0,3}metadata\s*\("
+    rb"|\bmetadata\s*\([^()\n]*\)\s*\.(?:items|values)\s*\("
+)
+"""Words by which code reads all that is known of a distribution, which it names somewhere."""
 
 
 class Described(StrEnum):
@@ -67,9 +73,9 @@ def described_by(source: bytes) -> Described:
     """Return the distributions of which code may show the long description."""
     if not _METADATA_WORDS.within(source):
         return Described.NONE
-    if _METADATA.search(source) is None or _DESCRIPTION.search(source) is None:
-        return Described.NONE
-    return Described.EVERY if b"distributions(" in source else Described.NAMED
+    if _METADATA.search(source) is not None and _DESCRIPTION.search(source) is not None:
+        return Described.EVERY if b"distributions(" in source else Described.NAMED
+    return Described.NONE if _DESCRIPTION_OF_ONE.search(source) is None else Described.NAMED
 
 
 def named_sources(source: bytes) -> Mapping[str, int]:

@@ -142,6 +142,9 @@ READERS = {
     "m.metadata('shown')['Description']\n": {"METADATA"},
     "m.metadata('Shown').get_payload()\n": {"METADATA"},
     "m.metadata('other')['Description']\n": set[str](),
+    "str(m.metadata('shown'))\n": {"METADATA"},
+    "x = glob(site + '/shown-*.dist-info/METADATA')\n": {"METADATA"},
+    "x = glob(site + '/other-*.dist-info/METADATA')\n": set[str](),
     "m.version('shown')\n": set[str](),
 }
 
