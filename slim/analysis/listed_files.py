@@ -11,8 +11,9 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
+from functools import cached_property, partial
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
@@ -116,7 +117,7 @@ class ListedFiles:
         self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
         for record in asked:
-            for listing in self._listings(record, tops):
+            for listing in map(self._of_package, self._listings(record, tops)):
                 if self._sources and _NAMES_ONLY.search(listing.text):
                     continue
                 for layer, near in places.items():
@@ -126,6 +127,20 @@ class ListedFiles:
                         if key != record.key:
                             found.setdefault(key, _evidence(record, listing))
         return found
+
+    def _of_package(self, listing: Listing) -> Listing:
+        """Return a listing at a module's place, or that of something in it, as of its package."""
+        if not listing.folder.startswith(PACKAGE):
+            return listing
+        _, name, rest = listing.folder.split(PACKAGE, 2)
+        while "." in name and name.replace(".", "/") not in self._folders:
+            name = name.rpartition(".")[0]
+        return replace(listing, folder=f"{PACKAGE}{name}{PACKAGE}{rest}")
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        """The places of all folders that hold files."""
+        return frozenset(place_of(record.path).rpartition("/")[0] for record in self._inventory)
 
     def _reaches(self, listing: Listing, layer: str, other: str) -> bool:
         """Return whether a listing in one layer may be of a folder in another: of a package."""

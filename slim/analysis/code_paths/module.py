@@ -203,9 +203,13 @@ class CodeModule:
                 return "/"
             case ast.Attribute(value=value, attr="parent"):
                 return _up(self.text(value, used, depth))
-            case ast.Attribute(value=value, attr="__file__") if name := found_module(value):
+            case ast.Attribute(value=value, attr="__file__") if name := self._origin(
+                found_module(value)
+            ):
                 return f"{PACKAGE}{name}{PACKAGE}/__init__.py"
-            case ast.Attribute(value=value, attr="__path__") if name := found_module(value):
+            case ast.Attribute(value=value, attr="__path__") if name := self._origin(
+                found_module(value)
+            ):
                 return f"{PACKAGE}{name}{PACKAGE}"
             case ast.Attribute(value=value, attr="origin" | "submodule_search_locations" as attr):
                 folder = self._found(value)
@@ -293,7 +297,9 @@ class CodeModule:
         match node:
             case ast.Call(args=[ast.Constant(value=str(text)), *_]):
                 return f"{PACKAGE}{text}{PACKAGE}" if called_name(node.func) in _FINDS else ""
-            case ast.Attribute(value=value, attr="__spec__") if name := found_module(value):
+            case ast.Attribute(value=value, attr="__spec__") if name := self._origin(
+                found_module(value)
+            ):
                 return f"{PACKAGE}{name}{PACKAGE}"
             case ast.Name(id=name) if depth < 5:
                 values = self._bound.get(name, ())
@@ -309,7 +315,13 @@ class CodeModule:
                 return OWN + _UP
         name = module_name(node)
         known = name.partition(".")[0] in self._imported and not name.endswith("__")
-        return f"{PACKAGE}{name}{PACKAGE}" if known else "*"
+        return f"{PACKAGE}{self._origin(name)}{PACKAGE}" if known else "*"
+
+    def _origin(self, name: str) -> str:
+        """The module that a name stands for: of ``import a as b`` or ``from a import b``."""
+        start, dot, rest = name.partition(".")
+        origin = self._imported.get(start, start)
+        return name if origin.startswith(".") else f"{origin}{dot}{rest}"
 
 
 _UNKNOWN = ast.Name(id="_")
