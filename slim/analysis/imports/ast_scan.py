@@ -92,8 +92,8 @@ class _TreeReader:
         self._named: set[StringName] = set()
         self._opened: set[str] = set()
         self._packages: dict[str, str] = {}
-        self._tests = NamedTests()
-        self._asks_for_tests = b".test" in source or b".conftest" in source
+        self._tests = NamedTests(source)
+        self._by_name = any(call.encode() in source for call in _CALLS)
         self._unresolved = UnresolvedCalls()
 
     def result(self) -> Scan:
@@ -261,7 +261,7 @@ class _TreeReader:
     def _attribute(self, node: ast.Attribute) -> None:
         if node.attr in ("__path__", "submodule_search_locations"):
             self._opened.add(self._package(node.value))
-        elif self._asks_for_tests:
+        else:
             self._named.update(self._tests.attribute(node))
 
     def _constant(self, node: ast.Constant) -> None:
@@ -327,7 +327,7 @@ class _TreeReader:
         package, dot, last = text.rpartition(".")
         if dot and "." in package and NAME.match(package):
             self._named.add(StringName(package, line, True))
-        elif dot and last.startswith("test") and NAME.match(text):
+        elif dot and last.startswith("test") and NAME.match(text) and self._by_name:
             self._named.add(StringName(text + ANY_PACKAGE, line, False))
 
     def _computed(self, node: ast.AST, context: Context) -> None:

@@ -23,7 +23,9 @@ _TESTS = re.compile(r"tests?\Z|test_|conftest\Z")
 class NamedTests:
     """The packages and words of one file, which may be parts of a name of tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: bytes) -> None:
+        self._source = source
+        self._asks = b".test" in source or b".conftest" in source
         self._modules: dict[str, str] = {}
         self._texts: dict[str, set[str]] = {}
         self._words: dict[str, int] = {}
@@ -54,10 +56,15 @@ class NamedTests:
             self._words.setdefault(name, line)
 
     def attribute(self, node: ast.Attribute) -> Iterator[StringName]:
-        """Yield the tests that an attribute of an imported module is."""
-        start, _, rest = dotted_name(node).partition(".")
-        if start in self._modules and any(map(_TESTS.match, rest.split("."))):
-            yield StringName(f"{self._modules[start]}.{rest}", node.lineno, False)
+        """Yield the tests that an attribute of a package is which is imported by its own name.
+
+        As it is written in one piece: so a look at the words of the file finds it as well.
+        """
+        name = dotted_name(node) if self._asks else ""
+        start, _, rest = name.partition(".")
+        known = self._modules.get(start) == start and name.encode() in self._source
+        if known and any(map(_TESTS.match, rest.split("."))):
+            yield StringName(name, node.lineno, False)
 
     def together(self, calls: Iterable[UnresolvedCall]) -> Iterator[StringName]:
         """Yield the tests that calls which put a name together may import."""
