@@ -45,7 +45,7 @@ _PLACES = (
 )
 _OTHER_PLACE = re.compile(
     rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader|\bcontents\s*\("
-    rb"|find_spec|get(?:source|abs)?file\s*\(|get_loader|make_archive|\bdistribution\s*\("
+    rb"|find_spec|get(?:source|abs)?file\s*\(|get_loader|make_archive|\bdistribution\("
 )
 LISTS = re.compile(
     rb"[\"'](?:cd|cp|tar|zip|find|xcopy|robocopy|ditto)[\"' ]|"
@@ -56,7 +56,7 @@ LISTS = re.compile(
     rb"writepy|\barcname|\btarfile\b|\bimportlib(?:[._]| import )metadata\b|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
     rb"addPyFile|addFile|FileSystemLoader|PackageLoader|TemplateLookup|"
-    rb"cookiecutter|run_copy|create_archive|distribution|"
+    rb"cookiecutter|run_copy|create_archive|"
     rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
     rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
 )

@@ -203,6 +203,12 @@ def test_listings_hold_what_they_take(case: str) -> None:
         ("pkg/x.py", "x = open(inspect.getfile(pkg.core) + 'i')", {STUB}),
         ("pkg/x.py", "x = open(f'{spec.origin}i')", {STUB}),
         ("pkg/x.py", "x = f'{a}+{b}i'", set()),
+        ("pkg/x.py", "type A = int\ncopytree(Path(__file__).parent, there)", TAKEN),
+        (
+            "pkg/x.py",
+            "type A = int\n# the distribution (of pkg) in base_dir\nx = __file__",
+            set(),
+        ),
         ("pkg/core.py", "x = open(f'{__file__}i')", {STUB}),
         ("pkg/x.so", "\x7fELF\0core.pyi\0", {STUB}),
         ("pkg/x.so", "\x7fELF\0core.py\0", set()),
