@@ -11,11 +11,13 @@ STACK is a folder that venvstacks exported, or any other with Python in it; or a
 
 For each stack, in one run and in turn: ``cp -r`` and ``sha256sum`` over its files, and what slim
 does with it. ``again`` is a dry run with the analysis cache that ``dry`` filled, ``no-cache`` one
-without; ``run`` writes a folder; ``diff`` and ``verify`` compare that with STACK; ``symbols`` is a
-run with ``--symbols`` and ``--keep-removed``, and ``restore`` puts back what that took out.
+without; ``run`` writes a folder; ``diff``, ``delta`` and ``verify`` compare that with STACK;
+``symbols`` is a run with ``--symbols`` and ``--keep-removed``, and ``restore`` puts back what that
+took out.
 ``--archives`` adds slim's archives beside ``tar`` with ``xz -6 -T0`` and ``zstd -19 --long``, of
 the original's files and of those that slim leaves. Peak memory is that of all processes together,
-asked for twenty times a second: resident pages, mapped files among them.
+asked for twenty times a second: resident pages, mapped files among them, and then those alone that
+are no file's, which the kernel can't drop when it needs room (proc(5), ``Pss_Anon``).
 Linux only.
 """
 
@@ -24,6 +26,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,7 +45,9 @@ BENCH = Path(__file__).resolve().parent
 _SLIM = [sys.executable, "-m", "slim"]
 _PAUSE = 0.05
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-COMMANDS = ("dry", "again", "no-cache", "run", "symbols", "restore", "audit", "diff", "verify")
+COMMANDS = (
+    *("dry", "again", "no-cache", "run", "symbols", "restore", "audit", "diff", "delta", "verify"),
+)
 BUILT = ("tensorflow", "jax", "torch")
 SMALL = 3_750
 """Files of ``small:1``; the name ``small`` means sixteen times as many."""
@@ -50,11 +55,15 @@ SMALL = 3_750
 
 @dataclass(frozen=True)
 class Taken:
-    """What a command took: seconds, seconds of processors, bytes of all its processes."""
+    """What a command took: seconds, seconds of processors, bytes of all its processes.
+
+    ``own`` are those bytes that are no file's.
+    """
 
     wall: float
     processor: float
     memory: int
+    own: int
     code: int
 
 
@@ -77,16 +86,28 @@ def resident(process: int) -> int:
         return 0
 
 
+def anonymous(process: int) -> int:
+    """Bytes of a process that are no file's, with its part of what it shares."""
+    try:
+        text = Path(f"/proc/{process}/smaps_rollup").read_text("ascii")
+    except OSError:
+        return 0
+    found = re.search(r"^Pss_Anon:\s*(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) << 10 if found else 0
+
+
 def taken(command: list[str]) -> Taken:
     """Run a command to its end, and tell what it took."""
-    peak, ended = 0, threading.Event()
+    peak, own, ended = 0, 0, threading.Event()
     started = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
 
         def watch() -> None:
-            nonlocal peak
+            nonlocal peak, own
             while not ended.wait(_PAUSE):
-                peak = max(peak, sum(map(resident, processes(process.pid))))
+                running = list(processes(process.pid))
+                peak = max(peak, sum(map(resident, running)))
+                own = max(own, sum(map(anonymous, running)))
 
         watching = threading.Thread(target=watch)
         watching.start()
@@ -95,8 +116,8 @@ def taken(command: list[str]) -> Taken:
         ended.set()
         watching.join()
         process.returncode = os.waitstatus_to_exitcode(status)
-    code = process.returncode
-    return Taken(wall, usage.ru_utime + usage.ru_stime, max(peak, usage.ru_maxrss << 10), code)
+    processor = usage.ru_utime + usage.ru_stime
+    return Taken(wall, processor, max(peak, usage.ru_maxrss << 10), own, process.returncode)
 
 
 def stack_of(name: str, cache: Path) -> Path:
@@ -173,6 +194,7 @@ def rows(stack: Path, work: Path, wanted: set[str]) -> Iterator[tuple[str, list[
                     "--quiet"],
         "audit": ["audit", str(stack), *quiet],
         "diff": ["diff", str(stack), str(out), *quiet],
+        "delta": ["delta", "make", str(stack), str(out), "-o", str(work / "update"), "--quiet"],
         "verify": ["verify", str(stack), str(out), *quiet],
     }  # fmt: skip
     for name in COMMANDS:
@@ -202,7 +224,7 @@ def measure(
     """Print a row for each command as soon as it has ended; return the files and what each took."""
     sizes = [path.stat().st_size for path in stack.rglob("*") if path.is_file()]
     print(f"{stack}: {sum(sizes) / MB:,.0f} MB, {len(sizes):,} files")
-    print(f"{'':18}{'wall s':>9}{'processor s':>13}{'peak MB':>9}{'MB':>9}")
+    print(f"{'':18}{'wall s':>9}{'processor s':>13}{'peak MB':>9}{'own MB':>8}{'MB':>9}")
     base = 0.0
     found: dict[str, Taken] = {}
     with tempfile.TemporaryDirectory(dir=options.work) as work:
@@ -224,7 +246,8 @@ def tell(name: str, it: Taken, note: str = "", size: int = 0) -> None:
     """Print a row."""
     note += f"   exit code {it.code}" if it.code else ""
     weight = f"{size / MB:9.1f}" if size else " " * 9
-    line = f"{name:18}{it.wall:9.1f}{it.processor:13.1f}{it.memory / MB:9.0f}{weight}   {note}"
+    line = f"{name:18}{it.wall:9.1f}{it.processor:13.1f}{it.memory / MB:9.0f}"
+    line += f"{it.own / MB:8.0f}{weight}   {note}"
     print(line.rstrip(), flush=True)
 
 
@@ -254,7 +277,7 @@ def main() -> int:
     wanted = set(options.commands.split(","))
     if wanted - set(COMMANDS):
         parser.error(f"commands are {', '.join(COMMANDS)}")
-    needed = {"diff": "run", "verify": "run", "restore": "symbols", "again": "dry"}
+    needed = {"diff": "run", "delta": "run", "verify": "run", "restore": "symbols", "again": "dry"}
     wanted |= {needed[name] for name in wanted & needed.keys()} | (
         {"run"} if options.archives else set()
     )
