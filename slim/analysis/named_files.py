@@ -150,7 +150,7 @@ class NamedFiles:
             else:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
-        places = _Places(names for names in wanted.values())
+        places = _Places(wanted.values())
         for record in self._inventory:
             if record.key in gone or record.type is not EntryType.FILE:
                 continue
@@ -162,12 +162,12 @@ class NamedFiles:
             for names in (wanted.get(own), of_nobody):
                 for key, text in self._named(record, names) if names else ():
                     found.setdefault(key, _evidence(record, text))
-            if not record.path.endswith(_SOURCES):
-                for key, text in places.named_in(bytes(self._read(record))):
-                    found.setdefault(key, _evidence(record, text))
             if record.path.endswith(_SOURCES):
                 others = {owner: names for owner, names in wanted.items() if owner != own}
                 for key, text in self._named_elsewhere(record, others):
+                    found.setdefault(key, _evidence(record, text))
+            elif places:
+                for key, text in places.named_in(bytes(self._read(record))):
                     found.setdefault(key, _evidence(record, text))
         return found
 
@@ -378,6 +378,9 @@ class _Places:
         self._suffixes = sorted({_suffix(name).encode() for name in names} - {b""})
         ends = b"|".join(map(re.escape, self._suffixes))
         self._path = re.compile(rb"[/\\][\w.+-]+(?:" + ends + rb")(?![\w.])")
+
+    def __bool__(self) -> bool:
+        return bool(self._suffixes)
 
     def named_in(self, content: bytes) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that a script or a setting of anybody names by their whole places."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from slim.analysis.imports.names import last_name
-from slim.system.syntax import walk
+from slim.system.syntax import below, walk
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SCOPES = (*_FUNCTIONS, ast.ClassDef)
@@ -36,7 +36,7 @@ class Scopes:
 
     def __init__(self, tree: ast.Module) -> None:
         self._tree = tree
-        self._parents = {child: node for node in walk(tree) for child in ast.iter_child_nodes(node)}
+        self._parents = {child: node for node in walk(tree) for child in below(node)}
         self._binders: dict[ast.AST, dict[str, list[ast.AST]]] = {}
         self._declared: set[str] = set()
         self.followed: set[str] = set()

@@ -115,17 +115,10 @@ def walk(node: ast.AST) -> Iterator[ast.AST]:
 
     It takes half the time. What is put below a node before that is given is given, too.
     """
-    nodes: list[Any] = [node]
+    nodes = [node]
     for one in nodes:  # it grows
-        if one is None:
-            continue
         yield one
-        for field in _BELOW[type(one)]:
-            value = getattr(one, field, None)
-            if type(value) is list:
-                nodes += value
-            elif value is not None:
-                nodes.append(value)
+        nodes += below(one)
 
 
 def declares_other_encoding(code: bytes) -> bool:
@@ -197,4 +190,4 @@ def _place(string: ast.JoinedStr) -> None:
         if isinstance(node, ast.JoinedStr):
             # Python 3.12.1 adds empty constants.
             node.values = [value for value in node.values if getattr(value, "value", 0) != ""]
-        waiting.extend(ast.iter_child_nodes(node))
+        waiting.extend(below(node))

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from slim.analysis.code_paths.module import CodeModule, name_of
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
-from slim.system.syntax import walk
+from slim.system.syntax import below, walk
 
 _LOADERS = words(
     "CDLL PyDLL WinDLL OleDLL LoadLibrary dlopen load_library load_dynamic ExtensionFileLoader "
@@ -106,7 +106,7 @@ class LoadedPaths:
                     continue
                 found.add(called)
             found.add(name_of(node))
-            waiting.extend(ast.iter_child_nodes(node))
+            waiting.extend(below(node))
         return found - {""}
 
     def _given(self, node: ast.Call) -> Iterator[str]:
@@ -121,7 +121,7 @@ class LoadedPaths:
                 continue
             if name := name_of(inner):
                 yield name
-            waiting.extend(ast.iter_child_nodes(inner))
+            waiting.extend(below(inner))
 
     @staticmethod
     def _follow(into: set[str], elsewhere: set[str], flows: list[tuple[str, set[str]]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from slim.model.finding import Strength
+from slim.system.syntax import below
 
 _CATCHES_IMPORT_ERROR = frozenset(
     {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
@@ -89,9 +90,7 @@ def expressions_of(node: ast.AST) -> Iterator[ast.expr]:
             if isinstance(item, ast.expr):
                 yield item
             elif isinstance(item, ast.AST) and not isinstance(item, ast.stmt):
-                yield from (
-                    child for child in ast.iter_child_nodes(item) if isinstance(child, ast.expr)
-                )
+                yield from (child for child in below(item) if isinstance(child, ast.expr))
 
 
 def _condition(test: ast.expr) -> str:

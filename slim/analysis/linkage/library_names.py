@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from slim.model.record import NativeFormat
 from slim.system.mapped import find_all
-from slim.system.syntax import parsed
+from slim.system.syntax import below, parsed
 
 WILDCARD = "\0"
 """Stands for a part of a name that is only known at run time."""
@@ -241,7 +241,7 @@ def _walk(tree: ast.AST, found: PythonMentions) -> None:
         chain = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)
         if isinstance(node, ast.expr) and not (chain and inside):
             _mention(node, MentionKind.LITERAL, found)
-        pending.extend((child, chain) for child in ast.iter_child_nodes(node))
+        pending.extend((child, chain) for child in below(node))
     found.mentions.sort(key=lambda mention: (mention.line or 0, mention.text, mention.kind))
 
 

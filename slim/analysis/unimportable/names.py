@@ -26,7 +26,7 @@ from slim.analysis.unimportable.finders import (
 from slim.analysis.unimportable.tables import Tables
 from slim.analysis.vocabulary import AnyOf
 from slim.model.record import FileKey, FileRecord
-from slim.system.syntax import parsed
+from slim.system.syntax import below, parsed
 
 _FORMER = """
 asynchat asyncore distutils imp smtpd aifc audioop cgi cgitb chunk crypt imghdr mailcap msilib nis
@@ -203,7 +203,7 @@ class _Aliases:
 
     def read(self, node: ast.AST, scope: ast.AST, function: str) -> None:
         """Look at everything below a node, which stands in a function or class of that name."""
-        for child in ast.iter_child_nodes(node):
+        for child in below(node):
             for key in self._keys(child):
                 self._key(key, scope, function)
             match child:
@@ -306,7 +306,7 @@ def _strings(scope: ast.AST) -> Iterator[str]:
 
     That is a function or class; in a module, what stands outside of both.
     """
-    waiting = list(ast.iter_child_nodes(scope))
+    waiting = below(scope)
     while waiting:
         node = waiting.pop()
         if isinstance(scope, ast.Module) and isinstance(
@@ -316,7 +316,7 @@ def _strings(scope: ast.AST) -> Iterator[str]:
         match node:
             case ast.Constant(value=str(text)) if _NAME.match(text):
                 yield text.partition(".")[0]
-        waiting.extend(ast.iter_child_nodes(node))
+        waiting.extend(below(node))
 
 
 class OwnedNames:
