@@ -12,6 +12,7 @@ from typing import Any, Final
 from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints
+from slim.analysis.list_words import MayList
 from slim.analysis.remembering import Form
 from slim.analysis.summary import Described, SourceSummary
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
@@ -144,11 +145,12 @@ def _packed_summary(summary: SourceSummary) -> object:
         summary.builds,
         summary.named,
         summary.described.value,
+        summary.lists.value,
     ]
 
 
 def _summary(stored: Any) -> SourceSummary:
-    always, tops, signals, builds, named, described = stored
+    always, tops, signals, builds, named, described, lists = stored
     path, modules, helpers, lazy, finder, computed = signals
     return SourceSummary(
         lines=FileLines(
@@ -162,6 +164,7 @@ def _summary(stored: Any) -> SourceSummary:
         builds=builds,
         named=tuple((intern(name), line) for name, line in named),
         described=Described(described),
+        lists=MayList(lists),
     )
 
 

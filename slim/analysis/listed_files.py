@@ -23,6 +23,7 @@ from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant
 from slim.analysis.code_paths.scripts import MAX_SCRIPT, is_script, script_listings
 from slim.analysis.imports.path_evidence import RUNNERS
+from slim.analysis.list_words import OTHER_PLACE, MayList
 from slim.analysis.named_files import MAX_SOURCE
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
@@ -38,34 +39,8 @@ from slim.model.record import (
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
-_PLACES = (
-    *(b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file"),
-    *(b"PackageLoader", b"_folder", b"_dir", b"contents(", b"find_spec", b"getsourcefile"),
-    *(b"getabsfile", b"get_loader", b"base_dir", b"make_archive", b"distribution("),
-)
-_OTHER_PLACE = re.compile(
-    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|resource_|as_file|PackageLoader|\bcontents\s*\("
-    rb"|find_spec|get(?:source|abs)?file\s*\(|get_loader|make_archive|\bdistribution\("
-)
-LISTS = re.compile(
-    rb"[\"'](?:cd|cp|tar|zip|find|xcopy|robocopy|ditto)[\"' ]|"
-    rb"(?:static|template|assets)_(?:folder|dir)\s*=|"
-    rb"\b(?:from_asset|FileArchive|UploadDirectory|add_local_\w+|from_local_\w+|log_code|put\w{0,8}"
-    rb"|images\.build)\s*\(|\b(?:code_paths?|extra_packages|folder_path|add_python_paths)\s*=|"
-    rb"(?:rsync|scp|docker|runtime_env|working_dir|py_modules|source_dir|code_dir)[\"' =]|"
-    rb"writepy|\barcname|\btarfile\b|\bimportlib(?:[._]| import )metadata\b|"
-    rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
-    rb"addPyFile|addFile|FileSystemLoader|PackageLoader|TemplateLookup|"
-    rb"cookiecutter|run_copy|create_archive|"
-    rb"(?:copy|zip|tar|make|archive|pack|upload|sync|bundle|deploy|push|transfer|send)_?\w{0,9}"
-    rb"(?:dir|directory|folder|all|recursive|package|archive|files|tree))\s*\("
-)
-"""Words by which code lists, walks or copies folders."""
-_NO_WALK = b"ast.walk("
 _NAMES_ONLY = re.compile(r"(?:listdir|scandir|contents)\(")
 """Listings that give names, which a module that is cut still has."""
-_ANY_SOURCE = re.compile(rb"[}s+/*\"']\s*\.?pyw?[\"']")
-"""The end of a path to a module of which something else tells the name."""
 
 
 class ListedFiles:
@@ -106,13 +81,14 @@ class ListedFiles:
             listed.sort()
         tops = {place.partition("/")[0] for listed in places.values() for place, _ in listed}
         owners = {self._inventory.records[key[0]][key[1]].owner for key in keys}
-        asked = [
+        stay = [
             record
             for record in (self._inventory if places else ())
             if record.key not in gone
             and not (self._sources and record.owner not in owners | {UNOWNED})
-            and self._may_have(record, tops)
         ]
+        self._readings.summaries_ahead(filter(_is_code, stay), self._read)
+        asked = [record for record in stay if self._may_have(record, tops)]
         code = (record for record in asked if record.path.endswith(_SOURCES))
         self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
@@ -155,22 +131,11 @@ class ListedFiles:
         return self._may_list[record.key]
 
     def _has_words(self, record: FileRecord, tops: Collection[str]) -> bool:
-        if (
-            not record.path.endswith(_SOURCES)
-            or record.type is not EntryType.FILE
-            or record.size > MAX_SOURCE
-            or record.owner.kind is OwnerKind.RUNTIME
-            or RUNNERS.search(place_of(record.path))
-        ):
+        if not _is_code(record):
             return self._is_script(record)
-        content = self._content(record)
-        if not any(place in content for place in _PLACES):
-            return False
+        lists = self._readings.lists(record, partial(self._content, record))
         own = place_of(record.path).partition("/")[0] in tops
-        if not own and _OTHER_PLACE.search(content) is None:
-            return False
-        lists_folders = LISTS.search(content.replace(_NO_WALK, b"")) is not None
-        return lists_folders or (b"py" in content and _ANY_SOURCE.search(content) is not None)
+        return lists is MayList.ANY or (own and lists is MayList.OWN)
 
     def _is_script(self, record: FileRecord) -> bool:
         """Return whether a file is a script that isn't Python, and that something may start."""
@@ -206,11 +171,22 @@ class ListedFiles:
         return bytes(self._read(record))
 
 
+def _is_code(record: FileRecord) -> bool:
+    """Return whether a file is Python code whose listings count."""
+    return (
+        record.path.endswith(_SOURCES)
+        and record.type is EntryType.FILE
+        and record.size <= MAX_SOURCE
+        and record.owner.kind is not OwnerKind.RUNTIME
+        and RUNNERS.search(place_of(record.path)) is None
+    )
+
+
 def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> Iterator[Listing]:
     """The listings that code which can't be parsed may have: all of its package, or of others."""
     here = place_of(record.path)
     folders = [OWN + "/.." * here.count("/")]
-    if _OTHER_PLACE.search(content):
+    if OTHER_PLACE.search(content):
         folders += [f"{PACKAGE}{top}{PACKAGE}" for top in sorted(tops) if top.encode() in content]
     for folder in folders:
         yield Listing(folder, ("*",), True, 1, "code that can't be parsed, and has words for it,")

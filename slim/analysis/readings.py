@@ -16,6 +16,7 @@ from slim.analysis.build_words import has_build_words
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.scans import Scan
 from slim.analysis.imports.text_scan import Hints
+from slim.analysis.list_words import MayList, may_list_folders
 from slim.analysis.remembering import Form, Packed, Remembering
 from slim.analysis.summary import Described, SourceSummary, described_by, summary_of
 from slim.model.record import FileRecord
@@ -146,6 +147,11 @@ class Readings(Remembering):
         """The distributions of which a Python file may show the long description."""
         known = self._known_summary(record, read)
         return described_by(read()) if known is None else known.described
+
+    def lists(self, record: FileRecord, read: Callable[[], bytes]) -> MayList:
+        """The folders that a Python file may list."""
+        known = self._known_summary(record, read)
+        return may_list_folders(read()) if known is None else known.lists
 
     def _known_summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary | None:
         """A file's summary; None where it would have to be made for a part of it alone."""

@@ -25,7 +25,7 @@ from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
 from slim.analysis.imports.text_files import is_prose, may_be_text, may_link
-from slim.analysis.listed_files import LISTS
+from slim.analysis.list_words import has_list_words
 from slim.analysis.named_files import MAX_SOURCE, may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
@@ -171,7 +171,7 @@ def _unparsed(
 ) -> Iterator[tuple[FileKey, str, int]]:
     """The files that code which can't be parsed may hand on."""
     elsewhere = _ELSEWHERE.search(content) is not None
-    lists = LISTS.search(content) is not None
+    lists = has_list_words(content)
     for wanted in every if elsewhere else own:
         name = posixpath.basename(wanted.path)
         suffix = posixpath.splitext(name)[1]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from slim.analysis.build_words import has_build_words
+from slim.analysis.list_words import MayList, may_list_folders
 from slim.analysis.unimportable.lines import FileLines, read_lines
 from slim.analysis.unimportable.names import Signals, signals_of
 from slim.analysis.vocabulary import AnyOf, vocabulary
@@ -56,6 +57,8 @@ class SourceSummary:
     """The names of Python files that its strings end in, each with the first line (from 1)."""
     described: Described
     """The distributions of which it may show the long description."""
+    lists: MayList
+    """The folders that it may list."""
 
 
 def summary_of(source: bytes) -> SourceSummary:
@@ -66,6 +69,7 @@ def summary_of(source: bytes) -> SourceSummary:
         builds=has_build_words(source),
         named=tuple(named_sources(source).items()),
         described=described_by(source),
+        lists=may_list_folders(source),
     )
 
 

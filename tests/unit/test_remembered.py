@@ -22,6 +22,7 @@ from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints, text_hints
+from slim.analysis.list_words import MayList
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import NAME, Form, Remembering, plain
 from slim.analysis.summary import Described, SourceSummary, summary_of
@@ -322,6 +323,7 @@ SUMMARY_WITH_ALL = SourceSummary(
     builds=True,
     named=(("a.py", 7),),
     described=Described.EVERY,
+    lists=MayList.ANY,
 )
 
 
