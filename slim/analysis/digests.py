@@ -8,8 +8,11 @@ distribution.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from slim.analysis import ReadFile
@@ -74,13 +77,44 @@ class DigestBook:
         self._read = read
         self._readings = readings or Remembering()
         self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
-        self._binaries: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
+        self._binaries: dict[tuple[str, Owner], list[FileRecord]] = {}
+        self._contents: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
         self._is_text: dict[FileKey, bool] = {}
         self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
+        self._begun: dict[FileKey, Future[Mapping[str, bytes]]] = {}
 
     def against_change(self, record: FileRecord) -> Evidence | None:
         """Return what states a file's digest or signs it, if anything does."""
         return self._in_folder(record) or self._in_text(record) or self._in_binary(record)
+
+    @contextmanager
+    def ahead(self) -> Iterator[Callable[[FileRecord], None]]:
+        """Give what has a file's digests made in the background, before they are asked for.
+
+        Hashing doesn't hold the interpreter's lock, so that this thread goes on meanwhile. What
+        wasn't begun by the end of the block is left out.
+        """
+        with ThreadPoolExecutor(max_workers=1) as thread:
+            try:
+                yield partial(self._begin, thread)
+            finally:
+                for begun in self._begun.values():
+                    begun.cancel()
+                self._begun.clear()
+
+    def _begin(self, thread: ThreadPoolExecutor, record: FileRecord) -> None:
+        if record.key in self._begun or self._in_folder(record) is not None:
+            return
+        wanted = {
+            algorithm
+            for algorithm in (*self._stated_for(record), *self._held_for(record))
+            if algorithm != "sha256" and not self._readings.knows(_DIGEST, record, algorithm)
+        }
+        if wanted:
+            self._begun[record.key] = thread.submit(self._digests_of, record, wanted)
+
+    def _digests_of(self, record: FileRecord, wanted: Collection[str]) -> Mapping[str, bytes]:
+        return digests_of_pieces(pieces_of(self._read(record)), wanted)
 
     def stating_sha256(self, record: FileRecord) -> Evidence | None:
         """Return the small file of a file's owner that states its SHA-256, if there is one."""
@@ -115,49 +149,60 @@ class DigestBook:
                 return None
             folder = posixpath.dirname(folder)
 
-    def _in_text(self, record: FileRecord) -> Evidence | None:
+    def _stated_for(self, record: FileRecord) -> Collection[str]:
+        """Return the algorithms of which a text of a file's owner may state the digest."""
         if record.owner.kind is OwnerKind.RUNTIME:
-            return None
-        stated = self._stated_by(record.layer, record.owner)[True]
-        sizes = {len(digest) for digest in stated}
-        possible = [name for name, size in ALGORITHMS.items() if size in sizes]
+            return ()
+        sizes = {len(digest) for digest in self._stated_by(record.layer, record.owner)[True]}
+        return [name for name, size in ALGORITHMS.items() if size in sizes]
+
+    def _in_text(self, record: FileRecord) -> Evidence | None:
+        possible = self._stated_for(record)
         for algorithm in possible:
+            stated = self._stated_by(record.layer, record.owner)[True]
             digest = self._digest(record, algorithm, possible)
             if digest in stated:
                 text = f"states its {algorithm.upper()}"
                 return Evidence(kind="digest", text=text, file=stated[digest])
         return None
 
+    def _held_for(self, record: FileRecord) -> Collection[str]:
+        """Return the algorithms of which a small binary file may hold the digest."""
+        if record.owner.kind is OwnerKind.RUNTIME:
+            return ()
+        others = self._small_binaries(record.layer, record.owner)
+        return _IN_BINARY if any(other.key != record.key for other in others) else ()
+
     def _in_binary(self, record: FileRecord) -> Evidence | None:
         """Return the small binary file of the same owner that holds a digest byte for byte."""
-        if record.owner.kind is OwnerKind.RUNTIME:
-            return None
-        others = [
-            (other, content)
-            for other, content in self._small_binaries(record.layer, record.owner)
-            if other.key != record.key
-        ]
-        for algorithm in _IN_BINARY if others else ():
+        for algorithm in self._held_for(record):
             digest = self._digest(record, algorithm, _IN_BINARY)
-            for other, content in others:
-                if digest in content:
+            for other, content in self._contents_of(record.layer, record.owner):
+                if digest in content and other.key != record.key:
                     text = f"states its {algorithm.upper()}"
                     return Evidence(kind="digest", text=text, file=other.deployed_path)
         return None
 
-    def _small_binaries(self, layer: str, owner: Owner) -> list[tuple[FileRecord, bytes]]:
-        """Return the small binary files of an owner. Only the last owner's are remembered."""
-        if self._binaries is None or self._binaries[0] != (layer, owner):
-            found: list[tuple[FileRecord, bytes]] = []
+    def _small_binaries(self, layer: str, owner: Owner) -> list[FileRecord]:
+        """Return the small binary files of an owner, the smallest first."""
+        if (layer, owner) not in self._binaries:
+            found: list[FileRecord] = []
             left = _LARGEST_BINARIES
             for record in sorted(self._small_files(layer, owner), key=lambda record: record.size):
                 if record.size > left:
                     break
                 if self._is_binary(record):
                     left -= record.size
-                    found.append((record, bytes(self._read(record))))
-            self._binaries = ((layer, owner), found)
-        return self._binaries[1]
+                    found.append(record)
+            self._binaries[layer, owner] = found
+        return self._binaries[layer, owner]
+
+    def _contents_of(self, layer: str, owner: Owner) -> list[tuple[FileRecord, bytes]]:
+        """Return an owner's small binary files with their bytes. Only the last owner's are kept."""
+        if self._contents is None or self._contents[0] != (layer, owner):
+            found = self._small_binaries(layer, owner)
+            self._contents = ((layer, owner), [(each, bytes(self._read(each))) for each in found])
+        return self._contents[1]
 
     def _digest(self, record: FileRecord, algorithm: str, among: Collection[str]) -> bytes:
         """The digest of a file; where it isn't known, it is made with the others that are asked."""
@@ -166,8 +211,10 @@ class DigestBook:
 
         def make() -> bytes:
             if self._made is None or self._made[0] != record.key or algorithm not in self._made[1]:
-                wanted = [name for name in among if name != "sha256"]
-                made = digests_of_pieces(pieces_of(self._read(record)), wanted)
+                begun = self._begun.get(record.key)
+                made = {} if begun is None else begun.result()
+                if algorithm not in made:
+                    made = self._digests_of(record, [name for name in among if name != "sha256"])
                 self._made = (record.key, made)
             return self._made[1][algorithm]
 

@@ -96,6 +96,10 @@ class Remembering(Closing):
         """
         return self.of_bytes(form, record.sha256, record.size, make, variant)
 
+    def knows(self, form: Form[T], record: FileRecord, variant: str = "") -> bool:
+        """Return whether the reading of a file needn't be made: it is remembered, or made ahead."""
+        return self._is_known(form.name, variant, record.sha256)
+
     def of_bytes(
         self, form: Form[T], sha256: str, size: int, make: Callable[[], T], variant: str = ""
     ) -> T:

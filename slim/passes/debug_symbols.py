@@ -76,14 +76,23 @@ class DebugSymbols:
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose to edit each file that gets smaller; refuse each that can't be edited."""
-        for record in context.inventory:
-            if not _may_be_edited(record) or record.key in context.gone:
-                continue
-            rules = context.select(SCHEMA.name, record)
-            if rules:
-                key = (record.key, rules[0].id)
+        selected = [
+            (record, rules[0])
+            for record in context.inventory
+            if _may_be_edited(record)
+            and record.key not in context.gone
+            and (rules := context.select(SCHEMA.name, record))
+        ]
+        with context.facts.digests.ahead() as begin:
+            for record, rule in selected:
+                if (record.key, rule.id) in context.remembered:
+                    continue
+                if isinstance(first_look(record, rule, context), Finding):
+                    begin(record)
+            for record, rule in selected:
+                key = (record.key, rule.id)
                 if key not in context.remembered:
-                    proposal = first_look(record, rules[0], context)
+                    proposal = first_look(record, rule, context)
                     context.remembered[key] = unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
