@@ -14,8 +14,12 @@ import base64
 import math
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
+from typing import Any, Final
+
+from slim.analysis.remembering import Form
 
 ALGORITHMS = {
     **{"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64},
@@ -25,6 +29,10 @@ ALGORITHMS = {
 """Algorithms by the name that :mod:`hashlib` has for them, with the bytes of their digests."""
 
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
+HEAD: Final = 1024
+"""Bytes of a file that are looked at to tell whether it is binary."""
+_SHA256 = 64
+"""Characters of a SHA-256 in hexadecimal."""
 _LEAST = 22
 """Characters of the shortest word that :data:`_TOKEN` matches."""
 _COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
@@ -56,6 +64,35 @@ def _table(alphabet: bytes) -> bytes:
 _OF_WORDS = _table(_ALPHABET + b"+/=")
 _OF_HEX = _table(b"0123456789abcdefABCDEF")
 _OF_COLONS = _OF_HEX[:0x3A] + b":" + _OF_HEX[0x3B:]
+
+
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Words of a file that may be digests; of a binary one, only SHA-256 in hexadecimal."""
+
+    is_text: bool
+    digests: tuple[bytes, ...]
+
+
+def stated_in(content: bytes, variant: str) -> Stated:
+    """Read the digests that a small file may state; ``variant`` is "bytecode" for such a file."""
+    if variant == "bytecode" or b"\0" not in content[:HEAD]:
+        return Stated(is_text=True, digests=stated_digests(content))
+    words = hexadecimal_words(content, _SHA256)
+    spelled = (word.decode("ascii") for word in words if len(word) == _SHA256)
+    return Stated(is_text=False, digests=tuple(map(bytes.fromhex, spelled)))
+
+
+def _packed(stated: Stated) -> object:
+    return [stated.is_text, [digest.hex() for digest in stated.digests]]
+
+
+def _unpacked(stored: Any) -> Stated:
+    is_text, digests = stored
+    return Stated(bool(is_text), tuple(map(bytes.fromhex, digests)))
+
+
+STATED: Final = Form("stated-digests", _packed, _unpacked)
 
 
 def stated_digests(content: bytes) -> tuple[bytes, ...]:

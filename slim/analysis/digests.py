@@ -11,13 +11,13 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from slim.analysis import ReadFile
-from slim.analysis.digest_words import ALGORITHMS, hexadecimal_words, stated_digests
-from slim.analysis.remembering import Form, Remembering
+from slim.analysis.ahead.crew import Wanted
+from slim.analysis.digest_words import ALGORITHMS, HEAD, STATED, Stated, stated_in
+from slim.analysis.readings import Readings
+from slim.analysis.remembering import Form
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.hashing import digests_of_pieces
@@ -37,45 +37,21 @@ _LARGEST_TEXT = 1 << 20
 """Bytes of a file that is looked through for digests."""
 _LARGEST_BINARIES = 32 << 20
 """Bytes of an owner's small binary files that are searched, the smallest files first."""
-_HEAD = 1024
-"""Bytes of a file that are looked at to tell whether it is binary."""
-_SHA256 = 64
-"""Characters of a SHA-256 in hexadecimal."""
 _IN_BINARY = ("sha256", "sha1", "sha512")
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
 
 
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    """Words of a file that may be digests; of a binary one, only SHA-256 in hexadecimal."""
-
-    is_text: bool
-    digests: tuple[bytes, ...]
-
-
-def _packed(stated: _Stated) -> object:
-    return [stated.is_text, [digest.hex() for digest in stated.digests]]
-
-
-def _unpacked(stored: Any) -> _Stated:
-    is_text, digests = stored
-    return _Stated(bool(is_text), tuple(map(bytes.fromhex, digests)))
-
-
-_STATED: Form[_Stated] = Form("stated-digests", _packed, _unpacked)
-
-
 class DigestBook:
     """Digests that files of a stack state, looked for when they are first asked for."""
 
     def __init__(
-        self, inventory: Inventory, read: ReadFile, readings: Remembering | None = None
+        self, inventory: Inventory, read: ReadFile, readings: Readings | None = None
     ) -> None:
         self._inventory = inventory
         self._read = read
-        self._readings = readings or Remembering()
+        self._readings = readings or Readings()
         self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
         self._binaries: dict[tuple[str, Owner], list[FileRecord]] = {}
         self._contents: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
@@ -222,7 +198,7 @@ class DigestBook:
 
     def _is_binary(self, record: FileRecord) -> bool:
         if record.path.endswith(".pyc"):
-            return b"\0" in bytes(self._read(record)[:_HEAD])
+            return b"\0" in bytes(self._read(record)[:HEAD])
         if record.key not in self._is_text:
             self._stated_in(record)
         return not self._is_text[record.key]
@@ -245,24 +221,27 @@ class DigestBook:
         """
         if (layer, owner) not in self._stated:
             found: dict[bool, dict[bytes, str]] = {True: {}, False: {}}
-            for record in self._small_files(layer, owner):
+            files = list(self._small_files(layer, owner))
+            self._readings.ahead(map(self._wanted, files))
+            for record in files:
                 stated = self._stated_in(record)
                 for digest in stated.digests:
                     found[stated.is_text][digest] = record.deployed_path
             self._stated[layer, owner] = found
         return self._stated[layer, owner]
 
-    def _stated_in(self, record: FileRecord) -> _Stated:
-        bytecode = record.path.endswith(".pyc")
-
-        def make() -> _Stated:
-            content = bytes(self._read(record))
-            if bytecode or b"\0" not in content[:_HEAD]:
-                return _Stated(is_text=True, digests=stated_digests(content))
-            words = hexadecimal_words(content, _SHA256)
-            spelled = (word.decode("ascii") for word in words if len(word) == _SHA256)
-            return _Stated(is_text=False, digests=tuple(map(bytes.fromhex, spelled)))
-
-        found = self._readings.of_record(_STATED, record, make, "bytecode" if bytecode else "")
+    def _stated_in(self, record: FileRecord) -> Stated:
+        wanted = self._wanted(record)
+        found = self._readings.of_record(
+            STATED, record, lambda: stated_in(wanted.read(), wanted.variant), wanted.variant
+        )
         self._is_text[record.key] = found.is_text
         return found
+
+    def _wanted(self, record: FileRecord) -> Wanted:
+        variant = "bytecode" if record.path.endswith(".pyc") else ""
+        read = partial(self._bytes_of, record)
+        return Wanted(STATED.name, variant, record.sha256, record.size, read)
+
+    def _bytes_of(self, record: FileRecord) -> bytes:
+        return bytes(self._read(record))

@@ -6,7 +6,6 @@ and static archives are left alone: they hold nothing that is worth an edit.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -23,15 +22,15 @@ from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.macho_symbols import THIN_OPTION, level_of, propose_macho
-from slim.system.mapped import find_all
+from slim.system.mapped import contains
 
 EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
 
 DEFAULT_LEVEL = "unneeded"
 
-_OWN_FILE = (re.compile(rb"/proc/self/exe\0"), re.compile(rb"/proc/curproc/file\0"))
-_SYMBOLS = (re.compile(rb"symtab\0"), re.compile(rb"no symbol table in ELF executable"))
+_OWN_FILE = (b"/proc/self/exe\0",)
+_SYMBOLS = (b"symtab\0", b"no symbol table in ELF executable")
 """Strings of what opens its own file, and of what looks for symbols in one (LLVM, libbacktrace)."""
 _SYMBOL_READERS = ("libbfd", "libdw", "libelf", "libbacktrace")
 """Beginnings of the names of libraries that read symbol tables (binutils, elfutils)."""
@@ -76,23 +75,14 @@ class DebugSymbols:
 
     def propose(self, context: Context) -> Iterable[Proposal]:
         """Propose to edit each file that gets smaller; refuse each that can't be edited."""
-        selected = [
-            (record, rules[0])
-            for record in context.inventory
-            if _may_be_edited(record)
-            and record.key not in context.gone
-            and (rules := context.select(SCHEMA.name, record))
-        ]
-        with context.facts.digests.ahead() as begin:
-            for record, rule in selected:
-                if (record.key, rule.id) in context.remembered:
-                    continue
-                if isinstance(first_look(record, rule, context), Finding):
-                    begin(record)
-            for record, rule in selected:
-                key = (record.key, rule.id)
+        for record in context.inventory:
+            if not _may_be_edited(record) or record.key in context.gone:
+                continue
+            rules = context.select(SCHEMA.name, record)
+            if rules:
+                key = (record.key, rules[0].id)
                 if key not in context.remembered:
-                    proposal = first_look(record, rule, context)
+                    proposal = first_look(record, rules[0], context)
                     context.remembered[key] = unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
@@ -159,11 +149,7 @@ def _reads_itself(view: memoryview) -> bool:
         if section.allocated and index != image.header.shstrndx
     ]
     return all(
-        any(
-            any(start <= found.start() and found.end() <= end for start, end in loaded)
-            for wanted in words
-            for found in find_all(wanted, view)
-        )
+        any(contains(view[start:end], word) for start, end in loaded for word in words)
         for words in (_OWN_FILE, _SYMBOLS)
     )
 

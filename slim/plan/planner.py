@@ -77,11 +77,33 @@ class Planner:
         Raises UnsafeInputError for a change in a distribution whose RECORD is signed, and
         ConfigError where the configuration is strict and names something in vain.
         """
-        draft, inventory = self._draft, self.facts.inventory
         self._progress.stage("Planning", total=len(PASSES) + 1, unit="passes")
         self._ask(Phase.REMOVE)
+        with self.facts.digests.ahead() as begin:
+            self._look_ahead(begin)
+            self._settle_all()
+        check_signed_records(self.facts.inventory, self._draft)
+        self._note_blocked()
+        return self._noted(
+            self._draft.plan(
+                unmatched=self._selection.unmatched(),
+                warnings=warnings_of(self._config, self.facts, self._selection, self._scope),
+            )
+        )
+
+    def _look_ahead(self, begin: Callable[[FileRecord], None]) -> None:
+        """Begin what takes long, and is likely to be wanted once the analyses had their say."""
+        if self._early is None and self._remembered:
+            return  # an earlier plan's answers are there
+        found = likely(self._context(), self._selection, self._scope)
         if self._early is not None:
-            self._early(likely(self._context(), self._selection, self._scope))
+            self._early(found)
+        for layer, path in found.edits:
+            begin(self.facts.inventory.records[layer][path])
+
+    def _settle_all(self) -> None:
+        """Take back what has to stay, and ask the passes that depend on what goes."""
+        draft, inventory = self._draft, self.facts.inventory
         links = self._links()
         read_files = ReadFiles(draft, self.facts, self._scope, self._rules)
         start = draft.copy()
@@ -100,19 +122,15 @@ class Planner:
         self._ask(Phase.REWRITE)
         if self._proved:
             read_files.hold_descriptions()
-        check_signed_records(inventory, draft)
-        self._note_blocked()
-        plan = draft.plan(
-            unmatched=self._selection.unmatched(),
-            warnings=warnings_of(self._config, self.facts, self._selection, self._scope),
-        )
-        inventory = self.facts.inventory
+
+    def _noted(self, plan: Plan) -> Plan:
+        """Return the plan with the warnings and notes that follow from it."""
         return replace(
             plan,
             warnings=(*plan.warnings, *gpu_warnings(self._config, plan)),
             notes=(
                 *bytecode_notes(self.facts, plan, self._scope),
-                *gpu_notes(plan, inventory),
+                *gpu_notes(plan, self.facts.inventory),
                 *guided_notes(self.facts),
             ),
         )

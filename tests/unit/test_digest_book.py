@@ -6,6 +6,7 @@ import base64
 import hashlib
 import random
 import re
+import threading
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import pytest
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from slim.analysis import digest_words, digests
 from slim.analysis.digest_words import hexadecimal_words, stated_digests
 from slim.analysis.digests import DigestBook
-from slim.analysis.remembering import Remembering
+from slim.analysis.readings import Readings
+from slim.errors import IntegrityError
 from slim.model.record import FileRecord
 from slim.system.hashing import digests_of_pieces
 from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
@@ -86,9 +88,12 @@ def test_what_is_computed_when_it_may_be_stated_finds_what_all_digests_would(
     made = stack_of(text)
     record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
     for place in (None, folder, folder):
-        with Remembering(place) as readings:
+        with Readings(place) as readings:
             book = DigestBook(made.inventory, made.read, readings)
             assert (book.against_change(record) is not None) == eager(text)
+            with book.ahead() as begin:
+                begin(record)
+                assert (book.against_change(record) is not None) == eager(text)
 
 
 def test_all_possible_digests_of_a_file_are_made_in_one_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -218,3 +223,48 @@ def test_no_digest_is_computed_that_no_text_could_state(
     record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
     assert DigestBook(made.inventory, made.read).against_change(record) is None
     assert computed == ["md5"][:count]
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_digests_made_ahead_are_made_once_and_only_within_the_block(
+    asked: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = stack_of(hashlib.md5(b"x").hexdigest())
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+    threads: list[threading.Thread] = []
+
+    def counted(
+        pieces: Iterable[bytes | memoryview], names: Collection[str]
+    ) -> Mapping[str, bytes]:
+        threads.append(threading.current_thread())
+        return digests_of_pieces(pieces, names)
+
+    monkeypatch.setattr(digests, "digests_of_pieces", counted)
+    book = DigestBook(made.inventory, made.read)
+    with book.ahead() as begin:
+        begin(record)
+        begin(record)
+        if asked:
+            assert book.against_change(record) is None
+    main = threading.main_thread()
+    assert not asked or (len(threads) == 1 and threads[0] is not main)
+    assert book.against_change(record) is None
+    assert threads.count(main) == (0 if asked else 1)
+
+
+def test_what_fails_ahead_fails_where_it_is_asked_for() -> None:
+    made = stack_of(hashlib.md5(b"x").hexdigest())
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+
+    def read(wanted: FileRecord) -> memoryview:
+        if wanted.key == record.key:
+            raise IntegrityError("the file changed while slim was reading it", file="core.so")
+        return made.read(wanted)
+
+    with DigestBook(made.inventory, read).ahead() as begin:
+        begin(record)
+    book = DigestBook(made.inventory, read)
+    with book.ahead() as begin:
+        begin(record)
+        with pytest.raises(IntegrityError, match="changed"):
+            book.against_change(record)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slim.analysis.code_paths.reading import LISTINGS, listings_in
+from slim.analysis.digest_words import STATED, stated_in
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.ast_scan import scan
 from slim.analysis.imports.native_names import NATIVE_NAMES, native_names
@@ -47,6 +48,7 @@ MAKERS: Final[Mapping[str, Maker]] = {
         Maker(HINTS, lambda source, variant: text_hints(source, undotted=variant == "1")),
         Maker(SUMMARY, lambda source, _variant: summary_of(source)),
         Maker(LISTINGS, listings_in),
+        Maker(STATED, stated_in),
         Maker(NATIVE_NAMES, native_names, max_size=1 << 26),
     )
 }
