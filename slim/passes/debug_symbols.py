@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from slim.analysis.linkage.dynamics import DYNAMIC
 from slim.analysis.remembering import Form, plain
-from slim.binaries.elf.dynamic import read_dynamic
+from slim.binaries import read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, NotEditable, RefusalKind, plan_edit
 from slim.binaries.elf.image import read_image
 from slim.errors import IntegrityError
@@ -111,8 +112,14 @@ def level_for(record: FileRecord, context: Context) -> str:
 
 
 def _opens_itself(record: FileRecord, context: Context) -> bool:
-    view = context.read(record)
-    return context.facts.readings.of_record(_OPENS_ITSELF, record, lambda: _reads_itself(view))
+    readings = context.facts.readings
+
+    def make() -> bool:
+        view = context.read(record)
+        dynamic = readings.of_record(DYNAMIC, record, lambda: read_any_dynamic(view))
+        return _reads_itself(view, () if dynamic is None else dynamic.needed)
+
+    return readings.of_record(_OPENS_ITSELF, record, make)
 
 
 def unless_stated(
@@ -132,13 +139,12 @@ def unless_stated(
     )
 
 
-def _reads_itself(view: memoryview) -> bool:
-    """Return whether a file speaks of its own file and of symbol tables, or links their reader.
+def _reads_itself(view: memoryview, needed: Iterable[str]) -> bool:
+    """Return whether a file speaks of its own file and of symbol tables, or needs their reader.
 
     Just-in-time compilers and crash reporters look their own functions up in ``.symtab``.
     """
-    dynamic = read_dynamic(view)
-    if dynamic is not None and any(name.startswith(_SYMBOL_READERS) for name in dynamic.needed):
+    if any(name.startswith(_SYMBOL_READERS) for name in needed):
         return True
     image = read_image(view)
     if isinstance(image, NotEditable):
