@@ -64,7 +64,7 @@ def has_list_words(source: bytes) -> bool:
 
 
 def _calls(source: bytes) -> bytes:
-    """What stands before an opening bracket, back to a space, each once: far fewer are searched."""
+    """The texts before opening brackets, back to a space: each once, so few have to be searched."""
     pieces = source.split(b"(")[:-1]
     ends = {piece.split()[-1] for piece in pieces if piece and not piece.isspace()}
     return b"(\n".join([*ends, b""])

@@ -30,6 +30,7 @@ VARIANTS = {
     "listings": tuple(
         listings_variant(Platform.parse("win_amd64"), sources=sources) for sources in (False, True)
     ),
+    "stated-digests": ("", "bytecode"),
     "native-names": (native_variant(bytecode=False, module=True),),
 }
 SOURCES = [
