@@ -18,8 +18,8 @@ OTHER_PLACE = re.compile(
 )
 """Words by which code finds the folder of another package."""
 _FUNCTIONS = re.compile(
-    rb"\b(?:from_asset|FileArchive|UploadDirectory|add_local_\w+|from_local_\w+|log_code|put\w{0,10}"
-    rb"|images\.build)\s*\(|"
+    rb"\b(?:from_asset|FileArchive|UploadDirectory|add_local_\w+|from_local_\w+|log_code"
+    rb"|put\w{0,10}|images\.build)\s*\(|"
     rb"(?:glob|walk|listdir|iterdir|scandir|contents|as_file|StaticFiles|mount|copy_?tree|"
     rb"addPyFile|addFile|FileSystemLoader|PackageLoader|TemplateLookup|"
     rb"cookiecutter|run_copy|create_archive|"
