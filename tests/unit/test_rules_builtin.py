@@ -162,6 +162,21 @@ def test_the_runtime_stays_a_runtime(path: str) -> None:
     assert removed_at(Safety.STANDARD, path, None, LayerKind.RUNTIME) == set()
 
 
+TOGETHER = [
+    ("runtime-idle", "lib/python3.13/idlelib/Icons/idle_48.png"),
+    ("runtime-idle", "lib/python3.13/idlelib/config-main.def"),
+    ("runtime-pydoc-script", "bin/pydoc3"),
+    ("runtime-pydoc-script", "bin/pydoc3.13"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path"), TOGETHER)
+def test_programs_of_the_runtime_go_whole_or_not_at_all(rule: str, path: str) -> None:
+    """IDLE stays where something names it; without its icons it doesn't start."""
+    assert removed_at(Safety.STANDARD, path, None, LayerKind.RUNTIME) == {rule}
+    assert next(known for known in RULES if known.id == rule).unit
+
+
 GOES = [
     (Safety.STANDARD, None, "lib/python3.13/config-3.13-x86_64-linux-gnu/libpython3.13.a"),
     (Safety.STANDARD, None, "include/python3.13/Python.h"),
