@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from slim.analysis.any_readers import read_anywhere
 from slim.analysis.facts import Facts
 from slim.analysis.named_files import NamedFiles
+from slim.analysis.own_data import opened_by_path
 from slim.analysis.shipped import ShippedFiles
 from slim.model.finding import Evidence
 from slim.model.plan import Action, Remove, SkipReason
@@ -23,10 +24,10 @@ from slim.model.record import EntryType, FileKey, FileRecord, OwnerKind
 from slim.model.rule import Rule, Safety
 from slim.passes.bytecode import is_orphan
 from slim.passes.description import EDITOR as DESCRIPTION
-from slim.passes.select import DOCS, LEFTOVERS, METADATA
+from slim.passes.select import DOCS, LEFTOVERS, METADATA, TESTS
 from slim.plan.draft import Draft
 from slim.plan.scope import Scope
-from slim.plan.suites import in_template
+from slim.plan.suites import in_template, is_for_every_package
 from slim.rules.match import GlobSet
 
 _PASSES = frozenset({LEFTOVERS.schema.name, DOCS.schema.name})
@@ -99,6 +100,7 @@ class ReadFiles:
         for key, evidence in named.items():
             self._draft.refuse(candidates[key], SkipReason.REFERENCED, (evidence,))
         self._hold_notes(candidates)
+        self._hold_opened()
 
     def hold_programs(self) -> None:
         """Take back the runtime's own programs that code starts, such as ``pydoc3``."""
@@ -132,6 +134,22 @@ class ReadFiles:
                 shown = meant is None or owner == record.owner or owner.name in meant
                 if shown and key in self._draft.actions:
                     self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
+
+    def _hold_opened(self) -> None:
+        """Hold data among the tests of a package that the rule knows, if its helpers open it."""
+        suites = {
+            key: action
+            for key, action in self._draft.actions.items()
+            if isinstance(action, Remove)
+            and action.pass_name == TESTS.schema.name
+            and (rule := self._rules.get(action.rule)) is not None
+            and rule.builtin
+            and not is_for_every_package(rule)
+        }
+        records = [action.record for action in suites.values()]
+        inventory, read = self._facts.inventory, self._facts.read
+        for key, evidence in opened_by_path(records, self._draft.gone, inventory, read).items():
+            self._draft.refuse(suites[key], SkipReason.REFERENCED, (evidence,))
 
     def _hold_notes(self, candidates: Mapping[FileKey, Action]) -> None:
         """Hold notes of installers, such as ``direct_url.json``, that other programs read."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.field.trees import site_of
@@ -26,10 +26,10 @@ _LITERAL = re.compile(rb"""["']([^"'\n]{1,150})["']""")
 _CODE = (".py", ".pyc", ".so", ".pyd", ".pyi", ".dll", ".dylib")
 
 
-def opened(tree: Path) -> dict[str, str]:
-    """Return files in a tree by path, and the first place that opens each: ``module:line``."""
+def opened(tree: Path) -> dict[str, list[str]]:
+    """Return files in a tree by path, and the places that open each: ``module:line``."""
     site = site_of(tree)
-    found: dict[str, str] = {}
+    found: dict[str, list[str]] = {}
     names = _data_names(site)
     for module in sorted(site.rglob("*.py")):
         if module.parent == site or module.is_symlink():
@@ -51,7 +51,7 @@ def opened(tree: Path) -> dict[str, str]:
             for base in bases:
                 path = base.joinpath(*segments)
                 if path.is_file() and path.is_relative_to(tree):
-                    found.setdefault(path.relative_to(tree).as_posix(), place)
+                    found.setdefault(path.relative_to(tree).as_posix(), []).append(place)
                     break
     return found
 
@@ -65,13 +65,17 @@ def _data_names(site: Path) -> dict[str, set[bytes]]:
     return found
 
 
-def missing(files: dict[str, str], slimmed: Path) -> dict[str, str]:
-    """Return those files that a slimmed tree lacks although it has what opens them."""
-    return {
-        path: place
-        for path, place in files.items()
-        if not (slimmed / path).exists() and (slimmed / place.rpartition(":")[0]).exists()
-    }
+def missing(files: Mapping[str, Sequence[str]], slimmed: Path) -> dict[str, str]:
+    """Return those files that a slimmed tree lacks although it has code that opens them.
+
+    Each with the first such place.
+    """
+    found: dict[str, str] = {}
+    for path, places in files.items():
+        left = [place for place in places if (slimmed / place.rpartition(":")[0]).exists()]
+        if left and not (slimmed / path).exists():
+            found[path] = left[0]
+    return found
 
 
 def _paths(parsed: ast.Module) -> Iterator[tuple[str, list[str], int]]:

@@ -253,7 +253,7 @@ def blamed(output: str, removed: Mapping[str, str]) -> str:
 
 def _data(
     trial: GroupTrial,
-    files: dict[str, str],
+    files: Mapping[str, Sequence[str]],
     output: Path,
     profile: str,
     given_up: Mapping[tuple[str, str], str],
@@ -261,8 +261,10 @@ def _data(
     """Note data files that are gone although what opens them by a literal name is there."""
     gone = missing(files, output)
     removed = trial.slimmed[profile].removed
-    there = [place.rpartition(":")[0] for place in files.values()]
-    trial.data[profile] = sum((output / place).exists() for place in there)
+    trial.data[profile] = sum(
+        any((output / place.rpartition(":")[0]).exists() for place in places)
+        for places in files.values()
+    )
     for path, place in gone.items():
         name, error = f"data {path}", f"{place} opens it"
         reasons = (

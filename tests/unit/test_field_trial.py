@@ -163,4 +163,22 @@ def test_data_files_that_code_opens_by_a_literal_name(tmp_path: Path, code: str,
     module = slimmed / "lib/python3.13/site-packages/pkg/sub/mod.py"
     module.parent.mkdir(parents=True)
     module.touch()
-    assert missing(files, slimmed) == files
+    assert missing(files, slimmed) == {path: places[0] for path, places in files.items()}
+
+
+def test_data_that_a_removed_module_opens_too_is_still_missed(tmp_path: Path) -> None:
+    package = tmp_path / "lib/python3.13/site-packages/pkg"
+    there = {
+        "helper.py": "Path(__file__).parent / 'test' / 'x.crt'",
+        "a_test/a.py": "Path(__file__).parent.parent / 'test' / 'x.crt'",
+        "test/x.crt": "",
+    }
+    for name, text in there.items():
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).write_text(text)
+    files = opened(tmp_path)
+    (package / "test/x.crt").unlink()
+    (package / "a_test/a.py").unlink()
+    lost = missing(files, tmp_path)
+    assert {name.partition("/pkg/")[2] for name in lost} == {"test/x.crt"}
+    assert all(place.endswith("helper.py:1") for place in lost.values())

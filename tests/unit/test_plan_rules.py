@@ -130,3 +130,32 @@ def test_what_another_rule_takes_after_all_held_nothing() -> None:
     assert gone(made)["test_that.py"] == "folders"
     kept = {skipped.record.path for skipped in made.skipped}
     assert kept == {f"{SITE}/pkg/tests/helper.py"}
+
+
+NAMED = """
+schema = 1
+description = "A package that the rule knows"
+
+[[rule]]
+id = "known"
+pass = "tests"
+safety = "standard"
+reason = "Its suite"
+package = "pkg"
+remove = ["$site/pkg/test/**"]
+"""
+
+
+def test_what_a_helper_opens_stays_though_the_rule_knows_the_package() -> None:
+    files: dict[str, Contents] = {
+        "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+        "$site/pkg/testing.py": "here = dirname(__file__)\nopen(join(here, 'test', 'a.crt'))",
+        "$site/pkg/test/a.crt": "x",
+        "$site/pkg/test/web.py": "def test(): open(join(dirname(__file__), 'b.crt'))",
+        "$site/pkg/test/b.crt": "x",
+    }
+    config = Config(packs=(pack(NAMED, builtin=True),))
+    made = Planner(make_stack({"app-main": files}).facts, config, Silent()).plan()
+    assert gone(made) == dict.fromkeys(("web.py", "b.crt"), "known")
+    (held,) = made.skipped
+    assert (held.reason, held.evidence[0].kind) == (SkipReason.REFERENCED, "path")
