@@ -111,6 +111,14 @@ def stated_digests(content: bytes) -> tuple[bytes, ...]:
     return tuple(found)
 
 
+def spellings(digest: bytes) -> Iterator[bytes]:
+    """Yield a digest as texts write it: in hexadecimal, and in both alphabets of base64."""
+    yield digest.hex().encode()
+    yield digest.hex().upper().encode()
+    yield base64.b64encode(digest).rstrip(b"=")
+    yield base64.urlsafe_b64encode(digest).rstrip(b"=")
+
+
 def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:
     """Each run of hexadecimal digits in a text, in small letters, of so many characters or more."""
     return (word.lower() for word in _runs(content, _OF_HEX, least))

@@ -22,6 +22,8 @@ from slim.passes.description import EDITOR as METADATA_DESCRIPTION
 from slim.passes.description import Description, edit_description
 from slim.passes.duplicates import Duplicates
 from slim.passes.dylibs import UnusedLibraries
+from slim.passes.embedded_wheels import EDITOR as EMBEDDED_WHEEL
+from slim.passes.embedded_wheels import EmbeddedWheels, cut_wheel
 from slim.passes.foreign import ForeignFiles
 from slim.passes.gpu_code import EDITOR as GPU_CODE
 from slim.passes.gpu_code import GpuCode, edit_gpu_code
@@ -54,6 +56,7 @@ PASSES: tuple[Pass, ...] = (
     TracedBytecode(),
     DebugSymbols(),
     Description(),
+    EmbeddedWheels(),
 )
 
 SCHEMAS: Mapping[str, PassSchema] = {known.schema.name: known.schema for known in PASSES}
@@ -102,6 +105,12 @@ EDITORS: Mapping[str, Editor] = {
             edit=compile_traced,
             oracle="compile-traced",
             suits=lambda record: record.path == "postinstall.py",
+        ),
+        Editor(
+            name=EMBEDDED_WHEEL,
+            edit=cut_wheel,
+            oracle="embedded-wheel",
+            suits=EmbeddedWheels().concerns,
         ),
     )
 }

@@ -56,13 +56,14 @@ class Context:
     ``select(pass_name, record)`` gives the enabled rules of a pass that select the record, the
     strongest first (see ``Rule.precedence``); ``selected(pass_name)`` gives every record that any
     rule selects, with those rules; ``marked`` gives those that only mark a file (plug-in folders of
-    ``dylibs``). ``rules`` are all enabled rules of all passes. ``settings(layer)`` is the
-    configuration of a layer, by name. ``gone`` holds the removals decided by earlier passes.
-    ``held`` tells whether a file stays whatever is proposed: its layer may not change, it is
-    protected, or the configuration keeps it. ``gpu`` is what may be done to GPU code; None:
-    nothing. ``remembered`` spares the pass that edits native files
-    a second look: its answers about a file and a rule (by id) for another plan of the same stack.
-    ``first_looks`` are its answers by the file alone, before other files had a say.
+    ``dylibs``); ``strongest`` gives the first rule for a file, which needn't be in the stack.
+    ``rules`` are all enabled rules of all passes. ``settings(layer)`` is the configuration of a
+    layer, by name. ``gone`` holds the removals decided by earlier passes. ``held`` tells whether a
+    file stays whatever is proposed: its layer may not change, it is protected, or the configuration
+    keeps it. ``gpu`` is what may be done to GPU code; None: nothing. ``remembered`` spares the pass
+    that edits native files a second look: its answers about a file and a rule (by id) for another
+    plan of the same stack. ``first_looks`` are its answers by the file alone, before other files
+    had a say.
     """
 
     facts: Facts
@@ -70,6 +71,7 @@ class Context:
     select: Callable[[str, FileRecord], tuple[Rule, ...]]
     selected: Callable[[str], Iterable[tuple[FileRecord, tuple[Rule, ...]]]] = lambda _pass: ()
     marked: Callable[[str, FileRecord], tuple[Rule, ...]] = lambda _pass, _record: ()
+    strongest: Callable[[str, FileRecord], Rule | None] = lambda _pass, _record: None
     settings: Callable[[str], LayerSettings] = lambda _layer: LayerSettings()
     gone: frozenset[FileKey] = frozenset()
     held: Callable[[FileRecord], bool] = lambda _record: False

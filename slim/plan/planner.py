@@ -239,6 +239,7 @@ class Planner:
             select=self._selection.select,
             selected=self._selection.selected,
             marked=self._selection.marked,
+            strongest=self._selection.strongest,
             settings=self._scope.settings.__getitem__,
             gone=self._draft.gone,
             held=self._scope.holds,

@@ -20,6 +20,7 @@ from slim.model.record import FileKey, FileRecord
 from slim.passes import EDITORS
 from slim.verification.compile_traced import check as check_compile_traced
 from slim.verification.cut_modules import check as check_cut_module
+from slim.verification.embedded_wheels import check as check_embedded_wheel
 from slim.verification.metadata_text import check as check_metadata
 from slim.verification.native.elf import check as check_elf
 from slim.verification.native.gpu import check as check_gpu
@@ -54,6 +55,7 @@ ORACLES: Mapping[str, Oracle] = {
     "core-metadata": Oracle(check=check_metadata),
     "cut-module": Oracle(check=check_cut_module),
     "compile-traced": Oracle(check=check_compile_traced),
+    "embedded-wheel": Oracle(check=check_embedded_wheel),
 }
 """Every oracle, by the name under which editors refer to it."""
 

@@ -44,6 +44,9 @@ def propose(
             for found in matchers[layer].selected(name, files.values())
         ),
         marked=lambda name, record: matchers[record.layer].marked(name, record),
+        strongest=lambda name, record: next(
+            iter(matchers[record.layer].select(name, record)), None
+        ),
         gone=gone,
         held=held,
         settings=settings,

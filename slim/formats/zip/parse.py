@@ -46,7 +46,8 @@ _HINT = "build the archive again with a plain zip tool"
 class ZipRecord:
     """One member as the central directory states it.
 
-    ``data`` is the offset of ``packed`` compressed bytes.
+    ``data`` is the offset of ``packed`` compressed bytes; ``end`` is where the next member begins.
+    ``header`` is the offset of its ``header_size`` bytes in the central directory.
     """
 
     name: str
@@ -61,6 +62,9 @@ class ZipRecord:
     offset: int
     flags: int
     data: int = 0
+    end: int = 0
+    header: int = 0
+    header_size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +208,8 @@ class ZipParser:
                 time=time,
                 offset=offset,
                 flags=flags,
+                header=body - _CENTRAL.size,
+                header_size=at - body + _CENTRAL.size,
             )
         if count != end.count:
             there = f"there are {count}" if count < end.count else "there are more"
@@ -298,7 +304,7 @@ class ZipParser:
         end = data + record.packed
         if flags & _DESCRIPTOR:
             end = self._descriptor(record, end, wide=_ZIP64_EXTRA in extras)
-        return replace(record, data=data), end
+        return replace(record, data=data, end=end), end
 
     def _descriptor(self, record: ZipRecord, at: int, *, wide: bool) -> int:
         """Step over the data descriptor (4.3.9), which has to repeat the central directory."""
