@@ -18,7 +18,6 @@ from slim.system.toml_table import Problems, Table, parse_toml, read_text
 from slim.system.urls import is_url
 
 SCHEMA: Final = 1
-DEFAULT_NAME: Final = "fleet.toml"
 STATE: Final = ".slim-fleet"
 FIELDS: Final = ("stack", "platform", "release")
 """Fields of the template of outputs."""

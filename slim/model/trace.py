@@ -164,11 +164,6 @@ def traced_path(layer: Layer, path: str) -> str:
     return posixpath.relpath(path, layer.site_dirs[0]) if layer.site_dirs else path
 
 
-def layer_path(layer: Layer, traced: str) -> str:
-    """Return the path in the layer of what a trace calls ``traced``; see :func:`traced_path`."""
-    return posixpath.normpath(posixpath.join(layer.site_dirs[0] if layer.site_dirs else "", traced))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """Outcome of recording: a trace, what it is of, and remarks for people."""

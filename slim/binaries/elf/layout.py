@@ -15,7 +15,7 @@ from slim.model.stack import System
 
 MAGIC = b"\x7fELF"
 
-ET_REL, ET_EXEC, ET_DYN, ET_CORE = 1, 2, 3, 4
+ET_REL, ET_EXEC, ET_DYN = 1, 2, 3
 PT_NULL, PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_PHDR = 0, 1, 2, 3, 4, 6
 PN_XNUM = 0xFFFF
 SHN_LORESERVE = 0xFF00
