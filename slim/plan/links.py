@@ -81,7 +81,7 @@ class Links:
     def _hold_folders(self) -> bool:
         refused = False
         for way, action in list(self._below_links()):
-            if action.record.key not in self.draft.actions or _is_alias(way.link):
+            if action.record.key not in self.draft.actions or self._is_alias(way.link):
                 continue
             if self._follows(way.link, action):
                 continue
@@ -130,7 +130,15 @@ class Links:
         """Return whether a link goes with its target, and may."""
         if not self._may_go(link):
             return False
-        return _is_alias(link) or action.rule.startswith(DROP_PREFIX)
+        return self._is_alias(link) or action.rule.startswith(DROP_PREFIX)
+
+    def _is_alias(self, link: FileRecord) -> bool:
+        """Return whether a format says that a link is nothing but another name for its target."""
+        folder, _, name = link.path.rpartition("/")
+        if name == "lib64":  # of a virtual environment, which may lie in a folder of the layer
+            marker = (link.layer, f"{folder}/pyvenv.cfg")
+            return not folder or self.facts.inventory.get(marker) is not None
+        return link.path.startswith(DYNLIB) or _FRAMEWORK.match(link.path) is not None
 
     def _may_go(self, link: FileRecord) -> bool:
         return not self.scope.holds(link)
@@ -147,13 +155,6 @@ class Links:
             ]
         for refused in actions:
             self.draft.refuse(refused, SkipReason.REFERENCED, (evidence,))
-
-
-def _is_alias(link: FileRecord) -> bool:
-    """Return whether a format says that a link is nothing but another name for its target."""
-    if link.path.startswith(DYNLIB) or link.path == "lib64":
-        return True
-    return _FRAMEWORK.match(link.path) is not None
 
 
 def _folders(path: str) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -88,6 +89,21 @@ def test_what_goes_under_each_of_its_names(files: Mapping[str, Contents], stays:
     assert {f"plain/{path}" for path in files} - gone(plan({"plain": files})) == {
         f"plain/{path}" for path in stays
     }
+
+
+@pytest.mark.parametrize("marker", ["pyvenv.cfg", "setup.cfg"])
+def test_a_virtual_environment_in_a_folder_has_its_lib64_for_a_second_name(marker: str) -> None:
+    files = {
+        f"opt/app/{marker}": "",
+        "opt/app/lib64": Link("lib"),
+        "opt/app/lib/tests/x": "",
+        "opt/app/lib/y": "",
+    }
+    made = plan({"plain": files}, rule=replace(TESTS, globs=("opt/*/lib/tests/**",)))
+    wanted = {"plain/opt/app/lib/tests/x"}
+    assert (gone(made), set(held(made))) == (
+        (wanted, set()) if marker == "pyvenv.cfg" else (set(), wanted)
+    )
 
 
 def test_venvstacks_own_links_follow_their_library() -> None:
