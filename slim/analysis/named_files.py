@@ -30,6 +30,7 @@ from slim.model.record import (
     Owner,
     OwnerKind,
 )
+from slim.system.literals import without_idle
 from slim.system.mapped import contains
 from slim.system.syntax import parsed, walk
 
@@ -107,6 +108,11 @@ def strings_of(source: bytes) -> tuple[str, ...] | None:
         and id(node) not in documents
     }
     return tuple(sorted(found))
+
+
+def _text_of(source: bytes) -> str:
+    """The text of code that can't be parsed, without comments and documentation."""
+    return (without_idle(source) or source).decode("utf-8", "replace")
 
 
 _STRINGS: Form[tuple[str, ...] | None] = Form(
@@ -205,7 +211,7 @@ class NamedFiles:
             if names.may_occur(content) and any(top in content for top in names.tops)
         ]
         strings = self._strings_of(record, content) if meant else ()
-        for text in strings if strings is not None else (content.decode("utf-8", "replace"),):
+        for text in strings if strings is not None else (_text_of(content),):
             for names in meant:
                 yield from names.exactly_in(text)
 
@@ -219,7 +225,7 @@ class NamedFiles:
         if is_code and len(content) <= MAX_SOURCE:
             strings = self._strings_of(record, content)
         if strings is None:
-            strings = (content.decode("utf-8", "replace"),)
+            strings = (_text_of(content) if is_code else content.decode("utf-8", "replace"),)
         for text in strings:
             yield from wanted.in_string(text, is_code, record.path.endswith(_SETTINGS))
         if is_code:

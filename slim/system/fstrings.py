@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
 
 _TOKEN = re.compile(  # literals at the starts let the regex engine skip ahead quickly
     rb"#[^\r\n]*+"
@@ -117,15 +116,6 @@ def _is_read_alike(token: re.Match[bytes], prefix: bytes) -> bool:
         return False
     raw = b"r" in prefix.lower()
     return _SIMPLE.fullmatch(body) is not None or _literal(body, 0, 0, raw) == len(body)
-
-
-def comments_in(source: bytes) -> Iterator[int]:
-    """Yield where comments begin, as far as strings are told from code for certain."""
-    for match in _TOKEN.finditer(source):
-        if match[0] in (b'"', b"'"):
-            return
-        if match[0].startswith(b"#"):
-            yield match.start()
 
 
 def _has_old_letters(code: bytes) -> bool:

@@ -12,7 +12,8 @@ import pytest
 
 from slim.analysis.imports.ast_scan import scan
 from slim.system import fstrings
-from slim.system.fstrings import comments_in, fstrings_read_alike, places_of_fstrings
+from slim.system.fstrings import fstrings_read_alike, places_of_fstrings
+from slim.system.literals import literals_of, without_idle
 from slim.system.syntax import UNREADABLE, below, parsed, walk
 
 NEWER = {
@@ -182,13 +183,39 @@ def test_what_stands_in_an_fstring_has_the_place_of_the_string() -> None:
     assert places == {(2, 5)}
 
 
-def test_comments_are_told_from_strings() -> None:
-    source = b'# one\nx = \'# no\' # two\ny = """\n# no\n"""\n# three\nz = \'\n# not for certain\n'
-    assert [source[at : at + 7].split(b"\n")[0] for at in comments_in(source)] == [
-        b"# one",
-        b"# two",
-        b"# three",
-    ]
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("x = '# no' # two\n", ["'# no'", "# two"]),
+        ('x = """\n# no\n""" # y', ['"""\n# no\n"""', "# y"]),
+        ("print 'x' # y", ["'x'", "# y"]),
+        ("x = rb'a\\'b' 'c'", ["rb'a\\'b'", "'c'"]),
+        ('f"{x["a"]}" # y', ['"a"', "# y"]),
+        ('f\'{a["b"]!r:^{"c"}}\' # y', ['"b"', '"c"', "# y"]),
+        ("f'{x:\"<5}' # y", ["# y"]),
+        ('f"{{{x:>{y}}}}" "a"', ['"a"']),
+        ('f"""{f"""a"""}\n# no\n"""', []),
+        ('f"""{\n x # y }"\n}""" # z', ['# y }"', "# z"]),
+        (r'f"\N{DASH}\{x}" t"{y}" # z', ["# z"]),
+        (r'rf"\{x["a"]}\"" # z', ['"a"', "# z"]),
+        ("x = 'abc\n# y", None),
+        ('x = f"{a" # y', None),
+        ('x = f"a}" # y', None),
+        ("x = (1]", None),
+        ("x = (1", None),
+    ],
+)
+def test_strings_and_comments_are_told_as_the_latest_python_has_them(
+    source: str, told: list[str] | None
+) -> None:
+    found = literals_of(source.encode())
+    assert (found and [source[each.start : each.end] for each in found]) == told
+
+
+def test_what_does_nothing_is_left_out_and_lines_keep_their_numbers() -> None:
+    source = b'"""No\n"""\nx = 1 # no\ny = (\n  "a"\n)\n  \'no\'  # no\nz = \\\n"b"\n'
+    assert without_idle(source) == b'\n\nx = 1 \ny = (\n  "a"\n)\n    \nz = \\\n"b"\n'
+    assert without_idle(b"x = '") is None
 
 
 _TELLS_NOTHING = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)

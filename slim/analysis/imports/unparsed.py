@@ -1,8 +1,8 @@
 """Python files that can't be parsed here, such as those in a later version's syntax.
 
 What such a file imports, names or reads isn't known, so its text counts for all that it may mean: a
-scan of it finds what a scan of the syntax tree would find, and more. Lines that are comments for
-certain are left out.
+scan of it finds what a scan of the syntax tree would find, and more. Comments and documentation are
+left out, as far as it is certain what they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from slim.analysis.imports.path_scan import doubtful_paths
 from slim.analysis.imports.scans import ANY_PACKAGE, Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import DOTTED, TAILS, quoted_names, scan_lines
 from slim.model.finding import Strength
-from slim.system.fstrings import comments_in
+from slim.system.literals import without_idle
 from slim.system.syntax import declares_other_encoding
 
 _UNRESOLVED = re.compile(
@@ -24,20 +24,20 @@ _UNRESOLVED = re.compile(
 )
 _IN_PACKAGE = re.compile(rb"[\"']([A-Za-z_]\w*)[\w.]*:\w")
 """The package of a path such as ``"pkg:tests/data"``."""
+_ESCAPED = re.compile(rb"\\[nrt]")
 _ADJACENT = re.compile(rb"([\"'])\s+\1")
 """Two string literals that make one."""
-_ODD_STRING = re.compile(rb"\b[rR]?[fFtT][rR]?(?:\"\"\"|'''|[\"'][^\n]*(?:\"\"\"|'''))")
-"""Strings after which what is in a string may be taken for code (PEP 701)."""
 
 
 def scan_unparsed(source: bytes, problem: str) -> Scan:
     """Read a file's text for every name that it may import, list or open. Never raises."""
+    if source.isascii() or not declares_other_encoding(source):
+        source = without_idle(source) or source
     found = scan_lines(source, problem)
-    source = _without_comments(source)
     quoted = {(name, _line(source, offset)) for name, offset in quoted_names(source)}
     named = {
         StringName(match[0].decode("utf-8", "replace"), _line(source, match.start()), True)
-        for match in DOTTED.finditer(source)
+        for match in DOTTED.finditer(_ESCAPED.sub(b"  ", source))
     }
     calls = {
         UnresolvedCall(match[0].decode(), _line(source, match.start()), True, match[0] == b"files")
@@ -84,28 +84,3 @@ def _tails(source: bytes, problem: str) -> list[Import]:
 
 def _line(source: bytes, offset: int) -> int:
     return source.count(b"\n", 0, offset) + 1
-
-
-def _without_comments(source: bytes) -> bytes:
-    """The source without the lines that hold nothing but a comment; other lines keep their number.
-
-    As far as strings can be told from code: behind a quotation mark that ends nowhere, and with
-    strings that only later versions read, what looks like a comment may be part of a string.
-    """
-    if _ODD_STRING.search(source):
-        return source
-    if not source.isascii() and declares_other_encoding(source):
-        return source
-    lines = source.splitlines(keepends=True)
-    comments: set[int] = set()
-    number, counted = 1, 0
-    for start in comments_in(source):
-        if not source[source.rfind(b"\n", 0, start) + 1 : start].strip():
-            number += source.count(b"\n", counted, start)
-            counted = start
-            comments.add(number)
-    if len(lines) != source.count(b"\n") + (not source.endswith(b"\n")):
-        return source  # other line ends
-    return b"".join(
-        b"\n" if number in comments else line for number, line in enumerate(lines, start=1)
-    )
