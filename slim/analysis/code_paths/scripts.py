@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from slim.analysis import ReadFile
@@ -88,10 +88,14 @@ _QUOTED = re.compile(r"[\"'`]([^\"'`\s]+)[\"'`]|([\x01\x02][^\s\"'`,)]*)")
 
 def is_script(record: FileRecord, read: ReadFile) -> bool:
     """Return whether a file is a script that isn't Python, by its name or its first bytes."""
-    name = posixpath.basename(record.path)
-    if record.path.endswith(_SUFFIXES) or _NAMES.match(name):
+    return _is_script(record.path, lambda: bytes(read(record)[:_START]))
+
+
+def _is_script(path: str, start: Callable[[], bytes]) -> bool:
+    name = posixpath.basename(path)
+    if path.endswith(_SUFFIXES) or _NAMES.match(name):
         return True
-    return "." not in name and _SHELL.match(bytes(read(record)[:_START])) is not None
+    return "." not in name and _SHELL.match(start()) is not None
 
 
 def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:
@@ -109,6 +113,23 @@ def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:
         line += 1 + part.count("\n")
     each = {(one.folder, one.wanted, one.recursive): one for one in reversed(reader.found)}
     return tuple(reversed(each.values()))
+
+
+def words_of(path: str, content: bytes) -> Iterator[str]:
+    """Yield words of a script that may be paths, with what is known of variables and folders.
+
+    Nothing for a text that is no script.
+    """
+    if len(content) > MAX_SCRIPT or not _is_script(path, lambda: content[:_START]):
+        return
+    reader = _Script(node=path.endswith(_NODE_SUFFIXES))
+    for line in content.decode("utf-8", "replace").splitlines():
+        if len(line) > _MAX_LINE or _COMMENT.match(line):
+            continue
+        reader.read(line, 0)
+        for match in _WORD.finditer(reader.known(line)):
+            place = None if match[0].startswith(("-", "$")) else reader._place_of(match[0])
+            yield place or match[0]
 
 
 def assigned_in(path: str, content: bytes, name: str) -> Iterator[tuple[str, int]]:
@@ -188,6 +209,8 @@ class _Script:
     def _place_of(self, path: str) -> str | None:
         """The folder that ``cd`` leads to."""
         if path.startswith((OWN, PACKAGE)):
+            return path
+        if _SITE.match(f"{path}/"):
             return path
         if not path or path.startswith(("/", _UNKNOWN, "~")) or self.folder is None:
             return None

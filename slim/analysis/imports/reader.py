@@ -55,6 +55,8 @@ MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
 _BY_NAME = re.compile(rb"import_module|__import__|find_spec|\bfiles\s*\(|resource|get_data|as_file")
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']", re.ASCII)
+_ESCAPED = b"nrt"
+"""The ends of escape sequences, which seem to belong to what follows."""
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
 
 
@@ -173,18 +175,17 @@ class ImportReader:
         Those that it names count where it finds packages by name.
         """
         known = self._facts(record)
-        if known is None:
-            text = self._text(record)
-            return (text.paths, frozenset()) if text else ((), frozenset())
-        if not self._may_build_paths(record, known):
-            return (), frozenset()
+        text = None if record.path.endswith(SOURCE_SUFFIXES) else self._text(record)
+        written = text.paths if text else ()  # a script may be of a shell that starts Python
+        if known is None or not self._may_build_paths(record, known):
+            return written, frozenset()
         found = self._scan(record, known, expressions=True)
         tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
         source = bytes(self._read(record)) if found.paths else b""
         if _BY_NAME.search(source):  # def data(package): return files(package) / "tests" / "data"
             quoted = {name.decode() for name in _QUOTED.findall(source)}
             tops |= quoted & candidates.heads_by_top.keys()
-        return found.paths, tops
+        return (*written, *found.paths), tops
 
     def unresolved(
         self, record: FileRecord, candidates: Candidates
@@ -278,7 +279,8 @@ class ImportReader:
         hints = self._readings.hints(code, undotted=_is_package(modules))
         dotted = frozenset(
             name
-            for run in hints.dotted
+            for word in hints.dotted
+            for run in ((word, word[1:]) if word[:1] in _ESCAPED else (word,))
             if run.partition(b".")[0] in self._top_words
             for name in self._index.known_prefixes(run.decode())
         )

@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from slim.analysis.code_paths.scripts import words_of
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import PathUse, paths_in_text
 from slim.analysis.imports.scans import Import
 from slim.analysis.imports.text_paths import as_utf8, paths_in_bytes, paths_in_settings, unpacked
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
-from slim.model.record import EntryType, FileKind, FileRecord
+from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
 
 _START = 4096
 _TEST = b"test"
@@ -52,14 +53,18 @@ class TextNames:
     paths: tuple[PathUse, ...]
 
 
+_TESTS = b"tests"
 _BUILD_FILES = ("setup.cfg", "pyproject.toml", "tox.ini", "pytest.ini", "meson.build", "Makefile")
+"""Files by which a distribution was built; a makefile of none is the product's own."""
 
 
 def may_be_text(record: FileRecord, data: memoryview) -> bool:
     """True for a file that is neither Python nor native nor otherwise binary, and worth a look."""
     if record.type is not EntryType.FILE or record.native is not None or not record.size:
         return False
-    if record.kind in _NOT_READ or record.path.endswith((*_SKIPPED, *_BUILD_FILES)):
+    own = record.owner == UNOWNED and record.path.endswith("Makefile")
+    skipped = _SKIPPED if own else (*_SKIPPED, *_BUILD_FILES)
+    if record.kind in _NOT_READ or record.path.endswith(skipped):
         return False
     start = bytes(data[:_START])
     return b"\0" not in as_utf8(start)
@@ -112,4 +117,7 @@ def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
         if item.level or item.module.partition(".")[0] in index.top_folders
     )
     paths = (*paths_in_text(source), *paths_in_settings(path, source))
+    if _TESTS in source:
+        filled = "\n".join(words_of(path, source)).encode("utf-8", "replace")
+        paths = (*paths, *paths_in_text(filled))
     return TextNames(frozenset(names), imports, paths)
