@@ -40,6 +40,7 @@ def prove(virtual: VirtualStack, keys: set[tuple[str, str]]) -> Proof:
     return proof.prove(keys, weak_counts=lambda _key: True, by_name=keys)
 
 
+SITE_OF = "$L/lib/python3.13/site-packages"
 PATHS: dict[str, tuple[str, str, set[str]]] = {
     "a command": ("pkg/core.py", "run('cat tests/data/a.csv > x', cwd=HERE)", {DATA}),
     "lines": ("pkg/core.py", "F = '''\ntests/data/a.csv\ncore.py\n'''.split()", {DATA}),
@@ -152,6 +153,19 @@ PATHS: dict[str, tuple[str, str, set[str]]] = {
     "a path in a package, in settings": ("a.json", '{"x": "pkg:tests/data/a.csv"}', {DATA}),
     "a path in a package, in INI": ("a.ini", "[a]\nscripts = pkg:tests\n", ALL),
     "a path in a package within, in YAML": ("a.yaml", "x: pkg.tests:data/a.csv\n", ALL),
+    "a variable of a script": ("$bin/go", f"#!/bin/sh\nD={SITE_OF}/pkg/tests/data\nx $D\n", {DATA}),
+    "variables of a script": ("$bin/go.sh", f"P={SITE_OF}/pkg\nD=$P/tests\nx $D/data\n", ALL),
+    "a folder that a script goes to": (
+        "$bin/go.sh",
+        f"cd {SITE_OF}/pkg\ncd tests; x data/a.csv\n",
+        {DATA},
+    ),
+    "a path from where a script is": (
+        "$bin/go.sh",
+        f"cd {SITE_OF}/pkg\nx tests/data/a.csv",
+        {DATA},
+    ),
+    "a makefile": ("Makefile", f"D := $(L){SITE_OF[2:]}/pkg/tests/data\nx:\n\ty $(D)\n", {DATA}),
     "a loader's arguments": (
         "user.py",
         "x = PackageLoader(package_name='pkg', package_path='tests/data')",
@@ -177,6 +191,7 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
     "decoded by str": ("user.py", "import_module(str(b'pkg.tests.mod', 'ascii'))", NAMED),
     "decoded, relative": ("pkg/core.py", "import_module(b'.tests.mod'.decode(), 'pkg')", NAMED),
     "bytes in a sentence": ("user.py", "run(b'from pkg.tests import mod')", NAMED),
+    "behind a line end": ("user.py", "x = 'see:\\npkg.tests.mod'", NAMED),
     "within a sentence": ("user.py", "x = 'run pkg.tests.mod please'", NAMED),
     "JSON": ("pkg/conf.json", '{"class": "pkg.tests.mod.Class"}', NAMED),
     "INI": ("conf.ini", "[x]\nfactory = pkg.tests.mod:main\n", NAMED),
@@ -235,6 +250,11 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
     "egg": ("x-1.egg/EGG-INFO/entry_points.txt", "[a]\nx = pkg.tests.mod\n", NAMED),
     "a notebook": ("nb.ipynb", '{"source": ["from pkg.tests import mod\\n", "x"]}', NAMED),
     "a shell script": ("share/run.sh", "#!/bin/sh\nexec python -m pkg.tests.mod\n", NAMED),
+    "a shell script that says a version of Python": (
+        "$bin/run",
+        "#!/bin/sh\nP=$L/lib/python3.13/x\nexec python -m pkg.tests.mod\n",
+        NAMED,
+    ),
     "a batch file": ("$bin/run.bat", "python -m pkg.tests.mod\r\n", NAMED),
     "a script that isn't executable": (
         "share/tool",
@@ -455,7 +475,12 @@ MISTAKEN = "x = = 1\n"
     [
         ("x = 'other.thing'", False),
         ("    # as in pkg.tests.mod\nx = 1", False),
-        ("x = 1  # as in pkg.tests.mod", True),
+        ("x = 1  # as in pkg.tests.mod", False),
+        ("x = f'{y['#']}'  # as in pkg.tests.mod", False),
+        ("x = f'{y['#']}', 'pkg.tests.mod'", True),
+        ("def f():\n    'As pkg.tests.mod.'\nx = 1", False),
+        ("x = (\n    'pkg.tests.mod'\n)", True),
+        ("x = 1  # as in pkg.tests.mod\ny = '", True),
         ('x = """\n# pkg.tests.mod\n"""', True),
         ('y = f"""{f"""a"""}\n# pkg.tests.mod\n"""', True),
         ("if x:\n  a\n b\n# pkg.tests.mod\n", False),

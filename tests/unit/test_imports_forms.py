@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import base64
+import bz2
 import gzip
+import lzma
+import marshal
+import pickle
 import zlib
 
 import pytest
 
+from slim.analysis.imports.decoded import with_decoded
 from slim.analysis.imports.halves import may_put_together
 from tests.support.virtual_stacks import SITE, make_stack
 from tests.unit.test_imports_evidence import (
@@ -70,7 +77,117 @@ SPELLED: dict[str, tuple[str, set[str]]] = {
     "a class that is no enumeration": ("class K:\n  TESTS = 1\nprint(K.TESTS)", set()),
     "a comparison": ("class K(enum.Enum):\n  A = 1\nif K.tests == 1: pass", set()),
     "another function's argument": ("run(tests=3)", set()),
+    "a member of flags": (
+        f"class K(enum.IntFlag):\n  docs = 1\n  tests = 2\ndef f(k): {HERE}k.name / 'data'",
+        ALL,
+    ),
+    "words of an enumeration": (f"K = Enum('K', 'docs tests')\n{HERE}K(2).name / 'data'", {DATA}),
+    "a class": (f"class tests: pass\ndef f(k): {HERE}k.__name__ / 'data'", {DATA}),
+    "a class in small letters": (
+        f"class Tests(B): pass\ndef f(k): {HERE}type(k).__name__.lower() / 'data'",
+        {DATA},
+    ),
+    "a function": (f"def tests(): pass\ndef f(k): {HERE}k.__qualname__ / 'data'", {DATA}),
+    "a field": (f"class K:\n  tests: str = ''\nfor k in fields(K): {HERE}k.name / 'data'", {DATA}),
+    "an attribute": (
+        f"class K:\n  tests = 'data'\nfor k, v in vars(K).items(): {HERE}k / v",
+        ALL,
+    ),
+    "a keyword": (f"K = SimpleNamespace(tests=1)\nfor k, v in vars(K).items(): {HERE}k", ALL),
+    "a choice": (f"K = Literal['docs', 'tests']\n{HERE}get_args(K)[1] / 'data'", ALL),
+    "a class of which nothing makes text": (f"class tests: pass\n{HERE}'data'", set()),
+    "the name of a class that is logged": ("class tests: pass\nlog(tests.__name__)", set()),
 }
+IN_MODULES: dict[str, str] = {
+    "a member": "class K(Enum):\n  tests = 1\nfor k in K: import_module(f'pkg.{k.name}.mod')",
+    "a function": "def tests(): pass\nimport_module('pkg.' + tests.__qualname__ + '.mod')",
+    "a keyword": "for k, v in dict(tests=1).items(): import_module('pkg.%s.mod' % k)",
+    "a neighbour": (
+        "import pkg.core\nimport_module(pkg.core.__name__.replace('core', 'tests') + '.mod')"
+    ),
+}
+
+
+@pytest.mark.parametrize("case", IN_MODULES)
+def test_names_of_modules_may_be_made_of_names_in_code(case: str) -> None:
+    assert held({"user.py": IN_MODULES[case]}) == NAMED
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+NAME, CODE = b"pkg.tests.mod", b"import os\nfrom pkg.tests import mod\n"
+PICKLE = b"cpkg.tests.mod\nmake\n."
+DECODED: dict[str, str] = {
+    "Base64": f"import_module(base64.b64decode('{_base64(NAME)}').decode())",
+    "Base64 in a variable": f"N = '{_base64(NAME)}'\nload(base64.b64decode(N).decode())",
+    "Base64 of a part": (
+        f"import_module('pkg.' + base64.b64decode('{_base64(b'tests')}').decode() + '.mod')"
+    ),
+    "Base64 of code": f"exec(base64.b64decode('{_base64(CODE)}'))",
+    "Base64 on several lines": (
+        f"exec(base64.b64decode('''\n{_base64(CODE)[:20]}\n{_base64(CODE)[20:]}'''))"
+    ),
+    "Base64 of several": (
+        f"exec(base64.b64decode('{_base64(CODE)[:20]}'\n  '{_base64(CODE)[20:]}'  # more\n))"
+    ),
+    "Base64 for addresses": f"load(base64.urlsafe_b64decode(b'{_base64(NAME)}').decode())",
+    "Base85": f"load(base64.b85decode({base64.b85encode(NAME)!r}).decode())",
+    "hexadecimal": f"load(bytes.fromhex('{NAME.hex()}').decode())",
+    "hexadecimal, by binascii": f"load(binascii.unhexlify(b'{NAME.hex()}').decode())",
+    "ROT13": "import_module(codecs.decode('cxt.grfgf.zbq', 'rot13'))",
+    "zlib": f"load(zlib.decompress({zlib.compress(NAME)!r}).decode())",
+    "gzip in Base64": (
+        f"exec(gzip.decompress(base64.b64decode('{_base64(gzip.compress(CODE))}')))"
+    ),
+    "bzip2": f"exec(bz2.decompress({bz2.compress(CODE)!r}))",
+    "xz": f"exec(lzma.decompress({lzma.compress(CODE)!r}))",
+    "marshal": f"load(marshal.loads({marshal.dumps(NAME.decode())!r}))",
+    "a pickle as text": f"pickle.loads({PICKLE!r})",
+    "a pickle": f"pickle.loads({pickle.dumps(NAME.decode(), 4)!r})",
+    "a pickle in Base64": f"pickle.loads(base64.b64decode('{_base64(PICKLE)}'))",
+    "an address": "load(unquote('pkg%2Etests%2Emod'))",
+    "numbers of characters": f"load(''.join(map(chr, {list(NAME)})))",
+    "numbers of bytes": f"load(bytes({tuple(NAME)}).decode())",
+}
+
+
+@pytest.mark.parametrize("case", DECODED)
+def test_literals_that_are_decoded_hold_what_they_come_to(case: str) -> None:
+    assert held({"user.py": DECODED[case]}) == NAMED
+
+
+def test_a_path_that_is_decoded_holds_what_it_leads_to() -> None:
+    code = f"{HERE}base64.b64decode('{_base64(b'tests/data/a.csv')}').decode()"
+    assert held({"pkg/core.py": code}) == {DATA}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        b"x = 'datatest', 'deadbeef', 'pkg/core', 'cafe' # base64.b64decode, fromhex",
+        b"x = 'pkg.core', 'cxt.pber' # 'rot13'",
+        b"x = '100%', '%s/tests/%d' # unquote",
+        b"x = b'class\\n', 'cpkg.tests.mod' # pickle.loads",
+        b"x = base64.b64decode('****'), zlib.decompress(b'x\\x9cno')",
+        b"x = bytes([1, 2, 300, 4, 500]), base64.b64decode(",
+    ],
+)
+def test_what_nothing_decodes_stays_as_it_is(source: bytes) -> None:
+    assert with_decoded(source) == source
+
+
+def test_what_is_decoded_takes_as_many_lines_as_before() -> None:
+    said = "tests/a\\b'\"c"
+    text = _base64(said.encode())
+    source = (
+        f"import base64\nx = base64.b64decode('{text[:8]}'\n'{text[8:]}')\n"
+        f"y = '''{text[:4]}\n{text[4:]}'''\nz = 1\n"
+    )
+    tree = ast.parse(with_decoded(source.encode()))
+    found = [(node.lineno, node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    assert sorted(found) == [(2, f"{said}\n"), (4, f"{said}\n"), (6, 1)]
 
 
 @pytest.mark.parametrize("case", SPELLED)

@@ -1,7 +1,4 @@
-"""Imports of one Python file, read from its syntax tree.
-
-Sources: the Python language reference ("The import system"), PEP 328 (relative imports).
-"""
+"""Imports of one Python file, read from its syntax tree."""
 
 from __future__ import annotations
 
@@ -12,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from slim.analysis.imports.context import Context, expressions_of, statements_in
+from slim.analysis.imports.decoded import with_decoded
 from slim.analysis.imports.halves import may_compute_names, may_put_together, put_together
 from slim.analysis.imports.named_tests import NamedTests
 from slim.analysis.imports.names import (
@@ -62,6 +60,7 @@ def scan(source: bytes, *, expressions: bool = True, paths: bool = True) -> Scan
     Never raises for what is in it. Without ``expressions`` only statements are looked at: no calls
     of ``import_module`` and no strings; without ``paths`` no paths.
     """
+    source = with_decoded(source)
     try:
         tree = parsed(source)
         if expressions and (may_compute_names(source) or may_put_together(source)):

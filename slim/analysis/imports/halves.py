@@ -13,7 +13,9 @@ import itertools
 import re
 from collections.abc import Iterator
 
+from slim.analysis.imports.bare_names import dotted_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, TESTS_FOLDER
+from slim.analysis.imports.spelled import NAMING, SPELLING, may_spell_tests, spells_tests
 from slim.analysis.vocabulary import AnyOf, vocabulary
 from slim.system.syntax import walk
 
@@ -48,7 +50,7 @@ _COMPOSED = (ast.BinOp, ast.JoinedStr, ast.Call, ast.Subscript)
 _NOTED = frozenset(
     {
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.For, ast.comprehension, ast.Constant),
-        *(ast.Compare, ast.Match),
+        *(ast.Compare, ast.Match, ast.ClassDef, ast.FunctionDef),
     }
 )
 """Nodes that tell what a variable may be; most are of other types."""
@@ -56,6 +58,8 @@ _NOTED = frozenset(
 
 def may_put_together(source: bytes) -> bool:
     """Return whether a file may put the word together, or a name with it, by its text."""
+    if may_spell_tests(source):
+        return True
     if b"tests." in vocabulary(source) and _RELATIVE_NAME.search(source):
         return True
     words = b"\n%b\n" % vocabulary(source)
@@ -88,6 +92,8 @@ class _Folder(ast.NodeTransformer):
     def __init__(self, tree: ast.Module) -> None:
         self._bound: dict[str, list[ast.expr]] = {}
         self._says_test = False
+        self._spelled = False
+        self._looped: set[str] = set()
         self._known: dict[int, list[str]] = {}
         self._composed: list[ast.expr] = []
         for node in walk(tree):
@@ -95,6 +101,8 @@ class _Folder(ast.NodeTransformer):
                 self._composed.append(node)
             elif type(node) in _NOTED:
                 self._note(node)
+            if type(node) in SPELLING:
+                self._spelled = self._spelled or spells_tests(node)
 
     def has_work(self) -> bool:
         """Return whether any expression is to be replaced."""
@@ -120,6 +128,9 @@ class _Folder(ast.NodeTransformer):
                 | ast.comprehension(target=target, iter=ast.Name() as source)
             ):
                 self._bind(target, ast.Subscript(source, ast.Constant(0), ast.Load()))
+            case ast.For(target=target) | ast.comprehension(target=target):
+                first = target.elts[0] if isinstance(target, ast.Tuple) else target
+                self._looped.add(getattr(first, "id", ""))
             case ast.Constant(value="test" | b"test"):
                 self._says_test = True
             case _:
@@ -197,6 +208,10 @@ class _Folder(ast.NodeTransformer):
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method)):
                 given = _in_order(text, node) if method == "format" else node.args
                 yield from self._called(text, method, given, deeper)
+            case ast.BinOp(left=left, op=ast.Div(), right=right) if self._spelled:
+                yield from self._joined([left, right], "/", deeper)
+            case ast.Call(func=ast.Attribute(value=value, attr="lower" | "casefold")):
+                yield from map(str.lower, self._texts(value, deeper))
             case ast.Subscript(value=value, slice=ast.Slice(None, None, ast.UnaryOp())):
                 yield from (text[::-1] for text in self._texts(value, deeper))
             case _:
@@ -213,8 +228,17 @@ class _Folder(ast.NodeTransformer):
                 args=[_, ast.Constant(value=str(text))],
             ):
                 yield f"{_GAP}.{text}"
+            case ast.Call(
+                func=ast.Attribute(value=ast.Attribute(value=module, attr="__name__")),
+                args=[ast.Constant(value=str(old)), ast.Constant(value=str(new))],
+            ) if dotted_name(module):
+                yield dotted_name(module).replace(old, new)
             case ast.Name(id="sep") | ast.Attribute(attr="sep"):
                 yield "/"
+            case ast.Attribute(attr=name) if self._spelled and name in NAMING:
+                yield TESTS_FOLDER
+            case ast.Name(id=name) if self._spelled and name in self._looped:
+                yield TESTS_FOLDER
             case ast.Name(id=name) | ast.Attribute(attr=name):
                 for value in self._bound.get(name, ()):
                     yield from self._texts(value, depth + 7)

@@ -18,6 +18,13 @@ _STARTED = re.compile(r"(?:^|(?<=\s))-m(?:\s+([^\W\d]\w*(?:\.\w+)*)|([^\W\d]\w*(
 _MAX_DEPTH = 50
 _MAX_BYTES = 4096
 """Bytes of the longest bytes literal that counts as text."""
+_DECODERS = frozenset(
+    {
+        *("b64decode", "urlsafe_b64decode", "standard_b64decode", "fromhex", "unhexlify"),
+        *("decompress", "loads", "unquote", "decode"),
+    }
+)
+"""Functions whose arguments were replaced by what they come to, where they are literals."""
 _FORMAT = re.compile(r"(?:%(?:\(\w+\))?[sr]|\{\w*(?:![rsa])?\})")
 
 
@@ -61,6 +68,10 @@ def folded(node: ast.AST, depth: int = 0) -> str | None:
             return text_of(data) or None
         case ast.Call(func=ast.Name(id="str"), args=[ast.Constant(value=bytes(data)), *_]):
             return text_of(data) or None
+        case ast.Call(func=ast.Attribute(value=ast.Call() as inner, attr="decode")):
+            return folded(inner, depth + 1)
+        case ast.Call(func=function, args=[inner, *_]) if last_name(function) in _DECODERS:
+            return folded(inner, depth + 1)
         case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
             return folded(value, depth + 1)
         case ast.BinOp(left=left, op=ast.Add(), right=right):

@@ -12,6 +12,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
+from slim.analysis.imports.spelled import (
+    SPELLING,
+    is_table,
+    makes_text,
+    spells_tests,
+)
 from slim.analysis.vocabulary import AnyOf, vocabulary
 from slim.system.syntax import walk
 
@@ -19,8 +25,6 @@ from slim.system.syntax import walk
 def may_name_tests(source: bytes) -> bool:
     """Return whether a file can build a path that names tests."""
     words = vocabulary(source)
-    if any(hint.within(source) and spelled.search(source) for hint, spelled in _SPELLED):
-        return True
     if b"test" not in words and b"discover" not in words:
         return _LOWERED.within(source) and _IN_CAPITALS.search(source) is not None
     return any(
@@ -57,11 +61,6 @@ _PATH_HINTS = {
 """Paths that name tests, by what each holds, which is found sooner."""
 _IN_CAPITALS = re.compile(rb"(?i:tests)[\"'/\\][^\n]{0,200}\.(?:lower|casefold)\b")
 _LOWERED = AnyOf(b".lower", b".casefold")
-_SPELLED = (
-    (AnyOf(b"Enum"), re.compile(rb"^[ \t]+(?i:tests)[ \t]*=(?!=)", re.MULTILINE)),
-    (AnyOf(b"dict("), re.compile(rb"\bdict\([^()]{0,400}\btests\s*=(?!=)")),
-)
-"""Names in code that come to text: members of an enumeration, and arguments that become keys."""
 _TEST_FILE = re.compile(r"(?:test_[\w*]+|conftest)\.py\Z")
 _OPEN_FILE = re.compile(r"test_[\w\0]+\.py\Z")
 """A test file of which only running tells the whole name."""
@@ -86,9 +85,8 @@ _TAKES_PACKAGE = words(
     "files path find_spec import_module get_data open_text open_binary read_text read_binary "
     "PackageLoader"
 )
-_SPELLING = frozenset({ast.ClassDef, ast.Call})
 _BUILDING = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call})
-"""Types of the nodes that may spell the word, or build a path."""
+"""Types of the nodes that may build a path."""
 _GAP = "\0"
 _SEVERAL = re.compile(r"[\s=\"']")
 """What a path alone doesn't hold."""
@@ -232,9 +230,7 @@ class _PathReader:
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
-        for node in self._nodes:
-            if type(node) in _SPELLING and _spells_tests(node):
-                yield PathUse((TESTS_FOLDER,), getattr(node, "lineno", 0))
+        yield from self._spelled()
         for node in self._nodes:  # breadth first: what is around comes before what is in it
             if type(node) not in _BUILDING or id(node) in done or id(node) in self._ignored:
                 continue
@@ -244,6 +240,14 @@ class _PathReader:
             if isinstance(node, ast.Constant) and _says_several(text):
                 yield from _paths_among(text, node.lineno)
             yield from self._path(node, text, list(walk(node)))
+
+    def _spelled(self) -> Iterator[PathUse]:
+        spelled = [n for n in self._nodes if type(n) in SPELLING and spells_tests(n)]
+        if spelled and (
+            any(map(is_table, spelled))
+            or (any(map(_finds_itself, self._nodes)) and any(map(makes_text, self._nodes)))
+        ):
+            yield PathUse((TESTS_FOLDER,), getattr(spelled[0], "lineno", 0))
 
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
         plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
@@ -290,19 +294,9 @@ def _paths_among(text: str, line: int) -> Iterator[PathUse]:
             yield replace(use, line=line)
 
 
-def _spells_tests(node: ast.AST) -> bool:
-    """Return whether the word is a name here that comes to text when the code runs."""
-    match node:
-        case ast.ClassDef(bases=bases, body=body):
-            members = (each.targets for each in body if isinstance(each, ast.Assign))
-            return any(called_name(base).endswith("Enum") for base in bases) and any(
-                isinstance(target, ast.Name) and target.id.lower() == TESTS_FOLDER
-                for targets in members
-                for target in targets
-            )
-        case ast.Call(func=ast.Name(id="dict"), keywords=keywords):
-            return any(keyword.arg == TESTS_FOLDER for keyword in keywords)
-    return False
+def _finds_itself(node: ast.AST) -> bool:
+    """Return whether code asks where it lies."""
+    return (type(node) is ast.Name and node.id in _OWN) or _takes_own(node)
 
 
 def _may_lead(value: object) -> bool:

@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from slim.analysis.imports.decoded import with_decoded
 from slim.analysis.imports.halves import may_put_together
 from slim.analysis.imports.path_scan import may_name_tests
 from slim.analysis.imports.scans import BOM, NAME, Import, Scan
@@ -143,7 +144,7 @@ def text_hints(source: bytes, *, undotted: bool = False) -> Hints:
     these words: the last component of every imported module or name is in ``words``, unless
     ``opaque``, ``dynamic``, or (for the containing packages themselves) ``relative``.
     """
-    source = _as_tokenized(source)
+    source = with_decoded(_as_tokenized(source))
     words: set[bytes] = set()
     relative = star = False
     opaque = _doubt(source)
