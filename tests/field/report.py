@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,8 @@ def write_broken(trials: Sequence[GroupTrial], path: Path) -> None:
 def write_evidence(trials: Sequence[GroupTrial], path: Path, known: Iterable[str]) -> None:
     """Write what each rule was tried on; earlier evidence of other distributions stays.
 
-    ``known`` are the IDs of rules that exist. A rule that broke a use gets nothing from that tree.
+    So does that of the same versions where more uses of them ran. ``known`` are the IDs of rules
+    that exist. A rule that broke a use gets nothing from that tree.
     """
     evidence: dict[str, dict[str, Any]] = {}
     if path.is_file():
@@ -163,7 +164,7 @@ def write_evidence(trials: Sequence[GroupTrial], path: Path, known: Iterable[str
             _add(fresh, trial, profile)
     for rule, found in fresh.items():
         old = evidence.get(rule)
-        if old and not set(old["tried"]) <= set(found["tried"]):
+        if old and not _is_newer(found["tried"], old["tried"]):
             tried = {**old["tried"]}
             for name, versions in found["tried"].items():
                 tried[name] = sorted({*tried.get(name, []), *versions})
@@ -184,6 +185,12 @@ def write_evidence(trials: Sequence[GroupTrial], path: Path, known: Iterable[str
         line = "tried = { " + ", ".join(pairs) + " }"
         lines.append(line)
     path.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+
+
+def _is_newer(found: Mapping[str, list[str]], old: Mapping[str, list[str]]) -> bool:
+    """Return whether all that was tried was tried again, some of it in another version."""
+    again = set(old) <= set(found)
+    return again and any(set(found[name]).difference(old.get(name, ())) for name in found)
 
 
 def _add(fresh: dict[str, dict[str, Any]], trial: GroupTrial, profile: str) -> None:

@@ -109,6 +109,18 @@ def test_evidence_of_other_distributions_stays(tmp_path: Path) -> None:
     assert (found["uses"], found["tests"]) == (5, 9)
 
 
+@pytest.mark.parametrize(("version", "uses"), [("1.0", 538), ("0.9", 2)])
+def test_fewer_uses_of_the_same_version_take_nothing_back(
+    tmp_path: Path, version: str, uses: int
+) -> None:
+    file = tmp_path / "evidence.toml"
+    old = f"[tests-folders]\nuses = 538\ntests = 1\nsaved = 7\ntried = {{ a = ['{version}'] }}\n"
+    file.write_text(old)
+    write_evidence([trial(tmp_path)], file, ["tests-folders"])
+    found = tomllib.loads(file.read_text())["tests-folders"]
+    assert (found["uses"], found["saved"], found["tried"]) == (uses, 2_000_000, {"a": ["1.0"]})
+
+
 def test_outcomes_that_were_written_are_read_again(tmp_path: Path) -> None:
     before = trial(tmp_path)
     file = tmp_path / "outcomes.json"
