@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
-from slim.analysis.vocabulary import AnyOf
+from slim.analysis.vocabulary import AnyOf, vocabulary
 
 _PLACES = AnyOf(
     *(b"__file__", b"__path__", b"getfile", b"files(", b"resource_", b"as_file"),
@@ -45,6 +45,19 @@ _ANY_SOURCE = re.compile(rb"[}s+/*\"']\s*\.?pyw?[\"']")
 """The end of a path to a module of which something else tells the name."""
 
 
+_TAKERS = tuple(
+    (word, re.compile(re.escape(word) + rb"\("))
+    for word in (
+        *(b".glob", b"rglob", b"walk", b"iterdir", b"copytree", b"copy_tree", b"make_archive"),
+        *(b"listdir", b"scandir"),
+    )
+)
+_PLACE = rb"[\w.]*(?:ROOT|HERE|DIR|FOLDER|BASE|HOME|PATH|root|here|folder|_dir|_path)\w*(?:\(\))?"
+_RECEIVER = re.compile(_PLACE + rb"\.?\Z")
+_ARGUMENT = re.compile(rb"[^()\n]*(?:\b\w+\()?" + _PLACE)
+_NEAR = 60
+
+
 class MayList(StrEnum):
     """The folders that code may list, by its words."""
 
@@ -52,6 +65,11 @@ class MayList(StrEnum):
     OWN = "own"
     """Those of its own package."""
     ANY = "any"
+
+
+def finds_places(source: bytes) -> bool:
+    """Return whether code has words by which it finds its own folder, or another package's."""
+    return _PLACES.within(source)
 
 
 def has_list_words(source: bytes) -> bool:
@@ -72,8 +90,24 @@ def _calls(source: bytes) -> bytes:
 
 def may_list_folders(source: bytes) -> MayList:
     """Return which folders code may list, or read a module of that only running names."""
-    if not _PLACES.within(source):
+    if _lists_place(source):
+        return MayList.ANY
+    if not finds_places(source):
         return MayList.NONE
     if not has_list_words(source) and _ANY_SOURCE.search(source) is None:
         return MayList.NONE
     return MayList.OWN if OTHER_PLACE.search(source) is None else MayList.ANY
+
+
+def _lists_place(source: bytes) -> bool:
+    """Return whether code may list a place that another module tells, by what it is called."""
+    words = vocabulary(source)
+    for word, pattern in _TAKERS:
+        for match in pattern.finditer(source) if word in words else ():
+            before = source[max(0, match.start() - _NEAR) : match.start() + 1]
+            method = before.endswith(b".") or before[-2:-1] == b"."
+            if (method and _RECEIVER.search(before[:-1])) or _ARGUMENT.match(
+                source, match.end(), match.end() + _NEAR
+            ):
+                return True
+    return False

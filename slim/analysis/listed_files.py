@@ -18,9 +18,9 @@ from functools import cached_property, partial
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
 from slim.analysis.code_paths.listing import Listing
-from slim.analysis.code_paths.module import OWN, PACKAGE
+from slim.analysis.code_paths.module import ELSEWHERE, OWN, PACKAGE
 from slim.analysis.code_paths.places import lists, place_of, resolved
-from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant
+from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant, place_in
 from slim.analysis.code_paths.scripts import MAX_SCRIPT, is_script, script_listings
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.list_words import OTHER_PLACE, MayList
@@ -39,6 +39,7 @@ from slim.model.record import (
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
+_MOST_STEPS = 5
 _NAMES_ONLY = re.compile(r"(?:listdir|scandir|contents)\(")
 """Listings that give names, which a module that is cut still has."""
 
@@ -66,6 +67,7 @@ class ListedFiles:
         self._inventory = inventory
         self._read = read
         self._known: dict[FileKey, tuple[Listing, ...]] = {}
+        self._places: dict[tuple[FileKey, str], str] = {}
         self._may_list: dict[FileKey, bool] = {}
 
     def among(
@@ -93,7 +95,8 @@ class ListedFiles:
         self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
         for record in asked:
-            for listing in map(self._of_package, self._listings(record, tops)):
+            listings = (self._resolved(record, listing) for listing in self._listings(record, tops))
+            for listing in map(self._of_package, filter(None, listings)):
                 if self._sources and _NAMES_ONLY.search(listing.text):
                     continue
                 for layer, near in places.items():
@@ -103,6 +106,50 @@ class ListedFiles:
                         if key != record.key:
                             found.setdefault(key, _evidence(record, listing))
         return found
+
+    def _resolved(self, record: FileRecord, listing: Listing) -> Listing | None:
+        """Return a listing at a place that another module tells, if it does, as of that place."""
+        for _ in range(_MOST_STEPS):
+            if ELSEWHERE not in listing.folder:
+                return listing
+            _, name, rest = listing.folder.split(PACKAGE, 2)
+            found = self._place_elsewhere(place_of(record.path), name.rstrip(ELSEWHERE))
+            if found is None:
+                return None
+            record, text = found
+            listing = replace(listing, folder=text + rest)
+            if text.startswith(OWN):
+                folder = resolved(text, place_of(record.path))
+                if not folder:
+                    return None
+                folder = folder.replace("/", ".")
+                return replace(listing, folder=f"{PACKAGE}{folder}{PACKAGE}{rest}")
+        return None
+
+    def _place_elsewhere(self, here: str, name: str) -> tuple[FileRecord, str] | None:
+        """Return the place that a name of another module stands for there, and that module."""
+        around = name[: len(name) - len(name.lstrip("."))]
+        parts = here.split("/")[: -len(around)] if around else []
+        parts += [part for part in name.split(".") if part]
+        for end in range(len(parts) - 1, 0, -1):
+            path = "/".join(parts[:end])
+            record = self._code.get(f"{path}.py") or self._code.get(f"{path}/__init__.py")
+            if record is not None:
+                text = self._place_in(record, parts[-1])
+                return (record, text) if text else None
+        return None
+
+    def _place_in(self, record: FileRecord, name: str) -> str:
+        """Return the place that a variable or function of a module tells; empty for none."""
+        if (record.key, name) not in self._places:
+            platform = self._stack.layer(record.layer).platform
+            self._places[record.key, name] = place_in(self._content(record), name, platform)
+        return self._places[record.key, name]
+
+    @cached_property
+    def _code(self) -> Mapping[str, FileRecord]:
+        """The modules of the stack by their places."""
+        return {place_of(one.path): one for one in self._inventory if _is_code(one)}
 
     def _of_package(self, listing: Listing) -> Listing:
         """Return a listing at a module's place, or that of something in it, as of its package."""

@@ -50,6 +50,58 @@ def held(files: dict[str, Contents]) -> set[str]:
     return {path for path in TAKEN if ("app-x", f"{SITE}/pkg/{path}") not in plan.actions}
 
 
+PATHS = f"{HERE}def here(*parts): return HERE\nclass Paths:\n  root = HERE\nDEEP = HERE / 'sub'\n"
+ELSEWHERE: dict[str, tuple[str, set[str]]] = {
+    "a variable": ("from pkg._paths import HERE\nx = list(HERE.rglob('*'))", TAKEN),
+    "a variable by another name": (
+        "from pkg._paths import HERE as ROOT\nshutil.copytree(ROOT, x)",
+        TAKEN,
+    ),
+    "a folder in it": ("from pkg._paths import HERE\nshutil.copytree(HERE / 'sub', x)", {DEEP}),
+    "a folder": ("from pkg._paths import DEEP as DIR\nos.walk(DIR)", {DEEP}),
+    "a function": ("from pkg._paths import here\nos.walk(here())", TAKEN),
+    "a module's function": ("import pkg._paths\nos.walk(pkg._paths.here())", TAKEN),
+    "an attribute": ("from pkg._paths import Paths\nx = list(Paths.root.rglob('*'))", TAKEN),
+    "what another passes on": ("from other import HERE\nx = list(HERE.rglob('*'))", TAKEN),
+    "no place": ("from pkg._paths import os as ROOT\nshutil.copytree(ROOT, x)", set()),
+    "nothing there": ("from pkg._paths import NO_ROOT\nshutil.copytree(NO_ROOT, x)", set()),
+    "another's pattern": ("from pkg._paths import DIR\nlist(Path(x).glob(DIR))", set()),
+    "a module that is given": (
+        "import pkg\ndef pack(m): shutil.copytree(os.path.dirname(m.__file__), x)\npack(pkg)",
+        TAKEN,
+    ),
+    "modules in a loop": ("import pkg\nfor m in (pkg, os): os.walk(m.__path__[0])", TAKEN),
+    "modules by name": (
+        "for n in ['pkg']:\n  m = import_module(n)\n  os.walk(os.path.dirname(m.__file__))",
+        TAKEN,
+    ),
+    "a package in a variable": (
+        "from importlib.resources import files\nP = 'pkg.sub'\nx = list(files(P).rglob('*'))",
+        {DEEP},
+    ),
+    "a module that isn't given": (
+        "import pkg\ndef pack(m): shutil.copytree(os.path.dirname(m.__file__), x)\npack(os)",
+        set(),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_places_that_other_code_tells(case: str) -> None:
+    code, taken = ELSEWHERE[case]
+    files: dict[str, Contents] = {
+        "pkg/_paths.py": PATHS,
+        "other.py": "from pkg._paths import HERE\n",
+        "user.py": f"import os, shutil\n{code}\n",
+    }
+    assert held(files) == taken
+
+
+def test_a_place_that_a_neighbour_tells() -> None:
+    code = "from . import _paths\nx = list(_paths.HERE.rglob('*'))\n"
+    assert held({"pkg/_paths.py": PATHS, "pkg/core.py": code}) == TAKEN
+
+
 LISTED: dict[str, tuple[str, set[str]]] = {
     "nothing": ("x = 1", set()),
     "a shell copies it": ("os.system(f'cp -r {HERE} /x')", TAKEN),

@@ -12,10 +12,10 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from slim.analysis.code_paths.listing import Listing
-from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
+from slim.analysis.code_paths.module import ANY_MODULE, OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.scripts import command_listings, takes_files
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.path_scan import words
@@ -62,6 +62,16 @@ def listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
 
     Adds the ids of the expressions that say so to ``used``.
     """
+    for listing in _listings_of(module, used):
+        if listing.folder.startswith(ANY_MODULE):
+            rest = listing.folder[len(ANY_MODULE) :]
+            for name in module.held:
+                yield replace(listing, folder=f"{PACKAGE}{name}{PACKAGE}{rest}")
+        else:
+            yield listing
+
+
+def _listings_of(module: CodeModule, used: set[int]) -> Iterator[Listing]:
     scopes: dict[int, ast.AST] | None = None
     for node in module.live:
         if not isinstance(node, ast.Call) or not may_list(node):
@@ -261,6 +271,7 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
         start = module.text(node.func.value)
         if start.startswith((OWN, PACKAGE)):
             pattern = module.text(given[0]) if given and called != "walk" else "*"
+            pattern = "*" if PACKAGE in pattern else pattern
             deep = called in ("rglob", "walk")
             yield _pattern(f"{start}/{pattern}", deep)
             return

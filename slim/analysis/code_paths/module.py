@@ -3,7 +3,8 @@
 What a name was assigned, which statements its own platform never runs, and what an expression comes
 to as a path: constants joined by ``/``, with ``*`` for what only running tells. A path that starts
 at the module's own file begins with :data:`OWN`, one that starts at a package's folder with the
-package's dotted name between two :data:`PACKAGE`.
+package's dotted name between two :data:`PACKAGE`; with ``=`` between them where a variable holds
+the module, with :data:`ELSEWHERE` behind the name of a variable or a function that tells the place.
 """
 
 from __future__ import annotations
@@ -11,15 +12,20 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cached_property
 
 from slim.analysis.code_paths.platforms import PlatformTests
-from slim.analysis.imports.bare_names import called_name, found_module, module_name
+from slim.analysis.imports.bare_names import called_name, dotted_name, found_module, module_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, words
 from slim.model.stack import Platform
 from slim.system.syntax import walk
 
 OWN = "\x01"
 PACKAGE = "\x02"
+ELSEWHERE = "\x04"
+ANY_MODULE = f"{PACKAGE}={PACKAGE}"
+_MODULE = re.compile(r"\A[^\W\d]\w*(?:\.\w+)*\Z")
+_ELSEWHERE_WITHIN = re.compile(rf"(?<=.){PACKAGE}[^{PACKAGE}]*{ELSEWHERE}{PACKAGE}", re.DOTALL)
 _UP = "/.."
 _MAX_DEPTH = 40
 _MAX_TEXT = 500
@@ -48,10 +54,15 @@ _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 class CodeModule:
-    """A parsed module, on the platform that its layer is for."""
+    """A parsed module, on the platform that its layer is for.
 
-    def __init__(self, tree: ast.Module, platform: Platform) -> None:
+    With ``follows`` paths may begin at places that other modules tell.
+    """
+
+    def __init__(self, tree: ast.Module, platform: Platform, *, follows: bool = False) -> None:
         self.tree = tree
+        self._follows = follows
+        self._modules: set[str] = set()
         nodes = list(walk(tree))
         self._bound: dict[str, list[ast.expr]] = {}
         self._returned: dict[str, list[ast.expr]] = {}
@@ -96,10 +107,12 @@ class CodeModule:
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         start = ""
         if isinstance(node, ast.ImportFrom):
-            start = "." * node.level + (node.module or "") + "."
+            start = "." * node.level + (f"{node.module}." if node.module else "")
         for alias in node.names:
             top = alias.name if start or alias.asname else alias.name.partition(".")[0]
             self._imported[alias.asname or top] = start + top
+            if not start:
+                self._modules.add(alias.asname or top)
 
     def _give(self, target: ast.expr, value: ast.expr | None) -> None:
         name = name_of(target)
@@ -162,6 +175,8 @@ class CodeModule:
         used = set() if used is None else used
         used.add(id(node))
         text = self._text(node, used, depth + 1) if depth < _MAX_DEPTH else "*"
+        if ELSEWHERE in text:
+            text = _ELSEWHERE_WITHIN.sub("*", text)
         return text if len(text) <= _MAX_TEXT else "*"
 
     def _text(self, node: ast.AST, used: set[int], depth: int) -> str:
@@ -198,11 +213,17 @@ class CodeModule:
             case ast.Name(id="__path__"):
                 return OWN + _UP
             case ast.Name(id=name) | ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name):
-                return self._value(self._bound.get(name), depth)
+                if name not in self._bound:
+                    return self._elsewhere(node)
+                return self._value(self._bound[name], depth)
             case ast.Attribute(attr="sep"):
                 return "/"
             case ast.Attribute(value=value, attr="parent"):
                 return _up(self.text(value, used, depth))
+            case ast.Attribute(value=ast.Name() as held, attr="__file__" | "__path__" as attr) if (
+                self._is_held(held)
+            ):
+                return ANY_MODULE if attr == "__path__" else f"{ANY_MODULE}/__init__.py"
             case ast.Attribute(value=value, attr="__file__") if name := self._origin(
                 found_module(value)
             ):
@@ -220,7 +241,24 @@ class CodeModule:
                 return _up(start, count + 1) if isinstance(count, int) else "*"
             case ast.Subscript(value=value, slice=ast.Constant(value=0)):
                 return self.text(value, used, depth)
-        return "*"
+        return self._elsewhere(node)
+
+    def _elsewhere(self, node: ast.expr) -> str:
+        """The place that a variable or a function of another module tells, if it is to count."""
+        name = dotted_name(node) if self._follows else ""
+        start = name.partition(".")[0]
+        if start in self._bound or start not in self._imported or name in self._modules:
+            return "*"
+        _, dot, rest = name.partition(".")
+        return f"{PACKAGE}{self._imported[start]}{dot}{rest}{ELSEWHERE}{PACKAGE}"
+
+    def place(self, name: str) -> str:
+        """The path that a variable or function of this module tells; empty for none."""
+        values = self._bound.get(name) or self._returned.get(name)
+        if values is None and name in self._imported:
+            return f"{PACKAGE}{self._imported[name]}{ELSEWHERE}{PACKAGE}"
+        text = self._value(values, 0)
+        return text if text.startswith((OWN, PACKAGE)) else ""
 
     def _value(self, values: list[ast.expr] | None, depth: int) -> str:
         """The path that a name stands for which has one value on this platform."""
@@ -263,6 +301,15 @@ class CodeModule:
                 return joined([path, *rest] if called.endswith("Path") else [path])
             case _, [] if called in _SAME and receiver is not None:
                 return self.text(receiver, used, depth)
+        return self._returned_by(node, depth)
+
+    def _returned_by(self, node: ast.Call, depth: int) -> str:
+        """The path that a function gives which is none of those known."""
+        called = called_name(node.func)
+        parts = [one.value for one in node.args if isinstance(one, ast.Constant)]
+        if called not in self._returned and len(parts) == len(node.args):
+            place = self._elsewhere(node.func)
+            return place if place == "*" else "/".join([place, *map(str, parts)])
         return self._value(self._returned.get(called), depth)
 
     def _filled(self, fields: re.Pattern[str], text: str, given: list[ast.expr], depth: int) -> str:
@@ -313,9 +360,39 @@ class CodeModule:
                 return f"{PACKAGE}{text}{PACKAGE}"
             case ast.Name(id="__name__" | "__package__"):
                 return OWN + _UP
+            case ast.Name() if self._is_held(node):
+                return ANY_MODULE
+            case ast.Name(id=variable) if self._follows:
+                match self._bound.get(variable):
+                    case [ast.Constant(value=str(text))]:
+                        return f"{PACKAGE}{text}{PACKAGE}"
         name = module_name(node)
         known = name.partition(".")[0] in self._imported and not name.endswith("__")
         return f"{PACKAGE}{self._origin(name)}{PACKAGE}" if known else "*"
+
+    def _is_held(self, node: ast.Name) -> bool:
+        """Return whether a variable may hold a module, or its name: a parameter, one of a loop."""
+        values = self._bound.get(node.id, ()) if self._follows else ()
+        return any(one is _UNKNOWN or isinstance(one, ast.Call) for one in values)
+
+    @cached_property
+    def held(self) -> tuple[str, ...]:
+        """The modules that functions are given, or that stand in collections; by name, too."""
+        found: set[str] = set()
+        for node in self.live:
+            match node:
+                case ast.Call(args=given, keywords=keywords):
+                    given = [*given, *(item.value for item in keywords)]
+                case ast.List(elts=given) | ast.Tuple(elts=given) | ast.Dict(values=given):
+                    pass
+                case _:
+                    continue
+            for one in given:
+                if isinstance(one, ast.Name) and one.id in self._modules:
+                    found.add(self._imported[one.id])
+                elif isinstance(one, ast.Constant) and isinstance(one.value, str):
+                    found.update(_MODULE.findall(one.value))
+        return tuple(sorted(found))
 
     def _origin(self, name: str) -> str:
         """The module that a name stands for: of ``import a as b`` or ``from a import b``."""
@@ -340,7 +417,7 @@ def _up(text: str, times: int = 1) -> str:
     for _ in range(min(times, 20)):
         start, slash, last = text.rpartition("/")
         plain = slash and last not in ("..", "") and "*" not in last
-        if text.startswith(PACKAGE) and not slash:
+        if text.startswith(PACKAGE) and not slash and ELSEWHERE not in text:
             start, _, last = text.strip(PACKAGE).rpartition(".")
             text = f"{PACKAGE}{start}{PACKAGE}" if start else "*"
         elif plain:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from contextlib import suppress
 from typing import Any, Final
 
 from slim.analysis.code_paths.listing import Listing
 from slim.analysis.code_paths.listings import listings_of, may_list, sources_at
 from slim.analysis.code_paths.module import CodeModule
+from slim.analysis.list_words import finds_places
 from slim.analysis.remembering import Form
 from slim.model.stack import Platform, System
 from slim.system.syntax import parsed, walk
@@ -33,11 +35,21 @@ def listings_in(content: bytes, variant: str) -> tuple[Listing, ...] | None:
     found: list[Listing] = []
     with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
         if sources or any(isinstance(node, ast.Call) and may_list(node) for node in walk(tree)):
-            module = CodeModule(tree, Platform(tag=tag, system=System(system), machine=machine))
+            platform = Platform(tag=tag, system=System(system), machine=machine)
+            module = CodeModule(tree, platform, follows=True)
             found.extend(listings_of(module, set()))
             if sources:
                 found.extend(sources_at(module))
     return tuple(found)
+
+
+def place_in(content: bytes, name: str, platform: Platform) -> str:
+    """The place that a variable or function of a module tells; empty for none."""
+    imports = re.compile(rb"\bimport\b[^;#]{0,400}\b" + name.encode() + rb"\b")
+    if name.encode() in content and (finds_places(content) or imports.search(content)):
+        with suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+            return CodeModule(parsed(content), platform, follows=True).place(name)
+    return ""
 
 
 def _packed(listings: tuple[Listing, ...] | None) -> object:
