@@ -2,9 +2,9 @@
 
     python bench/runtime_tests.py STACK [TEST...] [--profile PROFILE] [--jobs N] [--work DIR]
 
-STACK is a published folder (``_artifacts``), or one that holds such a folder. It is slimmed and both
-are deployed; what slim removed of the tests (the folders of tests, and the extension modules that
-only they use) is put beside the slimmed runtime. Then ``python -m test`` runs in each (without
+STACK is a published folder (``_artifacts``), or one that holds such a folder. It is slimmed, and
+both are deployed; what slim removed of the tests (the folders of tests, and the extension modules
+that only they use) is put beside the slimmed runtime. Then ``python -m test`` runs in each (without
 resources such as the network), all tests or those named. What passed before has to pass after, but
 for tests of what the profile gives up. The exit code is 1 where something else doesn't.
 """
@@ -61,12 +61,10 @@ def main() -> int:
     before, after = results
     lost = sorted(before - after)
     told = {name: why for name in lost for start, why in GIVEN_UP.items() if name.startswith(start)}
-    print(
-        f"{layer}, {options.profile}: {len(before)} tests passed before, {len(before & after)} of"
-    )
-    print(
-        f"them after, {len(told)} are of what the profile gives up, {len(lost) - len(told)} broke"
-    )
+    print(f"{layer}, {options.profile}: {len(before)} tests passed before")
+    print(f"  {len(before & after)} pass after, too")
+    print(f"  {len(told)} are of what the profile gives up")
+    print(f"  {len(lost) - len(told)} broke")
     for name in lost:
         print(f"  {name}: {told.get(name, 'broken')}")
     return 1 if len(lost) > len(told) else 0
@@ -111,7 +109,7 @@ def run_tests(layer: Path, report: Path, tests: list[str], jobs: int, work: Path
 
 def passed_in(report: Path) -> set[str]:
     """The names of the tests that passed."""
-    cases = ElementTree.parse(report).getroot().iter("testcase")  # noqa: S314 - written just now
+    cases = ElementTree.parse(report).getroot().iter("testcase")
     return {case.get("name", "") for case in cases if not len(case)}
 
 
