@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--work", type=Path, help="a folder on a disk with room for two stacks")
     options = parser.parse_args()
+    # Tests of Ctrl-C never end where it is ignored, as in a script's background jobs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     published = published_in(options.stack)
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         work = Path(folder)
