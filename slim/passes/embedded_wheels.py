@@ -71,7 +71,7 @@ class EmbeddedWheels:
                 try:
                     proposal = _look(record, rules[0], context)
                 except SlimError as error:
-                    evidence = Evidence(kind="zip", text=error.message, file=record.deployed_path)
+                    evidence = Evidence(kind="wheel", text=error.message, file=record.deployed_path)
                     proposal = _refusal(record, rules[0], evidence)
                 if proposal is not None:
                     yield proposal

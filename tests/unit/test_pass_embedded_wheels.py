@@ -221,7 +221,7 @@ def test_a_wheel_that_is_not_plain_stays_whole(content: bytes, word: str | None)
     assert gone == ()
     if word is not None:
         ((reason, kind, text, _),) = refused  # type: ignore[misc]
-        assert (reason, kind) == (SkipReason.UNSAFE_TO_EDIT, "zip")
+        assert (reason, kind) == (SkipReason.UNSAFE_TO_EDIT, "wheel")
         assert word in text
 
 
