@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import io
-import json
 import os
 import subprocess
 import sys
 import tarfile
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +21,7 @@ from slim.delta.apply import ApplyRequest, apply
 from slim.delta.create import MakeRequest, make
 from tests.support.embedded_wheels import pip_wheel, wheel
 from tests.support.published_stacks import STDLIB, Content, LayerSpec, Link, publish
+from tests.support.stack_runs import run
 
 ENSUREPIP = f"{STDLIB}/ensurepip"
 TOOL = {
@@ -60,14 +59,6 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("made") / "published"
     publish(folder, {"cpython3.13": LayerSpec("runtime", files)})
     return folder
-
-
-def run(source: Path, output: Path, *more: str) -> dict[str, Any]:
-    report = output.parent / f"{output.name}.json"
-    arguments = ["run", str(source), "-o", str(output), "--no-config", "-q"]
-    assert main([*arguments, "--report", f"json={report}", *more]) == 0
-    loaded: dict[str, Any] = json.loads(report.read_text("utf-8"))["runs"][0]
-    return loaded
 
 
 def bundled(published: Path) -> tuple[str, bytes]:

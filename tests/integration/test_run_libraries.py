@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from slim.cli import main
 from tests.support.native_headers import macho
 from tests.support.published_stacks import (
     SITE,
@@ -20,6 +17,7 @@ from tests.support.published_stacks import (
     merge,
     publish,
 )
+from tests.support.stack_runs import run
 
 LIBRARY = macho()
 LIBPYTHON = "lib/libpython3.13.dylib"
@@ -64,14 +62,6 @@ def stack(folder: Path, more: dict[str, Content | Link] | None = None) -> Path:
         platform="macosx_arm64",
     )
     return folder / "published"
-
-
-def run(source: Path, output: Path, *more: str) -> dict[str, Any]:
-    report = output.parent / f"{output.name}.json"
-    arguments = ["run", str(source), "-o", str(output), "--no-config", "-q"]
-    assert main([*arguments, "--report", f"json={report}", *more]) == 0
-    loaded: dict[str, Any] = json.loads(report.read_text("utf-8"))["runs"][0]
-    return loaded
 
 
 def left(output: Path) -> set[str]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from slim.cli import main
 from tests.support.native_headers import pe
 from tests.support.published_stacks import (
     SITE,
@@ -21,6 +20,7 @@ from tests.support.published_stacks import (
     merge,
     publish,
 )
+from tests.support.stack_runs import run
 
 STDLIB = "lib/python3.13"
 HEADERS = {"include/python3.13/Python.h", f"{STDLIB}/config-3.13-x86_64-linux-gnu/Makefile"}
@@ -58,14 +58,6 @@ def stack(folder: Path, *packages: dict[str, Content | Link], install: str = "")
         },
     )
     return folder
-
-
-def run(source: Path, output: Path, *more: str) -> dict[str, Any]:
-    report = output.parent / f"{output.name}.json"
-    arguments = ["run", str(source), "-o", str(output), "--no-config", "-q"]
-    assert main([*arguments, "--report", f"json={report}", *more]) == 0
-    loaded: dict[str, Any] = json.loads(report.read_text("utf-8"))["runs"][0]
-    return loaded
 
 
 def left(output: Path) -> set[str]:
