@@ -240,8 +240,4 @@ class DigestBook:
 
     def _wanted(self, record: FileRecord) -> Wanted:
         variant = "bytecode" if record.path.endswith(".pyc") else ""
-        read = partial(self._bytes_of, record)
-        return Wanted(STATED.name, variant, record.sha256, record.size, read)
-
-    def _bytes_of(self, record: FileRecord) -> bytes:
-        return bytes(self._read(record))
+        return Wanted.of(STATED.name, variant, record, self._read)

@@ -211,8 +211,7 @@ class ListedFiles:
 
     def _wanted(self, record: FileRecord) -> Wanted:
         variant = listings_variant(self._stack.layer(record.layer).platform, sources=self._sources)
-        read = partial(self._content, record)
-        return Wanted(LISTINGS.name, variant, record.sha256, record.size, read)
+        return Wanted.of(LISTINGS.name, variant, record, self._read)
 
     def _content(self, record: FileRecord) -> bytes:
         return bytes(self._read(record))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -29,10 +28,6 @@ _LEAST_SHARED: Final = 1 << 16
 """Bytes of files that are worth sharing with processes that were started before."""
 _SAMPLE: Final = 64
 """Readings that are looked for to find out whether most are remembered."""
-
-
-def _bytes_of(read: ReadFile, record: FileRecord) -> bytes:
-    return bytes(read(record))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +95,7 @@ class Readings(Remembering):
     def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:
         """Make the summaries of Python files that are about to be asked for; see :meth:`ahead`."""
         self.ahead(
-            Wanted(SUMMARY.name, "", record.sha256, record.size, partial(_bytes_of, read, record))
+            Wanted.of(SUMMARY.name, "", record, read)
             for record in records
             if record.sha256 not in self._summaries
         )

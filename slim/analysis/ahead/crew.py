@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, Self, TypeVar
 
+from slim.analysis import ReadFile
 from slim.errors import OutOfMemoryError
 from slim.model.record import FileRecord
 from slim.system.closing import Closing
@@ -60,6 +61,11 @@ class Wanted(NamedTuple):
     size: int
     """Bytes of the file."""
     read: Callable[[], bytes]
+
+    @classmethod
+    def of(cls, form: str, variant: str, record: FileRecord, read: ReadFile) -> Self:
+        """The reading of a file of the stack."""
+        return cls(form, variant, record.sha256, record.size, lambda: bytes(read(record)))
 
     @property
     def key(self) -> tuple[str, str, str]:

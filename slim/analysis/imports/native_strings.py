@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import chain
 
 from slim.analysis import ReadFile
@@ -174,11 +174,7 @@ class CompiledReader:
         ):
             return None
         variant = native_variant(bytecode=bytecode, module=bool(modules))
-        read = partial(self._bytes_of, record)
-        return Wanted(NATIVE_NAMES.name, variant, record.sha256, record.size, read)
-
-    def _bytes_of(self, record: FileRecord) -> bytes:
-        return bytes(self._read(record))
+        return Wanted.of(NATIVE_NAMES.name, variant, record, self._read)
 
     def _load(self, record: FileRecord) -> _Compiled | None:
         wanted = self._wanted(record)
