@@ -25,6 +25,7 @@ from slim.plan.guidance import guidance_for
 from slim.plan.origins import origin_warnings
 from slim.plan.planned import PlannedStack
 from slim.plan.planner import Planner
+from slim.verification.lost_imports.hold import without_losses
 from slim.verification.oracles import Edit, judge, second_opinion
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ def prepared(
         facts.readings.rest()  # editing and writing need the memory and the processors
         context.progress.stage("Editing", total=None)
         layers = tuple(layer.name for layer in loaded.stack if planner.may_change(layer.name))
-        planned = _with_origins(edited_stack(loaded, plan, layers))
+        planned = without_losses(edited_stack(loaded, plan, layers), request.config)
+        planned = _with_origins(planned)
         _log(planned.plan)
         yield planned, planner
 

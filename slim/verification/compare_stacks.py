@@ -33,6 +33,7 @@ from slim.verification.compare_edits import judge_edits
 from slim.verification.dynamic.session import obstacle, sandbox_note, session
 from slim.verification.dynamic.targets import find_targets
 from slim.verification.forgiven import forgiven
+from slim.verification.lost_imports.compare import lost_between
 from slim.verification.static import DROP_PASS, check_licences, check_links, check_records
 
 DIFFERENCE = "difference"
@@ -108,7 +109,11 @@ def _verify_one(
         edits = judge_edits(before, trees, plan)
         with Facts.of(before, guidance_for(request.config, before.stack)) as facts:
             tried = _checks(request, before, trees, plan, dropped, edits.signed, facts)
-            static = (*_static(before, trees, digests, plan, edits.signed, facts), *edits.checks)
+            static = (
+                *_static(before, trees, digests, plan, edits.signed, facts),
+                lost_between(facts, trees, plan, request.config, dropped),
+                *edits.checks,
+            )
         return RunResult(
             stack=before.stack,
             plan=plan,

@@ -27,28 +27,38 @@ def forgiven(
     """
     builtin = RuleMatcher(rule for rule in config.rules if rule.builtin)
     gone = frozenset(key for key in plan.actions if plan.removes(key))
+    unused = frozenset(untraced(facts, plan, config))
     names = (one.schema.name for one in passes_of(Phase.REMOVE))
     passes = [name for name in names if name != GUIDED_PASS]
     for layer in facts.stack:
         matcher = builtin.for_layer(layer)
-        uses = None
-        guided = config.settings_for(layer.name).profile is Safety.GUIDED
-        if guided and facts.guidance is not None:
-            uses = layer_uses(facts.guidance, layer, open_families(facts.families, gone))
         for record in facts.inventory.records[layer.name].values():
             if record.key in gone and (
                 record.owner.name in dropped
+                or record.key in unused
                 or any(matcher.select(name, record) for name in passes)
-                or _unused(facts, matcher, record, uses)
             ):
                 yield record.key
 
 
-def _unused(
-    facts: Facts, matcher: LayerMatcher, record: FileRecord, uses: LayerUses | None
-) -> bool:
-    """Return whether the traces let a file go. ``uses`` is None where nothing goes by them."""
-    if uses is None or not matcher.select(GUIDED_PASS, record):
+def untraced(facts: Facts, plan: Plan, config: Config) -> Iterator[FileKey]:
+    """Yield removed files that the traces let go, in layers of the profile guided."""
+    if facts.guidance is None:
+        return
+    builtin = RuleMatcher(rule for rule in config.rules if rule.builtin)
+    gone = frozenset(key for key in plan.actions if plan.removes(key))
+    for layer in facts.stack:
+        if config.settings_for(layer.name).profile is Safety.GUIDED:
+            matcher = builtin.for_layer(layer)
+            uses = layer_uses(facts.guidance, layer, open_families(facts.families, gone))
+            for record in facts.inventory.records[layer.name].values():
+                if record.key in gone and _unused(facts, matcher, record, uses):
+                    yield record.key
+
+
+def _unused(facts: Facts, matcher: LayerMatcher, record: FileRecord, uses: LayerUses) -> bool:
+    """Return whether the traces let a file go."""
+    if not matcher.select(GUIDED_PASS, record):
         return False
     modules = facts.module_index.modules.get(record.key, ())
     return isinstance(judge(record, modules, uses), Unused)
