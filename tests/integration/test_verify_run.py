@@ -116,6 +116,7 @@ def test_a_stack_for_another_platform_is_not_run() -> None:
     result = run()
     assert set(checks(result)) == {
         "second-opinion",
+        "lost-imports",
         "links",
         "licences",
         "record",
