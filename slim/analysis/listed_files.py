@@ -70,6 +70,10 @@ class ListedFiles:
         self._places: dict[tuple[FileKey, str], str] = {}
         self._may_list: dict[FileKey, bool] = {}
 
+    def ahead(self, records: Iterable[FileRecord]) -> None:
+        """Have other processes begin what is first read of files that are likely to stay."""
+        self._readings.summaries_ahead(filter(_is_code, records), self._read, later=True)
+
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
     ) -> Mapping[FileKey, Evidence]:

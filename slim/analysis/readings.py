@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from slim.analysis import ReadFile
-from slim.analysis.ahead.crew import Crew, Wanted
+from slim.analysis.ahead.crew import Crew, Key, Packed, Wanted
 from slim.analysis.ahead.makers import MAKERS, hints_variant, scan_variant
 from slim.analysis.build_words import has_build_words
 from slim.analysis.forms import HINTS, SCAN, SUMMARY
 from slim.analysis.imports.scans import Scan
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.list_words import MayList, may_list_folders
-from slim.analysis.remembering import Form, Packed, Remembering
+from slim.analysis.remembering import Form, Remembering
 from slim.analysis.summary import Described, SourceSummary, described_by, summary_of
 from slim.model.record import FileRecord
 
@@ -56,7 +58,7 @@ class Readings(Remembering):
     def __init__(self, folder: Path | None = None, *, children: int = 0) -> None:
         super().__init__(folder)
         self._summaries: dict[str, SourceSummary] = {}
-        self._crew = Crew(children)
+        self._crew = Crew(children, _made)
 
     def close(self) -> None:
         """Write what is new, and end the children."""
@@ -66,46 +68,69 @@ class Readings(Remembering):
     def rest(self) -> None:
         """End the children, and forget what they made in vain."""
         self._crew.close()
-        self._crew = Crew(0)
-        self._made.clear()
+        self._crew = Crew(0, _made)
 
     @property
     def has_help(self) -> bool:
         """True if other processes make readings ahead."""
         return self._crew.works
 
-    def ahead(self, wanted: Iterable[Wanted]) -> None:
-        """Make readings that are about to be asked for, in several processes, where that pays."""
+    def ahead(self, wanted: Iterable[Wanted], *, later: bool = False) -> None:
+        """Have other processes begin readings that will be asked for, where that pays.
+
+        They are made in that order; those for ``later`` after all others.
+        """
         if not self.has_help:
             return
         fit = [
             each for each in wanted if 0 < each.size <= MAKERS[each.form].max_size and each.sha256
         ]
-        if all(self._is_known(*each.key) for each in fit[:: max(1, len(fit) // _SAMPLE)]):
-            return  # so are nearly all, and asking for each takes as long as what is left
-        missing = {each.key: each for each in fit if not self._is_known(*each.key)}
+        if not any(map(self._is_missing, fit[:: max(1, len(fit) // _SAMPLE)])):
+            return  # nor are nearly all, and asking for each takes as long as what is left
+        missing = list(filter(self._is_missing, fit))
         least = _LEAST_SHARED if self._crew.started else _LEAST_WORK
-        if sum(each.size for each in missing.values()) >= least:
-            self._crew.share(missing.values(), self._make_own, self._take)
+        if sum(each.size for each in missing) >= least:
+            self._crew.begin(missing, later=later)
 
-    def is_made(self, wanted: Wanted) -> bool:
-        """Return whether a reading was made ahead, and not yet asked for."""
-        return wanted.key in self._made
+    def _is_missing(self, wanted: Wanted) -> bool:
+        """Return whether a reading is neither remembered nor begun."""
+        return not (self._crew.has_begun(wanted.key) or self._is_known(*wanted.key))
 
-    def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:
-        """Make the summaries of Python files that are about to be asked for; see :meth:`ahead`."""
-        self.ahead(
+    def has_begun(self, wanted: Wanted) -> bool:
+        """Return whether a reading was begun ahead, and not yet asked for."""
+        return self._crew.has_begun(wanted.key)
+
+    def summaries_ahead(
+        self, records: Iterable[FileRecord], read: ReadFile, *, later: bool = False
+    ) -> None:
+        """Begin the summaries of Python files that will be asked for; see :meth:`ahead`."""
+        wanted = (
             Wanted.of(SUMMARY.name, "", record, read)
             for record in records
             if record.sha256 not in self._summaries
         )
+        self.ahead(wanted, later=later)
 
-    def _make_own(self, wanted: Wanted) -> None:
-        self._made[wanted.key] = MAKERS[wanted.form].make(wanted.read(), wanted.variant)
+    def of_bytes(
+        self, form: Form[T], sha256: str, size: int, make: Callable[[], T], variant: str = ""
+    ) -> T:
+        """The reading of some bytes; see :meth:`Remembering.of_bytes`."""
+        key = (form.name, variant, sha256)
+        if self._crew.has_begun(key):
+            make = partial(self._result, form, key, make)
+        return super().of_bytes(form, sha256, size, make, variant)
 
-    def _take(self, wanted: Wanted, reading: str) -> None:
-        if reading:  # it wasn't too long
-            self._made[wanted.key] = Packed(reading)
+    def _result(self, form: Form[T], key: Key, make: Callable[[], T]) -> T:
+        """A reading that was begun; ``make`` makes it where it was left undone."""
+        found = self._crew.result(key)
+        if found is None:
+            return make()
+        if not isinstance(found, Packed):
+            return cast("T", found)
+        try:
+            return form.unpack(json.loads(found.text))
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return make()
 
     def scan(self, code: bytes | Code, *, expressions: bool, paths: bool) -> Scan:
         """Imports of a file; see :func:`slim.analysis.imports.ast_scan.scan`."""
@@ -150,7 +175,11 @@ class Readings(Remembering):
 
     def _known_summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary | None:
         """A file's summary; None where it would have to be made for a part of it alone."""
-        made = (SUMMARY.name, "", record.sha256) in self._made
-        if self.remembers or made or record.sha256 in self._summaries:
+        begun = self._crew.has_begun((SUMMARY.name, "", record.sha256))
+        if self.remembers or begun or record.sha256 in self._summaries:
             return self.summary(record, read)
         return None
+
+
+def _made(wanted: Wanted) -> object:
+    return MAKERS[wanted.form].make(wanted.read(), wanted.variant)

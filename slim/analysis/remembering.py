@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import slim
 from slim.model.record import FileRecord
@@ -46,13 +46,6 @@ class Form(Generic[T]):
     unpack: Callable[[Any], T]
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A reading as JSON, as another process made it."""
-
-    text: str
-
-
 def plain(name: str, kind: type[T]) -> Form[T]:
     """Form of a reading that JSON can say as it is: text, a number, or a truth value."""
 
@@ -74,8 +67,6 @@ class Remembering(Closing):
         self._folder = folder
         self._version = b""
         self._remembered: Remembered | None = None
-        self._made: dict[tuple[str, str, str], object] = {}
-        """Readings made ahead, by form, variant and SHA-256: as they are, or as JSON."""
 
     def close(self) -> None:
         """Write what is new."""
@@ -97,7 +88,7 @@ class Remembering(Closing):
         return self.of_bytes(form, record.sha256, record.size, make, variant)
 
     def knows(self, form: Form[T], record: FileRecord, variant: str = "") -> bool:
-        """Return whether the reading of a file needn't be made: it is remembered, or made ahead."""
+        """Return whether the reading of a file is remembered, so that it needn't be made."""
         return self._is_known(form.name, variant, record.sha256)
 
     def of_bytes(
@@ -109,8 +100,6 @@ class Remembering(Closing):
         """
         if self._folder is not None:
             self._open(self._folder)
-        if self._made and (form.name, variant, sha256) in self._made:
-            make = self._made_ahead(form, (form.name, variant, sha256), make)
         if self._remembered is None or size < _LEAST or not sha256:
             return make()
         key = self._key(form.name, variant, sha256)
@@ -125,28 +114,9 @@ class Remembering(Closing):
         return result
 
     def _is_known(self, form: str, variant: str, sha256: str) -> bool:
-        """Return whether a reading was made ahead, or is remembered, so that it needn't be made."""
         if self._folder is not None:
             self._open(self._folder)
-        if (form, variant, sha256) in self._made:
-            return True
         return self._remembered is not None and self._key(form, variant, sha256) in self._remembered
-
-    def _made_ahead(
-        self, form: Form[T], which: tuple[str, str, str], make: Callable[[], T]
-    ) -> Callable[[], T]:
-        """Return what takes a reading that was made ahead; ``make`` where it isn't one."""
-
-        def take() -> T:
-            made = self._made.pop(which)
-            if not isinstance(made, Packed):
-                return cast("T", made)
-            try:
-                return form.unpack(json.loads(made.text))
-            except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
-                return make()
-
-        return take
 
     def _key(self, form: str, variant: str, sha256: str) -> bytes:
         kind = f"{form}\0{variant}\0{sha256}".encode("utf-8", "surrogatepass")

@@ -95,11 +95,20 @@ class Planner:
         """Begin what takes long, and is likely to be wanted once the analyses had their say."""
         if self._early is None and self._remembered:
             return  # an earlier plan's answers are there
+        if self._proved:
+            self._read_ahead()
         found = likely(self._context(), self._selection, self._scope)
         if self._early is not None:
             self._early(found)
         for layer, path in found.edits:
             begin(self.facts.inventory.records[layer][path])
+
+    def _read_ahead(self) -> None:
+        """Have other processes begin what is read of every Python file that is likely to stay."""
+        gone = self._draft.gone
+        stay = [record for record in self.facts.inventory if record.key not in gone]
+        self.facts.listed_files.ahead(stay)
+        self.facts.imports.ahead(stay)
 
     def _settle_all(self) -> None:
         """Take back what has to stay, and ask the passes that depend on what goes."""

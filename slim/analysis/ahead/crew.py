@@ -1,4 +1,4 @@
-"""Parent's side of readings ahead: shares them out between child processes and this one.
+"""Parent's side of readings ahead: child processes make them while this one does other things.
 
 Parsing and matching hold the interpreter lock, so that threads gain nothing. A child makes the same
 readings as this process would; where one crashes or is killed, its share is left undone, and made
@@ -8,15 +8,15 @@ when it is asked for.
 from __future__ import annotations
 
 import sys
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from dataclasses import dataclass
 from queue import SimpleQueue
-from typing import Final, NamedTuple, Self, TypeVar
+from threading import Condition, Thread
+from typing import Final, NamedTuple, Self
 
 from slim.analysis import ReadFile
-from slim.errors import OutOfMemoryError
+from slim.errors import OutOfMemoryError, SlimError
 from slim.model.record import FileRecord
 from slim.system.closing import Closing
 from slim.system.worker import NoAnswer, Worker
@@ -29,13 +29,13 @@ _BATCH: Final = 1 << 20
 _LEAST_BATCH: Final = 1 << 15
 """Bytes that are worth the way there and back."""
 _BATCHES: Final = 32
-"""Into how many batches little work is parted, so that all end it at about the same time."""
-_SLICE: Final = 64 << 20
+"""Into how many batches what waits is parted, so that the last ones are small."""
+_SLICE: Final = 8 << 20
 """Bytes of the files of a part."""
 _COUNTED: Final = 1 << 20
-"""Bytes of a large file that count in a part: few are read, or one by one."""
+"""Bytes of a large file that count: few are read, or one by one, and tell little."""
 _SECONDS: Final = 120.0
-"""Seconds that a child may take for them. Real ones take less than one."""
+"""Seconds that a child may take for a batch. Real ones take less than one."""
 _QUEUED: Final = 2
 """Batches on their way to each child."""
 _TURN: Final = 0.001
@@ -44,9 +44,14 @@ _TURN: Final = 0.001
 With Python's 5 ms, a child waits for its next batch three times as long as one takes it.
 """
 _HELD: Final = 32 << 20
-"""Bytes of them that are enough for all children: they are held in memory."""
+"""Bytes of files on their way that are enough for all children: they are held in memory."""
+_UNASKED: Final = 64 << 20
+"""Bytes of files of which readings may have been made that nobody has asked for yet."""
 _MAX_ACCIDENTS: Final = 3
 """Crashes after which no child is asked any more."""
+
+Key = tuple[str, str, str]
+"""Form, variant and SHA-256 of a reading: what makes it the same as another."""
 
 
 class Wanted(NamedTuple):
@@ -68,88 +73,226 @@ class Wanted(NamedTuple):
         return cls(form, variant, record.sha256, record.size, lambda: bytes(read(record)))
 
     @property
-    def key(self) -> tuple[str, str, str]:
-        """Form, variant and SHA-256: what makes it the same as another."""
+    def key(self) -> Key:
+        """What makes it the same as another."""
         return self.form, self.variant, self.sha256
 
+    @property
+    def weight(self) -> int:
+        """Bytes that count."""
+        return min(self.size, _COUNTED)
 
-_Sized = TypeVar("_Sized", FileRecord, Wanted)
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A reading as JSON, as a child made it."""
+
+    text: str
+
+
+class Queue:
+    """Readings that wait to be made, in their order."""
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[Key, Wanted] = OrderedDict()
+        self._weight = 0
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._waiting
+
+    def add(self, wanted: Wanted) -> None:
+        """Put one at the end."""
+        self._waiting[wanted.key] = wanted
+        self._weight += wanted.weight
+
+    def drop(self, key: Key) -> Wanted | None:
+        """Take one out of the queue, wherever it stands; None where it isn't there."""
+        wanted = self._waiting.pop(key, None)
+        if wanted is not None:
+            self._weight -= wanted.weight
+        return wanted
+
+    def last(self) -> Wanted | None:
+        """Take the last one; None where nothing waits."""
+        return self.drop(next(reversed(self._waiting))) if self._waiting else None
+
+    def batch(self) -> list[Wanted]:
+        """Take the first ones, as many as make a batch."""
+        most = min(_BATCH, max(_LEAST_BATCH, self._weight // _BATCHES))
+        taken: list[Wanted] = []
+        while self._waiting and (not taken or most > 0):
+            _, wanted = self._waiting.popitem(last=False)
+            most -= wanted.weight
+            taken.append(wanted)
+        self._weight -= sum(each.weight for each in taken)
+        return taken
 
 
 class Crew(Closing):
-    """Child processes that make readings; started when first needed. Not for several threads."""
+    """Child processes that make readings; started when first needed.
 
-    def __init__(self, children: int) -> None:
+    Begin readings in the order in which they will be asked for. Children take them from the front;
+    while this process waits for one that is on its way, it makes others from the back with ``own``.
+    Closing ends the children. All methods are for one thread; ``read`` of what is wanted is called
+    in others, too.
+    """
+
+    def __init__(self, children: int, own: Callable[[Wanted], object]) -> None:
+        self._own = own
         self._workers = [Worker(MODULE) for _ in range(min(children, MAX_CHILDREN))]
         self._free: SimpleQueue[Worker] = SimpleQueue()
         for worker in self._workers:
             self._free.put(worker)
+        self._threads: list[Thread] = []
+        self._turn: float | None = None
         self._accidents = 0
-        self.started = False
-        """True once the children were asked anything."""
+        # All that follows is changed by who has the lock of this condition only.
+        self._changed = Condition()
+        self._closed = False
+        self._soon, self._later = Queue(), Queue()
+        self._sent: dict[Key, int] = {}
+        """Those on their way, with the bytes of their files."""
+        self._made: dict[Key, tuple[object, int]] = {}
+        """Those that nobody has asked for yet, with the bytes of their files that count."""
+        self._unasked = 0
+        self._begun: set[Key] = set()
+        """All of them."""
 
     @property
     def works(self) -> bool:
         """True if there is a child that can be asked."""
-        return bool(self._workers) and self._accidents < _MAX_ACCIDENTS
+        return bool(self._workers) and self._accidents < _MAX_ACCIDENTS and not self._closed
 
-    def share(
-        self,
-        wanted: Iterable[Wanted],
-        own: Callable[[Wanted], None],
-        other: Callable[[Wanted, str], None],
-    ) -> None:
-        """Have readings made: ``own`` makes one in this thread, ``other`` takes one as JSON.
+    @property
+    def started(self) -> bool:
+        """True once the children were asked anything."""
+        return bool(self._threads)
 
-        Both are called in this thread only. What a child failed to make is left out.
+    def has_begun(self, key: Key) -> bool:
+        """Return whether a reading was begun that nobody has asked for yet."""
+        return key in self._begun
+
+    def begin(self, wanted: Iterable[Wanted], *, later: bool = False) -> None:
+        """Have readings made before those that are to come ``later``."""
+        if not self.works:
+            return
+        with self._changed:
+            for each in wanted:
+                if each.key not in self._begun:
+                    self._begun.add(each.key)
+                    (self._later if later else self._soon).add(each)
+            self._changed.notify_all()
+        if not self.started:
+            self._start()
+
+    def result(self, key: Key) -> object:
+        """A reading that was begun: as it is, or :class:`Packed`; None where it is left undone.
+
+        Raises what ``own`` raises, of any reading that was begun.
         """
-        self.started = True
-        all_wanted = list(wanted)
-        size = sum(each.size for each in all_wanted)
-        waiting = deque(_parts(all_wanted, min(_BATCH, max(_LEAST_BATCH, size // _BATCHES))))
-        running: dict[Future[Sequence[str]], list[Wanted]] = {}
-        held = 0
-        with _short_turns(), ThreadPoolExecutor(max_workers=len(self._workers)) as threads:
-            try:
-                while waiting or running:
-                    while waiting and self._has_room(len(running), held):
-                        batch = waiting.popleft()
-                        data = [each.read() for each in batch]
-                        held += sum(each.size for each in batch)
-                        running[threads.submit(self._ask, batch, data)] = batch
-                    if waiting:
-                        own(waiting[-1].pop())
-                        if not waiting[-1]:
-                            waiting.pop()
-                    else:
-                        wait(running, return_when=FIRST_COMPLETED)
-                    for done in [future for future in running if future.done()]:
-                        batch = running.pop(done)
-                        held -= sum(each.size for each in batch)
-                        for each, reading in zip(batch, done.result(), strict=False):
-                            other(each, reading)
-            except BaseException:
-                self.close()  # Ctrl-C, say: the threads shall not be waited for
-                raise
+        while True:
+            with self._changed:
+                if key in self._made:
+                    self._begun.discard(key)
+                    return self._taken(key)
+                if key not in self._sent:  # it still waits, or a child failed
+                    self._begun.discard(key)
+                    self._soon.drop(key)
+                    self._later.drop(key)
+                    return None
+                other = self._soon.last() or self._later.last()
+                if other is None:
+                    self._changed.wait()
+                    continue
+            made = self._own(other)
+            with self._changed:
+                self._put(other, made)
 
-    def _has_room(self, batches: int, held: int) -> bool:
-        """Return whether children may be sent more; ``held`` bytes are on their way to them."""
-        return self.works and held < _HELD and batches < _QUEUED * len(self._workers)
+    def _taken(self, key: Key) -> object:
+        made, weight = self._made.pop(key)
+        before, self._unasked = self._unasked, self._unasked - weight
+        if before // _UNASKED != self._unasked // _UNASKED:
+            self._changed.notify_all()
+        return made
+
+    def _put(self, wanted: Wanted, made: object) -> None:
+        self._made[wanted.key] = (made, wanted.weight)
+        self._unasked += wanted.weight
 
     def close(self) -> None:
         """End the children."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         for worker in self._workers:
             worker.close()
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
+            worker.close()  # one that was just about to start
+        if self._turn is not None:
+            sys.setswitchinterval(self._turn)
+            self._turn = None
 
-    def _ask(self, batch: Sequence[Wanted], data: Sequence[bytes]) -> Sequence[str]:
+    # -- the threads that ask ----------------------------------------------------------------------
+
+    def _start(self) -> None:
+        self._turn = sys.getswitchinterval()
+        sys.setswitchinterval(min(self._turn, _TURN))
+        for _ in range(_QUEUED * len(self._workers)):
+            thread = Thread(target=self._serve, name="readings ahead", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self) -> None:
+        """Have batches made, one after the other, until there is no child to ask."""
+        while batch := self._next():
+            texts: Sequence[str] = ()
+            try:
+                texts = self._ask(batch)
+            finally:  # whatever happens, nobody shall wait for them
+                self._take(batch, texts)
+
+    def _take(self, batch: Sequence[Wanted], texts: Sequence[str]) -> None:
+        with self._changed:
+            for at, each in enumerate(batch):
+                del self._sent[each.key]
+                text = texts[at] if at < len(texts) else ""
+                if text:
+                    self._put(each, Packed(text))
+                else:  # it was too long, or the child failed
+                    self._begun.discard(each.key)
+            self._changed.notify_all()
+
+    def _next(self) -> list[Wanted]:
+        """Wait for a batch that may be sent; nothing where there is no child any more."""
+        with self._changed:
+            while self.works:
+                if batch := self._batch():
+                    self._sent.update((each.key, each.size) for each in batch)
+                    return batch
+                self._changed.wait()
+        return []
+
+    def _batch(self) -> list[Wanted]:
+        if sum(self._sent.values()) >= _HELD or self._unasked >= 2 * _UNASKED:
+            return []
+        return self._soon.batch() or (self._later.batch() if self._unasked < _UNASKED else [])
+
+    def _ask(self, batch: Sequence[Wanted]) -> Sequence[str]:
         """Return what a child made of a batch; nothing where it failed."""
-        worker = self._free.get()
+        try:
+            data = [each.read() for each in batch]
+        except SlimError:
+            return ()  # whoever asks for it will be told
         files = [(each.form, each.variant, len(one)) for each, one in zip(batch, data, strict=True)]
         size = sum(map(len, data))
+        worker = self._free.get()
         try:
             answer = worker.ask({"files": files}, data, size=size, seconds=_SECONDS)
         except (NoAnswer, OutOfMemoryError):
-            self._accidents += 1
+            with self._changed:
+                self._accidents += 1
             return ()
         finally:
             self._free.put(worker)
@@ -157,35 +300,16 @@ class Crew(Closing):
         return readings if isinstance(readings, list) else ()
 
 
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    """Have threads of this process take shorter turns during the block."""
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, _TURN))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
-
-
 def slices(records: Iterable[FileRecord]) -> Iterator[list[FileRecord]]:
-    """The records in their order, in parts that are small enough to be read ahead at once.
-
-    What is read of a part stays in memory until it is asked for.
-    """
-    return _parts(records, _SLICE)
-
-
-def _parts(items: Iterable[_Sized], most: int) -> Iterator[list[_Sized]]:
-    """The items in their order, in parts of at most that many bytes that count."""
-    part: list[_Sized] = []
+    """The records in their order, in parts that are small enough to be read ahead at once."""
+    part: list[FileRecord] = []
     size = 0
-    for item in items:
-        counted = min(item.size, _COUNTED)
-        if part and size + counted > most:
+    for record in records:
+        counted = min(record.size, _COUNTED)
+        if part and size + counted > _SLICE:
             yield part
             part, size = [], 0
-        part.append(item)
+        part.append(record)
         size += counted
     if part:
         yield part

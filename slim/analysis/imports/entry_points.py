@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from slim.analysis import ReadFile
+from slim.analysis.imports.modules import as_bytes
 from slim.inventory.distributions import parse_entry_points
 from slim.model.record import EntryPoint, EntryType, FileRecord, Inventory
 
@@ -79,3 +80,10 @@ def points_of_build_file(text: str) -> Iterator[EntryPoint]:
         elif group and not line.lstrip().startswith(("#", ";")):
             for name, value in _POINT.findall(line):
                 yield EntryPoint(group=group, name=name, value=value)
+
+
+def line_of(source: bytes | memoryview, name: str) -> int | None:
+    """The line (from 1) on which a file declares an entry point of that name; None: on none."""
+    text = bytes(source)
+    match = re.search(rb"^[ \t]*" + re.escape(as_bytes(name)) + rb"[ \t]*=", text, re.M)
+    return text.count(b"\n", 0, match.start()) + 1 if match else None

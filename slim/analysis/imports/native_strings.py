@@ -182,7 +182,7 @@ class CompiledReader:
             return None
         modules = self._index.modules.get(record.key, ())
         names = None
-        if self._readings.remembers or self._readings.is_made(wanted):
+        if self._readings.remembers or self._readings.has_begun(wanted):
             names = self._readings.of_record(
                 NATIVE_NAMES,
                 record,

@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.entry_points import DeclaredPoint, declared_points
+from slim.analysis.imports.entry_points import DeclaredPoint, declared_points, line_of
 from slim.analysis.imports.interpreter import INTERPRETER_IMPORTS, is_name_table
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, parents
@@ -69,8 +69,8 @@ def _nobody(_candidate: FileKey, _importer: FileRecord) -> bool:
 class ImportProof:
     """The import graph of a stack. Remembers what it has read, for many sets of candidates.
 
-    ``read`` is called from the thread that calls the methods. ``thorough`` parses every file; the
-    answer is the same, which is what tests use it for.
+    ``read`` may be called from other threads as well. ``thorough`` parses every file; the answer is
+    the same, which is what tests use it for.
     """
 
     def __init__(
@@ -150,6 +150,10 @@ class ImportProof:
         run.settle()
         return run.proof()
 
+    def ahead(self, records: Iterable[FileRecord]) -> None:
+        """Have other processes begin what a proof first reads of files that stay."""
+        self._reader.hints_ahead(records, later=True)
+
     def importers_of(self, key: FileKey) -> tuple[Evidence, ...]:
         """Evidence of every import of a file in the stack, the strongest first.
 
@@ -220,9 +224,7 @@ class _ProofRun:
     def hold(self, standing: Mapping[FileKey, Evidence]) -> None:
         """Have removals stay for a reason of their own."""
         for key in sorted(self._removals & standing.keys()):
-            evidence = standing[key]
-            self._evidence.setdefault(key, set()).add(evidence)
-            self._refuse(key)
+            self._refuse(key, standing[key])
 
     def settle(self, without: Collection[FileKey] = ()) -> None:
         """Look at every file that stays, until no more turn out to stay."""
@@ -291,8 +293,7 @@ class _ProofRun:
                 line=call.line,
                 strength=Strength.WEAK,
             )
-            meant = ("unresolved", folder, call.whole, call.reads)
-            if self._counts(meant, evidence, record):
+            if self._counts(("unresolved", folder, call.whole, call.reads), evidence, record):
                 for key in self._candidates.selected_in(folder, modules=not call.reads):
                     inner = key[1][len(folder[1]) :]
                     if key != record.key and (call.whole or f"/{TESTS_FOLDER}/" not in inner):
@@ -384,9 +385,10 @@ class _ProofRun:
                 return
         elif not self._weak_counts(key):
             return
-        self._refuse(key)
+        self._refuse(key, evidence)
 
-    def _refuse(self, key: FileKey) -> None:
+    def _refuse(self, key: FileKey, evidence: Evidence) -> None:
+        self._evidence.setdefault(key, set()).add(evidence)
         record = self._inventory.get(key)
         if key not in self._refused and record is not None:
             self._refused.add(key)
@@ -420,7 +422,7 @@ class _ProofRun:
                 kind="entry-point",
                 text=f"{point.group} {point.name} = {point.value} of {label}",
                 file=path,
-                line=self._reader.line_of(source, point.name) if source else None,
+                line=line_of(self._read(source), point.name) if source else None,
             )
             lacks = self._programs.lacks(point)
             for each in (name, *parents(name)):
@@ -436,8 +438,7 @@ class _ProofRun:
                 evidence = Evidence(kind="parent", text=text, file=record.deployed_path)
                 for key in self._candidates.packages(name):
                     if key[0] == record.layer:
-                        self._evidence.setdefault(key, set()).add(evidence)
-                        self._refuse(key)
+                        self._refuse(key, evidence)
 
     def _neighbouring_data(self) -> None:
         """Keep data in the folder of a needed module which looks for files there."""

@@ -78,6 +78,7 @@ class ImportReader:
         self._read = read
         self._thorough = thorough
         self._loaded: dict[FileKey, FileFacts | None] = {}
+        self._foreseen: set[FileKey] = set()
         self._words = SharedWords()
         self._archives: dict[FileKey, PythonArchive | None] = {}
         self._inner: dict[FileKey, list[tuple[FileFacts, bytes]]] = {}
@@ -96,31 +97,47 @@ class ImportReader:
         if known is not None:
             yield from self._mentions_of(record, known, candidates)
 
+    def hints_ahead(self, records: Iterable[FileRecord], *, later: bool = False) -> None:
+        """Have other processes begin what is first read of files; see :meth:`Readings.ahead`."""
+        new = [
+            each for each in records if not (each.key in self._foreseen or each.key in self._loaded)
+        ]
+        self._foreseen.update(record.key for record in new)
+        self._ahead(
+            (
+                (record, hints_variant(undotted=_is_package(self._modules_of(record))), HINTS.name)
+                for record in new
+            ),
+            later=later,
+        )
+
     def read_ahead(
         self, records: Iterable[FileRecord], candidates: Candidates, *, paths: bool
     ) -> Iterator[FileRecord]:
-        """The records in their order; what each is asked about, other processes have read by then.
+        """The records in their order; what each is asked about, other processes begin to read.
 
         ``paths`` says that :meth:`paths` will be asked, too.
         """
+        before: list[FileRecord] = []
         for some in slices(records):
-            self._ahead(
-                (record, hints_variant(undotted=_is_package(self._modules_of(record))), HINTS.name)
-                for record in some
-                if record.key not in self._loaded
-            )
+            self.hints_ahead(some)
             self._ahead(
                 (record, variant, SCAN.name)
                 for record in some
                 for variant in self._scans_of(record, candidates, paths=paths)
             )
-            yield from some
+            yield from before  # while others read what comes next
+            before = some
+        yield from before
 
-    def _ahead(self, wanted: Iterable[tuple[FileRecord, str, str]]) -> None:
+    def _ahead(self, wanted: Iterable[tuple[FileRecord, str, str]], *, later: bool = False) -> None:
         self._readings.ahead(
-            Wanted(form, variant, code.sha256, code.size, code.read)
-            for record, variant, form in wanted
-            if isinstance(code := self._code(record), Code)
+            (
+                Wanted(form, variant, code.sha256, code.size, code.read)
+                for record, variant, form in wanted
+                if isinstance(code := self._code(record), Code)
+            ),
+            later=later,
         )
 
     def _scans_of(
@@ -245,16 +262,6 @@ class ImportReader:
             found = self._scan(record, known, expressions=False)
             exported |= (names & found.exported) - found.bound
         return frozenset(exported)
-
-    def line_of(self, record: FileRecord, option: str) -> int | None:
-        """The line (from 1) on which a file sets an option, as in ``option = value``."""
-        source = bytes(self._read(record))
-        match = re.search(
-            rb"^[ \t]*" + re.escape(as_bytes(option)) + rb"[ \t]*=",
-            source,
-            re.M,
-        )
-        return source.count(b"\n", 0, match.start()) + 1 if match else None
 
     def _facts(self, record: FileRecord) -> FileFacts | None:
         if record.key not in self._loaded:
