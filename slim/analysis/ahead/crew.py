@@ -74,7 +74,7 @@ class Wanted(NamedTuple):
 
     @property
     def key(self) -> Key:
-        """What makes it the same as another."""
+        """Form, variant and SHA-256."""
         return self.form, self.variant, self.sha256
 
     @property
