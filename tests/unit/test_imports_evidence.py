@@ -256,6 +256,13 @@ NAMES: dict[str, tuple[str, str, set[str]]] = {
         NAMED,
     ),
     "a batch file": ("$bin/run.bat", "python -m pkg.tests.mod\r\n", NAMED),
+    "an option and its value": ("$bin/run.cmd", "@python -mpkg.tests.mod %*\r\n", NAMED),
+    "a notebook in Markdown": (
+        "nb.md",
+        "---\njupytext:\n  x: 1\n---\n```{code-cell}\nfrom pkg.tests import mod\n```\n",
+        NAMED,
+    ),
+    "a document": ("nb.md", "```python\nfrom pkg.tests import mod\n```\n", set()),
     "a script that isn't executable": (
         "share/tool",
         "#!/usr/bin/env python\nimport pkg.tests.mod",
@@ -533,6 +540,19 @@ COMPILED: dict[str, tuple[str, bytes, set[str]]] = {
         NAMED,
     ),
     "Rust": ("other/a.so", b"\x7fELF\0/rustc/x\0failedpkg.tests.modunwrap\0", NAMED),
+    "Python code in a string": (
+        "other/a.so",
+        b"\x7fELF\0import os\nfrom pkg.tests import conf, mod\nmod.run()\n\0",
+        NAMED,
+    ),
+    "Python code after another": ("other/a.so", b"\x7fELF\0x=1;import os,pkg.tests.mod\0", NAMED),
+    "talk of imports": ("other/a.so", b"\x7fELF\0can't import pkg or its tests\0", set()),
+    "a program that embeds Python": (
+        "other/launch/app",
+        b"\x7fELF\0Py_InitializeFromConfig\0pkg.tests.mod\0",
+        NAMED,
+    ),
+    "a program that doesn't": ("other/launch/app", b"\x7fELF\0pkg.tests.mod\0", set()),
     "plain C": ("other/a.so", b"\x7fELF\0failedpkg.tests.modunwrap\0", {INIT}),
     "Nuitka's constants": ("pkg/a.so", b"\x7fELF\0nuitka_version\0atests\0amod\0", NAMED),
     "C's relative import": (
@@ -586,6 +606,35 @@ def test_compiled_importers_hold_the_standard_library(path: str, data: bytes) ->
         "app-x": {f"$site/{path}": data},
     }
     assert refused(make_stack(layers), "/turtle.py") == {"lib/python3.13/turtle.py"}
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("$site/other/a.so", b"\x7fELF\0PyRun_SimpleString\0import turtle\n\0"),
+        ("bin/launcher", b"\x7fELF\0Py_RunMain\0import os, turtle as t\n\0"),
+        ("Contents/MacOS/App", b"\xcf\xfa\xed\xfe\0Py_Initialize\0import sys,turtle\0"),
+    ],
+)
+def test_code_in_compiled_files_holds_the_standard_library(path: str, data: bytes) -> None:
+    layers: dict[str, dict[str, Contents]] = {
+        "cpython3.13": {"$stdlib/turtle.py": "", "$stdlib/os.py": "", "$stdlib/sys.py": ""},
+        "app-x": {path: data},
+    }
+    assert refused(make_stack(layers), "/turtle.py") == {"lib/python3.13/turtle.py"}
+
+
+def test_a_package_and_a_module_in_two_strings_hold_tests_of_the_standard_library() -> None:
+    support = {"$stdlib/test/support/__init__.py": "", "$stdlib/test/support/os_helper.py": ""}
+    strings = b"\x7fELF\0cython_runtime\0test.support\0os_helper\0script_helper\0"
+    layers: dict[str, dict[str, Contents]] = {
+        "cpython3.13": {**support, "$stdlib/test/test_os.py": "", "$stdlib/test/__init__.py": ""},
+        "app-x": {"$site/other/a.so": strings + b"test_os\0"},
+    }
+    made = make_stack(layers)
+    keys = {record.key for record in made.inventory if "/test/" in record.path}
+    found = {key[1].removeprefix("lib/python3.13/test/") for key in prove(made, keys).refused}
+    assert found == {"__init__.py", "support/__init__.py", "support/os_helper.py"}
 
 
 @pytest.mark.parametrize("name", ["user.py", "user.json", "pkg/core.py"])

@@ -22,6 +22,12 @@ _BEFORE = re.compile(rb"\w*\Z")
 _WHOLE = re.compile(rb"\0([^\W\d]\w{1,199}+)(?=[\0\"'`])")
 _TAIL = re.compile(rb"\0(?:\.|%[sUSVRA]\.|\{\}\.)([^\W\d]\w{1,199}+(?:\.\w++)*+)(?=[\0\"'`])")
 """A name that is a whole string, behind a dot or a placeholder with a dot."""
+_STATEMENT = re.compile(
+    rb"import[ \t]++(?:\([\s\\]*+)?([^\W\d][\w.]{0,199}+"
+    rb"(?:[ \t]*+,[ \t]*+[^\W\d][\w.]{0,199}+){0,32}+)"
+)
+_FROM = re.compile(rb"\bfrom[ \t]++([^\W\d][\w.]{0,199}+)[ \t]++\Z")
+"""Python code in a string, as ``PyRun_SimpleString`` runs it."""
 _RUNS = re.compile(rb"[\w.]{2,}+")
 _DELIMITERS = frozenset(b"\0\"'`")
 _CYTHON = b"cython_runtime"
@@ -54,6 +60,8 @@ class PartNames:
     words: frozenset[bytes]
     tails: frozenset[bytes]
     paths: frozenset[bytes]
+    imported: frozenset[bytes] = frozenset()
+    """Names without a dot that a statement in a string imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +93,9 @@ class NativeFile:
             delimited, loose = _dotted_names(table)
             words, tails = (frozenset(found.findall(table)) for found in (_WHOLE, _TAIL))
             paths = frozenset(test_paths(table))
-            yield PartNames(delimited, loose, words, tails, paths)
+            code = frozenset(_imported(table))
+            loose |= {name for name in code if b"." in name}
+            yield PartNames(delimited, loose, words, tails, paths, code - loose)
 
     def packed(self) -> tuple[bytes, ...]:
         """Read the texts in which a word counts wherever it stands."""
@@ -96,10 +106,9 @@ class NativeFile:
 
     def names(self) -> NativeNames | None:
         """Read all; None where it is more than is worth remembering."""
-        found: tuple[set[bytes], ...] = tuple(set() for _ in range(5))
+        found: tuple[set[bytes], ...] = tuple(set() for _ in range(6))
         for part in self.parts():
-            more = (part.delimited, part.loose, part.words, part.tails, part.paths)
-            for names, fresh in zip(found, more, strict=True):
+            for names, fresh in zip(found, _sets(part), strict=True):
                 names |= fresh
             if sum(map(len, chain.from_iterable(found))) > MOST:
                 return None
@@ -107,6 +116,11 @@ class NativeFile:
         if sum(map(len, packed)) > MOST:
             return None
         return NativeNames(PartNames(*map(frozenset, found)), packed)
+
+
+def _sets(part: PartNames) -> tuple[frozenset[bytes], ...]:
+    named = (part.delimited, part.loose, part.words)
+    return (*named, part.tails, part.paths, part.imported)
 
 
 def native_variant(*, bytecode: bool, module: bool) -> str:
@@ -141,6 +155,15 @@ def _dotted_names(data: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
         )
         (delimited if whole else loose).add(data[start:end])
     return frozenset(delimited), frozenset(loose)
+
+
+def _imported(data: bytes) -> Iterator[bytes]:
+    """Yield the names that import statements in some data bring in, with their packages."""
+    for match in _STATEMENT.finditer(data):
+        start = match.start()
+        package = _FROM.search(data, max(0, start - 2 * _MAX_NAME), start)
+        for name in match[1].split(b","):
+            yield name.strip() if package is None else b"%b.%b" % (package[1], name.strip())
 
 
 def _parts(data: memoryview) -> Iterator[bytes]:
@@ -206,9 +229,7 @@ def _set(stored: str) -> frozenset[bytes]:
 def _pack(names: NativeNames | None) -> object:
     if names is None:
         return None
-    parts = names.names
-    sets = (parts.delimited, parts.loose, parts.words, parts.tails, parts.paths)
-    joined = (b"\n".join(sorted(words)) for words in sets)
+    joined = (b"\n".join(sorted(words)) for words in _sets(names.names))
     return [list(map(_squeezed, joined)), list(map(_squeezed, names.packed))]
 
 
@@ -216,8 +237,8 @@ def _unpack(stored: Any) -> NativeNames | None:
     if stored is None:
         return None
     sets, packed = stored
-    delimited, loose, words, tails, paths = map(_set, sets)
-    names = PartNames(delimited, loose, words, tails, paths)
+    delimited, loose, words, tails, paths, imported = map(_set, sets)
+    names = PartNames(delimited, loose, words, tails, paths, imported)
     return NativeNames(names, tuple(map(_text, packed)))
 
 

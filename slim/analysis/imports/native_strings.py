@@ -8,7 +8,7 @@ counts wherever its characters stand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -29,7 +29,7 @@ from slim.analysis.imports.native_names import (
 from slim.analysis.imports.path_scan import PathUse, uses_of
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, Owner, OwnerKind
 from slim.system.mapped import contains
 
 _RUST = ("rustc", "rust_panic")
@@ -131,6 +131,8 @@ class CompiledReader:
                 yield ModuleMention(name, _named(record, tail, Strength.WEAK))
         for packed in compiled.packed:
             yield from _names_in_packed(record, packed, compiled.own, modules, candidates)
+            named = compiled.whole & compiled.plain
+            yield from _members_of_common(record, packed, named, candidates)
 
     def paths(self, record: FileRecord) -> tuple[PathUse, ...]:
         """The paths in a compiled module that lead to files among tests."""
@@ -197,7 +199,9 @@ class CompiledReader:
     def _embeds(self, record: FileRecord) -> bool:
         """True for a program that may start Python by itself, and import what it names."""
         in_bin = record.path.startswith(("bin/", "Scripts/", "libexec/"))
-        return in_bin and any(contains(self._read(record), word) for word in _EMBEDDING)
+        if not in_bin and record.kind is not FileKind.EXECUTABLE:
+            return False
+        return any(contains(self._read(record), word) for word in _EMBEDDING)
 
     def _compiled_of(
         self,
@@ -211,6 +215,7 @@ class CompiledReader:
         within: set[str] = set()
         plain: set[str] = set()
         words: set[str] = set()
+        code: set[str] = set()
         tails: set[str] = set()
         near: set[str] = set()
         paths: set[bytes] = set()
@@ -225,13 +230,15 @@ class CompiledReader:
             within |= self._modules_in(part.loose)
             plain |= self._meant_by(part.delimited, 1) | self._meant_by(part.loose, 2)
             words.update(word.decode() for word in self._top_words & part.words)
+            code.update(word.decode() for word in self._top_words & part.imported)
         own = own or self._index.standard
         return _Compiled(
             own=own,
             whole=frozenset(whole),
             within=frozenset(within - whole),
             plain=frozenset(plain),
-            words=frozenset(words - COMMON - own),  # the interpreter lists the standard library
+            # the interpreter lists the standard library
+            words=frozenset((words - own).union(code) - COMMON),
             tails=frozenset(tails),
             near=frozenset(near),
             of=of,
@@ -355,6 +362,23 @@ def _names_in_packed(
                     evidence = _named(record, name.rpartition("/")[2], Strength.WEAK)
                     scattered = not _is_imported(name, modules, packed, top in own)
                     yield ModuleMention(name, evidence, scattered=scattered)
+
+
+def _members_of_common(
+    record: FileRecord, packed: _Packed, named: Collection[str], candidates: Candidates
+) -> Iterator[ModuleMention]:
+    """Candidates in packages that are named whole, as ``from test.support import os_helper`` does.
+
+    Only those below a name that stands in every program, for which nothing else is looked for.
+    """
+    for package in sorted(named):
+        top, _, rest = package.partition("/")
+        if not rest or top not in COMMON or packed.rust:
+            continue
+        for name in candidates.children.get(package, ()):
+            word = name.rpartition("/")[2]
+            if packed.holds(word):
+                yield ModuleMention(name, _named(record, word, Strength.WEAK))
 
 
 def _is_imported(name: str, modules: tuple[Module, ...], packed: _Packed, own: bool) -> bool:

@@ -28,6 +28,8 @@ _NOT_READ = frozenset(
 )
 _PAGES = (".html", ".htm")
 _PROSE = (".md", ".rst")
+_RUNNING = (b"{code-cell}", b"jupytext:")
+"""What a notebook that is written as Markdown has near its start (MyST, Jupytext)."""
 _LINKING = (
     *(".css", ".svg", ".html", ".htm", ".xhtml", ".scss", ".less"),
     *_PROSE,
@@ -64,9 +66,10 @@ def may_be_text(record: FileRecord, data: memoryview) -> bool:
         return False
     own = record.owner == UNOWNED and record.path.endswith("Makefile")
     skipped = _SKIPPED if own else (*_SKIPPED, *_BUILD_FILES)
-    if record.kind in _NOT_READ or record.path.endswith(skipped):
-        return False
     start = bytes(data[:_START])
+    runs = is_prose(record) and any(map(start.__contains__, _RUNNING))
+    if record.kind in _NOT_READ or (record.path.endswith(skipped) and not runs):
+        return False
     return b"\0" not in as_utf8(start)
 
 
@@ -109,7 +112,7 @@ def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
     for run in set(DOTTED.findall(source)):
         name = run.decode("ascii", "replace")
         names.update(index.known_prefixes(name))
-        if name.startswith("c") and _TEST in run:  # behind the opcode of a pickle that is text
+        if name[0] in "cm" and _TEST in run:  # behind the opcode of a pickle that is text, or -m
             names.update(index.known_prefixes(name[1:]))
     imports = tuple(
         item
