@@ -109,6 +109,7 @@ class Planner:
         stay = [record for record in self.facts.inventory if record.key not in gone]
         self.facts.listed_files.ahead(stay)
         self.facts.imports.ahead(stay)
+        self.facts.unimportable.ahead(stay)
 
     def _settle_all(self) -> None:
         """Take back what has to stay, and ask the passes that depend on what goes."""

@@ -132,6 +132,10 @@ class UnimportableModules:
                 return True
         return False
 
+    def ahead(self, records: Iterable[FileRecord]) -> None:
+        """Have other processes begin what is read of files that are likely to stay."""
+        self._readings.summaries_ahead(filter(_counts, records), self._read, later=True)
+
     def sources(self) -> Mapping[FileKey, Source]:
         """Every Python file but those of the standard library, by key."""
         if self._sources is None:
