@@ -94,6 +94,11 @@ SPELLED: dict[str, tuple[str, set[str]]] = {
         ALL,
     ),
     "a keyword": (f"K = SimpleNamespace(tests=1)\nfor k, v in vars(K).items(): {HERE}k", ALL),
+    "a keyword of any name": (f"def f(**a):\n  for k, v in a.items(): {HERE}k\nf(tests=1)", ALL),
+    "a keyword that a function here takes": (
+        f"def f(k, tests=None):\n  for k in vars(k): {HERE}k\nf(1, tests=2)",
+        set(),
+    ),
     "a choice": (f"K = Literal['docs', 'tests']\n{HERE}get_args(K)[1] / 'data'", ALL),
     "a class of which nothing makes text": (f"class tests: pass\n{HERE}'data'", set()),
     "the name of a class that is logged": ("class tests: pass\nlog(tests.__name__)", set()),

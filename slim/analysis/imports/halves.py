@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 from slim.analysis.imports.bare_names import dotted_name
 from slim.analysis.imports.path_scan import BRACE_FIELD, PERCENT_FIELD, TESTS_FOLDER
-from slim.analysis.imports.spelled import NAMING, SPELLING, may_spell_tests, spells_tests
+from slim.analysis.imports.spelled import NAMING, SPELLING, may_spell_tests, spelled_in
 from slim.analysis.vocabulary import AnyOf, vocabulary
 from slim.system.syntax import walk
 
@@ -92,17 +92,18 @@ class _Folder(ast.NodeTransformer):
     def __init__(self, tree: ast.Module) -> None:
         self._bound: dict[str, list[ast.expr]] = {}
         self._says_test = False
-        self._spelled = False
         self._looped: set[str] = set()
         self._known: dict[int, list[str]] = {}
         self._composed: list[ast.expr] = []
+        spelling: list[ast.AST] = []
         for node in walk(tree):
             if isinstance(node, _COMPOSED):
                 self._composed.append(node)
             elif type(node) in _NOTED:
                 self._note(node)
             if type(node) in SPELLING:
-                self._spelled = self._spelled or spells_tests(node)
+                spelling.append(node)
+        self._spelled = bool(spelled_in(spelling))
 
     def has_work(self) -> bool:
         """Return whether any expression is to be replaced."""

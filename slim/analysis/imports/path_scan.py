@@ -12,12 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
-from slim.analysis.imports.spelled import (
-    SPELLING,
-    is_table,
-    makes_text,
-    spells_tests,
-)
+from slim.analysis.imports.spelled import is_table, makes_text, spelled_in
 from slim.analysis.vocabulary import AnyOf, vocabulary
 from slim.system.syntax import walk
 
@@ -242,7 +237,7 @@ class _PathReader:
             yield from self._path(node, text, list(walk(node)))
 
     def _spelled(self) -> Iterator[PathUse]:
-        spelled = [n for n in self._nodes if type(n) in SPELLING and spells_tests(n)]
+        spelled = spelled_in(self._nodes)
         if spelled and (
             any(map(is_table, spelled))
             or (any(map(_finds_itself, self._nodes)) and any(map(makes_text, self._nodes)))

@@ -73,7 +73,34 @@ def is_table(node: ast.AST) -> bool:
     return False
 
 
-def spells_tests(node: ast.AST) -> bool:
+def spelled_in(nodes: Iterable[ast.AST]) -> list[ast.AST]:
+    """Return the nodes in which the word is a name that comes to text when the code runs.
+
+    A keyword comes to none where the file's own function of that name has a parameter for it
+    (``def search(prop, tests=None)``).
+    """
+    found: list[ast.AST] = []
+    taken: set[str] = set()
+    for node in nodes:
+        if type(node) in SPELLING:
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _takes(node):
+                taken.add(node.name)
+            if _spells_tests(node):
+                found.append(node)
+    return [
+        node
+        for node in found
+        if not (isinstance(node, ast.Call) and called_name(node.func) in taken)
+    ]
+
+
+def _takes(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    given = function.args
+    named = (*given.posonlyargs, *given.args, *given.kwonlyargs)
+    return any(each.arg.lower() == _WORD for each in named)
+
+
+def _spells_tests(node: ast.AST) -> bool:
     """Return whether the word is a name here that comes to text when the code runs."""
     named: Iterable[str | None] = ()
     match node:
