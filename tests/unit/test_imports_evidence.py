@@ -698,6 +698,33 @@ def test_a_layer_imports_from_its_own_runtime_only(
     assert _two_runtimes(importer, contents) == {expected}
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"$bin/pl-try": ""}, {"__init__.py", "test_a.py", "data/a.csv"}),
+        ({}, {"__init__.py"}),
+        ({"$bin/other": ""}, {"__init__.py"}),
+    ],
+    ids=["a program that is there", "no programs", "another program"],
+)
+def test_a_program_that_begins_among_tests_runs_them(
+    files: dict[str, Contents], expected: set[str]
+) -> None:
+    app: dict[str, Contents] = {
+        "$site/x-1.dist-info/METADATA": "Name: x\nVersion: 1\n",
+        "$site/x-1.dist-info/entry_points.txt": "[console_scripts]\npl-try = x.tests:main\n",
+        "$site/x/__init__.py": "",
+        "$site/x/tests/__init__.py": "def main(): run()",
+        "$site/x/tests/test_a.py": "",
+        "$site/x/tests/data/a.csv": "1",
+        **files,
+    }
+    virtual = make_stack({"app-x": app})
+    keys = {record.key for record in virtual.inventory if "/tests/" in record.path}
+    held = {path.partition("/tests/")[2] for _, path in prove(virtual, keys).refused}
+    assert held == expected
+
+
 def test_an_entry_point_names_modules_of_its_own_runtime_only() -> None:
     entry = "[console_scripts]\nx = test.a:main\n"
     layers: dict[str, dict[str, Contents]] = {

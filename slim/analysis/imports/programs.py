@@ -1,7 +1,8 @@
 """Programs that installers write for entry points, such as ``bin/fonttools``.
 
 Nothing but an installer reads the groups ``console_scripts`` and ``gui_scripts``. Where a stack
-ships none of the programs (venvstacks leaves them out), no user starts what they name.
+ships none of the programs (venvstacks leaves them out), no user starts what they name. One that is
+there and begins in a package of tests (``pl-device-test``) runs what lies there.
 
 Source: PyPA specification "Entry points" ("Use for scripts").
 """
@@ -12,6 +13,9 @@ import posixpath
 from collections.abc import Iterator
 from dataclasses import replace
 
+from slim.analysis.imports.mentions import ModuleMention
+from slim.analysis.imports.modules import parents
+from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryPoint, Inventory
 
@@ -26,9 +30,14 @@ class Programs:
     def __init__(self, inventory: Inventory) -> None:
         self._names = frozenset(_names(inventory))
 
-    def lacks(self, point: EntryPoint) -> bool:
-        """Return whether an entry point is of a program that no layer has."""
-        return point.group in _GROUPS and point.name not in self._names
+    def mentions(self, point: EntryPoint, evidence: Evidence) -> Iterator[ModuleMention]:
+        """Yield the module that an entry point names, and the packages around it."""
+        name = point.module.replace(".", "/")
+        program = point.group in _GROUPS
+        there = program and point.name in self._names
+        for each in (name, *parents(name)):
+            whole = there and posixpath.basename(each) == TESTS_FOLDER
+            yield ModuleMention(each, evidence, whole, scattered=program and not there)
 
 
 def without_program(evidence: Evidence) -> Evidence:

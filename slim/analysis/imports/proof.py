@@ -424,9 +424,8 @@ class _ProofRun:
                 file=path,
                 line=line_of(self._read(source), point.name) if source else None,
             )
-            lacks = self._programs.lacks(point)
-            for each in (name, *parents(name)):
-                yield ModuleMention(each, evidence, scattered=lacks), source
+            for mention in self._programs.mentions(point, evidence):
+                yield mention, source
 
     def _packages_around(self, record: FileRecord) -> None:
         """A module that stays keeps the ``__init__`` of the packages around it."""
