@@ -27,7 +27,8 @@ _WORDS = (_ATTACHES, b"pyi", b"i'", b'i"', b"pkg-config", b"pkgconf", b"PKG_CONF
 """One of these is wherever one of the patterns below is, and is found sooner."""
 _MAKES_STUB = re.compile(
     rb"[\"'][^\"'\n]{0,40}\.?pyi\$?[\"']"
-    rb"|\b(?:file\w*|path\w*|origin|source\w*|__file__)\]?[\"']?\]?\s*(?:\+\s*|\})[\"']?i[\"']"
+    rb"|\b(?:file\w*|path\w*|origin|source\w*|__file__|fn|fname|src\w*|script\w*)"
+    rb"\]?[\"']?\]?\s*(?:\+\s*|\})[\"']?i[\"']"
 )
 """A string that ends in the suffix, or a file's path with one letter more."""
 _READS = re.compile(rb"\b(?:open|read\w*|parse|get_data|exec|compile)\b\s*\(")

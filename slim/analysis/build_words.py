@@ -46,6 +46,8 @@ _WORDS = AnyOf(
     b"load_inline",
     b"pyximport",
     b"cpp_extension",
+    b"f2py",
+    b"cppimport",
     b"build_ext",
     b"get_config_var",
     b"get_config_h_filename",
@@ -64,13 +66,14 @@ _DRIVERS = AnyOf(
     )
 )
 _DRIVER_FLAGS = AnyOf(*(flag.encode() for flag in INCLUDE_FLAGS))
+_ASKED = ("pkg-config", "pkgconf")
 _TOOL = re.compile(
     rb"\(\s*\[?\s*[rfRF]?[\"'](?:"
-    + b"|".join(re.escape(name.encode()) for name in sorted(BUILD_TOOLS))
+    + b"|".join(re.escape(name.encode()) for name in sorted((*BUILD_TOOLS, *_ASKED)))
     + rb")(?:\.exe)?[\"' ]"
 )
 """A call that is given the name of a build tool first."""
-_TOOL_WORDS = AnyOf(b"make", b"ninja", b"meson", b"msbuild", b"scons", b"bazel")
+_TOOL_WORDS = AnyOf(b"make", b"ninja", b"meson", b"msbuild", b"scons", b"bazel", b"pkg-c", b"pkgc")
 """One of these is in the name of each build tool."""
 
 

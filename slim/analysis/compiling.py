@@ -40,7 +40,8 @@ _ASKING = frozenset(
     }
 )
 _BUILDING = frozenset({"new_compiler", "cythonize", "load_inline", "pyximport"})
-_BUILDING_MODULES = ("pyximport", "torch.utils.cpp_extension")
+_BUILDING_MODULES = ("pyximport", "torch.utils.cpp_extension", "numpy.f2py", "cppimport")
+_LIBRARIES = ("pkg-config", "pkgconf")
 _BUILD_EXT = re.compile(
     r"(setuptools|distutils|setuptools\._distutils|numpy\.distutils)\.command\Z"
 )
@@ -230,7 +231,8 @@ class _Search:
         if not command or "--version" in command or not isinstance(words[0], ast.Constant):
             return  # asks whether the tool is there
         tool = command[0].removesuffix(".exe")
-        if tool in BUILD_TOOLS:
+        of_python = tool in _LIBRARIES and any(word.startswith("python") for word in command)
+        if tool in BUILD_TOOLS or of_python:
             strength = Strength.WEAK if self._offers_builds else Strength.STRONG
             yield _Sight(call.lineno, f'starts "{tool}"', strength)
 
@@ -262,12 +264,14 @@ def _imports(node: ast.Import | ast.ImportFrom, package: str) -> Iterator[_Sight
     names = [alias.name for alias in node.names]
     if isinstance(node, ast.Import):
         for name in names:
-            if name in _BUILDING_MODULES:
+            if name in _BUILDING_MODULES and name.partition(".")[0] != package:
                 yield _Sight(node.lineno, f"import {name}")
         return
     module = node.module or ""
     text = f"from {module} import {names[0]}"
-    if node.level == 0 and module in _BUILDING_MODULES:
+    whole = {module, *(f"{module}.{name}" for name in names)}
+    own = module.partition(".")[0] == package
+    if node.level == 0 and not own and not whole.isdisjoint(_BUILDING_MODULES):
         yield _Sight(node.lineno, text)
     elif node.level == 0 and module.partition(".")[0] != package and _ASKING & set(names):
         yield _Sight(node.lineno, f"from {module} import {min(_ASKING & set(names))}")

@@ -17,6 +17,7 @@ from slim.analysis.code_paths.places import place_of
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
+from slim.analysis.shared_docs import SharedDocs
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
 from slim.analysis.summary import Described, described_by
 from slim.model.finding import Evidence, Strength
@@ -148,6 +149,7 @@ class NamedFiles:
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
     ) -> Mapping[FileKey, Evidence]:
         """Return the candidates that code or text which stays names, each with what names it."""
+        candidates = tuple(candidates)
         wanted: dict[tuple[str, Owner], _Wanted] = {}
         of_nobody = _Wanted()
         for record in candidates:
@@ -157,6 +159,7 @@ class NamedFiles:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
         places = _Places(wanted.values())
+        shared = SharedDocs(record for record in candidates if _shared_folder(record.path))
         for record in self._inventory:
             if record.key in gone or record.type is not EntryType.FILE:
                 continue
@@ -170,7 +173,7 @@ class NamedFiles:
                     found.setdefault(key, _evidence(record, text))
             if record.path.endswith(_SOURCES):
                 others = {owner: names for owner, names in wanted.items() if owner != own}
-                for key, text in self._named_elsewhere(record, others):
+                for key, text in self._named_elsewhere(record, others, shared):
                     found.setdefault(key, _evidence(record, text))
             elif places:
                 for key, text in places.named_in(bytes(self._read(record))):
@@ -197,10 +200,14 @@ class NamedFiles:
             yield from ((key, "reads stubs") for key in stubs)
 
     def _named_elsewhere(
-        self, record: FileRecord, wanted: Mapping[tuple[str, Owner], _Wanted]
+        self,
+        record: FileRecord,
+        wanted: Mapping[tuple[str, Owner], _Wanted],
+        shared: SharedDocs,
     ) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that code names which finds the folder of another's package."""
         content = bytes(self._read(record)) if record.size <= MAX_SOURCE else b""
+        yield from shared.named_in(content, lambda: self._strings_of(record, content) or ())
         if not any(map(content.__contains__, _ELSEWHERE_WORDS)) and not _FILES.search(content):
             return
         if _ELSEWHERE.search(content) is None:

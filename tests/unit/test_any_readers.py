@@ -51,6 +51,7 @@ LOADERS = {
     "another suffix": "def attach(n, f): ast.parse(Path(f).with_suffix('.pyi').read_text())",
     "one letter more": "def attach(n, filename): ast.parse(open(filename + 'i').read())",
     "a letter behind": "def attach(n, filename): ast.parse(open(f'{filename}i').read())",
+    "of a short name": "def attach(n, fn): ast.parse(open(fn + 'i').read())",
     "replaced": "def attach(n, f): ast.parse(open(f.replace('.py', '.pyi')).read())",
     "without the start": "def attach(n, f): ast.parse(open(f.removesuffix('py') + 'pyi').read())",
     "an expression": "def attach(n, f): exec(open(re.sub(r'\\.py$', '.pyi', f)).read())",

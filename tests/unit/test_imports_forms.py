@@ -352,6 +352,26 @@ def test_strings_without_a_slash_hold_what_they_may_name(case: str) -> None:
     assert held({"pkg/core.py": text}) == expected
 
 
+PLACED: dict[str, tuple[str, set[str]]] = {
+    "a package's file": ("D = dirname(pkg.__file__)", ALL),
+    "a package's path": ("D = pkg.__path__[0]", ALL),
+    "by another name": ("import pkg as p\nD = dirname(p.__file__)", ALL),
+    "of a module in it": ("from pkg import core\nD = dirname(core.__file__)", ALL),
+    "of a source": ("D = dirname(inspect.getfile(pkg))", ALL),
+    "by resources": ("D = files('pkg')", ALL),
+    "what was imported": ("D = dirname(sys.modules['pkg'].__file__)", ALL),
+    "another's": ("D = dirname(os.__file__)", set()),
+    "nobody's": ("D = getcwd()", set()),
+}
+
+
+@pytest.mark.parametrize("case", PLACED)
+def test_a_word_beside_the_place_of_another_package_leads_there(case: str) -> None:
+    code, expected = PLACED[case]
+    code = f"import os, pkg\n{code}\nclass C:\n  SUB = 'tests'\nx = open(join(D, C.SUB, name))\n"
+    assert held({"user.py": code}) == expected
+
+
 TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "JSON, parts": ("pkg/a.json", '{"parts": ["tests", "data"]}', ALL),
     "JSON, parts of a path": ("pkg/a.json", '{"parts": ["pkg", "tests", "data"]}', ALL),

@@ -77,3 +77,30 @@ def test_a_manual_page_stays_whose_whole_path_a_text_has(text: str, stays: bool)
     (record,) = (record for record in virtual.inventory if record.path == page)
     found = NamedFiles(virtual.inventory, virtual.read).among([record], {record.key})
     assert bool(found) is stays
+
+
+@pytest.mark.parametrize(
+    ("code", "stay"),
+    [
+        ("x = os.path.join(sys.prefix, 'share', 'doc', 'pkg', 'index.html')", {"index.html"}),
+        ("x = Path(sys.prefix) / 'share/doc' / 'pkg'", {"index.html"}),
+        ("x = page('share/man', 'man1', 'pkg.1')", {"pkg.1"}),
+        ("x = open('/usr/share/doc/other/index.html')", set()),
+        ("x = Path(sys.prefix) / 'share' / 'man' / 'man1'", set()),
+        ("'See share, doc and pkg.'\nx = 'share/doc'", set()),
+    ],
+)
+def test_shared_documentation_stays_to_which_anybody_has_a_path(code: str, stay: set[str]) -> None:
+    up = "../../../share/"
+    layer: dict[str, Contents] = {
+        "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+        "$site/pkg-1.dist-info/RECORD": f"{up}doc/pkg/index.html,,\n{up}man/man1/pkg.1,,\n",
+        "$site/other-1.dist-info/METADATA": "Name: other\nVersion: 1\n",
+        "$site/other/__init__.py": code,
+        "share/doc/pkg/index.html": "x",
+        "share/man/man1/pkg.1": "x",
+    }
+    virtual = make_stack({"app-x": layer})
+    records = [record for record in virtual.inventory if record.path.startswith("share/")]
+    found = NamedFiles(virtual.inventory, virtual.read).among(records, {one.key for one in records})
+    assert {key[1].rpartition("/")[2] for key in found} == stay

@@ -49,11 +49,16 @@ class PathIndex:
         return bool(self._packages)
 
     def reached(
-        self, record: FileRecord, use: PathUse, imported: Iterable[str]
+        self,
+        record: FileRecord,
+        use: PathUse,
+        imported: Iterable[str],
+        placed: Iterable[str] = (),
     ) -> Iterator[tuple[FileKey, ...]]:
         """The removals that a path in a file may lead to; the same answer is the same object.
 
-        ``imported`` are the top-level packages that the file imports.
+        ``imported`` are the top-level packages that the file imports, ``placed`` those at whose
+        place it looks.
         """
         place = self._below_root(record.key)
         if _is_test(use) and not use.doubtful and self.runs_tests(record):
@@ -70,6 +75,8 @@ class PathIndex:
         tops |= anchors & self._packages.keys()
         if len(use.segments) > 1 and anchors.isdisjoint(self._packages.keys() | imports):
             tops |= imports & self._packages.keys()  # no anchor, or a variable that holds a module
+        elif not anchors and not use.doubtful:
+            tops |= self._packages.keys() & set(placed)  # DATA = "tests", to be joined elsewhere
         if use.segments[0] in self._packages:
             tops.add(use.segments[0])
         for top in sorted(tops):

@@ -264,7 +264,7 @@ class _ProofRun:
         for mention in self._compiled.mentions(record, self._candidates):
             self._note(mention, record)
         if self._paths:
-            paths, imported = self._reader.paths(record, self._candidates)
+            paths, *packages = self._reader.paths(record, self._candidates)
             for use in (*paths, *self._compiled.paths(record)):
                 evidence = Evidence(
                     kind="path",
@@ -273,7 +273,7 @@ class _ProofRun:
                     line=use.line or None,
                     strength=Strength.WEAK,
                 )
-                for found in self._paths.reached(record, use, imported):
+                for found in self._paths.reached(record, use, *packages):
                     if self._counts((id(found),), evidence, record):
                         for key in found:
                             self._hold(key, evidence, record)

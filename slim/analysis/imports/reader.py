@@ -34,6 +34,7 @@ from slim.analysis.imports.modules import (
     as_bytes,
     parents,
 )
+from slim.analysis.imports.package_places import places_of_packages
 from slim.analysis.imports.path_scan import PathUse
 from slim.analysis.imports.scans import Scan, UnresolvedCall
 from slim.analysis.imports.text_files import (
@@ -186,23 +187,24 @@ class ImportReader:
 
     def paths(
         self, record: FileRecord, candidates: Candidates
-    ) -> tuple[tuple[PathUse, ...], frozenset[str]]:
+    ) -> tuple[tuple[PathUse, ...], frozenset[str], frozenset[str]]:
         """The paths in a file that may lead to tests, and the top-level packages it imports.
 
-        Those that it names count where it finds packages by name.
+        Those that it names count where it finds packages by name. Last come those packages at
+        whose place it looks.
         """
         known = self._facts(record)
         text = None if record.path.endswith(SOURCE_SUFFIXES) else self._text(record)
         written = text.paths if text else ()  # a script may be of a shell that starts Python
         if known is None or not self._may_build_paths(record, known):
-            return written, frozenset()
+            return written, frozenset(), frozenset()
         found = self._scan(record, known, expressions=True)
         tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
         source = bytes(self._read(record)) if found.paths else b""
         if _BY_NAME.search(source):  # def data(package): return files(package) / "tests" / "data"
             quoted = {name.decode() for name in _QUOTED.findall(source)}
             tops |= quoted & candidates.heads_by_top.keys()
-        return (*written, *found.paths), tops
+        return (*written, *found.paths), tops, places_of_packages(source, tops)
 
     def unresolved(
         self, record: FileRecord, candidates: Candidates
