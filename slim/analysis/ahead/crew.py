@@ -283,14 +283,14 @@ class Crew(Closing):
         """Return what a child made of a batch; nothing where it failed."""
         try:
             data = [each.read() for each in batch]
-        except SlimError:
+        except (SlimError, MemoryError):
             return ()  # whoever asks for it will be told
         files = [(each.form, each.variant, len(one)) for each, one in zip(batch, data, strict=True)]
         size = sum(map(len, data))
         worker = self._free.get()
         try:
             answer = worker.ask({"files": files}, data, size=size, seconds=_SECONDS)
-        except (NoAnswer, OutOfMemoryError):
+        except (NoAnswer, OutOfMemoryError, MemoryError):
             with self._changed:
                 self._accidents += 1
             return ()
