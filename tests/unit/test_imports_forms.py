@@ -232,6 +232,29 @@ COMPUTED: dict[str, tuple[str, str, set[str]]] = {
     ),
     "a variable": ("user.py", f"T = 'tests'\n{FOUND}(f'pkg.{{T}}.mod')", NAMED),
     "a package in a variable": ("user.py", f"P = 'pkg.tests'\n{FOUND}(P + '.mod')", ALL),
+    "all variables": ("user.py", f"T = 'tests'\n{FOUND}('pkg.%(T)s.mod' % globals())", NAMED),
+    "a table in place": ("user.py", f"{FOUND}('pkg.%(t)s.mod' % {{'t': 'tests'}})", NAMED),
+    "variables of a function": (
+        "user.py",
+        f"def f():\n  t = 'tests'\n  {FOUND}('pkg.{{t}}.mod'.format(**locals()))",
+        NAMED,
+    ),
+    "a map of variables": (
+        "user.py",
+        f"t = 'tests'\n{FOUND}('pkg.{{t}}.mod'.format_map(x))",
+        NAMED,
+    ),
+    "another variable": ("user.py", f"t = 'tests'\n{FOUND}('pkg.%(u)s.mod' % globals())", set()),
+    "pairs": (
+        "user.py",
+        f"for a, b in zip(['x', 'pkg'], ['y', 'tests']): {FOUND}(a + '.' + b + '.mod')",
+        NAMED,
+    ),
+    "keys of a table": (
+        "user.py",
+        f"M = {{'tests': 1}}\nfor k, v in M.items(): {FOUND}(f'pkg.{{k}}.mod')",
+        NAMED,
+    ),
     "a table": ("user.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}('pkg.' + M[k])", NAMED),
     "a lazy table": ("pkg/core.py", f"M = {{'a': 'tests.mod'}}\n{FOUND}(f'pkg.{{M[k]}}')", NAMED),
     "what is compared": (

@@ -42,6 +42,8 @@ _ESCAPED = AnyOf(b"\\x74", b"\\x73", b"\\x65", b"\\u0074", b"\\u0073", b"\\u0065
 _IMPORTING = (b"import_module", b"__import__", b"run_module", b"find_spec", b"exec(", b"eval(")
 _RELATIVE_NAME = re.compile(rb"[\"']tests\.\w")
 """A name of a module that something else stands before."""
+_NAMED_FIELD = re.compile(r"%\((\w+)\)[-\d.]*[sdri]")
+_FORMATS = ("format", "format_map")
 _MOST = 12
 _LONGEST = 200
 _DEPTH = 40
@@ -129,6 +131,12 @@ class _Folder(ast.NodeTransformer):
                 | ast.comprehension(target=target, iter=ast.Name() as source)
             ):
                 self._bind(target, ast.Subscript(source, ast.Constant(0), ast.Load()))
+            case (
+                ast.For(target=ast.Tuple(elts=targets), iter=ast.Call() as source)
+                | ast.comprehension(target=ast.Tuple(elts=targets), iter=ast.Call() as source)
+            ):
+                self._looped.add(getattr(targets[0], "id", "") if targets else "")
+                self._note_pairs(targets, source)
             case ast.For(target=target) | ast.comprehension(target=target):
                 first = target.elts[0] if isinstance(target, ast.Tuple) else target
                 self._looped.add(getattr(first, "id", ""))
@@ -136,6 +144,19 @@ class _Folder(ast.NodeTransformer):
                 self._says_test = True
             case _:
                 self._note_compared(node)
+
+    def _note_pairs(self, targets: list[ast.expr], source: ast.Call) -> None:
+        """Note what the variables of a loop over ``table.items()`` or ``zip`` may be."""
+        match source:
+            case ast.Call(func=ast.Attribute(value=ast.Name() as table, attr="items"), args=[]):
+                keys = ast.Call(ast.Attribute(table, "keys", ast.Load()), [], [])
+                given: list[ast.expr] = [keys, ast.Subscript(table, ast.Constant(0), ast.Load())]
+                for target, value in zip(targets, given, strict=False):
+                    self._bind(target, value)
+            case ast.Call(func=ast.Name(id="zip"), args=lists):
+                for target, several in zip(targets, lists, strict=False):
+                    for value in getattr(several, "elts", ()):
+                        self._bind(target, value)
 
     def _note_compared(self, node: ast.AST) -> None:
         """Note what a variable is compared with: it may be that where it is used."""
@@ -204,10 +225,10 @@ class _Folder(ast.NodeTransformer):
             case ast.FormattedValue(value=value, conversion=-1, format_spec=None):
                 yield from self._texts(value, deeper)
             case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod(), right=right):
-                given = right.elts if isinstance(right, ast.Tuple) else [right]
+                given = _in_percent(text, right)
                 yield from self._filled(PERCENT_FIELD.split(text), given, deeper)
             case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr=method)):
-                given = _in_order(text, node) if method == "format" else node.args
+                given = _in_order(text, node) if method in _FORMATS else node.args
                 yield from self._called(text, method, given, deeper)
             case ast.BinOp(left=left, op=ast.Div(), right=right) if self._spelled:
                 yield from self._joined([left, right], "/", deeper)
@@ -234,6 +255,10 @@ class _Folder(ast.NodeTransformer):
                 args=[ast.Constant(value=str(old)), ast.Constant(value=str(new))],
             ) if dotted_name(module):
                 yield dotted_name(module).replace(old, new)
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="keys"), args=[]):
+                for table in self._bound.get(name, ()):
+                    for key in getattr(table, "keys", ())[:_MOST]:
+                        yield from self._texts(key, depth + 4) if key is not None else ()
             case ast.Name(id="sep") | ast.Attribute(attr="sep"):
                 yield "/"
             case ast.Attribute(attr=name) if self._spelled and name in NAMING:
@@ -256,7 +281,7 @@ class _Folder(ast.NodeTransformer):
                     yield from self._joined(_elements(value), text, depth)
             case "replace", [ast.Constant(value=str(old)), ast.Constant(value=str(new))] if old:
                 yield text.replace(old, new)
-            case "format", _:
+            case (("format" | "format_map"), _):
                 yield from self._filled(BRACE_FIELD.split(text), arguments, depth)
 
     def _values(self, table: ast.expr, depth: int) -> Iterator[str]:
@@ -285,7 +310,25 @@ def _in_order(text: str, call: ast.Call) -> list[ast.expr]:
     named.update((f"{number}", value) for number, value in enumerate(call.args))
     fields = [re.split(r"[!:]", field[1:-1])[0] for field in BRACE_FIELD.findall(text)]
     plain, unknown = iter(call.args), ast.Name("_", ast.Load())
+    if None in named or call.func.attr == "format_map":  # type: ignore[attr-defined]
+        named.update((field, named.get(field, _variable(field))) for field in fields if field)
     return [named.get(field, unknown) if field else next(plain, unknown) for field in fields]
+
+
+def _in_percent(text: str, right: ast.expr) -> list[ast.expr]:
+    """The values for a template's fields: ``"%(a)s" % {"a": 1}``, ``"%(a)s" % locals()``."""
+    fields = _NAMED_FIELD.findall(text)
+    if not fields:
+        return right.elts if isinstance(right, ast.Tuple) else [right]
+    given = {}
+    if isinstance(right, ast.Dict):
+        keys = [getattr(key, "value", None) for key in right.keys]
+        given = dict(zip(keys, right.values, strict=True))
+    return [given.get(field, _variable(field)) for field in fields]
+
+
+def _variable(name: str) -> ast.expr:
+    return ast.Name(name, ast.Load())
 
 
 def _is_name(node: ast.AST) -> bool:
@@ -294,6 +337,8 @@ def _is_name(node: ast.AST) -> bool:
         case ast.Call(func=ast.Attribute(value=ast.Constant(value="."), attr="join")):
             return True
         case ast.Call(func=ast.Attribute(attr="format"), keywords=[_, *_]):
+            return True
+        case ast.BinOp(left=ast.Constant(), op=ast.Mod(), right=ast.Dict()):
             return True
         case ast.Call(func=ast.Attribute(attr="replace"), args=[_, ast.Constant(value=str(new))]):
             name = node.func.value  # type: ignore[attr-defined]
