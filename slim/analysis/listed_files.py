@@ -70,9 +70,9 @@ class ListedFiles:
         self._places: dict[tuple[FileKey, str], str] = {}
         self._may_list: dict[FileKey, bool] = {}
 
-    def ahead(self, records: Iterable[FileRecord]) -> None:
+    def foresee(self, records: Iterable[FileRecord]) -> None:
         """Have other processes begin what is first read of files that are likely to stay."""
-        self._readings.summaries_ahead(filter(_is_code, records), self._read, later=True)
+        self._readings.foresee_summaries(filter(_is_code, records), self._read)
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]

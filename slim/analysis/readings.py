@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,22 +75,34 @@ class Readings(Remembering):
         """True if other processes make readings ahead."""
         return self._crew.works
 
-    def ahead(self, wanted: Iterable[Wanted], *, later: bool = False) -> None:
-        """Have other processes begin readings that will be asked for, where that pays.
-
-        They are made in that order; those for ``later`` after all others.
-        """
+    def ahead(self, wanted: Iterable[Wanted]) -> None:
+        """Have other processes begin readings that will be asked for, where that pays."""
         if not self.has_help:
             return
-        fit = [
-            each for each in wanted if 0 < each.size <= MAKERS[each.form].max_size and each.sha256
-        ]
+        fit = list(filter(_fits, wanted))
         if not any(map(self._is_missing, fit[:: max(1, len(fit) // _SAMPLE)])):
             return  # nor are nearly all, and asking for each takes as long as what is left
         missing = list(filter(self._is_missing, fit))
         least = _LEAST_SHARED if self._crew.started else _LEAST_WORK
         if sum(each.size for each in missing) >= least:
-            self._crew.begin(missing, later=later)
+            self._crew.begin(missing)
+
+    def foresee(
+        self, records: Sequence[FileRecord], wanted: Callable[[FileRecord], Wanted | None]
+    ) -> None:
+        """Have other processes begin readings that are likely to be asked for some time.
+
+        ``wanted`` tells that of a file; None for a file of which none is wanted. It is asked as
+        soon as there is nothing else to do, by this thread.
+        """
+        sample = map(wanted, records[:: max(1, len(records) // _SAMPLE)])
+        if (
+            self.has_help
+            and sum(record.size for record in records) >= _LEAST_WORK
+            and any(each is not None and self._is_missing(each) for each in sample)
+        ):
+            told = (each for each in map(wanted, records) if each is not None and _fits(each))
+            self._crew.foresee(filter(self._is_missing, told))
 
     def _is_missing(self, wanted: Wanted) -> bool:
         """Return whether a reading is neither remembered nor begun."""
@@ -100,16 +112,18 @@ class Readings(Remembering):
         """Return whether a reading was begun ahead, and not yet asked for."""
         return self._crew.has_begun(wanted.key)
 
-    def summaries_ahead(
-        self, records: Iterable[FileRecord], read: ReadFile, *, later: bool = False
-    ) -> None:
+    def summaries_ahead(self, records: Iterable[FileRecord], read: ReadFile) -> None:
         """Begin the summaries of Python files that will be asked for; see :meth:`ahead`."""
-        wanted = (
-            Wanted.of(SUMMARY.name, "", record, read)
-            for record in records
-            if record.sha256 not in self._summaries
-        )
-        self.ahead(wanted, later=later)
+        self.ahead(filter(None, (self._summary_wanted(record, read) for record in records)))
+
+    def foresee_summaries(self, records: Iterable[FileRecord], read: ReadFile) -> None:
+        """Begin the summaries of Python files some time; see :meth:`foresee`."""
+        self.foresee(list(records), lambda record: self._summary_wanted(record, read))
+
+    def _summary_wanted(self, record: FileRecord, read: ReadFile) -> Wanted | None:
+        if record.sha256 in self._summaries:
+            return None
+        return Wanted.of(SUMMARY.name, "", record, read)
 
     def of_bytes(
         self, form: Form[T], sha256: str, size: int, make: Callable[[], T], variant: str = ""
@@ -179,6 +193,11 @@ class Readings(Remembering):
         if self.remembers or begun or record.sha256 in self._summaries:
             return self.summary(record, read)
         return None
+
+
+def _fits(wanted: Wanted) -> bool:
+    """Return whether other processes may make a reading."""
+    return 0 < wanted.size <= MAKERS[wanted.form].max_size and bool(wanted.sha256)
 
 
 def _made(wanted: Wanted) -> object:

@@ -107,9 +107,9 @@ class Planner:
         """Have other processes begin what is read of every Python file that is likely to stay."""
         gone = self._draft.gone
         stay = [record for record in self.facts.inventory if record.key not in gone]
-        self.facts.listed_files.ahead(stay)
-        self.facts.imports.ahead(stay)
-        self.facts.unimportable.ahead(stay)
+        self.facts.listed_files.foresee(stay)
+        self.facts.imports.foresee(stay)
+        self.facts.unimportable.foresee(stay)
 
     def _settle_all(self) -> None:
         """Take back what has to stay, and ask the passes that depend on what goes."""

@@ -6,7 +6,8 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -111,7 +112,7 @@ def test_who_waits_makes_others_from_the_back(monkeypatch: pytest.MonkeyPatch) -
     asked = [wanted(b"x", "hints", str(number)) for number in range(5)]
     with Crew(1, own) as crew:
         crew.begin(asked[:4])
-        crew.begin(asked[4:], later=True)
+        crew.foresee(iter(asked[4:]))
         crew.begin(asked)  # they are begun
         sent.wait()
         assert crew.result(asked[0].key) == Packed('"0"')
@@ -144,7 +145,7 @@ def test_what_nobody_asks_for_is_not_made_without_end(monkeypatch: pytest.Monkey
     source = b"x" * weight
     asked = [wanted(source, "hints", str(number)) for number in range(200)]
     with ByChildren(1, children_alone) as crew:
-        crew.begin(asked[:100], later=True)
+        crew.foresee(iter(asked[:100]))
         assert crew.result(asked[0].key) == Packed("1")
         time.sleep(0.05)
         few = len(made)
@@ -230,6 +231,44 @@ def test_what_is_made_ahead_is_taken_once(monkeypatch: pytest.MonkeyPatch) -> No
         assert not helped.has_help
 
 
+def test_what_is_foreseen_is_told_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crew_module, "_FORESEEN", 10)
+    monkeypatch.setattr(crew_module, "_HELD", 0)  # nothing may be sent
+    told: list[Wanted] = []
+
+    def tell() -> Iterator[Wanted]:
+        for each in asked:
+            told.append(each)
+            yield each
+
+    asked = [wanted(b"x", "hints", str(number)) for number in range(100)]
+    with Crew(1, children_alone) as crew:
+        crew.foresee(tell())
+        assert len(told) == 5
+        for at, each in enumerate(asked):
+            assert crew.result(each.key) is None
+            assert len(told) <= at + 10
+        assert told == asked
+
+
+def test_summaries_are_foreseen_where_any_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readings_module, "_LEAST_WORK", 1)
+    sources = {f"$site/m{at}.py": source.decode() for at, source in enumerate(SOURCES)}
+    stack = make_stack({"app-x": sources})
+    records = [record for record in stack.inventory if record.path.endswith(".py")]
+    with Readings(tmp_path, children=1) as first:
+        first.foresee_summaries(records, stack.read)
+        assert first._crew.has_begun(("summary", "", records[0].sha256))
+        first.rest()
+        for record in records:
+            first.summary(record, partial(lambda each: bytes(stack.read(each)), record))
+    with Readings(tmp_path, children=1) as second:
+        second.foresee_summaries(records, stack.read)
+        assert not second._crew.started
+
+
 def test_little_or_unknown_work_and_large_files_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
     def begin(*_arguments: object) -> None:
         raise AssertionError("nothing was to be shared")
@@ -245,7 +284,7 @@ def test_little_or_unknown_work_and_large_files_are_left(monkeypatch: pytest.Mon
 
 def test_little_work_is_shared_with_children_that_run(monkeypatch: pytest.MonkeyPatch) -> None:
     shared: list[int] = []
-    monkeypatch.setattr(Crew, "begin", lambda _self, wanted, **_: shared.append(len(list(wanted))))
+    monkeypatch.setattr(Crew, "begin", lambda _self, wanted: shared.append(len(list(wanted))))
     source = b"x = 1\n" * 1000
     asked = [wanted(source + b"#" * number, "hints", "0") for number in range(100)]
     with Readings(children=1) as helped:
@@ -305,10 +344,10 @@ def test_a_proof_with_help_says_the_same(monkeypatch: pytest.MonkeyPatch) -> Non
     shared: list[Wanted] = []
     ahead = Readings.ahead
 
-    def spy(self: Readings, wanted: Iterable[Wanted], *, later: bool = False) -> None:
+    def spy(self: Readings, wanted: Iterable[Wanted]) -> None:
         asked = list(wanted)
         shared.extend(asked)
-        ahead(self, asked, later=later)
+        ahead(self, asked)
 
     monkeypatch.setattr(Readings, "ahead", spy)
     proofs = []

@@ -8,9 +8,10 @@ when it is asked for.
 from __future__ import annotations
 
 import sys
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from queue import SimpleQueue
 from threading import Condition, Thread
 from typing import Final, NamedTuple, Self
@@ -47,6 +48,8 @@ _HELD: Final = 32 << 20
 """Bytes of files on their way that are enough for all children: they are held in memory."""
 _UNASKED: Final = 64 << 20
 """Bytes of files of which readings may have been made that nobody has asked for yet."""
+_FORESEEN: Final = 4096
+"""Readings for later that wait in the queue at a time: each takes half a kilobyte."""
 _MAX_ACCIDENTS: Final = 3
 """Crashes after which no child is asked any more."""
 
@@ -97,8 +100,8 @@ class Queue:
         self._waiting: OrderedDict[Key, Wanted] = OrderedDict()
         self._weight = 0
 
-    def __contains__(self, key: Key) -> bool:
-        return key in self._waiting
+    def __len__(self) -> int:
+        return len(self._waiting)
 
     def add(self, wanted: Wanted) -> None:
         """Put one at the end."""
@@ -146,6 +149,7 @@ class Crew(Closing):
         self._threads: list[Thread] = []
         self._turn: float | None = None
         self._accidents = 0
+        self._foreseen: deque[Iterator[Wanted]] = deque()
         # All that follows is changed by who has the lock of this condition only.
         self._changed = Condition()
         self._closed = False
@@ -172,17 +176,33 @@ class Crew(Closing):
         """Return whether a reading was begun that nobody has asked for yet."""
         return key in self._begun
 
-    def begin(self, wanted: Iterable[Wanted], *, later: bool = False) -> None:
-        """Have readings made before those that are to come ``later``."""
-        if not self.works:
-            return
+    def begin(self, wanted: Iterable[Wanted]) -> None:
+        """Have readings made, in their order."""
+        if self.works:
+            self._add(self._soon, wanted)
+
+    def foresee(self, wanted: Iterator[Wanted]) -> None:
+        """Have readings made after all others. They are told one by one when there is room."""
+        if self.works:
+            self._foreseen.append(wanted)
+            self._look_ahead()
+
+    def _look_ahead(self) -> None:
+        """See to it that there is something to be made for later."""
+        while self._foreseen and len(self._later) < _FORESEEN // 2:
+            some = list(islice(self._foreseen[0], _FORESEEN // 2))
+            if not some:
+                self._foreseen.popleft()
+            self._add(self._later, some)
+
+    def _add(self, queue: Queue, wanted: Iterable[Wanted]) -> None:
         with self._changed:
             for each in wanted:
                 if each.key not in self._begun:
                     self._begun.add(each.key)
-                    (self._later if later else self._soon).add(each)
+                    queue.add(each)
             self._changed.notify_all()
-        if not self.started:
+        if self._begun and not self.started:
             self._start()
 
     def result(self, key: Key) -> object:
@@ -190,6 +210,7 @@ class Crew(Closing):
 
         Raises what ``own`` raises, of any reading that was begun.
         """
+        self._look_ahead()
         while True:
             with self._changed:
                 if key in self._made:

@@ -150,9 +150,9 @@ class ImportProof:
         run.settle()
         return run.proof()
 
-    def ahead(self, records: Iterable[FileRecord]) -> None:
+    def foresee(self, records: Iterable[FileRecord]) -> None:
         """Have other processes begin what a proof first reads of files that stay."""
-        self._reader.hints_ahead(records, later=True)
+        self._reader.foresee(records)
 
     def importers_of(self, key: FileKey) -> tuple[Evidence, ...]:
         """Evidence of every import of a file in the stack, the strongest first.

@@ -79,7 +79,6 @@ class ImportReader:
         self._read = read
         self._thorough = thorough
         self._loaded: dict[FileKey, FileFacts | None] = {}
-        self._foreseen: set[FileKey] = set()
         self._words = SharedWords()
         self._archives: dict[FileKey, PythonArchive | None] = {}
         self._inner: dict[FileKey, list[tuple[FileFacts, bytes]]] = {}
@@ -98,19 +97,10 @@ class ImportReader:
         if known is not None:
             yield from self._mentions_of(record, known, candidates)
 
-    def hints_ahead(self, records: Iterable[FileRecord], *, later: bool = False) -> None:
-        """Have other processes begin what is first read of files; see :meth:`Readings.ahead`."""
-        new = [
-            each for each in records if not (each.key in self._foreseen or each.key in self._loaded)
-        ]
-        self._foreseen.update(record.key for record in new)
-        self._ahead(
-            (
-                (record, hints_variant(undotted=_is_package(self._modules_of(record))), HINTS.name)
-                for record in new
-            ),
-            later=later,
-        )
+    def foresee(self, records: Iterable[FileRecord]) -> None:
+        """Have other processes begin what is first read of Python files that are likely to stay."""
+        sources = [record for record in records if record.path.endswith(SOURCE_SUFFIXES)]
+        self._readings.foresee(sources, self._hints_wanted)
 
     def read_ahead(
         self, records: Iterable[FileRecord], candidates: Candidates, *, paths: bool
@@ -121,25 +111,28 @@ class ImportReader:
         """
         before: list[FileRecord] = []
         for some in slices(records):
-            self.hints_ahead(some)
-            self._ahead(
-                (record, variant, SCAN.name)
+            self._readings.ahead(filter(None, map(self._hints_wanted, some)))
+            self._readings.ahead(
+                wanted
                 for record in some
                 for variant in self._scans_of(record, candidates, paths=paths)
+                if (wanted := self._wanted(record, SCAN.name, variant)) is not None
             )
             yield from before  # while others read what comes next
             before = some
         yield from before
 
-    def _ahead(self, wanted: Iterable[tuple[FileRecord, str, str]], *, later: bool = False) -> None:
-        self._readings.ahead(
-            (
-                Wanted(form, variant, code.sha256, code.size, code.read)
-                for record, variant, form in wanted
-                if isinstance(code := self._code(record), Code)
-            ),
-            later=later,
-        )
+    def _hints_wanted(self, record: FileRecord) -> Wanted | None:
+        if record.key in self._loaded:
+            return None
+        variant = hints_variant(undotted=_is_package(self._modules_of(record)))
+        return self._wanted(record, HINTS.name, variant)
+
+    def _wanted(self, record: FileRecord, form: str, variant: str) -> Wanted | None:
+        code = self._code(record)
+        if not isinstance(code, Code):
+            return None
+        return Wanted(form, variant, code.sha256, code.size, code.read)
 
     def _scans_of(
         self, record: FileRecord, candidates: Candidates, *, paths: bool

@@ -132,9 +132,9 @@ class UnimportableModules:
                 return True
         return False
 
-    def ahead(self, records: Iterable[FileRecord]) -> None:
+    def foresee(self, records: Iterable[FileRecord]) -> None:
         """Have other processes begin what is read of files that are likely to stay."""
-        self._readings.summaries_ahead(filter(_counts, records), self._read, later=True)
+        self._readings.foresee_summaries(filter(_counts, records), self._read)
 
     def sources(self) -> Mapping[FileKey, Source]:
         """Every Python file but those of the standard library, by key."""
