@@ -30,13 +30,16 @@ from tests.support.raw_archives import file
 
 TOP = Path(slim.__file__).parent
 CHOSEN = {
+    "analysis/imports/halves.py": {"zip"},  # the built-in function
     "analysis/imports/text_paths.py": {".zip"},  # among all that is compressed, pictures too
     "backup/writer.py": {"tar.zst"},  # the format of backups
     "delta/rebuild.py": {"tar"},  # the tree's name for itself, before it is written
     "guard/rest_pack.py": {"tar.xz"},  # what Python's standard library reads on the user's machine
     "sample/publish.py": {"tar.xz", "zip"},  # the format of the sample stack
 }
-"""Names of formats that slim itself chooses to write, and a suffix whose files aren't searched."""
+"""Names of formats that slim itself chooses to write, a suffix whose files aren't searched, and a
+function that is called like a format.
+"""
 
 
 def _constants(path: Path) -> set[str]:
