@@ -11,6 +11,7 @@ from slim.model.plan import Plan, Remove
 from slim.model.rule import Rule, Safety
 from slim.verification.lost_imports.check import Losses, find_losses
 from slim.verification.lost_imports.forgiveness import Forgiveness
+from slim.verification.lost_imports.packages import package_of
 from slim.verification.lost_imports.statements import Platform, imports_by_words, imports_of
 from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
 
@@ -22,6 +23,18 @@ PACKAGE: dict[str, Contents] = {
     "$site/pkg-1.0.dist-info/METADATA": "Name: pkg\n",
 }
 GONE = ("app/$site/pkg/tests",)
+
+
+@pytest.mark.parametrize(
+    ("source", "bound"),
+    [
+        ("def x(): ...\nfrom pkg import tests\n", {"x"}),
+        ("def other(): ...\nfrom other import tests\n", {"other", "tests"}),
+        ("x = 1\nfrom . import tests\n", {"x"}),
+    ],
+)
+def test_a_package_binds_no_module_of_its_own(source: str, bound: set[str]) -> None:
+    assert package_of("pkg", source.encode()).bound == bound
 
 
 def look(

@@ -32,15 +32,15 @@ def package_of(name: str, source: bytes) -> Package:
     certain = True
     for node in ast.walk(tree):
         match node:
-            case ast.Name(id=name, ctx=ast.Store()):
-                bound.add(name)
+            case ast.Name(id=binds, ctx=ast.Store()):
+                bound.add(binds)
             case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
+                ast.FunctionDef(name=binds)
+                | ast.AsyncFunctionDef(name=binds)
+                | ast.ClassDef(name=binds)
             ):
-                bound.add(name)
-                certain = certain and name != "__getattr__"
+                bound.add(binds)
+                certain = certain and binds != "__getattr__"
             case ast.ImportFrom(module=module, names=names):
                 certain = certain and all(each.name != "*" for each in names)
                 own = module in (None, name)  # what it imports from itself are its modules
