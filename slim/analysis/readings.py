@@ -101,8 +101,8 @@ class Readings(Remembering):
             and sum(record.size for record in records) >= _LEAST_WORK
             and any(each is not None and self._is_missing(each) for each in sample)
         ):
-            told = (each for each in map(wanted, records) if each is not None and _fits(each))
-            self._crew.foresee(filter(self._is_missing, told))
+            fitting = (each for each in map(wanted, records) if each is not None and _fits(each))
+            self._crew.foresee(filter(self._is_missing, fitting))
 
     def _is_missing(self, wanted: Wanted) -> bool:
         """Return whether a reading is neither remembered nor begun."""
