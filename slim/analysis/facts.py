@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Self
+from typing import Final, Self
 
 from slim.analysis import ReadFile
 from slim.analysis.compiling import compiling_code
@@ -26,6 +26,17 @@ from slim.model.finding import Evidence
 from slim.model.guided import Guidance
 from slim.model.record import EntryType, FileKey, Inventory
 from slim.model.stack import Stack
+from slim.system.free_memory import give_back
+
+_ASKED_BY_PLANS: Final = (
+    "digests",
+    "families",
+    "imports",
+    "listed_files",
+    "compiling_code",
+    "stub_readers",
+    "unimportable",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +73,16 @@ class Facts:
                 guidance=guidance,
             )
 
+    def let_go(self) -> None:
+        """Give back the memory of what the plan asked, but for the library graph and the modules.
+
+        It can be asked all the same, and is made again then.
+        """
+        for name in _ASKED_BY_PLANS:
+            vars(self).pop(name, None)
+        self.readings.forget()
+        give_back()
+
     @cached_property
     def tree(self) -> VirtualTree:
         """The files by deployed path, as they are."""
@@ -88,7 +109,13 @@ class Facts:
     @cached_property
     def imports(self) -> ImportProof:
         """The import graph."""
-        return ImportProof(self.stack, self.inventory, self.read, readings=self.readings)
+        return ImportProof(
+            self.stack,
+            self.inventory,
+            self.read,
+            readings=self.readings,
+            index=self.module_index,
+        )
 
     @cached_property
     def module_index(self) -> ModuleIndex:

@@ -70,6 +70,10 @@ class Readings(Remembering):
         self._crew.close()
         self._crew = Crew(0, _made)
 
+    def forget(self) -> None:
+        """Give back the memory of summaries; one that is asked for again is made again."""
+        self._summaries.clear()
+
     @property
     def has_help(self) -> bool:
         """True if other processes make readings ahead."""

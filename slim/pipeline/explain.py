@@ -28,7 +28,7 @@ def explain(
         for located in locate(source, platforms=request.platforms):
             with workspace() as spool:
                 context = request.config.context(spool, progress or Silent())
-                with prepared(request, located, context) as (planned, planner):
+                with prepared(request, located, context, asks_again=True) as (planned, planner):
                     records = _meant(planned.loaded.inventory, path)
                     explanations.extend(
                         _explain(planned.plan, planner, record) for record in records

@@ -40,12 +40,18 @@ class RunRequest(RunOrder):
 
 @contextmanager
 def prepared(
-    request: RunRequest, located: Located, context: RunContext, guess: Guess | None = None
+    request: RunRequest,
+    located: Located,
+    context: RunContext,
+    guess: Guess | None = None,
+    *,
+    asks_again: bool = False,
 ) -> Iterator[tuple[PlannedStack, Planner]]:
     """Read, scan, plan and edit a stack, which has to stay as it is during the block.
 
-    ``guess`` is told early what is likely. Raises IntegrityError where it doesn't, and the errors
-    of reading.
+    ``guess`` is told early what is likely. ``asks_again`` has the analyses stay in memory, for
+    whoever asks the facts or the planner for more than modules and libraries. Raises IntegrityError
+    where the stack doesn't stay as it is, and the errors of reading.
     """
     with (
         unchanged(located),
@@ -58,6 +64,8 @@ def prepared(
         planner = Planner(facts, request.config, context.progress, only=only, early=early)
         plan = planner.plan()
         facts.readings.rest()  # editing and writing need the memory and the processors
+        if not asks_again:
+            facts.let_go()
         context.progress.stage("Editing", total=None)
         layers = tuple(layer.name for layer in loaded.stack if planner.may_change(layer.name))
         planned = without_losses(edited_stack(loaded, plan, layers), request.config)

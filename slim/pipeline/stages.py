@@ -19,6 +19,7 @@ from slim.model.cache import CacheUse
 from slim.model.context import RunContext
 from slim.model.outcome import Check, RunResult, Verification
 from slim.model.progress import Progress, Silent
+from slim.model.settings import RestPolicy
 from slim.model.stack import StackKind
 from slim.pipeline.elsewhere import check_tried_elsewhere, read_trials
 from slim.pipeline.gate import check_gate, check_tried, is_unverified
@@ -164,7 +165,8 @@ def _run_one(
 ) -> RunResult:
     started = time.monotonic()
     guess = Guess.of(request, publisher)
-    with prepared(request, located, context, guess) as (planned, planner):
+    asks_again = request.verify or request.config.rest_packs is not RestPolicy.NONE
+    with prepared(request, located, context, guess, asks_again=asks_again) as (planned, planner):
         digest = rules_digest(request.config.rules)
         planned = with_guards(request, planned, planner.facts)
         tried = Verification()

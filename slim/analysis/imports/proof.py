@@ -69,8 +69,8 @@ def _nobody(_candidate: FileKey, _importer: FileRecord) -> bool:
 class ImportProof:
     """The import graph of a stack. Remembers what it has read, for many sets of candidates.
 
-    ``read`` may be called from other threads as well. ``thorough`` parses every file; the answer is
-    the same, which is what tests use it for.
+    ``read`` may be called from other threads as well. ``index``: its modules, where they are known.
+    ``thorough`` parses every file; the answer is the same, which is what tests use it for.
     """
 
     def __init__(
@@ -80,17 +80,15 @@ class ImportProof:
         read: ReadFile,
         *,
         readings: Readings | None = None,
+        index: ModuleIndex | None = None,
         thorough: bool = False,
     ) -> None:
         self._readings = readings or Readings()
         self._stack = stack
         self._inventory = inventory
         self._read = read
+        self._index = index or ModuleIndex(stack, inventory, read)
         self._thorough = thorough
-
-    @cached_property
-    def _index(self) -> ModuleIndex:
-        return ModuleIndex(self._stack, self._inventory, self._read)
 
     @cached_property
     def _reader(self) -> ImportReader:
