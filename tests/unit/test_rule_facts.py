@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from slim.config.load import load_config
 from slim.config.settings import Config
 from slim.model.plan import Plan, SkipReason
 from slim.model.progress import Silent
@@ -14,7 +15,7 @@ from slim.passes import SCHEMAS
 from slim.plan.draft import withdraw
 from slim.plan.planner import Planner
 from slim.rules.loader import parse_pack
-from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
+from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
 
 PACK = """
 schema = 1
@@ -262,6 +263,22 @@ def test_a_build_script_counts_only_where_something_imports_it() -> None:
     assert HEADER not in removed(plan(stack_with(used)))
     words: dict[str, Contents] = {"$site/other/_o.abi3.so": b"\x7fELF\0/rustc/\0pkg x _build_ext"}
     assert HEADER in removed(plan(stack_with(alone | words)))
+
+
+def test_scripts_of_debuggers_that_nothing_starts_prove_nothing() -> None:
+    starts = "import subprocess\nsubprocess.call('g++ -shared -o a.so a.c'.split())\n"
+    folder = "$site/debugpy/_vendored/pydevd/pydevd_attach_to_process"
+    debugger: dict[str, Contents] = {
+        "$site/debugpy-1.8.22.dist-info/METADATA": "Name: debugpy\nVersion: 1.8.22\n",
+        "$site/debugpy/__init__.py": "",
+        f"{folder}/linux_and_mac/attach.cpp": "int a;",
+        f"{folder}/_test_attach_to_process_linux.py": starts,
+    }
+    source = f"{SITE}/{folder.removeprefix('$site/')}/linux_and_mac/attach.cpp"
+    own = load_config(SCHEMAS)
+    assert source in removed(Planner(stack_with(debugger).facts, own, Silent()).plan())
+    compiles = debugger | {f"{folder}/attach.py": starts}
+    assert source not in removed(Planner(stack_with(compiles).facts, own, Silent()).plan())
 
 
 def test_a_distribution_that_compiles_keeps_headers() -> None:
