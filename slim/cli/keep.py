@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slim.config import KEEP_NAME
+from slim.errors import ConfigError
+from slim.system.urls import is_url
 
 if TYPE_CHECKING:
     from slim.config.settings import Config
@@ -25,6 +27,16 @@ def keep_file_for(options: Mapping[str, Any], config: Config) -> Path:
     if options["keep_file"] is not None:
         return Path(options["keep_file"])
     return (Path(config.origin).parent if config.origin else Path.cwd()) / KEEP_NAME
+
+
+def check_keep_file(file: Path, stack: Path | str) -> None:
+    """Refuse a file to write into that lies in the stack. Raises ConfigError."""
+    if not is_url(str(stack)) and file.resolve().is_relative_to(Path(stack).resolve()):
+        raise ConfigError(
+            "the file for what has to stay would lie in the input, which stays as it is",
+            file=file,
+            hint="--keep-file names another place",
+        )
 
 
 def write_keep_file(results: Iterable[RunResult], file: Path) -> None:

@@ -95,21 +95,26 @@ class Reporting:
         inputs: Iterable[Path | str | None],
         *,
         new_files_may: bool = False,
+        written: Iterable[Path | None] = (),
     ) -> None:
         """Find out before a long run what would go wrong after it.
 
         ``inputs`` are what the command reads: no report may replace any of it, or come to lie in it
-        (``new_files_may``: a new file may, for commands that only look). Raises
-        :class:`click.UsageError`, :class:`ConfigError` and :class:`StorageError`.
+        (``new_files_may``: a new file may, for commands that only look). ``written`` is what else
+        the command writes beside its output. Raises :class:`click.UsageError`,
+        :class:`ConfigError` and :class:`StorageError`.
         """
         read = [Path(name) for name in inputs if name is not None and not is_url(str(name))]
         output = None if output is None or is_url(str(output)) else Path(output)
         if sum(target.file is None for target in self.targets) > 1:
             raise click.UsageError("only one report can go to stdout")
         files = [target.file.resolve() for target in self.targets if target.file is not None]
+        others = {path.resolve() for path in written if path is not None}
         for file in files:
             if files.count(file) > 1:
                 raise click.UsageError(f"two reports would go to {str(file)!r}")
+            if file in others:
+                raise click.UsageError(f"the report and something else would go to {str(file)!r}")
             if output is not None and (
                 file == output.resolve() or output.resolve() in file.parents
             ):

@@ -9,7 +9,7 @@ import click
 
 from slim import api
 from slim.cli.errors import refuse_failures
-from slim.cli.keep import keep_file_for, write_keep_file
+from slim.cli.keep import check_keep_file, keep_file_for, write_keep_file
 from slim.cli.options import (
     FILE,
     PATH,
@@ -203,7 +203,14 @@ def run_command(
     if signing_list is not None:
         reporting = reporting.also(Target(reporter=SIGNING_LIST, file=signing_list))
     config = chosen_config([stack], options)
-    reporting.check(output, (stack, previous, *config.files, *tried))
+    keep_file = keep_file_for(options, config)
+    if verify:
+        check_keep_file(keep_file, stack)
+    reporting.check(
+        output,
+        (stack, previous, *config.files, *tried),
+        written=(keep_removed, symbols, keep_file if verify else None),
+    )
     with reporting.progress() as progress:
         results = api.run(
             stack,
@@ -227,7 +234,7 @@ def run_command(
             recheck=recheck or 0.0,
             progress=progress,
         )
-    write_keep_file(results, keep_file_for(options, config))
+    write_keep_file(results, keep_file)
     try:
         reporting.deliver(RUN_REPORTERS["terminal"], results)
     finally:

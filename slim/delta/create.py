@@ -72,12 +72,15 @@ def make(request: MakeRequest, progress: Progress | None = None) -> tuple[DeltaM
 def _make(request: MakeRequest, progress: Progress) -> tuple[DeltaMade, ...]:
     for source in (request.old, request.new):
         check_target(request.output, source, force=request.force)
+    results = None
+    if request.cache is not None:
+        read = (request.old, request.new)
+        results = open_cache(request.cache, inputs=read, output=request.output)
     pairs = _pairs(request)
     with staging(request.output) as folder:
         place = folder / "delta"
         place.mkdir()
         context = RunContext(spool_dir=folder, limits=request.limits, progress=progress)
-        results = None if request.cache is None else open_cache(request.cache)
         maker = _Maker(
             request=request,
             place=place,

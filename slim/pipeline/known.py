@@ -48,7 +48,8 @@ def publish_known(
     stacks = locate(order.source, platforms=order.platforms)
     previous = _previous(order)
     check_target(order.output, order.source, force=order.force)
-    results = open_cache(order.cache)
+    read = (order.source, order.previous)
+    results = open_cache(order.cache, inputs=read, output=order.output)
     with staging(order.output) as folder:
         spool_dir, staged = folder / "spool", folder / "set"
         spool_dir.mkdir()

@@ -85,7 +85,10 @@ def _run(request: RunRequest, progress: Progress) -> tuple[RunResult, ...]:
     if request.output is None:
         raise ConfigError("no output folder", hint="give one with -o, or use --dry-run")
     check_target(request.output, request.source, force=request.force)
-    cache = None if request.cache is None else open_cache(request.cache)
+    cache = None
+    if request.cache is not None:
+        read = (request.source, request.previous)
+        cache = open_cache(request.cache, inputs=read, output=request.output)
     with staging(request.output) as folder, side_outputs(request) as extras:
         spool_dir = folder / "spool"
         spool_dir.mkdir()

@@ -17,7 +17,7 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -191,11 +191,18 @@ class ResultCache:
         self.notes.append(text)
 
 
-def open_cache(place: str | Path, *, create: bool = True) -> ResultCache:
+def open_cache(
+    place: str | Path,
+    *,
+    create: bool = True,
+    inputs: Iterable[Path | None] = (),
+    output: Path | None = None,
+) -> ResultCache:
     """Return the cache at a folder or URL; with ``create`` it needn't exist yet.
 
-    Raises ConfigError for a URL that is none of an object store, a file, and a secret that is too
-    short, StorageError where a folder isn't there or can't be made.
+    Raises ConfigError for a URL that is none of an object store, a file, a folder in one of the
+    inputs or in the output, and a secret that is too short, StorageError where a folder isn't there
+    or can't be made.
     """
     store = open_store(place)
     if not isinstance(store, FolderStore):
@@ -203,6 +210,12 @@ def open_cache(place: str | Path, *, create: bool = True) -> ResultCache:
     folder = Path(store.url)
     if folder.exists() and not folder.is_dir():
         raise ConfigError("isn't a folder", file=folder, hint="--cache takes a folder or a URL")
+    for other, what in (
+        (output, "the output, which holds what is published"),
+        *((given, "the input, which stays as it is") for given in inputs),
+    ):
+        if other is not None and folder.resolve().is_relative_to(other.resolve()):
+            raise ConfigError(f"the cache would lie in {what}", file=folder)
     try:
         if create:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -62,7 +62,28 @@ def remove_tree(folder: Path) -> None:
             inner = Path(place, name)
             if not inner.is_symlink():
                 inner.chmod(0o700)
-    shutil.rmtree(folder)
+    _remove_by_name(folder)
+
+
+def _remove_by_name(folder: Path) -> None:
+    """Remove a folder and everything in it with one open file at a time, however deep it is.
+
+    ``shutil.rmtree`` holds several, of which there may be none left.
+    """
+    for place, folders, files in os.walk(folder, topdown=False, onerror=_raise):
+        for name in files:
+            Path(place, name).unlink()
+        for name in folders:
+            inner = Path(place, name)
+            if inner.is_symlink():
+                inner.unlink()
+            else:
+                inner.rmdir()
+    folder.rmdir()
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _sweep(parent: Path) -> None:

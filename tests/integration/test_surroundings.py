@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.support.published_stacks import small_stack
 
 SLIM = (sys.executable, "-m", "slim")
 posix = pytest.mark.skipif(os.name == "nt", reason="shells and descriptors of POSIX")
@@ -84,6 +87,15 @@ def test_a_width_that_nobody_has_is_bounded(here: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize("limit", [5, 6, 7, 8, 9, 12])
+def test_a_limit_on_open_files_leaves_nothing_behind(here: Path, limit: int) -> None:
+    small_stack(here / "published")
+    before = sorted(here.iterdir())
+    assert shell(here, f"ulimit -n {limit}; slim run published -o out").returncode in (0, 6)
+    assert sorted(path for path in here.iterdir() if path.name != "out") == before
+
+
+@posix
 def test_a_refusal_stays_a_refusal_where_it_cannot_be_printed(here: Path) -> None:
     (here / "budget.toml").write_text('schema = 1\n[[budget]]\nname = "all"\nunpacked = "1 B"\n')
     done = shell(here, "slim check stack --budget budget.toml > /dev/full")
@@ -148,3 +160,43 @@ def test_an_output_that_is_a_dangling_link_is_found_out_at_once(here: Path) -> N
     )
     assert done.returncode == 2
     assert "is a link that leads nowhere" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ("--cache stack/made", "the cache would lie in the input"),
+        ("--cache out", "the cache would lie in the output"),
+        ("--verify --keep-file stack/keep.toml", "would lie in the input"),
+        ("--keep-removed old.tar.zst --report json=old.tar.zst", "and something else would go to"),
+        ("--verify --keep-file a.toml --signing-list a.toml", "and something else would go to"),
+    ],
+)
+def test_what_is_written_is_told_apart_before_work_begins(
+    here: Path, options: str, told: str
+) -> None:
+    before = sorted(here.rglob("*"))
+    done = subprocess.run(
+        [*SLIM, "run", "stack", "-o", "out", *options.split()],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize("place", ["stack", "before/made", "out/made"])
+def test_the_cache_of_an_update_lies_in_neither_side(here: Path, place: str) -> None:
+    shutil.copytree(here / "stack", here / "before")
+    before = sorted(here.rglob("*"))
+    done = subprocess.run(
+        [*SLIM, "delta", "before", "stack", "-o", "out", "--cache", place],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "the cache would lie in" in done.stderr) == (2, True), done.stderr
+    assert sorted(here.rglob("*")) == before
