@@ -7,6 +7,7 @@ import pytest
 from slim.analysis import build_words
 from slim.analysis.build_words import BUILD_TOOLS, has_build_words
 from slim.analysis.imports.path_scan import may_name_tests
+from slim.analysis.imports.path_scan import test_paths as paths_with_tests
 
 
 @pytest.mark.parametrize("tool", sorted(BUILD_TOOLS))
@@ -39,3 +40,21 @@ def test_every_command_line_is_found(flag: str) -> None:
 )
 def test_paths_that_may_name_tests(source: str, names: bool) -> None:
     assert may_name_tests(source.encode()) is names
+
+
+def test_a_long_path_is_read_a_few_times_however_often_it_names_tests() -> None:
+    found = list(paths_with_tests(b"tests/" * 10_000))
+    assert len(found) < 10_000 * len("tests/") / 100
+    assert max(map(len, found)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (b"a/tests/b/tests/c.py", {b"a/tests/b/tests/c.py"}),
+        (b"a/tests/b a/tests/c", {b"a/tests/b", b"a/tests/c"}),
+        (b"x\\tests\\y\\tests\\z", {b"tests\\y\\tests\\z", b"tests\\z"}),
+    ],
+)
+def test_each_path_of_a_text_is_found(text: bytes, found: set[bytes]) -> None:
+    assert set(paths_with_tests(text)) == found

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from slim.analysis.imports import modules
+from slim.analysis.imports.entry_points import PointLines
 from slim.analysis.imports.modules import Module, ModuleIndex
 from slim.analysis.imports.proof import MAX_EVIDENCE, ImportProof, Proof
 from slim.model.finding import Evidence, Strength
+from slim.model.record import FileRecord
 from tests.support.virtual_stacks import SITE, Contents, HardLink, Link, VirtualStack, make_stack
 
 PKG = "app-x/$site/pkg"
@@ -633,3 +635,23 @@ def test_names_that_are_not_utf_8_are_compared_as_bytes() -> None:
     )
     proof = _prove(virtual, (f"{PKG}/tests", f"{PKG}/caf\udce9.py"))
     assert _short(proof.refused) == {"app-x/$site/pkg/tests/__init__.py"}
+
+
+def test_the_lines_of_entry_points_are_looked_up_in_one_reading() -> None:
+    text = "[console_scripts]\nother= a:b\n" + "".join(f"  s{n} = m{n}:f\n" for n in range(300))
+    virtual = make_stack({"app-x": {"$site/t-1.dist-info/entry_points.txt": f"{text}s7 = n:f\n"}})
+    (record,) = (found for found in virtual.inventory if found.path.endswith("points.txt"))
+    reads = []
+
+    def read(asked: FileRecord) -> bytes:
+        reads.append(asked)
+        return bytes(virtual.read(asked))
+
+    lines = PointLines(read)
+    assert [lines.of(record, name) for name in ("other", "s7", "s299", "s300")] == [
+        2,
+        10,
+        302,
+        None,
+    ]
+    assert len(reads) == 1

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import as_bytes
 from slim.inventory.distributions import parse_entry_points
-from slim.model.record import EntryPoint, EntryType, FileRecord, Inventory
+from slim.model.record import EntryPoint, EntryType, FileKey, FileRecord, Inventory
 
 _STRAY = re.compile(r"(?:.*/)?(?:[^/]+\.(?:dist|egg)-info|EGG-INFO)/entry_points\.txt\Z")
 _BUILD_FILE = re.compile(r"(?:.*/)?(setup\.cfg|pyproject\.toml)\Z")
@@ -82,8 +82,19 @@ def points_of_build_file(text: str) -> Iterator[EntryPoint]:
                 yield EntryPoint(group=group, name=name, value=value)
 
 
-def line_of(source: bytes | memoryview, name: str) -> int | None:
-    """The line (from 1) on which a file declares an entry point of that name; None: on none."""
-    text = bytes(source)
-    match = re.search(rb"^[ \t]*" + re.escape(as_bytes(name)) + rb"[ \t]*=", text, re.M)
-    return text.count(b"\n", 0, match.start()) + 1 if match else None
+class PointLines:
+    """The lines on which files declare entry points; each file is read once."""
+
+    def __init__(self, read: ReadFile) -> None:
+        self._read = read
+        self._lines: dict[FileKey, dict[bytes, int]] = {}
+
+    def of(self, record: FileRecord, name: str) -> int | None:
+        """The line (from 1) on which a file declares an entry point of that name; None: on none."""
+        if record.key not in self._lines:
+            found = self._lines[record.key] = {}
+            for number, line in enumerate(bytes(self._read(record)).split(b"\n"), 1):
+                declared, sign, _ = line.partition(b"=")
+                if sign:
+                    found.setdefault(declared.strip(b" \t"), number)
+        return self._lines[record.key].get(as_bytes(name))

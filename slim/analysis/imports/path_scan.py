@@ -165,17 +165,24 @@ def uses_of(paths: Iterable[bytes]) -> Iterator[PathUse]:
 
 
 def test_paths(source: bytes) -> Iterator[bytes]:
-    """Text like a path that has a folder called tests in it, or ends with a test file."""
+    """Text like a path that has a folder called tests in it, or ends with a test file.
+
+    Takes time in proportion to the text, however often one path has such folders.
+    """
     if b"%(" in source:
         source = _INTERPOLATED.sub(b"*", source)
     for pattern in _TEXT_PATHS:
+        first = covered = 0
         for match in pattern.finditer(source):
+            if match.end() <= covered and b"\\" not in source[first : match.start()]:
+                continue  # it is in the path before
             found = _BEFORE.search(source[max(0, match.start() - _MAX_PATH) : match.start()])
             before = found[0] if found else b""
             start = match.start() - len(before)
             if source[max(0, start - 1) : start] == b"%":
                 before = b"*" + before[1:]  # "%s/tests/data"
             after = _AFTER.match(source[match.end() : match.end() + _MAX_PATH])
+            first, covered = match.end(), match.end() + len(after[0] if after else b"")
             yield before + match[0] + (after[0] if after else b"")
 
 

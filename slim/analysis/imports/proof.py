@@ -19,7 +19,7 @@ from types import MappingProxyType
 
 from slim.analysis import ReadFile
 from slim.analysis.imports.candidates import Candidates
-from slim.analysis.imports.entry_points import DeclaredPoint, declared_points, line_of
+from slim.analysis.imports.entry_points import DeclaredPoint, PointLines, declared_points
 from slim.analysis.imports.interpreter import INTERPRETER_IMPORTS, is_name_table
 from slim.analysis.imports.mentions import ModuleMention
 from slim.analysis.imports.modules import ModuleIndex, dotted, parents
@@ -411,6 +411,7 @@ class _ProofRun:
             self._note(mention, source)
 
     def _entry_points(self) -> Iterator[tuple[ModuleMention, FileRecord | None]]:
+        lines = PointLines(self._read)
         for point, label, path, source in self._points:
             name = point.module.replace(".", "/")
             going = source is not None and source.key in self._removals
@@ -420,7 +421,7 @@ class _ProofRun:
                 kind="entry-point",
                 text=f"{point.group} {point.name} = {point.value} of {label}",
                 file=path,
-                line=line_of(self._read(source), point.name) if source else None,
+                line=lines.of(source, point.name) if source else None,
             )
             for mention in self._programs.mentions(point, evidence):
                 yield mention, source
