@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from tests.integration.test_products import RUNTIME, export, package, runtime
+from tests.integration.test_products import RUNTIME, export, package, runtime, slim
 from tests.integration.test_products_more import (
     APP,
     application,
@@ -229,6 +229,36 @@ def test_plug_ins_of_an_application_that_import_a_packages_tests() -> None:
         },
     )
     tried("export", started)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import maths\nprint(import_module('.'.join([maths.__name__, 'tests', n])).__name__)\n",
+        "from loaders import load\nprint(load('.tests.test_it').__name__)\n",
+    ],
+    ids=["joined", "relative"],
+)
+def test_an_application_that_names_a_packages_tests_in_parts(code: str) -> None:
+    made = with_application(
+        f"from importlib import import_module\nn = 'test_it'\n{code}",
+        **{
+            "loaders.py": "import functools, importlib\n"
+            "load = functools.partial(importlib.import_module, package='maths')\n"
+        },
+    )
+    slim("export", "out")
+    assert started(Path("out")) == started(made) == "maths.tests.test_it\n"
+
+
+@pytest.mark.parametrize("where", ["'maths'", "maths.__path__[0]"])
+def test_an_application_that_runs_a_packages_tests(where: str) -> None:
+    made = with_application(
+        f"import maths, unittest\nprint(unittest.TestLoader().discover({where}))\n"
+    )
+    slim("export", "out")
+    assert "TestSuite tests=[<" in started(made)
+    assert started(Path("out")) == started(made)
 
 
 def test_an_application_that_is_a_package_with_tests_as_data() -> None:

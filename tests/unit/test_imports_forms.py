@@ -395,6 +395,91 @@ def test_a_word_beside_the_place_of_another_package_leads_there(case: str) -> No
     assert held({"user.py": code}) == expected
 
 
+GIVEN: dict[str, tuple[str, set[str]]] = {
+    "to a function": ("import pkg\npkg.load('tests')", ALL),
+    "by keyword": ("from pkg.core import load\nload('x', kind='tests')", ALL),
+    "among several": ("from pkg import here\nx = here('tests', 'data', name)", ALL),
+    "in a list": ("import pkg as p\nx = p.Reader(['core', 'tests'])", ALL),
+    "to a method": ("import pkg\nx = pkg.Reader(y).read('tests')", ALL),
+    "to an object": ("import pkg\nr = pkg.Reader()\nr.read('tests')", ALL),
+    "in a block": ("import pkg\nwith pkg.opened() as r:\n  r.read('tests')", ALL),
+    "as a variable": ("import pkg\nK = 'tests'\nx = pkg.load(K)", ALL),
+    "to a module": ("import pkg\npkg.core.KIND = 'tests'", ALL),
+    "to a class": ("import pkg\nclass C(pkg.Base):\n  folder: str = 'tests'", ALL),
+    "by a method": ("from pkg import Base\nclass C(Base):\n  def f(self): return 'tests'", ALL),
+    "to a decorator": ("import pkg\n@pkg.using('tests')\ndef f(): pass", ALL),
+    "to another package": ("import other\nother.load('tests')", {"x.py"}),
+    "to nobody's": ("import pkg, os\nos.listdir('tests')", set()),
+    "a path without suffix": ("from pkg import load\nload('tests/data/a')", {DATA}),
+    "a path to something else": ("from pkg import load\nload('tests/data/b')", set()),
+}
+IN_PARTS: dict[str, str] = {
+    "joined": "import pkg\nimport_module('.'.join((pkg.__name__, 'tests', 'mod')))",
+    "joined, open": "import pkg\nfor n in x: import_module('.'.join([pkg.__name__, 'tests', n]))",
+    "by %": "import pkg\nimport_module('%s.tests.%s' % (pkg.__name__, 'mod'))",
+    "of a package": "import pkg.core as c\nimport_module(c.__package__ + '.tests.mod')",
+    "of a spec": "import pkg\nimport_module(pkg.__spec__.name + '.tests.mod')",
+    "of a class": "from pkg.core import C\nimport_module(C.__module__[:3] + '.tests.mod')",
+    "by another name": "import pkg as p\nimport_module(p.__name__ + '.tests.mod')",
+    "in a loop": "import pkg\nfor p in (pkg,): import_module(p.__name__ + '.tests.mod')",
+    "partly given": "load = partial(import_module, package='pkg')\nload('.tests.mod')",
+    "relative, elsewhere": "from loaders import load\nload('.tests.mod')",
+    "the rest, elsewhere": "from loaders import load\nx = [load(n) for n in ('tests.mod',)]",
+}
+
+
+@pytest.mark.parametrize("ending", ["", UNPARSED])
+@pytest.mark.parametrize("case", GIVEN)
+def test_a_word_that_is_given_to_another_package_leads_into_it(case: str, ending: str) -> None:
+    code, expected = GIVEN[case]
+    found = held({"user.py": f"{ending}{code}\n"})
+    assert found >= expected if ending else found == expected
+
+
+@pytest.mark.parametrize("ending", ["", UNPARSED])
+@pytest.mark.parametrize("case", IN_PARTS)
+def test_a_name_behind_another_modules_holds_what_it_may_be(case: str, ending: str) -> None:
+    assert held({"user.py": f"{ending}{IN_PARTS[case]}\n"}) >= NAMED
+
+
+OWN, USER = "pkg/check.py", "user.py"
+RUN: dict[str, tuple[str, str, set[str]]] = {
+    "its own folder": (OWN, "unittest.TestLoader().discover(dirname(__file__))", ALL),
+    "its own folder in a variable": (OWN, "H = dirname(__file__)\nload.discover(H)", ALL),
+    "its own name": (OWN, "loader.discover(__package__)", ALL),
+    "its package's name": (OWN, "loader.discover('pkg', pattern='check_*.py')", ALL),
+    "arguments": (OWN, "unittest.main(argv=['x', 'discover', '-s', dirname(__file__)])", ALL),
+    "a program": (OWN, "run([exe, '-m', 'unittest', 'discover'], cwd=dirname(__file__))", ALL),
+    "pytest": (OWN, "pytest.main(['-q', dirname(__file__)])", ALL),
+    "what pytest is told": (OWN, "run([exe, '-m', 'pytest', Path(__file__).parent])", ALL),
+    "another package": (USER, "import pkg\nloader.discover(pkg.__path__[0])", ALL),
+    "another package's name": (USER, "loader.discover('pkg')", ALL),
+    "another package by pytest": (USER, "pytest.main(['--pyargs', 'pkg'])", ALL),
+    "another package's place": (USER, "import pkg\npytest.main([dirname(pkg.__file__)])", ALL),
+    "a script": ("bin/check", "#!/bin/sh\npython -m unittest discover -s pkg -t .\n", ALL),
+    "a script with pytest": ("bin/check", "#!/bin/sh\npython -m pytest --pyargs pkg\n", ALL),
+    "a folder of something else": (OWN, "loader.discover(folder)", set()),
+    "another way to discover": (USER, "import pkg\ndevices = pkg.discover_all(1)", set()),
+    "a runner of the package": ("pkg/_tester.py", "pytest.main([dirname(__file__)])", set()),
+    "a runner of pandas": ("pkg/util/_tester.py", "pytest.main(['--pyargs', 'pkg'])", set()),
+    "a script that does else": ("bin/check", "#!/bin/sh\npython -m pkg\n", set()),
+}
+
+
+@pytest.mark.parametrize("case", RUN)
+def test_tests_that_code_has_run_stay(case: str) -> None:
+    path, code, expected = RUN[case]
+    assert held({path: code}) == expected
+
+
+@pytest.mark.parametrize(
+    "case", [case for case in RUN if RUN[case][2] and "bin" not in RUN[case][0]]
+)
+def test_tests_that_code_has_run_stay_where_it_cannot_be_parsed(case: str) -> None:
+    path, code, expected = RUN[case]
+    assert held({path: UNPARSED + code}) == expected
+
+
 TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "JSON, parts": ("pkg/a.json", '{"parts": ["tests", "data"]}', ALL),
     "JSON, parts of a path": ("pkg/a.json", '{"parts": ["pkg", "tests", "data"]}', ALL),

@@ -46,9 +46,10 @@ def mentions_in(
     Of a name that it says many times, the first times of each strength are enough.
     """
     repeats: Counter[tuple[str, Strength]] = Counter()
+    tops = _tops(module, found)
     for statement in filter(partial(_counts, record), found.imports):
         ending = "/" + statement.module.replace(".", "/")
-        for name, text, strength in _imported(statement, module, candidates, index):
+        for name, text, strength in _imported(statement, module, candidates, index, tops):
             if name in candidates or candidates.is_folder(name):
                 repeats[name, strength] += 1
                 # Not what is around it. A package that is run may look for what lies in it.
@@ -59,6 +60,7 @@ def mentions_in(
                 evidence = _evidence(record, statement.line, note, strength, statement.kind)
                 yield ModuleMention(name, evidence, whole)
     yield from _begun_or_within(record, found, candidates)
+    yield from _parts_of_names(record, found, candidates)
     for text, line in found.strings:
         name = text.replace(".", "/")
         for each in (name, *parents(name)):
@@ -97,6 +99,22 @@ def _begun_or_within(
                 yield ModuleMention(each, evidence, whole and each == name)
 
 
+def _parts_of_names(
+    record: FileRecord, found: Scan, candidates: Candidates
+) -> Iterator[ModuleMention]:
+    """The modules in any tests that a file says without their package: ``load("tests.helper")``.
+
+    Which package stands before, another file may know.
+    """
+    relative = ((item.module, item.line) for item in found.imports if item.level)
+    for text, line in sorted({*found.strings, *relative}):
+        if text.startswith(f"{TESTS_FOLDER}."):
+            for name in _endings(text, ("",), candidates):
+                shown = f'"{text}" in a string, behind a name that only running tells'
+                evidence = _evidence(record, line, shown, Strength.WEAK, "string")
+                yield ModuleMention(name, evidence)
+
+
 def _counts(record: FileRecord, statement: Import) -> bool:
     """False for command lines in the standard library: help, and how CPython was built."""
     return record.owner.kind is not OwnerKind.RUNTIME or not statement.text.startswith('"-m ')
@@ -119,15 +137,34 @@ def weakened(mention: ModuleMention, note: str) -> ModuleMention:
     )
 
 
+def _tops(module: Module, found: Scan) -> frozenset[str]:
+    """The top-level packages that a name put together may begin with, each with a slash behind it.
+
+    That is the module's own; of a name of tests those that the file imports, too: the beginning may
+    be a module's ``__name__``, or a class's ``__module__``.
+    """
+    return frozenset(
+        f"{item.module.partition('.')[0]}/" for item in found.imports if not item.level
+    ) | {module.name.partition("/")[0] + "/"}
+
+
 def _imported(
-    statement: Import, module: Module, candidates: Candidates, index: ModuleIndex
+    statement: Import,
+    module: Module,
+    candidates: Candidates,
+    index: ModuleIndex,
+    tops: frozenset[str] = frozenset(),
 ) -> Iterator[tuple[str, str, Strength]]:
     """Every name that an import brings in.
 
-    That is the module, the packages around it, and the names that may be its submodules.
+    That is the module, the packages around it, and the names that may be its submodules. ``tops``
+    are the packages that a name may be of which only running tells the beginning.
     """
-    if statement.anchor == ANY_PACKAGE:
-        for name in _endings(statement, module, candidates):
+    anchor = (statement.anchor or "__name__").partition(".")[0]
+    if anchor == ANY_PACKAGE or (anchor != "__name__" and anchor not in index.top_level):
+        own = (module.name.partition("/")[0] + "/",)
+        is_test = f".{TESTS_FOLDER}." in f".{statement.module}."
+        for name in _endings(statement.module, tuple(tops) if is_test else own, candidates):
             yield name, statement.text, statement.strength
         return
     target = _target(statement, module)
@@ -156,13 +193,12 @@ def _imported(
             yield from _elsewhere(name, shown, statement.strength, module, candidates)
 
 
-def _endings(statement: Import, module: Module, candidates: Candidates) -> Iterator[str]:
-    """The candidates of the same top-level package that end like a name put together."""
-    ending = "/" + statement.module.replace(".", "/")
-    top = module.name.partition("/")[0] + "/"
+def _endings(module: str, starts: tuple[str, ...], candidates: Candidates) -> Iterator[str]:
+    """The candidates that end like a name put together, and begin like one of these."""
+    ending = "/" + module.replace(".", "/")
     word = ending.rpartition("/")[2]
     for names in (candidates.by_word.get(word, ()), candidates.folders_by_word.get(word, ())):
-        yield from (name for name in names if name.startswith(top) and name.endswith(ending))
+        yield from (name for name in names if name.startswith(starts) and name.endswith(ending))
 
 
 def own_members(

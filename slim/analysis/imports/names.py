@@ -165,12 +165,34 @@ def computed_module(node: ast.AST) -> tuple[str, str | None, bool] | None:
             func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format"), args=arguments
         ):
             parts = _formatted(text, arguments)
+        case ast.Call(
+            func=ast.Attribute(value=ast.Constant(value="."), attr="join"),
+            args=[ast.List(elts=[left, *rest]) | ast.Tuple(elts=[left, *rest])],
+        ):
+            parts = [left, *(piece for each in rest for piece in (ast.Constant("."), each))]
+            parts = [left, *_merged(parts[1:])]
     match parts:
         case [package, ast.Constant(value=str(text)), *_] if match := _TAIL.match(text):
             known = isinstance(package, ast.Name) and package.id in ("__name__", "__package__")
             anchor = ANY_PACKAGE if not known else package.id  # type: ignore[attr-defined]
             return match[1], None if anchor == "__package__" else anchor, bool(match[2])
     return None
+
+
+def _merged(parts: list[ast.expr]) -> Iterator[ast.expr]:
+    """The parts of a name, those that are constants in one where they follow each other."""
+    text = ""
+    for part in parts:
+        known = folded(part)
+        if known is not None:
+            text += known
+            continue
+        if text:
+            yield ast.Constant(value=text)
+        text = ""
+        yield part
+    if text:
+        yield ast.Constant(value=text)
 
 
 def _formatted(text: str, arguments: list[ast.expr]) -> list[ast.expr]:

@@ -18,7 +18,8 @@ from slim.analysis.imports.path_scan import PathUse, is_test_part
 from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
 
 RUNNERS = re.compile(
-    r"(?:\A|/)_?(?:testing/.*|(?:runtests?|run_tests?|pytesttester|conftest|setup|noxfile)\.py)\Z"
+    r"(?:\A|/)_?(?:testing/.*|(?:runtests?|run_tests?|pytesttester|conftest|setup|noxfile|"
+    r"test_?(?:utils|er|runner))\.py)\Z"
 )
 """Modules that run the tests of their own package, or build it."""
 
@@ -108,6 +109,7 @@ class PathIndex:
             yield from self._search_open(top, tail, place)
             return
         starts = None if place is None else tuple(f"{around}/{tail}" for around in _around(place))
+        bare = "." not in tail.rpartition("/")[2] and "/" in tail  # without the suffix
         if place == "":  # from the import root
             starts = (f"/{tail}",)
         for folder, keys in self._packages.get(top, {}).items():
@@ -116,7 +118,8 @@ class PathIndex:
             else:
                 inside = f"/{folder}/".startswith(tuple(f"{start}/" for start in starts))
             for key in keys:
-                path = f"/{folder}/{key[1].rpartition('/')[2]}"
+                name = key[1].rpartition("/")[2]
+                path = f"/{folder}/{name.partition('.')[0] if bare else name}"
                 if inside or (path.endswith(f"/{tail}") if starts is None else path in starts):
                     yield key
 

@@ -11,7 +11,10 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from slim.analysis.imports.bare_names import BareNames, called_name, found_module, module_name
+from slim.analysis.imports.anchors import OWN, anchor, takes_own
+from slim.analysis.imports.bare_names import BareNames, called_name
+from slim.analysis.imports.discovery import RUNS_TESTS, runs_of_tests
+from slim.analysis.imports.given import receivers_of_strings
 from slim.analysis.imports.spelled import is_table, makes_text, spelled_in
 from slim.analysis.vocabulary import AnyOf, vocabulary
 from slim.system.syntax import walk
@@ -49,8 +52,9 @@ _PATH_HINTS = {
         re.compile(rb"test_\w+\.py"),
         re.compile(rb"test_(?<=[\"'/\\]test_)(?:\w*[{%]|\w*[\"'])"),
     ),
-    b"pytest.main": (re.compile(rb"pytest\.main\s*\("),),
-    b"discover": (re.compile(rb"discover\s*\("),),
+    b"test": (RUNS_TESTS,),
+    b"pyargs": (RUNS_TESTS,),
+    b"discover": (RUNS_TESTS,),
     b"conftest": (re.compile(rb"conftest\.py"),),
 }
 """Paths that name tests, by what each holds, which is found sooner."""
@@ -60,7 +64,6 @@ _TEST_FILE = re.compile(r"(?:test_[\w*]+|conftest)\.py\Z")
 _OPEN_FILE = re.compile(r"test_[\w\0]+\.py\Z")
 """A test file of which only running tells the whole name."""
 _TEST_STEM = re.compile(r"test_\w+\Z")
-_OWN = frozenset({"__file__", "__path__", "__spec__", "__loader__"})
 _JOINERS = words(
     "join joinpath Path PurePath PosixPath WindowsPath PurePosixPath abspath normpath realpath "
     "resolve absolute files path fspath str open resource_filename resource_string resource_stream "
@@ -76,10 +79,6 @@ PERCENT_FIELD = re.compile(r"%(?:\(\w+\))?[-\d.]*[sdri]")
 """A field of a template for ``%``."""
 BRACE_FIELD = re.compile(r"\{[^{}]*\}")
 """A field of a template for ``str.format``."""
-_TAKES_PACKAGE = words(
-    "files path find_spec import_module get_data open_text open_binary read_text read_binary "
-    "PackageLoader"
-)
 _BUILDING = frozenset({ast.Constant, ast.JoinedStr, ast.BinOp, ast.Call})
 """Types of the nodes that may build a path."""
 _GAP = "\0"
@@ -195,7 +194,7 @@ def doubtful_paths(
     """
     found = {match[0] for match in _TEST_WORDS.finditer(source)}
     tests = TESTS_FOLDER.encode()
-    if put_together:
+    if put_together or RUNS_TESTS.search(source):
         found.add(tests)
     names = {name if name.endswith(b".py") else tests for name in found}
     for name in sorted(names):
@@ -229,10 +228,12 @@ class _PathReader:
         names = BareNames(self._nodes)
         self._ignored, self._bare = names.ignored, names.bare
         self._places = frozenset(_names_of_places(self._nodes))
+        self._receivers = receivers_of_strings(self._nodes)
 
     def uses(self) -> Iterator[PathUse]:
         done: set[int] = set()
         yield from self._spelled()
+        yield from self._discovered()
         for node in self._nodes:  # breadth first: what is around comes before what is in it
             if type(node) not in _BUILDING or id(node) in done or id(node) in self._ignored:
                 continue
@@ -251,6 +252,15 @@ class _PathReader:
         ):
             yield PathUse((TESTS_FOLDER,), getattr(spelled[0], "lineno", 0))
 
+    def _discovered(self) -> Iterator[PathUse]:
+        """Yield what a runner finds which is told to look for tests."""
+        for line, near, anchors in runs_of_tests(self._nodes, self._places):
+            for segment in (TESTS_FOLDER, "test_*.py"):
+                if near:
+                    yield PathUse((segment,), line)
+                if anchors:
+                    yield PathUse((segment,), line, anchors=anchors)
+
     def _path(self, node: ast.AST, text: str, inner: list[ast.AST]) -> Iterator[PathUse]:
         plain = isinstance(node, ast.Constant) and "/" not in text and "\\" not in text
         plain = plain and _IN_PACKAGE.match(text) is None
@@ -259,14 +269,16 @@ class _PathReader:
         if plain and id(node) not in self._bare and not _TEST_FILE.match(text):
             return
         names = {child.id for child in inner if isinstance(child, ast.Name)}
-        own = bool(names & _OWN) or any(map(_takes_own, inner))
-        anchors = tuple(sorted({name for child in inner if (name := _anchor(child))}))
+        own = bool(names & OWN) or any(map(takes_own, inner))
+        anchors = tuple(sorted({name for child in inner if (name := anchor(child))}))
         line: int = getattr(node, "lineno", 0)
         near = not names.isdisjoint(self._places)
         for run in _runs(part for part in _split(text) if part not in anchors):
             tests = any(map(is_test_part, run))
             if own or tests:
                 yield PathUse(run, line, own and not anchors, anchors)
+            if plain and tests and id(node) in self._receivers:
+                yield PathUse(run, line, anchors=(self._receivers[id(node)],))
             if near and not tests:
                 yield PathUse(run, line, True)
 
@@ -276,7 +288,7 @@ def _names_of_places(nodes: list[ast.AST]) -> Iterator[str]:
     for node in nodes:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                if any(isinstance(one, ast.Name) and one.id in _OWN for one in walk(value)):
+                if any(isinstance(one, ast.Name) and one.id in OWN for one in walk(value)):
                     yield name
 
 
@@ -298,7 +310,7 @@ def _paths_among(text: str, line: int) -> Iterator[PathUse]:
 
 def _finds_itself(node: ast.AST) -> bool:
     """Return whether code asks where it lies."""
-    return (type(node) is ast.Name and node.id in _OWN) or _takes_own(node)
+    return (type(node) is ast.Name and node.id in OWN) or takes_own(node)
 
 
 def _may_lead(value: object) -> bool:
@@ -410,29 +422,3 @@ def _filled(pieces: list[str], values: list[ast.expr], depth: int, seen: set[int
         known = number < len(values) and not isinstance(values[number], ast.Starred)
         yield "".join(_text(values[number], depth + 1, seen)) if known else _GAP
         yield piece
-
-
-def _anchor(node: ast.AST) -> str | None:
-    """The module at whose place a path starts: of ``pkg.__file__``, ``files("pkg")``."""
-    match node:
-        case ast.Attribute(value=value, attr="__file__" | "__path__" | "__spec__"):
-            return found_module(value) or None
-        case ast.Call(func=function, args=[ast.Constant(value=str(text)), *_]):
-            called = called_name(function)
-            if called in _TAKES_PACKAGE or "resource" in called:
-                return text
-        case ast.keyword(arg="package" | "package_name", value=ast.Constant(value=str(text))):
-            return text
-        case ast.Call(func=function, args=[ast.Name() | ast.Attribute() as name, *_]):
-            if called_name(function) == "files":
-                return module_name(name) or None
-    return None
-
-
-def _takes_own(node: ast.AST) -> bool:
-    """True for a call that is given the file's own package: ``files(__package__)``."""
-    match node:
-        case ast.Call(func=function, args=[ast.Name(id="__package__" | "__name__"), *_]):
-            called = called_name(function)
-            return called in _TAKES_PACKAGE or "resource" in called
-    return False

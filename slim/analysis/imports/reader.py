@@ -35,7 +35,7 @@ from slim.analysis.imports.modules import (
     parents,
 )
 from slim.analysis.imports.package_places import places_of_packages
-from slim.analysis.imports.path_scan import PathUse
+from slim.analysis.imports.path_scan import TESTS_FOLDER, PathUse
 from slim.analysis.imports.scans import Scan, UnresolvedCall
 from slim.analysis.imports.text_files import (
     TextNames,
@@ -58,6 +58,7 @@ _BY_NAME = re.compile(rb"import_module|__import__|find_spec|\bfiles\s*\(|resourc
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']", re.ASCII)
 _ESCAPED = b"nrt"
 """The ends of escape sequences, which seem to belong to what follows."""
+_TESTS = as_bytes(TESTS_FOLDER)
 _SHEBANG = re.compile(rb"#!(?:[^\n]*\n){0,2}[^\n]*python")
 
 
@@ -395,9 +396,12 @@ class ImportReader:
             for module in known.modules
             for package in (module.name, module.container, *parents(module.container))
         )
-        # A relative name, whatever it is, names the packages around the file too.
+        # A relative name, whatever it is, names the packages around the file too; one of tests may
+        # be of any package.
         if hints.tails and (
-            inside or any(hints.tails & candidates.words_in(each.top) for each in known.modules)
+            inside
+            or _TESTS in hints.tails
+            or any(hints.tails & candidates.words_in(each.top) for each in known.modules)
         ):
             return 2
         if hints.started and any(map(candidates.is_named, hints.started)):

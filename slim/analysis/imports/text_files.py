@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 
 from slim.analysis.code_paths.scripts import words_of
+from slim.analysis.imports.discovery import names_started
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import PathUse, paths_in_text
 from slim.analysis.imports.scans import Import
@@ -120,6 +121,8 @@ def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
         if item.level or item.module.partition(".")[0] in index.top_folders
     )
     paths = (*paths_in_text(source), *paths_in_settings(path, source))
+    if started := names_started(source):
+        paths = (*paths, *(PathUse((each,), 0, anchors=started) for each in ("tests", "test_*.py")))
     if _TESTS in source:
         filled = "\n".join(words_of(path, source)).encode("utf-8", "replace")
         paths = (*paths, *paths_in_text(filled))
