@@ -28,7 +28,7 @@ FILES: dict[str, Contents] = {
     "sub/__init__.py": "",
 }
 TAKEN = {TEST, MODULE, DATA, STUB, DEEP}
-HERE = "import os, shutil\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
+HERE = "import os, shutil, sys\nfrom pathlib import Path\nHERE = Path(__file__).parent\n"
 
 
 def held(files: dict[str, Contents]) -> set[str]:
@@ -123,6 +123,17 @@ LISTED: dict[str, tuple[str, set[str]]] = {
     "glob of all": ("for p in HERE.glob('**/*'): z.write(p)", TAKEN),
     "glob of a folder": ("x = list(HERE.glob('*'))", {STUB}),
     "glob of a suffix": ("x = list(HERE.rglob('*.json'))", {DATA}),
+    "glob of one of two names": ("P = 'c*' if WIN else '*.so'\nlist(HERE.glob(P))", {STUB}),
+    "glob of a system's suffix": (
+        "P = 'c*.p*' if sys.platform == 'win32' else '*.so'\nx = list(HERE.glob(P))",
+        set(),
+    ),
+    "glob of one of two that holds": ("x = list(HERE.rglob('*.json' if X else '*.jsn'))", {DATA}),
+    "glob of names alike": ("x = list(HERE.rglob('x.j*n' if X else 'y.json'))", {DATA}),
+    "glob of classes": ("x = list(HERE.rglob('*[n]' if X else '*[m]'))", TAKEN),
+    "glob of something or a suffix": ("x = list(HERE.rglob(given if X else '*.json'))", TAKEN),
+    "one of two folders": ("shutil.copytree(HERE / ('sub' if X else 'other'), there)", {DEEP}),
+    "one of two folders, deep": ("os.walk(HERE / ('sub' if X else 'a/b'))", TAKEN),
     "iterdir": ("x = [p.read_text() for p in HERE.iterdir()]", {STUB}),
     "iterdir that descends": ("for p in HERE.iterdir():\n  if p.is_dir(): go(p)", TAKEN),
     "a function that calls itself": (

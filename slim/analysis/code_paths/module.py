@@ -13,6 +13,7 @@ import ast
 import re
 from collections.abc import Iterator
 from functools import cached_property
+from posixpath import commonprefix
 
 from slim.analysis.code_paths.platforms import PlatformTests
 from slim.analysis.imports.bare_names import called_name, dotted_name, found_module, module_name
@@ -49,6 +50,7 @@ _BINDS = (
     *(ast.comprehension, ast.arg, ast.MatchAs, ast.MatchStar),
     *(ast.FunctionDef, ast.AsyncFunctionDef),
 )
+_PARTS = re.compile(r"[/\x01-\x04]")
 _PLAIN = (ast.expr_context, ast.operator, ast.boolop, ast.unaryop, ast.cmpop)
 _LEAVES = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
@@ -196,6 +198,10 @@ class CodeModule:
                 return "".join(self.text(value, used, depth) for value in values)
             case ast.FormattedValue(value=value):
                 return self.text(value, used, depth)
+            case ast.IfExp(test=test, body=body, orelse=other):
+                answer = self.platform.holds(test)
+                ways = [way for way, dead in ((body, False), (other, True)) if answer is not dead]
+                return _either([self.text(way, used, depth) for way in ways])
             case ast.Call():
                 return self._called(node, used, depth)
         return "*"
@@ -427,3 +433,14 @@ def _up(text: str, times: int = 1) -> str:
         else:
             text += _UP
     return text
+
+
+def _either(texts: list[str]) -> str:
+    """One path for several: what they begin and end with, and a star for the rest of a name."""
+    first, last = min(texts), max(texts)
+    if first == last or any("[" in text for text in texts):
+        return first if first == last else "*"
+    start = commonprefix(texts)
+    end = commonprefix([text[len(start) :][::-1] for text in texts])[::-1]
+    middles = (text[len(start) : len(text) - len(end)] for text in texts)
+    return "*" if any(_PARTS.search(middle) for middle in middles) else f"{start}*{end}"
