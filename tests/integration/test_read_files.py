@@ -86,6 +86,9 @@ TABLE = {
         {"/share/doc/x/index.html": "<p>"},
         "/share/doc/x/index.html",
     ),
+    "what files() reads of an egg": Case(
+        "", {f"/{SITE}/old.egg-info/SOURCES.txt": "old.py\n"}, "/old.egg-info/SOURCES.txt"
+    ),
     "a manual": Case("T = 'man'\n", {"/share/man/man1/y.1": ".TH"}, "/share/man/man1/y.1", False),
 }
 

@@ -395,6 +395,10 @@ def test_a_word_beside_the_place_of_another_package_leads_there(case: str) -> No
     assert held({"user.py": code}) == expected
 
 
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
 GIVEN: dict[str, tuple[str, set[str]]] = {
     "to a function": ("import pkg\npkg.load('tests')", ALL),
     "by keyword": ("from pkg.core import load\nload('x', kind='tests')", ALL),
@@ -499,6 +503,11 @@ TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "UTF-16": ("pkg/a.ini", "[x]\r\nf = tests/data/a.csv\r\n".encode("utf-16"), {DATA}),
     "R": ("pkg/a.R", 'read.csv(file.path(root, "tests", "data", "a.csv"))', {DATA}),
     "Julia": ("pkg/a.jl", 'joinpath(@__DIR__, "tests", "data")', {DATA}),
+    "Tcl": ("pkg/a.tcl", "set f [file join $here tests data a.csv]\n", {DATA}),
+    "Base64": ("pkg/a.json", f'{{"x": "{encoded(b"cat tests/data/a.csv")}"}}', {DATA}),
+    "Base64 after a byte": ("pkg/a.yaml", f"x: {encoded(b'!tests/data/a.csv')}", {DATA}),
+    "Base64, cut": ("pkg/a.yaml", f"x: {encoded(b'./tests/data/a.csv x')[:-3]}", {DATA}),
+    "Base64 of others": ("pkg/a.json", f'{{"x": "{encoded(b"cat test/data/a.csv")}"}}', set()),
     "PowerShell": ("pkg/a.ps1", 'Join-Path $PSScriptRoot "tests" "data"', {DATA}),
     "JavaScript, added": ("pkg/a.js", "fetch('./' + 'tests' + '/data/a.csv')", {DATA}),
     "JavaScript, joined": ("pkg/a.js", "fetch(['tests', 'data'].join('/'))", {DATA}),
@@ -532,6 +541,14 @@ NAMES: dict[str, tuple[str, str | bytes, set[str]]] = {
     "a zip that is cut off": ("pkg/a.keras", archive({"a.pkl": PICKLE})[:40], set()),
     "a model": ("pkg/a.h5", b"\x89HDF\r\n\x1a\n\0\0pkg.tests.mod\0", NAMED),
     "data that doesn't": ("pkg/a.bin", b"\0\0pkg.test\0", set()),
+    "code in Base64": ("a.msg", f'{{"x": "{encoded(b"from pkg.tests import mod")}"}}', NAMED),
+    "a pickle in Base64": ("a.yaml", f"x: {encoded(PICKLE.encode())}", NAMED),
+    "JavaScript that adds": ("a.js", "run('pkg.' + `tests` + '.mod')", NAMED),
+    "the product's tasks": (
+        "pyproject.toml",
+        "[tool.poe.tasks]\nx = 'python -m pkg.tests.mod'",
+        NAMED,
+    ),
     "a notebook on one line": ("pkg/a.ipynb", '{"source": "from pkg.tests import mod"}', NAMED),
     "a program that embeds Python": (
         "$bin/tool",

@@ -54,7 +54,9 @@ MAX_PARSED = 1 << 21
 of which its bytes hold the words."""
 MAX_REPEATS = 20
 """How often a file's evidence for one name is kept."""
-_BY_NAME = re.compile(rb"import_module|__import__|find_spec|\bfiles\s*\(|resource|get_data|as_file")
+_BY_NAME = re.compile(
+    rb"import_module|__import__|find_spec|\bfiles\s*\(|resource|get_data|as_file|distribution"
+)
 _QUOTED = re.compile(rb"[\"'](\w+)[\"']", re.ASCII)
 _ESCAPED = b"nrt"
 """The ends of escape sequences, which seem to belong to what follows."""

@@ -14,7 +14,13 @@ from slim.analysis.imports.discovery import names_started
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import PathUse, paths_in_text
 from slim.analysis.imports.scans import Import
-from slim.analysis.imports.text_paths import as_utf8, paths_in_bytes, paths_in_settings, unpacked
+from slim.analysis.imports.text_paths import (
+    as_utf8,
+    paths_in_bytes,
+    paths_in_settings,
+    unpacked,
+    with_decoded_runs,
+)
 from slim.analysis.imports.text_scan import DOTTED, scan_lines
 from slim.model.record import UNOWNED, EntryType, FileKind, FileRecord
 
@@ -57,16 +63,18 @@ class TextNames:
 
 
 _TESTS = b"tests"
+_ADDED = re.compile(rb"[\"'`]\s*\+\s*[\"'`]")
+"""Between two strings that are added."""
 _BUILD_FILES = ("setup.cfg", "pyproject.toml", "tox.ini", "pytest.ini", "meson.build", "Makefile")
-"""Files by which a distribution was built; a makefile of none is the product's own."""
+"""Files by which a distribution was built; one of no distribution is the product's own, and may
+hold its tasks."""
 
 
 def may_be_text(record: FileRecord, data: memoryview) -> bool:
     """True for a file that is neither Python nor native nor otherwise binary, and worth a look."""
     if record.type is not EntryType.FILE or record.native is not None or not record.size:
         return False
-    own = record.owner == UNOWNED and record.path.endswith("Makefile")
-    skipped = _SKIPPED if own else (*_SKIPPED, *_BUILD_FILES)
+    skipped = _SKIPPED if record.owner == UNOWNED else (*_SKIPPED, *_BUILD_FILES)
     start = bytes(data[:_START])
     runs = is_prose(record) and any(map(start.__contains__, _RUNNING))
     if record.kind in _NOT_READ or (record.path.endswith(skipped) and not runs):
@@ -108,9 +116,10 @@ def names_in_data(data: memoryview, index: ModuleIndex) -> TextNames:
 
 def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
     """Read a text of moderate size."""
-    source = as_utf8(bytes(data))
+    source = with_decoded_runs(as_utf8(bytes(data)))
     names: set[str] = set()
-    for run in set(DOTTED.findall(source)):
+    added = _ADDED.sub(b"", source) if _TESTS in source else b""
+    for run in {*DOTTED.findall(source), *DOTTED.findall(added)}:
         name = run.decode("ascii", "replace")
         names.update(index.known_prefixes(name))
         if name[0] in "cm" and _TEST in run:  # behind the opcode of a pickle that is text, or -m

@@ -7,6 +7,7 @@ paths between other bytes. Texts may be in UTF-16, and indexes compressed.
 
 from __future__ import annotations
 
+import base64
 import codecs
 import re
 import zlib
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 
 from slim.analysis.imports.archives import members_of
 from slim.analysis.imports.path_scan import PathUse, parts_of, test_paths, uses_of
+from slim.analysis.vocabulary import AnyOf
 from slim.model.record import EntryType, FileKind, FileRecord
 
 _SETTINGS = (
@@ -46,6 +48,17 @@ _OTHER_KEY = re.compile(
     rb"exclu|ignor|skip|omit|prun|black|deny|without|remov|delet|clean|\A(?:test|testpaths)\Z", re.I
 )
 _NEAR = 300
+_IN_BASE64 = AnyOf(
+    *(
+        base64.b64encode(bytes(before) + b"tests")[-(-8 * before // 6) : (8 * before + 40) // 6]
+        for before in range(3)
+    )
+)
+"""The word in Base64, by how many bytes stand before it in a group of three."""
+_BASE64 = re.compile(rb"[\w+/-]{12,}", re.ASCII)
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_FILE_JOIN = re.compile(rb"\bfile\s+join\s+([^\]\n;]{1,300})")
+"""Parts of a path in Tcl."""
 COMPRESSED = (
     *(".png", ".jpg", ".jpeg", ".gif", ".webp", ".ico", ".woff", ".woff2", ".ttf", ".otf", ".eot"),
     *(".xz", ".zip", ".bz2", ".zst", ".whl", ".jar", ".mp3", ".mp4", ".ogg", ".br", ".pdf"),
@@ -62,6 +75,22 @@ def as_utf8(source: bytes) -> bytes:
     if source.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return source.decode("utf-16", "replace").encode("utf-8", "replace")
     return source
+
+
+def with_decoded_runs(source: bytes) -> bytes:
+    """A text, and behind it what it holds in Base64 that has the word ``tests`` in it.
+
+    Settings and messages hold code and pickles so.
+    """
+    if not _IN_BASE64.within(source):
+        return source
+    found = [source]
+    for match in _BASE64.finditer(source):
+        run = match[0].translate(_URL_SAFE)
+        if _IN_BASE64.within(run):
+            whole = run[: len(run) - (len(run) % 4 == 1)]
+            found.append(base64.b64decode(whole + b"=" * (-len(whole) % 4)))
+    return b"\n".join(found)
 
 
 def unpacked(data: bytes) -> bytes:
@@ -109,6 +138,7 @@ def paths_in_settings(path: str, source: bytes) -> Iterator[PathUse]:
     if b"tests" not in source:
         return
     yield from uses_of(_rows(source))
+    yield from uses_of(b"/".join(match[1].split()) for match in _FILE_JOIN.finditer(source))
     name = path.lower()
     if _OF_DEVELOPERS.search(path):
         return
