@@ -14,8 +14,11 @@ import lief
 import pytest
 
 import slim
+from slim.binaries.elf.edit import ElfEdit, plan_edit
 from slim.errors import OutOfMemoryError
 from slim.formats.base import BytesContent
+from slim.formats.edited import EditedContent
+from slim.model.recipe import Recipe
 from slim.model.record import FileKey
 from slim.passes import EDITORS
 from slim.verification import oracles
@@ -314,6 +317,30 @@ def test_lief_reads_the_headers_of_the_beginning_alone() -> None:
             )
             found = second.ask({KEY: question})
             assert (found.judged, found.headers, bool(found.differing)) == (1, [KEY], differs)
+
+
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_headers_of_an_edited_file_are_joined_from_its_pieces(
+    tmp_path: Path, broken: bool
+) -> None:
+    """The first piece of a stripped file is its header of 64 bytes alone."""
+    elf = build_elf(ELF_TEXT)
+    planned = plan_edit(elf, "unneeded")
+    assert isinstance(planned, ElfEdit)
+    recipe = planned.recipe
+    assert len(recipe.parts[0]) == 64
+    if broken:
+        entry = bytes([elf[24] ^ 1])
+        recipe = Recipe((*recipe.between(0, 24), entry, *recipe.between(25, recipe.size)))
+    question = Question(
+        reader="elf",
+        headers="elf-headers",
+        original=BytesContent(elf),
+        edited=EditedContent(BytesContent(elf), recipe, recipe.size, tmp_path),
+    )
+    with SecondOpinion(max_size=4) as second:
+        found = second.ask({KEY: question})
+    assert (found.judged, found.headers, bool(found.differing)) == (1, [KEY], broken)
 
 
 def test_after_too_many_accidents_lief_is_not_asked_any_more() -> None:

@@ -145,5 +145,15 @@ class SecondOpinion(Closing):
             asked = {"task": task, "reader": question.reader}
             return self._worker.ask(asked, content.chunks(), size=content.size, seconds=seconds)
         asked = {"task": task, "reader": question.headers}
-        first = bytes(next(content.chunks()))[:HEADERS]
+        first = _beginning(content)
         return self._worker.ask(asked, (first,), size=len(first), seconds=seconds)
+
+
+def _beginning(content: Content) -> bytes:
+    """Return the first bytes, with headers: an edited file comes in pieces of any size."""
+    found = bytearray()
+    for piece in content.chunks():
+        found += piece[: HEADERS - len(found)]
+        if len(found) == HEADERS:
+            break
+    return bytes(found)
