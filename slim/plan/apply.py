@@ -35,6 +35,8 @@ _MAX_ROUNDS = 8
 """How often RECORDs are written again because another one, which they list, was."""
 
 _LINK_MODE = 0o755
+_SITE = "site-packages/"
+_CODE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
 """Permissions of links, which mean nothing but are written; venvstacks writes these, too."""
 
 
@@ -185,7 +187,9 @@ def new_members(
     """Return the members of the new layer, in the order of the old one.
 
     Its root folder comes first, where the old layer has a member for it.
-    Folders that held something and hold nothing any more go; folders that were empty before stay.
+    Folders that held something and hold nothing any more go, but for those of a package that stays
+    which held no code: the package may list them, or write into them. Folders that were empty
+    before stay.
     """
     kept: list[Member] = []
     emptied: set[str] = set()
@@ -204,12 +208,24 @@ def new_members(
     ]
     for path in empty_before:
         full.update((path, *_parents(path)))
-    gone = emptied - full
+    code = {
+        folder
+        for path in tree.members
+        if path.endswith(_CODE_SUFFIXES)
+        for folder in _parents(path)
+    }
+    gone = {path for path in emptied - full if path in code or not _in_package(path, full)}
     root = [] if tree.root_member is None else [tree.root_member]
     return [
         *root,
         *(_edited(member, layer, plan, edited) for member in kept if not _is_gone(member, gone)),
     ]
+
+
+def _in_package(path: str, full: set[str]) -> bool:
+    """True for a folder right below one of a package that holds something still."""
+    folder = posixpath.dirname(path)
+    return folder in full and _SITE in folder
 
 
 def _is_gone(member: Member, gone: set[str]) -> bool:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from tests.integration.test_products import RUNTIME, export, package, runtime, slim
+from tests.integration.test_products import RUNTIME, export, package, removed, runtime, slim
 from tests.integration.test_products_more import (
     APP,
     application,
@@ -259,6 +259,27 @@ def test_an_application_that_runs_a_packages_tests(where: str) -> None:
     slim("export", "out")
     assert "TestSuite tests=[<" in started(made)
     assert started(Path("out")) == started(made)
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        ("os.chdir(FOLDER)\nprint(os.path.basename(os.getcwd()))", "lib\n"),
+        ("print(os.path.isdir(FOLDER), len(tempfile.mkdtemp(dir=FOLDER)) > 0)", "True True\n"),
+    ],
+)
+def test_a_package_that_uses_a_folder_of_which_all_goes(code: str, says: str) -> None:
+    layers = small()
+    archive = "!<arch>\n"
+    text = f"import os, tempfile\nFOLDER = os.path.join(os.path.dirname(__file__), 'lib')\n{code}\n"
+    layers["framework-maths"] = LayerSpec(
+        "framework", package("maths", text, **{"lib/libm.a": archive})
+    )
+    made = export("export", layers)
+    write(made / "app-tool" / SITE, {"tool.py": "import maths\n"})
+    result = slim("export", "out")
+    assert f"{SITE}/maths/lib/libm.a" in removed(result)
+    assert started(Path("out")) == started(made) == says
 
 
 def test_an_application_that_is_a_package_with_tests_as_data() -> None:

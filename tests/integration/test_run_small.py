@@ -86,13 +86,14 @@ def test_what_goes_and_what_stays(stack: Path, tmp_path: Path) -> None:
     assert f"{prefix}/maths/core.py" in framework
     assert f"{prefix}/maths/core.pyi" not in framework
     assert f"{prefix}/maths/tests/test_core.py" not in framework
-    assert f"{prefix}/maths/stubs" not in framework, "a folder goes when nothing is left in it"
+    assert f"{prefix}/maths/stubs" in framework, "the package may list it, or write into it"
+    assert f"{prefix}/maths/stubs/more.pyi" not in framework
     # another layer imports it, so it stays, and so does the package that it is in
     assert f"{prefix}/maths/tests/helpers.py" in framework
     assert f"{prefix}/maths/tests/__init__.py" in framework
     assert framework["framework-maths/bin/python_"].linkname == "../../cpython3.13/bin/python"
     runtime = members(tmp_path / "out" / "cpython3.13.tar.xz")
-    assert f"cpython3.13/{STDLIB}/test" not in runtime
+    assert f"cpython3.13/{STDLIB}/test" not in runtime, "a folder goes when no code is left in it"
     assert f"cpython3.13/{STDLIB}/os.py" in runtime
     assert result.after.unpacked < result.before.unpacked
     assert snapshot(stack) == before, "the input is untouched"
