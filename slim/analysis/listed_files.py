@@ -8,6 +8,7 @@ lies in that very folder, and in none called ``tests``.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -233,9 +234,14 @@ def _is_code(record: FileRecord) -> bool:
 
 
 def _any_listing(record: FileRecord, content: bytes, tops: Collection[str]) -> Iterator[Listing]:
-    """The listings that code which can't be parsed may have: all of its package, or of others."""
+    """The listings that code which can't be parsed may have: all of its package, or of others.
+
+    What no import finds by its name, such as ``x.tmpl.py``, is a template for another place, and
+    what is beside it goes with it.
+    """
     here = place_of(record.path)
-    folders = [OWN + "/.." * here.count("/")]
+    is_template = "." in posixpath.basename(here).rpartition(".")[0]
+    folders = [OWN + "/.." * (1 if is_template else here.count("/"))]
     if OTHER_PLACE.search(content):
         folders += [f"{PACKAGE}{top}{PACKAGE}" for top in sorted(tops) if top.encode() in content]
     for folder in folders:

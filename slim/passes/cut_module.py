@@ -49,7 +49,7 @@ def cut(source: bytes, end: int, missing: str, decorators: Sequence[str]) -> byt
     """
     result = source[:end] + _behind(source, end, missing, decorators)
     try:
-        parsed(result)
+        parsed(result, newer=False)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise UnsafeInputError("its outline can't be told from its text") from error
     return result

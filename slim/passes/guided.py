@@ -114,7 +114,7 @@ def _has_no_code(context: Context, record: FileRecord) -> bool:
     if record.size > _LARGEST:
         return False
     try:
-        tree = parsed(bytes(context.read(record)))
+        tree = parsed(bytes(context.read(record)), newer=False)
     except (SyntaxError, ValueError):
         return False
     return all(

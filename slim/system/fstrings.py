@@ -186,7 +186,7 @@ def _is_expression(text: bytes) -> bool:
     """Return whether all versions take a field's text alike, if they take it."""
     return (
         bool(text.strip())
-        and not text.lstrip().startswith(b"*")
+        and (not text.lstrip().startswith(b"*") or b"," in _outside(text))
         and fstrings_read_alike(text) is not None
     ) and _BARE_FOR.search(_outside(text)) is None
 

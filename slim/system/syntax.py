@@ -20,6 +20,7 @@ from itertools import accumulate
 from typing import Any, Final
 
 from slim.system.fstrings import may_have_fstrings, places_of_fstrings
+from slim.system.newer_syntax import in_older_syntax
 
 GRAMMAR: Final = (3, 11)
 """The oldest Python that runs slim: its syntax is what every supported one reads."""
@@ -75,14 +76,26 @@ _SPARE: Final = 8
 _BOM = b"\xef\xbb\xbf"
 
 
-def parsed(source: str | bytes) -> ast.Module:
+def parsed(source: str | bytes, *, newer: bool = True) -> ast.Module:
     """Parse somebody else's source, whose warnings (invalid escapes) are nobody's here.
 
-    Raises SyntaxError for a source that not every supported Python reads, and reads alike. What
-    stands in an f-string has the place of the whole string.
+    One in a later version's syntax is read as 3.11 would write it, with everything in its place;
+    not so without ``newer``. Raises SyntaxError for a source that not every supported Python reads,
+    and reads alike. What stands in an f-string has the place of the whole string.
     """
     code = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
     code = code.removeprefix(_BOM)
+    tree = _read(code)
+    if tree is None and newer and not declares_other_encoding(code):
+        older = in_older_syntax(code)
+        tree = None if older is None else _read(older)
+    if tree is None:
+        raise SyntaxError(UNREADABLE)
+    return tree
+
+
+def _read(code: bytes) -> ast.Module | None:
+    """Parse a source that every Python reads alike; None for any other."""
     if b"\\N{" in code:
         code = _NAMED_CHARACTER.sub(lambda match: match[1] + b"?" * len(match[2]), code)
     try:
@@ -95,7 +108,7 @@ def parsed(source: str | bytes) -> ast.Module:
             return tree
     except (SyntaxError, ValueError, LookupError, RecursionError, MemoryError, OverflowError):
         pass
-    raise SyntaxError(UNREADABLE)
+    return None
 
 
 def below(node: ast.AST) -> list[ast.AST]:

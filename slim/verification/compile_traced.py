@@ -32,8 +32,8 @@ def check(original: memoryview, edited: memoryview) -> list[str]:
     if old.strip() != _BEFORE.encode() or old[:4].strip() or new[:5].strip(b" ") != b"[":
         return ["another line changed than the one that compiles the library folder"]
     try:
-        parsed(bytes(edited))
-        (statement,) = parsed(new.strip()).body
+        parsed(bytes(edited), newer=False)
+        (statement,) = parsed(new.strip(), newer=False).body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         return [f"the edited script can't be parsed: {error}"]
     return _shape(statement)

@@ -19,7 +19,7 @@ from tests.support.published_stacks import SITE, STDLIB, LayerSpec, merge, publi
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 
 KNOWN = tomllib.loads((HERE / "savings.toml").read_text(encoding="utf-8"))
-PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 32)] + ["manylinux2014_x86_64"]
+PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 36)] + ["manylinux2014_x86_64"]
 
 
 @pytest.fixture(scope="module")

@@ -272,6 +272,8 @@ def test_listings_hold_what_they_take(case: str) -> None:
             "type A = int\n# the distribution (of pkg) in base_dir\nx = __file__",
             set(),
         ),
+        ("pkg/sub/x.py", "{% a %}\nshutil.copytree(Path(__file__).parent, there)", TAKEN),
+        ("pkg/sub/x.tmpl.py", "{% a %}\nshutil.copytree(Path(__file__).parent, there)", {DEEP}),
         ("pkg/core.py", "x = open(f'{__file__}i')", {STUB}),
         ("pkg/x.so", "\x7fELF\0core.pyi\0", {STUB}),
         ("pkg/x.so", "\x7fELF\0core.py\0", set()),

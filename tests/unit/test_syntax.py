@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 
 from slim.analysis.imports.ast_scan import scan
+from slim.analysis.imports.text_scan import text_hints
+from slim.analysis.unimportable.lines import read_lines
 from slim.system import fstrings
 from slim.system.fstrings import fstrings_read_alike, places_of_fstrings
 from slim.system.literals import literals_of, without_idle
+from slim.system.newer_syntax import in_older_syntax
 from slim.system.syntax import UNREADABLE, below, parsed, walk
+from slim.verification.lost_imports.statements import Platform, imports_of
 
 NEWER = {
     "3.12: a type alias": "type Name = str",
@@ -36,6 +40,40 @@ NEWER = {
     "3.15: a lazy import": "lazy import a",
     "3.15: a star in a comprehension": "[*a for a in b]",
 }
+OLDER_WORDS = {
+    "3.12: a type alias": "Name      = str",
+    "3.12: a generic function": "def f   (x: T) -> T: ...",
+    "3.12: a generic class": "class A          : ...",
+    "3.12: its own quotation marks": "f\"{names['key']}\"",
+    "3.12: its own quotation marks, alike": 'f\'{"a" + "b"}\'',
+    "3.12: a backslash": "f\"{'??'.join(names)}\"",
+    "3.12: a comment": "f'''{name         \n}'''",
+    "3.12: within another": "f'''{f\"{a['b']}\"}'''",
+    "3.13: a default of a type parameter": "class A         : ...",
+    "3.14: exceptions without brackets": "try:\n    a\nexcept A| B:\n    b",
+    "3.14: a template": 'f"{name}"',
+    "3.14: a raw template": "rf'{name}'",
+    "3.15: a lazy import": "import      a",
+    "3.15: a star in a comprehension": "[ a for a in b]",
+}
+"""What Python 3.11 would write; the others aren't read."""
+MORE_NEWER = [
+    ("type A[T: (int, str)] = list[T]", "A                     = list[T]"),
+    ("if x: type A = int; type(A)", "if x: A      = int; type(A)"),
+    ("async def f[\n    T,  # any\n](x): pass", "async def f\\\n            \\\n (x): pass"),
+    ("class A[T = '['](B): pass", "class A         (B): pass"),
+    ("lazy   from .a import (b,\n  c)", "from        .a import (b,\n  c)"),
+    ("x = 1; lazy import a.b as c", "x = 1; import      a.b as c"),
+    ("try: a\nexcept* A, b.C: c", "try: a\nexcept* A| b.C: c"),
+    ("try: a\nexcept f(A, B), C: c", "try: a\nexcept f(A, B)| C: c"),
+    ("x = f(*a for a in b), {**c for c in d}", "x = f( a for a in b), {  c for c in d}"),
+    ("f'{a['b']:{c['d']}}' 'e'", "f'{a[\"b\"]:{c[\"d\"]}}' 'e'"),
+    ("f'{a['b\"c']}'", "f'{a[\"b?c\"]}'"),
+    ("f\"{'a\\'b'}\"", "f\"{'a??b'}\""),
+    ("f'{a!r:>{b['c']}}{{}}\\n{d['e']}'", 'f\'{a!r:>{b["c"]}}{{}}\\n{d["e"]}\''),
+    ("f'{a['#'] != ':'}'", 'f\'{a["#"] != ":"}\''),
+    ("Rt'{a}' t'\\N{DIGIT ONE}{b['c']}'", "Rf'{a}' f'\\N{DIGIT ONE}{b[\"c\"]}'"),
+]
 OLDER = {
     "3.11: a generator in an f-string": "f'{a for a in b}'",
     "3.11: behind a subscript": "f'{a[\"k\"]for a in b}'",
@@ -76,7 +114,54 @@ ALIKE = [
 @pytest.mark.parametrize("source", [*NEWER.values(), *OLDER.values(), *ODD.values()])
 def test_what_not_every_python_reads_alike_is_refused_by_all(source: str) -> None:
     with pytest.raises(SyntaxError, match=UNREADABLE):
+        parsed(source, newer=False)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(NEWER[name] for name in NEWER if name not in OLDER_WORDS),
+        *OLDER.values(),
+        *ODD.values(),
+        *(
+            "type = f'{a['b']}",
+            "f'{a[f'{b['c']}']}'",
+            "f'{a}\n'",
+            "def f[T: pass",
+            "lazy lambda: 1",
+        ),
+        *(
+            "f'{a['b'\n]}'",
+            "f'''{a['''b''']}'''",
+            "f'{f'{\"\\n\"}'}'",
+            "x = )",
+            "class A[T",
+            "lazy 1",
+        ),
+    ],
+)
+def test_what_can_be_said_in_no_older_words_is_refused(source: str) -> None:
+    with pytest.raises(SyntaxError, match=UNREADABLE):
         parsed(source)
+
+
+@pytest.mark.parametrize(
+    ("newer", "older"), [*((NEWER[name], old) for name, old in OLDER_WORDS.items()), *MORE_NEWER]
+)
+def test_newer_syntax_is_read_in_older_words_with_everything_in_its_place(
+    newer: str, older: str
+) -> None:
+    assert in_older_syntax(newer.encode()) == older.encode()
+    read, plain = parsed(newer), parsed(older, newer=False)
+    assert ast.dump(read, include_attributes=True) == ast.dump(plain, include_attributes=True)
+    framed = "def f(a):\n    if a:\n        {}\n    return 'é'\n"
+    if "\n" not in newer:
+        assert in_older_syntax(framed.format(newer).encode()) == framed.format(older).encode()
+
+
+@pytest.mark.parametrize("source", ALIKE)
+def test_what_every_python_reads_is_left_as_it_is(source: str) -> None:
+    assert in_older_syntax(source.encode()) is None
 
 
 @pytest.mark.parametrize("source", ALIKE)
@@ -160,7 +245,12 @@ def test_a_source_in_newer_syntax_is_read_for_all_that_it_imports(newer: str) ->
     wanted = scan(plain.encode())
     assert not wanted.problem
     read = scan(f"{plain}{NEWER[newer]}\n".encode())
-    assert read.problem
+    assert bool(read.problem) is (newer not in OLDER_WORDS)
+    if not read.problem:
+        assert set(wanted.imports) <= set(read.imports)
+        assert set(wanted.strings) <= set(read.strings)
+        assert (wanted.exported, wanted.unresolved) == (read.exported, read.unresolved)
+        return
 
     modules = {(one.module, one.level) for one in read.imports}
     named = {name for name, _ in (*read.strings, *read.listed)} | {one.name for one in read.named}
@@ -252,3 +342,24 @@ finally: j @= k if not l else -m ** n
 """
     tree = ast.parse(source)
     assert list(walk(tree)) == _without(ast.walk(tree))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "lazy import pkg.tests.a as b\n",
+        "import os\nif os: lazy   import pkg.tests.a\n",
+        "x = 1; lazy from pkg.tests import a\n",
+        "def f[T](): pass\nlazy from pkg.tests import (\n    a,\n)\n",
+    ],
+)
+@pytest.mark.parametrize("parsable", [True, False])
+def test_lazy_imports_are_seen_by_all_who_look_for_imports(source: str, parsable: bool) -> None:
+    code = (source if parsable else f"{source}f'{{a!r }}'\n").encode()
+    assert bool(scan(code).problem) is not parsable
+    assert {"pkg.tests", "pkg.tests.a"} & {one.module for one in scan(code).imports}
+    assert {b"tests", b"a"} <= text_hints(code).words
+    assert read_lines(code).tops == read_lines(code.replace(b"lazy", b"    ")).tops
+    assert not [one for one in read_lines(code).always if one.request.module.startswith("pkg")]
+    found = {one.module for one in imports_of(code, Platform())}
+    assert {"pkg.tests", "pkg.tests.a"} & found

@@ -129,6 +129,8 @@ def _names_import_error(node: ast.expr) -> bool:
     match node:
         case ast.Tuple(elts=elements):
             return any(_names_import_error(element) for element in elements)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):  # without brackets (PEP 758)
+            return _names_import_error(left) or _names_import_error(right)
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name in _CATCHES_IMPORT_ERROR
     return False

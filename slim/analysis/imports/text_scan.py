@@ -73,8 +73,8 @@ _NAMES = re.compile(
 )
 _FROM = re.compile(rb"(?<![\w\x80-\xff])from(?![\w\x80-\xff])")
 _MODULE = re.compile(rb"[\w.\s\\\x80-\xff]*+")
-_STARTS = (b";", b":", b'"', b"'", b"\\n", b"\\t", b"\\r")
-"""What a statement may follow on its line, that of code within a string included."""
+_STARTS = (b";", b":", b'"', b"'", b"\\n", b"\\t", b"\\r", b"lazy")
+"""What a statement may follow on its line, in a string of code too (``lazy``: PEP 810)."""
 _WORD = re.compile(rb"[\w\x80-\xff]+")
 _WORD_END = re.compile(rb"[\w\x80-\xff]")
 _COMMENT = re.compile(rb"#[^\n]*")

@@ -94,7 +94,7 @@ def _line_end(source: bytes, offset: int) -> int:
 
 def _parsed(source: bytes) -> ast.Module | None:
     try:
-        return parsed(source)
+        return parsed(source, newer=False)  # what is cut has to be read by every Python
     except _UNREADABLE:
         return None
 

@@ -1,6 +1,7 @@
 """Import statements of a file as lines of text: quick, and good enough to tell where to look.
 
-A statement that always runs when a module is imported begins in the first column. Lines of strings
+A statement that always runs when a module is imported begins in the first column; one that begins
+with ``lazy`` (PEP 810) doesn't. Lines of strings
 may look like one; :mod:`slim.analysis.unimportable.heads` parses what matters.
 
 Source: the Python language reference ("The import statement").
@@ -16,7 +17,8 @@ from typing import NamedTuple
 _REST = rb"[^\n\\]*(?:\\(?:\r?\n|.)[^\n\\]*)*"
 """The rest of a line, and of those that a backslash adds to it."""
 _STATEMENT = re.compile(
-    rb"\n(?:\xef\xbb\xbf)?([ \t]*)(?:from\b[ \t]*(\.*)[ \t]*([\w.]*)[ \t]*\bimport\b[ \t]*"
+    rb"\n(?:\xef\xbb\xbf)?([ \t]*(?:lazy[ \t]+)?)"
+    rb"(?:from\b[ \t]*(\.*)[ \t]*([\w.]*)[ \t]*\bimport\b[ \t]*"
     rb"(\((?:[^)#]|#[^\n]*)*\)|" + _REST + rb")"
     rb"|import[ \t]+(" + _REST + rb"))"
 )

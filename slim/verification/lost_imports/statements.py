@@ -26,7 +26,7 @@ _COMMENT = re.compile(rb"#[^\r\n]*")
 _ENCLOSED = re.compile(rb"\s*\(((?:[^)#]|#[^\r\n]*)*)")
 _LINE = re.compile(rb"((?:[ \t\f.,*]|%b|\\\r?\n)*)" % _WORD)
 _NAME = re.compile(rb"\s*([.\w\x80-\xff]+|\*)")
-_STARTS = re.compile(rb"(?:\A|[\n\r;:])[ \t\f]*\Z")
+_STARTS = re.compile(rb"(?:\A|[\n\r;:])[ \t\f]*(?:lazy[ \t\f]+)?\Z")
 _CAUGHT = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
 
 
