@@ -35,9 +35,9 @@ _MAX_ROUNDS = 8
 """How often RECORDs are written again because another one, which they list, was."""
 
 _LINK_MODE = 0o755
+"""Permissions of links, which mean nothing but are written; venvstacks writes these, too."""
 _SITE = "site-packages/"
 _CODE_SUFFIXES = (".py", ".pyc", ".so", ".pyd")
-"""Permissions of links, which mean nothing but are written; venvstacks writes these, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
