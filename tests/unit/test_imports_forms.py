@@ -544,6 +544,16 @@ NAMES: dict[str, tuple[str, str | bytes, set[str]]] = {
     "code in Base64": ("a.msg", f'{{"x": "{encoded(b"from pkg.tests import mod")}"}}', NAMED),
     "a pickle in Base64": ("a.yaml", f"x: {encoded(PICKLE.encode())}", NAMED),
     "JavaScript that adds": ("a.js", "run('pkg.' + `tests` + '.mod')", NAMED),
+    "a distribution's tasks": (
+        "pkg/pyproject.toml",
+        "[tool.poe.tasks]\nx.script = 'pkg.tests.mod:f'\n[tool.x]\n",
+        NAMED,
+    ),
+    "what follows tasks": (
+        "pyproject.toml",
+        "[tool.poe.tasks]\na = 1\n[tool.x]\nx = 'pkg.tests.mod'\n",
+        set(),
+    ),
     "the product's tasks": (
         "pyproject.toml",
         "[tool.poe.tasks]\nx = 'python -m pkg.tests.mod'",

@@ -65,16 +65,24 @@ class TextNames:
 _TESTS = b"tests"
 _ADDED = re.compile(rb"[\"'`]\s*\+\s*[\"'`]")
 """Between two strings that are added."""
-_BUILD_FILES = ("setup.cfg", "pyproject.toml", "tox.ini", "pytest.ini", "meson.build", "Makefile")
-"""Files by which a distribution was built; one of no distribution is the product's own, and may
-hold its tasks."""
+_BUILD_FILES = ("setup.cfg", "tox.ini", "pytest.ini", "meson.build", "Makefile")
+"""Files by which a distribution was built; a makefile of none is the product's own."""
+_PROJECT = "pyproject.toml"
+_TASKS = re.compile(
+    rb"^\[tool\.(?:poe|taskipy|pdm\.scripts|rye\.scripts|pixi\.tasks|hatch\.envs\.[\w.-]+\.scripts)"
+    rb"\b[^\n]*((?:\n(?!\[)[^\n]*)*)",
+    re.MULTILINE,
+)
+"""Tables of ``pyproject.toml`` with commands that a program runs for its user, and what is in
+them; the others are for those who build, check or install."""
 
 
 def may_be_text(record: FileRecord, data: memoryview) -> bool:
     """True for a file that is neither Python nor native nor otherwise binary, and worth a look."""
     if record.type is not EntryType.FILE or record.native is not None or not record.size:
         return False
-    skipped = _SKIPPED if record.owner == UNOWNED else (*_SKIPPED, *_BUILD_FILES)
+    own = record.owner == UNOWNED and record.path.endswith("Makefile")
+    skipped = _SKIPPED if own else (*_SKIPPED, *_BUILD_FILES)
     start = bytes(data[:_START])
     runs = is_prose(record) and any(map(start.__contains__, _RUNNING))
     if record.kind in _NOT_READ or (record.path.endswith(skipped) and not runs):
@@ -116,7 +124,10 @@ def names_in_data(data: memoryview, index: ModuleIndex) -> TextNames:
 
 def names_in_text(path: str, data: memoryview, index: ModuleIndex) -> TextNames:
     """Read a text of moderate size."""
-    source = with_decoded_runs(as_utf8(bytes(data)))
+    source = as_utf8(bytes(data))
+    if path.endswith(_PROJECT):
+        source = b"\n".join(_TASKS.findall(source))
+    source = with_decoded_runs(source)
     names: set[str] = set()
     added = _ADDED.sub(b"", source) if _TESTS in source else b""
     for run in {*DOTTED.findall(source), *DOTTED.findall(added)}:
