@@ -1,8 +1,8 @@
 """Code that reads the type stubs of whatever module it finds, as tools for documentation do.
 
 Such code asks where a module's file is (its spec's ``origin``, ``inspect.getfile``), and puts the
-suffix of stubs in the place of the file's own. Sphinx takes a compiled module's signatures from
-there.
+suffix of stubs in the place of the file's own, or adds a letter to it. Sphinx takes a compiled
+module's signatures from there.
 
 Source: Sphinx, changes of 8.2 ("autodoc: Support type stubs of native modules").
 """
@@ -21,6 +21,11 @@ from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventor
 _SUFFIX = b".pyi"
 _MADE = re.compile(rb"[\"'}]\.pyi[\"']")
 """The suffix alone, or behind what an f-string puts in."""
+_ADDED = re.compile(
+    rb"(?:\bget(?:source|abs)?file\([^()\n]*\)|\.origin|\.__file__)\s*(?:\+\s*[\"']i[\"']|\}i[\"'])"
+)
+"""The place of a module's source with one letter more."""
+_LETTERS = (b'"i"', b"'i'", b'}i"', b"}i'")
 _FINDS = re.compile(
     rb"\.origin\b|\.loader\.path\b|\b(?:get(?:source)?file|find_spec|get_filename|find_module)\s*\("
 )
@@ -55,6 +60,8 @@ def stub_readers(
 
 def _reads(record: FileRecord, read: ReadFile) -> bool:
     source = bytes(read(record))
+    if any(letter in source for letter in _LETTERS) and _ADDED.search(source) is not None:
+        return True
     return (
         _SUFFIX in source and _MADE.search(source) is not None and _FINDS.search(source) is not None
     )

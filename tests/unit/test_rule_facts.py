@@ -222,6 +222,10 @@ STUB = "lib/python3.13/site-packages/fast/core.pyi"
         ("p = Path(spec.origin.removesuffix(suffix) + '.pyi')\n", True),  # Sphinx
         ("import inspect\np = Path(inspect.getfile(m)).with_suffix('.pyi')\n", True),
         ("s = importlib.util.find_spec(n)\np = f'{place_of(s)}.pyi'\n", True),
+        ("import inspect\np = open(inspect.getfile(m) + 'i')\n", True),
+        ("p = open(f'{find(n).origin}i')\n", True),
+        ('import fast.core\np = open(fast.core.__file__ + "i")\n', True),
+        ("import inspect\np = inspect.getfile(m) + 'j' + 'i'\n", False),
         ("p = Path(path).with_suffix('.pyi')\n", False),  # of a file that somebody names
         ("KINDS = ('*.py', '*.pyi')\ns = importlib.util.find_spec(n)\n", False),  # a highlighter
         ("# what lies beside spec.origin as .pyi\n", False),
