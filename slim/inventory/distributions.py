@@ -58,8 +58,7 @@ def parse_record(
 
     ``site`` is the folder that its paths are relative to, itself relative to the layer; ``file``
     names RECORD in errors. With ``lenient``, rows that lead out of the layer are left out: a frozen
-    application keeps a RECORD that names ``../bin/x``. Of rows for the same file the first counts:
-    installers copy what a wheel says twice.
+    application keeps a RECORD that names ``../bin/x``.
 
     Raises UnsafeInputError for anything that the specification doesn't allow, and for rows that
     lead out of the layer.
@@ -89,10 +88,10 @@ def parse_record(
                 if lenient:
                     continue
                 raise fail(line, f"{written!r} leads out of the layer")
+            if joined in seen:
+                raise fail(line, f"{written!r} stands twice")
             if size and not (size.isascii() and size.isdecimal()):
                 raise fail(line, f"{size!r} is not a size in bytes")
-            if joined in seen:
-                continue
             seen.add(joined)
             rows.append(RecordRow(path=joined, written=written, digest=digest, size=size))
     except csv.Error as error:

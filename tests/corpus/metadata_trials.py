@@ -43,6 +43,7 @@ RECORDS: list[tuple[str, str | bytes, str]] = [
     ("leads out", f"{_RECORD}../../../../x,,\n", "leads out of the layer"),
     ("absolute", f"{_RECORD}/etc/x,,\n", "is an absolute path"),
     ("drive", f"{_RECORD}C:/x,,\n", "is an absolute path"),
+    ("duplicates", f"{_RECORD}lib/__init__.py,,\n", "stands twice"),
     ("6 columns", f"{_RECORD}a.py,,,,,\n", "6 columns instead of 3"),
     ("size -1", f"{_RECORD}a.py,sha256=x,-1\n", "is not a size in bytes"),
     ("size in other digits", f"{_RECORD}a.py,sha256=x,\u0661\n", "is not a size in bytes"),

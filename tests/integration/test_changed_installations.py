@@ -127,17 +127,6 @@ def test_a_wheel_with_another_form_of_hash_stays_and_the_rest_is_slimmed(
     assert "with a hash that can't be compared" in str(warning)
 
 
-def test_a_wheel_whose_record_says_files_twice_is_slimmed(tmp_path: Path) -> None:
-    files = dict(certifi())
-    record = record_of(files, "certifi")
-    files[record] += str(files[record])  # type: ignore[operator]
-    after, report = slimmed(tmp_path, files)
-    assert not {BUNDLE, f"{SITE}/certifi/extra/a.txt"} & set(after)
-    left = after[record].decode().splitlines()
-    assert len(left) == len(rows(after[record])) == len(rows(raw(files[record]))) - 2  # type: ignore[arg-type]
-    assert report["warnings"] == []
-
-
 def test_dropping_a_distribution_takes_its_changed_files_too(tmp_path: Path) -> None:
     files = merge(certifi(), {BUNDLE: "root\ncompany\n"})
     after, _ = slimmed(tmp_path, files, "--drop", "certifi")

@@ -30,11 +30,6 @@ def test_paths_become_relative_to_the_layer() -> None:
     ]
 
 
-@pytest.mark.parametrize("again", ["a.py,sha256=x,3", "./a.py,,", "a.py,sha256=y,4"])
-def test_of_rows_that_say_the_same_file_the_first_counts(again: str) -> None:
-    assert parse(f"a.py,sha256=x,3\n{again}\n") == [(f"{SITE}/a.py", "sha256=x", "3")]
-
-
 @pytest.mark.parametrize(
     ("text", "word"),
     [
@@ -42,6 +37,8 @@ def test_of_rows_that_say_the_same_file_the_first_counts(again: str) -> None:
         ("../../../../x,,\n", "leads out"),
         ("/etc/x,,\n", "absolute"),
         ("C:/x,,\n", "absolute"),
+        ("a.py,,\na.py,,\n", "stands twice"),
+        ("a.py,,\n./a.py,,\n", "stands twice"),
         ("a.py,,,,,\n", "6 columns"),
         ("a.py\n", "1 columns"),
         ("a.py,sha256=x,-1\n", "not a size"),
