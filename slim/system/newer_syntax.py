@@ -101,14 +101,12 @@ class _Writer:
 
     def _token(self, at: int, around: tuple[bytes, ...]) -> int:
         """Go over a comment, a string or the end of a joined line; return where it ends."""
-        match self._code[at]:
-            case char if char == _HASH:
-                return self._comment(at, around)
-            case char if char == _BACKSLASH:
-                return self._joined_line(at, around)
-            case char if char in _QUOTES:
-                return self._string(at, around)
-        return at
+        char = self._code[at]
+        if char == _HASH:
+            return self._comment(at, around)
+        if char == _BACKSLASH:
+            return self._joined_line(at, around)
+        return self._string(at, around) if char in _QUOTES else at
 
     def _ends_field(self, at: int) -> bool:
         char, after = self._code[at], self._code[at + 1 : at + 2]
@@ -166,21 +164,16 @@ class _Writer:
         return at
 
     def _brackets(self, at: int) -> int:
-        """Return where brackets end that open at a place; nothing in them is written anew."""
-        before = bytes(self._out)
+        """Return where brackets end that open at a place."""
         depth = 0
         while True:
             char = self._code[at]
-            if char in _QUOTES:
-                at = self._string(at, ())
-                continue
-            if char == _HASH:
-                at = self._comment(at, ())
+            if char in _QUOTES or char == _HASH:
+                at = self._token(at, ())
                 continue
             depth += (char in _CLOSING) - (char in b")]}")
             at += 1
             if not depth:
-                self._out[:] = before
                 return at
 
     def _exceptions(self, at: int) -> int:

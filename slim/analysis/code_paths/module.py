@@ -437,9 +437,10 @@ def _up(text: str, times: int = 1) -> str:
 
 def _either(texts: list[str]) -> str:
     """One path for several: what they begin and end with, and a star for the rest of a name."""
-    first, last = min(texts), max(texts)
-    if first == last or any("[" in text for text in texts):
-        return first if first == last else "*"
+    if len(set(texts)) == 1:
+        return texts[0]
+    if any("[" in text for text in texts):
+        return "*"
     start = commonprefix(texts)
     end = commonprefix([text[len(start) :][::-1] for text in texts])[::-1]
     middles = (text[len(start) : len(text) - len(end)] for text in texts)
