@@ -240,7 +240,7 @@ class _Maker:
             )
         patch = None
         if old_side is not None or new_state.archive is None:
-            patch = make_patch(old_side, new_side)
+            patch = resources.enter_context(make_patch(old_side, new_side, self.context.spool_dir))
         return self._smaller(new, after, patch, old_state, new_state)
 
     def _smaller(

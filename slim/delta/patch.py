@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from slim.binaries import may_be_native
 from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
@@ -22,7 +23,9 @@ from slim.delta.prediction import LARGEST, worthwhile_moves
 from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
 from slim.formats.base import Content, Member, Tree
+from slim.formats.spool import SliceContent, Spool
 from slim.model.record import EntryType
+from slim.system.closing import Closing
 
 OWN_FRAME = 1 << 20
 """Bytes from which on a file has a frame of its own; smaller files share frames."""
@@ -38,34 +41,42 @@ class Method(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patch:
+class Patch(Closing):
     """Patch before it is written.
 
-    ``table`` is packed, ``table_unpacked`` is its size in bytes before. ``tried`` has the size of
-    the patch by each method, ``skipped`` the reason why there is none by the others.
+    ``table`` is packed, ``table_unpacked`` is its size in bytes before; ``frames`` are in a file,
+    since they are as large as what changed. ``tried`` has the size of the patch by each method,
+    ``skipped`` the reason why there is none by the others.
     """
 
     method: Method
     table: bytes
     table_unpacked: int
-    frames: Sequence[bytes]
+    frames: Spool
     tried: Mapping[str, int]
     skipped: Mapping[str, str]
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[bytes | memoryview]:
         """Yield the bytes of the patch file."""
         yield self.table
-        yield from self.frames
+        yield from SliceContent(self.frames.view()).chunks()
 
     @property
     def size(self) -> int:
         """Size of the patch file in bytes."""
-        return len(self.table) + sum(len(frame) for frame in self.frames)
+        return len(self.table) + self.frames.size
+
+    def close(self) -> None:
+        """Free the file of the frames."""
+        self.frames.close()
 
 
-def make_patch(old: Side | None, new: Side) -> Patch:
-    """Make the smaller patch that turns ``old`` into ``new``. ``old`` is None for a new layer."""
-    candidates = {Method.FILES: _by_files(old, new)}
+def make_patch(old: Side | None, new: Side, spool_dir: Path) -> Patch:
+    """Make the smaller patch that turns ``old`` into ``new``. ``old`` is None for a new layer.
+
+    Its frames are spooled in ``spool_dir`` until it is closed. Raises StorageError.
+    """
+    candidates = {Method.FILES: _by_files(old, new, spool_dir)}
     skipped: dict[str, str] = {}
     if old is None:
         skipped[Method.STREAM.value] = "there is no old layer"
@@ -76,13 +87,12 @@ def make_patch(old: Side | None, new: Side) -> Patch:
     elif old.digests == new.digests:
         skipped[Method.STREAM.value] = "no content changed"
     else:
-        candidates[Method.STREAM] = _by_stream(old, new)
-    sizes = {
-        method: len(table) + sum(map(len, frames))
-        for method, (table, _, frames) in candidates.items()
-    }
+        candidates[Method.STREAM] = _by_stream(old, new, spool_dir)
+    sizes = {method: len(table) + frames.size for method, (table, _, frames) in candidates.items()}
     method = min(candidates, key=lambda candidate: sizes[candidate])
-    table, unpacked, frames = candidates[method]
+    table, unpacked, frames = candidates.pop(method)
+    for _, _, others in candidates.values():
+        others.close()
     return Patch(
         method=method,
         table=table,
@@ -93,7 +103,7 @@ def make_patch(old: Side | None, new: Side) -> Patch:
     )
 
 
-_Packed = tuple[bytes, int, list[bytes]]
+_Packed = tuple[bytes, int, Spool]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +114,7 @@ class _Job:
     old: list[tuple[str, int, int]]
 
 
-def _by_files(old: Side | None, new: Side) -> _Packed:
+def _by_files(old: Side | None, new: Side, spool_dir: Path) -> _Packed:
     known = (
         {}
         if old is None
@@ -130,7 +140,7 @@ def _by_files(old: Side | None, new: Side) -> _Packed:
     before, left = pair(wanted, gone)
     jobs = list(_jobs(wanted, changed, before, gone, left))
     moves = {} if old is None else _moves(old, new, before)
-    return _packed(old, new, jobs, known, moves)
+    return _packed(old, new, jobs, spool_dir, known=known, moves=moves)
 
 
 def _moves(old: Side, new: Side, before: Mapping[str, str]) -> dict[str, bytes]:
@@ -207,7 +217,7 @@ def _within(most: int, parts: Sequence[tuple[str, int, int]]) -> list[tuple[str,
     return chosen
 
 
-def _by_stream(old: Side, new: Side) -> _Packed:
+def _by_stream(old: Side, new: Side, spool_dir: Path) -> _Packed:
     """Pack all contents in the order of the members; each frame has the old layer as dictionary."""
     everything = [
         (path, 0, old.tree.members[path].size)
@@ -225,13 +235,15 @@ def _by_stream(old: Side, new: Side) -> _Packed:
             length = min(room, size - offset)
             jobs[-1].new.append((path, offset, length))
             offset, room = offset + length, room - length
-    return _packed(old, new, jobs, {}, {})
+    return _packed(old, new, jobs, spool_dir, known={}, moves={})
 
 
 def _packed(
     old: Side | None,
     new: Side,
     jobs: Sequence[_Job],
+    spool_dir: Path,
+    *,
     known: Mapping[str, str],
     moves: Mapping[str, bytes],
 ) -> _Packed:
@@ -244,7 +256,7 @@ def _packed(
         old=[] if old is None else [entry_of(member) for member in old.tree.members.values()]
     )
     places: dict[str, tuple[int, int]] = {}
-    packed: list[bytes] = []
+    spool = Spool(spool_dir)
     produced = 0
     forms: dict[str, tuple[int, int]] = {}
     if moves:
@@ -254,17 +266,18 @@ def _packed(
             table.has_more_moves |= not is_first_form(parse_moves(form, size, source=path))
             forms[path] = (produced, len(form))
             produced += len(form)
-        packed.append(pack(joined(moves.values())))
-        table.frames.append(Frame(len(packed[0]), produced))
+        packed = pack(joined(moves.values()))
+        spool.write(packed)
+        table.frames.append(Frame(len(packed), produced))
     for job in jobs:
         content = joined(_parts(new.tree, job.new))
-        dictionary = b"" if old is None else joined(_dictionary(old.tree, job.old, moves))
-        packed.append(pack(content, dictionary))
+        packed = pack(content, () if old is None else _dictionary(old.tree, job.old, moves))
+        spool.write(packed)
         pieces = [
             Piece(numbers[path], offset, length, forms.get(path))
             for path, offset, length in job.old
         ]
-        table.frames.append(Frame(len(packed[-1]), len(content), pieces))
+        table.frames.append(Frame(len(packed), len(content), pieces))
         for path, offset, length in job.new:
             # A file that is cut comes in order, from its first part on.
             start = places.get(new.digests[path], (produced, 0))[0] if offset else produced
@@ -274,7 +287,7 @@ def _packed(
     table.root = None if root is None else (root.mode, root.mtime)
     table.new = list(_new(old, new, numbers, known, places))
     text = render(table)
-    return pack(text), len(text), packed
+    return pack(text), len(text), spool
 
 
 def _parts(tree: Tree, wanted: Iterable[tuple[str, int, int]]) -> Iterator[bytes | memoryview]:

@@ -76,9 +76,9 @@ def through(
     """Make a patch, write it, and restore the new tree with it."""
     left = None if old is None else Side(tree=old, digests=digests_of(old))
     right = Side(tree=new, digests=digests_of(new))
-    made = make_patch(left, right)
     place = folder / "a.patch"
-    place.write_bytes(b"".join(made.pieces()))
+    with make_patch(left, right, folder) as made:
+        place.write_bytes(b"".join(made.pieces()))
     file = PatchFile(
         path=place,
         size=place.stat().st_size,
@@ -181,8 +181,8 @@ def _damaged(before: list[Member], after: list[Member], at: int, value: int) -> 
                 Side(tree=old, digests=digests_of(old)),
                 Side(tree=new, digests=digests_of(new)),
             )
-            made = make_patch(left, right)
-            data = bytearray(b"".join(made.pieces()))
+            with make_patch(left, right, folder) as made:
+                data = bytearray(b"".join(made.pieces()))
             data[at % len(data)] = value
             place = folder / "a.patch"
             place.write_bytes(data)
@@ -232,7 +232,8 @@ def test_native_files_have_moves(tmp_path: Path, more: int, machine: int, form: 
     new = read(changed, tmp_path, "new")
     with old, new:
         sides = [Side(tree=tree, digests=digests_of(tree)) for tree in (old, new)]
-        made = make_patch(*sides)
+        made = make_patch(*sides, tmp_path)
+        made.close()
         text = joined(unpack(memoryview(made.table), made.table_unpacked, source="t"))
         assert made.method is Method.FILES
         version = 2 if (machine, form) == (X86_64, "elf") else 3
@@ -289,10 +290,8 @@ def test_the_smaller_method_wins(tmp_path: Path) -> None:
     data = bytes((number * number) % 251 for number in range(60_000))
     old = read([file("a.bin", data)], tmp_path, "old")
     new = read([file("a.bin", data), file("z.dat", data[:50_000] + b"x")], tmp_path, "new")
-    with old, new:
-        made = make_patch(
-            Side(tree=old, digests=digests_of(old)), Side(tree=new, digests=digests_of(new))
-        )
+    sides = [Side(tree=tree, digests=digests_of(tree)) for tree in (old, new)]
+    with old, new, make_patch(*sides, tmp_path) as made:
         assert set(made.tried) == {"files", "stream"}
         assert made.size == min(made.tried.values())
         assert made.method is Method(min(made.tried, key=lambda one: made.tried[one]))

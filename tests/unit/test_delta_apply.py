@@ -240,9 +240,9 @@ def test_a_delta_is_the_same_bytes_each_time(old: Path, new: Path, tmp_path: Pat
 def test_nothing_is_made_of_two_states_of_a_stack(
     old: Path, new: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: str
 ) -> None:
-    def changing(left: Side | None, right: Side) -> Patch:
+    def changing(left: Side | None, right: Side, folder: Path) -> Patch:
         write_archive(tmp_path / side / "fw.tar.xz", "fw", {"other": "x"})
-        return make_patch(left, right)
+        return make_patch(left, right, folder)
 
     monkeypatch.setattr("slim.delta.create.make_patch", changing)
     with pytest.raises(IntegrityError, match="changed while slim was reading it"):

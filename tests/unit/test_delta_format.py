@@ -156,7 +156,7 @@ def test_what_isnt_a_table(text: bytes) -> None:
 
 def test_a_frame_gives_what_was_packed_and_needs_its_dictionary() -> None:
     old = bytes(range(256)) * 40
-    packed = pack(old[100:] + b"end", old)
+    packed = pack(old[100:] + b"end", [old])
     assert len(packed) < 60
     assert (
         b"".join(unpack(memoryview(packed), len(old) - 97, old, source="p")) == old[100:] + b"end"

@@ -19,7 +19,7 @@ def test_all_of_a_large_dictionary_is_found(start: int) -> None:
     dictionary = random.Random(1).randbytes(22 << 20)
     content = bytearray(dictionary[start : start + (9 << 20)])
     content[::4096] = bytes(len(content) // 4096)
-    packed = pack(bytes(content), dictionary)
+    packed = pack(bytes(content), [dictionary])
     assert len(packed) < len(content) // 500
     assert opened(packed, len(content), dictionary) == content
 
@@ -27,6 +27,6 @@ def test_all_of_a_large_dictionary_is_found(start: int) -> None:
 @pytest.mark.parametrize("dictionary", [b"", b"old content " * 100])
 @pytest.mark.parametrize("content", [b"", b"x", b"new content " * 100])
 def test_small_contents(content: bytes, dictionary: bytes) -> None:
-    packed = pack(content, dictionary)
-    assert packed == pack(content, dictionary)
+    packed = pack(content, [dictionary])
+    assert packed == pack(content, [dictionary])
     assert opened(packed, len(content), dictionary) == content
