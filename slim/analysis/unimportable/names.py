@@ -23,6 +23,7 @@ from slim.analysis.unimportable.finders import (
     names_of_finders,
     quoted_names,
 )
+from slim.analysis.unimportable.import_hooks import leave_failures
 from slim.analysis.unimportable.tables import Tables
 from slim.analysis.vocabulary import AnyOf
 from slim.model.record import FileKey, FileRecord
@@ -140,8 +141,13 @@ def changes_modules(source: bytes) -> bool:
 
 
 def changes_import(source: bytes) -> bool:
-    """Return whether code replaces the import statement. What serves tests doesn't count."""
-    return _has(source, _LAZY_WORDS, _LAZY) and not _TESTING.within(source)
+    """Return whether code replaces the import statement, so that what fails may not any more.
+
+    What serves tests doesn't count, nor does what only watches.
+    """
+    if not _has(source, _LAZY_WORDS, _LAZY) or _TESTING.within(source):
+        return False
+    return b"set_lazy_imports" in source or not leave_failures(source)
 
 
 def prepares(head: bytes) -> bool:
