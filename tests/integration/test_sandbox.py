@@ -205,6 +205,9 @@ EATERS = {
     "segments": "libc = ctypes.CDLL(None)\nlibc.shmat.restype = ctypes.c_void_p\nwhile True:\n"
     " at = libc.shmat(libc.shmget(0, 32 << 20, 0o1600), None, 0)\n"
     " ctypes.memset(at, 1, 32 << 20); libc.shmdt(ctypes.c_void_p(at))",
+    "messages": "libc = ctypes.CDLL(None)\ntext = ctypes.create_string_buffer(b'x' * 8200)\n"
+    "while True:\n queue = libc.msgget(0, 0o1600)\n"
+    " while libc.msgsnd(queue, text, ctypes.c_size_t(8192), 0o4000) == 0: pass",
 }
 
 
@@ -216,6 +219,25 @@ def test_memory_has_an_end(whole: Sandbox, way: str, tmp_path: Path) -> None:
     # One process meets its own limit; a full file system is full. All else is stopped.
     refused = "MemoryError" in text or "No space left" in text
     assert refused or done.stopped == "it took more than 400 MiB of memory", done
+
+
+def test_no_memory_lies_in_namespaces_that_nobody_watches(whole: Sandbox) -> None:
+    """A file system in memory, or segments, of a program's own; browsers need user namespaces."""
+    kinds = {"files": 0x20000, "segments": 0x8000000, "user": 0}
+    found = told(
+        whole,
+        TRY
+        + f"""
+def leave(flags):
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.unshare(ctypes.c_int(0x10000000 | flags)):
+        raise OSError(ctypes.get_errno(), "")
+for name, flags in {kinds}.items():
+    attempt(name, lambda: leave(flags))
+print(json.dumps(told))
+""",
+    )
+    assert found == {"files": "ENOSPC", "segments": "ENOSPC", "user": "'done'"}
 
 
 def test_memory_that_processes_share_counts_once(whole: Sandbox, tmp_path: Path) -> None:

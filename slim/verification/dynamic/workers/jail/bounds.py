@@ -1,6 +1,6 @@
 """Memory and processes that everything in the jail takes together, seen by the warden.
 
-Sources: proc(5) (``children``, ``smaps_rollup``, ``statm``, ``sysvipc/shm``), tmpfs(5).
+Sources: proc(5) (``children``, ``smaps_rollup``, ``statm``, ``sysvipc``), tmpfs(5).
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ from typing import Any
 from .root import SCRATCH
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_IPC = {"shm": 14, "msg": 3}
+"""For each table of System V IPC, its column with bytes: ``rss`` and ``cbytes``."""
 _HELD_BACK = 64 << 20
 """Memory of the machine, in bytes, below which whatever the jail does is too much."""
 
@@ -60,7 +62,7 @@ class Bounds:
         return ""
 
     def _in_files(self, processes: list[int]) -> int:
-        """Bytes in files that lie in memory: temporary ones, nameless ones, shared segments."""
+        """Bytes in files that lie in memory: temporary ones, nameless ones, System V IPC."""
         if not self._own:
             return _nameless(processes)
         taken = _nameless(processes)
@@ -69,10 +71,13 @@ class Bounds:
             if os.stat(self._scratch).st_dev == os.stat(SCRATCH).st_dev:
                 return taken  # it isn't in its own root yet
             taken += (status.f_blocks - status.f_bfree) * status.f_frsize
-        for line in _read("/proc/sysvipc/shm").splitlines()[1:]:
-            words = line.split()
-            taken += int(words[14]) if len(words) > 14 else 0
-        return taken
+        return taken + sum(_column(f"/proc/sysvipc/{kind}", at) for kind, at in _IPC.items())
+
+
+def _column(path: str, at: int) -> int:
+    """Sum of one column of a table of the kernel, below its heading."""
+    rows = (line.split() for line in _read(path).splitlines()[1:])
+    return sum(int(row[at]) for row in rows if len(row) > at)
 
 
 def _nameless(processes: list[int]) -> int:

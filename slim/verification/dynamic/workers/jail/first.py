@@ -1,6 +1,6 @@
 """First process of the jail: sets it up, runs the command, and reaps.
 
-Sources: netdevice(7), capabilities(7), getrlimit(2), proc(5) (``oom_score_adj``).
+Sources: netdevice(7), capabilities(7), getrlimit(2), namespaces(7), proc(5) (``oom_score_adj``).
 """
 
 from __future__ import annotations
@@ -32,6 +32,8 @@ _SECBITS = 0b1111  # SECBIT_NOROOT and SECBIT_NO_SETUID_FIXUP, both locked: user
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _LAST_HANDLE = 1 << 16
 _NEWNS = 0x20000  # CLONE_NEWNS: made here, so that the warden goes on seeing the machine's /proc
+_NO_MORE = ("mnt", "ipc")
+"""Namespaces that nothing in the jail may make: the warden sees no memory that lies in others."""
 
 
 def run_first(config: dict[str, Any], kept: list[str]) -> NoReturn:
@@ -126,6 +128,9 @@ def _enter_root(config: dict[str, Any]) -> dict[str, bool]:
         Libc().unshare(_NEWNS)
     except OSError:
         return {"files": False}
+    for kind in _NO_MORE:  # namespaces(7): holds for all user namespaces below this one
+        with contextlib.suppress(OSError):
+            put(f"/proc/sys/user/max_{kind}_namespaces", "0")
     return root.enter(config)
 
 
