@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import click
 
 from slim import __version__
-from slim.cli.descriptors import open_standard_descriptors
+from slim.cli.descriptors import allow_own_files, open_standard_descriptors
 from slim.cli.errors import EXIT_USAGE, guarded
 from slim.cli.groups import LateCommand, SuggestingGroup
 
@@ -76,5 +76,6 @@ def root(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line (``sys.argv`` by default) and return the exit code."""
     open_standard_descriptors()
+    allow_own_files()
     gc.set_threshold(*_COLLECTIONS)
     return guarded(root, arguments)

@@ -1,6 +1,6 @@
-"""The three descriptors that every program has, even where whoever started it closed some.
+"""What every program counts on, even where whoever started it took it away.
 
-Sources: open(2) (the lowest free descriptor is taken), stdin(3).
+Sources: open(2) (the lowest free descriptor is taken), stdin(3), umask(2).
 """
 
 from __future__ import annotations
@@ -29,3 +29,9 @@ def open_standard_descriptors() -> None:
         from pathlib import Path
 
         sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  (for good)
+
+
+def allow_own_files() -> None:
+    """Take from the umask what would keep this process from the files that it makes."""
+    mask = os.umask(0o077)
+    os.umask(mask & 0o077)

@@ -26,7 +26,7 @@ from slim.tracing import recorder, times
 from slim.tracing.facts import RunFacts, StackFacts
 from slim.tracing.logs import Logged, read_logs
 from slim.verification.dynamic import launch
-from slim.verification.dynamic.deploy import Deployment, deploy
+from slim.verification.dynamic.deploy import POSTINSTALL, Deployment, deploy
 from slim.verification.dynamic.sandbox import PYTHON, Sandbox
 from slim.verification.dynamic.session import obstacle
 
@@ -102,9 +102,9 @@ def _record(request: TraceRequest, loaded: LoadedStack, context: RunContext) -> 
             workers=min(2, context.workers),
             prepare=recording.prepare,
         )
-        if deployment.failures:
+        for layer, text in deployment.failures.items():
             raise RefusedError(
-                f"the install step failed: {deployment.failures[0]}",
+                f"the install step failed: {layer}/{POSTINSTALL}: {text}",
                 file=request.stack,
                 hint="a stack that can't be installed can't be recorded",
             )

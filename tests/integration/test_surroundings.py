@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.published_stacks import small_stack
+from tests.support.runnable_stacks import running_stack
 
 SLIM = (sys.executable, "-m", "slim")
 posix = pytest.mark.skipif(os.name == "nt", reason="shells and descriptors of POSIX")
@@ -93,6 +94,15 @@ def test_a_limit_on_open_files_leaves_nothing_behind(here: Path, limit: int) -> 
     before = sorted(here.iterdir())
     assert shell(here, f"ulimit -n {limit}; slim run published -o out").returncode in (0, 6)
     assert sorted(path for path in here.iterdir() if path.name != "out") == before
+
+
+@posix
+@pytest.mark.parametrize("mask", ["777", "700", "000"])
+def test_a_umask_that_keeps_one_from_ones_own_files_changes_nothing(here: Path, mask: str) -> None:
+    running_stack(here / "published", maths={"tests/test_a.py": "x = 1\n"})
+    done = shell(here, f"umask {mask}; slim run published -o out --verify --report json=told.json")
+    assert done.returncode == 0, done.stderr
+    assert all(path.stat().st_mode & 0o600 == 0o600 for path in (here / "out").rglob("*"))
 
 
 @posix

@@ -636,3 +636,24 @@ def test_verify_refuses_stacks_that_don_t_belong_together(
     manifest.write_text(json.dumps(value))
     assert main(["verify", "stack", "other", "-q"]) == 2
     assert "has no stack with the layers" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("more", [(), ("$site/maths/lost.py",)], ids=["alone", "and a module"])
+def test_what_an_install_step_needs_comes_back(more: tuple[str, ...]) -> None:
+    """Nothing else was tried when the step failed: nothing else is known of the original yet."""
+    step = "from pathlib import Path\nnext(Path(__file__).parent.parent.rglob('needed.txt'))\n"
+    maths = {"needed.txt": "x", "spare.txt": "y", "lost.py": "", "__init__.py": LAZY}
+    running_stack(Path("stack"), maths=maths, more={"postinstall.py": step})
+    rules = fault(Path("fault.toml"), "$site/maths/*.txt", *more)
+    found = checks(run("--pack", str(rules)))
+    assert {one["passed"] for one in found.values()} == {True}
+    assert {f"{IN_FRAMEWORK}/needed.txt", f"{IN_FRAMEWORK}/lost.py"} <= published(FRAMEWORK)
+    assert f"{IN_FRAMEWORK}/spare.txt" not in published(FRAMEWORK)
+
+
+def test_an_install_step_that_never_worked_is_told() -> None:
+    step = "raise SystemExit('no ' + __file__)\n"
+    running_stack(Path("stack"), maths={"spare.txt": "y"}, more={"postinstall.py": step})
+    result = run("--pack", str(fault(Path("fault.toml"), "$site/maths/*.txt")))
+    told = "\n".join(result["verification"]["untried"])
+    assert f"install step wasn't tried: it failed in the original: {APPLICATION}" in told

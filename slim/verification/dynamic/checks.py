@@ -93,7 +93,8 @@ class Suite:
         if links.NAME in by_check:
             found += self._broken_links(by_check[links.NAME])
         for probe in probes.PROBES:
-            found += self._broken_probe(probe, by_check.get(probe.name, ()))
+            if probe.name in by_check:
+                found += self._broken_probe(probe, by_check[probe.name])
         found += self._broken_files(by_check.get(opened.NAME, ()))
         if imports.NAME in by_check:
             few = len(by_check[imports.NAME]) <= ALONE
@@ -121,19 +122,19 @@ class Suite:
 
     def _check_deploy(self) -> Check:
         tried = sum(POSTINSTALL in files for files in self.after.members.values())
+        failed = [f"{layer}/{POSTINSTALL} {text}" for layer, text in self.before.failures.items()]
+        self._leave_out("install step", failed)
         broken = tuple(self._broken_deploy())
         return made_check(DEPLOY, tried, broken, 0.0)
 
     def _broken_deploy(self) -> list[Broken]:
-        before = set(self.before.failures)
+        made = {
+            one: Subject(check=DEPLOY, layer=one, name=POSTINSTALL) for one in self.after.failures
+        }
         return [
-            Broken(
-                subject=Subject(check=DEPLOY, layer=text.partition("/")[0], name=POSTINSTALL),
-                before=_WORKED,
-                after=text.partition(": ")[2],
-            )
-            for text in self.after.failures
-            if text not in before
+            Broken(subject=subject, before=_WORKED, after=self.after.failures[layer])
+            for layer, subject in made.items()
+            if layer not in self.before.failures
         ]
 
     # -- links -------------------------------------------------------------------------------------

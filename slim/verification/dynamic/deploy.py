@@ -32,14 +32,14 @@ Members = Mapping[str, Sequence[Member]]
 class Deployment:
     """Deployed stack below ``root``, one folder a layer.
 
-    ``failures`` tell which post-install steps failed.
+    ``failures`` tell for each layer whose post-install step failed how it did.
     """
 
     root: Path
     stack: Stack
     sandbox: Sandbox
     members: dict[str, dict[str, Member]] = field(default_factory=dict)
-    failures: list[str] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
     pythons: dict[str, Path] = field(default_factory=dict)
     _stash: dict[FileKey, Path] = field(default_factory=dict)
     _snapshot: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -215,9 +215,7 @@ def install(made: Deployment, progress: Progress) -> None:
             errors = done.stderr.decode("utf-8", "replace").strip().splitlines()
             ended = "took too long" if done.timed_out else f"ended with {done.code}"
             ended = f"was stopped: {done.stopped}" if done.stopped else ended
-            made.failures.append(
-                f"{layer.name}/{POSTINSTALL}: {ended}: {errors[-1] if errors else 'no output'}"
-            )
+            made.failures[layer.name] = f"{ended}: {errors[-1] if errors else 'no output'}"
         progress.advance()
 
 
