@@ -1,4 +1,4 @@
-"""What every program counts on, even where whoever started it took it away.
+"""Descriptors and rights that every program has, even where whoever started it took some away.
 
 Sources: open(2) (the lowest free descriptor is taken), stdin(3), umask(2).
 """

@@ -122,6 +122,13 @@ LISTED: dict[str, tuple[str, set[str]]] = {
     "rglob": ("for p in HERE.rglob('*'): z.write(p)", TAKEN),
     "glob of all": ("for p in HERE.glob('**/*'): z.write(p)", TAKEN),
     "glob of a folder": ("x = list(HERE.glob('*'))", {STUB}),
+    "glob of a root": ("x = glob.glob('**/*.json', root_dir=HERE, recursive=True)", {DATA}),
+    "iglob of a root": ("import glob\nx = glob.iglob('*/data/x.json', root_dir=HERE)", {DATA}),
+    "glob of another root": ("x = glob.glob('**/*.json', root_dir=HERE / 'sub')", set()),
+    "a path's pattern": (
+        "x = [f for d, _, fs in os.walk(HERE) for f in fs if fnmatch(path(d, f), '*/data/*.json')]",
+        {DATA},
+    ),
     "glob of a suffix": ("x = list(HERE.rglob('*.json'))", {DATA}),
     "glob of one of two names": ("P = 'c*' if WIN else '*.so'\nlist(HERE.glob(P))", {STUB}),
     "glob of a system's suffix": (

@@ -282,7 +282,9 @@ def _listed(module: CodeModule, node: ast.Call) -> Iterator[tuple[str, bool, tup
         yield f"{PACKAGE}{base.replace('/', '.')}{PACKAGE}", True, ("*",)
     if called in _FUNCTIONS and given:
         path = module.text(node)  # contents and resource_listdir take a package
-        path = module.text(given[0]) if path == "*" else path
+        above = [module.text(item.value) for item in node.keywords if item.arg == "root_dir"]
+        path = module.text(given[0]) if path == "*" or above else path
+        path = "/".join([*above, path])
         deep = called in ("walk", "fwalk", "copy_tree")
         yield _pattern(path if "glob" in called else f"{path}/*", deep)
         return
@@ -371,7 +373,7 @@ def _wants(test: ast.expr, positive: bool) -> set[str]:
             return _suffixes(argument)
         case ast.Call(func=function, args=[_, ast.Constant(value=str(text))]) if positive:
             named = called_name(function) in ("filter", "fnmatch", "fnmatchcase")
-            return {text} if named else set()
+            return {text.rpartition("/")[2]} if named else set()  # of a path, its end
         case ast.Compare(left=left, ops=[operator], comparators=[argument]):
             equal = isinstance(operator, ast.Eq | ast.In)
             if isinstance(left, ast.Attribute) and left.attr == "suffix" and equal is positive:

@@ -30,7 +30,7 @@ _OF_DEVELOPERS = re.compile(
 """Settings of tools that build and check a package's sources."""
 _QUOTED = re.compile(rb"[\"'`](?:[\w.*-]+/)*tests(?:/[\w.*-]+)*/?[\"'`]")
 _WORD = rb"[\"'`][\w./*-]+[\"'`]"
-_BETWEEN = rb"(?:[\s,+]|\\\\|/)"
+_BETWEEN = rb"(?:[\s,+~]|\\\\|/)"
 _LEFT = re.compile(rb"(?:" + _WORD + _BETWEEN + rb"{0,40}){0,8}\Z")
 _RIGHT = re.compile(rb"(?:" + _BETWEEN + rb"{0,40}" + _WORD + rb"){0,8}")
 _STRING = re.compile(rb"[\"'`]([\w./*-]+)[\"'`]")
@@ -57,6 +57,10 @@ _IN_BASE64 = AnyOf(
 """The word in Base64, by how many bytes stand before it in a group of three."""
 _BASE64 = re.compile(rb"[\w+/-]{12,}", re.ASCII)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
+_BEGUN = re.compile(
+    rb"\{%[-+]?\s*(?:include|extends|import|from)\s+[\"'](?:[\w.-]+/)*tests/[\"']\s*[~+]"
+)
+"""A template of Jinja that takes another from a folder, of which only running tells the name."""
 _FILE_JOIN = re.compile(rb"\bfile\s+join\s+([^\]\n;]{1,300})")
 """Parts of a path in Tcl."""
 COMPRESSED = (
@@ -65,6 +69,11 @@ COMPRESSED = (
 )
 """Suffixes of files whose bytes are compressed, so that no name stands in them as a word."""
 _WORD_IN_BYTES = (b"tests/", b"tests\\")
+_SQLITE = b"SQLite format 3\0"
+_BEHIND_A_LENGTH = re.compile(rb"(?<![a-z])tests[/\\].*", re.DOTALL)
+_IN_A_ROW = re.compile(rb"tests[/\\].*", re.DOTALL)
+"""A path before which a byte that says its length may look like a letter, or in a table of SQLite
+the text before it ends."""
 _START = 4096
 _MAX_UNPACKED = 1 << 22
 _ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
@@ -124,7 +133,10 @@ def paths_in_bytes(data: bytes) -> Iterator[PathUse]:
     """The paths to tests that stand anywhere in data, whatever stands before and behind them."""
     if not any(word in data for word in _WORD_IN_BYTES):
         return
-    for text in sorted(set(test_paths(data))):
+    found = set(test_paths(data))
+    begun = _IN_A_ROW if data.startswith(_SQLITE) else _BEHIND_A_LENGTH
+    found |= {match[0] for path in found if (match := begun.search(path))}
+    for text in sorted(found):
         for run in parts_of(text.decode("utf-8", "replace")):
             inside = run[run.index("tests") :] if "tests" in run else ()
             if len(inside) > 1:
@@ -139,6 +151,8 @@ def paths_in_settings(path: str, source: bytes) -> Iterator[PathUse]:
         return
     yield from uses_of(_rows(source))
     yield from uses_of(b"/".join(match[1].split()) for match in _FILE_JOIN.finditer(source))
+    if _BEGUN.search(source):
+        yield PathUse(("tests",), 0)
     name = path.lower()
     if _OF_DEVELOPERS.search(path):
         return
