@@ -25,9 +25,10 @@ def describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Lim
     Raises UnsafeInputError for an archive of another layer and for malformed metadata of
     venvstacks, and LimitError for metadata that are too large.
     """
-    if tree.root and kind is StackKind.PUBLISHED and tree.root != layer.name:
+    if tree.members and kind is StackKind.PUBLISHED and tree.root != layer.name:
+        under = f"{tree.root!r} instead" if tree.root else "several folders or none instead"
         raise UnsafeInputError(
-            f"its members lie under {tree.root!r} instead of the install target {layer.name!r}",
+            f"its members lie under {under} of the install target {layer.name!r}",
             file=place,
             hint="the manifest names another layer's archive here; publish the stack again",
         )

@@ -62,6 +62,11 @@ class NewLayer:
     digests: Mapping[str, str] = field(default_factory=dict)
     """SHA-256 of every content by path, in hexadecimal."""
 
+    @property
+    def top(self) -> str:
+        """Folder that the members are written below; empty for an archive without one."""
+        return self.layer.name if self.source_format == DIRECTORY.name else self.root
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenLayer:
@@ -136,7 +141,7 @@ class Publisher:
                 continue
             threads = min(threads, encoders(context.workers + 1, self._effort, written_as) - 2)
             options = WriteOptions(effort=self._effort, machine=new.layer.platform.machine)
-            blocks = written_as.likely(new.members, new.root or new.layer.name, options)
+            blocks = written_as.likely(new.members, new.top, options)
             if self.cache is not None:
                 known = self.cache.blocks(written_as)
                 blocks = (block for block in blocks if known.take(block.key) is None)
@@ -233,7 +238,7 @@ class Publisher:
         place = self._place(stack, new)
         written_as = self.format_of(stack, new.source_format)
         size = _size(new)
-        root = new.root or new.layer.name
+        root = new.top
         options = replace(options, machine=new.layer.platform.machine)
         key, cached, blocks = None, False, None
         try:
