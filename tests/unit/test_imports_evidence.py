@@ -388,6 +388,29 @@ def test_a_call_of_which_only_running_tells_the_name_holds_its_own_package(case:
     assert held({path: text}) == (ALL if holds else set())
 
 
+BEGUN: dict[str, tuple[str, bool]] = {
+    "below another package of it": ("import_module(f'.lang.{name}', 'pkg')", False),
+    "its own package": ("import_module('.lang.%s' % name, __package__)", False),
+    "its own name": ("import_module('.lang.' + name, package=__name__)", False),
+    "a full name": ("import_module('pkg.lang.{}.x'.format(name))", False),
+    "a beginning of the last part": ("import_module('pkg.lang.of_' + name)", False),
+    "below the tests": ("import_module(f'.tests.{name}', 'pkg')", True),
+    "below the tests, in full": ("import_module(f'pkg.tests.{name}')", True),
+    "a package that isn't known": ("import_module(f'.lang.{name}', found)", True),
+    "the package that is above": ("import_module(f'..pkg.{name}', 'pkg.lang')", True),
+    "one component": ("import_module(f'pkg.{name}')", True),
+    "part of a component": ("import_module(f'.{name}.lang', 'pkg')", True),
+    "one whose level is given": ("__import__('lang.x.' + name, g, l, [], 1)", True),
+}
+
+
+@pytest.mark.parametrize("case", BEGUN)
+def test_a_name_of_which_the_beginning_is_known_means_what_lies_below_it(case: str) -> None:
+    text, holds = BEGUN[case]
+    files: dict[str, Contents] = {"pkg/lang/__init__.py": "", "pkg/core.py": f"{LIST}{text}"}
+    assert held(files) == (ALL if holds else set())
+
+
 def test_what_a_private_function_is_called_with_holds_what_it_names() -> None:
     assert held({"pkg/core.py": f"{LIST}{PRIVATE}_load(name='tests.mod')"}) == NAMED
 

@@ -11,6 +11,7 @@ from slim.analysis.imports.scans import ANY_PACKAGE, NAME, Import
 from slim.model.finding import Strength
 
 _TAIL = re.compile(r"((?:\.[^\W\d]\w*)+)(\.?)")
+_BEGUN = re.compile(r"(\.*)([^\W\d]\w*(?:\.[^\W\d]\w*)*)\.\w*\Z")
 COMPUTED = (ast.BinOp, ast.JoinedStr, ast.Call)
 """Expressions that :func:`computed_module` can make something of."""
 _STARTED = re.compile(r"(?:^|(?<=\s))-m(?:\s+([^\W\d]\w*(?:\.\w+)*)|([^\W\d]\w*(?:\.\w+)+))")
@@ -176,6 +177,39 @@ def computed_module(node: ast.AST) -> tuple[str, str | None, bool] | None:
             known = isinstance(package, ast.Name) and package.id in ("__name__", "__package__")
             anchor = ANY_PACKAGE if not known else package.id  # type: ignore[attr-defined]
             return match[1], None if anchor == "__package__" else anchor, bool(match[2])
+    return None
+
+
+def begun_module(node: ast.expr, package: ast.expr | None) -> tuple[str, int, str | None] | None:
+    """The package that a name put together lies below, with its level and anchor.
+
+    It is written out, and a dot follows: ``f"a.b.{name}"``; or ``f".b.{name}"`` where the package
+    that it is relative to is known. None for others, and for one component: all of a distribution.
+    """
+    match node:
+        case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
+            pass
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Add()):
+            pass
+        case ast.BinOp(left=ast.Constant(value=str(text)), op=ast.Mod()):
+            text = text.partition("%")[0]
+        case ast.Call(func=ast.Attribute(value=ast.Constant(value=str(text)), attr="format")):
+            text = text.partition("{")[0]
+        case _:
+            return None
+    match = _BEGUN.match(text)
+    if match is None:
+        return None
+    level = len(match[1])
+    match package:
+        case _ if not level:
+            return (match[2], 0, None) if "." in match[2] else None
+        case ast.Constant(value=str(known)) if level == 1 and NAME.match(known):
+            return f"{known}.{match[2]}", 0, None
+        case ast.Name(id="__package__"):
+            return match[2], level, None
+        case ast.Name(id="__name__"):
+            return match[2], level, "__name__"
     return None
 
 

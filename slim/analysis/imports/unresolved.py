@@ -14,7 +14,7 @@ import ast
 from collections.abc import Iterator, Mapping
 
 from slim.analysis.imports.arguments import settled
-from slim.analysis.imports.names import computed_module, literal_module
+from slim.analysis.imports.names import begun_module, computed_module, literal_module
 from slim.analysis.imports.scans import NAME, Import, UnresolvedCall
 from slim.model.finding import Strength
 from slim.system.syntax import walk
@@ -39,6 +39,7 @@ class UnresolvedCalls:
         self._files: set[str] = set()
         self._found: list[tuple[int, str, bool]] = []
         self._calls: list[tuple[ast.Call, ast.expr]] = []
+        self._below: list[Import] = []
         self._lists = False
 
     @property
@@ -75,6 +76,7 @@ class UnresolvedCalls:
         if function and function != "find_spec":
             known = literal_module(argument) is not None or computed_module(argument) is not None
             known = known or (isinstance(argument, ast.Name) and argument.id in _OWN)
+            known = known or self._is_below(node, argument)
         elif called in _LISTS or self._reads(node.func):
             function = called if called in _LISTS else "files"
             known = self._is_known(argument)
@@ -85,11 +87,36 @@ class UnresolvedCalls:
             self._found.append((node.lineno, f"{function}({_short(argument)})", lists))
             self._calls.append((node, argument))
 
-    def settle(self, tree: ast.Module) -> Iterator[Import]:
-        """Give the imports of calls in private functions that can be resolved after all.
+    def _is_below(self, node: ast.Call, argument: ast.expr) -> bool:
+        """Return whether the name begins with that of a package, of which anything may be meant."""
+        if node.args[4:] or any(item.arg == "level" for item in node.keywords):
+            return False  # of __import__: relative to the file's own package
+        given = (*node.args[1:2], *(item.value for item in node.keywords if item.arg == "package"))
+        begun = begun_module(argument, next(iter(given), None))
+        if begun is None:
+            return False
+        module, level, anchor = begun
+        self._below.append(
+            Import(
+                module=module,
+                level=level,
+                anchor=anchor,
+                line=node.lineno,
+                text=f'"{"." * level}{module}." put together',
+                strength=Strength.WEAK,
+                kind="string",
+                whole=True,
+            )
+        )
+        return True
 
-        Only full names are: what a relative one is relative to isn't looked for.
+    def settle(self, tree: ast.Module) -> Iterator[Import]:
+        """Give the imports of calls that can be resolved after all, as far as their text tells.
+
+        In private functions only full names are: what a relative one is relative to isn't looked
+        for.
         """
+        yield from self._below
         kept = []
         for entry, (call, argument) in zip(self._found, self._calls, strict=True):
             names = () if entry[2] else settled(tree, call, argument)
