@@ -292,10 +292,11 @@ class Planner:
         first = self._draft.actions.get(record.key)
         action = _action(record, schema.name, proposal)
         reason = self._scope.protection(record)
+        stays = isinstance(action, Remove) or self._scope.is_final(record)
         if self._scope.keeps(record):
             text = "a keep glob of the configuration matches it"
             refused = (SkipReason.KEPT, Evidence(kind="configuration", text=text))
-        elif reason is not None and isinstance(action, Remove) and not schema.beats_protection:
+        elif reason is not None and stays and not schema.beats_protection:
             refused = (SkipReason.PROTECTED, Evidence(kind="protected", text=reason))
         elif first is None:
             self._draft.actions[record.key] = action

@@ -12,6 +12,7 @@ from slim.plan.draft import Draft
 _KEPT_METADATA = ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt")
 _RECORD_SIGNATURES = ("RECORD.jws", "RECORD.p7s")
 _STAYING_TOP = ("postinstall.py",)
+_UNLIKE_RECORD = "it differs from its RECORD, so somebody changed it"
 
 
 def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
@@ -22,8 +23,7 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
             found[f"{distribution.info_dir}/{name}"] = (
                 "importlib.metadata, pip or an entry point reads it"
             )
-        for path in _unlike_record(distribution, inventory.records[layer.name]):
-            found[path] = "it differs from its RECORD, so somebody changed it"
+        found.update(dict.fromkeys(unlike_record(distribution, inventory), _UNLIKE_RECORD))
         for path in distribution.licences:
             found[path] = "a licence has to be shipped with the code it covers"
     launch = launch_files(layer, inventory.records[layer.name])
@@ -36,11 +36,13 @@ def protected_paths(layer: Layer, inventory: Inventory) -> dict[str, str]:
     return found
 
 
-def _unlike_record(distribution: Distribution, records: Mapping[str, FileRecord]) -> Iterator[str]:
+def unlike_record(distribution: Distribution, inventory: Inventory) -> Iterator[str]:
     """Yield the files of a distribution that differ from RECORD, and those whose bytes they share.
 
+    They and their rows stay as they are: they aren't removed, and no byte of them is edited.
     Bytecode isn't among them: Python writes it again at will.
     """
+    records = inventory.records[distribution.layer]
     for path in distribution.differing:
         if not path.endswith(".pyc"):
             yield path

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from slim.config.settings import Config
 from slim.model.record import FileRecord, Inventory
 from slim.model.stack import Stack
-from slim.plan.protected import protected_paths
+from slim.plan.protected import protected_paths, unlike_record
 from slim.rules.match import GlobSet
 
 
@@ -28,6 +28,12 @@ class Scope:
             if (not chosen or layer.name in chosen) and not self.settings[layer.name].skip
         )
         self._protected = {layer.name: protected_paths(layer, inventory) for layer in stack}
+        self._unlike_record = frozenset(
+            (layer, path)
+            for layer, distributions in inventory.distributions.items()
+            for distribution in distributions.values()
+            for path in unlike_record(distribution, inventory)
+        )
         self._keep = {
             layer.name: GlobSet(self.settings[layer.name].keep).for_layer(layer) for layer in stack
         }
@@ -44,6 +50,13 @@ class Scope:
     def protection(self, record: FileRecord) -> str | None:
         """Return the reason why no rule may remove a file, in words; None where there is none."""
         return self._protected[record.layer].get(record.path)
+
+    def is_final(self, record: FileRecord) -> bool:
+        """Return whether no byte of a file may change, because its RECORD wouldn't be true of it.
+
+        Other protected files may be edited, as METADATA is, whose description goes.
+        """
+        return record.key in self._unlike_record
 
     def holds(self, record: FileRecord) -> bool:
         """Return whether a file stays whatever a pass proposes."""

@@ -127,6 +127,24 @@ def test_a_wheel_with_another_form_of_hash_stays_and_the_rest_is_slimmed(
     assert "with a hash that can't be compared" in str(warning)
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", "md5"])
+def test_a_file_with_another_form_of_hash_is_not_edited_either(
+    tmp_path: Path, algorithm: str
+) -> None:
+    metadata = "Metadata-Version: 2.1\nName: gmsh\nVersion: 1.0\n\n# gmsh\nA long description.\n"
+    digest = hashlib.new(algorithm, metadata.encode()).hexdigest()
+    gmsh = dict(distribution("gmsh", {"gmsh/__init__.py": ""}))
+    record = record_of(gmsh, "gmsh")
+    info = record.rpartition("/")[0]
+    gmsh[f"{info}/METADATA"] = metadata
+    gmsh[record] = f"gmsh-1.0.dist-info/METADATA,{algorithm}={digest},{len(metadata)}\n"
+    after, report = slimmed(tmp_path, merge(certifi(), gmsh))
+    assert after[f"{info}/METADATA"] == metadata.encode(), "its row couldn't be written"
+    assert after[record] == gmsh[record].encode()
+    assert BUNDLE not in after, "the rest is slimmed"
+    assert any(skipped["path"] == f"{info}/METADATA" for skipped in report["skipped"])
+
+
 def test_dropping_a_distribution_takes_its_changed_files_too(tmp_path: Path) -> None:
     files = merge(certifi(), {BUNDLE: "root\ncompany\n"})
     after, _ = slimmed(tmp_path, files, "--drop", "certifi")
