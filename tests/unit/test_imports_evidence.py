@@ -323,6 +323,7 @@ def test_a_package_that_lists_itself_keeps_its_plug_ins_but_not_its_tests() -> N
 
 
 LIST = "import os\nnames = os.listdir(here)\n"
+FILES = "from importlib.resources import files\n"
 PRIVATE = "def _load(name):\n    return import_module(f'pkg.{name}')\n"
 UNRESOLVED: dict[str, tuple[str, str, bool]] = {
     "import_module": ("pkg/core.py", f"{LIST}import_module(name)", True),
@@ -336,6 +337,16 @@ UNRESOLVED: dict[str, tuple[str, str, bool]] = {
     "walk_packages": ("pkg/core.py", "walk_packages(path=where, prefix='x.')", True),
     "files": ("pkg/core.py", "from importlib.resources import files\nfiles(name) / x", True),
     "files of an alias": ("pkg/core.py", "import importlib.resources as r\nr.files(name)", True),
+    "one folder of what it gives": ("pkg/core.py", f"{FILES}x = files(name) / 'etc'", False),
+    "one folder, joined": ("pkg/core.py", f"{FILES}files(name).joinpath('etc', x)", False),
+    "one folder, elsewhere all": (
+        "pkg/core.py",
+        f"{FILES}a = files(name) / 'etc'\nb = files(name) / x",
+        True,
+    ),
+    "folders of which one is it": ("pkg/core.py", f"{FILES}files(name) / 'etc' / x", False),
+    "a file, and the folder around it": ("pkg/core.py", f"{FILES}files(name) / 'py.typed'", True),
+    "a folder and back": ("pkg/core.py", f"{FILES}files(name) / '../pkg/tests'", True),
     "a name that is known": ("pkg/core.py", f"{LIST}import_module('pkg.core')", False),
     "the package itself": ("pkg/core.py", f"{LIST}import_module(__package__)", False),
     "an imported package": ("pkg/core.py", "import json\niter_modules(json.__path__)", False),
@@ -424,6 +435,8 @@ def test_a_package_that_is_read_of_which_only_running_tells_the_name_holds_lefto
     }
     for text, stays in (
         ("from importlib.resources import files\nfiles(name) / x", {f"{SITE}/pkg/sub/kernel.pyx"}),
+        (f"{FILES}files(name) / 'sub'", {f"{SITE}/pkg/sub/kernel.pyx"}),
+        (f"{FILES}files(name) / 'subs'", set()),
         (f"{LIST}import_module(name)", set()),
     ):
         virtual = make_stack({"app-x": files | {"$site/pkg/core.py": text}})

@@ -27,7 +27,6 @@ from slim.analysis.imports.native_strings import CompiledReader
 from slim.analysis.imports.neighbours import NeighbouringData
 from slim.analysis.imports.other_systems import OtherSystems
 from slim.analysis.imports.path_evidence import PathIndex
-from slim.analysis.imports.path_scan import TESTS_FOLDER
 from slim.analysis.imports.programs import Programs, without_program
 from slim.analysis.imports.reader import ImportReader
 from slim.analysis.imports.weights import holds_unused, weight_of
@@ -291,10 +290,10 @@ class _ProofRun:
                 line=call.line,
                 strength=Strength.WEAK,
             )
-            if self._counts(("unresolved", folder, call.whole, call.reads), evidence, record):
+            said = ("unresolved", folder, call.whole, call.reads, call.first)
+            if self._counts(said, evidence, record):
                 for key in self._candidates.selected_in(folder, modules=not call.reads):
-                    inner = key[1][len(folder[1]) :]
-                    if key != record.key and (call.whole or f"/{TESTS_FOLDER}/" not in inner):
+                    if key != record.key and call.may_mean(key[1][len(folder[1]) :]):
                         self._hold(key, evidence, record)
 
     def _stub(self, record: FileRecord) -> None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from slim.analysis.imports.path_scan import PathUse
+from slim.analysis.imports.path_scan import TESTS_FOLDER, PathUse
 from slim.model.finding import Strength
 
 NAME = re.compile(r"[^\W\d]\w*(?:\.\w+)*\Z")
@@ -31,13 +31,21 @@ class StringName(NamedTuple):
 class UnresolvedCall(NamedTuple):
     """A call that may mean any module of a package; with ``whole`` its tests as well.
 
-    With ``reads`` it may mean any file.
+    With ``reads`` it may mean any file; with ``first`` only what lies below that name, in whichever
+    package: ``files(package) / "etc"``.
     """
 
     text: str
     line: int
     whole: bool
     reads: bool = False
+    first: str = ""
+
+    def may_mean(self, inner: str) -> bool:
+        """Return whether a file may be meant; ``inner`` is its path below the caller's folder."""
+        if self.first and f"/{self.first}/" not in f"{inner}/":
+            return False
+        return self.whole or f"/{TESTS_FOLDER}/" not in inner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

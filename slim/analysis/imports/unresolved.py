@@ -11,6 +11,7 @@ Sources: the Python documentation of ``importlib``, ``importlib.resources``, ``p
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Mapping
 
 from slim.analysis.imports.arguments import settled
@@ -24,6 +25,7 @@ _READS = "files("
 _RESOURCES = frozenset({"importlib.resources", "importlib_resources"})
 _OWN = frozenset({"__name__", "__package__", "__path__", "__file__", "__spec__"})
 _ARGUMENTS = frozenset({"name", "mod_name", "path", "package", "anchor"})
+_FOLDER = re.compile(r"[\w-]+(?:/[\w-]+)*/?")
 _LISTING = _LISTS | {
     *("listdir", "scandir", "iterdir", "glob", "iglob", "rglob", "walk", "contents", "files"),
     *("is_resource", "resource_listdir"),
@@ -38,6 +40,7 @@ class UnresolvedCalls:
         self._names: set[str] = set()
         self._files: set[str] = set()
         self._found: list[tuple[int, str, bool]] = []
+        self._first: dict[tuple[int, str], set[str]] = {}
         self._calls: list[tuple[ast.Call, ast.expr]] = []
         self._below: list[Import] = []
         self._lists = False
@@ -46,8 +49,9 @@ class UnresolvedCalls:
     def found(self) -> tuple[UnresolvedCall, ...]:
         """Each call, in the order of lines."""
         return tuple(
-            UnresolvedCall(text, line, lists or self._lists, text.startswith(_READS))
+            UnresolvedCall(text, line, lists or self._lists, text.startswith(_READS), first)
             for line, text, lists in sorted(set(self._found))
+            for first in sorted(self._first.get((line, text), {""}))
         )
 
     def imported(self, node: ast.Import | ast.ImportFrom) -> None:
@@ -118,7 +122,9 @@ class UnresolvedCalls:
         """
         yield from self._below
         kept = []
+        firsts = _firsts(tree) if any(entry[1].startswith(_READS) for entry in self._found) else {}
         for entry, (call, argument) in zip(self._found, self._calls, strict=True):
+            self._first.setdefault(entry[:2], set()).add(firsts.get(id(call), ""))
             names = () if entry[2] else settled(tree, call, argument)
             if names and all(NAME.match(name) for name in names):
                 for name in names:
@@ -155,6 +161,29 @@ class UnresolvedCalls:
         while isinstance(node, ast.Attribute):
             node = node.value
         return isinstance(node, ast.Name) and node.id in self._names
+
+
+def _firsts(tree: ast.Module) -> dict[int, str]:
+    """Return the folder below what a call gives, by the call's identity, where it is literal.
+
+    ``files(package) / "etc"`` and ``files(package).joinpath("etc", name)`` read nothing but "etc".
+    Of a file, as its suffix tells, the folder around it may be what is meant.
+    """
+    found: dict[int, str] = {}
+    for node in walk(tree):
+        match node:
+            case (
+                ast.BinOp(
+                    left=ast.Call() as call, op=ast.Div(), right=ast.Constant(value=str(text))
+                )
+                | ast.Call(
+                    func=ast.Attribute(value=ast.Call() as call, attr="joinpath"),
+                    args=[ast.Constant(value=str(text)), *_],
+                )
+            ):
+                if _FOLDER.fullmatch(text):
+                    found[id(call)] = text.partition("/")[0]
+    return found
 
 
 def _short(node: ast.expr) -> str:
