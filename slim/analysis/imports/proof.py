@@ -290,8 +290,8 @@ class _ProofRun:
                 line=call.line,
                 strength=Strength.WEAK,
             )
-            said = ("unresolved", folder, call.whole, call.reads, call.first)
-            if self._counts(said, evidence, record):
+            identity = ("unresolved", folder, call.whole, call.reads, call.first)
+            if self._counts(identity, evidence, record):
                 for key in self._candidates.selected_in(folder, modules=not call.reads):
                     if key != record.key and call.may_mean(key[1][len(folder[1]) :]):
                         self._hold(key, evidence, record)
