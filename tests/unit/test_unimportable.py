@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from slim.analysis.unimportable.names import called_with
 from slim.config.settings import LayerSettings
 from slim.model.finding import Finding
 from slim.model.plan import SkipReason
@@ -627,3 +628,21 @@ def test_a_launcher_that_adds_the_users_folders_may_find_more(script: str, outsi
     files: dict[str, Contents] = {"$site/p/m.py": "import torch" + TAIL}
     files["bin/go"] = f"#!/bin/sh\n{script}\n"
     assert ("p/m.py" in cut_in(stack(files))) is not outside
+
+
+@pytest.mark.parametrize("others", [0, 200])
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("load('a')", {"a"}),
+        ("x.load ( 'a', 'b')", {"a", "b"}),
+        ("load(load('a'), 'b')", {"a"}),
+        ("load(x, get('b'))\nreload('c')", set()),
+        ("load = 1\nloads('a')", set()),
+    ],
+)
+def test_names_that_functions_are_called_with_are_found_among_few_functions_and_many(
+    code: str, names: set[str], others: int
+) -> None:
+    helpers = {"load", *(f"helper_{number}" for number in range(others))}
+    assert called_with(helpers, code.encode()).get("load", frozenset()) == names
