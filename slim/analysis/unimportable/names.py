@@ -85,7 +85,8 @@ _INSTALLS = re.compile(
     rb"""['"]pip['"]\s*,\s*['"]install['"]|\bpip\.main\b|\bpip\._internal\b|__lazy_modules__"""
 )
 _NAME = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*\Z")
-_CALL = re.compile(rb"([\w\x80-\xff]+)\s*\(")
+_CALL = re.compile(rb"(?<![\w\x80-\xff])([\w\x80-\xff]++)\s*+\(")
+"""A call, found from where its name begins: data in one long word take no time with the square."""
 _ARGUMENTS = re.compile(rb"[^()]*")
 _FEW: Final = 60
 """Names that are looked for in a file one by one sooner than all its calls are gone over."""
