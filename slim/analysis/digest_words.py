@@ -13,10 +13,12 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any, Final
 
 from slim.analysis.remembering import Form
@@ -31,13 +33,22 @@ ALGORITHMS = {
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
 HEAD: Final = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
+_WORD = re.compile(rb"(?<![\w.])[0-9a-f]{4,}(?![\w.])")
+_MOST_NAMED, _BEFORE, _AFTER = 20, 100, 300
+"""How often a name is looked for in a list, and the bytes around it that may be about it."""
+_GZIP = b"\x1f\x8b"
+_MOST_UNPACKED = 1 << 20
+"""Bytes that are looked at of what is compressed."""
 _SHA256 = 64
 """Characters of a SHA-256 in hexadecimal."""
 _LEAST = 22
 """Characters of the shortest word that :data:`_TOKEN` matches."""
-_COLONS = re.compile(rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])")
-_PREFIX = re.compile(rb"\A(?:md5|sha\d{1,3})-")
-_PREFIXES = (b"md5", b"sha")
+_COLONS = re.compile(
+    rb"(?<![0-9A-Fa-f:])(?:[0-9A-Fa-f]{2}:){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:])"
+    rb"|(?<![0-9A-Fa-f ])(?:[0-9A-Fa-f]{2} ){15,63}[0-9A-Fa-f]{2}(?![0-9A-Fa-f]| [0-9A-Fa-f])"
+)
+_PREFIX = re.compile(rb"\A(?:(?:md5|sha\d{1,3})-|0[xX])")
+_PREFIXES = (b"md5", b"sha", b"0x", b"0X")
 _HEX = re.compile(rb"[0-9a-fA-F]+\Z")
 _SIZES = frozenset(ALGORITHMS.values())
 _SPELLED = frozenset(length for size in _SIZES for length in (2 * size, -(-size * 4 // 3)))
@@ -63,7 +74,7 @@ def _table(alphabet: bytes) -> bytes:
 
 _OF_WORDS = _table(_ALPHABET + b"+/=")
 _OF_HEX = _table(b"0123456789abcdefABCDEF")
-_OF_COLONS = _OF_HEX[:0x3A] + b":" + _OF_HEX[0x3B:]
+_OF_COLONS = _OF_HEX[:0x20] + b":" + _OF_HEX[0x21:0x3A] + b":" + _OF_HEX[0x3B:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +87,9 @@ class Stated:
 
 def stated_in(content: bytes, variant: str) -> Stated:
     """Read the digests that a small file may state; ``variant`` is "bytecode" for such a file."""
+    if content.startswith(_GZIP):
+        with suppress(zlib.error):
+            content = zlib.decompressobj(31).decompress(content, _MOST_UNPACKED)
     if variant == "bytecode" or b"\0" not in content[:HEAD]:
         return Stated(is_text=True, digests=stated_digests(content))
     words = hexadecimal_words(content, _SHA256)
@@ -107,7 +121,7 @@ def stated_digests(content: bytes) -> tuple[bytes, ...]:
             found[digest] = None
     if b"ww:ww:ww:ww:ww:ww:ww:ww:" in content.translate(_OF_COLONS):
         for spelled in _COLONS.findall(content):
-            found[bytes.fromhex(spelled.replace(b":", b"").decode())] = None
+            found[bytes.fromhex(spelled.replace(b":", b" ").decode())] = None
     return tuple(found)
 
 
@@ -117,6 +131,22 @@ def spellings(digest: bytes) -> Iterator[bytes]:
     yield digest.hex().upper().encode()
     yield base64.b64encode(digest).rstrip(b"=")
     yield base64.urlsafe_b64encode(digest).rstrip(b"=")
+
+
+def states_size_or_sum(
+    content: bytes, name: str, size: int, sha256: str, crc: Callable[[], int]
+) -> bool:
+    """Return whether a list says of a file by its name how long it is, or a sum of what is in it.
+
+    Sums are the CRC-32, which is only made where the name stands, and the beginning of the SHA-256.
+    """
+    for match in islice(re.finditer(re.escape(name.encode()), content), _MOST_NAMED):
+        near = content[max(0, match.start() - _BEFORE) : match.end() + _AFTER].lower()
+        words = set(_WORD.findall(near))
+        sums = {b"%d" % size, b"%d" % crc(), b"%08x" % crc()} if words else set()
+        if words & sums or any(word.startswith(sha256[:8].encode()) for word in words):
+            return True
+    return False
 
 
 def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:
@@ -140,6 +170,8 @@ def _runs(content: bytes, table: bytes, least: int) -> Iterator[bytes]:
 def _decoded(token: bytes) -> bytes | None:
     """Return the digest that a word spells, in hexadecimal or base64; None for any other word."""
     word = _PREFIX.sub(b"", token)
+    if len(token) - len(word) == 2 and len(word) != _SHA256:
+        return None  # a number: few are digests, and none but this one is known of every file
     if len(word) // 2 in _SIZES and not len(word) % 2 and _HEX.match(word):
         return bytes.fromhex(word.decode("ascii"))
     bare = word.rstrip(b"=")

@@ -11,11 +11,19 @@ import posixpath
 from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial, reduce
+from zlib import crc32
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
-from slim.analysis.digest_words import ALGORITHMS, HEAD, STATED, Stated, stated_in
+from slim.analysis.digest_words import (
+    ALGORITHMS,
+    HEAD,
+    STATED,
+    Stated,
+    stated_in,
+    states_size_or_sum,
+)
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
 from slim.model.finding import Evidence
@@ -27,7 +35,12 @@ _SIDECARS = (
     *(".sig", ".sign", ".asc", ".p7s", ".minisig", ".chk", ".hmac", ".digest"),
     *(".p7", ".p7b", ".p7m", ".cms", ".tsr", ".sigstore", ".sigstore.json", ".intoto.jsonl"),
     *(".md5", ".sha1", ".sha224", ".sha256", ".sha384", ".sha512", ".sha3", ".b2", ".b3"),
-    *(".checksum", ".hash", ".sum", ".crc", ".crc32"),
+    *(".checksum", ".hash", ".sum", ".crc", ".crc32", ".sfv", ".xxh", ".blake2", ".blake3"),
+    *(".signature", ".jws", ".jwt", ".ed25519", ".gpg", ".pgp", ".cosign", ".cosign.bundle"),
+)
+_LISTS = (
+    *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties"),
+    *(".txt", ".csv", ".tsv", ".manifest", ".list", ".lst", ".files", ".index"),
 )
 _FIPS_CONFIGURATION = "fipsmodule.cnf"
 """Holds the MAC of OpenSSL's FIPS provider, wherever it lies (man page fips_config)."""
@@ -55,13 +68,19 @@ class DigestBook:
         self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
         self._binaries: dict[tuple[str, Owner], list[FileRecord]] = {}
         self._contents: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
+        self._lists: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
         self._is_text: dict[FileKey, bool] = {}
         self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
         self._begun: dict[FileKey, Future[Mapping[str, bytes]]] = {}
 
     def against_change(self, record: FileRecord) -> Evidence | None:
         """Return what states a file's digest or signs it, if anything does."""
-        return self._in_folder(record) or self._in_text(record) or self._in_binary(record)
+        return (
+            self._in_folder(record)
+            or self._in_text(record)
+            or self._in_binary(record)
+            or self._in_list(record)
+        )
 
     @contextmanager
     def ahead(self) -> Iterator[Callable[[FileRecord], None]]:
@@ -134,6 +153,9 @@ class DigestBook:
 
     def _in_text(self, record: FileRecord) -> Evidence | None:
         possible = self._stated_for(record)
+        in_binary = self._stated_by(record.layer, record.owner)[False]
+        if (digest := bytes.fromhex(record.sha256)) in in_binary and self._held_for(record):
+            return Evidence(kind="digest", text="states its SHA256", file=in_binary[digest])
         for algorithm in possible:
             stated = self._stated_by(record.layer, record.owner)[True]
             digest = self._digest(record, algorithm, possible)
@@ -158,6 +180,33 @@ class DigestBook:
                     text = f"states its {algorithm.upper()}"
                     return Evidence(kind="digest", text=text, file=other.deployed_path)
         return None
+
+    def _in_list(self, record: FileRecord) -> Evidence | None:
+        """Return the list of the same owner that says how long a file is, or a sum of it."""
+        if record.owner.kind is OwnerKind.RUNTIME or not record.size:
+            return None
+        name = posixpath.basename(record.path)
+
+        @cache
+        def crc() -> int:
+            return reduce(lambda sum_, piece: crc32(piece, sum_), pieces_of(self._read(record)), 0)
+
+        for other, content in self._lists_of(record.layer, record.owner):
+            if states_size_or_sum(content, name, record.size, record.sha256, crc):
+                text = "states its size, or a sum of it"
+                return Evidence(kind="digest", text=text, file=other.deployed_path)
+        return None
+
+    def _lists_of(self, layer: str, owner: Owner) -> list[tuple[FileRecord, bytes]]:
+        """Return an owner's small texts that may list files. Only the last owner's are kept."""
+        if self._lists is None or self._lists[0] != (layer, owner):
+            found = [
+                (record, bytes(self._read(record)))
+                for record in self._small_files(layer, owner)
+                if record.path.endswith(_LISTS) and ".dist-info/" not in record.path
+            ]
+            self._lists = ((layer, owner), found)
+        return self._lists[1]
 
     def _small_binaries(self, layer: str, owner: Owner) -> list[FileRecord]:
         """Return the small binary files of an owner, the smallest first."""

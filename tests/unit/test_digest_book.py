@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import hashlib
+import pickle
 import random
 import re
 import threading
+import zlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 import pytest
@@ -250,6 +253,44 @@ def test_digests_made_ahead_are_made_once_and_only_within_the_block(
     assert not asked or (len(threads) == 1 and threads[0] is not main)
     assert book.against_change(record) is None
     assert threads.count(main) == (0 if asked else 1)
+
+
+SHA256 = hashlib.sha256(LIBRARY).hexdigest()
+SIZE, CRC = len(LIBRARY), zlib.crc32(LIBRARY)
+BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
+    "with spaces": ("text.txt", " ".join(re.findall("..", SHA256)), True),
+    "as a number": ("sums.py", f"SUM = 0x{SHA256}\n", True),
+    "another number": ("sums.py", f"SUM = 0x{hashlib.md5(LIBRARY).hexdigest()}\n", False),
+    "compressed": ("sums.gz", gzip.compress(SHA256.encode()), True),
+    "damaged": ("sums.gz", gzip.compress(SHA256.encode())[:9] + b"\xff" * 9, False),
+    "in a pickle": ("sums.pkl", pickle.dumps({"core.so": SHA256}), True),
+    "signed by JWS": ("core.so.jws", b"\x93\0\1", True),
+    "signed by Sigstore": ("core.so.cosign.bundle", "{}", True),
+    "its size in JSON": ("files.json", f'{{"core.so": {{"size": {SIZE}}}}}', True),
+    "its size in a table": ("files.tsv", f"core.so\t{SIZE}\n", True),
+    "its size before its name": ("files.txt", f"{SIZE} ./core.so\n", True),
+    "its CRC": ("files.txt", f"core.so {CRC:08X}\n", True),
+    "its CRC in decimals": ("files.xml", f'<f name="core.so" crc="{CRC}"/>', True),
+    "the start of its SHA-256": ("files.json", f'{{"core.so": "{SHA256[:8]}"}}', True),
+    "another's size": ("files.json", f'{{"other.so": {{"size": {SIZE}}}}}', False),
+    "a longer number": ("files.json", f'{{"core.so": {{"size": {SIZE}0}}}}', False),
+    "a part of a number": ("files.json", f'{{"core.so": {{"size": 1.{SIZE}}}}}', False),
+    "far away": ("files.txt", f"core.so {'-' * 400} {SIZE}\n", False),
+}
+
+
+@pytest.mark.parametrize("case", BESIDE)
+def test_forms_of_a_digest_and_lists_that_tell_of_a_file_hold_it(case: str) -> None:
+    name, text, expected = BESIDE[case]
+    files: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/core.so": LIBRARY,
+        f"$site/p/{name}": text,
+    }
+    made = make_stack({"app-x": files})
+    record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
+    found = DigestBook(made.inventory, made.read).against_change(record)
+    assert (found is not None) == expected
 
 
 def test_what_fails_ahead_fails_where_it_is_asked_for() -> None:
