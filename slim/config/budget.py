@@ -85,14 +85,15 @@ def read_budgets(table: Table, text: str) -> tuple[Budget, ...]:
         _budget(written, index, line)
         for index, (written, line) in enumerate(zip(inner, known, strict=True))
     ]
-    names = [budget.name for budget in budgets]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            inner[index].note(
+    names: set[str] = set()
+    for written, budget in zip(inner, budgets, strict=True):
+        if budget.name in names:
+            written.note(
                 "name",
-                f"{name[:80]!r} is the name of an earlier budget",
+                f"{budget.name[:80]!r} is the name of an earlier budget",
                 "names tell budgets apart",
             )
+        names.add(budget.name)
     return tuple(budgets)
 
 

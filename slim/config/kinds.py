@@ -245,7 +245,7 @@ class Drops(Kind[tuple[DropSpec, ...]]):
         if not isinstance(value, list):
             table.note(key, f"expected an array, not {show(value)}")
             return ()
-        drops: list[DropSpec] = []
+        drops: dict[str, DropSpec] = {}
         for index, item in enumerate(value):
             place = item_path(key, index)
             if isinstance(item, str):
@@ -258,11 +258,11 @@ class Drops(Kind[tuple[DropSpec, ...]]):
                 )
                 continue
             drop = _drop(inner)
-            if drop is not None and any(drop.name == other.name for other in drops):
+            if drop is not None and drop.name in drops:
                 table.note(place, f"{drop.name!r} is listed twice")
             elif drop is not None:
-                drops.append(drop)
-        return tuple(drops)
+                drops[drop.name] = drop
+        return tuple(drops.values())
 
     def parse(self, written: object, note: Note) -> tuple[DropSpec, ...]:
         """See :meth:`Kind.parse`."""

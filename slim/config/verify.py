@@ -70,16 +70,18 @@ def read_trace(table: Table, others: Sequence[Command]) -> TraceSettings:
 def _commands(table: Table, called: str, others: Sequence[Command]) -> tuple[Command, ...]:
     """Read the ``command`` tables; one without a name is ``called`` so, with its number."""
     commands: list[Command] = []
+    names = {other.name for other in others}
     for number, written in enumerate(table.tables("command"), 1):
         command = _command(written, f"{called} {number}")
         if command is None:
             continue
-        if any(command.name == other.name for other in (*others, *commands)):
+        if command.name in names:
             written.note(
                 "name",
                 f"{command.name[:80]!r} is the name of an earlier command",
                 "give it another one",
             )
+        names.add(command.name)
         commands.append(command)
     return tuple(commands)
 

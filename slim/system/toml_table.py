@@ -166,7 +166,7 @@ class Table:
         if not isinstance(value, list):
             self.note(key, f"expected an array of strings, not {show(value)}")
             return ()
-        good: list[str] = []
+        good: dict[str, None] = {}
         for index, item in enumerate(value):
             place = item_path(key, index)
             if not isinstance(item, str):
@@ -176,7 +176,7 @@ class Table:
             elif check is not None and (wrong := check(item)) is not None:
                 self.note(place, wrong)
             else:
-                good.append(item)
+                good[item] = None
         return tuple(good)
 
     def strings(self, key: str) -> tuple[str, ...]:
