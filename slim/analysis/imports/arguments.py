@@ -8,147 +8,185 @@ from __future__ import annotations
 
 import ast
 import copy
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
 
 from slim.analysis.imports.names import folded
 from slim.system.syntax import walk
 
 
-def settled(tree: ast.Module, call: ast.Call, argument: ast.expr) -> tuple[str, ...]:
-    """The strings that an argument of a call can be; empty where that can't be told.
+class PrivateCalls:
+    """The calls of private functions in one module, found once for all that is asked of them."""
 
-    It can where the call stands in a private function at top level, the argument is made of one of
-    its parameters and literals, and all that the module does with the function is to call it with
-    literals.
-    """
-    names = {node.id for node in walk(argument) if isinstance(node, ast.Name)}
-    if len(names) != 1:
-        return ()
-    (name,) = names
-    line = call.lineno
-    for function in tree.body:
-        if (
-            isinstance(function, ast.FunctionDef)
-            and function.lineno <= line <= (function.end_lineno or line)
-            and _is_private(function)
-        ):
-            defined = [node for node in walk(tree) if isinstance(node, ast.FunctionDef)]
-            once = sum(other.name == function.name for other in defined) == 1
-            nodes = list(walk(function))
-            inside = once and any(node is call for node in nodes)
-            return _values(tree, function, nodes, name, argument) if inside else ()
-    return ()
+    def __init__(self, tree: ast.Module) -> None:
+        self._nodes = list(walk(tree))
+        self._tree = tree
+        self._inside: dict[int, dict[int, ast.AST]] = {}
+        self._scopes: dict[int, _Scope] = {}
 
+    def settled(self, call: ast.Call, argument: ast.expr) -> tuple[str, ...]:
+        """The strings that an argument of a call can be; empty where that can't be told.
 
-def _is_private(function: ast.FunctionDef) -> bool:
-    return function.name[:1] == "_" and function.name[:2] != "__" and not function.decorator_list
+        It can where the call stands in a private function at top level, the argument is made of one
+        of its parameters and literals, and all that the module does with the function is to call it
+        with literals.
+        """
+        names = {node.id for node in walk(argument) if isinstance(node, ast.Name)}
+        if len(names) != 1:
+            return ()
+        (name,) = names
+        at = bisect_right(self._starts, call.lineno) - 1
+        function = self._private[at] if at >= 0 else None
+        if function is None or self._defined[function.name] != 1:
+            return ()
+        if id(function) not in self._inside:
+            self._inside[id(function)] = {id(node): node for node in walk(function)}
+        inside = id(call) in self._inside[id(function)]
+        return self._values(function, name, argument) if inside else ()
 
+    @cached_property
+    def _private(self) -> list[ast.FunctionDef]:
+        return [
+            node for node in self._tree.body if isinstance(node, ast.FunctionDef) and _private(node)
+        ]
 
-def _values(
-    tree: ast.Module,
-    function: ast.FunctionDef,
-    nodes: list[ast.AST],
-    name: str,
-    argument: ast.expr,
-) -> tuple[str, ...]:
-    given = function.args
-    named = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
-    if name not in named and name not in (parameter.arg for parameter in given.kwonlyargs):
-        return ()
-    if any(_binds(node, name) for node in nodes if node is not function):
-        return ()
-    calls = list(_calls(tree, function.name))
-    if None in calls:
-        return ()
-    place = named.index(name) if name in named else len(named)
-    found = []
-    for call in calls:
-        values = _given(tree, call, name, place) if call is not None else None
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [function.lineno for function in self._private]
+
+    @cached_property
+    def _defined(self) -> Counter[str]:
+        return Counter(node.name for node in self._nodes if isinstance(node, ast.FunctionDef))
+
+    def _values(self, function: ast.FunctionDef, name: str, argument: ast.expr) -> tuple[str, ...]:
+        given = function.args
+        named = [parameter.arg for parameter in (*given.posonlyargs, *given.args)]
+        if name not in named and name not in (parameter.arg for parameter in given.kwonlyargs):
+            return ()
+        if self._of(function).bound[name] > (name in set(_bound(function))):
+            return ()
+        calls = self._calls.get(function.name, [])
+        if None in calls:
+            return ()
+        place = named.index(name) if name in named else len(named)
+        values = self._given_to(function, name, place, calls)
         texts = [_filled(argument, name, value) for value in values or ()]
         if values is None or None in texts:
             return ()
-        found += [text for text in texts if text is not None]
-    return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(text for text in texts if text is not None))
+
+    def _given_to(
+        self, function: ast.FunctionDef, name: str, place: int, calls: list[ast.Call | None]
+    ) -> tuple[str, ...] | None:
+        """What all calls give for a parameter, each once; None if not all is known."""
+        question = (id(function), name)
+        if question not in self._answers:
+            given = [self._given(call, name, place) for call in calls if call is not None]
+            texts = (text for values in given for text in values or ())
+            self._answers[question] = None if None in given else tuple(dict.fromkeys(texts))
+        return self._answers[question]
+
+    @cached_property
+    def _answers(self) -> dict[tuple[int, str], tuple[str, ...] | None]:
+        return {}
+
+    @cached_property
+    def _calls(self) -> dict[str, list[ast.Call | None]]:
+        """Each call by the name of the function; None for all else that is done with that name."""
+        found: dict[str, list[ast.Call | None]] = {}
+        called: set[int] = set()
+        for node in self._nodes:
+            match node:
+                case ast.Call(func=ast.Name(id=name) as function):
+                    called.add(id(function))
+                    found.setdefault(name, []).append(node)
+                case ast.Name(id=name) if id(node) not in called:
+                    found.setdefault(name, []).append(None)
+                case ast.Attribute(attr=name) | ast.Constant(value=str(name)):
+                    found.setdefault(name, []).append(None)
+        return found
+
+    def _given(self, call: ast.Call, name: str, place: int) -> list[str] | None:
+        """Return what a call gives for a parameter: literals, also those that a loop goes over."""
+        if any(isinstance(item, ast.Starred) for item in call.args):
+            return None
+        values = [item.value for item in call.keywords if item.arg in (name, None)]
+        if len(call.args) > place:
+            values.append(call.args[place])
+        match values:
+            case [ast.Constant(value=str(text))]:
+                return [text]
+            case [ast.Name(id=variable)]:
+                scope = self._of(self._around.get(id(call), self._tree))
+                if variable in scope.loops and scope.bound[variable] == 1:
+                    return _elements(scope, scope.loops[variable])
+        return None
+
+    @cached_property
+    def _around(self) -> dict[int, ast.AST]:
+        """The innermost function that each call stands in, by the call; none for the module."""
+        found: dict[int, ast.AST] = {}
+        for function in self._nodes:  # outer ones come first
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                inner = walk(function)
+                found.update((id(node), function) for node in inner if isinstance(node, ast.Call))
+        return found
+
+    def _of(self, node: ast.AST) -> _Scope:
+        if id(node) not in self._scopes:
+            self._scopes[id(node)] = _Scope(node)
+        return self._scopes[id(node)]
 
 
-def _binds(node: ast.AST, name: str) -> bool:
-    """Return whether a node gives a name another value, or may."""
+class _Scope:
+    """What the names of a function, or of a module, are bound to, and how often."""
+
+    def __init__(self, scope: ast.AST) -> None:
+        nodes = list(walk(scope))
+        self.bound = Counter(name for node in nodes for name in set(_bound(node)))
+        self.used = Counter(node.id for node in nodes if isinstance(node, ast.Name))
+        self.loops: dict[str, ast.expr] = {}
+        self.assigned: dict[str, ast.expr] = {}
+        for node in nodes:
+            match node:
+                case (
+                    ast.For(target=ast.Name(id=target), iter=items)
+                    | ast.comprehension(target=ast.Name(id=target), iter=items)
+                ):
+                    self.loops.setdefault(target, items)
+                case ast.Assign(targets=[ast.Name(id=target)], value=value):
+                    self.assigned.setdefault(target, value)
+
+
+def _private(function: ast.FunctionDef) -> bool:
+    return function.name[:1] == "_" and function.name[:2] != "__" and not function.decorator_list
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """The names to which a node gives another value, or may."""
     match node:
         case ast.Name(id=bound, ctx=ast.Store() | ast.Del()):
-            return bound == name
+            yield bound
         case ast.Global(names=names) | ast.Nonlocal(names=names):
-            return name in names
+            yield from names
         case ast.ExceptHandler(name=bound) | ast.MatchAs(name=bound) | ast.MatchStar(name=bound):
-            return bound == name
+            yield from filter(None, (bound,))
         case ast.alias(name=bound, asname=other):
-            return name in (bound.partition(".")[0], other)
+            yield from filter(None, (bound.partition(".")[0], other))
         case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
             # A parameter of the same name in a function within would be another one.
-            return any(isinstance(x, ast.arg) and x.arg == name for x in walk(node.args))
-    return False
+            yield from (one.arg for one in walk(node.args) if isinstance(one, ast.arg))
 
 
-def _calls(tree: ast.Module, name: str) -> Iterator[ast.Call | None]:
-    """Each call of a function in its module; None for anything else that is done with its name."""
-    called: set[int] = set()
-    for node in walk(tree):
-        match node:
-            case ast.Call(func=ast.Name(id=found) as function) if found == name:
-                called.add(id(function))
-                yield node
-            case ast.Name(id=found) if found == name and id(node) not in called:
-                yield None
-            case ast.Attribute(attr=found) | ast.Constant(value=found) if found == name:
-                yield None
-
-
-def _given(tree: ast.Module, call: ast.Call, name: str, place: int) -> list[str] | None:
-    """Return what a call gives for a parameter: literals, also those that a loop goes over."""
-    if any(isinstance(item, ast.Starred) for item in call.args):
-        return None
-    values = [item.value for item in call.keywords if item.arg in (name, None)]
-    if len(call.args) > place:
-        values.append(call.args[place])
-    match values:
-        case [ast.Constant(value=str(text))]:
-            return [text]
-        case [ast.Name(id=variable)]:
-            scope = list(walk(_scope(tree, call)))
-            for node in scope:
-                match node:
-                    case (
-                        ast.For(target=ast.Name(id=target), iter=items)
-                        | ast.comprehension(target=ast.Name(id=target), iter=items)
-                    ) if target == variable and _bindings(scope, variable) == 1:
-                        return _elements(scope, items)
-    return None
-
-
-def _scope(tree: ast.Module, call: ast.Call) -> ast.AST:
-    """Return the innermost function that a call stands in, or the module."""
-    found: ast.AST = tree
-    for node in walk(tree):  # outer ones come first
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and call in walk(node):
-            found = node
-    return found
-
-
-def _bindings(scope: list[ast.AST], name: str) -> int:
-    return sum(_binds(node, name) for node in scope)
-
-
-def _elements(scope: list[ast.AST], items: ast.expr) -> list[str] | None:
+def _elements(scope: _Scope, items: ast.expr) -> list[str] | None:
     """Return the strings of a literal list, or of a variable that holds one and nothing else."""
     if isinstance(items, ast.Name):
-        name = items.id
-        uses = sum(isinstance(node, ast.Name) and node.id == name for node in scope)
-        for node in scope:
-            match node:
-                case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
-                    # One use binds it, the other one is the loop.
-                    known = uses == 2 and _bindings(scope, name) == 1
-                    return _elements(scope, value) if known else None
-        return None
+        # One use binds it, the other one is the loop.
+        known = scope.used[items.id] == 2 and scope.bound[items.id] == 1
+        value = scope.assigned.get(items.id) if known else None
+        return None if value is None else _elements(scope, value)
     if not isinstance(items, ast.List | ast.Tuple | ast.Set):
         return None
     texts = [item.value for item in items.elts if isinstance(item, ast.Constant)]

@@ -34,6 +34,9 @@ class PathIndex:
         self._inventory = inventory
         self._packages: dict[str, dict[str, list[FileKey]]] = {}
         self._owners: dict[Owner, set[str]] = {}
+        self._by_name: dict[
+            str, tuple[dict[str, list[str]], dict[str, list[tuple[str, FileKey]]]]
+        ] = {}
         self._answers: dict[tuple[str, tuple[str, ...], str | None], tuple[FileKey, ...]] = {}
         for key in sorted(by_name):
             record = inventory.get(key)
@@ -112,16 +115,34 @@ class PathIndex:
         bare = "." not in tail.rpartition("/")[2] and "/" in tail  # without the suffix
         if place == "":  # from the import root
             starts = (f"/{tail}",)
-        for folder, keys in self._packages.get(top, {}).items():
+        last = tail.rpartition("/")[2]
+        parts, names = self._named(top)
+        for folder in parts.get(last, ()):
             if starts is None:
                 inside = f"/{tail}/" in f"/{folder}/"
             else:
                 inside = f"/{folder}/".startswith(tuple(f"{start}/" for start in starts))
-            for key in keys:
-                name = key[1].rpartition("/")[2]
-                path = f"/{folder}/{name.partition('.')[0] if bare else name}"
-                if inside or (path.endswith(f"/{tail}") if starts is None else path in starts):
-                    yield key
+            yield from self._packages[top][folder] if inside else ()
+        for folder, key in names.get(last, ()):
+            name = key[1].rpartition("/")[2]
+            path = f"/{folder}/{name.partition('.')[0] if bare else name}"
+            if path.endswith(f"/{tail}") if starts is None else path in starts:
+                yield key
+
+    def _named(self, top: str) -> tuple[dict[str, list[str]], dict[str, list[tuple[str, FileKey]]]]:
+        """A package's folders by each of their parts, and its removals by their name and stem."""
+        if top not in self._by_name:
+            parts: dict[str, list[str]] = {}
+            names: dict[str, list[tuple[str, FileKey]]] = {}
+            for folder, keys in self._packages.get(top, {}).items():
+                for part in dict.fromkeys(folder.split("/")):
+                    parts.setdefault(part, []).append(folder)
+                for key in keys:
+                    name = key[1].rpartition("/")[2]
+                    for each in {name, name.partition(".")[0]}:
+                        names.setdefault(each, []).append((folder, key))
+            self._by_name[top] = (parts, names)
+        return self._by_name[top]
 
     def _search_open(self, top: str, tail: str, place: str | None) -> Iterator[FileKey]:
         """The removals whose path ends like one of which only running tells the last name."""

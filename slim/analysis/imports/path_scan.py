@@ -49,7 +49,7 @@ _PATH_HINTS = {
         ),
     ),
     b"test_": (
-        re.compile(rb"test_\w+\.py"),
+        re.compile(rb"(?<!\w)test_\w++\.py"),
         re.compile(rb"test_(?<=[\"'/\\]test_)(?:\w*[{%]|\w*[\"'])"),
     ),
     b"test": (RUNS_TESTS,),
@@ -88,7 +88,7 @@ _TEXT_PATHS = (
     re.compile(rb"tests[/\\]"),
     re.compile(rb"[/:]tests(?=[\"'`\s,;)\]}<])"),
     re.compile(rb"\.tests:(?=\w)"),
-    re.compile(rb"test_\w+\.py\b"),
+    re.compile(rb"(?<!\w)test_\w++\.py\b"),
 )
 _TEST_WORDS = re.compile(
     rb"[\"'/\\}:](?i:tests)(?=[\"'/\\.%{ ,:;|])|[.,:;| ]tests(?=[\"'])|%[rs]tests|"

@@ -28,7 +28,9 @@ _OF_DEVELOPERS = re.compile(
     r"renovate\.json|composer\.json|deno\.jsonc?|biome\.json)\Z"
 )
 """Settings of tools that build and check a package's sources."""
-_QUOTED = re.compile(rb"[\"'`](?:[\w.*-]+/)*tests(?:/[\w.*-]+)*/?[\"'`]")
+_QUOTED = re.compile(
+    rb"[\"'`](?=(?:[\w.*-]++/)*?tests[/\"'`])(?:[\w.*-]++/)*+[\w.*-]*+[\"'`]"
+)
 _WORD = rb"[\"'`][\w./*-]+[\"'`]"
 _BETWEEN = rb"(?:[\s,+~]|\\\\|/)"
 _LEFT = re.compile(rb"(?:" + _WORD + _BETWEEN + rb"{0,40}){0,8}\Z")
@@ -58,7 +60,8 @@ _IN_BASE64 = AnyOf(
 _BASE64 = re.compile(rb"[\w+/-]{12,}", re.ASCII)
 _URL_SAFE = bytes.maketrans(b"-_", b"+/")
 _BEGUN = re.compile(
-    rb"\{%[-+]?\s*(?:include|extends|import|from)\s+[\"'](?:[\w.-]+/)*tests/[\"']\s*[~+]"
+    rb"\{%[-+]?\s*+(?:include|extends|import|from)\s++[\"'](?:[\w.-]++/)*+(?<=[/\"']tests/)"
+    rb"[\"']\s*+[~+]"
 )
 """A template of Jinja that takes another from a folder, of which only running tells the name."""
 _FILE_JOIN = re.compile(rb"\bfile\s+join\s+([^\]\n;]{1,300})")

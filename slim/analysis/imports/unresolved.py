@@ -14,7 +14,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 
-from slim.analysis.imports.arguments import settled
+from slim.analysis.imports.arguments import PrivateCalls
 from slim.analysis.imports.names import begun_module, computed_module, literal_module
 from slim.analysis.imports.scans import NAME, Import, UnresolvedCall
 from slim.model.finding import Strength
@@ -122,10 +122,11 @@ class UnresolvedCalls:
         """
         yield from self._below
         kept = []
+        private = PrivateCalls(tree)
         firsts = _firsts(tree) if any(entry[1].startswith(_READS) for entry in self._found) else {}
         for entry, (call, argument) in zip(self._found, self._calls, strict=True):
             self._first.setdefault(entry[:2], set()).add(firsts.get(id(call), ""))
-            names = () if entry[2] else settled(tree, call, argument)
+            names = () if entry[2] else private.settled(call, argument)
             if names and all(NAME.match(name) for name in names):
                 for name in names:
                     text = f'"{name}" put together'
