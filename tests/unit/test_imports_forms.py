@@ -520,6 +520,7 @@ TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "Jinja, joined": ("pkg/a.j2", '{% extends "tests" ~ "/data/a.csv" %}', {DATA}),
     "Jinja, with a name": ("pkg/a.j2", "{%- include 'x/tests/' ~ name ~ '.html' -%}", ALL),
     "Jinja, another folder": ("pkg/a.j2", "{% include 'tested/' ~ name %} tests/", set()),
+    "HTML, behind an equals sign": ("pkg/a.html", '<a href="x?y=tests/data/a.csv">', {DATA}),
     "HTML, a set of pictures": ("pkg/a.html", "<img srcset='a 1x, tests/data/a.csv 2x'>", {DATA}),
     "reStructuredText, a table": (
         "pkg/a.rst",

@@ -80,7 +80,7 @@ class PrivateCalls:
     def _given_to(
         self, function: ast.FunctionDef, name: str, place: int, calls: list[ast.Call | None]
     ) -> tuple[str, ...] | None:
-        """What all calls give for a parameter, each once; None if not all is known."""
+        """Return what all calls give for a parameter, each once; None if not all is known."""
         question = (id(function), name)
         if question not in self._answers:
             given = [self._given(call, name, place) for call in calls if call is not None]
@@ -141,7 +141,7 @@ class PrivateCalls:
 
 
 class _Scope:
-    """What the names of a function, or of a module, are bound to, and how often."""
+    """Names of a function, or of a module: what they are bound to, and how often."""
 
     def __init__(self, scope: ast.AST) -> None:
         nodes = list(walk(scope))

@@ -45,11 +45,12 @@ _LINK = re.compile(
     rb"(?:=\s*[\"']?|\bsrcset\s*=\s*[\"'][^\"'<>]{0,400},\s*|\burl\(\s*[\"']?|"
     rb"[(\[{,:+]\s*[\"'`]|@import\s*[\"']|\b(?:import|from|include|extends)\s*[\"']|"
     rb"\]\(\s*<?|\]:\s+<?|\.\. [\w| -]+::\s+|^[ \t]+:\w+:[ \t]+)"
-    rb"([^\s\"'`()<>=,]*(?:tests/|test_\w+\.py)[^\s\"'`()<>]*)",
+    rb"(?=(?!:)([^\s\"'`()<>=,]++)([^\s\"'`()<>]{0,400}+))",
     re.MULTILINE,
 )
 """What an attribute, ``url()``, ``@import``, a string of a script or a directive of
-reStructuredText leads to: tests, perhaps."""
+reStructuredText leads to, and what is behind an equals sign or a comma in it."""
+_TO_TESTS = re.compile(rb"tests/|(?<!\w)test_\w++\.py")
 _SKIPPED = (".map", ".css", ".svg", *_PAGES, *_PROSE)
 
 
@@ -106,7 +107,8 @@ def is_prose(record: FileRecord) -> bool:
 
 def links_in_text(data: memoryview) -> TextNames:
     """Read the links of a page or a style sheet."""
-    links = b"\n".join(match[1] for match in _LINK.finditer(bytes(data)))
+    found = (match for match in _LINK.finditer(bytes(data)) if _TO_TESTS.search(match[1]))
+    links = b"\n".join(match[1] + match[2] for match in found)
     return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
 
