@@ -28,9 +28,7 @@ _OF_DEVELOPERS = re.compile(
     r"renovate\.json|composer\.json|deno\.jsonc?|biome\.json)\Z"
 )
 """Settings of tools that build and check a package's sources."""
-_QUOTED = re.compile(
-    rb"[\"'`](?=(?:[\w.*-]++/)*?tests[/\"'`])(?:[\w.*-]++/)*+[\w.*-]*+[\"'`]"
-)
+_QUOTED = re.compile(rb"[\"'`](?=(?:[\w.*-]++/)*?tests[/\"'`])(?:[\w.*-]++/)*+[\w.*-]*+[\"'`]")
 _WORD = rb"[\"'`][\w./*-]+[\"'`]"
 _BETWEEN = rb"(?:[\s,+~]|\\\\|/)"
 _LEFT = re.compile(rb"(?:" + _WORD + _BETWEEN + rb"{0,40}){0,8}\Z")
