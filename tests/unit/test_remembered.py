@@ -298,7 +298,7 @@ SCAN_WITH_ALL = Scan(
     named=(StringName("n", 4, True),),
     opened=frozenset({"o"}),
     paths=(PathUse(("tests", "x"), 5, True, ("pkg",), True),),
-    unresolved=(UnresolvedCall("f()", 6, True, True),),
+    unresolved=(UnresolvedCall("f()", 6, True, True, "etc"),),
     problem="p",
 )
 SOME = frozenset({b"a", b""})
