@@ -17,7 +17,7 @@ from slim.analysis.code_paths.places import place_of
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
-from slim.analysis.shared_docs import SharedDocs
+from slim.analysis.shared_docs import SharedDocs, shared_folder, shown_folders
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
 from slim.analysis.summary import Described, described_by
 from slim.model.finding import Evidence, Strength
@@ -53,7 +53,7 @@ _PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
 _TEXT_PART = re.compile(r"[^\s/\\'\"`,;:()=<>\x00-\x1f\x7f-\x9f\ufffd]+")
 _OPEN = re.compile(r"[*{}%?\]]")
 _SHARE = re.compile(rb"[\"'/]share[\"'/\\]")
-_SHARE_PARTS = ("man", "doc", "info", "gtk-doc")
+_SHOWN = re.compile(rb"[\"'](?:man|info)[\"' ]")
 _SUFFIX = re.compile(r"\.\w+(?:\.(?:in|tp))?\Z")
 _LOCKS = frozenset({"yarn.lock", "package-lock.json", "pnpm-lock.yaml"})
 _PACKAGE_MANAGER = re.compile(
@@ -153,13 +153,13 @@ class NamedFiles:
         wanted: dict[tuple[str, Owner], _Wanted] = {}
         of_nobody = _Wanted()
         for record in candidates:
-            if record.owner == UNOWNED and _shared_folder(record.path):
+            if record.owner == UNOWNED and shared_folder(record.path):
                 of_nobody.add(record)
             else:
                 wanted.setdefault((record.layer, record.owner), _Wanted()).add(record)
         found: dict[FileKey, Evidence] = {}
         places = _Places(wanted.values())
-        shared = SharedDocs(record for record in candidates if _shared_folder(record.path))
+        shared = SharedDocs(record for record in candidates if shared_folder(record.path))
         for record in self._inventory:
             if record.key in gone or record.type is not EntryType.FILE:
                 continue
@@ -237,6 +237,7 @@ class NamedFiles:
             yield from wanted.in_string(text, is_code, record.path.endswith(_SETTINGS))
         if is_code:
             yield from wanted.in_shared_folder(frozenset(strings))
+            yield from wanted.shown_by(content, strings)
 
     def anywhere(
         self, names: Collection[str], counts: Callable[[FileRecord], bool]
@@ -307,7 +308,7 @@ class _Wanted:
         """Look for one more file."""
         name = posixpath.basename(record.path)
         suffix = _suffix(name)
-        shared = _shared_folder(record.path)
+        shared = shared_folder(record.path)
         if shared:
             self._shared.setdefault(shared, []).append(record.key)
             self._paths[record.path] = record.key
@@ -329,7 +330,7 @@ class _Wanted:
             or (
                 bool(self._shared)
                 and any(folder.encode() in content for folder in self._shared)
-                and _SHARE.search(content) is not None
+                and (_SHARE.search(content) or _SHOWN.search(content)) is not None
             )
             or (
                 not _LOCKS.isdisjoint(self._names)
@@ -379,6 +380,12 @@ class _Wanted:
                 for key in self._shared[folder]:
                     yield key, f"has a path to share/{folder}"
 
+    def shown_by(self, content: bytes, strings: Iterable[str]) -> Iterator[tuple[FileKey, str]]:
+        """Yield the manuals that a program shows which code starts."""
+        for folder in shown_folders(content, strings):
+            for key in self._shared.get(folder, ()):
+                yield key, f'starts "{folder}", which shows it'
+
 
 class _Places:
     """Files by their places below the folders of packages: ``pkg/core.pyi``."""
@@ -407,13 +414,6 @@ class _Places:
                 place = "/".join(parts[at:])
                 if place in self._keys:
                     yield self._keys[place], f"names {place}"
-
-
-def _shared_folder(path: str) -> str:
-    """The folder of ``share`` that holds documentation in which a file lies; empty for others."""
-    first, _, rest = path.partition("/")
-    folder = rest.partition("/")[0]
-    return folder if first == "share" and folder in _SHARE_PARTS else ""
 
 
 def _evidence(record: FileRecord, text: str) -> Evidence:

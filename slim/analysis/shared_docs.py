@@ -1,7 +1,10 @@
 """Documentation below ``share`` to which code of another distribution puts a path together.
 
 ``os.path.join(sys.prefix, "share", "doc", "pkg", "index.html")``: what counts is that one file has
-every part of the path in its strings.
+every part of the path in its strings. Or code starts ``man``, which finds the manual pages beside
+the programs of its own distribution.
+
+Source: manpath(5) (``bin`` in ``PATH``, and ``share/man`` beside it).
 """
 
 from __future__ import annotations
@@ -12,8 +15,26 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from slim.model.record import FileKey, FileRecord
 
 _SEPARATOR = re.compile(r"[/\\]")
+_FOLDERS = ("man", "doc", "info", "gtk-doc")
 _OF_PACKAGES = ("doc", "gtk-doc")
 """Folders of ``share`` in which each package has a folder of its own."""
+_VIEWERS = ("man", "info")
+"""Programs that show what lies in the folder of ``share`` of the same name."""
+_STARTS = re.compile(rb"subprocess|[pP]open|\bsystem\b|\bexec[lv]|\bspawn[lv]|pexpect|\bsh\b")
+
+
+def shared_folder(path: str) -> str:
+    """Folder of ``share`` that holds documentation in which a file lies; empty for others."""
+    first, _, rest = path.partition("/")
+    folder = rest.partition("/")[0]
+    return folder if first == "share" and folder in _FOLDERS else ""
+
+
+def shown_folders(content: bytes, strings: Iterable[str]) -> Iterator[str]:
+    """Yield the folders of ``share`` that a program shows which a source starts: ``man``."""
+    if _STARTS.search(content) is not None:
+        words = {text.partition(" ")[0] for text in strings}
+        yield from (viewer for viewer in _VIEWERS if viewer in words)
 
 
 class SharedDocs:

@@ -81,6 +81,11 @@ TABLE = {
         {"/share/man/man1/x.1": ".TH"},
         "/share/man/man1/x.1",
     ),
+    "a manual that code shows": Case(
+        "import subprocess\nT = ['man', 'x']\nsubprocess.run(T)\n",
+        {"/share/man/man1/x.1": ".TH"},
+        "/share/man/man1/x.1",
+    ),
     "a page that code opens": Case(
         "import os, sys\nT = os.path.join(sys.prefix, 'share', 'doc', 'x')\n",
         {"/share/doc/x/index.html": "<p>"},

@@ -80,6 +80,34 @@ def test_a_manual_page_stays_whose_whole_path_a_text_has(text: str, stays: bool)
 
 
 @pytest.mark.parametrize(
+    ("code", "owner", "stays"),
+    [
+        ("MAN = 'man'\ndef show(name): subprocess.run([MAN, '1', name])", "pkg", True),
+        ("os.system('man pkg')", "pkg", True),
+        ("asyncio.create_subprocess_exec('info', 'pkg')", "pkg", False),
+        ("'man pkg'\nsubprocess.run(['ls'])", "pkg", False),
+        ("LANGUAGES = ['lit', 'man', 'mar']", "pkg", False),
+        ("subprocess.run(['man', 'ls'])", "other", False),
+    ],
+)
+def test_manual_pages_stay_of_a_distribution_that_shows_them(
+    code: str, owner: str, stays: bool
+) -> None:
+    page = "share/man/man1/pkg.1"
+    layer: dict[str, Contents] = {
+        "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+        "$site/pkg-1.dist-info/RECORD": f"../../../{page},,\npkg/__init__.py,,\n",
+        "$site/pkg/__init__.py": "",
+        f"$site/{owner}/__init__.py": code,
+        page: "x",
+    }
+    virtual = make_stack({"app-x": layer})
+    (record,) = (record for record in virtual.inventory if record.path == page)
+    found = NamedFiles(virtual.inventory, virtual.read).among([record], {record.key})
+    assert bool(found) is stays
+
+
+@pytest.mark.parametrize(
     ("code", "stay"),
     [
         ("x = os.path.join(sys.prefix, 'share', 'doc', 'pkg', 'index.html')", {"index.html"}),
