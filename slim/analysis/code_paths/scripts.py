@@ -74,6 +74,8 @@ _WANTED = re.compile(r"-i?name\s+[\"']?([^\s\"']+)")
 _SITE = re.compile(r".*/(?:site|dist)-packages/")
 _ELSEWHERE = re.compile(r"\s(?:-C|--directory[= ])\s*(\S+)")
 _CONTEXT = re.compile(r"\s*(?:COPY|ADD)\s")
+_OF_BUILDS = re.compile(r"docker|container|image|build|deploy|\bci\b", re.IGNORECASE)
+"""Folders whose Dockerfiles may take all of the folder above as the context of a build."""
 _NODE = re.compile(
     rb"\b(?:__dirname|import\.meta\.|express|fastify)\b|[\"'](?:node:)?fs[/\w]*[\"']"
 )
@@ -104,7 +106,8 @@ def script_listings(path: str, content: bytes) -> tuple[Listing, ...]:
     if len(content) > MAX_SCRIPT or (node and not _NODE.search(content)):
         return ()
     text = content.decode("utf-8", "replace").replace("\r\n", "\n")
-    reader = _Script(node=node)
+    apart = _OF_BUILDS.search(posixpath.basename(posixpath.dirname(path))) is not None
+    reader = _Script(node=node, apart=apart)
     line = 1
     goes_on = re.escape(_GOES_ON.get(posixpath.splitext(path)[1], "\\"))
     for part in re.split(rf"(?<!{goes_on})\n", text):
@@ -170,6 +173,8 @@ class _Script:
 
     node: bool = False
     """It is code for Node.js, in which only what is quoted may be a path."""
+    apart: bool = False
+    """It lies in a folder of its own, beside what it takes."""
     values: dict[str, str] = field(default_factory=dict)
     folder: str | None = _HERE
     """Where it is; None where that lies outside of what is known."""
@@ -245,7 +250,7 @@ class _Script:
             elif not part.startswith(("-", "/", "~")) and _UNKNOWN not in part and part:
                 if self.folder is not None:
                     yield f"{self.folder}/{part}"
-                if context:
+                if context and (self.apart or part.strip("./*")):
                     yield f"{_HERE}/../{part}"
 
 
