@@ -14,7 +14,7 @@ import base64
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -34,6 +34,7 @@ _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/
 HEAD: Final = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
 _WORD = re.compile(rb"(?<![\w.])[0-9a-f]{4,}(?![\w.])")
+_NAMES = re.compile(rb"[^\s\"'`/\\,;:=<>(){}\[\]|*?&#]+")
 _MOST_NAMED, _BEFORE, _AFTER = 20, 100, 300
 """How often a name is looked for in a list, and the bytes around it that may be about it."""
 _GZIP = b"\x1f\x8b"
@@ -133,20 +134,26 @@ def spellings(digest: bytes) -> Iterator[bytes]:
     yield base64.urlsafe_b64encode(digest).rstrip(b"=")
 
 
-def states_size_or_sum(
-    content: bytes, name: str, size: int, sha256: str, crc: Callable[[], int]
-) -> bool:
-    """Return whether a list says of a file by its name how long it is, or a sum of what is in it.
+def words_near(
+    content: bytes, names: Set[bytes], hints: Collection[bytes]
+) -> Iterator[tuple[bytes, frozenset[bytes]]]:
+    """Yield each name that stands in a list, with what may be its size or sum around it.
 
-    Sums are the CRC-32, which is only made where the name stands, and the beginning of the SHA-256.
+    ``hints`` are ends of the names: few, where the names are many, so that most lists aren't split
+    into words. Takes time in proportion to the list, however many names there are.
     """
-    for match in islice(re.finditer(re.escape(name.encode()), content), _MOST_NAMED):
-        near = content[max(0, match.start() - _BEFORE) : match.end() + _AFTER].lower()
-        words = set(_WORD.findall(near))
-        sums = {b"%d" % size, b"%d" % crc(), b"%08x" % crc()} if words else set()
-        if words & sums or any(word.startswith(sha256[:8].encode()) for word in words):
-            return True
-    return False
+    if not any(hint in content for hint in hints):
+        return
+    for name in sorted(names & frozenset(_NAMES.findall(content))):
+        for match in islice(re.finditer(re.escape(name), content), _MOST_NAMED):
+            near = content[max(0, match.start() - _BEFORE) : match.end() + _AFTER].lower()
+            if words := frozenset(_WORD.findall(near)):
+                yield name, words
+
+
+def hint_of(name: bytes) -> bytes:
+    """Return the end of a file's name from its suffix on: of ``lib.so.1`` that is ``.so``."""
+    return b".so" if b".so" in name else b"." + name.rpartition(b".")[2] if b"." in name else name
 
 
 def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:

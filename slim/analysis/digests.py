@@ -8,10 +8,10 @@ distribution.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cache, partial, reduce
+from functools import partial, reduce
 from zlib import crc32
 
 from slim.analysis import ReadFile
@@ -21,8 +21,9 @@ from slim.analysis.digest_words import (
     HEAD,
     STATED,
     Stated,
+    hint_of,
     stated_in,
-    states_size_or_sum,
+    words_near,
 )
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
@@ -42,6 +43,9 @@ _LISTS = (
     *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties"),
     *(".txt", ".csv", ".tsv", ".manifest", ".list", ".lst", ".files", ".index"),
 )
+_ARCHIVES = (".whl", ".a")
+_Listed = Mapping[bytes, Sequence[tuple[str, frozenset[bytes]]]]
+"""Lists that have a name, and the words around it, by that name."""
 _FIPS_CONFIGURATION = "fipsmodule.cnf"
 """Holds the MAC of OpenSSL's FIPS provider, wherever it lies (man page fips_config)."""
 _FIPS_PROVIDER = "fips."
@@ -68,7 +72,7 @@ class DigestBook:
         self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
         self._binaries: dict[tuple[str, Owner], list[FileRecord]] = {}
         self._contents: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
-        self._lists: tuple[tuple[str, Owner], list[tuple[FileRecord, bytes]]] | None = None
+        self._lists: dict[tuple[str, Owner], _Listed] = {}
         self._is_text: dict[FileKey, bool] = {}
         self._made: tuple[FileKey, Mapping[str, bytes]] | None = None
         self._begun: dict[FileKey, Future[Mapping[str, bytes]]] = {}
@@ -182,31 +186,41 @@ class DigestBook:
         return None
 
     def _in_list(self, record: FileRecord) -> Evidence | None:
-        """Return the list of the same owner that says how long a file is, or a sum of it."""
+        """Return the list of the same owner that says how long a file is, or a sum of it.
+
+        Sums are the CRC-32, which is only made where the name stands, and the beginning of the
+        SHA-256.
+        """
         if record.owner.kind is OwnerKind.RUNTIME or not record.size:
             return None
-        name = posixpath.basename(record.path)
-
-        @cache
-        def crc() -> int:
-            return reduce(lambda sum_, piece: crc32(piece, sum_), pieces_of(self._read(record)), 0)
-
-        for other, content in self._lists_of(record.layer, record.owner):
-            if states_size_or_sum(content, name, record.size, record.sha256, crc):
+        found = self._listed_by(record.layer, record.owner).get(_name(record), ())
+        if not found:
+            return None
+        crc = reduce(lambda sum_, piece: crc32(piece, sum_), pieces_of(self._read(record)), 0)
+        sums = {b"%d" % record.size, b"%d" % crc, b"%08x" % crc}
+        begun = record.sha256[:8].encode()
+        for path, words in found:
+            if words & sums or any(word.startswith(begun) for word in words):
                 text = "states its size, or a sum of it"
-                return Evidence(kind="digest", text=text, file=other.deployed_path)
+                return Evidence(kind="digest", text=text, file=path)
         return None
 
-    def _lists_of(self, layer: str, owner: Owner) -> list[tuple[FileRecord, bytes]]:
-        """Return an owner's small texts that may list files. Only the last owner's are kept."""
-        if self._lists is None or self._lists[0] != (layer, owner):
-            found = [
-                (record, bytes(self._read(record)))
-                for record in self._small_files(layer, owner)
-                if record.path.endswith(_LISTS) and ".dist-info/" not in record.path
-            ]
-            self._lists = ((layer, owner), found)
-        return self._lists[1]
+    def _listed_by(self, layer: str, owner: Owner) -> _Listed:
+        """Return what an owner's small texts say of its native files and archives, by name."""
+        if (layer, owner) not in self._lists:
+            listed: dict[bytes, list[tuple[str, frozenset[bytes]]]] = {}
+            names = {
+                _name(record)
+                for record in self._inventory.by_owner.get((layer, owner), ())
+                if record.native is not None or record.path.endswith(_ARCHIVES)
+            }
+            hints = frozenset(map(hint_of, names))
+            for record in self._small_files(layer, owner) if names else ():
+                if record.path.endswith(_LISTS) and ".dist-info/" not in record.path:
+                    for name, words in words_near(bytes(self._read(record)), names, hints):
+                        listed.setdefault(name, []).append((record.deployed_path, words))
+            self._lists[layer, owner] = listed
+        return self._lists[layer, owner]
 
     def _small_binaries(self, layer: str, owner: Owner) -> list[FileRecord]:
         """Return the small binary files of an owner, the smallest first."""
@@ -290,3 +304,7 @@ class DigestBook:
     def _wanted(self, record: FileRecord) -> Wanted:
         variant = "bytecode" if record.path.endswith(".pyc") else ""
         return Wanted.of(STATED.name, variant, record, self._read)
+
+
+def _name(record: FileRecord) -> bytes:
+    return posixpath.basename(record.path).encode("utf-8", "surrogateescape")

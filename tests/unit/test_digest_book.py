@@ -293,6 +293,29 @@ def test_forms_of_a_digest_and_lists_that_tell_of_a_file_hold_it(case: str) -> N
     assert (found is not None) == expected
 
 
+def test_lists_of_an_owner_are_read_once_whatever_its_libraries_are_called() -> None:
+    names = ["core.so", "core.so.1", "run", "é.so", "a b.dll", "odd\udcff.so"]
+    size = len(LIBRARY)
+    files: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/files.json": "".join(f'{{"{name}": {size}}}{"-" * 400}\n' for name in names[:4]),
+        **{f"$site/p/{name}": LIBRARY for name in names},
+    }
+    made = make_stack({"app-x": files})
+    read: list[str] = []
+
+    def reading(record: FileRecord) -> memoryview:
+        read.append(record.path)
+        return made.read(record)
+
+    book = DigestBook(made.inventory, reading)
+    records = made.inventory.records["app-x"].values()
+    asked = [record for record in records if record.native is not None]
+    held = {record.path.rpartition("/")[2] for record in asked if book.against_change(record)}
+    assert held == {"core.so", "core.so.1", "run", "é.so"}
+    assert sum(path.endswith("files.json") for path in read) <= 2
+
+
 def test_what_fails_ahead_fails_where_it_is_asked_for() -> None:
     made = stack_of(hashlib.md5(b"x").hexdigest())
     record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
