@@ -19,13 +19,24 @@ _REBUILD = "build and publish the layer again"
 _METADATA = re.compile(r"\.dist-info/(RECORD|METADATA|entry_points\.txt)\Z")
 
 
-def describe(layer: Layer, tree: Tree, kind: StackKind, place: Path, limits: Limits) -> Layer:
+def describe(
+    layer: Layer,
+    tree: Tree,
+    kind: StackKind,
+    place: Path,
+    limits: Limits,
+    *,
+    lenient: bool = False,
+) -> Layer:
     """Fill in what the layer's files tell. ``place`` is what errors name.
+
+    ``lenient`` is for looking only: members of a published layer may lie under several folders.
 
     Raises UnsafeInputError for an archive of another layer and for malformed metadata of
     venvstacks, and LimitError for metadata that are too large.
     """
-    if tree.members and kind is StackKind.PUBLISHED and tree.root != layer.name:
+    rooted = bool(tree.root) or (not lenient and bool(tree.members))
+    if rooted and kind is StackKind.PUBLISHED and tree.root != layer.name:
         under = f"{tree.root!r} instead" if tree.root else "several folders or none instead"
         raise UnsafeInputError(
             f"its members lie under {under} of the install target {layer.name!r}",

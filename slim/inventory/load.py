@@ -103,7 +103,7 @@ def load(
     with ExitStack() as resources:
         trees = read_layers(located, context, resources, lenient=lenient)
         stack, places = located.stack, located.places
-        layers = _described(stack, trees, places, context)
+        layers = _described(stack, trees, places, context, lenient=lenient)
         if stack.kind is StackKind.ARCHIVE:
             layers, trees, places = _renamed(layers[0], trees, places)
         stack = with_platform(replace(stack, layers=layers), trees)
@@ -136,10 +136,18 @@ def _complaints(located: Located, context: RunContext, *, lenient: bool) -> tupl
 
 
 def _described(
-    stack: Stack, trees: Mapping[str, Tree], places: Mapping[str, Path], context: RunContext
+    stack: Stack,
+    trees: Mapping[str, Tree],
+    places: Mapping[str, Path],
+    context: RunContext,
+    *,
+    lenient: bool = False,
 ) -> tuple[Layer, ...]:
     return tuple(
-        describe(layer, trees[layer.name], stack.kind, places[layer.name], context.limits)
+        describe(
+            *(layer, trees[layer.name], stack.kind, places[layer.name], context.limits),
+            lenient=lenient,
+        )
         for layer in stack
     )
 

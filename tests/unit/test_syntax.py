@@ -17,7 +17,7 @@ from slim.system import fstrings
 from slim.system.fstrings import fstrings_read_alike, places_of_fstrings
 from slim.system.literals import literals_of, without_idle
 from slim.system.newer_syntax import in_older_syntax
-from slim.system.syntax import UNREADABLE, below, parsed, walk
+from slim.system.syntax import UNREADABLE, below, declares_other_encoding, parsed, walk
 from slim.verification.lost_imports.statements import Platform, imports_of
 
 NEWER = {
@@ -363,3 +363,21 @@ def test_lazy_imports_are_seen_by_all_who_look_for_imports(source: str, parsable
     assert not [one for one in read_lines(code).always if one.request.module.startswith("pkg")]
     found = {one.module for one in imports_of(code, Platform())}
     assert {"pkg.tests", "pkg.tests.a"} & found
+
+
+@pytest.mark.parametrize(
+    ("code", "other"),
+    [
+        (b"# -*- coding: latin-1 -*-\nx", True),
+        (b"#!/usr/bin/python\n# vim: set fileencoding=cp1252 :\nx", True),
+        (b"# Coding: iso-8859-15", True),
+        (b"# coding: utf-8\nx", False),
+        (b"# coding=UTF8\n", False),
+        (b"\n\n# coding: latin-1\n", False),
+        (b"x = 1\n", False),
+        (b"", False),
+        (b"#" * (1 << 22), False),  # ends, where a pattern of both lines would take days
+    ],
+)
+def test_an_encoding_is_declared_in_the_first_two_lines(code: bytes, other: bool) -> None:
+    assert declares_other_encoding(code) is other
