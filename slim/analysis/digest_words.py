@@ -153,7 +153,10 @@ def words_near(
 
 def hint_of(name: bytes) -> bytes:
     """Return the end of a file's name from its suffix on: of ``lib.so.1`` that is ``.so``."""
-    return b".so" if b".so" in name else b"." + name.rpartition(b".")[2] if b"." in name else name
+    if b".so" in name:
+        return b".so"
+    _, dot, suffix = name.rpartition(b".")
+    return dot + suffix if dot else name
 
 
 def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:

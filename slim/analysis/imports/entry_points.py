@@ -20,7 +20,7 @@ from slim.model.record import EntryPoint, EntryType, FileKey, FileRecord, Invent
 
 _STRAY = re.compile(r"(?:.*/)?(?:[^/]+\.(?:dist|egg)-info|EGG-INFO)/entry_points\.txt\Z")
 _BUILD_FILE = re.compile(r"(?:.*/)?(setup\.cfg|pyproject\.toml)\Z")
-_SECTION = re.compile(r"\s*\[+([^\]#]+)\]+")
+_SECTION = re.compile(r"\s*+\[++([^\]#]+)\]+")
 _POINTS = re.compile(
     r"""(?:options\.)?entry_points|(?:project|tool\.[\w-]+)\.
     (?:(?:gui-)?scripts|entry-points|plugins)(?:\.[\w."'-]+)?""",

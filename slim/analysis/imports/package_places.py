@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _PLACE = re.compile(
-    rb"\b(\w+)(?:\.\w+)*\.__(?:file|path|spec|loader)__"
+    rb"(?<!\w)(?<!\w\.)(\w++)(?:\.\w++)*\.__(?:file|path|spec|loader)__"
     rb"|\b(?:files|getfile|getsourcefile|getabsfile|find_spec|get_data|resource_\w+|distribution)"
     rb"\(\s*[\"']?(\w+)"
     rb"|\bsys\.modules\[\s*[\"'](\w+)"

@@ -22,7 +22,7 @@ _UNRESOLVED = re.compile(
     rb"\b(?:import_module|__import__|run_module|iter_modules|walk_packages|files)\b"
     rb"(?!\s*\(\s*[rRuU]?[\"'][^\"'\n]*[\"']\s*[,)])"
 )
-_IN_PACKAGE = re.compile(rb"[\"']([A-Za-z_]\w*)[\w.]*:\w")
+_IN_PACKAGE = re.compile(rb"[\"']([A-Za-z_]\w*+)[\w.]*+:\w")
 """The package of a path such as ``"pkg:tests/data"``."""
 _ESCAPED = re.compile(rb"\\[nrt]")
 _ADJACENT = re.compile(rb"([\"'])\s+\1")
