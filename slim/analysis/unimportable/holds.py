@@ -34,7 +34,7 @@ _TEMPLATES = re.compile(
     r"(?:\A|[_-])(?:templates?|skeletons?|scaffold(?:s|ing)?|cookiecutters?|boilerplates?)\Z"
 )
 _NOT_PYTHON = re.compile(
-    rb"^(?:class|def|import|from)\b[^\n\"'#]*\{\{|^\s*\{%|^\s*<%"
+    rb"^(?:class|def|import|from)\b[^\n\"'#]*\{\{|^[^\S\n]*+\{%|^[^\S\n]*+<%"
     rb"|^[ \t]*(?:(?:print|exec)[ \t]+[\"'\w]|raise[ \t]+\w+[ \t]*,"
     rb"|except[ \t]+[\w.]+[ \t]*,[ \t]*\w+[ \t]*:)",
     re.M,

@@ -41,7 +41,7 @@ of a runtime and brought along by a distribution's finder."""
 
 _CHANGES_PATH = re.compile(
     rb"\bpath\b\s*(?:\.\s*(?:insert|append|extend|__\w+)\b|\[|\+?=(?!=))|\baddsitedir\b"
-    rb"|(?<!\bin )\bsys\.path\s*(?:[,);\n#]|\Z)|\bimport[^\n]*\bpath as\b"
+    rb"|(?<!\bin )\bsys\.path\s*(?:[,);\n#]|\Z)|\bimport[^\n]{0,1000}\bpath as\b"
     rb"|\bgetattr\(\s*\w*sys\s*,|\bvars\(\s*\w*sys\s*\)|\bsys\.__dict__"
 )
 _CHANGES_MODULES = re.compile(
@@ -49,7 +49,7 @@ _CHANGES_MODULES = re.compile(
     rb"|\bmodules\.(?:setdefault|update)\b|\bmeta_path\b|\bpath_hooks\b|\bModuleType\s*\("
     rb"|\bsys\.modules\s*\|?=(?!=)|\b(?:dict|setitem)\s*\(\s*[\"']?sys\.modules\b"
     rb"|\bmodules\.__\w+__\b|(?<!\bin )\bsys\.modules\s*(?:[,);\n#]|\Z)"
-    rb"|\bimport[^\n]*\bmodules as\b|\bgetattr\(\s*\w*sys\s*,|\bvars\(\s*\w*sys\s*\)"
+    rb"|\bimport[^\n]{0,1000}\bmodules as\b|\bgetattr\(\s*\w*sys\s*,|\bvars\(\s*\w*sys\s*\)"
     rb"|\bsys\.__dict__|\.load_module\s*\(|\bload_source\s*\(|\b_load(?:_unlocked)?\s*\("
 )
 _OF_SYS = (b"from sys import", b"import sys as", b"getattr(sys", b"vars(sys", b"sys.__dict__")

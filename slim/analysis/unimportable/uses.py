@@ -42,7 +42,7 @@ _INSTALLS = re.compile(
     rb"""[^'"\n]{0,80}\bpip3? install """
     rb"""|['"](?:conda|mamba|micromamba)['"]\s*,\s*['"]install['"]"""
 )
-_FILE = re.compile(rb"[\w-]+\.pyw?\b(?!\.\w)")
+_FILE = re.compile(rb"(?<![\w-])[\w-]++\.pyw?\b(?!\.\w)")
 
 
 def uses_in(content: bytes, *, is_code: bool) -> Iterator[tuple[str, str]]:
