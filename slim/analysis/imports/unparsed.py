@@ -8,6 +8,7 @@ left out, as far as it is certain what they are.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from dataclasses import replace
 
 from slim.analysis.imports.halves import may_put_together
@@ -34,13 +35,14 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
     if source.isascii() or not declares_other_encoding(source):
         source = without_idle(source) or source
     found = scan_lines(source, problem)
-    quoted = {(name, _line(source, offset)) for name, offset in quoted_names(source)}
+    lines = _Lines(source)
+    quoted = {(name, lines.at(offset)) for name, offset in quoted_names(source)}
     named = {
-        StringName(match[0].decode("utf-8", "replace"), _line(source, match.start()), True)
+        StringName(match[0].decode("utf-8", "replace"), lines.at(match.start()), True)
         for match in DOTTED.finditer(_ESCAPED.sub(b"  ", source))
     }
     calls = {
-        UnresolvedCall(match[0].decode(), _line(source, match.start()), True, match[0] == b"files")
+        UnresolvedCall(match[0].decode(), lines.at(match.start()), True, match[0] == b"files")
         for match in _UNRESOLVED.finditer(source)
     }
     joined = scan_lines(_ADJACENT.sub(b"", source), problem)
@@ -61,8 +63,9 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
 
 def _tails(source: bytes, problem: str) -> list[Import]:
     """Names behind a dot in a string: relative ones, and those that are put together."""
+    lines = _Lines(source)
     found = {
-        (match[1].decode("utf-8", "replace"), _line(source, match.start()))
+        (match[1].decode("utf-8", "replace"), lines.at(match.start()))
         for match in TAILS.finditer(source)
     }
     return [
@@ -82,5 +85,12 @@ def _tails(source: bytes, problem: str) -> list[Import]:
     ]
 
 
-def _line(source: bytes, offset: int) -> int:
-    return source.count(b"\n", 0, offset) + 1
+class _Lines:
+    """Lines of a source: where each ends is looked for once, however many are asked for."""
+
+    def __init__(self, source: bytes) -> None:
+        self._ends = [match.start() for match in re.finditer(rb"\n", source)]
+
+    def at(self, offset: int) -> int:
+        """Number of the line that an offset in bytes lies in, from 1."""
+        return bisect_left(self._ends, offset) + 1
