@@ -157,9 +157,10 @@ class DigestBook:
 
     def _in_text(self, record: FileRecord) -> Evidence | None:
         possible = self._stated_for(record)
-        in_binary = self._stated_by(record.layer, record.owner)[False]
-        if (digest := bytes.fromhex(record.sha256)) in in_binary and self._held_for(record):
-            return Evidence(kind="digest", text="states its SHA256", file=in_binary[digest])
+        if self._held_for(record):  # not of a runtime, whose files aren't read for it
+            in_binary = self._stated_by(record.layer, record.owner)[False]
+            if (digest := bytes.fromhex(record.sha256)) in in_binary:
+                return Evidence(kind="digest", text="states its SHA256", file=in_binary[digest])
         for algorithm in possible:
             stated = self._stated_by(record.layer, record.owner)[True]
             digest = self._digest(record, algorithm, possible)

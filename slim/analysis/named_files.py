@@ -382,7 +382,7 @@ class _Wanted:
 
     def shown_by(self, content: bytes, strings: Iterable[str]) -> Iterator[tuple[FileKey, str]]:
         """Yield the manuals that a program shows which code starts."""
-        for folder in shown_folders(content, strings):
+        for folder in shown_folders(content, strings) if self._shared else ():
             for key in self._shared.get(folder, ()):
                 yield key, f'starts "{folder}", which shows it'
 

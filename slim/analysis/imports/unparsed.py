@@ -52,7 +52,7 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
     anchors = tuple(sorted(tops.union(name.partition(".")[0] for name, _ in quoted)))
     return replace(
         found,
-        imports=(*imports, *_tails(source, problem)),
+        imports=(*imports, *_tails(source, lines, problem)),
         listed=tuple(sorted(quoted, key=lambda item: (item[1], item[0]))),
         named=tuple(sorted(named)),
         exported=frozenset(name for name, _ in quoted),
@@ -61,9 +61,8 @@ def scan_unparsed(source: bytes, problem: str) -> Scan:
     )
 
 
-def _tails(source: bytes, problem: str) -> list[Import]:
+def _tails(source: bytes, lines: _Lines, problem: str) -> list[Import]:
     """Names behind a dot in a string: relative ones, and those that are put together."""
-    lines = _Lines(source)
     found = {
         (match[1].decode("utf-8", "replace"), lines.at(match.start()))
         for match in TAILS.finditer(source)

@@ -121,6 +121,8 @@ class UnresolvedCalls:
         for.
         """
         yield from self._below
+        if not self._found:
+            return  # as in most files: nothing of the tree is gone over
         kept = []
         private = PrivateCalls(tree)
         firsts = _firsts(tree) if any(entry[1].startswith(_READS) for entry in self._found) else {}
