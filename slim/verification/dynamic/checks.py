@@ -128,12 +128,13 @@ class Suite:
         return made_check(DEPLOY, tried, broken, 0.0)
 
     def _broken_deploy(self) -> list[Broken]:
-        made = {
-            one: Subject(check=DEPLOY, layer=one, name=POSTINSTALL) for one in self.after.failures
-        }
         return [
-            Broken(subject=subject, before=_WORKED, after=self.after.failures[layer])
-            for layer, subject in made.items()
+            Broken(
+                subject=Subject(check=DEPLOY, layer=layer, name=POSTINSTALL),
+                before=_WORKED,
+                after=text,
+            )
+            for layer, text in self.after.failures.items()
             if layer not in self.before.failures
         ]
 
