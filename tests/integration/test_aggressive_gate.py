@@ -99,7 +99,7 @@ def test_what_nothing_tries_is_refused_before_work_begins(
             f'{ONE}[layer.{FRAMEWORK}]\ndisable = ["documentation-folders"]\n',
             ("--layer", FRAMEWORK),
         ),
-        ('enable = ["datashader-examples"]\n', ("--profile", "safe")),
+        ('enable = ["pyomo-examples"]\n', ("--profile", "safe")),
     ],
 )
 def test_other_runs_need_no_trial(text: str, options: tuple[str, ...]) -> None:

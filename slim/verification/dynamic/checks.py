@@ -128,15 +128,12 @@ class Suite:
         return made_check(DEPLOY, tried, broken, 0.0)
 
     def _broken_deploy(self) -> list[Broken]:
-        return [
-            Broken(
-                subject=Subject(check=DEPLOY, layer=layer, name=POSTINSTALL),
-                before=_WORKED,
-                after=text,
-            )
-            for layer, text in self.after.failures.items()
-            if layer not in self.before.failures
-        ]
+        def broken(layer: str, text: str) -> Broken:
+            subject = Subject(check=DEPLOY, layer=layer, name=POSTINSTALL)
+            return Broken(subject=subject, before=_WORKED, after=text)
+
+        failures = self.after.failures.items()
+        return [broken(*one) for one in failures if one[0] not in self.before.failures]
 
     # -- links -------------------------------------------------------------------------------------
 
