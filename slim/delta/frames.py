@@ -16,6 +16,7 @@ import zstandard
 from slim.delta.hints import GET_AGAIN
 from slim.errors import LimitError, UnsafeInputError
 from slim.formats.base import Content
+from slim.system.mapped import pieces_of
 
 FRAME = 32 << 20
 """Most bytes of content of one frame."""
@@ -129,15 +130,8 @@ def _raw_dictionary(content: bytes) -> zstandard.ZstdCompressionDict | None:
 
 
 def part(content: Content, offset: int, length: int) -> Iterator[bytes | memoryview]:
-    """Yield a part of a content in pieces, without holding all of it."""
-    at = 0
-    for chunk in content.chunks():
-        first, last = max(offset - at, 0), min(offset + length - at, len(chunk))
-        at += len(chunk)
-        if first < last:
-            yield chunk[first:last]
-        if at >= offset + length:
-            return
+    """Yield a part of a content in pieces, without reading what lies before it."""
+    return pieces_of(content.view()[offset : offset + length])
 
 
 def joined(pieces: Iterable[bytes | memoryview]) -> bytes:

@@ -19,6 +19,7 @@ from slim.delta.frames import DICTIONARY, FRAME, joined, pack, part
 from slim.delta.moves import is_first_form, moved
 from slim.delta.moves import parse as parse_moves
 from slim.delta.pairing import pair
+from slim.delta.places import Follower
 from slim.delta.prediction import LARGEST, worthwhile_moves
 from slim.delta.sides import Side
 from slim.delta.table import CopiedRun, Frame, NewMember, Piece, Table, entry_of, render, runs
@@ -138,7 +139,7 @@ def _by_files(old: Side | None, new: Side, spool_dir: Path) -> _Packed:
             if digest not in still_there
         }
     before, left = pair(wanted, gone)
-    jobs = list(_jobs(wanted, changed, before, gone, left))
+    jobs = list(_jobs(old, new, wanted, before, gone, left))
     moves = {} if old is None else _moves(old, new, before)
     return _packed(old, new, jobs, spool_dir, known=known, moves=moves)
 
@@ -165,8 +166,9 @@ def _moves(old: Side, new: Side, before: Mapping[str, str]) -> dict[str, bytes]:
 
 
 def _jobs(
+    old: Side | None,
+    new: Side,
     wanted: Iterable[str],
-    sizes: Mapping[str, int],
     before: Mapping[str, str],
     gone: Mapping[str, int],
     left: Iterable[str],
@@ -175,9 +177,10 @@ def _jobs(
     group, room = _Job(new=[], old=[]), GROUP
     groups = [group]
     for path in wanted:
-        size, source = sizes[path], before.get(path)
+        size, source = new.tree.members[path].size, before.get(path)
         if size >= OWN_FRAME:
-            yield from _cut(path, size, source, gone.get(source or "", 0))
+            known = None if old is None or source is None else _content(old.tree, source)
+            yield from _cut(path, _content(new.tree, path), source, known)
             continue
         if size > room:
             group, room = _Job(new=[], old=[]), GROUP
@@ -194,16 +197,20 @@ def _jobs(
             )
 
 
-def _cut(path: str, size: int, source: str | None, source_size: int) -> Iterator[_Job]:
-    for offset in range(0, size, FRAME):
-        length = min(FRAME, size - offset)
-        old = []
-        if source is not None and source_size:
-            # The same place in the old file, with room on both sides for content that moved.
-            middle = (offset + length // 2) * source_size // size
-            start = max(0, min(middle - DICTIONARY // 2, source_size - DICTIONARY))
-            old = [(source, start, min(DICTIONARY, source_size - start))]
-        yield _Job(new=[(path, offset, length)], old=old)
+def _cut(path: str, content: Content, source: str | None, old: Content | None) -> Iterator[_Job]:
+    follower = Follower(old, content) if old is not None and old.size else None
+    for offset in range(0, content.size, FRAME):
+        length = min(FRAME, content.size - offset)
+        parts = []
+        if source is not None and follower is not None:
+            parts = [(source, *follower.window(offset, length))]
+        yield _Job(new=[(path, offset, length)], old=parts)
+
+
+def _content(tree: Tree, path: str) -> Content:
+    content = tree.members[path].content
+    assert content is not None, "files have contents"
+    return content
 
 
 def _within(most: int, parts: Sequence[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
@@ -292,9 +299,7 @@ def _packed(
 
 def _parts(tree: Tree, wanted: Iterable[tuple[str, int, int]]) -> Iterator[bytes | memoryview]:
     for path, offset, length in wanted:
-        content = tree.members[path].content
-        assert content is not None
-        yield from _whole_or_part(content, offset, length)
+        yield from _whole_or_part(_content(tree, path), offset, length)
 
 
 def _dictionary(
