@@ -20,7 +20,8 @@ from slim.system.syntax import parsed
 _CODE = (".py", ".pyw", ".pyc", ".pyi")
 _SOURCES = (".py", ".pyw")
 _OWN_PLACE = (b"__file__", b"__path__", b"__package__", b"__name__", b"__spec__")
-_LAST_PART = re.compile(rb"""([^"'/\\\n]{1,255})["']""")
+_LAST_PART = re.compile(rb"""(?<![^"'/\\\n])([^"'/\\\n]{1,255})["']""")
+"""What stands before a quote, tried only where it may begin, not at each of its characters."""
 
 
 def opened_by_path(

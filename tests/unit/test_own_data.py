@@ -19,6 +19,12 @@ OPENED: dict[str, tuple[str, str, bool]] = {
         True,
     ),
     "a path": ("testing.py", "HERE = Path(__file__).parent\nx = HERE / 'test' / 'a.crt'", True),
+    "without spaces": ("testing.py", "x=Path(__file__).parent/'test'/'a.crt'", True),
+    "far along a line": (
+        "testing.py",
+        f"x = [{'1, ' * 200}Path(__file__).parent / 'test' / 'a.crt', ''{', 2' * 200}]",
+        True,
+    ),
     "in one piece": ("testing.py", "x = Path(__file__).parent / 'test/a.crt'", True),
     "from further in": ("sub/mod.py", "x = Path(__file__).parents[1] / 'test' / 'a.crt'", True),
     "its package's files": ("testing.py", "files(__package__).joinpath('test', 'a.crt')", True),
