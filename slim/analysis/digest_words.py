@@ -14,11 +14,11 @@ import base64
 import math
 import re
 import zlib
-from collections.abc import Collection, Iterator, Set
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice, pairwise
+from itertools import pairwise
 from typing import Any, Final
 
 from slim.analysis.remembering import Form
@@ -33,10 +33,6 @@ ALGORITHMS = {
 _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/_-])={0,2}")
 HEAD: Final = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
-_WORD = re.compile(rb"(?<![\w.])[0-9a-f]{4,}(?![\w.])")
-_NAMES = re.compile(rb"[^\s\"'`/\\,;:=<>(){}\[\]|*?&#]+")
-_MOST_NAMED, _BEFORE, _AFTER = 20, 100, 300
-"""How often a name is looked for in a list, and the bytes around it that may be about it."""
 _GZIP = b"\x1f\x8b"
 _MOST_UNPACKED = 1 << 20
 """Bytes that are looked at of what is compressed."""
@@ -51,6 +47,10 @@ _COLONS = re.compile(
 _PREFIX = re.compile(rb"\A(?:(?:md5|sha\d{1,3})-|0[xX])")
 _PREFIXES = (b"md5", b"sha", b"0x", b"0X")
 _HEX = re.compile(rb"[0-9a-fA-F]+\Z")
+_BASE32 = re.compile(rb"(?:[a-z2-7]{51}[aq]|[A-Z2-7]{51}[AQ])\Z")
+_ADDRESS = re.compile(rb"bafkrei[a-z2-7]{52}\Z")
+"""A SHA-256 in base32 (RFC 4648), and as the address of a file's bytes (IPFS, CIDv1)."""
+_IN_BASE32 = frozenset({52, 59})
 _SIZES = frozenset(ALGORITHMS.values())
 _SPELLED = frozenset(length for size in _SIZES for length in (2 * size, -(-size * 4 // 3)))
 """Characters of a digest in hexadecimal and in base64."""
@@ -115,7 +115,11 @@ def stated_digests(content: bytes) -> tuple[bytes, ...]:
     found: dict[bytes, None] = {}
     long = sorted(set(_runs(content, _OF_WORDS, _LEAST)))
     for token in dict.fromkeys(_TOKEN.findall(b" ".join(long))):
-        if len(token.rstrip(b"=")) not in _SPELLED and not token.startswith(_PREFIXES):
+        length = len(token.rstrip(b"="))
+        spelled = token.strip(b"/=")
+        if len(spelled) in _IN_BASE32 and (digest := _from_base32(spelled)) is not None:
+            found[digest] = None
+        if length not in _SPELLED and not token.startswith(_PREFIXES):
             continue
         digest = _decoded(token)
         if digest is not None and not (b"/" in token and _is_in_address(token, content)):
@@ -132,31 +136,6 @@ def spellings(digest: bytes) -> Iterator[bytes]:
     yield digest.hex().upper().encode()
     yield base64.b64encode(digest).rstrip(b"=")
     yield base64.urlsafe_b64encode(digest).rstrip(b"=")
-
-
-def words_near(
-    content: bytes, names: Set[bytes], hints: Collection[bytes]
-) -> Iterator[tuple[bytes, frozenset[bytes]]]:
-    """Yield each name that stands in a list, with what may be its size or sum around it.
-
-    ``hints`` are ends of the names: few, where the names are many, so that most lists aren't split
-    into words. Takes time in proportion to the list, however many names there are.
-    """
-    if not any(hint in content for hint in hints):
-        return
-    for name in sorted(names & frozenset(_NAMES.findall(content))):
-        for match in islice(re.finditer(re.escape(name), content), _MOST_NAMED):
-            near = content[max(0, match.start() - _BEFORE) : match.end() + _AFTER].lower()
-            if words := frozenset(_WORD.findall(near)):
-                yield name, words
-
-
-def hint_of(name: bytes) -> bytes:
-    """Return the end of a file's name from its suffix on: of ``lib.so.1`` that is ``.so``."""
-    if b".so" in name:
-        return b".so"
-    _, dot, suffix = name.rpartition(b".")
-    return dot + suffix if dot else name
 
 
 def hexadecimal_words(content: bytes, least: int) -> Iterator[bytes]:
@@ -195,6 +174,15 @@ def _decoded(token: bytes) -> bytes | None:
         return base64.urlsafe_b64decode(bare.translate(_URL_SAFE) + b"=" * (-len(bare) % 4))
     except ValueError:
         return None
+
+
+def _from_base32(token: bytes) -> bytes | None:
+    """Return the SHA-256 that a word spells in base32, None for any other word."""
+    if _ADDRESS.match(token):
+        return base64.b32decode(token[1:].upper() + b"=" * 6)[4:]
+    if _BASE32.match(token):
+        return base64.b32decode(token.upper() + b"=" * 4)
+    return None
 
 
 def _is_in_address(token: bytes, content: bytes) -> bool:

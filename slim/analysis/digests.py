@@ -1,72 +1,86 @@
 """Files whose digest or signature the stack holds beside RECORD: a changed byte would break them.
 
 Modules that check themselves come with their digest: OpenSSL's and NSS's FIPS modules, IBM's ICC,
-licence daemons. The digest lies in a file of its own beside them, or stands in a text of their
-distribution.
+licence daemons. The digest lies in a file of its own (:mod:`slim.analysis.sidecars`), or stands in
+a text: of their distribution, of the product itself, or of whoever pins them by SHA-256.
 """
 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import partial, reduce
-from zlib import crc32
+from functools import cached_property, partial
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
+from slim.analysis.digest_lists import NearName, hint_of, is_sum, words_near
 from slim.analysis.digest_words import (
     ALGORITHMS,
     HEAD,
     STATED,
     Stated,
-    hint_of,
+    hexadecimal_words,
     stated_in,
-    words_near,
 )
+from slim.analysis.linkage.virtual_tree import Way
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form
+from slim.analysis.sidecars import Sidecars
 from slim.model.finding import Evidence
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner, OwnerKind
+from slim.model.record import (
+    UNOWNED,
+    EntryType,
+    FileKey,
+    FileRecord,
+    Inventory,
+    Owner,
+    OwnerKind,
+)
 from slim.system.hashing import digests_of_pieces
 from slim.system.mapped import pieces_of
 
-_SIDECARS = (
-    *(".sig", ".sign", ".asc", ".p7s", ".minisig", ".chk", ".hmac", ".digest"),
-    *(".p7", ".p7b", ".p7m", ".cms", ".tsr", ".sigstore", ".sigstore.json", ".intoto.jsonl"),
-    *(".md5", ".sha1", ".sha224", ".sha256", ".sha384", ".sha512", ".sha3", ".b2", ".b3"),
-    *(".checksum", ".hash", ".sum", ".crc", ".crc32", ".sfv", ".xxh", ".blake2", ".blake3"),
-    *(".signature", ".jws", ".jwt", ".ed25519", ".gpg", ".pgp", ".cosign", ".cosign.bundle"),
-)
-_LISTS = (
-    *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties"),
-    *(".txt", ".csv", ".tsv", ".manifest", ".list", ".lst", ".files", ".index"),
-)
 _ARCHIVES = (".whl", ".a")
-_Listed = Mapping[bytes, Sequence[tuple[str, frozenset[bytes]]]]
-"""Lists that have a name, and the words around it, by that name."""
-_FIPS_CONFIGURATION = "fipsmodule.cnf"
-"""Holds the MAC of OpenSSL's FIPS provider, wherever it lies (man page fips_config)."""
-_FIPS_PROVIDER = "fips."
-_SIGNATURES_OF_FOLDERS = ("ICCSIG.txt", "iccsig.txt")
+_Listed = Mapping[bytes, Sequence[tuple[str, NearName]]]
+"""What texts say beside a name, by that name, each with the text's path."""
+_CONDAS = re.compile(r"(?:.*/)?conda-meta/[^/]+\.json\Z")
+"""What conda keeps of its packages, as pip does in RECORD."""
 _LARGEST_TEXT = 1 << 20
 """Bytes of a file that is looked through for digests."""
+_LARGEST_LIST = 32 << 20
+"""Bytes of a list of sums that is looked through for SHA-256s, by its name."""
+_LISTS = (
+    *(".json", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".conf", ".properties"),
+    *(".txt", ".csv", ".tsv", ".manifest", ".list", ".lst", ".files", ".index", "SUMS", "sums"),
+)
 _LARGEST_BINARIES = 32 << 20
 """Bytes of an owner's small binary files that are searched, the smallest files first."""
 _IN_BINARY = ("sha256", "sha1", "sha512")
+_HEAD = 12
+"""Characters of the shortest beginning of a SHA-256, in hexadecimal, that is looked for alone."""
+_PINS = "states its SHA-256"
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
 
 
 class DigestBook:
-    """Digests that files of a stack state, looked for when they are first asked for."""
+    """Digests that files of a stack state, looked for when they are first asked for.
+
+    ``links`` gives the ways of the stack's symbolic links.
+    """
 
     def __init__(
-        self, inventory: Inventory, read: ReadFile, readings: Readings | None = None
+        self,
+        inventory: Inventory,
+        read: ReadFile,
+        readings: Readings | None = None,
+        links: Callable[[], Iterable[Way]] = tuple,
     ) -> None:
         self._inventory = inventory
+        self._sidecars = Sidecars(inventory, links)
         self._read = read
         self._readings = readings or Readings()
         self._stated: dict[tuple[str, Owner], Mapping[bool, Mapping[bytes, str]]] = {}
@@ -83,6 +97,7 @@ class DigestBook:
             self._in_folder(record)
             or self._in_text(record)
             or self._in_binary(record)
+            or self._elsewhere(record)
             or self._in_list(record)
         )
 
@@ -124,29 +139,10 @@ class DigestBook:
         return None
 
     def _in_folder(self, record: FileRecord) -> Evidence | None:
-        folder, name = posixpath.split(record.path)
-        files = self._inventory.records[record.layer]
-        stems = {name, f".{name}", name.rpartition(".")[0]}
-        for stem in sorted(stems - {""}):
-            for suffix in _SIDECARS:
-                path = posixpath.join(folder, stem + suffix)
-                if path in files and path != record.path:
-                    text = "signs it, or holds its digest"
-                    return Evidence(kind="digest", text=text, file=f"{record.layer}/{path}")
-        if name.startswith(_FIPS_PROVIDER):
-            for path in files:
-                if posixpath.basename(path) == _FIPS_CONFIGURATION:
-                    text = "holds the MAC of the FIPS provider"
-                    return Evidence(kind="digest", text=text, file=f"{record.layer}/{path}")
-        while True:
-            for name in _SIGNATURES_OF_FOLDERS:
-                path = posixpath.join(folder, name)
-                if path in files:
-                    text = "signs the libraries of its folder"
-                    return Evidence(kind="digest", text=text, file=f"{record.layer}/{path}")
-            if not folder:
-                return None
-            folder = posixpath.dirname(folder)
+        found = self._sidecars.of(record)
+        if found is None:
+            return None
+        return Evidence(kind="digest", text=found[1], file=found[0].deployed_path)
 
     def _stated_for(self, record: FileRecord) -> Collection[str]:
         """Return the algorithms of which a text of a file's owner may state the digest."""
@@ -186,42 +182,91 @@ class DigestBook:
                     return Evidence(kind="digest", text=text, file=other.deployed_path)
         return None
 
-    def _in_list(self, record: FileRecord) -> Evidence | None:
-        """Return the list of the same owner that says how long a file is, or a sum of it.
+    def _elsewhere(self, record: FileRecord) -> Evidence | None:
+        """Return the text of the product or of another distribution that pins a file's SHA-256."""
+        path = self._pinned.get(record.sha256.encode())
+        return None if path is None else Evidence(kind="digest", text=_PINS, file=path)
 
-        Sums are the CRC-32, which is only made where the name stands, and the beginning of the
-        SHA-256.
+    @cached_property
+    def _pinned(self) -> Mapping[bytes, str]:
+        """The texts that state the SHA-256 of a native file or archive, by that, in small letters.
+
+        All texts but those of the runtime are searched for it, in hexadecimal, or for its
+        beginning. Those of no distribution are the product's own, which may have any spelling.
         """
-        if record.owner.kind is OwnerKind.RUNTIME or not record.size:
+        wanted: dict[bytes, set[bytes]] = {}
+        for record in filter(_may_change, self._inventory):
+            digest = record.sha256.encode()
+            wanted.setdefault(digest[:_HEAD], set()).add(digest)
+        found: dict[bytes, str] = {}
+        for layer, owner in self._inventory.by_owner:
+            if owner == UNOWNED:
+                for digest, path in self._stated_by(layer, owner)[True].items():
+                    found.setdefault(digest.hex().encode(), path)
+            if owner.kind is not OwnerKind.RUNTIME:
+                for record in self._small_files(layer, owner, _LARGEST_LIST):
+                    for word in hexadecimal_words(bytes(self._read(record)), _HEAD):
+                        for digest in wanted.get(word[:_HEAD], ()):
+                            if digest.startswith(word):
+                                found.setdefault(digest, record.deployed_path)
+        return found
+
+    def _in_list(self, record: FileRecord) -> Evidence | None:
+        """Return the text that says how long a file is, a sum of it, or what may be its digest."""
+        if not record.size:
             return None
-        found = self._listed_by(record.layer, record.owner).get(_name(record), ())
-        if not found:
-            return None
-        crc = reduce(lambda sum_, piece: crc32(piece, sum_), pieces_of(self._read(record)), 0)
-        sums = {b"%d" % record.size, b"%d" % crc, b"%08x" % crc}
-        begun = record.sha256[:8].encode()
-        for path, words in found:
-            if words & sums or any(word.startswith(begun) for word in words):
-                text = "states its size, or a sum of it"
-                return Evidence(kind="digest", text=text, file=path)
+        owners = [(layer, UNOWNED) for layer in self._inventory.records]
+        if record.owner.kind is OwnerKind.DISTRIBUTION:
+            owners.insert(0, (record.layer, record.owner))
+        for layer, owner in owners:
+            listed = self._listed_by(layer, owner)
+            for name in dict.fromkeys(map(_name, self._sidecars.names_of(record))):
+                for path, near in listed.get(name, ()):
+                    text = self._claim_of(record, near)
+                    if text:
+                        return Evidence(kind="digest", text=text, file=path)
         return None
 
+    def _claim_of(self, record: FileRecord, near: NearName) -> str:
+        """Return what a text says of a file that it names, in words; empty for nothing."""
+
+        def digests() -> Mapping[str, bytes]:
+            return {name: self._digest(record, name, tuple(ALGORITHMS)) for name in ALGORITHMS}
+
+        def pieces() -> Iterable[bytes | memoryview]:
+            return pieces_of(self._read(record))
+
+        if is_sum(near.words, record.size, record.sha256, pieces, digests):
+            return "states its size, or a sum of it"
+        return "names it beside what may be its digest or signature" if near.has_digest else ""
+
     def _listed_by(self, layer: str, owner: Owner) -> _Listed:
-        """Return what an owner's small texts say of its native files and archives, by name."""
+        """Return what an owner's small texts say of native files and archives, by name.
+
+        Those of a distribution speak of its own files, those of none of any file.
+        """
         if (layer, owner) not in self._lists:
-            listed: dict[bytes, list[tuple[str, frozenset[bytes]]]] = {}
-            names = {
-                _name(record)
-                for record in self._inventory.by_owner.get((layer, owner), ())
-                if record.native is not None or record.path.endswith(_ARCHIVES)
-            }
+            listed: dict[bytes, list[tuple[str, NearName]]] = {}
+            names = self._all_names if owner == UNOWNED else self._names_of(layer, owner)
             hints = frozenset(map(hint_of, names))
             for record in self._small_files(layer, owner) if names else ():
-                if record.path.endswith(_LISTS) and ".dist-info/" not in record.path:
-                    for name, words in words_near(bytes(self._read(record)), names, hints):
-                        listed.setdefault(name, []).append((record.deployed_path, words))
+                if ".dist-info/" not in record.path and not self._is_binary(record):
+                    for name, near in words_near(bytes(self._read(record)), names, hints):
+                        listed.setdefault(name, []).append((record.deployed_path, near))
             self._lists[layer, owner] = listed
         return self._lists[layer, owner]
+
+    def _names_of(self, layer: str, owner: Owner) -> frozenset[bytes]:
+        records = filter(_may_change, self._inventory.by_owner.get((layer, owner), ()))
+        return frozenset(
+            _name(name) for record in records for name in self._sidecars.names_of(record)
+        )
+
+    @cached_property
+    def _all_names(self) -> frozenset[bytes]:
+        return frozenset().union(
+            *(self._names_of(layer, owner) for layer, owner in self._inventory.by_owner)
+        )
 
     def _small_binaries(self, layer: str, owner: Owner) -> list[FileRecord]:
         """Return the small binary files of an owner, the smallest first."""
@@ -267,14 +312,19 @@ class DigestBook:
             self._stated_in(record)
         return not self._is_text[record.key]
 
-    def _small_files(self, layer: str, owner: Owner) -> Iterator[FileRecord]:
+    def _small_files(
+        self, layer: str, owner: Owner, largest: int = _LARGEST_TEXT
+    ) -> Iterator[FileRecord]:
+        """Yield an owner's files that may be texts; larger ones only under the name of a list."""
         for record in self._inventory.by_owner.get((layer, owner), ()):
+            limit = largest if record.path.endswith(_LISTS) else _LARGEST_TEXT
             if (
                 record.type is EntryType.FILE
                 and record.native is None
-                and 0 < record.size <= _LARGEST_TEXT
+                and 0 < record.size <= limit
                 and not record.path.endswith(".dist-info/RECORD")
                 and not (record.path.endswith(".pyc") and "__pycache__" in record.path)
+                and _CONDAS.match(record.path) is None
             ):
                 yield record
 
@@ -305,6 +355,11 @@ class DigestBook:
     def _wanted(self, record: FileRecord) -> Wanted:
         variant = "bytecode" if record.path.endswith(".pyc") else ""
         return Wanted.of(STATED.name, variant, record, self._read)
+
+
+def _may_change(record: FileRecord) -> bool:
+    """Return whether a file is one that slim may edit: native, or an archive."""
+    return record.native is not None or record.path.endswith(_ARCHIVES)
 
 
 def _name(record: FileRecord) -> bytes:

@@ -18,6 +18,7 @@ from slim.analysis.linkage.graph import Linkage, ReadDynamic
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
 from slim.analysis.listed_files import ListedFiles
 from slim.analysis.readings import Readings
+from slim.analysis.section_readers import SectionReaders
 from slim.analysis.stub_readers import stub_readers
 from slim.analysis.unimportable.search import UnimportableModules
 from slim.binaries import read_any_dynamic
@@ -33,6 +34,7 @@ _ASKED_BY_PLANS: Final = (
     "families",
     "imports",
     "listed_files",
+    "section_readers",
     "compiling_code",
     "stub_readers",
     "unimportable",
@@ -99,7 +101,7 @@ class Facts:
     @cached_property
     def digests(self) -> DigestBook:
         """The digests and signatures of files that other files hold."""
-        return DigestBook(self.inventory, self.read, self.readings)
+        return DigestBook(self.inventory, self.read, self.readings, lambda: self.links)
 
     @cached_property
     def families(self) -> Families:
@@ -136,6 +138,11 @@ class Facts:
     def stub_readers(self) -> Mapping[FileKey, Evidence]:
         """The Python files that read stubs of modules which they find, each with what shows it."""
         return stub_readers(self.inventory, self.read, self.readings)
+
+    @cached_property
+    def section_readers(self) -> SectionReaders:
+        """The Python code that reads symbol tables and debugging information of native files."""
+        return SectionReaders(self.stack, self.inventory, self.read, self.readings)
 
     @cached_property
     def unimportable(self) -> UnimportableModules:

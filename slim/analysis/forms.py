@@ -14,6 +14,7 @@ from slim.analysis.imports.scans import Import, Scan, StringName, UnresolvedCall
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.list_words import MayList
 from slim.analysis.remembering import Form
+from slim.analysis.section_words import SectionsRead
 from slim.analysis.summary import Described, SourceSummary
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
 from slim.analysis.unimportable.names import Signals
@@ -146,11 +147,12 @@ def _packed_summary(summary: SourceSummary) -> object:
         summary.named,
         summary.described.value,
         summary.lists.value,
+        summary.sections.value,
     ]
 
 
 def _summary(stored: Any) -> SourceSummary:
-    always, tops, signals, builds, named, described, lists = stored
+    always, tops, signals, builds, named, described, lists, sections = stored
     path, modules, helpers, lazy, finder, computed = signals
     return SourceSummary(
         lines=FileLines(
@@ -165,6 +167,7 @@ def _summary(stored: Any) -> SourceSummary:
         named=tuple((intern(name), line) for name, line in named),
         described=Described(described),
         lists=MayList(lists),
+        sections=SectionsRead(sections),
     )
 
 

@@ -19,6 +19,7 @@ from slim.analysis.imports.scans import Scan
 from slim.analysis.imports.text_scan import Hints
 from slim.analysis.list_words import MayList, may_list_folders
 from slim.analysis.remembering import Form, Remembering
+from slim.analysis.section_words import SectionsRead, sections_read
 from slim.analysis.summary import Described, SourceSummary, described_by, summary_of
 from slim.model.record import FileRecord
 
@@ -190,6 +191,11 @@ class Readings(Remembering):
         """The folders that a Python file may list."""
         known = self._known_summary(record, read)
         return may_list_folders(read()) if known is None else known.lists
+
+    def sections(self, record: FileRecord, read: Callable[[], bytes]) -> SectionsRead:
+        """The sections of native files that a Python file may read, and no loader does."""
+        known = self._known_summary(record, read)
+        return sections_read(read()) if known is None else known.sections
 
     def _known_summary(self, record: FileRecord, read: Callable[[], bytes]) -> SourceSummary | None:
         """A file's summary; None where it would have to be made for a part of it alone."""

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from slim.analysis.build_words import has_build_words
 from slim.analysis.list_words import MayList, may_list_folders
+from slim.analysis.section_words import SectionsRead, sections_read
 from slim.analysis.unimportable.lines import FileLines, read_lines
 from slim.analysis.unimportable.names import Signals, signals_of
 from slim.analysis.vocabulary import AnyOf, vocabulary
@@ -59,6 +60,8 @@ class SourceSummary:
     """The distributions of which it may show the long description."""
     lists: MayList
     """The folders that it may list."""
+    sections: SectionsRead
+    """What it may read of native files that no loader reads."""
 
 
 def summary_of(source: bytes) -> SourceSummary:
@@ -70,6 +73,7 @@ def summary_of(source: bytes) -> SourceSummary:
         named=tuple(named_sources(source).items()),
         described=described_by(source),
         lists=may_list_folders(source),
+        sections=sections_read(source),
     )
 
 

@@ -7,14 +7,15 @@ and static archives are left alone: they hold nothing that is worth an edit.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from slim.analysis.linkage.dynamics import DYNAMIC
 from slim.analysis.remembering import Form, plain
+from slim.analysis.section_words import SectionsRead
 from slim.binaries import read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, NotEditable, RefusalKind, plan_edit
-from slim.binaries.elf.image import read_image
+from slim.binaries.elf.own_sections import level_for_itself
 from slim.errors import IntegrityError
 from slim.model.finding import EditSpec, Evidence, Finding
 from slim.model.plan import SkipReason
@@ -23,18 +24,13 @@ from slim.model.record import EntryType, FileRecord, NativeFormat
 from slim.model.rule import OptionSchema, OptionValue, PassSchema, Rule, Verb
 from slim.passes.base import Context, Proposal, Refusal
 from slim.passes.macho_symbols import THIN_OPTION, level_of, propose_macho
-from slim.system.mapped import contains
 
 EDITOR = "elf-symbols"
 """The name under which plans refer to :func:`elf_symbols`."""
 
 DEFAULT_LEVEL = "unneeded"
 
-_OWN_FILE = (b"/proc/self/exe\0",)
-_SYMBOLS = (b"symtab\0", b"no symbol table in ELF executable")
-"""Strings of what opens its own file, and of what looks for symbols in one (LLVM, libbacktrace)."""
-_SYMBOL_READERS = ("libbfd", "libdw", "libelf", "libbacktrace")
-"""Beginnings of the names of libraries that read symbol tables (binutils, elfutils)."""
+_LEVEL_FOR = {SectionsRead.SYMBOLS: "debug", SectionsRead.DEBUGGING: "none"}
 
 SCHEMA = PassSchema(
     name="debug-symbols",
@@ -84,6 +80,7 @@ class DebugSymbols:
                 key = (record.key, rules[0].id)
                 if key not in context.remembered:
                     proposal = first_look(record, rules[0], context)
+                    proposal = _unless_read(proposal, record, rules[0], context)
                     context.remembered[key] = unless_stated(proposal, record, context)
                 proposal = context.remembered[key]
                 if proposal is not None:
@@ -108,18 +105,49 @@ def level_for(record: FileRecord, context: Context) -> str:
     """Return how much this pass takes out of an ELF file: one of the editor's levels."""
     rules = context.select(SCHEMA.name, record)
     level = level_of(rules[0].options) if rules else "none"
-    return "debug" if level == DEFAULT_LEVEL and _opens_itself(record, context) else level
+    reader = context.facts.section_readers.of(record, context.gone)
+    if reader is not None:
+        level = _less(level, _LEVEL_FOR[reader.reads])
+    return _less(level, _level_for_itself(record, context))
 
 
-def _opens_itself(record: FileRecord, context: Context) -> bool:
+def _less(level: str, other: str) -> str:
+    """Return the level of two that leaves more as it is."""
+    return min(level, other, key=LEVELS.index)
+
+
+def _unless_read(
+    proposal: Proposal | None, record: FileRecord, rule: Rule, context: Context
+) -> Proposal | None:
+    """Return the proposal, or another that leaves what code of the stack reads of the file."""
+    if not isinstance(proposal, Finding):
+        return proposal
+    reader = context.facts.section_readers.of(record, context.gone)
+    if reader is None:
+        return proposal
+    level = _less(level_of(rule.options), _LEVEL_FOR[reader.reads])
+    options = {**rule.options, "level": level}
+    found = _PROPOSE[record.native](record, replace(rule, options=options), context)
+    if isinstance(found, Finding):
+        return replace(found, evidence=(*found.evidence, reader.evidence))
+    return found or Refusal(
+        key=record.key,
+        rule=rule.id,
+        reason=SkipReason.REFERENCED,
+        evidence=(reader.evidence,),
+    )
+
+
+def _level_for_itself(record: FileRecord, context: Context) -> str:
+    """Return how much may go out of a file that may read its own sections."""
     readings = context.facts.readings
 
-    def make() -> bool:
+    def make() -> str:
         view = context.read(record)
         dynamic = readings.of_record(DYNAMIC, record, lambda: read_any_dynamic(view))
-        return _reads_itself(view, () if dynamic is None else dynamic.needed)
+        return level_for_itself(view, () if dynamic is None else dynamic.needed)
 
-    return readings.of_record(_OPENS_ITSELF, record, make)
+    return readings.of_record(_ITSELF, record, make)
 
 
 def unless_stated(
@@ -136,27 +164,6 @@ def unless_stated(
         rule=proposal.rule,
         reason=SkipReason.UNSAFE_TO_EDIT,
         evidence=(evidence,),
-    )
-
-
-def _reads_itself(view: memoryview, needed: Iterable[str]) -> bool:
-    """Return whether a file speaks of its own file and of symbol tables, or needs their reader.
-
-    Just-in-time compilers and crash reporters look their own functions up in ``.symtab``.
-    """
-    if any(name.startswith(_SYMBOL_READERS) for name in needed):
-        return True
-    image = read_image(view)
-    if isinstance(image, NotEditable):
-        return False
-    loaded = [
-        (section.offset, section.offset + section.file_size)
-        for index, section in enumerate(image.sections)
-        if section.allocated and index != image.header.shstrndx
-    ]
-    return all(
-        any(contains(view[start:end], word) for start, end in loaded for word in words)
-        for words in (_OWN_FILE, _SYMBOLS)
     )
 
 
@@ -183,7 +190,7 @@ def _unpack(stored: Any) -> _Planned | NotEditable:
 
 
 _EDIT: Form[_Planned | NotEditable] = Form("elf-edit", _pack, _unpack)
-_OPENS_ITSELF = plain("reads-itself", bool)
+_ITSELF = plain("level-for-itself", str)
 
 
 def _planned(record: FileRecord, level: str, context: Context) -> _Planned | NotEditable:
@@ -201,8 +208,10 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     if level == "none":
         return None
     edit = _planned(record, level, context)
-    if level == DEFAULT_LEVEL and isinstance(edit, _Planned) and _opens_itself(record, context):
-        level = "debug"
+    if isinstance(edit, _Planned) and _less(level, _level_for_itself(record, context)) != level:
+        level = _level_for_itself(record, context)
+        if level == "none":
+            return _refused_itself(record, rule)
         edit = _planned(record, level, context)
     if isinstance(edit, _Planned):
         return Finding(
@@ -215,6 +224,17 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     if edit.kind is RefusalKind.NOTHING_GAINED:
         return None
     evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
+    return Refusal(
+        key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,)
+    )
+
+
+def _refused_itself(record: FileRecord, rule: Rule) -> Refusal:
+    evidence = Evidence(
+        kind="reads-sections",
+        text="names sections that no loader reads, and finds its own file",
+        file=record.deployed_path,
+    )
     return Refusal(
         key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,)
     )

@@ -174,23 +174,75 @@ def test_the_schema_offers_the_levels_of_the_editor() -> None:
 
 
 @pytest.mark.parametrize(
-    ("strings", "kept"),
+    ("strings", "level"),
     [
-        ((b"/proc/self/exe", b".symtab"), True),  # opens itself, looks for the section by its name
-        ((b"/proc/self/exe", b"no symbol table in ELF executable"), True),  # libbacktrace
-        ((b"/proc/self/exe",), False),
-        ((b".symtab",), False),
+        ((b"/proc/self/exe", b".symtab"), "debug"),  # opens itself, looks for the section by name
+        ((b"/proc/self/exe", b"no symbol table in ELF executable"), "debug"),  # libbacktrace
+        ((b"dladdr", b".symtab"), "debug"),
+        ((b"dl_iterate_phdr", b".symtab"), "debug"),
+        ((b"/proc/self/maps", b".symtab"), "debug"),
+        ((b"/proc/%d/exe", b".strtab"), "debug"),
+        ((b"dladdr", b".comment"), "debug"),
+        ((b"dladdr", b".debug_info"), "none"),
+        ((b"dladdr", b".debug_info", b".symtab"), "none"),
+        ((b"dladdr", b".debug_payload"), "unneeded"),
+        ((b"dladdr", b".debug_info", b".debug_line", b".debug_str", b".debug_abbrev"), "unneeded"),
+        ((b"/proc/self/exe",), "unneeded"),
+        ((b"dladdr",), "unneeded"),
+        ((b".symtab",), "unneeded"),
+        ((b".debug_info",), "unneeded"),
     ],
 )
-def test_symbols_of_programs_that_read_their_own_stay(
-    strings: tuple[bytes, ...], kept: bool
+def test_sections_that_a_program_reads_of_itself_stay(
+    strings: tuple[bytes, ...], level: str
 ) -> None:
     text = b"\0" + b"\0".join(strings) + b"\0"
     start = LIBRARY.index(pattern(".text", 200))
     data = LIBRARY[:start] + text + LIBRARY[start + len(text) :]
     (found,) = propose({"lib/a.so": data})
+    if level == "none":
+        assert isinstance(found, Refusal) and found.reason is SkipReason.UNSAFE_TO_EDIT
+        return
     assert isinstance(found, Finding) and found.edit is not None
-    assert found.edit.options == {"level": "debug" if kept else "unneeded"}
+    assert found.edit.options == {"level": level}
+
+
+READERS: dict[str, tuple[dict[str, Contents], str]] = {
+    "of symbols": ({"$site/p/a.py": "t = find('.symtab')\n"}, "debug"),
+    "of debugging information": ({"$site/p/a.py": "t = find('.debug_info')\n"}, "none"),
+    "of both": (
+        {"$site/p/a.py": "t = find('.symtab')\n", "$site/p/b.py": "x.get_dwarf_info()\n"},
+        "none",
+    ),
+    "a program of the product": ({"bin/nm.py": "t = find('.symtab')\n"}, "debug"),
+    "a script without suffix": ({"bin/tool": "#!/usr/bin/python\nfind('.symtab')\n"}, "debug"),
+    "of another distribution": (
+        {
+            "$site/q-1.dist-info/METADATA": "Name: q\nVersion: 1\n\n",
+            "$site/q/a.py": "t = find('.symtab')\n",
+        },
+        "unneeded",
+    ),
+    "words in a text": ({"$site/p/a.md": "'.symtab'\n"}, "unneeded"),
+}
+
+
+@pytest.mark.parametrize("case", READERS)
+def test_code_that_reads_sections_holds_them(case: str) -> None:
+    more, level = READERS[case]
+    package: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/core.so": LIBRARY,
+        **more,
+    }
+    (found,) = propose(package)
+    if level == "none":
+        assert isinstance(found, Refusal) and found.reason is SkipReason.REFERENCED
+    else:
+        assert isinstance(found, Finding) and found.edit is not None
+        assert found.edit.options == {"level": level}
+    told = [each.kind for each in found.evidence]
+    assert ("reads-sections" in told) == (level != "unneeded")
 
 
 @pytest.mark.parametrize(

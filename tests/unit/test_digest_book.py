@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import hashlib
+import hmac
 import pickle
 import random
 import re
@@ -19,13 +20,22 @@ from hypothesis import strategies as st
 from slim.analysis import digest_words, digests
 from slim.analysis.digest_words import hexadecimal_words, stated_digests
 from slim.analysis.digests import DigestBook
+from slim.analysis.linkage.virtual_tree import VirtualTree
 from slim.analysis.readings import Readings
 from slim.errors import IntegrityError
 from slim.model.record import FileRecord
 from slim.system.hashing import digests_of_pieces
-from tests.support.virtual_stacks import Contents, VirtualStack, make_stack
+from tests.support.virtual_stacks import (
+    SITE,
+    Contents,
+    HardLink,
+    Link,
+    VirtualStack,
+    make_stack,
+)
 
 LIBRARY = b"\x7fELF" + bytes(range(256)) * 4
+SHA256 = hashlib.sha256(LIBRARY).hexdigest()
 ALGORITHMS = (
     *("md5", "sha1", "sha224", "sha256", "sha384", "sha512"),
     *("sha3_224", "sha3_256", "sha3_384", "sha3_512", "blake2s", "blake2b"),
@@ -68,8 +78,10 @@ def stack_of(text: str) -> VirtualStack:
 
 
 def eager(text: str) -> bool:
-    """Every digest of the library, and every word that may be one."""
+    """Every digest of the library, and every word that may be one, or begin its SHA-256."""
     content = text.encode()
+    if any(SHA256.startswith(run.lower()) for run in re.findall("[0-9A-Fa-f]{12,}", text)):
+        return True
     words = {
         decoded
         for token in digest_words._TOKEN.findall(content)
@@ -255,8 +267,10 @@ def test_digests_made_ahead_are_made_once_and_only_within_the_block(
     assert threads.count(main) == (0 if asked else 1)
 
 
-SHA256 = hashlib.sha256(LIBRARY).hexdigest()
 SIZE, CRC = len(LIBRARY), zlib.crc32(LIBRARY)
+MAC = hmac.new(b"key", LIBRARY, "sha256")
+BASE32 = base64.b32encode(bytes.fromhex(SHA256)).decode().rstrip("=")
+CID = base64.b32encode(b"\x01\x55\x12\x20" + bytes.fromhex(SHA256)).decode().rstrip("=")
 BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
     "with spaces": ("text.txt", " ".join(re.findall("..", SHA256)), True),
     "as a number": ("sums.py", f"SUM = 0x{SHA256}\n", True),
@@ -275,6 +289,42 @@ BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
     "another's size": ("files.json", f'{{"other.so": {{"size": {SIZE}}}}}', False),
     "a longer number": ("files.json", f'{{"core.so": {{"size": {SIZE}0}}}}', False),
     "a part of a number": ("files.json", f'{{"core.so": {{"size": 1.{SIZE}}}}}', False),
+    "its size in code": ("sizes.py", f'SIZES = {{"core.so": {SIZE}}}\n', True),
+    "its CRC in code": ("sums.py", f"# core.so\nCRC = {CRC:#010x}\n", True),
+    "its Adler-32": ("sums.py", f"SUMS = {{'core.so': {zlib.adler32(LIBRARY)}}}\n", True),
+    "the start of its MD5": (
+        "sums.sh",
+        f"core.so={hashlib.md5(LIBRARY).hexdigest()[:12]}\n",
+        True,
+    ),
+    "the start of its SHA-256 alone": ("sums.py", f"BUILD = '{SHA256[:16]}'\n", True),
+    "the start of another SHA-256": ("sums.py", f"BUILD = '{'0' * 16}'\n", False),
+    "a word that begins with it": ("sums.py", f"BUILD = '{SHA256[:16]}abc'\n", False),
+    "in base32": ("sums.txt", BASE32, True),
+    "in base32, in small letters": ("sums.txt", BASE32.lower(), True),
+    "as an address": ("sums.txt", f"ipfs://b{CID.lower()}/", True),
+    "52 letters": ("sums.txt", "A" * 51 + "Q", False),
+    "with a key, in JSON": ("mac.json", f'{{"core.so": "{MAC.hexdigest()}"}}', True),
+    "with a key, one deeper": ("mac.json", f'{{"core.so": {{"mac": "{MAC.hexdigest()}"}}}}', True),
+    "with a key, in a column": ("macs", f"{MAC.hexdigest()} *./lib/core.so\n", True),
+    "with a key, in base64": (
+        "mac.toml",
+        f'"core.so" = "hmac-{base64.b64encode(MAC.digest()).decode()}"\n',
+        True,
+    ),
+    "of an unusual length": (
+        "sums.ini",
+        f"core.so: {hashlib.blake2b(LIBRARY, digest_size=20).hexdigest()}\n",
+        True,
+    ),
+    "of another file, beside it": (
+        "mac.json",
+        f'{{"core.so": 1, "other": "{MAC.hexdigest()}"}}',
+        False,
+    ),
+    "a long name beside it": ("names.py", "core.so = a_function_with_quite_a_long_name_1\n", False),
+    "a number beside it": ("names.py", f'{{"core.so": {"1234567890" * 4}}}\n', False),
+    "code that sorts": ("sort.py", f"core.sort({SIZE})\n", False),
     "far away": ("files.txt", f"core.so {'-' * 400} {SIZE}\n", False),
 }
 
@@ -291,6 +341,61 @@ def test_forms_of_a_digest_and_lists_that_tell_of_a_file_hold_it(case: str) -> N
     record = made.inventory.records["app-x"]["lib/python3.13/site-packages/p/core.so"]
     found = DigestBook(made.inventory, made.read).against_change(record)
     assert (found is not None) == expected
+
+
+PINS: dict[str, Contents] = {"$site/q-1.dist-info/METADATA": "Name: q\nVersion: 1\n\n"}
+ELSEWHERE: dict[str, tuple[dict[str, Contents], bool]] = {
+    "beside a link": ({"$site/p/x.so.md5": ""}, True),
+    "beside a hard link": ({"$site/q/a/y.so.sig": ""}, True),
+    "in a folder of signatures": ({"$site/p/signatures/core.so.sig": ""}, True),
+    "beside its folder": ({"$site/p.sha256": ""}, True),
+    "beside another folder": ({"$site/r.sha256": ""}, False),
+    "of another distribution": ({"$site/q/core.so.sig": "", **PINS}, False),
+    "of another file": ({"$site/p/signatures/score.so.sig": ""}, False),
+    "in a list of the layer": ({"share/SHA256SUMS": f"{SHA256}  core.so\n"}, True),
+    "in the product's code": ({"$site/main.py": f"assert d == '{SHA256}'"}, True),
+    "in another distribution": ({"$site/q/pins.py": f"x = '{SHA256}'", **PINS}, True),
+    "its size, in another distribution": (
+        {"$site/q/pins.py": f"x = {{'core.so': {SIZE}}}", **PINS},
+        False,
+    ),
+    "its size, in the product's code": ({"$site/main.py": f"x = {{'core.so': {SIZE}}}"}, True),
+    "its MD5, in the product's code": (
+        {"$site/main.py": hashlib.md5(LIBRARY).hexdigest()},
+        False,
+    ),
+    "its MD5, beside its name": (
+        {"$site/main.py": f"{hashlib.md5(LIBRARY).hexdigest()} core.so"},
+        True,
+    ),
+    "in what conda keeps": ({"conda-meta/p.json": f'{{"sha256": "{SHA256}"}}'}, False),
+    "in a list of two megabytes": (
+        {"share/files.json": "-" * (2 << 20) + f'"{SHA256}"'},
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize("layer", ["app-x", "framework-y"])
+@pytest.mark.parametrize("case", ELSEWHERE)
+def test_what_is_elsewhere_in_the_stack_holds_a_file(case: str, layer: str) -> None:
+    more, expected = ELSEWHERE[case]
+    own: dict[str, Contents] = {
+        "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+        "$site/p/core.so": LIBRARY,
+        "$site/p/x.so": Link("core.so"),
+        "$site/q/a/y.so": HardLink(f"{SITE}/p/core.so"),
+    }
+    if layer == "app-x" or not any(path.startswith(("share/", "$site/main")) for path in more):
+        layers = {"app-x": {**own, **more}}
+    else:  # the product's texts may lie in another layer
+        layers = {layer: own, "app-x": more}
+    made = make_stack(layers)
+    record = next(one for one in made.inventory if one.path.endswith("p/core.so"))
+    links = VirtualTree(made.inventory)
+    ways = [way for one in made.inventory if one.link_target and (way := links.way(one))]
+    book = DigestBook(made.inventory, made.read, links=lambda: ways)
+    assert (book.against_change(record) is not None) == expected
 
 
 def test_lists_of_an_owner_are_read_once_whatever_its_libraries_are_called() -> None:
@@ -313,7 +418,7 @@ def test_lists_of_an_owner_are_read_once_whatever_its_libraries_are_called() -> 
     asked = [record for record in records if record.native is not None]
     held = {record.path.rpartition("/")[2] for record in asked if book.against_change(record)}
     assert held == {"core.so", "core.so.1", "run", "é.so"}
-    assert sum(path.endswith("files.json") for path in read) <= 2
+    assert sum(path.endswith("files.json") for path in read) <= 3
 
 
 def test_what_fails_ahead_fails_where_it_is_asked_for() -> None:

@@ -25,6 +25,7 @@ from slim.analysis.imports.text_scan import Hints, text_hints
 from slim.analysis.list_words import MayList
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import NAME, Form, Remembering, plain
+from slim.analysis.section_words import SectionsRead
 from slim.analysis.summary import Described, SourceSummary, summary_of
 from slim.analysis.unimportable.lines import FileLines, ImportLine, Request
 from slim.analysis.unimportable.names import Signals
@@ -324,6 +325,7 @@ SUMMARY_WITH_ALL = SourceSummary(
     named=(("a.py", 7),),
     described=Described.EVERY,
     lists=MayList.ANY,
+    sections=SectionsRead.DEBUGGING,
 )
 
 

@@ -76,6 +76,11 @@ def is_droppable(name: bytes, section: Section, level: str, view: Buffer) -> boo
     return name in _TYPES and section.type == _TYPES[name]
 
 
+def is_debugging_name(name: bytes) -> bool:
+    """Return whether a name is one that toolchains give to sections of debugging information."""
+    return name in _DEBUG_NAMES
+
+
 def _is_debugging(name: bytes, kind: int) -> bool:
     if name in _DEBUG_NAMES:
         return kind == SHT_PROGBITS

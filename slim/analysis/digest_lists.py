@@ -1,0 +1,141 @@
+"""Texts that tell a file's size, a sum of it, or what may be its digest, near its name.
+
+A program that checks its own files has them in a list, in code or in a file of settings. Sizes and
+sums are too short to be looked for alone, so they count only near the name, and so does the
+beginning or the end of a digest. A word that is as long as a digest, right beside the name, and is
+none of this file may be made with a key, or of an algorithm that isn't tried: it counts, too.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
+from dataclasses import dataclass
+from functools import cache, reduce
+from zlib import adler32, crc32
+
+from slim.analysis.digest_words import stated_digests
+
+_WORD = re.compile(rb"(?<![\w.])(?:0x)?([0-9a-f]{4,})(?![\w.])")
+_NAMES = re.compile(rb"[^\s\"'`/\\,;:=<>(){}\[\]|*?&#]+")
+_MOST_NAMED, _BEFORE, _AFTER = 20, 100, 300
+"""How often a name is looked for in a list, and the bytes around it that may be about it."""
+_SHORTEST = 8
+"""Characters of the shortest part of a digest that counts."""
+_LONG = rb"[0-9A-Fa-f]{32,128}|[0-9A-Za-z+/_-]{22,128}={0,2}"
+_BEHIND = re.compile(
+    rb"[\"'`]?\s*\)?\s*[:=,|;\t ]\s*(?:[\[{(]\s*)?(?:[\"'`]?\w{1,20}[\"'`]?\s*[:=]\s*)?"
+    rb"[\"'`]?(?:\w{2,10}[-:]){0,2}(" + _LONG + rb")(?![\w+/=-])"
+)
+"""A long word right behind a name: as a value, in the next column, or as the next key's value."""
+_AHEAD = re.compile(
+    rb"(?<![\w+/=-])(" + _LONG + rb")[\"'`]?\s*[,:;=|*\t ]\s*[*\"'`]?(?:[\w.-]{0,40}[/\\]){0,8}\Z"
+)
+"""A long word right before a name, as in the lists that ``sha256sum`` writes."""
+_LONGEST_BEFORE = 260
+_HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
+_LETTERS, _DIGITS = re.compile(rb"[a-f]"), re.compile(rb"\d")
+
+
+@dataclass(frozen=True, slots=True)
+class NearName:
+    """Words of a text around the name of a file.
+
+    ``words`` are numbers and hexadecimal words, in small letters. ``has_digest`` is True if what
+    looks like a digest is right beside the name.
+    """
+
+    words: frozenset[bytes]
+    has_digest: bool
+
+
+def words_near(
+    content: bytes, names: Set[bytes], hints: Collection[bytes]
+) -> Iterator[tuple[bytes, NearName]]:
+    """Yield each name that stands in a text, with what it says near it.
+
+    ``hints`` are ends of the names: few, where the names are many, so that most texts aren't split
+    into words. Takes time in proportion to the text, however many names there are.
+    """
+    if not any(hint in content and _ends(hint).search(content) for hint in hints):
+        return
+    if names.isdisjoint(_NAMES.findall(content)):
+        return
+    places: dict[bytes, list[int]] = {}
+    for match in _NAMES.finditer(content):
+        if match[0] in names:
+            known = places.setdefault(match[0], [])
+            if len(known) < _MOST_NAMED:
+                known.append(match.start())
+    for name, starts in sorted(places.items()):
+        for start in starts:
+            near = _near(content, start, start + len(name))
+            if near.words or near.has_digest:
+                yield name, near
+
+
+def _near(content: bytes, start: int, end: int) -> NearName:
+    near = content[max(0, start - _BEFORE) : end + _AFTER].lower()
+    before = content[max(0, start - _LONGEST_BEFORE) : start].rpartition(b"\n")[2]
+    behind = _BEHIND.match(content, end, end + _AFTER)
+    return NearName(
+        words=frozenset(_WORD.findall(near)),
+        has_digest=_is_long(behind) or _is_long(_AHEAD.search(before)),
+    )
+
+
+@cache
+def _ends(hint: bytes) -> re.Pattern[bytes]:
+    """A pattern of the end of a name, which ``.so`` in ``.sort`` isn't."""
+    return re.compile(re.escape(hint) + rb"(?![A-Za-z])")
+
+
+def _is_long(match: re.Match[bytes] | None) -> bool:
+    """Return whether what was found looks like a digest."""
+    if match is None:
+        return False
+    word = match[1]
+    if _HEX.match(word):
+        small = word.lower()
+        return len(word) >= 32 and bool(_LETTERS.search(small) and _DIGITS.search(small))
+    return bool(stated_digests(word))
+
+
+def hint_of(name: bytes) -> bytes:
+    """Return the end of a file's name from its suffix on: of ``lib.so.1`` that is ``.so``."""
+    if b".so" in name:
+        return b".so"
+    _, dot, suffix = name.rpartition(b".")
+    return dot + suffix if dot else name
+
+
+def is_sum(
+    words: Set[bytes],
+    size: int,
+    sha256: str,
+    pieces: Callable[[], Iterable[bytes | memoryview]],
+    digests: Callable[[], Mapping[str, bytes]],
+) -> bool:
+    """Return whether one of some words is a file's size, a sum of it, or a part of its digest.
+
+    ``pieces`` are its bytes, ``digests`` its digests by algorithm: asked for only if they may be.
+    """
+    if b"%d" % size in words:
+        return True
+    sums = {b"%d" % _sum(crc32, pieces()), b"%d" % _sum(adler32, pieces(), 1)}
+    if not words.isdisjoint(sums | {b"%08x" % int(each) for each in sums}):
+        return True
+    parts = [word for word in words if len(word) >= _SHORTEST]
+    if any(map(sha256.encode().startswith, parts)):
+        return True
+    parts = [part for part in parts if _LETTERS.search(part) and _DIGITS.search(part)]
+    spelled = [digest.hex().encode() for digest in digests().values()] if parts else []
+    return any(each.startswith(part) or each.endswith(part) for part in parts for each in spelled)
+
+
+def _sum(
+    function: Callable[[bytes | memoryview, int], int],
+    pieces: Iterable[bytes | memoryview],
+    start: int = 0,
+) -> int:
+    return reduce(lambda total, piece: function(piece, total), pieces, start)

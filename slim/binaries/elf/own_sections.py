@@ -1,0 +1,69 @@
+"""ELF files that read their own sections, and how much may go out of them.
+
+Just-in-time compilers and crash reporters look their own functions up in ``.symtab``, and programs
+read remarks and data that a tool put into sections which no segment loads. Such a file names what
+it looks for, and has a way to its own file: ``/proc/self``, or what ``dladdr`` tells.
+
+Libraries that write or read the debugging information of any file (LLVM, libbacktrace, libdw) name
+all of its sections; theirs only shows lines of sources in traces.
+
+Source: proc(5), dladdr(3), dl_iterate_phdr(3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from slim.binaries.elf.droppable import is_debugging_name
+from slim.binaries.elf.image import read_image
+from slim.binaries.refusal import NotEditable
+from slim.system.mapped import find_all, words_in
+
+_OWN_FILE = (
+    *(b"/proc/self/exe\0", b"/proc/self/maps\0", b"/proc/self/map_files", b"/proc/%d/exe\0"),
+    *(b"/proc/%d/maps\0", b"\0dladdr\0", b"\0dladdr1\0", b"\0dl_iterate_phdr\0"),
+)
+"""Strings of what finds its own file, or what else is loaded beside it."""
+_SYMBOLS = (b"symtab\0", b"no symbol table in ELF executable")
+"""Strings of what looks for symbols in a file (LLVM, libbacktrace)."""
+_REMARKS = (b"\0.comment\0", b"\0.strtab\0")
+_DEBUGGING = b"\0.debug_"
+_NAME = re.compile(rb"\0(\.debug_\w+)(?=\0)")
+_MOST_NAMED = 3
+"""Names of sections of DWARF in what is after one thing in them; debuggers and linkers name all."""
+_SYMBOL_READERS = ("libbfd", "libdw", "libelf", "libbacktrace")
+"""Beginnings of the names of libraries that read symbol tables (binutils, elfutils)."""
+_EXECUTABLE = 4
+"""SHF_EXECINSTR."""
+
+
+def level_for_itself(view: memoryview, needed: Iterable[str]) -> str:
+    """Return the most that may go out of a file: a level of :data:`slim.binaries.elf.edit.LEVELS`.
+
+    ``needed`` are the libraries that it is linked against.
+    """
+    if any(name.startswith(_SYMBOL_READERS) for name in needed):
+        return "debug"
+    named = _words(view, (*_SYMBOLS, *_REMARKS, _DEBUGGING))
+    if not named or not _words(view, _OWN_FILE):
+        return "unneeded"
+    if _DEBUGGING in named:
+        names = {match[1] for part in _loaded(view) for match in find_all(_NAME, part)}
+        if 0 < len(list(filter(is_debugging_name, names))) <= _MOST_NAMED:
+            return "none"
+    return "debug" if named - {_DEBUGGING} else "unneeded"
+
+
+def _words(view: memoryview, words: tuple[bytes, ...]) -> set[bytes]:
+    return set().union(*(words_in(part, words) for part in _loaded(view)))
+
+
+def _loaded(view: memoryview) -> Iterator[memoryview]:
+    """Yield what is loaded and isn't code, but for the names of the file's own sections."""
+    image = read_image(view)
+    if isinstance(image, NotEditable):
+        return
+    for index, section in enumerate(image.sections):
+        if section.allocated and index != image.header.shstrndx and not section.flags & _EXECUTABLE:
+            yield view[section.offset : section.offset + section.file_size]

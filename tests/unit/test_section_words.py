@@ -1,0 +1,48 @@
+"""Code that reads what no loader does of native files, told by its words."""
+
+from __future__ import annotations
+
+import pytest
+
+from slim.analysis.section_words import SectionsRead, sections_read
+
+RUN = "import subprocess\nsubprocess.run"
+CASES: dict[str, SectionsRead] = {
+    "s = section('.symtab')": SectionsRead.SYMBOLS,
+    's = section(b".strtab")': SectionsRead.SYMBOLS,
+    "isinstance(s, SymbolTableSection)": SectionsRead.SYMBOLS,
+    "if kind == SHT_SYMTAB: pass": SectionsRead.SYMBOLS,
+    "import lief\nlief.parse(p).symtab_symbols": SectionsRead.SYMBOLS,
+    "struct.unpack('<Q', d)\nsection('.comment')": SectionsRead.SYMBOLS,
+    "if d[:4] == b'\\x7fELF': section('.comment')": SectionsRead.SYMBOLS,
+    "style = {'.comment': 'grey'}": SectionsRead.NOTHING,
+    "graph.static_symbols": SectionsRead.NOTHING,
+    "s = section('.debug_line')": SectionsRead.DEBUGGING,
+    "s = section('.gnu_debuglink')": SectionsRead.DEBUGGING,
+    "elf.get_dwarf_info()": SectionsRead.DEBUGGING,
+    "name = '.debug_mode'": SectionsRead.NOTHING,
+    f"{RUN}(['nm', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(['/usr/bin/llvm-nm', '-C', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(f'nm {{path}}', shell=True)": SectionsRead.SYMBOLS,
+    f"{RUN}(['nm', '-D', path])": SectionsRead.NOTHING,
+    f"{RUN}(['nm', '-gD', path])": SectionsRead.NOTHING,
+    f"{RUN}(['nm', '--dynamic', path])": SectionsRead.NOTHING,
+    f"{RUN}(x)\nunit = 'nm'\n": SectionsRead.NOTHING,
+    "units = ['nm', 'um']": SectionsRead.NOTHING,
+    f"{RUN}(['addr2line', '-e', path])": SectionsRead.DEBUGGING,
+    f"{RUN}(['eu-addr2line', '-e', path])": SectionsRead.DEBUGGING,
+    f"{RUN}('llvm-symbolizer --obj=' + path, shell=True)": SectionsRead.DEBUGGING,
+    "tool = 'addr2line'": SectionsRead.NOTHING,
+    f"{RUN}(['readelf', '-Ws', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(['readelf', '-p', '.comment', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(['readelf', '--debug-dump=info', path])": SectionsRead.DEBUGGING,
+    f"{RUN}(['readelf', '-d', path])": SectionsRead.NOTHING,
+    f"{RUN}(['objdump', '-t', path])": SectionsRead.SYMBOLS,
+    "print('.symtables')": SectionsRead.NOTHING,
+    "": SectionsRead.NOTHING,
+}
+
+
+@pytest.mark.parametrize("source", CASES)
+def test_what_code_may_read_of_native_files(source: str) -> None:
+    assert sections_read(source.encode()) is CASES[source]
