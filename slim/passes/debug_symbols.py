@@ -210,8 +210,6 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     edit = _planned(record, level, context)
     if isinstance(edit, _Planned) and _less(level, _level_for_itself(record, context)) != level:
         level = _level_for_itself(record, context)
-        if level == "none":
-            return _refused_itself(record, rule)
         edit = _planned(record, level, context)
     if isinstance(edit, _Planned):
         return Finding(
@@ -224,17 +222,6 @@ def _propose_elf(record: FileRecord, rule: Rule, context: Context) -> Proposal |
     if edit.kind is RefusalKind.NOTHING_GAINED:
         return None
     evidence = Evidence(kind=edit.kind.value, text=edit.reason, file=record.deployed_path)
-    return Refusal(
-        key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,)
-    )
-
-
-def _refused_itself(record: FileRecord, rule: Rule) -> Refusal:
-    evidence = Evidence(
-        kind="reads-sections",
-        text="names sections that no loader reads, and finds its own file",
-        file=record.deployed_path,
-    )
     return Refusal(
         key=record.key, rule=rule.id, reason=SkipReason.UNSAFE_TO_EDIT, evidence=(evidence,)
     )

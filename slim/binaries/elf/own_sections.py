@@ -1,11 +1,12 @@
 """ELF files that read their own sections, and how much may go out of them.
 
 Just-in-time compilers and crash reporters look their own functions up in ``.symtab``, and programs
-read remarks and data that a tool put into sections which no segment loads. Such a file names what
-it looks for, and has a way to its own file: ``/proc/self``, or what ``dladdr`` tells.
+read the remarks of the tools that built them. Such a file names what it looks for, and has a way to
+its own file: ``/proc/self``, or what ``dladdr`` tells.
 
-Libraries that write or read the debugging information of any file (LLVM, libbacktrace, libdw) name
-all of its sections; theirs only shows lines of sources in traces.
+What writes or reads the sections of any file (LLVM, libbacktrace, linkers) names all sections of
+DWARF, and many large libraries hold LLVM and ask ``dladdr`` for other reasons: of these, only what
+opens ``/proc/self/exe`` counts.
 
 Source: proc(5), dladdr(3), dl_iterate_phdr(3).
 """
@@ -31,7 +32,7 @@ _REMARKS = (b"\0.comment\0", b"\0.strtab\0")
 _DEBUGGING = b"\0.debug_"
 _NAME = re.compile(rb"\0(\.debug_\w+)(?=\0)")
 _MOST_NAMED = 3
-"""Names of sections of DWARF in what is after one thing in them; debuggers and linkers name all."""
+"""Names of sections of DWARF in what only reads traces; debuggers and linkers name all."""
 _SYMBOL_READERS = ("libbfd", "libdw", "libelf", "libbacktrace")
 """Beginnings of the names of libraries that read symbol tables (binutils, elfutils)."""
 _EXECUTABLE = 4
@@ -46,13 +47,15 @@ def level_for_itself(view: memoryview, needed: Iterable[str]) -> str:
     if any(name.startswith(_SYMBOL_READERS) for name in needed):
         return "debug"
     named = _words(view, (*_SYMBOLS, *_REMARKS, _DEBUGGING))
-    if not named or not _words(view, _OWN_FILE):
+    own = _words(view, _OWN_FILE) if named else set()
+    if not own:
         return "unneeded"
     if _DEBUGGING in named:
         names = {match[1] for part in _loaded(view) for match in find_all(_NAME, part)}
-        if 0 < len(list(filter(is_debugging_name, names))) <= _MOST_NAMED:
-            return "none"
-    return "debug" if named - {_DEBUGGING} else "unneeded"
+        if len(list(filter(is_debugging_name, names))) > _MOST_NAMED:
+            named -= {*_REMARKS}  # any file's sections are its business
+            own &= {_OWN_FILE[0]}
+    return "debug" if own and named - {_DEBUGGING} else "unneeded"
 
 
 def _words(view: memoryview, words: tuple[bytes, ...]) -> set[bytes]:
