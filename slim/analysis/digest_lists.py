@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import cache
 from zlib import adler32, crc32
 
 from slim.analysis.digest_words import stated_digests
@@ -34,6 +34,8 @@ _AHEAD = re.compile(
 """A long word right before a name, as in the lists that ``sha256sum`` writes."""
 _LONGEST_BEFORE = 260
 _HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
+_SUM = re.compile(rb"\d{4,10}\Z|[0-9a-f]{8}\Z")
+"""A sum of 32 bits, in decimal or hexadecimal digits."""
 _LETTERS, _DIGITS = re.compile(rb"[a-f]"), re.compile(rb"\d")
 
 
@@ -109,33 +111,35 @@ def hint_of(name: bytes) -> bytes:
     return dot + suffix if dot else name
 
 
+def sums_of(pieces: Iterable[bytes | memoryview]) -> tuple[int, int]:
+    """Return the CRC-32 and the Adler-32 of some bytes."""
+    crc, adler = 0, 1
+    for piece in pieces:
+        crc, adler = crc32(piece, crc), adler32(piece, adler)
+    return crc, adler
+
+
 def is_sum(
     words: Set[bytes],
     size: int,
     sha256: str,
-    pieces: Callable[[], Iterable[bytes | memoryview]],
+    sums: Callable[[], Iterable[int]],
     digests: Callable[[], Mapping[str, bytes]],
 ) -> bool:
     """Return whether one of some words is a file's size, a sum of it, or a part of its digest.
 
-    ``pieces`` are its bytes, ``digests`` its digests by algorithm: asked for only if they may be.
+    ``sums`` are those of :func:`sums_of`, ``digests`` its digests by algorithm: asked for only
+    where a word may be one.
     """
     if b"%d" % size in words:
-        return True
-    sums = {b"%d" % _sum(crc32, pieces()), b"%d" % _sum(adler32, pieces(), 1)}
-    if not words.isdisjoint(sums | {b"%08x" % int(each) for each in sums}):
         return True
     parts = [word for word in words if len(word) >= _SHORTEST]
     if any(map(sha256.encode().startswith, parts)):
         return True
+    if any(_SUM.match(word) for word in words) and any(
+        b"%d" % each in words or b"%08x" % each in words for each in sums()
+    ):
+        return True
     parts = [part for part in parts if _LETTERS.search(part) and _DIGITS.search(part)]
     spelled = [digest.hex().encode() for digest in digests().values()] if parts else []
     return any(each.startswith(part) or each.endswith(part) for part in parts for each in spelled)
-
-
-def _sum(
-    function: Callable[[bytes | memoryview, int], int],
-    pieces: Iterable[bytes | memoryview],
-    start: int = 0,
-) -> int:
-    return reduce(lambda total, piece: function(piece, total), pieces, start)

@@ -16,7 +16,7 @@ from functools import cached_property, partial
 
 from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted
-from slim.analysis.digest_lists import NearName, hint_of, is_sum, words_near
+from slim.analysis.digest_lists import NearName, hint_of, is_sum, sums_of, words_near
 from slim.analysis.digest_words import (
     ALGORITHMS,
     HEAD,
@@ -64,6 +64,7 @@ _PINS = "states its SHA-256"
 
 
 _DIGEST: Form[bytes] = Form("digest", bytes.hex, bytes.fromhex)
+_SUMS: Form[tuple[int, int]] = Form("sums", list, lambda stored: (int(stored[0]), int(stored[1])))
 
 
 class DigestBook:
@@ -129,6 +130,9 @@ class DigestBook:
 
     def _digests_of(self, record: FileRecord, wanted: Collection[str]) -> Mapping[str, bytes]:
         return digests_of_pieces(pieces_of(self._read(record)), wanted)
+
+    def _sums_of(self, record: FileRecord) -> tuple[int, int]:
+        return sums_of(pieces_of(self._read(record)))
 
     def stating_sha256(self, record: FileRecord) -> Evidence | None:
         """Return the small file of a file's owner that states its SHA-256, if there is one."""
@@ -233,10 +237,10 @@ class DigestBook:
         def digests() -> Mapping[str, bytes]:
             return {name: self._digest(record, name, tuple(ALGORITHMS)) for name in ALGORITHMS}
 
-        def pieces() -> Iterable[bytes | memoryview]:
-            return pieces_of(self._read(record))
+        def sums() -> Iterable[int]:
+            return self._readings.of_record(_SUMS, record, partial(self._sums_of, record))
 
-        if is_sum(near.words, record.size, record.sha256, pieces, digests):
+        if is_sum(near.words, record.size, record.sha256, sums, digests):
             return "states its size, or a sum of it"
         return "names it beside what may be its digest or signature" if near.has_digest else ""
 
