@@ -10,6 +10,7 @@ documentation of pyelftools and LIEF.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from enum import StrEnum
 
 from slim.analysis.vocabulary import AnyOf, vocabulary
@@ -19,7 +20,7 @@ _WORDS = AnyOf(
     *(b".debug_", b".zdebug_", b".gnu_debug", b".gdb_index", b"dwarf_info"),
 )
 _PROGRAMS = AnyOf(b"addr2line", b"symbolizer", b"objdump", b"readelf")
-_SHORT = re.compile(rb"^nm$", re.MULTILINE)
+_SHORT = b"nm"
 """The name of a program, as one of a text's words: many others hold these letters."""
 _FORMAT = re.compile(
     rb"\\x7f[\"']?\s*b?[\"']?ELF|\\177ELF|127,\s*69|\belftools\b|\blief\b|\bELFFile\b|\be_shoff\b"
@@ -43,14 +44,20 @@ _NM = re.compile(
     rb"[\"'](?:[\w./-]*-)?nm(?:\.exe)?[\"']\s*,(?!\s*[\"'](?:-\w*D|--dynamic))"
     rb"|[\"'](?:[\w-]*-)?nm\s+(?!-\w*D|--dynamic)[-{%/$]"
 )
-_DUMPS = re.compile(
-    rb"[\"'](?:[\w./-]*-)?(?:readelf|objdump)(?:\.exe)?[\"'][\s,]|"
-    rb"[\"'](?:[\w-]*-)?(?:readelf|objdump)\s+-"
-)
-_OF_SYMBOLS = re.compile(rb"[\"'\s](?:-[a-zA-Z]*[tspg]|--syms|--symbols|--string-dump)[\"'\s=]")
-_OF_DEBUGGING = re.compile(
-    rb"[\"'\s](?:-[a-zA-Z]*[wWlg]|--debug-dump|--dwarf|--line-numbers)[\"'\s=]"
-)
+_DUMPS = re.compile(rb"[\"'](?:[\w./-]*-)?(readelf|objdump)(?:\.exe)?(?:[\"'][\s,]|(?<!exe)\s+-)")
+_FAR = 200
+"""Bytes behind the name of such a program in which its options stand."""
+_LETTERS = rb"[\"'\s]-(?=[a-zA-Z]{1,4}[\"'\s=])[a-zA-Z]*"
+"""Letters of options, up to one of those that follow."""
+_OF_SYMBOLS = {
+    b"readelf": re.compile(_LETTERS + rb"[sapx]|--(?:syms|symbols|string-dump|hex-dump|all)\b"),
+    b"objdump": re.compile(_LETTERS + rb"[tsx]|--(?:syms|full-contents|all-headers)\b"),
+}
+_OF_DEBUGGING = {
+    b"readelf": re.compile(_LETTERS + rb"w|--debug-dump\b"),
+    b"objdump": re.compile(_LETTERS + rb"[WlgS]|--(?:dwarf|line-numbers|debugging|source)\b"),
+}
+"""Options that print symbols or remarks, and such that print debugging information."""
 _LINES = re.compile(rb"[\"'](?:[\w./-]*-)?(?:addr2line|llvm-symbolizer)(?:\.exe)?(?:[\"']|\s)")
 
 
@@ -67,22 +74,34 @@ class SectionsRead(StrEnum):
 def sections_read(source: bytes) -> SectionsRead:
     """Return what the code of a file may read of native files beside what is loaded."""
     named = _WORDS.within(source)
-    may_start = _PROGRAMS.within(source) or _SHORT.search(vocabulary(source)) is not None
+    may_start = _PROGRAMS.within(source) or _is_word(_SHORT, source)
     starts = may_start and _STARTS.search(source) is not None
     if not (named or starts):
         return SectionsRead.NOTHING
-    dumps = starts and _DUMPS.search(source) is not None
+    dumps = list(_dumps(source)) if starts else []
     if (
         (named and _DEBUGGING.search(source))
         or (starts and _LINES.search(source))
-        or (dumps and _OF_DEBUGGING.search(source))
+        or any(_OF_DEBUGGING[name].search(options) for name, options in dumps)
     ):
         return SectionsRead.DEBUGGING
     if (
         (named and _SYMBOLS.search(source))
         or (named and _REMARKS.search(source) and _FORMAT.search(source))
         or (starts and _NM.search(source))
-        or (dumps and _OF_SYMBOLS.search(source))
+        or any(_OF_SYMBOLS[name].search(options) for name, options in dumps)
     ):
         return SectionsRead.SYMBOLS
     return SectionsRead.NOTHING
+
+
+def _is_word(word: bytes, source: bytes) -> bool:
+    known = vocabulary(source)
+    ends = known.partition(b"\n")[0], known.rpartition(b"\n")[2]
+    return b"\n%b\n" % word in known or word in ends
+
+
+def _dumps(source: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield the names of programs that print sections, with what may be their options."""
+    for match in _DUMPS.finditer(source):
+        yield match[1], source[match.end(1) : match.end() + _FAR]

@@ -38,6 +38,19 @@ CASES: dict[str, SectionsRead] = {
     f"{RUN}(['readelf', '--debug-dump=info', path])": SectionsRead.DEBUGGING,
     f"{RUN}(['readelf', '-d', path])": SectionsRead.NOTHING,
     f"{RUN}(['objdump', '-t', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(['readelf', '-W', '-s', path])": SectionsRead.SYMBOLS,
+    f"{RUN}('readelf -Wp .comment ' + path, shell=True)": SectionsRead.SYMBOLS,
+    f"reader, dependents = 'readelf', '-d'\nother = 'dyld_info', '-dependents'\n{RUN}(x)": (
+        SectionsRead.NOTHING
+    ),
+    f"{RUN}(['readelf', '-d', path]){' ' * 250}\n{RUN}(['cc', '-g', path])": SectionsRead.NOTHING,
+    f"{RUN}(['objdump', '-p', path])": SectionsRead.NOTHING,
+    f"{RUN}(['objdump', '-x', path])": SectionsRead.SYMBOLS,
+    f"{RUN}(['objdump', '-dl', path])": SectionsRead.DEBUGGING,
+    f"{RUN}(['readelf', '-lW', path])": SectionsRead.NOTHING,
+    f"{RUN}(['readelf', '-w', path])": SectionsRead.DEBUGGING,
+    f"{RUN}('readelf -a ' + path, shell=True)": SectionsRead.SYMBOLS,
+    f"{RUN}('objdump --dwarf=info ' + path, shell=True)": SectionsRead.DEBUGGING,
     "print('.symtables')": SectionsRead.NOTHING,
     "": SectionsRead.NOTHING,
 }
