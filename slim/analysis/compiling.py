@@ -120,15 +120,19 @@ def _may_count(record: FileRecord, read: ReadFile) -> bool:
             record.path.endswith(_SOURCES)
             or (record.path.endswith(".pyc") and "__pycache__" not in record.path)
             or record.kind is FileKind.EXTENSION
-            or (_in_bin(record) and bytes(read(record)[:2]) == b"#!")
+            or is_command(record, read)
         )
         and record.owner.kind is not OwnerKind.RUNTIME
         and record.kind is not FileKind.TESTS
     )
 
 
+def is_command(record: FileRecord, read: ReadFile) -> bool:
+    """Return whether a file is a script that is started by its name."""
+    return _in_bin(record) and bytes(read(record)[:2]) == b"#!"
+
+
 def _in_bin(record: FileRecord) -> bool:
-    """Return whether a file may be a script that is started by its name."""
     return record.path.startswith(("bin/", "Scripts/")) and record.native is None
 
 

@@ -139,7 +139,7 @@ class DigestBook:
         digest = bytes.fromhex(record.sha256)
         for stated in self._stated_by(record.layer, record.owner).values() if digest else ():
             if digest in stated:
-                return Evidence(kind="digest", text="states its SHA-256", file=stated[digest])
+                return Evidence(kind="digest", text=_PINS, file=stated[digest])
         return None
 
     def _in_folder(self, record: FileRecord) -> Evidence | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 from slim.analysis import ReadFile
+from slim.analysis.compiling import is_command
 from slim.analysis.readings import Readings
 from slim.analysis.section_words import SectionsRead
 from slim.analysis.summary import MAX_SOURCE
@@ -28,7 +29,6 @@ from slim.model.record import (
 from slim.model.stack import Stack
 
 _SOURCES = (".py", ".pyw")
-_PROGRAMS = ("bin/", "Scripts/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +90,5 @@ class SectionReaders:
             and record.size <= MAX_SOURCE
             and record.owner.kind is not OwnerKind.RUNTIME
             and record.kind is not FileKind.TESTS
-            and (record.path.endswith(_SOURCES) or self._is_script(record))
-        )
-
-    def _is_script(self, record: FileRecord) -> bool:
-        return (
-            record.native is None
-            and record.path.startswith(_PROGRAMS)
-            and bytes(self._read(record)[:2]) == b"#!"
+            and (record.path.endswith(_SOURCES) or is_command(record, self._read))
         )

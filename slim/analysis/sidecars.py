@@ -93,7 +93,9 @@ class Sidecars:
         return [
             (record, record.path[: -len(suffix)])
             for record in self._inventory
-            if record.type is not EntryType.DIRECTORY and ".dist-info/" not in record.path
+            if record.path.endswith(_SUFFIXES)
+            and record.type is not EntryType.DIRECTORY
+            and ".dist-info/" not in record.path
             for suffix in _SUFFIXES
             if record.path.endswith(suffix)
         ]

@@ -46,20 +46,21 @@ def level_for_itself(view: memoryview, needed: Iterable[str]) -> str:
     """
     if any(name.startswith(_SYMBOL_READERS) for name in needed):
         return "debug"
-    named = _words(view, (*_SYMBOLS, *_REMARKS, _DEBUGGING))
-    own = _words(view, _OWN_FILE) if named else set()
+    loaded = list(_loaded(view))
+    named = _words(loaded, (*_SYMBOLS, *_REMARKS, _DEBUGGING))
+    own = _words(loaded, _OWN_FILE) if named else set()
     if not own:
         return "unneeded"
     if _DEBUGGING in named:
-        names = {match[1] for part in _loaded(view) for match in find_all(_NAME, part)}
+        names = {match[1] for part in loaded for match in find_all(_NAME, part)}
         if len(list(filter(is_debugging_name, names))) > _MOST_NAMED:
             named -= {*_REMARKS}  # any file's sections are its business
             own &= {_OWN_FILE[0]}
     return "debug" if own and named - {_DEBUGGING} else "unneeded"
 
 
-def _words(view: memoryview, words: tuple[bytes, ...]) -> set[bytes]:
-    return set().union(*(words_in(part, words) for part in _loaded(view)))
+def _words(loaded: Iterable[memoryview], words: tuple[bytes, ...]) -> set[bytes]:
+    return set().union(*(words_in(part, words) for part in loaded))
 
 
 def _loaded(view: memoryview) -> Iterator[memoryview]:
