@@ -12,6 +12,7 @@ from typing import Any
 
 from slim.analysis.linkage.dynamics import DYNAMIC
 from slim.analysis.remembering import Form, plain
+from slim.analysis.section_readers import SectionReader
 from slim.analysis.section_words import SectionsRead
 from slim.binaries import read_any_dynamic
 from slim.binaries.elf.edit import LEVELS, NotEditable, RefusalKind, plan_edit
@@ -79,10 +80,10 @@ class DebugSymbols:
             if rules:
                 key = (record.key, rules[0].id)
                 if key not in context.remembered:
-                    proposal = first_look(record, rules[0], context)
-                    proposal = _unless_read(proposal, record, rules[0], context)
-                    context.remembered[key] = unless_stated(proposal, record, context)
-                proposal = context.remembered[key]
+                    found = first_look(record, rules[0], context)
+                    context.remembered[key] = unless_stated(found, record, context)
+                # Who reads the file's sections depends on what goes, so on the plan.
+                proposal = _unless_read(context.remembered[key], record, rules[0], context)
                 if proposal is not None:
                     yield proposal
 
@@ -105,10 +106,18 @@ def level_for(record: FileRecord, context: Context) -> str:
     """Return how much this pass takes out of an ELF file: one of the editor's levels."""
     rules = context.select(SCHEMA.name, record)
     level = level_of(rules[0].options) if rules else "none"
-    reader = context.facts.section_readers.of(record, context.gone)
-    if reader is not None:
-        level = _less(level, _LEVEL_FOR[reader.reads])
+    level = _level_beside(_reader_of(record, context), level)
     return _less(level, _level_for_itself(record, context))
+
+
+def _reader_of(record: FileRecord, context: Context) -> SectionReader | None:
+    """Return the code that stays and reads what this pass takes out of a file."""
+    return context.facts.section_readers.of(record, context.gone)
+
+
+def _level_beside(reader: SectionReader | None, level: str) -> str:
+    """Return what may go of a level, beside code that reads sections."""
+    return level if reader is None else _less(level, _LEVEL_FOR[reader.reads])
 
 
 def _less(level: str, other: str) -> str:
@@ -122,11 +131,10 @@ def _unless_read(
     """Return the proposal, or another that leaves what code of the stack reads of the file."""
     if not isinstance(proposal, Finding):
         return proposal
-    reader = context.facts.section_readers.of(record, context.gone)
+    reader = _reader_of(record, context)
     if reader is None:
         return proposal
-    level = _less(level_of(rule.options), _LEVEL_FOR[reader.reads])
-    options = {**rule.options, "level": level}
+    options = {**rule.options, "level": _level_beside(reader, level_of(rule.options))}
     found = _PROPOSE[record.native](record, replace(rule, options=options), context)
     if isinstance(found, Finding):
         return replace(found, evidence=(*found.evidence, reader.evidence))

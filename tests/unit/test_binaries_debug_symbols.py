@@ -247,6 +247,35 @@ def test_code_that_reads_sections_holds_them(case: str) -> None:
     assert ("reads-sections" in told) == (level != "unneeded")
 
 
+@pytest.mark.parametrize("goes_first", [True, False])
+def test_a_reader_holds_in_every_plan_that_it_stays_in(goes_first: bool) -> None:
+    """Plans of one stack share what they found of a file: the reader may go in one of them."""
+    made = make_stack(
+        {
+            "app-x": {
+                "$site/p-1.dist-info/METADATA": "Name: p\nVersion: 1\n\n",
+                "$site/p/core.so": LIBRARY,
+                "$site/p/a.py": "t = find('.symtab')\n",
+            }
+        }
+    )
+    remembered: dict[tuple[FileKey, str], Proposal | None] = {}
+    reader = next(record.key for record in made.facts.inventory if record.path.endswith("a.py"))
+    levels = {}
+    for goes in (goes_first, not goes_first):
+        context = Context(
+            facts=made.facts,
+            rules=(),
+            select=lambda _pass, _record: (rule(),),
+            gone=frozenset({reader} if goes else ()),
+            remembered=remembered,
+        )
+        (found,) = DebugSymbols().propose(context)
+        assert isinstance(found, Finding) and found.edit is not None
+        levels[goes] = found.edit.options["level"]
+    assert levels == {True: "unneeded", False: "debug"}
+
+
 @pytest.mark.parametrize(
     ("path", "text"),
     [
