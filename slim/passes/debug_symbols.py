@@ -106,7 +106,7 @@ def level_for(record: FileRecord, context: Context) -> str:
     """Return how much this pass takes out of an ELF file: one of the editor's levels."""
     rules = context.select(SCHEMA.name, record)
     level = level_of(rules[0].options) if rules else "none"
-    level = _level_beside(_reader_of(record, context), level)
+    level = _level_with(_reader_of(record, context), level)
     return _less(level, _level_for_itself(record, context))
 
 
@@ -115,8 +115,8 @@ def _reader_of(record: FileRecord, context: Context) -> SectionReader | None:
     return context.facts.section_readers.of(record, context.gone)
 
 
-def _level_beside(reader: SectionReader | None, level: str) -> str:
-    """Return what may go of a level, beside code that reads sections."""
+def _level_with(reader: SectionReader | None, level: str) -> str:
+    """Return what may go of a level where there is code that reads sections."""
     return level if reader is None else _less(level, _LEVEL_FOR[reader.reads])
 
 
@@ -134,7 +134,7 @@ def _unless_read(
     reader = _reader_of(record, context)
     if reader is None:
         return proposal
-    options = {**rule.options, "level": _level_beside(reader, level_of(rule.options))}
+    options = {**rule.options, "level": _level_with(reader, level_of(rule.options))}
     found = _PROPOSE[record.native](record, replace(rule, options=options), context)
     if isinstance(found, Finding):
         return replace(found, evidence=(*found.evidence, reader.evidence))
