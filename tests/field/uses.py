@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,6 +16,8 @@ from packaging.utils import canonicalize_name
 HERE = Path(__file__).parent
 LARGEST_GROUP = 4
 """Distributions that uses of one tree may name together."""
+LONGEST_NAME = 180
+"""Characters of what a tree needs that its folder is called by; file systems take 255 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,4 +106,6 @@ def groups(uses: Sequence[Use]) -> tuple[Group, ...]:
 
 def _name(needs: Iterable[str], alone: bool) -> str:
     text = "+".join(sorted(re.sub(r"[^a-z0-9.]+", "-", need.lower()) for need in needs))
+    if len(text) > LONGEST_NAME:
+        text = f"{text[:LONGEST_NAME]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
     return f"{text or 'stdlib'}{'-alone' if alone else ''}"

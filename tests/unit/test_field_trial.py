@@ -38,6 +38,13 @@ def test_uses_share_trees_but_those_that_have_to_be_alone_do_not() -> None:
     }
 
 
+def test_trees_of_many_needs_have_names_that_file_systems_take() -> None:
+    needs = [f"distribution-{number}" for number in range(40)]
+    found = groups([use("a", *needs, alone=True), use("b", *needs[1:], alone=True)])
+    assert len({group.name for group in found}) == 2
+    assert max(len(group.name) for group in found) < 255
+
+
 def test_groups_stay_small_and_hold_every_use_once() -> None:
     uses = read_uses()
     found = groups(uses)
