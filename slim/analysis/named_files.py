@@ -16,7 +16,7 @@ from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.readings import Readings
-from slim.analysis.remembering import Form
+from slim.analysis.remembering import Form, texts_or_none
 from slim.analysis.shared_docs import SharedDocs, shared_folder, shown_folders
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
 from slim.analysis.summary import Described, described_by
@@ -116,11 +116,7 @@ def _text_of(source: bytes) -> str:
     return (without_idle(source) or source).decode("utf-8", "replace")
 
 
-_STRINGS: Form[tuple[str, ...] | None] = Form(
-    "strings",
-    lambda strings: strings,
-    lambda stored: None if stored is None else tuple(stored),
-)
+_STRINGS = texts_or_none("strings")
 _NAMES_STUBS: Form[bool] = Form("stubs", lambda names: names, bool)
 
 
@@ -240,9 +236,12 @@ class NamedFiles:
             yield from wanted.shown_by(content, strings)
 
     def anywhere(
-        self, names: Collection[str], counts: Callable[[FileRecord], bool]
+        self,
+        names: Collection[str],
+        counts: Callable[[FileRecord], bool],
+        means: Callable[[FileRecord, str], bool] = lambda _record, _name: True,
     ) -> Mapping[str, Evidence]:
-        """Return those names that a string of Python code which counts is, with where it is."""
+        """Return the names that strings of Python code which counts are and mean, with where."""
         found: dict[str, Evidence] = {}
         hints = {name: name.encode() for name in names}
         for record in self._inventory:
@@ -254,7 +253,8 @@ class NamedFiles:
                 self._strings_of(record, content) if near and len(content) <= MAX_SOURCE else ()
             )
             for name in near:
-                if strings is None or name in strings or name in map(_program, strings):
+                stands = strings is None or name in strings or name in map(program_of, strings)
+                if stands and means(record, name):
                     found[name] = _evidence(record, f'names "{name}"')
         return found
 
@@ -420,7 +420,7 @@ def _evidence(record: FileRecord, text: str) -> Evidence:
     return Evidence(kind="path", text=text, file=record.deployed_path, strength=Strength.WEAK)
 
 
-def _program(command: str) -> str:
+def program_of(command: str) -> str:
     """The name of the program that a command line starts, without its folder."""
     return posixpath.basename("".join(command.split(maxsplit=1)[:1]).replace("\\", "/"))
 

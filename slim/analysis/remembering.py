@@ -57,6 +57,15 @@ def plain(name: str, kind: type[T]) -> Form[T]:
     return Form(name, lambda value: value, unpack)
 
 
+def texts_or_none(name: str) -> Form[tuple[str, ...] | None]:
+    """Form of a reading that is some texts, or None where nothing can be said."""
+
+    def unpack(stored: Any) -> tuple[str, ...] | None:
+        return None if stored is None else tuple(stored)
+
+    return Form(name, lambda texts: texts, unpack)
+
+
 class Remembering(Closing):
     """Makes readings, and remembers them in a folder; None for not at all.
 

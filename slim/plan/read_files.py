@@ -16,6 +16,7 @@ from packaging.utils import canonicalize_name
 from slim.analysis.any_readers import read_anywhere
 from slim.analysis.facts import Facts
 from slim.analysis.named_files import NamedFiles
+from slim.analysis.named_programs import NamedPrograms
 from slim.analysis.own_data import opened_by_path
 from slim.analysis.shipped import ShippedFiles
 from slim.model.finding import Evidence
@@ -113,7 +114,8 @@ class ReadFiles:
             and self._is_generic(action)
         }
         counts = self._counts("")
-        for name, evidence in self._search.anywhere(programs, counts).items():
+        means = NamedPrograms(self._facts.read, self._facts.readings).means
+        for name, evidence in self._search.anywhere(programs, counts, means).items():
             self._draft.refuse(programs[name], SkipReason.REFERENCED, (evidence,))
 
     def hold_descriptions(self) -> None:

@@ -215,6 +215,19 @@ PROGRAMS = {
     "import os\nos.system('pydoc3.13 os')\n": {"bin/pydoc3.13"},
     "import sys\nx = sys.prefix + '/bin/2to3'\n": {"bin/2to3", "lib2to3/main.py"},
     "x = 'like 2to3'\n": set[str](),
+    "import subprocess\nsubprocess.run(['idle', 'x.py'])\n": {"bin/idle"},
+    "from os import system\nsystem('idle -e x.py')\n": {"bin/idle"},
+    "import os\nos.spawnlp(os.P_WAIT, 'idle', 'idle')\n": {"bin/idle"},
+    "from shutil import which\nx = which('idle')\n": {"bin/idle"},
+    "EDITORS = ['vim', ('idle', '-e')]\n": {"bin/idle"},
+    "DEFAULTS = {'editor': 'idle'}\n": {"bin/idle"},
+    "def edit(path, *, program='idle'): ...\n": {"bin/idle"},
+    "def edit(path, command='idle', x=None): ...\n": {"bin/idle"},
+    "from .tools import launch\nlaunch('idle', 'x.py')\n": {"bin/idle"},
+    "settings['editor'] = 'idle'\n": {"bin/idle"},
+    "class A:\n    command: str = 'idle %s'\n": {"bin/idle"},
+    "STATES = ('idle', 'running')\nx = state == 'idle'\ny = {'idle': open('x')}\n": set[str](),
+    "import platform\nx = platform.system()\ncpu.idle = f(x, 'idle')\n": set[str](),
 }
 
 
@@ -222,7 +235,8 @@ PROGRAMS = {
 def test_programs_of_the_runtime_that_code_starts_stay(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    paths = {"bin/2to3": "#!x\n", "bin/pydoc3.13": "#!x\n", f"{STDLIB}/lib2to3/main.py": "x = 1\n"}
+    paths = {name: "#!x\n" for name in ("bin/2to3", "bin/pydoc3.13", "bin/idle")}
+    paths[f"{STDLIB}/lib2to3/main.py"] = "x = 1\n"
     gone = planned(tmp_path, monkeypatch, package("pkg", Case(code, {}, "")), runtime=paths)
     stay = {path.removeprefix(f"{STDLIB}/") for path in paths if path not in gone}
     assert stay == PROGRAMS[code]
