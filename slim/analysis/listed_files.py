@@ -26,6 +26,7 @@ from slim.analysis.code_paths.scripts import MAX_SCRIPT, is_script, script_listi
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.list_words import OTHER_PLACE, MayList
 from slim.analysis.named_files import MAX_SOURCE
+from slim.analysis.python_code import is_python_script
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength
 from slim.model.record import (
@@ -96,7 +97,7 @@ class ListedFiles:
         ]
         self._readings.summaries_ahead(filter(_is_code, stay), self._read)
         asked = [record for record in stay if self._may_have(record, tops)]
-        code = (record for record in asked if record.path.endswith(_SOURCES))
+        code = (record for record in asked if self._is_python(record))
         self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
         for record in asked:
@@ -183,11 +184,14 @@ class ListedFiles:
         return self._may_list[record.key]
 
     def _has_words(self, record: FileRecord, tops: Collection[str]) -> bool:
-        if not _is_code(record):
+        if not _is_code(record) and not is_python_script(record, self._read):
             return self._is_script(record)
         lists = self._readings.lists(record, partial(self._content, record))
         own = place_of(record.path).partition("/")[0] in tops
         return lists is MayList.ANY or (own and lists is MayList.OWN)
+
+    def _is_python(self, record: FileRecord) -> bool:
+        return record.path.endswith(_SOURCES) or is_python_script(record, self._read)
 
     def _is_script(self, record: FileRecord) -> bool:
         """Return whether a file is a script that isn't Python, and that something may start."""
@@ -202,7 +206,7 @@ class ListedFiles:
         )
 
     def _listings(self, record: FileRecord, tops: Collection[str]) -> tuple[Listing, ...]:
-        if record.key not in self._known and not record.path.endswith(_SOURCES):
+        if record.key not in self._known and not self._is_python(record):
             self._known[record.key] = script_listings(record.path, self._content(record))
         if record.key not in self._known:
             wanted = self._wanted(record)

@@ -14,7 +14,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
+from slim.analysis.elsewhere import finds_elsewhere
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
+from slim.analysis.python_code import is_lone_bytecode, is_python_script, strings_in_bytecode
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form, texts_or_none
 from slim.analysis.shared_docs import SharedDocs, shared_folder, shown_folders
@@ -70,16 +72,6 @@ _INFO = re.compile(r"([^\W\d][\w.]*)-[^/\\-]*\.dist-info\b")
 """The name of a distribution before its version, in the path of its metadata."""
 _PATH_BEFORE = re.compile(rb"[\w./\\+-]*\Z")
 _MAX_PATH = 300
-_ELSEWHERE = re.compile(
-    rb"[\w\])]\.__(?:file|path)__|\bfiles\s*\(|get_data|resource_|open_text|open_binary|read_binary"
-)
-"""Words by which code finds the folder of another package."""
-_ELSEWHERE_WORDS = (
-    *(b".__file__", b".__path__", b"get_data", b"resource_", b"open_text", b"open_binary"),
-    b"read_binary",
-)
-"""One of these or of :data:`_FILES` is wherever :data:`_ELSEWHERE` is, and is found sooner."""
-_FILES = re.compile(rb"files\s*\(")
 _OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']|\{__file__\}i[\"']")
 _OTHER_STUB = re.compile(
     rb"(?<!def )\battach_stub\s*\((?!\s*__name__\s*,\s*(?:filename\s*=\s*)?__file__\s*,?\s*\))"
@@ -167,11 +159,12 @@ class NamedFiles:
             for names in (wanted.get(own), of_nobody):
                 for key, text in self._named(record, names) if names else ():
                     found.setdefault(key, _evidence(record, text))
-            if record.path.endswith(_SOURCES):
+            is_source = record.path.endswith(_SOURCES)
+            if is_source or is_lone_bytecode(record) or is_python_script(record, self._read):
                 others = {owner: names for owner, names in wanted.items() if owner != own}
                 for key, text in self._named_elsewhere(record, others, shared):
                     found.setdefault(key, _evidence(record, text))
-            elif places:
+            if places and not is_source:
                 for key, text in places.named_in(bytes(self._read(record))):
                     found.setdefault(key, _evidence(record, text))
         return found
@@ -203,17 +196,21 @@ class NamedFiles:
     ) -> Iterator[tuple[FileKey, str]]:
         """Yield the files that code names which finds the folder of another's package."""
         content = bytes(self._read(record)) if record.size <= MAX_SOURCE else b""
-        yield from shared.named_in(content, lambda: self._strings_of(record, content) or ())
-        if not any(map(content.__contains__, _ELSEWHERE_WORDS)) and not _FILES.search(content):
-            return
-        if _ELSEWHERE.search(content) is None:
+        if not is_lone_bytecode(record):
+            yield from shared.named_in(content, lambda: self._strings_of(record, content) or ())
+        compiled = is_lone_bytecode(record)
+        if not finds_elsewhere(content, compiled=compiled):
             return
         meant = [
             names
             for names in wanted.values()
             if names.may_occur(content) and any(top in content for top in names.tops)
         ]
-        strings = self._strings_of(record, content) if meant else ()
+        strings: Collection[str] | None = ()
+        if meant:
+            strings = (
+                strings_in_bytecode(content) if compiled else self._strings_of(record, content)
+            )
         for text in strings if strings is not None else (_text_of(content),):
             for names in meant:
                 yield from names.exactly_in(text)

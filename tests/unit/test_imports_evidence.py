@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import marshal
 import zipfile
 import zlib
+from collections.abc import Mapping
 
 import pytest
 
@@ -535,7 +537,7 @@ def test_a_comment_in_a_file_that_cannot_be_parsed_holds_nothing_where_it_surely
     assert held({"pkg/core.py": MISTAKEN + text}) == (NAMED if holds else set())
 
 
-def archive(files: dict[str, str], start: bytes = b"") -> bytes:
+def archive(files: Mapping[str, str | bytes], start: bytes = b"") -> bytes:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
         for name, text in files.items():
@@ -544,7 +546,11 @@ def archive(files: dict[str, str], start: bytes = b"") -> bytes:
 
 
 @pytest.mark.parametrize(
-    "path", ["$site/x-1.egg", "$site/lib.zip", "share/app.pyz", "$bin/program"]
+    "path",
+    [
+        *("$site/x-1.egg", "$site/lib.zip", "share/app.pyz", "$bin/program", "share/tool"),
+        *("share/tool.dat", "share/x.addon", "$site/other/plugin.jar"),
+    ],
 )
 def test_archives_of_python_are_read(path: str) -> None:
     start = b"#!/usr/bin/env python3\n" if path.endswith(("pyz", "program")) else b""
@@ -558,6 +564,59 @@ def test_a_zipapp_whose_offsets_count_its_first_line_is_read() -> None:
     with zipfile.ZipFile(stream, "a", zipfile.ZIP_DEFLATED) as made:
         made.writestr("__main__.py", "from pkg.tests import mod")
     assert held({"share/app.pyz": stream.getvalue()}) == NAMED
+
+
+INSIDE = {
+    "bytecode": {"x/__init__.pyc": b"\xe3\xda\x09pkg.tests)\x01\xda\x03mod"},
+    "an archive": {"x.zip": archive({"x.py": "from pkg.tests import mod"})},
+    "an archive of bytecode": {"x.egg": archive({"x.pyc": b"\xe3\xda\x0dpkg.tests.modN"})},
+}
+
+
+@pytest.mark.parametrize("path", ["share/x.zip", "share/x.bin"])
+@pytest.mark.parametrize("case", INSIDE)
+def test_code_that_lies_deep_in_an_archive_is_read(path: str, case: str) -> None:
+    assert held({path: archive(INSIDE[case])}) == NAMED
+
+
+def test_paths_in_members_of_an_archive_lead_to_tests() -> None:
+    code = "import os, pkg\nx = os.path.join(os.path.dirname(pkg.__file__), 'tests', 'data')"
+    assert held({"share/x.dat": archive({"x.py": code})}) == {DATA}
+    own = "x = Path(__file__).parent / 'tests' / 'data'"
+    assert held({"pkg/x.dat": archive({"x.py": own})}) == set()
+
+
+def test_what_only_begins_like_an_archive_holds_nothing() -> None:
+    assert held({"share/x.dat": b"PK\x03\x04 pkg tests mod" + b"\0" * 50}) == set()
+
+
+BYTECODE: dict[str, tuple[str, set[str]]] = {
+    "parts of a path": (
+        "import pkg\nx = open(join(pkg.__file__, 'tests', 'data', 'a.csv'))",
+        {DATA},
+    ),
+    "a path": ("import pkg\nx = open(pkg.__file__[:-11] + 'tests/data/a.csv')", {DATA}),
+    "a folder": ("import pkg\nx = listdir(join(pkg.__path__[0], 'tests', 'data'))", {DATA}),
+    "a module's file": (
+        "import pkg\nx = (files('pkg') / 'tests' / 'deep' / 'b.py').read_text()",
+        {DEEP},
+    ),
+    "another package": (
+        "import core\nx = open(join(core.__file__, 'tests', 'data', 'a.csv'))",
+        set(),
+    ),
+    "no tests": ("import pkg\nx = open(join(pkg.__file__, 'data', 'a.csv'))", set()),
+    "no place": ("import pkg\nx = {'tests': 'data', 'data': 'a.csv'}", set()),
+}
+
+
+@pytest.mark.parametrize("case", BYTECODE)
+def test_bytecode_without_a_source_holds_what_it_has_all_parts_of(case: str) -> None:
+    source, expected = BYTECODE[case]
+    code = marshal.dumps(compile(source, "user.py", "exec"))
+    found = held({"user.pyc": bytes(16) + code, "core/__init__.py": ""})
+    assert found - NAMED == expected  # "mod" stands in every module, as "<module>"
+    assert held({"__pycache__/user.cpython-313.pyc": bytes(16) + code}) == set()
 
 
 def test_an_archive_that_cannot_be_read_holds_what_its_bytes_name() -> None:

@@ -342,6 +342,12 @@ def test_listings_are_remembered_as_they_are_read(
         ("$site/app.py", "import pkg\nshutil.copytree(os.path.dirname(pkg.__file__), x)", True),
         ("$site/app.py", "import pkg\nx = list(Path(pkg.__file__).parent.rglob('*'))", True),
         ("$site/app.py", "x = list(Path(__file__).parent.rglob('*'))", False),
+        (
+            "bin/go",
+            "#!/usr/bin/env python3\nimport pkg\nx = [*Path(pkg.__file__).parent.rglob('*')]",
+            True,
+        ),
+        ("bin/go", "#!/usr/bin/env python3\nx = [*Path(__file__).parent.rglob('*')]", False),
         ("bin/go", "#!/bin/sh\ncp -r $HERE/framework-x/lib/python3.13/site-packages/pkg /x", True),
         (
             "bin/go",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import marshal
+
 import pytest
 
 from slim.analysis.named_files import NamedFiles
@@ -60,6 +62,30 @@ def held(path: str, content: Contents) -> set[str]:
 def test_files_stay_that_code_or_text_of_their_distribution_names(case: str) -> None:
     path, content, expected = NAMED[case]
     assert held(path, content) == expected
+
+
+OPENS = "import pkg, os\nx = open(os.path.join(os.path.dirname(pkg.__file__), 'mod.pyi'))"
+EXEC = "#!/bin/sh\n'''exec' '/a b/python3.13' \"$0\" \"$@\"\n' '''\n"
+OTHERS: dict[str, tuple[str, Contents, bool]] = {
+    "a script": ("bin/tool", f"#!/usr/bin/env python3\n{OPENS}", True),
+    "a script with a long path": ("bin/tool", EXEC + OPENS, True),
+    "a script of a shell": ("bin/tool", f"#!/bin/sh\n# python\n{OPENS}", False),
+    "bytecode": ("$site/o.pyc", bytes(16) + marshal.dumps(compile(OPENS, "o", "exec")), True),
+    "bytecode about another": (
+        "$site/o.pyc",
+        bytes(16) + marshal.dumps(compile(OPENS.replace("pkg", "gone"), "o", "exec")),
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHERS)
+def test_files_stay_that_code_of_others_names_whatever_it_is_called(case: str) -> None:
+    path, content, stays = OTHERS[case]
+    virtual = make_stack({"framework-y": FILES, "app-x": {path: content}})
+    (stub,) = (record for record in virtual.inventory if record.path.endswith(STUB))
+    found = NamedFiles(virtual.inventory, virtual.read).among([stub], {stub.key})
+    assert bool(found) is stays
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Python sources within archives that Python imports from or runs: eggs, zipped libraries, zipapps.
+"""Python code within archives that Python imports from or runs: eggs, zipped libraries, zipapps.
+
+Such a zip file may be called anything (``tool.dat``, ``x.addon``): Python goes by its bytes.
 
 Sources: the Python documentation of ``zipimport`` and ``zipapp``.
 """
@@ -9,6 +11,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
+from slim.analysis import ReadFile
 from slim.analysis.imports.modules import SOURCE_SUFFIXES, Module
 from slim.errors import SlimError
 from slim.formats.zip.parse import (
@@ -19,15 +22,19 @@ from slim.formats.zip.parse import (
     ZipRecord,
     without_prefix,
 )
-from slim.model.record import EntryType, FileRecord
+from slim.model.record import EntryType, FileKey, FileRecord
 
-_SUFFIXES = (*PYTHON_SUFFIXES, ".exe")
+ARCHIVE_SUFFIXES = (*PYTHON_SUFFIXES, ".exe")
+"""Suffixes of files that may be archives of Python code."""
 _PROGRAM_FOLDERS = ("bin/", "Scripts/", "libexec/")
+_START = b"PK\x03\x04"
 _END = b"PK\x05\x06"
 _END_WITHIN = 22 + (1 << 16)
 _MAX_MEMBERS = 50_000
 _MAX_TOTAL = 1 << 26
-"""Bytes of all sources of one archive that are read."""
+"""Bytes of all code of one archive that are read."""
+_DEPTH = 2
+"""How deep archives in archives are read."""
 
 
 def may_be_archive(record: FileRecord, data: memoryview) -> bool:
@@ -35,7 +42,9 @@ def may_be_archive(record: FileRecord, data: memoryview) -> bool:
     if record.type is not EntryType.FILE or record.size < 22:
         return False
     start = bytes(data[:4])
-    if record.path.endswith(_SUFFIXES) and start[:2] in (b"PK", b"#!", b"MZ"):
+    if start == _START and record.native is None:
+        return True
+    if record.path.endswith(ARCHIVE_SUFFIXES) and start[:2] in (b"PK", b"#!", b"MZ"):
         return start[:2] != b"MZ" or _END in bytes(data[-_END_WITHIN:])
     program = start[:2] == b"#!" or (
         record.native is not None and record.path.startswith(_PROGRAM_FOLDERS)
@@ -44,36 +53,79 @@ def may_be_archive(record: FileRecord, data: memoryview) -> bool:
 
 
 class PythonArchive:
-    """The Python sources of a zip file, by path. ``whole`` is false where some can't be read.
+    """The Python code of a zip file: its sources, each with its path, and its bytecode.
 
-    A source of more than ``limit`` bytes isn't read.
+    ``whole`` is false where some can't be read, or isn't source. A source of more than ``limit``
+    bytes isn't read. ``named`` says that the file is called like an archive of Python code: of any
+    other that can't be read it isn't known that there is code in it.
     """
 
-    def __init__(self, data: memoryview, limit: int) -> None:
+    def __init__(self, data: memoryview, limit: int, *, named: bool = True) -> None:
         self.whole = True
+        self.sources: list[tuple[str, bytes]] = []
+        self._bytecode: list[bytes] = []
         self._limit = limit
-        self.sources: dict[str, bytes] = {}
+        self._left = _MAX_TOTAL
+        self._read_archive(data, _DEPTH, named=named)
+
+    @property
+    def bytecode(self) -> bytes:
+        """The bytes of the modules that are compiled, with a zero byte between."""
+        return b"\0".join(self._bytecode)
+
+    def _read_archive(self, data: memoryview, depth: int, *, named: bool) -> None:
         data = without_prefix(data)
         try:
             parser = ZipParser(data, "archive", members=_MAX_MEMBERS, prefixed=True)
-            self._read(data, parser.records())
+            self._read(data, parser.records(), depth)
         except (SlimError, struct.error):
-            self.whole = False
+            self.whole = self.whole and not named
 
-    def _read(self, data: memoryview, records: list[ZipRecord]) -> None:
-        total = 0
+    def _read(self, data: memoryview, records: list[ZipRecord], depth: int) -> None:
         for record in records:
-            if not record.name.endswith(SOURCE_SUFFIXES):
-                self.whole = self.whole and not record.name.endswith(".pyc")
-                continue
-            total += record.size
-            source = None
-            if total <= _MAX_TOTAL and record.size <= self._limit:
-                source = _content(record, data)
-            if source is None:
+            if record.name.endswith(SOURCE_SUFFIXES):
+                source = self._content(record, data) if record.size <= self._limit else None
+                if source is None:
+                    self.whole = False
+                else:
+                    self.sources.append((record.name, source))
+            elif record.name.endswith(".pyc"):
                 self.whole = False
-            else:
-                self.sources[record.name] = source
+                self._bytecode.append(self._content(record, data) or b"")
+            elif record.name.endswith(PYTHON_SUFFIXES) and depth:
+                inner = self._content(record, data) or b""
+                self._read_archive(memoryview(inner), depth - 1, named=False)
+
+    def _content(self, record: ZipRecord, data: memoryview) -> bytes | None:
+        """Return a member's bytes; None where they can't be read, or are too many."""
+        self._left -= record.size
+        return _content(record, data) if self._left >= 0 else None
+
+
+class Archives:
+    """The archives of Python code in a stack; each is opened once."""
+
+    def __init__(self, read: ReadFile, limit: int) -> None:
+        self._read = read
+        self._limit = limit
+        self._opened: dict[FileKey, PythonArchive | None] = {}
+
+    def of(self, record: FileRecord) -> PythonArchive | None:
+        """The archive that a file is; None for what is none."""
+        if record.key not in self._opened:
+            archive = None
+            if record.type is EntryType.FILE and not record.path.endswith(SOURCE_SUFFIXES):
+                data = self._read(record)
+                if may_be_archive(record, data):
+                    named = record.path.endswith(ARCHIVE_SUFFIXES) or bytes(data[:2]) != b"PK"
+                    archive = PythonArchive(data, self._limit, named=named)
+            self._opened[record.key] = archive
+        return self._opened[record.key]
+
+    def bytecode_in(self, record: FileRecord) -> bytes:
+        """The bytecode in a file that is an archive; nothing for any other file."""
+        archive = self.of(record)
+        return b"" if archive is None else archive.bytecode
 
 
 def members_of(data: bytes, most: int) -> Iterator[bytes]:

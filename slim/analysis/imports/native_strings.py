@@ -144,14 +144,19 @@ class CompiledReader:
             self._compiled[record.key] = self._load(record)
         return self._compiled[record.key]
 
-    def opaque(self, record: FileRecord, candidates: Candidates) -> Iterator[ModuleMention]:
-        """Every candidate of which the words occur in a file that isn't read more closely."""
+    def opaque(
+        self, record: FileRecord, candidates: Candidates, inside: bytes = b""
+    ) -> Iterator[ModuleMention]:
+        """Every candidate of which the words occur in a file that isn't read more closely.
+
+        ``inside`` is what was compressed in it.
+        """
         packed = self._opaque.setdefault(record.key, _Packed(b""))
         modules = self._index.modules.get(record.key, ())
         own = frozenset(module.name.partition("/")[0] for module in modules)
         # Such files are large: only the answers are kept.
         data = self._read(record)
-        packed.text = bytes(data) if len(data) <= PART else data
+        packed.text = b"\0".join((data, inside)) if inside or len(data) <= PART else data
         found = list(_names_in_packed(record, packed, own, modules, candidates))
         packed.text = b""
         yield from found

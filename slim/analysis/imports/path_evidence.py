@@ -13,8 +13,11 @@ from collections.abc import Collection, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
 
+from slim.analysis import ReadFile
 from slim.analysis.imports.modules import ModuleIndex
-from slim.analysis.imports.path_scan import PathUse, is_test_part
+from slim.analysis.imports.path_scan import TESTS_FOLDER, PathUse, is_test_part
+from slim.analysis.python_code import is_lone_bytecode, strings_in_bytecode
+from slim.model.finding import Evidence, Strength
 from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
 
 RUNNERS = re.compile(
@@ -22,6 +25,16 @@ RUNNERS = re.compile(
     r"test_?(?:utils|er|runner))\.py)\Z"
 )
 """Modules that run the tests of their own package, or build it."""
+
+_PLACES = frozenset(
+    {
+        *("__file__", "__path__", "files", "as_file", "get_data", "resource_filename", "getfile"),
+        *("resource_string", "resource_stream", "open_text", "open_binary", "read_text"),
+        *("read_binary", "path", "find_spec"),
+    }
+)
+"""Names by which code finds the folder of a package."""
+_LISTS = frozenset({"listdir", "scandir", "iterdir", "glob", "rglob", "iglob", "walk", "contents"})
 
 
 class PathIndex:
@@ -92,6 +105,34 @@ class PathIndex:
         for at, segment in enumerate(use.segments[:-1]):
             if segment in self._packages:
                 yield self._find(segment, use.segments[at:], "")
+
+    def named_in_bytecode(
+        self, record: FileRecord, read: ReadFile
+    ) -> Iterator[tuple[FileKey, Evidence]]:
+        """Yield the removals that bytecode without a source names, or lists the folder of.
+
+        It doesn't tell which strings make a path together, so all parts have to be among them.
+        """
+        if not is_lone_bytecode(record) or self.runs_tests(record):
+            return
+        words = {
+            part for text in strings_in_bytecode(bytes(read(record))) for part in text.split("/")
+        }
+        if _PLACES.isdisjoint(words):
+            return
+        lists = not _LISTS.isdisjoint(words)
+        place = self._below_root(record.key)
+        own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
+        for top in sorted(self._packages.keys() & (own | words)):
+            for folder, keys in self._packages[top].items():
+                inside = folder.split("/")
+                tail = inside[inside.index(TESTS_FOLDER) :] if TESTS_FOLDER in inside else []
+                if not words.issuperset(tail):
+                    continue
+                for key in keys:
+                    name = key[1].rpartition("/")[2]
+                    if name in words or (lists and tail):
+                        yield key, _evidence(record, "/".join([top, *tail, name]))
 
     def runs_tests(self, record: FileRecord) -> bool:
         """True for a module that runs the tests of its own package, or builds it."""
@@ -168,6 +209,11 @@ class PathIndex:
             layer: tuple(f"{root}/" for root in roots if root)
             for layer, roots in self._index.roots.items()
         }
+
+
+def _evidence(record: FileRecord, path: str) -> Evidence:
+    text = f"has all parts of the path {path}"
+    return Evidence(kind="path", text=text, file=record.deployed_path, strength=Strength.WEAK)
 
 
 def _is_test(use: PathUse) -> bool:

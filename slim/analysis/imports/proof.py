@@ -254,7 +254,8 @@ class _ProofRun:
     def _imports(self, record: FileRecord) -> None:
         """Note everything that a file which stays imports, names, or leads to by a path."""
         if self._reader.is_opaque(record):
-            for mention in self._compiled.opaque(record, self._candidates):
+            inside = self._reader.archives.bytecode_in(record)
+            for mention in self._compiled.opaque(record, self._candidates, inside):
                 self._note(mention, record)
         for mention in self._reader.mentions(record, self._candidates):
             self._note(mention, record)
@@ -274,6 +275,8 @@ class _ProofRun:
                     if self._counts((id(found),), evidence, record):
                         for key in found:
                             self._hold(key, evidence, record)
+            for key, evidence in self._paths.named_in_bytecode(record, self._read):
+                self._hold(key, evidence, record)
         self._unresolved(record)
 
     def _unresolved(self, record: FileRecord) -> None:

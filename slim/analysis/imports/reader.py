@@ -17,7 +17,7 @@ from slim.analysis import ReadFile
 from slim.analysis.ahead.crew import Wanted, slices
 from slim.analysis.ahead.makers import hints_variant, scan_variant
 from slim.analysis.forms import HINTS, SCAN
-from slim.analysis.imports.archives import PythonArchive, may_be_archive, module_of
+from slim.analysis.imports.archives import Archives, module_of
 from slim.analysis.imports.candidates import Candidates
 from slim.analysis.imports.file_facts import NO_NAMES, FileFacts, SharedWords
 from slim.analysis.imports.mentions import (
@@ -83,7 +83,7 @@ class ImportReader:
         self._thorough = thorough
         self._loaded: dict[FileKey, FileFacts | None] = {}
         self._words = SharedWords()
-        self._archives: dict[FileKey, PythonArchive | None] = {}
+        self.archives = Archives(read, MAX_PARSED)
         self._inner: dict[FileKey, list[tuple[FileFacts, bytes]]] = {}
         self._texts: dict[FileKey, TextNames | None] = {}
         self._packages: dict[str, list[FileRecord]] | None = None
@@ -193,14 +193,26 @@ class ImportReader:
         text = None if record.path.endswith(SOURCE_SUFFIXES) else self._text(record)
         written = text.paths if text else ()  # a script may be of a shell that starts Python
         if known is None or not self._may_build_paths(record, known):
-            return written, frozenset(), frozenset()
+            return self._paths_inside(record, written)
         found = self._scan(record, known, expressions=True)
-        tops = frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
+        tops = _imported_by(found)
         source = bytes(self._read(record)) if found.paths else b""
         if _BY_NAME.search(source):  # def data(package): return files(package) / "tests" / "data"
             quoted = {name.decode() for name in _QUOTED.findall(source)}
             tops |= quoted & candidates.heads_by_top.keys()
         return (*written, *found.paths), tops, places_of_packages(source, tops)
+
+    def _paths_inside(
+        self, record: FileRecord, written: tuple[PathUse, ...]
+    ) -> tuple[tuple[PathUse, ...], frozenset[str], frozenset[str]]:
+        """The paths in the members of an archive, which lie in no folder of the stack."""
+        tops: set[str] = set()
+        for known, source in self._inner.get(record.key, ()):
+            if self._may_build_paths(record, known):
+                found = self._scan(record, known, expressions=True, source=source)
+                written += tuple(use for use in found.paths if not use.own)
+                tops |= _imported_by(found)
+        return written, frozenset(tops), frozenset()
 
     def unresolved(
         self, record: FileRecord, candidates: Candidates
@@ -231,7 +243,7 @@ class ImportReader:
 
     def is_opaque(self, record: FileRecord) -> bool:
         """True for code and text too large to be read as a whole, and for unreadable archives."""
-        archive = self._archive(record)
+        archive = self.archives.of(record)
         if archive is not None:
             return not archive.whole
         if record.size <= MAX_PARSED or record.type is not EntryType.FILE:
@@ -296,24 +308,13 @@ class ImportReader:
         """The first components of all known names, as hints have them."""
         return frozenset(map(as_bytes, self._index.top_folders))
 
-    def _archive(self, record: FileRecord) -> PythonArchive | None:
-        """The archive that a file is; None for what is none."""
-        if record.key not in self._archives:
-            archive = None
-            if record.type is EntryType.FILE and not record.path.endswith(SOURCE_SUFFIXES):
-                data = self._read(record)
-                if may_be_archive(record, data):
-                    archive = PythonArchive(data, MAX_PARSED)
-            self._archives[record.key] = archive
-        return self._archives[record.key]
-
     def _members(self, record: FileRecord) -> list[tuple[FileFacts, bytes]]:
         """The Python sources in a file that is an archive, with what is known of each."""
         if record.key not in self._inner:
-            archive = self._archive(record)
+            archive = self.archives.of(record)
             self._inner[record.key] = [
                 (self._facts_of(source, (module_of(path),)), source)
-                for path, source in (archive.sources.items() if archive else ())
+                for path, source in (archive.sources if archive else ())
             ]
         return self._inner[record.key]
 
@@ -426,6 +427,11 @@ class ImportReader:
         ):
             return 1
         return 0
+
+
+def _imported_by(found: Scan) -> frozenset[str]:
+    """Return the top-level packages that a scan's absolute imports name."""
+    return frozenset(item.module.partition(".")[0] for item in found.imports if not item.level)
 
 
 def _is_package(modules: tuple[Module, ...]) -> bool:
