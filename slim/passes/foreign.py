@@ -13,9 +13,9 @@ a file could be used for all the same decides which rule may take it:
 A file whose machine slim doesn't know (device code for GPUs, bytecode for kernels) isn't foreign,
 nor is a .NET assembly, nor what firmware loads (UEFI), nor a library for Android (it is sent to a
 phone), nor a library under another name than a loader's (a program reads it), nor is a universal
-file that has the layer's machine among others: the debug-symbols pass thins it. A foreign library
-stays as long as a file that stays needs it; one that code may hand on as data is held by the plan
-(:mod:`slim.analysis.shipped`).
+file that has the layer's machine among others: the debug-symbols pass thins it. An add-on of Node
+(``.node``) is foreign on another system only. A foreign library stays as long as a file that stays
+needs it; one that code may hand on as data is held by the plan (:mod:`slim.analysis.shipped`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ _FORMAT_NAMES = {NativeFormat.ELF: "ELF", NativeFormat.MACHO: "Mach-O", NativeFo
 _LAYER_MACHINES = {"armv7l": "arm", "armv6l": "arm", "i386": "i686", "universal2": UNKNOWN_MACHINE}
 """Machines of platform tags under the names that headers have."""
 _LIBRARY_NAME = re.compile(r"\.(?:dll|pyd|dylib|jnilib|so)(?:\.[\w.]+)?$", re.IGNORECASE)
+_NODE_ADDON = ".node"
 _ANDROID = frozenset({"libc.so", "liblog.so", "libandroid.so"})
 """Libraries that only Android has under such names, without a version (its NDK's stable APIs)."""
 
@@ -113,7 +114,7 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
             data = context.read(record) if rules else b""
             info = describe(data)
             text = None if info is None else why_foreign(info, layer.platform)
-            if info is None or text is None or _is_data(record, info, data):
+            if info is None or text is None or _is_data(record, info, data, layer.platform):
                 continue
             rule = next((one for one in rules if _KINDS[_about(one)] is info.kind), None)
             if rule is not None:
@@ -123,10 +124,15 @@ def _foreign(context: Context) -> Iterator[tuple[FileKey, tuple[Rule, Evidence]]
                 )
 
 
-def _is_data(record: FileRecord, info: NativeInfo, data: Buffer) -> bool:
-    """True for a library that no desktop's loader is meant to open: programs read or send it."""
+def _is_data(record: FileRecord, info: NativeInfo, data: Buffer, platform: Platform) -> bool:
+    """True for a library that no desktop's loader is meant to open: programs read or send it.
+
+    An add-on of Node counts as one on its own system: whatever machine Node itself is for loads it.
+    """
     if info.kind is not ImageKind.SHARED:
         return False
+    if record.path.endswith(_NODE_ADDON):
+        return info.system is platform.system
     if not _LIBRARY_NAME.search(record.path):
         return True
     dynamic = read_any_dynamic(data) if info.format is NativeFormat.ELF else None

@@ -88,6 +88,21 @@ def test_what_programs_read_or_send_is_not_foreign() -> None:
     ]
 
 
+def test_add_ons_of_node_are_foreign_on_another_system_only() -> None:
+    """On its own, a Node for another machine may come along, or run by translation."""
+    files: dict[str, Contents] = {
+        "p/darwin/x64/keytar.node": macho(machine="x86_64"),
+        "p/win32/x64/keytar.node": pe(),
+        "p/linux/x64/keytar.node": elf(),
+        "p/linux/arm64/keytar.node": elf("aarch64"),
+    }
+    made = make_stack({"app-x": files}, platform="linux_x86_64")
+    assert sorted(findings(propose(ForeignFiles(), made, LIBRARIES))) == [
+        "app-x/p/darwin/x64/keytar.node",
+        "app-x/p/win32/x64/keytar.node",
+    ]
+
+
 def test_device_code_is_nobodys() -> None:
     """ELF with a machine that slim doesn't know: CUDA, eBPF and AMD GPU code, for a driver."""
     gpu = bytearray(elf())
