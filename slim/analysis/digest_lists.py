@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from zlib import adler32, crc32
 
@@ -36,6 +36,16 @@ _LONGEST_BEFORE = 260
 _HEX = re.compile(rb"[0-9A-Fa-f]+\Z")
 _SUM = re.compile(rb"\d{4,10}\Z|[0-9a-f]{8}\Z")
 """A sum of 32 bits, in decimal or hexadecimal digits."""
+_COMPUTES = re.compile(
+    rb"\b(?:md5|sha\d{1,3}|sha3_\d+|blake2[bs]|blake3|file_digest|hmac\.new|hmac\.digest|crc32"
+    rb"|adler32|xxh\w+)\s*\(|\bhashlib\.new\b"
+)
+"""A call that computes a digest or a sum."""
+_MEASURES = re.compile(rb"\bst_size\b|\bgetsize\b|\bfilecmp\b")
+_READS = re.compile(rb"\bread_bytes\s*\(|\.read\s*\(")
+_CHECKS = re.compile(rb"\blen\s*\(|\bverify\w*\s*\(")
+"""Calls near a name that tell a file's size or compare it; and such that do so once it is read."""
+_QUOTES = (b'"', b"'")
 _LETTERS, _DIGITS = re.compile(rb"[a-f]"), re.compile(rb"\d")
 
 
@@ -44,18 +54,21 @@ class NearName:
     """Words of a text around the name of a file.
 
     ``words`` are numbers and hexadecimal words, in small letters. ``has_digest`` is True if what
-    looks like a digest is right beside the name.
+    looks like a digest is right beside the name. ``is_checked`` is True for code that names the
+    file in a string, and may check it.
     """
 
     words: frozenset[bytes]
     has_digest: bool
+    is_checked: bool = False
 
 
 def words_near(
-    content: bytes, names: Set[bytes], hints: Collection[bytes]
+    content: bytes, names: Set[bytes], hints: Collection[bytes], *, is_code: bool = False
 ) -> Iterator[tuple[bytes, NearName]]:
     """Yield each name that stands in a text, with what it says near it.
 
+    ``is_code`` says that the text is Python code.
     ``hints`` are ends of the names: few, where the names are many, so that most texts aren't split
     into words. Takes time in proportion to the text, however many names there are.
     """
@@ -69,11 +82,22 @@ def words_near(
             known = places.setdefault(match[0], [])
             if len(known) < _MOST_NAMED:
                 known.append(match.start())
+    computes = is_code and bool(places) and _COMPUTES.search(content) is not None
     for name, starts in sorted(places.items()):
         for start in starts:
             near = _near(content, start, start + len(name))
-            if near.words or near.has_digest:
+            if is_code and content[start + len(name) : start + len(name) + 1] in _QUOTES:
+                near = replace(near, is_checked=computes or _measures(content, start))
+            if near.words or near.has_digest or near.is_checked:
                 yield name, near
+
+
+def _measures(content: bytes, start: int) -> bool:
+    """Return whether code around a name reads the file, and may tell its size or compare it."""
+    near = content[max(0, start - _BEFORE) : start + _AFTER]
+    if _MEASURES.search(near) is not None:
+        return True
+    return _READS.search(near) is not None and _CHECKS.search(near) is not None
 
 
 def _near(content: bytes, start: int, end: int) -> NearName:

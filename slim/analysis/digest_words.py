@@ -11,6 +11,8 @@ of an algorithm before them are digests whatever they look like.
 from __future__ import annotations
 
 import base64
+import bz2
+import lzma
 import math
 import re
 import zlib
@@ -34,6 +36,9 @@ _TOKEN = re.compile(rb"(?<![0-9A-Za-z+/_])[0-9A-Za-z+/_-]{22,128}(?![0-9A-Za-z+/
 HEAD: Final = 1024
 """Bytes of a file that are looked at to tell whether it is binary."""
 _GZIP = b"\x1f\x8b"
+_ZLIB = (b"x\x01", b"x\x5e", b"x\x9c", b"x\xda")
+_BZIP2 = b"BZh"
+_XZ = b"\xfd7zXZ\0"
 _MOST_UNPACKED = 1 << 20
 """Bytes that are looked at of what is compressed."""
 _SHA256 = 64
@@ -88,14 +93,26 @@ class Stated:
 
 def stated_in(content: bytes, variant: str) -> Stated:
     """Read the digests that a small file may state; ``variant`` is "bytecode" for such a file."""
-    if content.startswith(_GZIP):
-        with suppress(zlib.error):
-            content = zlib.decompressobj(31).decompress(content, _MOST_UNPACKED)
+    content = _unpacked_text(content)
     if variant == "bytecode" or b"\0" not in content[:HEAD]:
         return Stated(is_text=True, digests=stated_digests(content))
     words = hexadecimal_words(content, _SHA256)
     spelled = (word.decode("ascii") for word in words if len(word) == _SHA256)
     return Stated(is_text=False, digests=tuple(map(bytes.fromhex, spelled)))
+
+
+def _unpacked_text(content: bytes) -> bytes:
+    """Return what a list is that was compressed, as far as it is looked at; else the content."""
+    with suppress(zlib.error, lzma.LZMAError, OSError, ValueError, EOFError):
+        if content.startswith(_GZIP):
+            return zlib.decompressobj(31).decompress(content, _MOST_UNPACKED)
+        if content.startswith(_ZLIB):
+            return zlib.decompressobj().decompress(content, _MOST_UNPACKED)
+        if content.startswith(_BZIP2):
+            return bz2.BZ2Decompressor().decompress(content, _MOST_UNPACKED)
+        if content.startswith(_XZ):
+            return lzma.LZMADecompressor().decompress(content, _MOST_UNPACKED)
+    return content
 
 
 def _packed(stated: Stated) -> object:

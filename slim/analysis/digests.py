@@ -42,6 +42,7 @@ from slim.model.record import (
 from slim.system.hashing import digests_of_pieces
 from slim.system.mapped import pieces_of
 
+_CODE = (".py", ".pyw")
 _ARCHIVES = (".whl", ".a")
 _Listed = Mapping[bytes, Sequence[tuple[str, NearName]]]
 """What texts say beside a name, by that name, each with the text's path."""
@@ -242,6 +243,8 @@ class DigestBook:
 
         if is_sum(near.words, record.size, record.sha256, sums, digests):
             return "states its size, or a sum of it"
+        if near.is_checked:
+            return "names it, and computes digests or sizes of files"
         return "names it beside what may be its digest or signature" if near.has_digest else ""
 
     def _listed_by(self, layer: str, owner: Owner) -> _Listed:
@@ -255,7 +258,8 @@ class DigestBook:
             hints = frozenset(map(hint_of, names))
             for record in self._small_files(layer, owner) if names else ():
                 if ".dist-info/" not in record.path and not self._is_binary(record):
-                    for name, near in words_near(bytes(self._read(record)), names, hints):
+                    content, is_code = bytes(self._read(record)), record.path.endswith(_CODE)
+                    for name, near in words_near(content, names, hints, is_code=is_code):
                         listed.setdefault(name, []).append((record.deployed_path, near))
             self._lists[layer, owner] = listed
         return self._lists[layer, owner]

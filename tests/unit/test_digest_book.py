@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import bz2
 import gzip
 import hashlib
 import hmac
+import lzma
 import pickle
 import random
 import re
@@ -325,6 +327,31 @@ BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
     "a long name beside it": ("names.py", "core.so = a_function_with_quite_a_long_name_1\n", False),
     "a number beside it": ("names.py", f'{{"core.so": {"1234567890" * 4}}}\n', False),
     "code that sorts": ("sort.py", f"core.sort({SIZE})\n", False),
+    "code that hashes it": (
+        "a.py",
+        "F = 'core.so'\nx = hashlib.sha256(read(F)) == D\n",
+        True,
+    ),
+    "code that sums it": (
+        "a.py",
+        "F = open('lib/core.so', 'rb')\nx = crc32(F.read())\n",
+        True,
+    ),
+    "code that measures it": ("a.py", "x = (HERE / 'core.so').stat().st_size == S\n", True),
+    "code that counts its bytes": ("a.py", "x = len((HERE / 'core.so').read_bytes())\n", True),
+    "code that checks it": ("a.py", "key.verify(SIGNED, open('core.so', 'rb').read())\n", True),
+    "code that loads it": (
+        "a.py",
+        "import hashlib\nx = len(a), CDLL(HERE / 'core.so')\n",
+        False,
+    ),
+    "code that hashes another": ("a.py", "x = hashlib.sha256(read('score.so'))\n", False),
+    "code that talks of it": ("a.py", "# core.so\nx = hashlib.sha256(b'')\n", False),
+    "a text that talks of it": ("a.txt", "sha256('core.so')", False),
+    "compressed by bzip2": ("sums.bz2", bz2.compress(SHA256.encode()), True),
+    "compressed by zlib": ("sums.bin", zlib.compress(b"%b\n" % SHA256.encode() * 2), True),
+    "compressed by xz": ("sums.xz", lzma.compress(b"%b\n" % SHA256.encode() * 9), True),
+    "damaged by xz": ("sums.xz", lzma.compress(SHA256.encode())[:30] + b"\xff" * 9, False),
     "far away": ("files.txt", f"core.so {'-' * 400} {SIZE}\n", False),
 }
 
