@@ -41,6 +41,15 @@ _COMPUTES = re.compile(
     rb"|adler32|xxh\w+)\s*\(|\bhashlib\.new\b"
 )
 """A call that computes a digest or a sum."""
+_OF_DIGEST = rb"(?:digest|hash|check_?sum|crc|adler|md5|sha_?\d|expected|fingerprint)\w*"
+_COMPARED = rb"\s{0,9}(?:[=!]=|(?:not )?in\b)"
+_COMPARES = re.compile(
+    rb"\b(?:md5|sha\d+|crc32|adler32|(?:hex)?digest)\([^\n]{0,80}\)[\[\]:\d-]{0,9}"
+    + (_COMPARED + rb"|\b\w{0,40}" + _OF_DIGEST + rb"(?:\[[^\n\]]{0,40}\])?" + _COMPARED)
+    + (rb"|[=!]=\s{0,9}[\w.]{0,40}" + _OF_DIGEST + rb"|\bcompare_digest\b|\bverify\w*\s{0,9}\("),
+    re.IGNORECASE,
+)
+"""A comparison of digests."""
 _MEASURES = re.compile(rb"\bst_size\b|\bgetsize\b|\bfilecmp\b")
 _READS = re.compile(rb"\bread_bytes\s*\(|\.read\s*\(")
 _CHECKS = re.compile(rb"\blen\s*\(|\bverify\w*\s*\(")
@@ -82,7 +91,7 @@ def words_near(
             known = places.setdefault(match[0], [])
             if len(known) < _MOST_NAMED:
                 known.append(match.start())
-    computes = is_code and bool(places) and _COMPUTES.search(content) is not None
+    computes = is_code and bool(places) and compares_digests(content)
     for name, starts in sorted(places.items()):
         for start in starts:
             near = _near(content, start, start + len(name))
@@ -90,6 +99,11 @@ def words_near(
                 near = replace(near, is_checked=computes or _measures(content, start))
             if near.words or near.has_digest or near.is_checked:
                 yield name, near
+
+
+def compares_digests(source: bytes) -> bool:
+    """Return whether code computes digests or sums, and compares them with something."""
+    return _COMPUTES.search(source) is not None and _COMPARES.search(source) is not None
 
 
 def _measures(content: bytes, start: int) -> bool:

@@ -244,7 +244,7 @@ class DigestBook:
         if is_sum(near.words, record.size, record.sha256, sums, digests):
             return "states its size, or a sum of it"
         if near.is_checked:
-            return "names it, and computes digests or sizes of files"
+            return "names it, and compares digests or sizes of files"
         return "names it beside what may be its digest or signature" if near.has_digest else ""
 
     def _listed_by(self, layer: str, owner: Owner) -> _Listed:

@@ -10,6 +10,7 @@ from typing import Final, Self
 
 from slim.analysis import ReadFile
 from slim.analysis.compiling import compiling_code
+from slim.analysis.digest_lists import compares_digests
 from slim.analysis.digests import DigestBook
 from slim.analysis.families import Families, static_families
 from slim.analysis.imports.modules import ModuleIndex
@@ -25,11 +26,12 @@ from slim.binaries import read_any_dynamic
 from slim.inventory.load import LoadedStack
 from slim.model.finding import Evidence
 from slim.model.guided import Guidance
-from slim.model.record import EntryType, FileKey, Inventory
+from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory
 from slim.model.stack import Stack
 from slim.system.free_memory import give_back
 
 _ASKED_BY_PLANS: Final = (
+    "checked_natives",
     "digests",
     "families",
     "imports",
@@ -128,6 +130,16 @@ class Facts:
     def listed_files(self) -> ListedFiles:
         """The folders that code lists, walks or copies."""
         return ListedFiles(self.stack, self.inventory, self.read, self.readings)
+
+    @cached_property
+    def checked_natives(self) -> Mapping[FileKey, Evidence]:
+        """The native files that code lists which compares digests, each with what lists it."""
+
+        def checks(record: FileRecord) -> bool:
+            return record.kind is not FileKind.TESTS and compares_digests(bytes(self.read(record)))
+
+        natives = [record for record in self.inventory if record.native is not None]
+        return self.listed_files.among(natives, (), checks) if natives else {}
 
     @cached_property
     def compiling_code(self) -> Mapping[FileKey, Evidence]:

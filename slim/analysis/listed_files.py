@@ -11,7 +11,7 @@ from __future__ import annotations
 import posixpath
 import re
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import cached_property, partial
@@ -70,16 +70,22 @@ class ListedFiles:
         self._read = read
         self._known: dict[FileKey, tuple[Listing, ...]] = {}
         self._places: dict[tuple[FileKey, str], str] = {}
-        self._may_list: dict[FileKey, bool] = {}
+        self._may_list: dict[FileKey, MayList] = {}
 
     def foresee(self, records: Iterable[FileRecord]) -> None:
         """Have other processes begin what is first read of files that are likely to stay."""
         self._readings.foresee_summaries(filter(_is_code, records), self._read)
 
     def among(
-        self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
+        self,
+        candidates: Iterable[FileRecord],
+        gone: Collection[FileKey],
+        counts: Callable[[FileRecord], bool] = lambda _record: True,
     ) -> Mapping[FileKey, Evidence]:
-        """Return the candidates that a listing in code which stays takes, each with its place."""
+        """Return the candidates that a listing in code which stays takes, each with its place.
+
+        ``counts`` tells whether a file's listings count; it is asked of those that have some.
+        """
         places: dict[str, list[tuple[str, FileKey]]] = {}
         keys: list[FileKey] = []
         for record in candidates:
@@ -101,7 +107,10 @@ class ListedFiles:
         self._readings.ahead(map(self._wanted, code))
         found: dict[FileKey, Evidence] = {}
         for record in asked:
-            listings = (self._resolved(record, listing) for listing in self._listings(record, tops))
+            known = self._listings(record, tops)
+            if not known or not counts(record):
+                continue
+            listings = (self._resolved(record, listing) for listing in known)
             for listing in map(self._of_package, filter(None, listings)):
                 if self._sources and _NAMES_ONLY.search(listing.text):
                     continue
@@ -180,15 +189,15 @@ class ListedFiles:
     def _may_have(self, record: FileRecord, tops: Collection[str]) -> bool:
         """Return whether a file may have listings, by its text; found out once."""
         if record.key not in self._may_list:
-            self._may_list[record.key] = self._has_words(record, tops)
-        return self._may_list[record.key]
+            self._may_list[record.key] = self._listed_by_words(record)
+        lists = self._may_list[record.key]
+        own = lists is MayList.OWN and place_of(record.path).partition("/")[0] in tops
+        return lists is MayList.ANY or own
 
-    def _has_words(self, record: FileRecord, tops: Collection[str]) -> bool:
+    def _listed_by_words(self, record: FileRecord) -> MayList:
         if not _is_code(record) and not is_python_script(record, self._read):
-            return self._is_script(record)
-        lists = self._readings.lists(record, partial(self._content, record))
-        own = place_of(record.path).partition("/")[0] in tops
-        return lists is MayList.ANY or (own and lists is MayList.OWN)
+            return MayList.ANY if self._is_script(record) else MayList.NONE
+        return self._readings.lists(record, partial(self._content, record))
 
     def _is_python(self, record: FileRecord) -> bool:
         return record.path.endswith(_SOURCES) or is_python_script(record, self._read)

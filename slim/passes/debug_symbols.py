@@ -161,10 +161,11 @@ def _level_for_itself(record: FileRecord, context: Context) -> str:
 def unless_stated(
     proposal: Proposal | None, record: FileRecord, context: Context
 ) -> Proposal | None:
-    """Return the proposal, or a refusal where another file states the digest of this one."""
+    """Return the proposal, or a refusal where the digest of the file is stated, or compared."""
     if not isinstance(proposal, Finding):
         return proposal
-    evidence = context.facts.digests.against_change(record)
+    facts = context.facts
+    evidence = facts.digests.against_change(record) or facts.checked_natives.get(record.key)
     if evidence is None:
         return proposal
     return Refusal(

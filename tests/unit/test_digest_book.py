@@ -334,7 +334,7 @@ BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
     ),
     "code that sums it": (
         "a.py",
-        "F = open('lib/core.so', 'rb')\nx = crc32(F.read())\n",
+        "F = open('lib/core.so', 'rb')\nx = crc32(F.read()) == S\n",
         True,
     ),
     "code that measures it": ("a.py", "x = (HERE / 'core.so').stat().st_size == S\n", True),
@@ -343,6 +343,21 @@ BESIDE: dict[str, tuple[str, str | bytes, bool]] = {
     "code that loads it": (
         "a.py",
         "import hashlib\nx = len(a), CDLL(HERE / 'core.so')\n",
+        False,
+    ),
+    "code that compares later": (
+        "a.py",
+        "h = sha256(open('core.so', 'rb').read())\nif h.hexdigest() != KNOWN: fail()\n",
+        True,
+    ),
+    "code that asks a server": (
+        "a.py",
+        "h = sha256(open('core.so', 'rb').read())\nok = h.hexdigest() in get(URL)\n",
+        True,
+    ),
+    "code that makes a key of it": (
+        "a.py",
+        "key = VERSION + sha256(open('core.so', 'rb').read()).hexdigest()\nx = a == b\n",
         False,
     ),
     "code that hashes another": ("a.py", "x = hashlib.sha256(read('score.so'))\n", False),
