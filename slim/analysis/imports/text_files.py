@@ -51,6 +51,8 @@ _LINK = re.compile(
 """What an attribute, ``url()``, ``@import``, a string of a script or a directive of
 reStructuredText leads to, and what is behind an equals sign or a comma in it."""
 _TO_TESTS = re.compile(rb"tests/|(?<!\w)test_\w++\.py")
+_TESTS_WORDS = (b"tests/", b"test_")
+"""One of these is wherever :data:`_TO_TESTS` is, and is found sooner."""
 _SKIPPED = (".map", ".css", ".svg", *_PAGES, *_PROSE)
 
 
@@ -63,6 +65,7 @@ class TextNames:
     paths: tuple[PathUse, ...]
 
 
+_NO_NAMES = TextNames(frozenset(), (), ())
 _TESTS = b"tests"
 _ADDED = re.compile(rb"[\"'`]\s*\+\s*[\"'`]")
 """Between two strings that are added."""
@@ -107,7 +110,10 @@ def is_prose(record: FileRecord) -> bool:
 
 def links_in_text(data: memoryview) -> TextNames:
     """Read the links of a page or a style sheet."""
-    found = (match for match in _LINK.finditer(bytes(data)) if _TO_TESTS.search(match[1]))
+    content = bytes(data)
+    if not any(map(content.__contains__, _TESTS_WORDS)):
+        return _NO_NAMES
+    found = (match for match in _LINK.finditer(content) if _TO_TESTS.search(match[1]))
     links = b"\n".join(match[1] + match[2] for match in found)
     return TextNames(frozenset(), (), tuple(paths_in_text(links)))
 
