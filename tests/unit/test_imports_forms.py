@@ -365,6 +365,10 @@ BARE: dict[str, tuple[str, set[str]]] = {
     "looked in": ("D = ['core', 'tests']\nx = name in D", set()),
     "exported": ("__all__ = ['core', 'other']\nx = ('tests', 'a')[0] == y", set()),
     "a type": ("def f(x: Literal['train', 'tests']): pass", set()),
+    "a label in Django": ("class A(apps.AppConfig):\n  name = 'p.a'\n  label = 'tests'", set()),
+    "whose a model is": ("class M(Model):\n  class Meta:\n    app_label = 'tests'", set()),
+    "another label": ("class A(Config):\n  label = 'tests'", ALL),
+    "another name in it": ("class A(AppConfig):\n  folder = 'tests'", ALL),
     "a name with tuple": ("x = name.startswith(('core', 'tests'))", set()),
 }
 

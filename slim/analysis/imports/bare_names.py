@@ -1,8 +1,10 @@
 """Strings without a slash that may be parts of a path, by where they stand in the code.
 
 ``load("tests")``, ``FOLDERS = ["core", "tests"]`` and ``kind or "tests"`` may each name a folder.
-What a string is compared with, what is looked for in text, and what a list leaves out by its own
-words (``exclude=["tests"]``) are no parts of a path.
+What a string is compared with, what is looked for in text, what a list leaves out by its own words
+(``exclude=["tests"]``) and labels of Django's applications are no parts of a path.
+
+Source: Django's documentation (``AppConfig.label``, ``Options.app_label``).
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ _NO_PATHS = frozenset(
 )
 _FIRST_ONLY = {"replace": 1, "get": 1, "pop": 1, "setdefault": 1, "getattr": 2}
 """Calls of which only so many arguments are looked for; what follows may be a path."""
+_APP_LABELS = frozenset({"label", "app_label"})
 _SILENT = frozenset({ast.Name, ast.Attribute, ast.Constant, ast.Load, ast.Store, ast.alias})
 """Most nodes are of these types, and hold no constant of which anything is told here."""
 
@@ -42,7 +45,16 @@ _LEAVING_OUT = frozenset(
 )
 _PLACING = frozenset(
     {
-        *(ast.Expr, ast.Call, ast.For, ast.AsyncFor, ast.comprehension, ast.List, ast.Tuple),
+        *(
+            ast.ClassDef,
+            ast.Expr,
+            ast.Call,
+            ast.For,
+            ast.AsyncFor,
+            ast.comprehension,
+            ast.List,
+            ast.Tuple,
+        ),
         *(ast.Assign, ast.AnnAssign, ast.NamedExpr, ast.Return, ast.Yield, ast.arguments),
         *(ast.Dict, ast.BoolOp, ast.IfExp),
     }
@@ -129,6 +141,8 @@ class BareNames:
 
     def _sort(self, node: ast.AST) -> None:
         match node:
+            case ast.ClassDef():
+                self.ignored.update(map(id, _app_labels(node)))
             case ast.Expr(value=ast.Constant() as value):
                 self.ignored.add(id(value))
             case ast.Call(func=function, args=arguments, keywords=keywords):
@@ -192,6 +206,16 @@ def found_module(node: ast.expr) -> str:
             imports = called_name(function) in ("import_module", "__import__")
             return text if imports and not text.startswith(".") else ""
     return module_name(node)
+
+
+def _app_labels(node: ast.ClassDef) -> Iterator[ast.AST]:
+    """Values that label an application of Django, or say to which one a model belongs."""
+    if node.name == "Meta" or any(name_of(base).endswith("AppConfig") for base in node.bases):
+        for each in node.body:
+            match each:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    if name in _APP_LABELS:
+                        yield value
 
 
 def _elements(source: ast.expr) -> Iterator[ast.AST]:
