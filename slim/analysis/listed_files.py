@@ -23,9 +23,9 @@ from slim.analysis.code_paths.module import ELSEWHERE, OWN, PACKAGE
 from slim.analysis.code_paths.places import lists, place_of, resolved
 from slim.analysis.code_paths.reading import LISTINGS, listings_in, listings_variant, place_in
 from slim.analysis.code_paths.scripts import MAX_SCRIPT, is_script, script_listings
+from slim.analysis.code_strings import MAX_SOURCE
 from slim.analysis.imports.path_evidence import RUNNERS
 from slim.analysis.list_words import OTHER_PLACE, MayList
-from slim.analysis.named_files import MAX_SOURCE
 from slim.analysis.python_code import is_python_script
 from slim.analysis.readings import Readings
 from slim.model.finding import Evidence, Strength

@@ -7,21 +7,19 @@ projects, stubs as text for a language model. Such a program says so in a string
 
 from __future__ import annotations
 
-import ast
 import posixpath
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
+from slim.analysis.code_strings import MAX_SOURCE, STRINGS, strings_of, text_of
 from slim.analysis.elsewhere import finds_elsewhere
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.python_code import is_lone_bytecode, is_python_script, strings_in_bytecode
 from slim.analysis.readings import Readings
-from slim.analysis.remembering import Form, texts_or_none
+from slim.analysis.remembering import Form
 from slim.analysis.shared_docs import SharedDocs, shared_folder, shown_folders
-from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
-from slim.analysis.summary import Described, described_by
 from slim.model.finding import Evidence, Strength
 from slim.model.record import (
     UNOWNED,
@@ -31,14 +29,9 @@ from slim.model.record import (
     FileRecord,
     Inventory,
     Owner,
-    OwnerKind,
 )
-from slim.system.literals import without_idle
 from slim.system.mapped import contains
-from slim.system.syntax import parsed, walk
 
-MAX_SOURCE = 1 << 21
-"""Bytes of a file that is read closely; a larger one names all whose words occur in it."""
 _SOURCES = (".py", ".pyw")
 _SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
 _NO_TEXTS = (".md", ".rst", ".map", *COMPRESSED)
@@ -68,8 +61,6 @@ _INSTALLS = re.compile(
 )
 """A line of a script, or a setting, that installs what a lock file says."""
 _SHARED_PATH = re.compile(rb"share[/\\](?:man|doc|info|gtk-doc)[/\\][\w./\\+@-]+")
-_INFO = re.compile(r"([^\W\d][\w.]*)-[^/\\-]*\.dist-info\b")
-"""The name of a distribution before its version, in the path of its metadata."""
 _PATH_BEFORE = re.compile(rb"[\w./\\+-]*\Z")
 _MAX_PATH = 300
 _OWN_STUB = re.compile(rb"__file__\s*\+\s*[\"']i[\"']|\{__file__\}i[\"']")
@@ -82,33 +73,6 @@ _PLACES = re.compile(rb"__file__|getfile|getsourcefile|\.origin\b|\.py[\"']")
 _MANAGERS = (b"npm", b"npx", b"yarn", b"bun", b"jlpm", b"corepack")
 
 
-def strings_of(source: bytes) -> tuple[str, ...] | None:
-    """The strings of Python code that aren't documentation, each once and sorted.
-
-    None where it can't be parsed.
-    """
-    try:
-        tree = parsed(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-    nodes = list(walk(tree))
-    documents = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
-    found = {
-        node.value
-        for node in nodes
-        if isinstance(node, ast.Constant)
-        and isinstance(node.value, str)
-        and id(node) not in documents
-    }
-    return tuple(sorted(found))
-
-
-def _text_of(source: bytes) -> str:
-    """The text of code that can't be parsed, without comments and documentation."""
-    return (without_idle(source) or source).decode("utf-8", "replace")
-
-
-_STRINGS = texts_or_none("strings")
 _NAMES_STUBS: Form[bool] = Form("stubs", lambda names: names, bool)
 
 
@@ -123,15 +87,7 @@ class NamedFiles:
         self._readings = readings or Readings()
 
     def _strings_of(self, record: FileRecord, content: bytes) -> tuple[str, ...] | None:
-        return self._readings.of_record(_STRINGS, record, lambda: strings_of(content))
-
-    def _described(self, record: FileRecord) -> Described:
-        def source() -> bytes:
-            return bytes(self._read(record))
-
-        if record.owner.kind is OwnerKind.RUNTIME or record.size > SUMMARIZED:
-            return described_by(source())  # no other search reads the standard library
-        return self._readings.described(record, source)
+        return self._readings.of_record(STRINGS, record, lambda: strings_of(content))
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
@@ -211,7 +167,7 @@ class NamedFiles:
             strings = (
                 strings_in_bytecode(content) if compiled else self._strings_of(record, content)
             )
-        for text in strings if strings is not None else (_text_of(content),):
+        for text in strings if strings is not None else (text_of(content),):
             for names in meant:
                 yield from names.exactly_in(text)
 
@@ -225,54 +181,12 @@ class NamedFiles:
         if is_code and len(content) <= MAX_SOURCE:
             strings = self._strings_of(record, content)
         if strings is None:
-            strings = (_text_of(content) if is_code else content.decode("utf-8", "replace"),)
+            strings = (text_of(content) if is_code else content.decode("utf-8", "replace"),)
         for text in strings:
             yield from wanted.in_string(text, is_code, record.path.endswith(_SETTINGS))
         if is_code:
             yield from wanted.in_shared_folder(frozenset(strings))
             yield from wanted.shown_by(content, strings)
-
-    def anywhere(
-        self,
-        names: Collection[str],
-        counts: Callable[[FileRecord], bool],
-        means: Callable[[FileRecord, str], bool] = lambda _record, _name: True,
-    ) -> Mapping[str, Evidence]:
-        """Return the names that strings of Python code which counts are and mean, with where."""
-        found: dict[str, Evidence] = {}
-        hints = {name: name.encode() for name in names}
-        for record in self._inventory:
-            if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
-                continue
-            content = bytes(self._read(record))
-            near = [name for name, hint in hints.items() if name not in found and hint in content]
-            strings = (
-                self._strings_of(record, content) if near and len(content) <= MAX_SOURCE else ()
-            )
-            for name in near:
-                stands = strings is None or name in strings or name in map(program_of, strings)
-                if stands and means(record, name):
-                    found[name] = _evidence(record, f'names "{name}"')
-        return found
-
-    def description_readers(
-        self, counts: Callable[[FileRecord], bool]
-    ) -> Iterator[tuple[FileRecord, frozenset[str] | None]]:
-        """Yield code that reads long descriptions, and its strings; None where any may be meant."""
-        for record in self._inventory:
-            if not record.path.endswith(_SOURCES) or not may_name(record) or not counts(record):
-                continue
-            described = self._described(record)
-            if not described:
-                continue
-            content = bytes(self._read(record))
-            strings = self._strings_of(record, content) if len(content) <= MAX_SOURCE else None
-            every = strings is None or described is Described.EVERY
-            if every or strings is None:
-                yield record, None
-            else:
-                folders = (match[1] for text in strings for match in _INFO.finditer(text))
-                yield record, frozenset((*strings, *folders))
 
 
 class _Wanted:
@@ -415,11 +329,6 @@ class _Places:
 
 def _evidence(record: FileRecord, text: str) -> Evidence:
     return Evidence(kind="path", text=text, file=record.deployed_path, strength=Strength.WEAK)
-
-
-def program_of(command: str) -> str:
-    """The name of the program that a command line starts, without its folder."""
-    return posixpath.basename("".join(command.split(maxsplit=1)[:1]).replace("\\", "/"))
 
 
 def _suffix(name: str) -> str:

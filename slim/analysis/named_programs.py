@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from slim.analysis import ReadFile
-from slim.analysis.named_files import MAX_SOURCE, program_of
+from slim.analysis.code_strings import MAX_SOURCE, program_of
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import texts_or_none
 from slim.model.record import FileRecord

@@ -11,8 +11,8 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
+from slim.analysis.code_strings import MAX_SOURCE
 from slim.analysis.imports.path_scan import PathUse, paths_of
-from slim.analysis.named_files import MAX_SOURCE
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.system.syntax import parsed

@@ -21,12 +21,13 @@ from slim.analysis.code_paths.listings import listings_of
 from slim.analysis.code_paths.loading import LoadedPaths
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
+from slim.analysis.code_strings import MAX_SOURCE
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.modules import importable_stem
 from slim.analysis.imports.path_scan import words
 from slim.analysis.imports.text_files import is_prose, may_be_text, may_link
 from slim.analysis.list_words import has_list_words
-from slim.analysis.named_files import MAX_SOURCE, may_name
+from slim.analysis.named_files import may_name
 from slim.model.finding import Evidence, Strength
 from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
 from slim.model.stack import Platform, Stack

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from packaging.utils import canonicalize_name
 
 from slim.analysis.any_readers import read_anywhere
+from slim.analysis.code_strings import CodeStrings
 from slim.analysis.facts import Facts
 from slim.analysis.named_files import NamedFiles
 from slim.analysis.named_programs import NamedPrograms
@@ -78,6 +79,7 @@ class ReadFiles:
         self._scope = scope
         self._rules = rules
         self._search = NamedFiles(facts.inventory, facts.read, facts.readings)
+        self._code = CodeStrings(facts.inventory, facts.read, facts.readings)
         self._shipped = ShippedFiles(facts.stack, facts.inventory, facts.read)
 
     def hold(self) -> None:
@@ -115,7 +117,7 @@ class ReadFiles:
         }
         counts = self._counts("")
         means = NamedPrograms(self._facts.read, self._facts.readings).means
-        for name, evidence in self._search.anywhere(programs, counts, means).items():
+        for name, evidence in self._code.naming(programs, counts, means).items():
             self._draft.refuse(programs[name], SkipReason.REFERENCED, (evidence,))
 
     def hold_descriptions(self) -> None:
@@ -127,7 +129,7 @@ class ReadFiles:
         }
         if not actions:
             return
-        for record, names in self._search.description_readers(self._counts("long-descriptions")):
+        for record, names in self._code.description_readers(self._counts("long-descriptions")):
             text = "reads long descriptions"
             evidence = Evidence(kind="path", text=text, file=record.deployed_path)
             meant = None if names is None else {canonicalize_name(name) for name in names}
@@ -162,7 +164,7 @@ class ReadFiles:
                 notes.setdefault((action.rule, name), []).append(action)
         for rule in sorted({rule for rule, _ in notes}):
             names = [name for each, name in notes if each == rule]
-            for name, evidence in self._search.anywhere(names, self._counts(rule)).items():
+            for name, evidence in self._code.naming(names, self._counts(rule), texts=True).items():
                 for action in notes[rule, name]:
                     self._draft.refuse(action, SkipReason.REFERENCED, (evidence,))
 

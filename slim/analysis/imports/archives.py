@@ -102,6 +102,14 @@ class PythonArchive:
         return _content(record, data) if self._left >= 0 else None
 
 
+def opened_archive(record: FileRecord, data: memoryview, limit: int) -> PythonArchive | None:
+    """Return the archive of Python code that a file may be; None for what is none."""
+    if not may_be_archive(record, data):
+        return None
+    named = record.path.endswith(ARCHIVE_SUFFIXES) or bytes(data[:2]) != b"PK"
+    return PythonArchive(data, limit, named=named)
+
+
 class Archives:
     """The archives of Python code in a stack; each is opened once."""
 
@@ -115,10 +123,7 @@ class Archives:
         if record.key not in self._opened:
             archive = None
             if record.type is EntryType.FILE and not record.path.endswith(SOURCE_SUFFIXES):
-                data = self._read(record)
-                if may_be_archive(record, data):
-                    named = record.path.endswith(ARCHIVE_SUFFIXES) or bytes(data[:2]) != b"PK"
-                    archive = PythonArchive(data, self._limit, named=named)
+                archive = opened_archive(record, self._read(record), self._limit)
             self._opened[record.key] = archive
         return self._opened[record.key]
 
