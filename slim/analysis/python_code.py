@@ -19,7 +19,7 @@ _SHEBANG = re.compile(
 _START = 512
 _SHORT = re.compile(rb"(?=[zZ\xfa\xda]([\x01-\xff]))", re.DOTALL)
 """The type of a string of ASCII letters, and its length."""
-_LONG = re.compile(rb"(?=[uaAt\xf5\xe1\xc1\xf4]([\x01-\xff][\x00-\x0f]\x00\x00))", re.DOTALL)
+_LONG = re.compile(rb"(?=[suaAt\xf3\xf5\xe1\xc1\xf4]([\x01-\xff][\x00-\x0f]\x00\x00))", re.DOTALL)
 
 
 def is_python_script(record: FileRecord, read: ReadFile) -> bool:
@@ -54,3 +54,9 @@ def strings_in_bytecode(content: bytes) -> frozenset[str]:
         found.add(content[start : start + int.from_bytes(match[1], "little")])
     texts = (data.decode("utf-8", "replace") for data in found)
     return frozenset(text for text in texts if text.isprintable())
+
+
+def strings_as_source(content: bytes) -> bytes:
+    """Return the strings of bytecode as code has them, a literal a line: for who goes by words."""
+    strings = sorted(strings_in_bytecode(content))
+    return "".join(f"'{text}'\n" for text in strings).encode("utf-8", "replace")

@@ -13,8 +13,9 @@ from functools import cached_property, partial
 
 from slim.analysis import ReadFile
 from slim.analysis.compiling import is_command
+from slim.analysis.python_code import is_lone_bytecode, strings_as_source
 from slim.analysis.readings import Readings
-from slim.analysis.section_words import SectionsRead
+from slim.analysis.section_words import SectionsRead, sections_read
 from slim.analysis.summary import MAX_SOURCE
 from slim.model.finding import Evidence
 from slim.model.record import (
@@ -75,11 +76,15 @@ class SectionReaders:
     @cached_property
     def _found(self) -> tuple[SectionReader, ...]:
         may_count = list(filter(self._may_count, self._inventory))
-        self._readings.summaries_ahead(may_count, self._read)
-        reads = (
-            (one, self._readings.sections(one, partial(self._content, one))) for one in may_count
-        )
+        sources = (record for record in may_count if not is_lone_bytecode(record))
+        self._readings.summaries_ahead(sources, self._read)
+        reads = ((one, self._read_by(one)) for one in may_count)
         return tuple(SectionReader(one, what) for one, what in reads if what)
+
+    def _read_by(self, record: FileRecord) -> SectionsRead:
+        if is_lone_bytecode(record):
+            return sections_read(strings_as_source(self._content(record)))
+        return self._readings.sections(record, partial(self._content, record))
 
     def _content(self, record: FileRecord) -> bytes:
         return bytes(self._read(record))
@@ -90,5 +95,9 @@ class SectionReaders:
             and record.size <= MAX_SOURCE
             and record.owner.kind is not OwnerKind.RUNTIME
             and record.kind is not FileKind.TESTS
-            and (record.path.endswith(_SOURCES) or is_command(record, self._read))
+            and (
+                record.path.endswith(_SOURCES)
+                or is_lone_bytecode(record)
+                or is_command(record, self._read)
+            )
         )

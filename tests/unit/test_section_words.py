@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import marshal
+
 import pytest
 
 from slim.analysis.section_words import SectionsRead, sections_read
+from tests.support.native_headers import macho
+from tests.support.virtual_stacks import make_stack
 
 RUN = "import subprocess\nsubprocess.run"
 CASES: dict[str, SectionsRead] = {
@@ -59,3 +63,26 @@ CASES: dict[str, SectionsRead] = {
 @pytest.mark.parametrize("source", CASES)
 def test_what_code_may_read_of_native_files(source: str) -> None:
     assert sections_read(source.encode()) is CASES[source]
+
+
+SECTIONS = "x = open(p, 'rb').read().find(b'.symtab')\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "is_found"),
+    [
+        ("$site/m.pyc", bytes(16) + marshal.dumps(compile(SECTIONS, "m", "exec")), True),
+        ("$site/m.pyc", bytes(16) + marshal.dumps(compile("x = b'.text'\n", "m", "exec")), False),
+        (
+            "$site/__pycache__/m.cpython-313.pyc",
+            bytes(16) + marshal.dumps(compile(SECTIONS, "m", "exec")),
+            False,
+        ),
+    ],
+)
+def test_bytecode_without_a_source_reads_sections_as_well(
+    path: str, content: bytes, is_found: bool
+) -> None:
+    made = make_stack({"app-x": {path: content, "$site/core.so": macho()}})
+    (record,) = (one for one in made.inventory if one.path.endswith("core.so"))
+    assert (made.facts.section_readers.of(record, ()) is not None) is is_found
