@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from slim.analysis.imports import archives
 from slim.analysis.imports.proof import ImportProof, Proof
 from slim.analysis.imports.scans import Scan
 from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
@@ -584,6 +585,18 @@ def test_paths_in_members_of_an_archive_lead_to_tests() -> None:
     assert held({"share/x.dat": archive({"x.py": code})}) == {DATA}
     own = "x = Path(__file__).parent / 'tests' / 'data'"
     assert held({"pkg/x.dat": archive({"x.py": own})}) == set()
+
+
+def test_members_of_archives_in_archives_are_bounded_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    inner = archive({f"a{at}.py": "" for at in range(4)})
+    whole = memoryview(archive({f"{at}.zip": inner for at in range(10)}))
+    assert len(archives.PythonArchive(whole, 100).sources) == 40
+    monkeypatch.setattr(archives, "_MAX_MEMBERS", 20)
+    cut = archives.PythonArchive(whole, 100, named=False)
+    assert len(cut.sources) == 8
+    assert cut.whole
 
 
 def test_what_only_begins_like_an_archive_holds_nothing() -> None:

@@ -31,6 +31,7 @@ _START = b"PK\x03\x04"
 _END = b"PK\x05\x06"
 _END_WITHIN = 22 + (1 << 16)
 _MAX_MEMBERS = 50_000
+"""Members of an archive that are read, with those of the archives in it."""
 _MAX_TOTAL = 1 << 26
 """Bytes of all code of one archive that are read."""
 _DEPTH = 2
@@ -66,6 +67,7 @@ class PythonArchive:
         self._bytecode: list[bytes] = []
         self._limit = limit
         self._left = _MAX_TOTAL
+        self._members_left = _MAX_MEMBERS
         self._read_archive(data, _DEPTH, named=named)
 
     @property
@@ -76,8 +78,10 @@ class PythonArchive:
     def _read_archive(self, data: memoryview, depth: int, *, named: bool) -> None:
         data = without_prefix(data)
         try:
-            parser = ZipParser(data, "archive", members=_MAX_MEMBERS, prefixed=True)
-            self._read(data, parser.records(), depth)
+            parser = ZipParser(data, "archive", members=self._members_left, prefixed=True)
+            records = parser.records()
+            self._members_left -= len(records)
+            self._read(data, records, depth)
         except (SlimError, struct.error):
             self.whole = self.whole and not named
 
