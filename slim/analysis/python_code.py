@@ -17,6 +17,8 @@ _SHEBANG = re.compile(
 )
 """The first line, or the two that installers write where the path of Python is a long one."""
 _START = 512
+MOST_BYTECODE = 1 << 21
+"""Bytes of a compiled module whose strings are told; nearly every byte may begin one."""
 _SHORT = re.compile(rb"(?=[zZ\xfa\xda]([\x01-\xff]))", re.DOTALL)
 """The type of a string of ASCII letters, and its length."""
 _LONG = re.compile(rb"(?=[suaAt\xf3\xf5\xe1\xc1\xf4]([\x01-\xff][\x00-\x0f]\x00\x00))", re.DOTALL)
@@ -44,7 +46,10 @@ def is_lone_bytecode(record: FileRecord) -> bool:
 
 
 def strings_in_bytecode(content: bytes) -> frozenset[str]:
-    """Return the strings of a module, and some that only look like ones, whatever its version."""
+    """Return the strings of a module, and some that only look like ones, whatever its version.
+
+    For up to :data:`MOST_BYTECODE` bytes: strings may overlap, so they can be many times as long.
+    """
     found: set[bytes] = set()
     for match in _SHORT.finditer(content):
         start = match.start() + 2

@@ -13,6 +13,7 @@ import pytest
 from slim.analysis.imports import archives
 from slim.analysis.imports.proof import ImportProof, Proof
 from slim.analysis.imports.scans import Scan
+from slim.analysis.python_code import MOST_BYTECODE
 from tests.support.virtual_stacks import SITE, Contents, VirtualStack, make_stack
 
 INIT, MOD, DATA, DEEP = "__init__.py", "mod.py", "data/a.csv", "deep/b.py"
@@ -630,6 +631,11 @@ def test_bytecode_without_a_source_holds_what_it_has_all_parts_of(case: str) -> 
     found = held({"user.pyc": bytes(16) + code, "core/__init__.py": ""})
     assert found - NAMED == expected  # "mod" stands in every module, as "<module>"
     assert held({"__pycache__/user.cpython-313.pyc": bytes(16) + code}) == set()
+
+
+def test_bytecode_that_is_too_large_to_be_read_closely_holds_all_of_its_package() -> None:
+    assert held({"pkg/large.pyc": bytes(MOST_BYTECODE + 1)}) == ALL
+    assert held({"pkg/small.pyc": bytes(MOST_BYTECODE)}) == set()
 
 
 def test_an_archive_that_cannot_be_read_holds_what_its_bytes_name() -> None:

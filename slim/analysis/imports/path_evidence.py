@@ -16,7 +16,7 @@ from functools import cached_property
 from slim.analysis import ReadFile
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.path_scan import TESTS_FOLDER, PathUse, is_test_part
-from slim.analysis.python_code import is_lone_bytecode, strings_in_bytecode
+from slim.analysis.python_code import MOST_BYTECODE, is_lone_bytecode, strings_in_bytecode
 from slim.model.finding import Evidence, Strength
 from slim.model.record import FileKey, FileRecord, Inventory, Owner, OwnerKind
 
@@ -111,9 +111,17 @@ class PathIndex:
     ) -> Iterator[tuple[FileKey, Evidence]]:
         """Yield the removals that bytecode without a source names, or lists the folder of.
 
-        It doesn't tell which strings make a path together, so all parts have to be among them.
+        It doesn't tell which strings make a path together, so all parts have to be among them. A
+        file that is too large to be read so closely names whatever there is of its distribution.
         """
         if not is_lone_bytecode(record) or self.runs_tests(record):
+            return
+        place = self._below_root(record.key)
+        own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
+        if record.size > MOST_BYTECODE:
+            for top in sorted(self._packages.keys() & own):
+                for keys in self._packages[top].values():
+                    yield from ((key, _evidence(record, top)) for key in keys)
             return
         words = {
             part for text in strings_in_bytecode(bytes(read(record))) for part in text.split("/")
@@ -121,8 +129,6 @@ class PathIndex:
         if _PLACES.isdisjoint(words):
             return
         lists = not _LISTS.isdisjoint(words)
-        place = self._below_root(record.key)
-        own = {place.partition("/")[0], *self._owners.get(record.owner, ())}
         for top in sorted(self._packages.keys() & (own | words)):
             for folder, keys in self._packages[top].items():
                 inside = folder.split("/")
