@@ -16,6 +16,7 @@ from slim.analysis.families import Families, static_families
 from slim.analysis.imports.modules import ModuleIndex
 from slim.analysis.imports.proof import ImportProof
 from slim.analysis.linkage.graph import Linkage, ReadDynamic
+from slim.analysis.linkage.spoken import SpokenNames
 from slim.analysis.linkage.virtual_tree import VirtualTree, Way
 from slim.analysis.listed_files import ListedFiles
 from slim.analysis.readings import Readings
@@ -37,6 +38,7 @@ _ASKED_BY_PLANS: Final = (
     "imports",
     "listed_files",
     "section_readers",
+    "spoken_names",
     "compiling_code",
     "stub_readers",
     "unimportable",
@@ -155,6 +157,11 @@ class Facts:
     def section_readers(self) -> SectionReaders:
         """The Python code that reads symbol tables and debugging information of native files."""
         return SectionReaders(self.stack, self.inventory, self.read, self.readings)
+
+    @cached_property
+    def spoken_names(self) -> SpokenNames:
+        """A search for what speaks of libraries that nothing links."""
+        return SpokenNames(self.inventory, self.read)
 
     @cached_property
     def unimportable(self) -> UnimportableModules:

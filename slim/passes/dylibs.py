@@ -29,7 +29,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from slim.analysis.linkage.graph import Linkage
-from slim.analysis.linkage.spoken import speakers
 from slim.analysis.linkage.verdicts import MAX_EVIDENCE, LibraryJudge, LibraryStatus, LibraryVerdict
 from slim.analysis.linkage.virtual_tree import DYNLIB
 from slim.analysis.unused import layer_uses, never_loaded
@@ -245,7 +244,7 @@ def _spoken(context: Context, removed: Mapping[FileKey, _Candidate]) -> Mapping[
     ]
     if not unnamed:
         return {}
-    return speakers(unnamed, context.inventory, context.read, context.gone | removed.keys())
+    return context.facts.spoken_names.speakers(unnamed, context.gone | removed.keys())
 
 
 def _candidate(
