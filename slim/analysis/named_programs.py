@@ -55,20 +55,28 @@ class NamedPrograms:
 def programs_named_in(source: bytes) -> tuple[str, ...] | None:
     """Return the strings of Python code that may name programs, sorted.
 
-    None where every string may: where the code starts programs, or can't be parsed.
+    Where the code starts programs, every string may, but for the names that it exports; None where
+    it can't be parsed.
     """
     try:
         tree = parsed(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
-    found: set[str] = set()
-    for node in walk(tree):
-        if any(_STARTS.fullmatch(name) for name in _names(node)) or _is_system(node):
-            return None
-        for name, value in _held(node):
-            if _SPEAKS.search(name):
-                found.update(_strings_in(value))
-    return tuple(sorted(found))
+    nodes = list(walk(tree))
+    if any(map(_starts, nodes)):
+        held = (value for node in nodes for name, value in _held(node) if name == "__all__")
+        exported = {id(each) for value in held for each in ast.walk(value)}
+        places = (node for node in nodes if id(node) not in exported)
+        found = (text for node in places for text in _text_of(node))
+    else:
+        speaking = (value for node in nodes for name, value in _held(node) if _SPEAKS.search(name))
+        found = (text for value in speaking for node in ast.walk(value) for text in _text_of(node))
+    return tuple(sorted(set(found)))
+
+
+def _starts(node: ast.AST) -> bool:
+    """Return whether code starts programs at one place."""
+    return any(_STARTS.fullmatch(name) for name in _names(node)) or _is_system(node)
 
 
 def _names(node: ast.AST) -> Iterator[str]:
@@ -128,8 +136,8 @@ def _name_of(node: ast.expr | None) -> str:
     return next(_names(node), "") if node is not None else ""
 
 
-def _strings_in(value: ast.expr) -> Iterator[str]:
-    for node in ast.walk(value):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            yield node.value
-            yield program_of(node.value)
+def _text_of(node: ast.AST) -> tuple[str, ...]:
+    """Return a string with the program that it may start; nothing for any other expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return (node.value, program_of(node.value))
+    return ()

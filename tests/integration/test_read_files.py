@@ -226,6 +226,8 @@ PROGRAMS = {
     "from .tools import launch\nlaunch('idle', 'x.py')\n": {"bin/idle"},
     "settings['editor'] = 'idle'\n": {"bin/idle"},
     "class A:\n    command: str = 'idle %s'\n": {"bin/idle"},
+    "from gevent import spawn, idle\n__all__ = ['spawn', 'idle']\n": set[str](),
+    "import subprocess\n__all__ = ['idle']\nx = ['idle']\n": {"bin/idle"},
     "STATES = ('idle', 'running')\nx = state == 'idle'\ny = {'idle': open('x')}\n": set[str](),
     "import platform\nx = platform.system()\ncpu.idle = f(x, 'idle')\n": set[str](),
 }
