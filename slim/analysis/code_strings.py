@@ -11,12 +11,16 @@ import posixpath
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.scripts import is_script
 from slim.analysis.imports.archives import opened_archive
-from slim.analysis.python_code import is_lone_bytecode, is_python_script, strings_in_bytecode
+from slim.analysis.python_code import (
+    MOST_BYTECODE,
+    is_lone_bytecode,
+    is_python_script,
+    strings_in_bytecode,
+)
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import texts_or_none
 from slim.analysis.summary import MAX_SOURCE as SUMMARIZED
@@ -74,27 +78,33 @@ STRINGS = texts_or_none("strings")
 
 @dataclass(frozen=True, slots=True)
 class _Odd:
-    """Code that isn't a module's source: what of it is source, and the strings of its bytecode."""
+    """Code that isn't a module's source: what of it is source, and what is bytecode."""
 
     source: bytes
-    compiled: frozenset[str]
+    bytecode: bytes
 
     @property
     def strings(self) -> frozenset[str] | None:
-        """All strings in it; None where it can't be parsed."""
-        found = strings_of(self.source) if len(self.source) <= MAX_SOURCE else None
-        return None if found is None else self.compiled.union(found)
+        """All strings in it; None where there are too many to be told, or it can't be parsed."""
+        if len(self.source) > MAX_SOURCE or len(self.bytecode) > MOST_BYTECODE:
+            return None
+        found = strings_of(self.source)
+        return None if found is None else strings_in_bytecode(self.bytecode).union(found)
 
     def may_hold(self, word: str) -> bool:
         """Return whether a word stands in it."""
-        return word.encode() in self.source or word in self.compiled
+        return word.encode() in self.source or word.encode() in self.bytecode
 
     @property
     def described(self) -> Described:
         """The distributions of which it may show the long description."""
-        if self.compiled.isdisjoint(_METADATA) or self.compiled.isdisjoint(_DESCRIBES):
-            return described_by(self.source)
-        return Described.EVERY if "distributions" in self.compiled else Described.NAMED
+        if any(map(self._compiled, _METADATA)) and any(map(self._compiled, _DESCRIBES)):
+            every = self._compiled("distributions")
+            return Described.EVERY if every else Described.NAMED
+        return described_by(self.source)
+
+    def _compiled(self, word: str) -> bool:
+        return word.encode() in self.bytecode
 
 
 class CodeStrings:
@@ -106,6 +116,7 @@ class CodeStrings:
         self._inventory = inventory
         self._read = read
         self._readings = readings or Readings()
+        self._archives: dict[FileKey, _Odd | None] = {}
 
     def naming(
         self,
@@ -153,7 +164,7 @@ class CodeStrings:
                 if described and record.size <= MAX_SOURCE:
                     strings = self._strings_of(record, bytes(self._read(record)))
             else:
-                odd = self._odd.get(record.key)
+                odd = self._odd(record)
                 described = Described.NONE if odd is None else odd.described
                 strings = odd.strings if odd is not None and described else None
             if not described:
@@ -175,33 +186,30 @@ class CodeStrings:
             return described_by(source())  # no other search reads the standard library
         return self._readings.described(record, source)
 
-    @cached_property
-    def _odd(self) -> Mapping[FileKey, _Odd]:
-        """The code that isn't a module's source, by file."""
-        found: dict[FileKey, _Odd] = {}
-        for record in self._inventory:
-            if record.path.endswith(_SOURCES) or not may_be_code(record):
-                continue
-            code = self._odd_code(record)
-            if code is not None:
-                found[record.key] = code
-        return found
+    def _odd(self, record: FileRecord) -> _Odd | None:
+        """Return code that isn't a module's source; None for any other file.
 
-    def _odd_code(self, record: FileRecord) -> _Odd | None:
-        data = self._read(record)
+        What was found in archives is kept, and which files are none.
+        """
+        if record.path.endswith(_SOURCES):
+            return None
         if is_lone_bytecode(record):
-            return _Odd(b"", strings_in_bytecode(bytes(data)))
+            return _Odd(b"", bytes(self._read(record)))
         if is_python_script(record, self._read):
-            return _Odd(bytes(data), frozenset())
-        archive = opened_archive(record, data, MAX_SOURCE)
+            return _Odd(bytes(self._read(record)), b"")
+        if record.key not in self._archives:
+            self._archives[record.key] = self._archive(record)
+        return self._archives[record.key]
+
+    def _archive(self, record: FileRecord) -> _Odd | None:
+        archive = opened_archive(record, self._read(record), MAX_SOURCE)
         if archive is None or not (archive.sources or archive.bytecode):
             return None
-        source = b"\n".join(source for _, source in archive.sources)
-        return _Odd(source, strings_in_bytecode(archive.bytecode))
+        return _Odd(b"\n".join(source for _, source in archive.sources), archive.bytecode)
 
     def _in_odd(self, record: FileRecord, names: Collection[str], *, texts: bool) -> Iterator[str]:
         """Yield the names that stand in code of another sort, or in a text that counts."""
-        odd = self._odd.get(record.key)
+        odd = self._odd(record)
         if odd is not None:
             near = [name for name in names if odd.may_hold(name)]
             strings = odd.strings if near else ()

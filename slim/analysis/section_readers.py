@@ -15,7 +15,7 @@ from slim.analysis import ReadFile
 from slim.analysis.compiling import is_command
 from slim.analysis.python_code import is_lone_bytecode, strings_as_source
 from slim.analysis.readings import Readings
-from slim.analysis.section_words import SectionsRead, sections_read
+from slim.analysis.section_words import SectionsRead, may_read_sections, sections_read
 from slim.analysis.summary import MAX_SOURCE
 from slim.model.finding import Evidence
 from slim.model.record import (
@@ -83,7 +83,10 @@ class SectionReaders:
 
     def _read_by(self, record: FileRecord) -> SectionsRead:
         if is_lone_bytecode(record):
-            return sections_read(strings_as_source(self._content(record)))
+            content = self._content(record)
+            if not may_read_sections(content):
+                return SectionsRead.NOTHING
+            return sections_read(strings_as_source(content))
         return self._readings.sections(record, partial(self._content, record))
 
     def _content(self, record: FileRecord) -> bytes:

@@ -15,13 +15,16 @@ from enum import StrEnum
 
 from slim.analysis.vocabulary import AnyOf, vocabulary
 
-_WORDS = AnyOf(
+_NAMED = (
     *(b"symtab", b"strtab", b"SymbolTableSection", b"SHT_SYMTAB", b".comment", b"static_symbols"),
     *(b".debug_", b".zdebug_", b".gnu_debug", b".gdb_index", b"dwarf_info"),
 )
-_PROGRAMS = AnyOf(b"addr2line", b"symbolizer", b"objdump", b"readelf")
+_PRINTING = (b"addr2line", b"symbolizer", b"objdump", b"readelf")
+_WORDS = AnyOf(*_NAMED)
+_PROGRAMS = AnyOf(*_PRINTING)
 _SHORT = b"nm"
 """The name of a program, as one of a text's words: many others hold these letters."""
+_IN_BYTECODE = (*_NAMED, *_PRINTING, b"\x02nm", b"nm ", b"-nm", b"/nm")
 _FORMAT = re.compile(
     rb"\\x7f[\"']?\s*b?[\"']?ELF|\\177ELF|127,\s*69|\belftools\b|\blief\b|\bELFFile\b|\be_shoff\b"
     rb"|\bsh_(?:name|type|offset)\b|\be?_?shstrndx\b|\bElf(?:32|64)?_|\breadelf\b|\bobjdump\b"
@@ -93,6 +96,11 @@ def sections_read(source: bytes) -> SectionsRead:
     ):
         return SectionsRead.SYMBOLS
     return SectionsRead.NOTHING
+
+
+def may_read_sections(bytecode: bytes) -> bool:
+    """Return whether bytecode has a word of what :func:`sections_read` looks for."""
+    return any(map(bytecode.__contains__, _IN_BYTECODE))
 
 
 def _is_word(word: bytes, source: bytes) -> bool:

@@ -34,6 +34,7 @@ _PLACES = frozenset(
     }
 )
 """Names by which code finds the folder of a package."""
+_MOST_MARKS = 99
 _LISTS = frozenset({"listdir", "scandir", "iterdir", "glob", "rglob", "iglob", "walk", "contents"})
 
 
@@ -123,9 +124,10 @@ class PathIndex:
                 for keys in self._packages[top].values():
                     yield from ((key, _evidence(record, top)) for key in keys)
             return
-        words = {
-            part for text in strings_in_bytecode(bytes(read(record))) for part in text.split("/")
-        }
+        content = bytes(read(record))
+        if not any(map(content.__contains__, self._marks)):
+            return
+        words = {part for text in strings_in_bytecode(content) for part in text.split("/")}
         if _PLACES.isdisjoint(words):
             return
         lists = not _LISTS.isdisjoint(words)
@@ -139,6 +141,15 @@ class PathIndex:
                     name = key[1].rpartition("/")[2]
                     if name in words or (lists and tail):
                         yield key, _evidence(record, "/".join([top, *tail, name]))
+
+    @cached_property
+    def _marks(self) -> tuple[bytes, ...]:
+        """Words of which one is in whatever has all parts of a removal's path."""
+        folders = (found for places in self._packages.values() for found in places.items())
+        bare = (keys for folder, keys in folders if TESTS_FOLDER not in folder.split("/"))
+        names = {key[1].rpartition("/")[2] for keys in bare for key in keys}
+        marks = {TESTS_FOLDER, *names} if len(names) <= _MOST_MARKS else {""}
+        return tuple(sorted(mark.encode() for mark in marks))
 
     def runs_tests(self, record: FileRecord) -> bool:
         """True for a module that runs the tests of its own package, or builds it."""
