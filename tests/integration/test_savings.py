@@ -16,7 +16,7 @@ from tests.field.uses import HERE
 from tests.support.platform_wheels import installed
 from tests.support.published_stacks import SITE, STDLIB, LayerSpec, merge, publish
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.xdist_group("savings")]
 
 KNOWN = tomllib.loads((HERE / "savings.toml").read_text(encoding="utf-8"))
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(5, 36)] + ["manylinux2014_x86_64"]
