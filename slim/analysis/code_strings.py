@@ -33,15 +33,16 @@ from slim.system.syntax import parsed, walk
 MAX_SOURCE = 1 << 21
 """Bytes of a file that is read closely; a larger one names all whose words occur in it."""
 _SOURCES = (".py", ".pyw")
-_SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
+SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
 _INFO = re.compile(r"([^\W\d][\w.]*)-[^/\\-]*\.dist-info\b")
 """The name of a distribution before its version, in the path of its metadata."""
-_NEVER = frozenset(
+NEVER_NAMES = frozenset(
     {
         *(FileKind.METADATA, FileKind.LICENCE, FileKind.HEADERS, FileKind.SOURCES),
         *(FileKind.STUBS, FileKind.LINK, FileKind.TESTS),
     }
 )
+"""Kinds of files that name no other."""
 _DESCRIBES = frozenset({"metadata", "get_payload", "METADATA", "PKG-INFO", "Description"})
 _METADATA = ("importlib.metadata", "importlib_metadata", "pkg_resources")
 """Names in bytecode that reads metadata."""
@@ -146,8 +147,7 @@ class CodeStrings:
                 self._strings_of(record, content) if near and len(content) <= MAX_SOURCE else ()
             )
             for name in near:
-                stands = strings is None or name in strings or name in map(program_of, strings)
-                if stands and means(record, name):
+                if _stands(name, strings) and means(record, name):
                     found[name] = _evidence(record, name)
         return found
 
@@ -187,12 +187,10 @@ class CodeStrings:
         return self._readings.described(record, source)
 
     def _odd(self, record: FileRecord) -> _Odd | None:
-        """Return code that isn't a module's source; None for any other file.
+        """Return the code in a file that isn't a module's source; None where there is none.
 
         What was found in archives is kept, and which files are none.
         """
-        if record.path.endswith(_SOURCES):
-            return None
         if is_lone_bytecode(record):
             return _Odd(b"", bytes(self._read(record)))
         if is_python_script(record, self._read):
@@ -214,7 +212,7 @@ class CodeStrings:
             near = [name for name in names if odd.may_hold(name)]
             strings = odd.strings if near else ()
             for name in near:
-                if strings is None or name in strings or name in map(program_of, strings):
+                if _stands(name, strings):
                     yield name
         elif texts and self._may_configure(record):
             content = bytes(self._read(record))
@@ -226,7 +224,7 @@ class CodeStrings:
     def _may_configure(self, record: FileRecord) -> bool:
         """Return whether a file is a script of another language, or holds settings."""
         return record.size <= MAX_SOURCE and (
-            record.path.endswith(_SETTINGS) or is_script(record, self._read)
+            record.path.endswith(SETTINGS) or is_script(record, self._read)
         )
 
 
@@ -240,10 +238,15 @@ def may_be_code(record: FileRecord) -> bool:
     return (
         record.type is EntryType.FILE
         and record.native is None
-        and record.kind not in _NEVER
+        and record.kind not in NEVER_NAMES
         and record.size > 0
         and "__pycache__" not in record.path
     )
+
+
+def _stands(name: str, strings: Collection[str] | None) -> bool:
+    """Return whether a string is a name, or starts the program of that name; None may be any."""
+    return strings is None or name in strings or name in map(program_of, strings)
 
 
 def _as_word(word: bytes) -> bytes:

@@ -24,6 +24,7 @@ from slim.analysis.build_words import (
     INCLUDE_FLAGS,
     has_build_words,
 )
+from slim.analysis.python_code import is_lone_bytecode
 from slim.analysis.readings import Readings
 from slim.analysis.remembering import Form, plain
 from slim.analysis.summary import MAX_SOURCE
@@ -118,7 +119,7 @@ def _may_count(record: FileRecord, read: ReadFile) -> bool:
         record.type is EntryType.FILE
         and (
             record.path.endswith(_SOURCES)
-            or (record.path.endswith(".pyc") and "__pycache__" not in record.path)
+            or is_lone_bytecode(record)
             or record.kind is FileKind.EXTENSION
             or is_command(record, read)
         )

@@ -13,7 +13,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from slim.analysis import ReadFile
 from slim.analysis.code_paths.places import place_of
-from slim.analysis.code_strings import MAX_SOURCE, STRINGS, strings_of, text_of
+from slim.analysis.code_strings import (
+    MAX_SOURCE,
+    NEVER_NAMES,
+    SETTINGS,
+    STRINGS,
+    strings_of,
+    text_of,
+)
 from slim.analysis.elsewhere import finds_elsewhere
 from slim.analysis.imports.text_paths import COMPRESSED, as_utf8
 from slim.analysis.python_code import is_lone_bytecode, is_python_script, strings_in_bytecode
@@ -33,15 +40,8 @@ from slim.model.record import (
 from slim.system.mapped import contains
 
 _SOURCES = (".py", ".pyw")
-_SETTINGS = (".json", ".json5", ".jsonc", ".toml", ".yaml", ".yml", ".ini", ".cfg", ".conf", ".xml")
 _NO_TEXTS = (".md", ".rst", ".map", *COMPRESSED)
 """Documents, which talk of files, and what is compressed."""
-_NEVER_NAMES = frozenset(
-    {
-        *(FileKind.METADATA, FileKind.LICENCE, FileKind.HEADERS, FileKind.SOURCES),
-        *(FileKind.STUBS, FileKind.LINK, FileKind.TESTS),
-    }
-)
 _SUFFIX_WORDS = frozenset({"pyi", "pyx", "pxd", "pxi"})
 """Suffixes that are no words otherwise, so that they count without their dot, too."""
 _PART = re.compile(r"[^\s/\\'\"`,;:()=]+")
@@ -183,7 +183,7 @@ class NamedFiles:
         if strings is None:
             strings = (text_of(content) if is_code else content.decode("utf-8", "replace"),)
         for text in strings:
-            yield from wanted.in_string(text, is_code, record.path.endswith(_SETTINGS))
+            yield from wanted.in_string(text, is_code, record.path.endswith(SETTINGS))
         if is_code:
             yield from wanted.in_shared_folder(frozenset(strings))
             yield from wanted.shown_by(content, strings)
@@ -348,6 +348,6 @@ def may_name(record: FileRecord) -> bool:
         return False
     return (
         record.size <= MAX_SOURCE
-        and record.kind not in _NEVER_NAMES
+        and record.kind not in NEVER_NAMES
         and not record.path.lower().endswith(_NO_TEXTS)
     )
