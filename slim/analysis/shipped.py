@@ -46,6 +46,8 @@ _AFTER_START = re.compile(rf"\.\.|[{OWN}{PACKAGE}]")
 _ELSEWHERE = re.compile(rb"__file__|__path__|files\s*\(|get_data|resource_|open_binary|read_binary")
 """Words by which code finds the folder of another package."""
 _LETTERS = re.compile(r"[^*?./\[\]]")
+_NAME = re.compile(r"[^\W_]")
+"""What a path without a known start has to say: ``f"{a}_{b}"`` may be any text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +201,8 @@ def _leads(use: _Use, here: str, place: str) -> bool:
     tail = [part for part in text.split("/") if part not in ("", ".", "..")]
     while tail and tail[0] == "*":
         del tail[0]
-    if not tail or not any(map(_LETTERS.search, tail)):
+    says = _LETTERS if "/" in use.text else _NAME
+    if not tail or not any(map(says.search, tail)):
         return False
     if len(tail) == 1 and tail[0] == parts[0]:
         return False  # the name of the package alone

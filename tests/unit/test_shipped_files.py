@@ -227,3 +227,27 @@ def test_what_a_held_library_needs_stays_with_it_and_so_do_links() -> None:
     plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
     gone = {key[1].rpartition("/")[2] for key in plan.actions}
     assert {"a.dll", "b.dll", "c.dll", "link.dll"} & gone == {"c.dll"}
+
+
+@pytest.mark.parametrize(
+    ("code", "stays"),
+    [
+        ("x = f'{family}_{machine}'", False),
+        ("x = '%s-%s' % (family, machine)", False),
+        ("x = f'{machine}.dll'", True),
+        ("send(f'{root}/{family}_{machine}')", True),
+        ("import pkg\nsend(f'{pkg.__path__[0]}/{family}_{machine}')", True),
+    ],
+)
+def test_any_two_words_put_together_are_no_path(code: str, stays: bool) -> None:
+    made = make_stack(
+        {
+            "app-x": {
+                "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+                "$site/pkg/__init__.py": code,
+                "$site/pkg/agent_x86-64.dll": pe(),
+            }
+        }
+    )
+    plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
+    assert (f"{SITE}/pkg/agent_x86-64.dll" not in {key[1] for key in plan.actions}) is stays
