@@ -14,7 +14,12 @@ from collections.abc import Mapping
 from functools import partial
 
 from slim.analysis import ReadFile
-from slim.analysis.python_code import is_lone_bytecode, is_python_script, strings_in_bytecode
+from slim.analysis.python_code import (
+    MOST_BYTECODE,
+    is_lone_bytecode,
+    is_python_script,
+    strings_in_bytecode,
+)
 from slim.analysis.remembering import Remembering, plain
 from slim.model.finding import Evidence
 from slim.model.record import EntryType, FileKey, FileKind, FileRecord, Inventory, OwnerKind
@@ -74,7 +79,9 @@ def stub_readers(
 def _reads(record: FileRecord, read: ReadFile) -> bool:
     source = bytes(read(record))
     if is_lone_bytecode(record):
-        return _SUFFIX in source and not _IN_BYTECODE.isdisjoint(strings_in_bytecode(source))
+        return _SUFFIX in source and (
+            len(source) > MOST_BYTECODE or not _IN_BYTECODE.isdisjoint(strings_in_bytecode(source))
+        )
     if any(letter in source for letter in _LETTERS) and _adds_letter(source):
         return True
     return (

@@ -6,6 +6,7 @@ import marshal
 
 import pytest
 
+from slim.analysis.python_code import MOST_BYTECODE
 from slim.analysis.stub_readers import stub_readers
 from tests.support.virtual_stacks import Contents, make_stack
 
@@ -26,6 +27,7 @@ CASES: dict[str, tuple[str, Contents, bool]] = {
         bytes(16) + marshal.dumps(compile(FINDS, "m", "exec")),
         False,
     ),
+    "bytecode that is too large": ("$site/m.pyc", b".pyi" + bytes(MOST_BYTECODE), True),
     "a letter more": ("$site/m.py", f"{FINDS}x = open(o + 'i')\n", True),
     "a letter more in braces": ("$site/m.py", f"{FINDS}x = open(f'{{o}}i')\n", True),
     "of a file": ("$site/m.py", "path = inspect.getfile(m)\nx = open(path + 'i')\n", True),

@@ -66,19 +66,20 @@ class _Compiled:
 
 
 class _Packed:
-    """A text that doesn't tell where a string ends. Remembers what was looked for in it.
+    """Texts that don't tell where a string ends. Remembers what was looked for in them.
 
-    ``text`` may be set to another buffer with the same bytes.
+    ``texts`` may be set to other buffers with the same bytes.
     """
 
-    def __init__(self, text: bytes | memoryview) -> None:
-        self.text = text
+    def __init__(self, *texts: bytes | memoryview) -> None:
+        self.texts = texts
         self._answers: dict[str, bool] = {}
 
     def holds(self, name: str) -> bool:
-        """Return whether a dotted name (or a word) stands anywhere in the text."""
+        """Return whether a dotted name (or a word) stands anywhere in a text."""
         if name not in self._answers:
-            self._answers[name] = contains(self.text, as_bytes(dotted(name)))
+            needle = as_bytes(dotted(name))
+            self._answers[name] = any(contains(text, needle) for text in self.texts)
         return self._answers[name]
 
     @property
@@ -151,14 +152,14 @@ class CompiledReader:
 
         ``inside`` is what was compressed in it.
         """
-        packed = self._opaque.setdefault(record.key, _Packed(b""))
+        packed = self._opaque.setdefault(record.key, _Packed())
         modules = self._index.modules.get(record.key, ())
         own = frozenset(module.name.partition("/")[0] for module in modules)
         # Such files are large: only the answers are kept.
         data = self._read(record)
-        packed.text = b"\0".join((data, inside)) if inside or len(data) <= PART else data
+        packed.texts = (data if len(data) > PART else bytes(data), inside)
         found = list(_names_in_packed(record, packed, own, modules, candidates))
-        packed.text = b""
+        packed.texts = ()
         yield from found
 
     def read_ahead(self, records: Iterable[FileRecord]) -> None:
