@@ -39,6 +39,8 @@ _NO_PATHS = words(
     "rstrip find rfind index count print warn debug info warning error critical exception log "
     "add_argument getattr hasattr setattr getLogger"
 )
+_PATTERNS = words("re re2 regex")
+"""Modules whose functions take patterns of texts; as globs they would match any name."""
 _BUILDERS = words(
     "join joinpath Path PurePath files with_name with_suffix format resource_filename"
 )
@@ -228,8 +230,8 @@ def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
                 yield from _suffix_tests(node)
             case ast.Dict(keys=keys):
                 ignored.update(map(id, keys))
-            case ast.Call(func=function, args=arguments) if called_name(function) in _NO_PATHS:
-                ignored.update(id(inner) for one in arguments for inner in walk(one))
+            case ast.Call():
+                ignored.update(id(inner) for one in _no_paths(node) for inner in walk(one))
             case ast.Raise():
                 ignored.update(map(id, walk(node)))
     used: set[int] = set()
@@ -240,6 +242,14 @@ def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
         if text.strip("*/"):
             line: int = getattr(node, "lineno", 0)
             yield _Use(text, line, isinstance(node, ast.Constant) and "/" not in text)
+
+
+def _no_paths(call: ast.Call) -> list[ast.expr]:
+    """Return the arguments of a call that are no paths: texts, and the pattern of one."""
+    match call.func:
+        case ast.Attribute(value=ast.Name(id=name)) if name.strip("_") in _PATTERNS:
+            return call.args[:1]
+    return call.args if called_name(call.func) in _NO_PATHS else []
 
 
 def _suffix_tests(node: ast.Compare) -> Iterator[_Use]:

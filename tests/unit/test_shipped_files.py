@@ -234,6 +234,8 @@ def test_what_a_held_library_needs_stays_with_it_and_so_do_links() -> None:
     [
         ("x = f'{family}_{machine}'", False),
         ("x = '%s-%s' % (family, machine)", False),
+        ("x = re.fullmatch('[A-Za-z0-9][A-Za-z0-9._-]*', name)", False),
+        ("send(re.sub('[.]so$', '.dll', name))", True),
         ("x = f'{machine}.dll'", True),
         ("send(f'{root}/{family}_{machine}')", True),
         ("import pkg\nsend(f'{pkg.__path__[0]}/{family}_{machine}')", True),
