@@ -34,6 +34,8 @@ from slim.model.stack import Platform, Stack
 from slim.system.syntax import parsed, walk
 
 _SOURCES = (".py", ".pyw")
+_SCRIPTS_OF_NODE = (".js", ".cjs", ".mjs")
+_ADDON = ".node"
 _NO_PATHS = words(
     "startswith removeprefix removesuffix replace split rsplit partition rpartition strip lstrip "
     "rstrip find rfind index count print warn debug info warning error critical exception log "
@@ -69,6 +71,8 @@ class ShippedFiles:
         self._stack = stack
         self._inventory = inventory
         self._read = read
+        self._addons: frozenset[tuple[str, Owner, str]] = frozenset()
+        """Names of Node's add-ons for the system that their layer runs on."""
 
     def among(
         self, candidates: Iterable[FileRecord], gone: Collection[FileKey]
@@ -82,6 +86,12 @@ class ShippedFiles:
             owners.setdefault((record.layer, record.owner), []).append(record)
         packages = {place_of(record.path).partition("/")[0] for record in wanted}
         names = re.compile(b"|".join(re.escape(name.encode()) for name in sorted(packages)))
+        foreign = {record.key for record in wanted}
+        self._addons = frozenset(
+            (record.layer, record.owner, posixpath.basename(record.path))
+            for record in self._inventory
+            if record.path.endswith(_ADDON) and record.key not in foreign
+        )
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
             if record.key in gone or not record.size or record.type is not EntryType.FILE:
@@ -116,8 +126,11 @@ class ShippedFiles:
         every: list[FileRecord],
     ) -> Iterator[tuple[FileKey, str, int]]:
         if not record.path.endswith(_SOURCES):
+            script = record.path.endswith(_SCRIPTS_OF_NODE)
             for wanted in own:
                 name = posixpath.basename(wanted.path)
+                if script and (wanted.layer, wanted.owner, name) in self._addons:
+                    continue  # loaded, from the folder for the system that it runs on
                 if name.encode() in content:
                     yield wanted.key, f'names "{name}"', 0
             return

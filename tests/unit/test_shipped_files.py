@@ -10,6 +10,7 @@ from slim.model.progress import Silent
 from slim.passes import SCHEMAS
 from slim.plan.planner import Planner
 from slim.rules.loader import builtin_packs
+from tests.support.linked_elf import elf
 from tests.support.native_headers import macho, pe
 from tests.support.virtual_stacks import SITE, Contents, Link, make_stack
 
@@ -253,3 +254,19 @@ def test_any_two_words_put_together_are_no_path(code: str, stays: bool) -> None:
     )
     plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
     assert (f"{SITE}/pkg/agent_x86-64.dll" not in {key[1] for key in plan.actions}) is stays
+
+
+@pytest.mark.parametrize("twin", [True, False])
+def test_scripts_of_node_load_the_add_on_of_their_own_system(*, twin: bool) -> None:
+    made = make_stack(
+        {
+            "app-x": {
+                "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+                "$site/pkg/main.js": "require(`./${process.platform}/words.node`)",
+                "$site/pkg/darwin/words.node": macho(machine="x86_64"),
+                f"$site/pkg/{'linux' if twin else 'other'}/words{'' if twin else 'x'}.node": elf(),
+            }
+        }
+    )
+    plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
+    assert ((f"{SITE}/pkg/darwin/words.node") in {key[1] for key in plan.actions}) is twin
