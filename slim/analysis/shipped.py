@@ -216,11 +216,11 @@ def _leads(use: _Use, here: str, place: str) -> bool:
     tail = [part for part in text.split("/") if part not in ("", ".", "..")]
     while tail and tail[0] == "*":
         del tail[0]
-    says = _LETTERS if "/" in use.text else _NAME
-    if not tail or not any(map(says.search, tail)):
+    if not any(map(_NAME.search, tail)):
         return False
-    if len(tail) == 1 and tail[0] == parts[0]:
-        return False  # the name of the package alone
+    if tail[0] == parts[0] and not any(map(_LETTERS.search, tail[1:])):
+        # the name of the package alone, or any name in its folder: f"pkg/{version}"
+        return len(tail) > 1 and len(tail) == len(parts) and _alike(parts, tail)
     folders = range(len(parts) - len(tail)) if not use.bare or "*" not in text else ()
     return any(_alike(parts[at:], tail) for at in (*folders, len(parts) - len(tail)) if at >= 0)
 

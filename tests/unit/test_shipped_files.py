@@ -238,8 +238,11 @@ def test_what_a_held_library_needs_stays_with_it_and_so_do_links() -> None:
         ("x = re.fullmatch('[A-Za-z0-9][A-Za-z0-9._-]*', name)", False),
         ("send(re.sub('[.]so$', '.dll', name))", True),
         ("x = f'{machine}.dll'", True),
-        ("send(f'{root}/{family}_{machine}')", True),
-        ("import pkg\nsend(f'{pkg.__path__[0]}/{family}_{machine}')", True),
+        ("send(f'{root}/{family}_{machine}')", False),
+        ("root = os.path.dirname(__file__)\nsend(f'{root}/in/{family}_{machine}')", True),
+        ("import pkg\nsend(f'{pkg.__path__[0]}/in/{family}_{machine}')", True),
+        ("agent = f'pkg/{version}'", False),
+        ("send(f'pkg/{place}/{name}')", True),
     ],
 )
 def test_any_two_words_put_together_are_no_path(code: str, stays: bool) -> None:
@@ -248,12 +251,12 @@ def test_any_two_words_put_together_are_no_path(code: str, stays: bool) -> None:
             "app-x": {
                 "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
                 "$site/pkg/__init__.py": code,
-                "$site/pkg/agent_x86-64.dll": pe(),
+                "$site/pkg/in/agent_x86-64.dll": pe(),
             }
         }
     )
     plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
-    assert (f"{SITE}/pkg/agent_x86-64.dll" not in {key[1] for key in plan.actions}) is stays
+    assert (f"{SITE}/pkg/in/agent_x86-64.dll" not in {key[1] for key in plan.actions}) is stays
 
 
 @pytest.mark.parametrize("twin", [True, False])
