@@ -61,7 +61,7 @@ class _Use:
     text: str
     line: int
     bare: bool
-    """It is one plain word, which may mean anything."""
+    """It is one word, which may mean anything; a folder only where it is known whole."""
 
 
 class ShippedFiles:
@@ -254,7 +254,7 @@ def _uses(module: CodeModule, ignored: set[int]) -> Iterator[_Use]:
         text = module.text(node, used)
         if text.strip("*/"):
             line: int = getattr(node, "lineno", 0)
-            yield _Use(text, line, isinstance(node, ast.Constant) and "/" not in text)
+            yield _Use(text, line, "/" not in text)
 
 
 def _no_paths(call: ast.Call) -> list[ast.expr]:

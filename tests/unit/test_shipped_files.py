@@ -242,6 +242,9 @@ def test_what_a_held_library_needs_stays_with_it_and_so_do_links() -> None:
         ("root = os.path.dirname(__file__)\nsend(f'{root}/in/{family}_{machine}')", True),
         ("import pkg\nsend(f'{pkg.__path__[0]}/in/{family}_{machine}')", True),
         ("agent = f'pkg/{version}'", False),
+        ("cell = f'I{row}'", False),
+        ("send(f'I{n}/{name}')", True),
+        ("folder = f'I{n}'\nsend(os.path.join(root, folder, name))", True),
         ("send(f'pkg/{place}/{name}')", True),
     ],
 )
