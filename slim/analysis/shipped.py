@@ -21,6 +21,7 @@ from slim.analysis.code_paths.listings import listings_of
 from slim.analysis.code_paths.loading import LoadedPaths
 from slim.analysis.code_paths.module import OWN, PACKAGE, CodeModule
 from slim.analysis.code_paths.places import lists, place_of, resolved
+from slim.analysis.code_paths.steps import only_steps
 from slim.analysis.code_strings import MAX_SOURCE
 from slim.analysis.imports.bare_names import called_name
 from slim.analysis.imports.modules import importable_stem
@@ -149,7 +150,9 @@ class ShippedFiles:
         def is_shared(name: str) -> bool:
             return self._is_used_elsewhere(record, name)
 
-        for use in _uses(module, used.union(LoadedPaths(module, is_shared).only)):
+        used |= LoadedPaths(module, is_shared).only
+        used.update(id(inner) for step in only_steps(module, is_shared) for inner in walk(step))
+        for use in _uses(module, used):
             placed = near if use.text.startswith(OWN) else own
             for wanted in every if PACKAGE in use.text else placed:
                 if _leads(use, here, place_of(wanted.path)):

@@ -108,6 +108,24 @@ READ: dict[str, tuple[str, set[str]]] = {
         HERE + "def f():\n    P = HERE / 'agent.dll'\n    ctypes.CDLL(P)\n    yield P",
         {DLL},
     ),
+    "a step and more": (
+        HERE + "root = HERE / 'libs'\nx = open(root / 'page.js')\nsend(root)",
+        {SUB, MAC},
+    ),
+    "a step to a library": (
+        "def f():\n    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+        "    return open(os.path.join(root, 'win32', name), 'rb')",
+        {SUB},
+    ),
+    "a step of an object": (
+        "class A:\n    root = Path(__file__).parent / 'libs'\nsend(A.root)\nx = A.root / 'a.js'",
+        {SUB, MAC},
+    ),
+    "a step that is listed": (
+        "def f():\n    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+        "    return [os.path.join(root, name) for name in os.listdir(root)]",
+        {SUB, MAC},
+    ),
     "unparsed": ("match x: case ¿\nsend('agent.dll')", {DLL, SUB}),
 }
 
@@ -158,6 +176,11 @@ LOADED: dict[str, str] = {
     "modules only": HERE + "for p in HERE.rglob('*.py'):\n    import_module(p.stem)",
     "modules of a folder": HERE
     + "for f in os.listdir(HERE):\n    if not f.endswith('.py'):\n        continue\n    load(f)",
+    "a step on the way": "def f():\n    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+    + "    if os.path.isdir(root):\n        return open(os.path.join(root, 'page.js'))",
+    "two steps": HERE
+    + "def f(a=HERE):\n    root = a / 'libs'\n    win = root / 'win32'\n"
+    + "    return open(win / 'page.js')",
     "another place": HERE + "shutil.copytree(HERE / 'templates', there)",
     "a word": "x = name == 'win32' or name.startswith('libs')",
     "the package's name": "NAME = 'pkg'\nlog = getLogger('pkg')\nx = find('pkg')",
