@@ -493,6 +493,8 @@ TEXTS: dict[str, tuple[str, str | bytes, set[str]]] = {
     "JSON, parts of a path": ("pkg/a.json", '{"parts": ["pkg", "tests", "data"]}', ALL),
     "JSON, a folder": ("pkg/a.json", '{"folder": "tests"}', ALL),
     "JSON, a key": ("pkg/a.json", '{"tests": 1}', set()),
+    "JSON, a model of Django": ("pkg/a.json", '{"content_type": ["tests", "page"]}', set()),
+    "JSON, an application of Django": ("pkg/a.json", '{"app_label": "tests"}', set()),
     "JSON, what isn't wanted": ("pkg/a.json", '{"exclude": ["core", "tests"]}', set()),
     "JSON, a path to a folder": ("pkg/a.json", '{"folder": "pkg/tests"}', ALL),
     "YAML, a list": ("pkg/a.yaml", "folders:\n  - core\n  - tests\n", ALL),

@@ -45,8 +45,11 @@ _VALUE = re.compile(
 _ASSIGNED = re.compile(rb"=[ \t]*[\"'`]?tests[\"'`]?[ \t]*(?:[;,\r\n]|\Z)", re.MULTILINE)
 _KEY = re.compile(rb"([\w.-]+)[\"']?\s*(?:[:=]|>)")
 _OTHER_KEY = re.compile(
-    rb"exclu|ignor|skip|omit|prun|black|deny|without|remov|delet|clean|\A(?:test|testpaths)\Z", re.I
+    rb"exclu|ignor|skip|omit|prun|black|deny|without|remov|delet|clean|\A(?:test|testpaths)\Z"
+    rb"|\A(?:app_label|content_type)\Z",
+    re.I,
 )
+"""Keys of what isn't wanted, and of names of Django's applications and models (fixtures)."""
 _NEAR = 300
 _IN_BASE64 = AnyOf(
     *(
