@@ -368,6 +368,11 @@ BARE: dict[str, tuple[str, set[str]]] = {
     "a label in Django": ("class A(apps.AppConfig):\n  name = 'p.a'\n  label = 'tests'", set()),
     "whose a model is": ("class M(Model):\n  class Meta:\n    app_label = 'tests'", set()),
     "another label": ("class A(Config):\n  label = 'tests'", ALL),
+    "what a migration is after": (
+        "class Migration(migrations.Migration):\n  dependencies = [('tests', '0001_first')]",
+        set(),
+    ),
+    "what another class is after": ("class A(B):\n  dependencies = [('tests', '1')]", ALL),
     "another name in it": ("class A(AppConfig):\n  folder = 'tests'", ALL),
     "a name with tuple": ("x = name.startswith(('core', 'tests'))", set()),
 }

@@ -4,7 +4,8 @@
 What a string is compared with, what is looked for in text, what a list leaves out by its own words
 (``exclude=["tests"]``) and labels of Django's applications are no parts of a path.
 
-Source: Django's documentation (``AppConfig.label``, ``Options.app_label``).
+Source: Django's documentation (``AppConfig.label``, ``Options.app_label``,
+``Migration.dependencies``).
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _NO_PATHS = frozenset(
 _FIRST_ONLY = {"replace": 1, "get": 1, "pop": 1, "setdefault": 1, "getattr": 2}
 """Calls of which only so many arguments are looked for; what follows may be a path."""
 _APP_LABELS = frozenset({"label", "app_label"})
+_MIGRATIONS = frozenset({"dependencies", "replaces", "run_before"})
 _SILENT = frozenset({ast.Name, ast.Attribute, ast.Constant, ast.Load, ast.Store, ast.alias})
 """Most nodes are of these types, and hold no constant of which anything is told here."""
 
@@ -209,13 +211,18 @@ def found_module(node: ast.expr) -> str:
 
 
 def _app_labels(node: ast.ClassDef) -> Iterator[ast.AST]:
-    """Values that label an application of Django, or say to which one a model belongs."""
-    if node.name == "Meta" or any(name_of(base).endswith("AppConfig") for base in node.bases):
-        for each in node.body:
-            match each:
-                case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                    if name in _APP_LABELS:
-                        yield value
+    """Values that label an application of Django, or say which one a model or migration is of."""
+    bases = [name_of(base) for base in node.bases]
+    if node.name == "Meta" or any(base.endswith("AppConfig") for base in bases):
+        labels = _APP_LABELS
+    elif "Migration" in bases:
+        labels = _MIGRATIONS
+    else:
+        return
+    for each in node.body:
+        match each:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value) if name in labels:
+                yield from walk(value)
 
 
 def _elements(source: ast.expr) -> Iterator[ast.AST]:
