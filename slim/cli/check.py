@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from slim import api
+from slim.cli.apart import check_apart
 from slim.cli.errors import refuse_exceeded
 from slim.cli.options import (
     FILE,
@@ -127,6 +128,8 @@ def check_command(
     config = chosen_config(inputs, options)
     reporting.check(None, (out, baseline, budget, delta, *config.files), new_files_may=True)
     file = BudgetFile.of(config, budget)
+    if update_budget:
+        check_apart(file.path, (out, baseline), what="the budget")
     budgets = file.read(config, may_be_missing=update_budget)
     package = None if delta is None else api.read_delta(delta)
     with reporting.progress() as progress:

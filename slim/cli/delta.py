@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from slim import api
+from slim.cli.apart import check_apart
 from slim.cli.groups import SuggestingGroup
 from slim.cli.options import (
     FILE,
@@ -182,6 +183,7 @@ def apply_command(
     from slim.model.settings import Effort
 
     config = chosen_config([old, delta], {**options, "packs": (), "keep_file": None})
+    check_apart(output, config.files)
     reporting.check(output, (old, delta, *config.files))
     with reporting.progress() as progress:
         results = api.apply_delta(

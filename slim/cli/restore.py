@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from slim import api
+from slim.cli.apart import check_apart
 from slim.cli.options import (
     FILE,
     FILE_PLACE,
@@ -108,6 +109,8 @@ def restore_command(
         raise click.UsageError("-q contradicts -v and --json")
     inputs = [file, *arguments[:1]]
     config = chosen_config(inputs, {**options, "packs": (), "keep_file": None})
+    for place in (output, extract):
+        check_apart(place, (file, *config.files))
     from slim.reports.restore import json_v1, terminal
 
     style = style_for(sys.stdout)

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from slim import api
+from slim.cli.apart import check_apart, local
 from slim.cli.errors import refuse_failures
 from slim.cli.keep import check_keep_file, keep_file_for, write_keep_file
 from slim.cli.options import (
@@ -206,10 +207,17 @@ def run_command(
     keep_file = keep_file_for(options, config)
     if verify:
         check_keep_file(keep_file, stack)
+    read = (*config.files, *tried)
+    check_apart(output, read, earlier=previous)
+    check_apart(keep_removed, (*read, previous), what="the file for originals")
+    check_apart(symbols, (*read, previous), what="the folder for symbols", added_to=True)
+    cache = local(results_cache)
+    if cache is not None and cache == local(symbols):
+        raise click.UsageError("symbols and results can't go to the same folder")
     reporting.check(
         output,
-        (stack, previous, *config.files, *tried),
-        written=(keep_removed, symbols, keep_file if verify else None),
+        (stack, previous, *read),
+        written=(keep_removed, symbols, cache, keep_file if verify else None),
     )
     with reporting.progress() as progress:
         results = api.run(

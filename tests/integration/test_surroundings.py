@@ -210,3 +210,41 @@ def test_the_cache_of_an_update_lies_in_neither_side(here: Path, place: str) -> 
     )
     assert (done.returncode, "the cache would lie in" in done.stderr) == (2, True), done.stderr
     assert sorted(here.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run stack -o own.toml --pack own.toml --force",
+        "run stack -o own.toml --config own.toml --force",
+        "run stack -o held --pack held/own.toml --force",
+        "run stack -o held --previous held/before --force",
+        "run stack -o held/before/out --previous held/before",
+        "run stack -o out --previous held/before --symbols held/before",
+        "run stack -o out --previous held/before --keep-removed held/before/old.tar.zst",
+        "run stack -o out --cache made --symbols made",
+        "run stack -o out --cache made --report json=made",
+        "restore old.tar.zst stack -o old.tar.zst --force",
+        "restore old.tar.zst stack -o own.toml --config own.toml --force",
+        "delta apply stack held -o own.toml --config own.toml --force",
+        "check held --budget held/own.toml --update-budget",
+    ],
+)
+def test_nothing_that_is_written_replaces_what_is_read(here: Path, command: str) -> None:
+    text = 'schema = 1\ndescription = "none"\n' if "--pack" in command else "schema = 1\n"
+    (here / "held").mkdir()
+    for file in (here / "own.toml", here / "held/own.toml", here / "old.tar.zst"):
+        file.write_text(text)
+    shutil.copytree(here / "stack", here / "held/before")
+    before = sorted(here.rglob("*"))
+    arguments = [*SLIM, *command.split()]
+    done = subprocess.run(arguments, cwd=here, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert sorted(here.rglob("*")) == before
+
+
+def test_a_stack_may_be_replaced_by_its_next_version(here: Path) -> None:
+    shutil.copytree(here / "stack", here / "out")
+    run = [*SLIM, "run", "stack", "-o", "out", "--previous", "out", "--force"]
+    done = subprocess.run(run, cwd=here, capture_output=True, text=True, check=False)
+    assert "would" not in done.stderr
