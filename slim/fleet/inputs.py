@@ -17,6 +17,7 @@ from slim.model.stack import Layer
 from slim.stores.base import BlobStore
 from slim.stores.open import checked_url, open_store
 from slim.stores.release import NEWEST, newest
+from slim.system.regular import read_input
 from slim.system.strict_json import parse_json
 from slim.system.urls import is_url
 
@@ -110,7 +111,8 @@ def published_digest(place: str) -> str | None:
     else:
         path = Path(place)
         folder = path.parent if path.is_file() else path / FOLDER
-        found = [[one.name, sha256(one.read_bytes())] for one in sorted(folder.glob("*.json"))]
+        files = sorted(folder.glob("*.json"))
+        found = [[one.name, sha256(read_input(one, LARGEST, noun="manifest"))] for one in files]
     return digest(found) if found else None
 
 

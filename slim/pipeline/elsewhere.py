@@ -10,13 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from slim.errors import ConfigError, StorageError
+from slim.errors import ConfigError
 from slim.model.outcome import RunResult
 from slim.model.report import RUN_REPORT
 from slim.system.json_cursor import JsonCursor, JsonSource
+from slim.system.regular import read_input
 from slim.verification.dynamic import launch
 
 _HINT = "write one with slim verify ORIGINAL SLIMMED --report json=FILE, on a host that runs it"
+_LARGEST = 256 * 1024 * 1024
+"""The most bytes of a report. It names every file that was imported: tens of megabytes at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Trial:
 def read_trials(files: Iterable[Path]) -> tuple[Trial, ...]:
     """Read the trials of JSON reports.
 
-    Raises StorageError, and UnsafeInputError for what is no such report.
+    Raises StorageError, LimitError, and UnsafeInputError for what is no such report.
     """
     return tuple(trial for file in files for trial in _trials(file))
 
@@ -74,10 +77,7 @@ def check_tried_elsewhere(
 
 
 def _trials(file: Path) -> Iterator[Trial]:
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise StorageError.from_os_error(error, file=file) from None
+    text = read_input(file, _LARGEST, noun="report")
     top = JsonSource(file=file, hint=_HINT).parse(text)
     if top["schema"].text() != RUN_REPORT:
         raise top.wrong("not a report of slim verify or slim run")

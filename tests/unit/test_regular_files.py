@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from slim.errors import ConfigError, UnsafeInputError
+from slim.fleet.inputs import published_digest
 from slim.inventory.manifest import read_json
+from slim.pipeline.elsewhere import read_trials
 from slim.system.regular import NotRegularError, TooLargeError, read_regular
 from slim.system.toml_table import MAX_TOML_SIZE, read_text
 
@@ -66,3 +68,15 @@ def test_a_configuration_is_bounded(tmp_path: Path) -> None:
         stream.truncate(MAX_TOML_SIZE + 1)
     with pytest.raises(ConfigError, match=f"more than {MAX_TOML_SIZE} bytes"):
         read_text(file)
+
+
+@needs_fifo
+def test_a_pipe_is_no_report_of_a_trial(pipe: Path) -> None:
+    with pytest.raises(UnsafeInputError, match="not a regular file"):
+        read_trials([pipe])
+
+
+@needs_fifo
+def test_a_pipe_is_no_manifest_of_what_a_fleet_published_before(pipe: Path) -> None:
+    with pytest.raises(UnsafeInputError, match="not a regular file"):
+        published_digest(str(pipe.parent.parent))
