@@ -183,5 +183,7 @@ class StorageError(SlimError):
         file = file or error.filename
         if error.errno == errno.ENOENT and file is None:  # getcwd(3) has no path to tell
             file, hint = "the working folder", hint or "it was deleted; change to one that exists"
+            if (error.strerror or "").startswith("No usable temporary"):  # the module tempfile
+                file, hint = "the temporary folder", "TMPDIR names one that can be written to"
         fitting = hint or _HINTS.get(error.errno or 0, _HINT)
         return cls(error.strerror or str(error), file=file, hint=fitting)

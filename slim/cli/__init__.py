@@ -14,6 +14,7 @@ from slim import __version__
 from slim.cli.descriptors import allow_own_files, open_standard_descriptors
 from slim.cli.errors import EXIT_USAGE, guarded
 from slim.cli.groups import LateCommand, SuggestingGroup
+from slim.cli.terminal import tell
 
 __all__ = ["COMMANDS", "main", "root"]
 
@@ -69,7 +70,7 @@ _EXAMPLES = (
 def root(context: click.Context) -> None:
     """Make the Python layers that venvstacks publishes smaller, and prove that they still work."""
     if context.invoked_subcommand is None:
-        click.echo(context.get_help(), err=True)
+        tell(context.get_help())
         context.exit(EXIT_USAGE)
 
 

@@ -1,4 +1,4 @@
-"""What a command writes, told apart from what it reads before work begins."""
+"""Places that a command writes to, and those that it reads: they are told apart beforehand."""
 
 from __future__ import annotations
 
@@ -55,7 +55,5 @@ def local(place: Place) -> Path | None:
 
 def stack_folder(place: Path) -> Path:
     """Return the folder of a published stack, of which a manifest may be given."""
-    if place.is_dir():
-        return place
     folder = place.parent
-    return folder.parent if folder.name == "__venvstacks__" else folder
+    return folder.parent if folder.name == "__venvstacks__" and not place.is_dir() else place

@@ -22,8 +22,8 @@ from slim.cli.options import (
     source_options,
 )
 from slim.cli.reporting import Reporting, reporting_options
-from slim.cli.terminal import emit
-from slim.errors import StorageError
+from slim.cli.terminal import emit, tell
+from slim.errors import OutputError, StorageError
 from slim.reports.budget import VERDICT_REPORTERS
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _report(verdict: Verdict, reporting: Reporting, notes: Iterable[str]) -> Non
             if reporting.stdout_is_free:
                 emit(annotations)
             else:
-                click.echo(annotations, err=True, nl=False)
+                tell(annotations, nl=False)
     finally:  # whether the budget held matters more than whether that could be told
         refuse_exceeded(verdict, hint="slim diff BASELINE OUT -v shows all that changed")
 
@@ -179,4 +179,5 @@ def _append_summary(text: str) -> None:
         with Path(name).open("a", encoding="utf-8", newline="\n") as stream:
             stream.write(text + "\n")
     except OSError as error:
-        raise StorageError.from_os_error(error, file=name, hint=f"{_SUMMARY} names it") from error
+        text = StorageError.from_os_error(error).message
+        raise OutputError(text, file=name, hint=f"{_SUMMARY} names it") from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slim.cli.terminal import style_for
+from slim.cli.terminal import style_for, tell
 from slim.errors import ConfigError, OutOfMemoryError, RefusedError, SlimError, StorageError
 from slim.reports.common.text import printable
 from slim.system.interrupts import Interrupted, raise_on_signals
@@ -99,7 +99,7 @@ def _trace() -> None:
     if os.environ.get(DEBUG, "") not in ("", "0"):
         import traceback
 
-        click.echo(traceback.format_exc(), err=True, nl=False)
+        tell(traceback.format_exc(), nl=False)
 
 
 def _say(label: str, text: str) -> None:
@@ -117,6 +117,4 @@ def _line(text: str, prefix: str = "") -> None:
     """Write lines to stderr, each made printable, because names in them may be hostile."""
     body = "\n".join(printable(line) for line in text.split("\n"))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    click.echo(
-        prefix + body.encode(encoding, "backslashreplace").decode(encoding), err=True, color=True
-    )
+    tell(prefix + body.encode(encoding, "backslashreplace").decode(encoding), color=True)

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import click
-
-from slim.cli.terminal import style_for
+from slim.cli.terminal import style_for, tell
 from slim.model.fleet import FleetObserver, FleetProgress, TaskResult
 from slim.model.size import format_size
 from slim.reports.common.text import count, duration, percent, printable
@@ -81,4 +79,4 @@ def fleet_progress(*, quiet: bool, verbose: int) -> Iterator[FleetObserver]:
 
 def _line(progress: FleetProgress) -> None:
     if progress.last is not None:
-        click.echo(result_text(progress, progress.last), err=True)
+        tell(result_text(progress, progress.last))

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from slim.cli.terminal import tell
 from slim.config import KEEP_NAME
 from slim.errors import ConfigError
 from slim.system.urls import is_url
@@ -50,7 +49,6 @@ def write_keep_file(results: Iterable[RunResult], file: Path) -> None:
 
     earlier = read_keep_file(file) if file.is_file() else {}
     replace_file(file, render_keep(repairs, earlier).encode())
-    click.echo(
+    tell(
         f"slim: what has to stay is written to {file}; commit it, and the next run needs no search",
-        err=True,
     )

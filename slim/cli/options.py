@@ -12,6 +12,7 @@ import click
 
 from slim import api
 from slim.cli.groups import write_examples
+from slim.cli.terminal import tell
 from slim.config import CONFIG_NAMES, KEEP_NAME
 from slim.config.kinds import Flag, Kind, Number, Word
 from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, is_on, option_name
@@ -342,11 +343,10 @@ def _tell_origin(config: Config, inputs: Sequence[Path]) -> None:
     if config.origin is not None:
         file = Path(config.origin)
         shown = file.name if file.parent == Path.cwd() else config.origin
-        click.echo(f"slim: configuration: {printable(shown)}", err=True)
+        tell(f"slim: configuration: {printable(shown)}")
     unread = disregarded(*inputs)
     if unread is not None:
-        click.echo(
+        tell(
             f"slim: {printable(str(unread))} isn't read, since it lies in what is looked at;"
             " --config names it if it is yours",
-            err=True,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -209,16 +210,9 @@ def run_command(
         check_keep_file(keep_file, stack)
     read = (*config.files, *tried)
     check_apart(output, read, earlier=previous)
-    check_apart(keep_removed, (*read, previous), what="the file for originals")
-    check_apart(symbols, (*read, previous), what="the folder for symbols", added_to=True)
-    cache = local(results_cache)
-    if cache is not None and cache == local(symbols):
-        raise click.UsageError("symbols and results can't go to the same folder")
-    reporting.check(
-        output,
-        (stack, previous, *read),
-        written=(keep_removed, symbols, cache, keep_file if verify else None),
-    )
+    cache = _check_extras((*read, previous), keep_removed, symbols, results_cache)
+    kept = keep_file if verify else None
+    reporting.check(output, (stack, previous, *read), written=(keep_removed, symbols, cache, kept))
     with reporting.progress() as progress:
         results = api.run(
             stack,
@@ -247,6 +241,24 @@ def run_command(
         reporting.deliver(RUN_REPORTERS["terminal"], results)
     finally:
         refuse_failures(results, "verification refused the result")
+
+
+def _check_extras(
+    read: Iterable[Path | str | None],
+    keep_removed: Path | None,
+    symbols: Path | None,
+    results_cache: str | None,
+) -> Path | None:
+    """Raise an error where what a run writes beside its output would meet what it reads.
+
+    Returns the folder of the cache, if it is one.
+    """
+    check_apart(keep_removed, read, what="the file for originals")
+    check_apart(symbols, read, what="the folder for symbols", added_to=True)
+    cache = local(results_cache)
+    if cache is not None and cache == local(symbols):
+        raise click.UsageError("symbols and results can't go to the same folder")
+    return cache
 
 
 def _check_options(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TextIO
@@ -48,6 +49,22 @@ def _encodes(stream: TextIO, text: str) -> bool:
     return True
 
 
+def tell(text: str, *, nl: bool = True, color: bool | None = None) -> None:
+    """Write to stderr. What can't be written there is lost, and keeps nothing from being done."""
+    try:
+        click.echo(text, err=True, nl=nl, color=color)
+    except OSError:
+        with contextlib.suppress(OSError, ValueError):
+            _close_off(sys.stderr)
+
+
+def _close_off(stream: TextIO) -> None:
+    """Lead a stream that fails nowhere, or Python complains when it flushes it at exit."""
+    hole = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(hole, stream.fileno())
+    os.close(hole)
+
+
 def emit(text: str) -> None:
     """Write to stdout. Raise OutputError where that fails.
 
@@ -61,9 +78,7 @@ def emit(text: str) -> None:
         click.echo(text.encode(encoding, "backslashreplace").decode(encoding), nl=False, color=True)
         sys.stdout.flush()
     except BrokenPipeError:
-        hole = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(hole, sys.stdout.fileno())  # or Python complains when it flushes at exit
-        os.close(hole)
+        _close_off(sys.stdout)
     except OSError as error:
         raise OutputError(
             StorageError.from_os_error(error).message, file="stdout", hint=_DONE

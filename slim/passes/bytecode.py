@@ -5,9 +5,10 @@ one. That step is known to run for published archives whose ``postinstall.py`` c
 an export may be copied into an application as it is, and would then be compiled at every start.
 Where the configuration states no policy, that decides it. Policies, for each layer: ``none`` ships
 no bytecode for sources that are there, and so does ``traced`` (what is compiled then is for
-:mod:`slim.passes.traced_bytecode`), ``one`` ships just the runtime's own plain variant, ``keep``
-ships what was there but for variants that this runtime never loads. A sourceless ``.pyc`` outside
-``__pycache__`` is code, not a cache, and always stays.
+:mod:`slim.passes.traced_bytecode`), ``one`` ships just the runtime's own plain variant (or the
+optimised ones where there is no plain one), ``keep`` ships what was there but for variants that
+this runtime never loads. A sourceless ``.pyc`` outside ``__pycache__`` is code, not a cache, and
+always stays.
 
 Source: PEP 3147 (``__pycache__`` and cache tags), PEP 488 (``opt-1``, ``opt-2``).
 """
@@ -28,6 +29,7 @@ from slim.passes.base import Context
 
 _CACHED = re.compile(r"(?P<stem>.+?)\.(?P<tag>[a-z]+-?\d+[^.]*)(\.opt-(?P<level>[12]))?\.pyc\Z")
 
+_VERSIONED = re.compile(r"(?:^|/)python(\d\.\d+)t?/")
 _POST_INSTALL = "postinstall.py"
 _CACHE_FOLDER = "__pycache__/"
 _COMPILED_AGAIN = Evidence(
@@ -96,16 +98,19 @@ def _why(
         return Evidence(
             kind="bytecode", text="orphan: its source isn't there, so nothing ever loads it"
         )
-    if match["level"]:
+    level, compiled = match["level"], policy in (BytecodePolicy.NONE, BytecodePolicy.TRACED)
+    plain = f"{folder}/{match['stem']}.{match['tag']}.pyc"
+    # Where no plain variant was shipped, the product is started with -O.
+    if level and (compiled or plain in context.inventory.records[record.layer]):
         return Evidence(
             kind="bytecode",
-            text=f"only loaded by an interpreter started with -O (opt-{match['level']})",
+            text=f"only loaded by an interpreter started with -O (opt-{level})",
         )
-    if tag is not None and match["tag"] != tag:
+    if tag is not None and match["tag"] not in (tag, _tag_of_folder(record.path)):
         return Evidence(
             kind="bytecode", text=f"for {match['tag']}, but the stack's runtime is {tag}"
         )
-    if policy in (BytecodePolicy.NONE, BytecodePolicy.TRACED):
+    if compiled:
         return _COMPILED_AGAIN
     return None
 
@@ -115,6 +120,12 @@ def is_orphan(record: FileRecord, records: Mapping[str, FileRecord]) -> bool:
     folder, _, name = record.path.rpartition("/")
     stem = name.partition(".")[0]
     return f"{folder.rpartition('/')[0]}/{stem}.py".lstrip("/") not in records
+
+
+def _tag_of_folder(path: str) -> str | None:
+    """Return the cache tag of CPython that the folder of a library tells, such as python3.13."""
+    versions = _VERSIONED.findall(path)
+    return f"cpython-{versions[-1].replace('.', '')}" if versions else None
 
 
 def _tag_of(layer: Layer, context: Context) -> str | None:

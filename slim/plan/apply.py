@@ -188,8 +188,8 @@ def new_members(
 
     Its root folder comes first, where the old layer has a member for it.
     Folders that held something and hold nothing any more go, but for those of a package that stays
-    which held no code: the package may list them, or write into them. Folders that were empty
-    before stay.
+    which held no code: the package may list them, or write into them; and for those that a link or
+    the interpreter looks for. Folders that were empty before stay.
     """
     kept: list[Member] = []
     emptied: set[str] = set()
@@ -215,11 +215,47 @@ def new_members(
         for folder in _parents(path)
     }
     gone = {path for path in emptied - full if path in code or not _in_package(path, full)}
+    passed = {path for member in kept for path in _passed(member)} if gone else set()
+    for path in [path for path in gone if path in passed or _is_landmark(path, full)]:
+        gone.difference_update((path, *_parents(path)))
     root = [] if tree.root_member is None else [tree.root_member]
     return [
         *root,
         *(_edited(member, layer, plan, edited) for member in kept if not _is_gone(member, gone)),
     ]
+
+
+def _passed(member: Member) -> Iterator[str]:
+    """Yield the folders that a link's target enters and leaves again, as in ``tests/../data``.
+
+    The system looks each of them up. Only those that no other link leads to are told.
+    """
+    if member.type is not EntryType.SYMLINK or ".." not in (member.link_target or ""):
+        return
+    place = posixpath.dirname(member.path).split("/")
+    entered = 0
+    for part in (member.link_target or "").split("/"):
+        if part in ("", "."):
+            continue
+        if part != "..":
+            place.append(part)
+            entered += 1
+            continue
+        if entered:
+            yield "/".join(place).lstrip("/")
+            entered -= 1
+        if not place:
+            return
+        place.pop()
+
+
+def _is_landmark(path: str, full: set[str]) -> bool:
+    """True for the folder of a standard library by which the interpreter finds itself.
+
+    getpath.py takes its exec_prefix from where lib-dynload is, empty or not.
+    """
+    folder, _, name = path.rpartition("/")
+    return name == "lib-dynload" and folder in full
 
 
 def _in_package(path: str, full: set[str]) -> bool:

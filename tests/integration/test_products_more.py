@@ -25,6 +25,7 @@ from tests.integration.test_products import (
     package,
     removed,
     runtime,
+    slim,
 )
 from tests.support.deployed_stacks import clean_environment, output_of, unpack
 from tests.support.published_stacks import (
@@ -416,6 +417,52 @@ def test_a_launcher_that_opens_a_link_to_libpython(name: str, tmp_path: Path) ->
     tried("export", lambda folder: output_of(starter, (folder / RUNTIME / "lib" / name).resolve()))
 
 
+@pytest.mark.parametrize("link", [True, False])
+def test_a_launcher_that_looks_for_libpython_where_its_configuration_lies(
+    link: bool, tmp_path: Path
+) -> None:
+    """LIBPL, as Julia's PyCall and others do; a distribution of Linux has a link there."""
+    starter = launcher(tmp_path)
+    library = (tmp_path / "libpython.so").read_bytes()
+    folder = f"{STDLIB}/config-3.13-x86_64-linux-gnu"
+    there = {f"{folder}/Makefile": "x = 1\n", "lib/libpython3.13.so.1.0": library}
+    if not link:
+        there[f"{folder}/libpython3.13.so"] = library
+    made = export("export", {RUNTIME: runtime(**there)})
+    place = Path(RUNTIME) / folder / "libpython3.13.so"
+    if link:
+        (made / place).symlink_to("../../libpython3.13.so.1.0")
+    tried("export", lambda tree: output_of(starter, (tree / place).resolve()))
+    assert not Path(f"after-standard/{RUNTIME}/{folder}/Makefile").exists()
+    slim("export", "alone", "--no-embedded")
+    assert not list(Path("alone").rglob("libpython*"))
+
+
+def test_a_program_of_the_stack_that_names_libpython_holds_it(tmp_path: Path) -> None:
+    launcher(tmp_path)
+    library = (tmp_path / "libpython.so").read_bytes()
+    script = "#!/bin/sh\nexec ./start ./lib/libpython3.13.so.1.0\n"
+    made = {"lib/libpython3.13.so.1.0": library, "bin/go": script}
+    export("export", {RUNTIME: runtime(**made)})
+    slim("export", "out", "--no-embedded")
+    assert Path(f"out/{RUNTIME}/lib/libpython3.13.so.1.0").exists()
+
+
+def test_folders_that_are_looked_for_stay_though_all_in_them_goes(tmp_path: Path) -> None:
+    """The interpreter finds itself by lib-dynload, and a link leads through a folder of tests."""
+    launcher(tmp_path)
+    library = (tmp_path / "libpython.so").read_bytes()
+    extension = f"{STDLIB}/lib-dynload/_testcapi.cpython-313-x86_64-linux-gnu.so"
+    made = export("export", {RUNTIME: runtime(**{extension: library})})
+    write(made / RUNTIME / STDLIB, {"idlelib/idle.py": "x = 1\n"})
+    (made / RUNTIME / "start.py").symlink_to(f"{STDLIB}/idlelib/../os.py")
+    slim("export", "out")
+    assert not Path("out", RUNTIME, extension).exists()
+    assert Path("out", RUNTIME, extension).parent.is_dir()
+    assert Path("out", RUNTIME, "start.py").exists()
+    assert not Path("out", RUNTIME, STDLIB, "idlelib/idle.py").exists()
+
+
 # -- Windows and macOS -----------------------------------------------------------------------------
 
 
@@ -687,3 +734,23 @@ def test_bytecode_where_nobody_makes_it_again(installed: bool) -> None:
     tried("export", started)
     cached = Path("out-standard/framework-maths") / SITE / "maths/__pycache__"
     assert (cached / "__init__.cpython-313.pyc").exists()
+
+
+def test_bytecode_of_a_product_that_starts_with_optimisation_and_of_a_second_python() -> None:
+    """All that there is, where no plain variant was shipped; by folder, for whichever Python."""
+    files = {
+        "lib/python3.11/os.py": "",
+        "lib/python3.11/site.py": "",
+        "lib/python3.13/os.py": "",
+        "lib/python3.13/site.py": "",
+        "lib/python3.11/__pycache__/os.cpython-311.opt-1.pyc": "x",
+        "lib/python3.11/__pycache__/site.cpython-311.pyc": "x",
+        "lib/python3.11/__pycache__/site.cpython-311.opt-1.pyc": "x",
+        "lib/python3.11/__pycache__/site.cpython-310.pyc": "x",
+        "lib/python3.13/__pycache__/os.cpython-313.pyc": "x",
+    }
+    write(Path("tree"), files)
+    assert removed(slim("tree", "out", "--profile", "safe")) == {
+        "lib/python3.11/__pycache__/site.cpython-311.opt-1.pyc",
+        "lib/python3.11/__pycache__/site.cpython-310.pyc",
+    }

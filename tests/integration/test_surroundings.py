@@ -106,6 +106,21 @@ def test_a_umask_that_keeps_one_from_ones_own_files_changes_nothing(here: Path, 
 
 
 @posix
+@pytest.mark.parametrize("command", ["audit stack", "run stack -o out", "explain stack pkg.py"])
+def test_a_full_stderr_is_no_refusal(here: Path, command: str) -> None:
+    (here / "slim.toml").write_text("schema = 1\n")
+    expected = shell(here, f"slim {command.replace(' out', ' other')}").returncode
+    assert shell(here, f"slim {command} 2> /dev/full").returncode == expected != 1
+
+
+@posix
+def test_a_page_of_a_workflow_that_cannot_be_written_is_lost_output(here: Path) -> None:
+    (here / "budget.toml").write_text('schema = 1\n[[budget]]\nname = "all"\nunpacked = "1 GB"\n')
+    page = "GITHUB_STEP_SUMMARY=/nowhere/page"
+    assert shell(here, f"{page} slim check stack --budget budget.toml").returncode == 7
+
+
+@posix
 def test_a_refusal_stays_a_refusal_where_it_cannot_be_printed(here: Path) -> None:
     (here / "budget.toml").write_text('schema = 1\n[[budget]]\nname = "all"\nunpacked = "1 B"\n')
     done = shell(here, "slim check stack --budget budget.toml > /dev/full")

@@ -75,7 +75,14 @@ NEIGHBOURS: list[tuple[str, dict[str, Contents], str]] = [
         "weak",
     ),
     ("a data file", {"$site/p/icd.json": '{"library_path": "./libfoo.so.1"}'}, "weak"),
-    ("a script", {"bin/run": "#!/bin/sh\nLD_PRELOAD=libfoo.so.1 exec x\n"}, "weak"),
+    ("a script", {"bin/run": "#!/bin/sh\nLD_PRELOAD=libfoo.so.1 exec x\n"}, "signalled"),
+    ("a script that sources it", {"env.sh": "export LD_PRELOAD=$here/libfoo.so.1\n"}, "signalled"),
+    (
+        "Python without a suffix",
+        {"bin/run": "#!/usr/bin/env python3\nimport ctypes\nctypes.CDLL('libfoo.so.1')\n"},
+        "signalled",
+    ),
+    ("a script that names another", {"bin/run": "#!/bin/sh\nLD_PRELOAD=libfoot.so.1 x\n"}, "none"),
     (
         "the metadata of its distribution",
         {"$site/p-1.0.dist-info/RECORD_OLD": "p/libfoo.so.1,,\n"},

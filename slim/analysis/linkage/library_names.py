@@ -77,13 +77,14 @@ _WINDOW = 200
 class MentionKind(StrEnum):
     """The way a name occurs.
 
-    Given to a loading function, elsewhere in a file that loads, in a native file, or in any other
-    text.
+    Given to a loading function, elsewhere in a file that loads, in a native file, in a script that
+    a shell runs, or in any other text.
     """
 
     CALL = "call"
     LITERAL = "literal"
     BINARY = "binary"
+    SCRIPT = "script"
     TEXT = "text"
 
 
@@ -170,7 +171,7 @@ def _words_of(data: memoryview, native: NativeFormat) -> Iterator[tuple[int, str
                     yield match.start(), word
 
 
-def scan_text(data: bytes) -> Iterator[LibraryMention]:
+def scan_text(data: bytes, kind: MentionKind = MentionKind.TEXT) -> Iterator[LibraryMention]:
     """Whole library names in any text, each once."""
     view = memoryview(data)
     seen: set[str] = set()
@@ -178,9 +179,7 @@ def scan_text(data: bytes) -> Iterator[LibraryMention]:
         for word in _words_around(view, match):
             if word not in seen and WILDCARD not in word:
                 seen.add(word)
-                yield LibraryMention(
-                    word, MentionKind.TEXT, line=data.count(b"\n", 0, match.start()) + 1
-                )
+                yield LibraryMention(word, kind, line=data.count(b"\n", 0, match.start()) + 1)
 
 
 def _words_around(data: memoryview, suffix: re.Match[bytes]) -> list[str]:

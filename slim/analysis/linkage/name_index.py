@@ -104,7 +104,7 @@ class NameIndex:
         text, kind = mention.text, mention.kind
         exact = Strength.WEAK if kind is MentionKind.TEXT else Strength.STRONG
         yield from ((record, exact) for record in self._exact.get(text, ()))
-        if kind is MentionKind.TEXT:
+        if kind in (MentionKind.TEXT, MentionKind.SCRIPT):
             return
         if WILDCARD in text:
             for alias in self._matching(source, text):

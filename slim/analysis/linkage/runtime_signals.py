@@ -62,6 +62,9 @@ _DATA_SUFFIXES = (
     ".list",
     ".pth",
 )
+_SCRIPT_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".command", ".bat", ".cmd", ".ps1")
+_START = 256
+"""Bytes in which the name of a script's interpreter is looked for."""
 _PLUGIN_FOLDERS = frozenset(
     {
         "accelerators", "backends", "codecs", "dri", "drivers", "engines", "engines-3",
@@ -139,7 +142,15 @@ def _scan(
         mentions = python.mentions
         yield from _listing_loader(record, python, index)
     elif _is_text(record):
-        mentions = scan_text(bytes(read(record)))
+        data = bytes(read(record))
+        start = data[:_START].partition(b"\n")[0]
+        if start.startswith(b"#!") and b"python" in start:
+            mentions = scan_python(data).mentions
+        elif start.startswith(b"#!") or record.path.endswith(_SCRIPT_SUFFIXES):
+            # What a launcher names, it preloads or opens, whoever's program it starts.
+            mentions = scan_text(data, MentionKind.SCRIPT)
+        else:
+            mentions = scan_text(data)
     else:
         return
     seen: set[tuple[FileKey, Strength]] = set()
@@ -218,7 +229,7 @@ def _is_text(record: FileRecord) -> bool:
         return "/__pycache__/" not in f"/{record.path}"
     return (
         record.kind is FileKind.EXECUTABLE
-        or record.path.endswith(_DATA_SUFFIXES)
+        or record.path.endswith((*_DATA_SUFFIXES, *_SCRIPT_SUFFIXES))
         or "/bin/" in f"/{record.path}"
     )
 
