@@ -1,8 +1,9 @@
 """Files of a folder that name the very folder by its absolute path: a copy of it runs the original.
 
 The post-install step of venvstacks writes ``pyvenv.cfg`` and ``sitecustomize.py`` with absolute
-paths; installers write such paths into scripts and ``.pth`` files. In the slimmed copy they still
-lead into the original, so that trying the copy proves nothing.
+paths; installers write such paths into scripts, ``.pth`` files, the finders of editable packages,
+and kernels of Jupyter. In the slimmed copy they still lead into the original, so that trying the
+copy proves nothing.
 
 Sources: CPython documentation of ``site`` and ``sys._base_executable``; PEP 405.
 """
@@ -31,7 +32,12 @@ _MAX_NAMES: Final = 3
 _SCRIPTS: Final = re.compile(r"(?:.*/)?(?:bin|Scripts)/[^/]+\Z")
 _MADE: Final = ("pyvenv.cfg", "sitecustomize.py")
 """Names of the files that the post-install step writes anew."""
-_PATHS: Final = (".pth", "._pth")
+_PATHS: Final = (".pth", "._pth", ".egg-link")
+_READ: Final = re.compile(
+    r"usercustomize\.py|__editable__.*\.py|kernel\.json|qt\.conf|.*\.desktop"
+    r"|[Aa]ctivate(?:[._-].*)?"
+)
+"""Names of other files by which programs find modules, libraries, or the Python to start."""
 _PYTHONS: Final = ("bin/python", "bin/python3", "python.exe", "Scripts/python.exe")
 # "command" in pyvenv.cfg is for people: Python doesn't read it.
 _COMMAND: Final = re.compile(rb"^command *=.*$", re.MULTILINE)
@@ -72,15 +78,19 @@ def _may_hold(record: FileRecord) -> bool:
     return (
         record.type is EntryType.FILE
         and record.native is None
-        and (name in _MADE or name.endswith(_PATHS) or _SCRIPTS.match(record.path) is not None)
+        and (_is_read(name) or _SCRIPTS.match(record.path) is not None)
     )
+
+
+def _is_read(name: str) -> bool:
+    return name in _MADE or name.endswith(_PATHS) or _READ.fullmatch(name) is not None
 
 
 def _leads_back(record: FileRecord, text: bytes, folders: re.Pattern[bytes]) -> bool:
     name = posixpath.basename(record.path)
     if name == "pyvenv.cfg":
         text = _COMMAND.sub(b"", text)
-    elif name not in _MADE and not name.endswith(_PATHS) and not text.startswith(b"#!"):
+    elif not _is_read(name) and not text.startswith(b"#!"):
         return False
     return folders.search(text) is not None
 
