@@ -30,8 +30,8 @@ from slim.analysis.imports.text_files import is_prose, may_be_text, may_link
 from slim.analysis.list_words import has_list_words
 from slim.analysis.named_files import may_name
 from slim.model.finding import Evidence, Strength
-from slim.model.record import EntryType, FileKey, FileRecord, Inventory, Owner
-from slim.model.stack import Platform, Stack
+from slim.model.record import EntryType, FileKey, FileRecord, Inventory, NativeFormat, Owner
+from slim.model.stack import Platform, Stack, System
 from slim.system.syntax import parsed, walk
 
 _SOURCES = (".py", ".pyw")
@@ -53,6 +53,7 @@ _ELSEWHERE = re.compile(rb"__file__|__path__|files\s*\(|get_data|resource_|open_
 _LETTERS = re.compile(r"[^*?./\[\]]")
 _NAME = re.compile(r"[^\W_]")
 """What a path without a known start has to say: ``f"{a}_{b}"`` may be any text."""
+_APPENDED = ".dll"
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,7 @@ class ShippedFiles:
             return
         here = place_of(record.path)
         near = [wanted for wanted in every if wanted.layer == record.layer]
+        places = {wanted.key: self._places(wanted) for wanted in every}
         used: set[int] = set()
         for listing in listings_of(module, used):
             for wanted in every if PACKAGE in listing.folder else near:
@@ -155,9 +157,20 @@ class ShippedFiles:
         for use in _uses(module, used):
             placed = near if use.text.startswith(OWN) else own
             for wanted in every if PACKAGE in use.text else placed:
-                if _leads(use, here, place_of(wanted.path)):
+                if any(_leads(use, here, place) for place in places[wanted.key]):
                     shown = use.text.replace(OWN, "__file__").replace(PACKAGE, "")
                     yield wanted.key, f'has the path "{shown}", and may read it', use.line
+
+    def _places(self, record: FileRecord) -> tuple[str, ...]:
+        """The paths that lead to a file: Windows puts .dll behind a name without a suffix."""
+        place = place_of(record.path)
+        if (
+            record.native is NativeFormat.PE
+            and place.lower().endswith(_APPENDED)
+            and self._stack.layer(record.layer).platform.system is System.WINDOWS
+        ):
+            return place, place[: -len(_APPENDED)]
+        return (place,)
 
     def _is_used_elsewhere(self, record: FileRecord, name: str) -> bool:
         """Return whether another source of the distribution has a name of a module's."""

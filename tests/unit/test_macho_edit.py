@@ -50,7 +50,16 @@ def entry(data: bytes, number: int) -> str:
 
 
 @pytest.mark.parametrize("text", [LIBRARY, UNSIGNED, INTEL], ids=["signed", "unsigned", "intel"])
-@pytest.mark.parametrize("extra", ["", "chained", "data-in-code 16"])
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "",
+        "chained",
+        "data-in-code 16",
+        # What could be encrypted, and isn't (scikit-learn's libomp.dylib).
+        "command 0x2C 00400000 00400000 00000000 00000000",
+    ],
+)
 def test_levels(text: str, extra: str) -> None:
     data = build(f"{text}\n{extra}")
     assert check_layout(data) == []
@@ -248,6 +257,7 @@ KIND = RefusalKind
         (at(SYMTAB, 0x7FFF), KIND.UNSUPPORTED, "0x7fff"),
         (at(SYMTAB, 0x1B), KIND.MALFORMED, "two load commands of kind 0x1b"),
         (with_command("0x2C 00000000 00000000 01000000 00000000"), KIND.UNSUPPORTED, "encrypted"),
+        (with_command("0x2C 00000000 00000001 00000000 00000000"), KIND.MALFORMED, "be encrypted"),
         (with_command("0x1B " + "00" * 16), KIND.MALFORMED, "two load commands"),
         (with_command("0x31 " + "00" * 32), KIND.UNSUPPORTED, "doesn't know"),
         (at(LINKEDIT + 10, 0x41, "<B"), KIND.UNSUPPORTED, "__LINKEDIT isn't the last"),

@@ -299,3 +299,30 @@ def test_scripts_of_node_load_the_add_on_of_their_own_system(*, twin: bool) -> N
     )
     plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
     assert ((f"{SITE}/pkg/darwin/words.node") in {key[1] for key in plan.actions}) is twin
+
+
+@pytest.mark.parametrize(
+    ("code", "platform", "stays"),
+    [
+        ("path = Path(__file__).parent / 'old_lib32'", "win_amd64", True),
+        ("start('old_lib32', 'cdll')", "win_amd64", True),
+        ("start('old_lib', 'cdll')", "win_amd64", False),
+        ("start('pkg')", "win_amd64", False),
+        ("start('old_lib32', 'cdll')", "macosx_arm64", False),
+    ],
+)
+def test_windows_puts_the_suffix_behind_a_bare_name(code: str, platform: str, stays: bool) -> None:
+    """A program of 32 bits is given the name, and loads the library (msl-loadlib's server)."""
+    made = make_stack(
+        {
+            "app-x": {
+                "$site/pkg-1.dist-info/METADATA": "Name: pkg\nVersion: 1\n",
+                "$site/pkg/__init__.py": f"from pathlib import Path\n{code}\n",
+                "$site/pkg/old_lib32.DLL": pe(machine="i686"),
+            }
+        },
+        platform=platform,
+    )
+    plan = Planner(made.facts, Config(packs=PACKS), Silent()).plan()
+    gone = {key[1].rpartition("/")[2] for key in plan.actions}
+    assert ("old_lib32.DLL" not in gone) is stays

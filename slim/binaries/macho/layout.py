@@ -30,6 +30,7 @@ from slim.binaries.macho.structs import (
     DEBUG_SEGMENT,
     DYLD_INFO,
     DYSYMTAB,
+    ENCRYPTION,
     HEADER,
     LINKEDIT_DATA,
     LINKEDIT_SEGMENT,
@@ -48,7 +49,6 @@ Slim edits images for these machines and no others.
 """
 
 _IMAGES = frozenset({mach_o.MH_EXECUTE, mach_o.MH_DYLIB, mach_o.MH_BUNDLE})
-_ENCRYPTION = (mach_o.LC_ENCRYPTION_INFO, mach_o.LC_ENCRYPTION_INFO_64)
 
 # Commands that hold no offsets into the file: those of which an image has one at most, and those of
 # which it may have several.
@@ -158,6 +158,7 @@ def _read(view: memoryview) -> MachoImage:
         raise Refused(NotEditable(RefusalKind.NOTHING_GAINED, "there is no symbol table"))
     segments = tuple(_read_segments(view, all_commands))
     linkedit = _check_segments(view, segments, commands_end, PAGE_SIZES[cpu])
+    _check_encryption(view, commands, linkedit)
     dynamic = DYSYMTAB.unpack_from(view, commands[mach_o.LC_DYSYMTAB])[2:]
     parts = dict(read_parts(view, commands, dynamic))
     check_parts(view, Span(linkedit.offset, linkedit.size), parts)
@@ -223,6 +224,7 @@ _SIZES = {
     mach_o.LC_DYSYMTAB: DYSYMTAB.size,
     **dict.fromkeys(DYLD_INFO_COMMANDS, DYLD_INFO.size),
     **dict.fromkeys(DATA_COMMANDS, LINKEDIT_DATA.size),
+    mach_o.LC_ENCRYPTION_INFO_64: ENCRYPTION.size,
 }
 
 
@@ -230,8 +232,6 @@ def _index(commands: list[Command]) -> dict[int, int]:
     """Offsets by kind, for commands of which there is one at most; refuses unknown ones."""
     found: dict[int, int] = {}
     for kind, offset, size in commands:
-        if kind in _ENCRYPTION:
-            raise Refused.unsupported("the image is encrypted")
         if kind == mach_o.LC_SEGMENT_64 or kind in _SEVERAL:
             continue
         if kind not in _SINGLE and kind not in _SIZES:
@@ -246,6 +246,18 @@ def _index(commands: list[Command]) -> dict[int, int]:
             raise Refused.malformed(f"the load command at offset {offset:#x} is {size} bytes long")
         found[kind] = offset
     return found
+
+
+def _check_encryption(view: memoryview, commands: dict[int, int], linkedit: Segment) -> None:
+    """Refuse encrypted images. Linkers say of many others where encryption could be, with ID 0."""
+    at = commands.get(mach_o.LC_ENCRYPTION_INFO_64)
+    if at is None:
+        return
+    _, _, start, length, encryption, _ = ENCRYPTION.unpack_from(view, at)
+    if encryption:
+        raise Refused.unsupported("the image is encrypted")
+    if start + length > linkedit.offset:
+        raise Refused.malformed("what could be encrypted isn't before __LINKEDIT")
 
 
 def _read_segments(view: memoryview, commands: list[Command]) -> Iterator[Segment]:

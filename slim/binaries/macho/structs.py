@@ -18,6 +18,7 @@ SYMTAB = struct.Struct("<6I")
 DYSYMTAB = struct.Struct("<20I")
 DYLD_INFO = struct.Struct("<12I")
 LINKEDIT_DATA = struct.Struct("<4I")
+ENCRYPTION = struct.Struct("<6I")
 
 SYMBOL_SIZE = 16
 """Bytes of ``nlist_64``."""
