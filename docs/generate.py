@@ -284,5 +284,7 @@ def update_configuration() -> None:
 
 
 if __name__ == "__main__":
+    if any(argument.startswith("-") for argument in sys.argv[1:]):
+        sys.exit(__doc__)
     update_configuration()
     main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "reference")

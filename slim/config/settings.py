@@ -158,12 +158,12 @@ class RuleSettings:
         default=None,
         metadata=setting(
             Word({policy.value: policy for policy in BytecodePolicy}),
-            help="Shipped bytecode: none of it stays, all, or one file a source; traced: none, and "
-            "what traced runs imported is compiled at install. "
+            help="Shipped bytecode: none of it stays, all that loads, or one file a source;"
+            " traced: none, and what traced runs imported is compiled at install. "
             "[default: none where a post-install step compiles it again, else one]",
-            meaning="shipped bytecode: `none` of it stays, `keep` all, or `one` file a source; "
-            "`traced` ships none and compiles at install only what traced runs imported "
-            "([Guided](guided.md#bytecode-for-what-is-used))",
+            meaning="shipped bytecode: `none` of it stays, `keep` all that the layer's Python can "
+            "load, or `one` file a source; `traced` ships none and compiles at install only what "
+            "traced runs imported ([Guided](guided.md#bytecode-for-what-is-used))",
             unset="`none` in archives whose `postinstall.py` compiles, else `one`",
             layer_meaning="shipped bytecode of this layer",
         ),

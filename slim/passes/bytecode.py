@@ -101,7 +101,8 @@ def _why(
     level, compiled = match["level"], policy in (BytecodePolicy.NONE, BytecodePolicy.TRACED)
     plain = f"{folder}/{match['stem']}.{match['tag']}.pyc"
     # Where no plain variant was shipped, the product is started with -O.
-    if level and (compiled or plain in context.inventory.records[record.layer]):
+    one = policy is BytecodePolicy.ONE and plain in context.inventory.records[record.layer]
+    if level and (compiled or one):
         return Evidence(
             kind="bytecode",
             text=f"only loaded by an interpreter started with -O (opt-{level})",

@@ -754,3 +754,5 @@ def test_bytecode_of_a_product_that_starts_with_optimisation_and_of_a_second_pyt
         "lib/python3.11/__pycache__/site.cpython-311.opt-1.pyc",
         "lib/python3.11/__pycache__/site.cpython-310.pyc",
     }
+    kept = slim("tree", "kept", "--profile", "safe", "--bytecode", "keep")
+    assert removed(kept) == {"lib/python3.11/__pycache__/site.cpython-310.pyc"}
