@@ -73,6 +73,8 @@ class ShippedFiles:
         self._stack = stack
         self._inventory = inventory
         self._read = read
+        self._places: dict[FileKey, tuple[str, ...]] = {}
+        """The paths that lead to each file in question."""
         self._addons: frozenset[tuple[str, Owner, str]] = frozenset()
         """Names of Node's add-ons for the system that their layer runs on."""
 
@@ -88,11 +90,11 @@ class ShippedFiles:
             owners.setdefault((record.layer, record.owner), []).append(record)
         packages = {place_of(record.path).partition("/")[0] for record in wanted}
         names = re.compile(b"|".join(re.escape(name.encode()) for name in sorted(packages)))
-        foreign = {record.key for record in wanted}
+        self._places = {record.key: self._places_of(record) for record in wanted}
         self._addons = frozenset(
             (record.layer, record.owner, posixpath.basename(record.path))
             for record in self._inventory
-            if record.path.endswith(_ADDON) and record.key not in foreign
+            if record.path.endswith(_ADDON) and record.key not in self._places
         )
         found: dict[FileKey, Evidence] = {}
         for record in self._inventory:
@@ -142,7 +144,6 @@ class ShippedFiles:
             return
         here = place_of(record.path)
         near = [wanted for wanted in every if wanted.layer == record.layer]
-        places = {wanted.key: self._places(wanted) for wanted in every}
         used: set[int] = set()
         for listing in listings_of(module, used):
             for wanted in every if PACKAGE in listing.folder else near:
@@ -157,11 +158,11 @@ class ShippedFiles:
         for use in _uses(module, used):
             placed = near if use.text.startswith(OWN) else own
             for wanted in every if PACKAGE in use.text else placed:
-                if any(_leads(use, here, place) for place in places[wanted.key]):
+                if any(_leads(use, here, place) for place in self._places[wanted.key]):
                     shown = use.text.replace(OWN, "__file__").replace(PACKAGE, "")
                     yield wanted.key, f'has the path "{shown}", and may read it', use.line
 
-    def _places(self, record: FileRecord) -> tuple[str, ...]:
+    def _places_of(self, record: FileRecord) -> tuple[str, ...]:
         """The paths that lead to a file: Windows puts .dll behind a name without a suffix."""
         place = place_of(record.path)
         if (
