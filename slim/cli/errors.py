@@ -23,6 +23,8 @@ EXIT_USAGE = 2
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits(3)
 EXIT_SIGNAL = 128  # plus the signal's number, as shells count
 DEBUG = "SLIM_DEBUG"
+_COMPLETION = "_SLIM_COMPLETE"
+"""Set where a shell asks click for completions, of which click itself says the exit code."""
 
 
 def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
@@ -47,6 +49,10 @@ def guarded(command: click.Command, arguments: Sequence[str] | None) -> int:
         cause = error if isinstance(error, Interrupted) else error.__cause__ or error.__context__
         _say("interrupted", "the output is what it was before, or complete")
         return EXIT_SIGNAL + (cause.number if isinstance(cause, Interrupted) else signal.SIGINT)
+    except SystemExit:
+        if _COMPLETION in os.environ:
+            raise
+        return 0  # click ends so where a reader of its help went away, having seen enough
     except Exception as error:  # the last line of defence: a bug, and the message says so
         _trace()
         _say("bug", f"{type(error).__name__}: {error}")

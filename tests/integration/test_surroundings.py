@@ -73,6 +73,13 @@ def test_a_closed_stderr_is_no_refusal(here: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize("asked", ["--help", "--version", "run --help"])
+def test_who_has_seen_enough_of_the_help_is_no_error(here: Path, asked: str) -> None:
+    done = shell(here, f"set -o pipefail; slim {asked} | true")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@posix
 def test_nothing_is_opened_under_the_number_of_a_closed_descriptor(here: Path) -> None:
     done = shell(here, "slim run stack -o out <&- >&- 2>&-")
     assert (done.returncode, published(here)) == (7, True)
