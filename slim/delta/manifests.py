@@ -11,13 +11,17 @@ from slim.delta.files import file_of, regular_file
 from slim.delta.hints import DOWNLOAD_AGAIN, GET_AGAIN
 from slim.errors import IntegrityError, UnsafeInputError
 from slim.formats.files import write_file
-from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
+from slim.inventory.manifest import (
+    ENV_METADATA,
+    FOLDER,
+    layers_from_manifest,
+    read_json,
+    without_archive,
+)
 from slim.model.delta import NamedFile, StackDelta
 from slim.model.settings import Effort
 from slim.publish.notes import SLIM_KEY, noted_effort
 from slim.publish.publisher import json_text
-
-_ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
 
 
 def noted_efforts(delta: Path, stack: StackDelta) -> dict[str, Effort]:
@@ -102,7 +106,7 @@ def _updated(manifest: dict[str, Any], archives: Mapping[str, Written]) -> dict[
 
 def _entry(entry: dict[str, Any], written: Written | None) -> dict[str, Any]:
     if written is None:
-        return {key: value for key, value in entry.items() if key not in _ARCHIVE_KEYS}
+        return without_archive(entry)
     archive, note = written.file, entry.get(SLIM_KEY)
     updated = {
         **entry,

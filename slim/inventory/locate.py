@@ -12,7 +12,14 @@ from slim.formats import detect, is_archive_name
 from slim.formats.digests import sha256_of
 from slim.inventory.deployed import locate_deployed
 from slim.inventory.located import Located
-from slim.inventory.manifest import ENV_METADATA, FOLDER, layers_from_manifest, read_json
+from slim.inventory.manifest import (
+    ENV_METADATA,
+    FOLDER,
+    layers_from_manifest,
+    read_json,
+    without_archive,
+    without_archives,
+)
 from slim.model.stack import (
     UNKNOWN_PLATFORM,
     ArchiveInfo,
@@ -66,7 +73,7 @@ def locate(
     else:
         stacks = _in_folder(source)
     if not wanted:
-        return stacks
+        return _complete(stacks, len(stacks) - 1)
     chosen = tuple(located for located in stacks if located.stack.platform.tag in wanted)
     missing = sorted(set(wanted) - {located.stack.platform.tag for located in stacks})
     if missing:
@@ -74,7 +81,15 @@ def locate(
         raise ConfigError(
             f"no manifest for platform {', '.join(missing)}", file=source, hint=f"there is: {known}"
         )
-    return chosen
+    return _complete(chosen, 0)
+
+
+def _complete(stacks: tuple[Located, ...], others: int) -> tuple[Located, ...]:
+    """The stacks, each of which has all its layers."""
+    for located in stacks:
+        if located.stack.manifest_name is not None:
+            _check_places(located, others)
+    return stacks
 
 
 def _is_unnamed(source: Path) -> bool:
@@ -100,6 +115,12 @@ def _in_folder(source: Path) -> tuple[Located, ...]:
         manifests = sorted(path for path in metadata.glob("*.json") if path.is_file())
         if manifests:
             return tuple(_from_manifest(source, path, manifests) for path in manifests)
+    elif source.name == FOLDER and any(source.glob("*.json")):
+        raise ConfigError(
+            "this is the folder of a stack's manifests, not a stack",
+            file=source,
+            hint=f"give the folder that holds it: {source.parent}",
+        )
     builds = sorted(source.glob(f"*{_LAST_BUILD}"))
     if builds:
         return (_from_build(source, builds),)
@@ -116,20 +137,11 @@ def _in_folder(source: Path) -> tuple[Located, ...]:
 def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Located:
     manifest = read_json(path)
     layers = layers_from_manifest(path, manifest)
-    archived = [layer for layer in layers if layer.archive is not None]
+    if _is_unpacked(folder, layers):
+        manifest = without_archives(manifest)
+        layers = layers_from_manifest(path, manifest)
+    archived = any(layer.archive is not None for layer in layers)
     kind = StackKind.PUBLISHED if archived else StackKind.EXPORT
-    places: dict[str, Path] = {}
-    for layer in layers:
-        place = folder / (layer.archive.name if layer.archive else layer.name)
-        if not place.exists():
-            what = "archive" if layer.archive else "folder"
-            again = "publish" if layer.archive else "export"
-            raise StorageError(
-                f"the {what} of layer {layer.name!r} is missing",
-                file=place,
-                hint=f"{path.name} names it; {again} the stack again",
-            )
-        places[layer.name] = place
     platform = platform_of(layers)
     stack = Stack(
         kind=kind,
@@ -141,7 +153,40 @@ def _from_manifest(folder: Path, path: Path, all_manifests: list[Path]) -> Locat
         metadata_names=_metadata_names(path.parent / ENV_METADATA, layers),
         stale=_stale(folder, all_manifests) if kind is StackKind.PUBLISHED else (),
     )
+    places = {
+        layer.name: folder / (layer.archive.name if layer.archive else layer.name)
+        for layer in layers
+    }
     return Located(stack=stack, places=places)
+
+
+def _is_unpacked(folder: Path, layers: Iterable[Layer]) -> bool:
+    """True where an installer unpacked all archives beside the manifest, and removed them."""
+    return all(
+        layer.archive is not None
+        and not (folder / layer.archive.name).exists()
+        and (folder / layer.name).is_dir()
+        for layer in layers
+    )
+
+
+def _check_places(located: Located, others: int) -> None:
+    """Raise StorageError for the first layer that isn't where its manifest says.
+
+    ``others`` is the number of stacks beside this one.
+    """
+    manifest = located.stack.manifest_name
+    for layer in located.stack:
+        place = located.places[layer.name]
+        if not place.exists():
+            what = "archive" if layer.archive else "folder"
+            again = "publish" if layer.archive else "export"
+            hint = f"{manifest} names it; {again} the stack again"
+            if others:
+                hint += ", or choose the platforms that are there (--platform)"
+            raise StorageError(
+                f"the {what} of layer {layer.name!r} is missing", file=place, hint=hint
+            )
 
 
 def platform_of(layers: Iterable[Layer]) -> Platform:
@@ -160,6 +205,11 @@ def _metadata_names(folder: Path, layers: Iterable[Layer]) -> dict[str, str]:
         for layer in layers
         for name, value in contents.items()
         if value == dict(layer.entry)
+        or (
+            layer.archive is None
+            and isinstance(value, dict)
+            and without_archive(value) == layer.entry
+        )
     }
 
 

@@ -35,6 +35,8 @@ LARGEST = 64 << 20
 MOST_LAYERS = 1000
 """Layers of one manifest, which is more than any stack has."""
 _HINT = "publish the stack again; venvstacks doesn't write it so"
+ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
+"""Keys of a layer's entry that tell of its archive: an exported layer has none of them."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]+\Z")
 
@@ -47,6 +49,20 @@ def read_json(path: Path) -> Any:
     """
     raw = read_input(path, LARGEST, noun="manifest")
     return parse_json(raw, file=path, hint=_HINT)
+
+
+def without_archive(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entry of a layer as an export would have it."""
+    return {key: value for key, value in entry.items() if key not in ARCHIVE_KEYS}
+
+
+def without_archives(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a manifest that :func:`layers_from_manifest` took, as an export would have it."""
+    layers = {
+        section: [without_archive(entry) for entry in entries] if section in _SECTIONS else entries
+        for section, entries in manifest["layers"].items()
+    }
+    return {**manifest, "layers": layers}
 
 
 def _name(entry: JsonCursor, key: str) -> str:

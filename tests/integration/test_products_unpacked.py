@@ -1,0 +1,77 @@
+"""Published folders that an installer worked on: archives unpacked in place and removed, or gone.
+
+What is there is slimmed as what it is, and starts as before.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from slim.cli import main
+from tests.integration.test_products_more import RUNTIME, small, started, tried
+from tests.support.deployed_stacks import unpack
+from tests.support.published_stacks import publish
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux", reason="the small layers start through a shell script"
+)
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def in_place(tag: str = "") -> Path:
+    """What ``for f in *.tar.xz; do tar -xf $f; rm $f; done`` leaves of a published folder."""
+    publish(Path("stack"), small(), tag=tag)
+    unpack(Path("stack"), Path("unpacked").resolve())
+    for layer in Path("unpacked").iterdir():
+        shutil.move(layer, "stack")
+    for archive in Path("stack").glob("*.tar.xz"):
+        archive.unlink()
+    return Path("stack")
+
+
+@pytest.mark.parametrize("tag", ["", "-linux_x86_64"])
+def test_archives_that_were_unpacked_in_place_and_removed(tag: str) -> None:
+    in_place(tag)
+    result = tried("stack", started)
+    assert any(row["action"] == "remove" for row in result["actions"])
+    written = Path("out-standard/__venvstacks__")
+    manifest = json.loads((written / f"venvstacks{tag}.json").read_text("utf-8"))
+    entries = {
+        entry["install_target"]: entry
+        for entries in manifest["layers"].values()
+        for entry in entries
+    }
+    assert not [key for entry in entries.values() for key in entry if key.startswith("archive_")]
+    metadata = json.loads((written / f"env_metadata/{RUNTIME}{tag}.json").read_text("utf-8"))
+    assert metadata == entries[RUNTIME]
+
+
+def test_some_archives_removed_and_some_left(capsys: pytest.CaptureFixture[str]) -> None:
+    made = in_place()
+    (made / f"{RUNTIME}.tar.xz").write_bytes(b"")
+    assert main(["run", "stack", "-o", "out", "-q"]) == 6
+    assert "the archive of layer 'framework-maths' is missing" in capsys.readouterr().err
+
+
+def test_archives_of_another_platform_that_arent_there(capsys: pytest.CaptureFixture[str]) -> None:
+    for tag in ("linux_x86_64", "macosx_arm64"):
+        publish(Path("stack"), small(), tag=f"-{tag}", platform=tag)
+    (Path("stack") / f"{RUNTIME}-macosx_arm64.tar.xz").unlink()
+    assert main(["run", "stack", "-o", "out", "-q"]) == 6
+    assert "--platform" in capsys.readouterr().err
+    assert main(["run", "stack", "-o", "out", "-q", "--platform", "linux_x86_64"]) == 0
+
+
+def test_the_folder_of_the_manifests_is_no_stack(capsys: pytest.CaptureFixture[str]) -> None:
+    publish(Path("stack"), small())
+    assert main(["run", "stack/__venvstacks__", "-o", "out", "-q"]) == 2
+    assert "give the folder that holds it: stack" in capsys.readouterr().err
