@@ -15,7 +15,9 @@ from slim.inventory.located import Located
 from slim.inventory.manifest import (
     ENV_METADATA,
     FOLDER,
+    json_files,
     layers_from_manifest,
+    manifest_files,
     read_json,
     without_archive,
     without_archives,
@@ -112,16 +114,16 @@ def _lone_archive(source: Path) -> Located:
 def _in_folder(source: Path) -> tuple[Located, ...]:
     metadata = source / FOLDER
     if metadata.is_dir():
-        manifests = sorted(path for path in metadata.glob("*.json") if path.is_file())
+        manifests = manifest_files(metadata)
         if manifests:
             return tuple(_from_manifest(source, path, manifests) for path in manifests)
-    elif source.name == FOLDER and any(source.glob("*.json")):
+    elif source.name == FOLDER and json_files(source):
         raise ConfigError(
             "this is the folder of a stack's manifests, not a stack",
             file=source,
             hint=f"give the folder that holds it: {source.parent}",
         )
-    builds = sorted(source.glob(f"*{_LAST_BUILD}"))
+    builds = [path for path in json_files(source) if path.name.endswith(_LAST_BUILD)]
     if builds:
         return (_from_build(source, builds),)
     for inner in ("_artifacts", "_export", "_build"):
@@ -199,7 +201,7 @@ def _metadata_names(folder: Path, layers: Iterable[Layer]) -> dict[str, str]:
     """Return, by layer, the file in ``env_metadata`` that repeats its entry: the equal one."""
     if not folder.is_dir():
         return {}
-    contents = {path.name: read_json(path) for path in sorted(folder.glob("*.json"))}
+    contents = {path.name: read_json(path) for path in json_files(folder)}
     return {
         layer.name: name
         for layer in layers

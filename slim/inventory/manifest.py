@@ -34,6 +34,8 @@ LARGEST = 64 << 20
 """Bytes of a manifest that slim is willing to parse."""
 MOST_LAYERS = 1000
 """Layers of one manifest, which is more than any stack has."""
+_MANIFESTS = "venvstacks"
+"""Beginning of the names that venvstacks gives to manifests."""
 _HINT = "publish the stack again; venvstacks doesn't write it so"
 ARCHIVE_KEYS = ("archive_name", "archive_size", "archive_hashes", "archive_build")
 """Keys of a layer's entry that tell of its archive: an exported layer has none of them."""
@@ -49,6 +51,33 @@ def read_json(path: Path) -> Any:
     """
     raw = read_input(path, LARGEST, noun="manifest")
     return parse_json(raw, file=path, hint=_HINT)
+
+
+def json_files(folder: Path) -> list[Path]:
+    """The JSON files of a folder, by name, without the hidden ones (``._x.json``) of macOS."""
+    found = sorted(folder.glob("*.json"))
+    return [path for path in found if not path.name.startswith(".") and path.is_file()]
+
+
+def manifest_files(folder: Path) -> list[Path]:
+    """The manifests in a folder ``__venvstacks__``, by name.
+
+    Products leave JSON of their own there. A file that isn't called as venvstacks calls its
+    manifests, and names no layers, is none as long as there are others.
+
+    Raises UnsafeInputError where one of those isn't JSON, LimitError, StorageError.
+    """
+    files = json_files(folder)
+    if len(files) < 2:
+        return files
+    return [
+        path for path in files if path.name.startswith(_MANIFESTS) or _names_layers(path)
+    ] or files
+
+
+def _names_layers(path: Path) -> bool:
+    value = read_json(path)
+    return isinstance(value, dict) and "layers" in value
 
 
 def without_archive(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from slim.errors import ConfigError, IntegrityError, StorageError
 from slim.formats import detect, read_archive
 from slim.formats.digests import digests_of, sha256_of, tree_digest
-from slim.inventory.manifest import FOLDER, layers_from_manifest, read_json
+from slim.inventory.manifest import FOLDER, layers_from_manifest, manifest_files, read_json
 from slim.inventory.read import read_options
 from slim.model.context import RunContext
 from slim.model.stack import Layer, StackKind
@@ -57,7 +57,7 @@ def read_previous(source: Path, later: Mapping[Path, Callable[[], None]] = _NOTH
     if not source.exists():
         raise StorageError("no such file or folder", file=source, hint=_HINT)
     if source.is_dir():
-        manifests = sorted(path for path in (source / FOLDER).glob("*.json") if path.is_file())
+        manifests = manifest_files(source / FOLDER)
         folder = source
     else:
         manifests = [source]

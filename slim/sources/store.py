@@ -14,7 +14,14 @@ from pathlib import Path
 from slim.errors import ConfigError, IntegrityError, LimitError, StorageError, UnsafeInputError
 from slim.formats.files import copy_file, write_file
 from slim.inventory.locate import platform_of
-from slim.inventory.manifest import ENV_METADATA, FOLDER, LARGEST, layers_from_manifest, read_json
+from slim.inventory.manifest import (
+    ENV_METADATA,
+    FOLDER,
+    LARGEST,
+    layers_from_manifest,
+    manifest_files,
+    read_json,
+)
 from slim.model.progress import Silent
 from slim.model.stack import ArchiveInfo
 from slim.sources.base import Holds, Scheme, Wish
@@ -158,7 +165,7 @@ def _archives(top: Path, wish: Wish) -> dict[str, ArchiveInfo]:
     platforms = wish.platforms
     archives: dict[str, ArchiveInfo] = {}
     tags = {}
-    for path in sorted((top / FOLDER).glob("*.json")):
+    for path in manifest_files(top / FOLDER):
         layers = layers_from_manifest(path, read_json(path))
         tags[path] = platform_of(layers).tag
         if platforms and tags[path] not in platforms:

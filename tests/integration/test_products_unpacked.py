@@ -15,7 +15,7 @@ import pytest
 from slim.cli import main
 from tests.integration.test_products_more import RUNTIME, small, started, tried
 from tests.support.deployed_stacks import unpack
-from tests.support.published_stacks import publish
+from tests.support.published_stacks import publish, write_json
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the small layers start through a shell script"
@@ -75,3 +75,30 @@ def test_the_folder_of_the_manifests_is_no_stack(capsys: pytest.CaptureFixture[s
     publish(Path("stack"), small())
     assert main(["run", "stack/__venvstacks__", "-o", "out", "-q"]) == 2
     assert "give the folder that holds it: stack" in capsys.readouterr().err
+
+
+def test_other_files_beside_the_manifests() -> None:
+    """What macOS leaves on foreign file systems, and what a product writes there itself."""
+    in_place()
+    for folder in ("__venvstacks__", "__venvstacks__/env_metadata"):
+        Path("stack", folder, "._venvstacks.json").write_bytes(b"\0\5\x16\7")
+        Path("stack", folder, "build-info.json").write_text('{"build": 3}')
+    tried("stack", started)
+
+
+def test_hidden_files_beside_what_was_built() -> None:
+    manifest = json.loads((in_place() / "__venvstacks__/venvstacks.json").read_text("utf-8"))
+    shutil.rmtree("stack/__venvstacks__")
+    for entry in (entry for entries in manifest["layers"].values() for entry in entries):
+        name = entry["layer_name"]
+        write_json(Path(f"stack/{name}.last-build.json"), {"layer_details": entry})
+        Path(f"stack/._{name}.last-build.json").write_bytes(b"\0\5\x16\7")
+    result = tried("stack", started)
+    assert len(result["layers"]) == 3
+
+
+def test_a_manifest_that_is_damaged_is_not_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
+    publish(Path("stack"), small())
+    Path("stack/__venvstacks__/venvstacks-macosx_arm64.json").write_text('{"layer": {}}')
+    assert main(["run", "stack", "-o", "out", "-q"]) == 3
+    assert "no layers" in capsys.readouterr().err
