@@ -119,6 +119,8 @@ def check_command(
     """
     if allow_raise and not update_budget:
         raise click.UsageError("--allow-raise goes with --update-budget")
+    if not update_budget and _is_given("headroom"):
+        raise click.UsageError("--headroom goes with --update-budget")
     if delta is not None and baseline is None:
         raise click.UsageError("--delta is from a baseline to OUT; give --baseline, too")
     from slim.cli.budgets import BudgetFile, parse_headroom
@@ -181,3 +183,9 @@ def _append_summary(text: str) -> None:
     except OSError as error:
         text = StorageError.from_os_error(error).message
         raise OutputError(text, file=name, hint=f"{_SUMMARY} names it") from error
+
+
+def _is_given(name: str) -> bool:
+    """Return whether the command line has this option, be it with its default."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is click.core.ParameterSource.COMMANDLINE

@@ -94,6 +94,9 @@ def _failed(error: SlimError) -> int:
 
 
 def _misused(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # its message is the whole help
+        tell(error.format_message())
+        return EXIT_USAGE
     context = error.ctx if isinstance(error, click.UsageError) else None
     message = error.format_message().rstrip(".")
     _say("usage", message[:1].lower() + message[1:] if message[1:2].islower() else message)

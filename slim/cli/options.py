@@ -17,7 +17,7 @@ from slim.config import CONFIG_NAMES, KEEP_NAME
 from slim.config.kinds import Flag, Kind, Number, Word
 from slim.config.settings import RULE_SETTINGS, STACK_SETTINGS, Config, is_on, option_name
 from slim.model.rule import UNTRACED_PROFILES, Safety
-from slim.model.settings import Effort
+from slim.model.settings import BytecodePolicy, Effort
 from slim.system.urls import is_url
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -331,9 +331,26 @@ def chosen_config(
         keep_file=options.get("keep_file"),
         **stated,
     )
+    if options.get("traces"):
+        _refuse_idle_traces(config)
     if tell and not click.get_current_context().params.get("quiet"):
         _tell_origin(config, () if options["no_config"] or options["config"] else paths)
     return config
+
+
+def _refuse_idle_traces(config: Config) -> None:
+    """Raise :class:`click.UsageError` where nothing would read the traces of the command line.
+
+    Those of a configuration may lie there for another profile.
+    """
+    guided = {rule.id for rule in config.rules if rule.safety is Safety.GUIDED}
+    for settings in (config, *map(config.settings_for, config.layers)):
+        by_profile = settings.profile is Safety.GUIDED or guided & settings.enable
+        if by_profile or settings.bytecode is BytecodePolicy.TRACED:
+            return
+    raise click.UsageError(
+        "--trace says what --profile guided and --bytecode traced go by; give one of them, too"
+    )
 
 
 def _tell_origin(config: Config, inputs: Sequence[Path]) -> None:

@@ -20,7 +20,7 @@ from slim.cli.options import (
     source_options,
 )
 from slim.cli.reporting import Reporting, reporting_options
-from slim.errors import RefusedError
+from slim.errors import RefusedError, StorageError
 from slim.reports.trace import TRACE_CHECK_REPORTERS, TRACE_DIFF_REPORTERS, TRACE_REPORTERS
 
 _OUTPUT = "What comes out"
@@ -213,6 +213,12 @@ def recorder_command(folder: Path) -> None:
     """
     from slim.reports.common.text import printable
 
+    if not folder.is_dir():  # a mistyped path would make a recorder that no Python ever reads
+        raise StorageError(
+            "no such folder",
+            file=folder,
+            hint="give the site-packages of a deployed layer: app/lib/python3.13/site-packages",
+        )
     for file in api.place_recorder(folder):
         click.echo(printable(str(file)))
 
@@ -311,7 +317,7 @@ def _check(
     reporting: Reporting, output: Path, inputs: tuple[Path, ...], *, replaces: bool = False
 ) -> None:
     """Find out before a long run what would go wrong with the trace and reports."""
-    from slim.errors import ConfigError, StorageError
+    from slim.errors import ConfigError
 
     reporting.check(output, inputs, new_files_may=True)
     if output.is_dir():

@@ -105,6 +105,45 @@ def test_choices_come_from_the_tables() -> None:
     }
 
 
+@pytest.mark.parametrize("group", ["delta", "trace", "rules", "cache", "fleet"])
+def test_a_group_without_arguments_gives_its_help(
+    group: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([group]) == 2
+    out, err = capsys.readouterr()
+    assert not out
+    assert err.startswith(f"Usage: slim {group} ")
+    assert "slim: usage" not in err
+
+
+@pytest.mark.parametrize("options", [[], ["--profile", "safe"], ["--bytecode", "none"]])
+def test_traces_that_nothing_goes_by_are_told(
+    options: list[str], requests: list[Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "stack", "--dry-run", "--trace", "mistyped.trace", *options]) == 2
+    assert "--trace says what --profile guided and --bytecode traced" in capsys.readouterr().err
+    assert not requests
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--profile", "guided"], ["--bytecode", "traced"], ["--enable", "never-used"]],
+)
+def test_traces_that_something_goes_by_are_taken(options: list[str], requests: list[Any]) -> None:
+    assert main(["run", "stack", "--dry-run", "--trace", "slim.trace", *options]) == 0
+    assert len(requests) == 1
+
+
+def test_a_recorder_goes_into_a_folder_that_is_there(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "recorder", "site-pakages"]) == 6
+    assert "site-pakages: no such folder" in capsys.readouterr().err
+    assert not (folder / "site-pakages").exists()
+    assert main(["trace", "recorder", "stack"]) == 0
+    assert _names(folder / "stack") == ["00_slim_recorder.pth", "slim_recorder.py"]
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"slim {__version__}\n"

@@ -66,7 +66,7 @@ def _table(canvas: Canvas, verdict: Verdict) -> None:
                 limit_text(limit),
                 *(["  ".join(baseline_text(limit)).rstrip()] if changes else []),
             )
-    canvas.show(table)
+    canvas.show(table, names=(0, 1))
     canvas.blank()
 
 

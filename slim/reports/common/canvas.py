@@ -23,6 +23,9 @@ ROOM_FOR_BARS = 76
 """Columns from which on tables have bars, or a further column of sizes."""
 
 _BAR = 20
+_WORD = 10
+"""Columns that a cell which may wrap takes at least; with less it is letters below each other."""
+
 _UNBOUNDED = 10_000
 
 
@@ -82,9 +85,48 @@ class Canvas:
         length = round(_BAR * value / largest) if largest > 0 else 0
         return Text(self.style.bar * length, color)
 
-    def show(self, renderable: RenderableType) -> None:
-        """Draw a table, or anything else that rich can draw."""
-        self._console.print(renderable)
+    def show(self, renderable: RenderableType, names: Sequence[int] = (0,)) -> None:
+        """Draw a table, or anything else that rich can draw.
+
+        A table with titles that would lose words or numbers for want of room becomes a list: the
+        cells of the columns ``names``, which say what a row is about, and below them the others.
+        """
+        if isinstance(renderable, Table) and renderable.show_header and not self._fits(renderable):
+            self._list(renderable, names)
+        else:
+            self._console.print(renderable)
+
+    def _fits(self, table: Table) -> bool:
+        """Return whether what may not wrap is shown whole, and what may has room for a word."""
+        needed = (len(table.columns) - 1) * table.padding[1]
+        for column in table.columns:
+            widest = max(cell_len(_words(cell)) for cell in (column.header, *column.cells))
+            needed += widest if column.no_wrap else min(widest, _WORD)
+        return needed <= self._console.width
+
+    def _list(self, table: Table, names: Sequence[int]) -> None:
+        titles = [_words(column.header) for column in table.columns]
+        heading = " ".join(titles[index] for index in names if titles[index])
+        if heading:
+            self.line(Text(heading, "dim"))
+        for row in zip(*(column.cells for column in table.columns), strict=True):
+            texts = [" ".join(_words(cell).split()) for cell in row]
+            name = " ".join(texts[index] for index in names if texts[index])
+            if name:
+                self.line(Text(name, "bold"))
+            self._packed(_facts(titles, texts, names))
+
+    def _packed(self, facts: Iterable[str]) -> None:
+        """Draw facts, as many beside each other as there is room for."""
+        line = ""
+        for fact in facts:
+            longer = f"{line} {self.style.dot} {fact}" if line else fact
+            if line and cell_len(longer) + 2 > self._console.width:
+                self.line(Text(line), indent=2)
+                longer = fact
+            line = longer
+        if line:
+            self.line(Text(line), indent=2)
 
     def rule(self) -> None:
         """Draw a line across."""
@@ -119,6 +161,26 @@ def draw_each(
             canvas.blank()
         draw(canvas, result)
     return canvas.text()
+
+
+def _words(cell: RenderableType) -> str:
+    return cell.plain if isinstance(cell, Text) else str(cell)
+
+
+def _facts(titles: Sequence[str], texts: Sequence[str], names: Sequence[int]) -> list[str]:
+    """Return the cells of a row with their titles, but for its name and for what it hasn't.
+
+    A column without a title goes on with the one before it.
+    """
+    facts: list[str] = []
+    for index, (title, words) in enumerate(zip(titles, texts, strict=True)):
+        if index in names or words in ("", "-"):
+            continue
+        if title or not facts:
+            facts.append(f"{title} {words}".lstrip())
+        else:
+            facts[-1] += f" {words}"
+    return facts
 
 
 def plain_table(*, header: bool = True, gap: int = 2) -> Table:

@@ -75,7 +75,8 @@ def _size_cells(row: Change, metric: Metric) -> tuple[str, str, Text, str]:
     share = ""
     if row.before and row.after:
         share = percent(metric.of(row.before), metric.of(row.after))
-    return mark + before, mark + after, _delta(metric, row.delta(metric)), share
+    before, after = (text if text == "-" else mark + text for text in (before, after))
+    return before, after, _delta(metric, row.delta(metric)), share
 
 
 def _delta(metric: Metric, delta: int) -> Text:

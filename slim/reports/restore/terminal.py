@@ -26,7 +26,7 @@ def listed(rows: Sequence[Row], style: TerminalStyle | None = None, verbosity: i
         table.add_row(size, file.action.value, printable(file.rule), printable(path))
         for fact in file.evidence if verbosity else ():
             table.add_row("", "", "", Text(f"{canvas.style.turn} {printable(fact)}", "cyan"))
-    canvas.show(table)
+    canvas.show(table, names=(3,))
     canvas.line(Text(_total(rows), "bold"))
     return canvas.text()
 
