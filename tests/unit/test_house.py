@@ -136,3 +136,12 @@ def test_nothing_large_lies_in_the_checkout() -> None:
     assert [
         str(file) for file in files if file.is_file() and file.stat().st_size > LARGEST_FILE
     ] == []
+
+
+def test_no_two_test_modules_have_one_name() -> None:
+    """Test modules are no packages: of two with one name, pytest imports one and ends with 2."""
+    places: dict[str, list[str]] = {}
+    for path in sorted(TOP.parent.glob("tests/**/test_*.py")):
+        if not (path.parent / "__init__.py").exists():
+            places.setdefault(path.name, []).append(path.relative_to(TOP.parent).as_posix())
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
