@@ -1,10 +1,14 @@
-"""The platform of a stack that no manifest tells about."""
+"""The platform of a stack that no manifest tells about.
+
+Sources: PyPA "Binary distribution format" (WHEEL) and "Platform compatibility tags".
+"""
 
 from __future__ import annotations
 
 import posixpath
+import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from slim.binaries import describe
@@ -13,11 +17,34 @@ from slim.binaries.elf.layout import MAGIC as ELF_MAGIC
 from slim.formats.base import Content, Tree
 from slim.model.stack import UNKNOWN_PLATFORM, Platform, Stack, System
 
+_PYTHON = re.compile(r"(?:lib)?python3?(?:\.?\d+)?t?(?:\.exe|\.dll|\.dylib|\.so[\d.]*)?\Z")
+_TAG = re.compile(rb"^Tag: *[^-\s]+-[^-\s]+-(\S+)", re.MULTILINE)
+_BEGINNINGS = {
+    "linux": System.LINUX,
+    "manylinux": System.LINUX,
+    "musllinux": System.LINUX,
+    "macosx": System.MACOS,
+    "win": System.WINDOWS,
+}
+_ENDINGS = {
+    "x86_64": ("x86_64",),
+    "amd64": ("x86_64",),
+    "aarch64": ("aarch64",),
+    "arm64": ("aarch64",),
+    "universal2": ("x86_64", "aarch64"),
+}
+_MOST_OF_WHEEL = 1 << 16
+"""Bytes of a WHEEL file that are looked at."""
+
 _TAGS = {System.LINUX: "linux", System.MACOS: "macosx", System.WINDOWS: "win"}
 
 
 def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
-    """The stack with the platform of most of its native files, where no manifest tells one."""
+    """The stack with the platform of most of its native files, where no manifest tells one.
+
+    It stays unknown where layers for several platforms lie beside each other: then nothing is
+    another system's.
+    """
     if all(layer.platform is not UNKNOWN_PLATFORM for layer in stack):
         return stack
     votes: Counter[tuple[System, str]] = Counter()
@@ -28,7 +55,7 @@ def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
             info = describe(_enough(member.content))
             if info is not None and info.system is not System.UNKNOWN:
                 votes[(info.system, info.machine)] += 1
-    if not votes:
+    if not votes or _is_for_several(trees):
         return stack
     (system, machine), _ = max(votes.items(), key=lambda item: (item[1], item[0]))
     arch = {
@@ -41,6 +68,47 @@ def with_platform(stack: Stack, trees: Mapping[str, Tree]) -> Stack:
         for layer in stack
     )
     return replace(stack, platform=platform, layers=layers)
+
+
+def _is_for_several(trees: Mapping[str, Tree]) -> bool:
+    """True if no one platform can load all wheels and Pythons of these trees."""
+    common: frozenset[tuple[System, str]] | None = None
+    for tree in trees.values():
+        for some in _loadable(tree):
+            common = some if common is None else common & some
+            if not common:
+                return True
+    return False
+
+
+def _loadable(tree: Tree) -> Iterator[frozenset[tuple[System, str]]]:
+    """Yield the platforms of each wheel and each Python of a tree, where it is made for some."""
+    for path, member in tree.members.items():
+        if member.content is None:
+            continue
+        if path.endswith(".dist-info/WHEEL"):
+            start = next(iter(member.content.chunks()), b"")
+            yield from _of_wheel(bytes(start[:_MOST_OF_WHEEL]))
+        elif _PYTHON.match(posixpath.basename(path)):
+            info = describe(_enough(member.content))
+            if info is not None and info.system in (System.LINUX, System.WINDOWS):
+                yield frozenset([(info.system, info.machine)])
+            elif info is not None and info.system is System.MACOS:
+                # A universal file is for both machines.
+                yield frozenset((System.MACOS, machine) for machine in ("x86_64", "aarch64"))
+
+
+def _of_wheel(text: bytes) -> Iterator[frozenset[tuple[System, str]]]:
+    found: set[tuple[System, str]] = set()
+    for tag in _TAG.findall(text):
+        for name in tag.decode("ascii", "replace").split("."):
+            system = _BEGINNINGS.get(re.split(r"[_\d]", name, maxsplit=1)[0])
+            if system is None:
+                return
+            ends = next((ends for end, ends in _ENDINGS.items() if name.endswith(end)), (name,))
+            found.update((system, machine) for machine in ends)
+    if found:
+        yield frozenset(found)
 
 
 def _enough(content: Content) -> Buffer:

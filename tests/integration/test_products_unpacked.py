@@ -13,9 +13,16 @@ from pathlib import Path
 import pytest
 
 from slim.cli import main
-from tests.integration.test_products_more import RUNTIME, small, started, tried
+from tests.integration.test_products_more import RUNTIME, small, started, tried, write
+from tests.support import elf_files
 from tests.support.deployed_stacks import unpack
-from tests.support.published_stacks import publish, write_json
+from tests.support.macho_files import LIBRARY, build
+from tests.support.published_stacks import SITE, Files, distribution, publish, write_json
+
+ELF = elf_files.build(
+    "elf 64 little x86_64 shared\nload 0x10000 align 0x1000\n"
+    "section .text progbits 200 alloc\nend\n"
+)
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux", reason="the small layers start through a shell script"
@@ -102,3 +109,29 @@ def test_a_manifest_that_is_damaged_is_not_passed_over(capsys: pytest.CaptureFix
     Path("stack/__venvstacks__/venvstacks-macosx_arm64.json").write_text('{"layer": {}}')
     assert main(["run", "stack", "-o", "out", "-q"]) == 3
     assert "no layers" in capsys.readouterr().err
+
+
+def made_for(tag: str, package: str, library: bytes, name: str) -> Files:
+    """A package with an extension module, as a wheel of this platform installs it."""
+    made = distribution(
+        package,
+        {f"{package}/__init__.py": "", f"{package}/{name}": library},
+        more={"WHEEL": f"Wheel-Version: 1.0\nTag: cp313-cp313-{tag}\n"},
+    )
+    return dict(made)
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_layers_for_several_platforms_in_one_plain_folder(side_by_side: bool) -> None:
+    """A folder of releases: what the other platform's layers hold isn't another system's there.
+
+    A wheel of one platform that brings a library of another still loses it.
+    """
+    linux, macos = "manylinux_2_28_x86_64", "macosx_11_0_arm64"
+    for name in ("fast", "more"):
+        write(Path("dist/linux"), made_for(linux, name, ELF, "_fast.abi3.so"))
+    tag = macos if side_by_side else linux
+    write(Path("dist/macos"), made_for(tag, "other", build(LIBRARY), "_fast.cpython-313-darwin.so"))
+    assert main(["run", "dist", "-o", "out", "-q"]) == 0
+    kept = Path("out/macos", SITE, "other/_fast.cpython-313-darwin.so")
+    assert kept.exists() is side_by_side
