@@ -117,6 +117,17 @@ READ: dict[str, tuple[str, set[str]]] = {
         "    return open(os.path.join(root, 'win32', name), 'rb')",
         {SUB},
     ),
+    "a step to a folder": (
+        "def f():\n    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+        "    shutil.copytree(os.path.join(root, system), there)",
+        {SUB, MAC},
+    ),
+    "steps to a folder that is listed": (
+        "def f():\n    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+        "    kind = os.path.join(root, system)\n"
+        "    return [os.path.join(kind, name) for name in os.listdir(kind)]",
+        {SUB, MAC},
+    ),
     "a step of an object": (
         "class A:\n    root = Path(__file__).parent / 'libs'\nsend(A.root)\nx = A.root / 'a.js'",
         {SUB, MAC},
