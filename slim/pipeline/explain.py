@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import difflib
+import posixpath
+
 from slim.errors import ConfigError
 from slim.inventory.locate import locate
 from slim.model.outcome import Explanation
 from slim.model.plan import Plan
 from slim.model.progress import Progress, Silent
-from slim.model.record import FileRecord, Inventory
+from slim.model.record import EntryType, FileRecord, Inventory
 from slim.pipeline.prepare import RunRequest, prepared
 from slim.plan.planner import Planner
 from slim.sources.fetch import fetched
 from slim.system.workspace import workspace
 
 __all__ = ["RunRequest", "explain"]
+
+_LONGEST = 80
+"""Characters of a name that is compared with others."""
 
 
 def explain(
@@ -24,21 +30,20 @@ def explain(
     Raises ConfigError where no file is meant.
     """
     explanations: list[Explanation] = []
+    hint = "give LAYER/PATH, or PATH in a layer"
     with fetched(request.source) as source:
         for located in locate(source, platforms=request.platforms):
             with workspace() as spool:
                 context = request.config.context(spool, progress or Silent())
                 with prepared(request, located, context, asks_again=True) as (planned, planner):
-                    records = _meant(planned.loaded.inventory, path)
+                    inventory = planned.loaded.inventory
+                    records = _meant(inventory, path)
+                    hint = hint if records else _near(inventory, path) or hint
                     explanations.extend(
                         _explain(planned.plan, planner, record) for record in records
                     )
     if not explanations:
-        raise ConfigError(
-            "no file of the stack has this path",
-            file=path,
-            hint="give LAYER/PATH, or PATH in a layer",
-        )
+        raise ConfigError("no file of the stack has this path", file=path, hint=hint)
     return tuple(explanations)
 
 
@@ -66,3 +71,16 @@ def _explain(plan: Plan, planner: Planner, record: FileRecord) -> Explanation:
         out_of_reach=out_of_reach,
         facts=planner.facts_about(record),
     )
+
+
+def _near(inventory: Inventory, path: str) -> str:
+    """Return a hint at the file that may be meant; empty where no name is like it."""
+    path = path.removeprefix("./").rstrip("/")
+    files = (record for record in inventory if record.type is not EntryType.DIRECTORY)
+    paths = sorted(record.deployed_path for record in files)
+    inside = [each for each in paths if f"/{path}/" in f"/{each}"]
+    if inside:
+        return f"it is a folder; give a file in it, such as {inside[0]}"
+    names = {posixpath.basename(each): each for each in paths}
+    close = difflib.get_close_matches(posixpath.basename(path)[:_LONGEST], names, n=1, cutoff=0.8)
+    return f"did you mean {names[close[0]]}?" if close else ""
