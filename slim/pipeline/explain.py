@@ -30,6 +30,7 @@ def explain(
     Raises ConfigError where no file is meant.
     """
     explanations: list[Explanation] = []
+    sought = path.removeprefix("./").rstrip("/")
     hint = "give LAYER/PATH, or PATH in a layer"
     with fetched(request.source) as source:
         for located in locate(source, platforms=request.platforms):
@@ -37,8 +38,8 @@ def explain(
                 context = request.config.context(spool, progress or Silent())
                 with prepared(request, located, context, asks_again=True) as (planned, planner):
                     inventory = planned.loaded.inventory
-                    records = _meant(inventory, path)
-                    hint = hint if records else _near(inventory, path) or hint
+                    records = _meant(inventory, sought)
+                    hint = hint if records else _near(inventory, sought) or hint
                     explanations.extend(
                         _explain(planned.plan, planner, record) for record in records
                     )
@@ -48,7 +49,6 @@ def explain(
 
 
 def _meant(inventory: Inventory, path: str) -> list[FileRecord]:
-    path = path.removeprefix("./").rstrip("/")
     exact = [record for record in inventory if path in (record.deployed_path, record.path)]
     return exact or [record for record in inventory if record.deployed_path.endswith(f"/{path}")]
 
@@ -75,7 +75,6 @@ def _explain(plan: Plan, planner: Planner, record: FileRecord) -> Explanation:
 
 def _near(inventory: Inventory, path: str) -> str:
     """Return a hint at the file that may be meant; empty where no name is like it."""
-    path = path.removeprefix("./").rstrip("/")
     files = (record for record in inventory if record.type is not EntryType.DIRECTORY)
     paths = sorted(record.deployed_path for record in files)
     inside = [each for each in paths if f"/{path}/" in f"/{each}"]

@@ -128,6 +128,12 @@ READ: dict[str, tuple[str, set[str]]] = {
         "    return [os.path.join(kind, name) for name in os.listdir(kind)]",
         {SUB, MAC},
     ),
+    "a step of another function": (
+        "def f():\n    global page, root\n"
+        "    root = os.path.join(os.path.dirname(__file__), 'libs')\n"
+        "    page = open(os.path.join(root, 'page.js'))",
+        {SUB, MAC},
+    ),
     "a step of an object": (
         "class A:\n    root = Path(__file__).parent / 'libs'\nsend(A.root)\nx = A.root / 'a.js'",
         {SUB, MAC},

@@ -25,10 +25,9 @@ MAX_SCRIPT = 1 << 18
 """Bytes of a script that is read; a longer one was made by a program."""
 _HERE = f"{OWN}/.."
 _UNKNOWN = "\x03"
-_SUFFIXES = (
-    *(".sh", ".bash", ".zsh", ".ksh", ".command", ".bat", ".cmd", ".ps1", ".psm1", ".mk"),
-    *(".js", ".cjs", ".mjs", ".ts", ".dockerfile"),
-)
+SHELL_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".command", ".bat", ".cmd", ".ps1")
+"""Suffixes of scripts that a shell runs."""
+_SUFFIXES = (*SHELL_SUFFIXES, ".psm1", ".mk", ".js", ".cjs", ".mjs", ".ts", ".dockerfile")
 _NAMES = re.compile(
     r"(?:Dockerfile|Containerfile)(?:[._-].*)?\Z|(?:GNU)?[Mm]akefile\Z|[Jj]ustfile\Z"
     r"|(?:docker-)?compose(?:[._-].*)?\.ya?ml\Z"

@@ -22,19 +22,22 @@ def only_steps(module: CodeModule, is_shared: Callable[[str], bool]) -> Iterator
     ``is_shared`` tells whether another module may use a name that this one has at its own level.
     """
     bound: dict[str, list[ast.expr]] = {}
-    steps: dict[int, ast.expr] = {}
-    used: set[str] = set()
+    steps: list[ast.expr] = []
     for node in module.live:
         match node:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 bound.setdefault(name, []).append(value)
-        steps.update((id(start), start) for start in _joined_or_asked_for(node))
+        steps.extend(_joined_or_asked_for(node))
+    as_step = set(map(id, steps))
+    used: set[str] = set()
     for node in module.live:
         match node:
-            case ast.Name(id=name, ctx=ast.Load() | ast.Del()) if id(node) not in steps:
+            case ast.Name(id=name, ctx=ast.Load() | ast.Del()) if id(node) not in as_step:
                 used.add(name)
-            case ast.Attribute(attr=name) | ast.Global(names=[name, *_]):
+            case ast.Attribute(attr=name):
                 used.add(name)
+            case ast.Global(names=names):
+                used.update(names)
     public = {
         target.id
         for statement in module.tree.body
@@ -42,7 +45,7 @@ def only_steps(module: CodeModule, is_shared: Callable[[str], bool]) -> Iterator
         for target in statement.targets
         if isinstance(target, ast.Name)
     }
-    stepped = {start.id for start in steps.values() if isinstance(start, ast.Name)}
+    stepped = {start.id for start in steps if isinstance(start, ast.Name)}
     for name, values in bound.items():
         if name in stepped - used and not (name in public and is_shared(name)):
             yield from values

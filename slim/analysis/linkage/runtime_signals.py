@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from slim.analysis import ReadFile
+from slim.analysis.code_paths.scripts import SHELL_SUFFIXES
 from slim.analysis.linkage.graph import Linkage
 from slim.analysis.linkage.library_names import (
     WILDCARD,
@@ -62,7 +63,6 @@ _DATA_SUFFIXES = (
     ".list",
     ".pth",
 )
-_SCRIPT_SUFFIXES = (".sh", ".bash", ".zsh", ".ksh", ".command", ".bat", ".cmd", ".ps1")
 _START = 256
 """Bytes in which the name of a script's interpreter is looked for."""
 _PLUGIN_FOLDERS = frozenset(
@@ -146,7 +146,7 @@ def _scan(
         start = data[:_START].partition(b"\n")[0]
         if start.startswith(b"#!") and b"python" in start:
             mentions = scan_python(data).mentions
-        elif start.startswith(b"#!") or record.path.endswith(_SCRIPT_SUFFIXES):
+        elif start.startswith(b"#!") or record.path.endswith(SHELL_SUFFIXES):
             # What a launcher names, it preloads or opens, whoever's program it starts.
             mentions = scan_text(data, MentionKind.SCRIPT)
         else:
@@ -229,7 +229,7 @@ def _is_text(record: FileRecord) -> bool:
         return "/__pycache__/" not in f"/{record.path}"
     return (
         record.kind is FileKind.EXECUTABLE
-        or record.path.endswith((*_DATA_SUFFIXES, *_SCRIPT_SUFFIXES))
+        or record.path.endswith((*_DATA_SUFFIXES, *SHELL_SUFFIXES))
         or "/bin/" in f"/{record.path}"
     )
 
